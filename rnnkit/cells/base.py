@@ -1,0 +1,123 @@
+"""What every cell is: a parameter table, a state and one step of a recurrence."""
+
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import pytensor.tensor as pt
+from pytensor.tensor import TensorVariable
+
+from rnnkit.errors import ConfigError
+from rnnkit.registry import Registry, reject_unknown
+from rnnkit.tensors import affine
+
+
+class Cell:
+    """One step of a recurrence; it knows neither time nor masks nor batches of sequences.
+
+    A cell is data (the class attributes) and equations (`project` and `step`). Derive from
+    it, fill in both, and register it with ``@rnnkit.layers.add('name')``: the name is then
+    a layer that any network can use.
+
+    Attributes
+    ----------
+    state : type of named tuple
+        The names of what is carried from step to step, each of shape (B, H). The first
+        one is the output of the layer.
+    gates : str
+        One letter for each column block of the gate parameters, in their order.
+    params : dict of str to tuple of str
+        Shape of each parameter, written with ``'I'`` for the number of inputs, ``'H'`` for
+        the size of the layer, and multiples such as ``'4H'``.
+    initial : dict of str to (str or float)
+        How each parameter starts: the name of an initializer, or a constant. Parameters
+        that are left out start as ``xh``: 'glorot', ``hh``: 'orthogonal', else 0.
+    options : dict of str to object
+        The keywords that the cell takes, with their defaults.
+
+    Examples
+    --------
+    A leaky integrator whose rate is learned:
+
+    >>> from typing import NamedTuple
+    >>> import pytensor.tensor as pt
+    >>> class LeakyState(NamedTuple):
+    ...     h: TensorVariable
+    >>> class Leaky(Cell):
+    ...     state, gates = LeakyState, 'h'
+    ...     params = {'xh': ('I', 'H'), 'hh': ('H', 'H'), 'b': ('H',), 'rate': ('H',)}
+    ...     def step(self, z, s, p):
+    ...         r = pt.sigmoid(p.rate)
+    ...         return LeakyState(r * s.h + (1 - r) * pt.tanh(z + s.h @ p.hh))
+    """
+
+    state: ClassVar[type]
+    gates: ClassVar[str]
+    params: ClassVar[dict[str, tuple[str, ...]]]
+    initial: ClassVar[dict[str, Any]] = {}
+    options: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, **options: Any):
+        reject_unknown(f'cell {type(self).__name__}', options, self.options)
+        for name, default in self.options.items():
+            setattr(self, name, options.get(name, default))
+        self.setup()
+
+    def setup(self) -> None:
+        """Check the options, and derive from them what `step` needs."""
+
+    def project(self, x: TensorVariable, p: SimpleNamespace) -> TensorVariable:
+        """Return what a step needs of its input, for all steps at once.
+
+        Parameters
+        ----------
+        x : tensor of shape (T, B, I)
+        p : namespace of the parameters by name
+
+        Returns
+        -------
+        z : tensor of shape (T, B, kH)
+            With the default, ``x @ xh + b``.
+        """
+        return affine(x, p.xh, p.b)
+
+    def step(self, z: TensorVariable, s: Any, p: SimpleNamespace) -> Any:
+        """Return the state after one time step.
+
+        Parameters
+        ----------
+        z : tensor of shape (B, kH)
+            One time step of what `project` returned.
+        s : named tuple of tensors of shape (B, H)
+            The state before this step.
+        p : namespace of the parameters by name
+
+        Returns
+        -------
+        new : named tuple like `s`
+        """
+        raise NotImplementedError(f'{type(self).__name__} must define step(z, s, p)')
+
+    def shapes(self, n_in: int, size: int) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each parameter for `n_in` inputs and `size` units."""
+        return {
+            name: tuple(_length(axis, n_in, size, f'{type(self).__name__}.params[{name!r}]')
+                        for axis in axes)
+            for name, axes in self.params.items()
+        }  # fmt: skip
+
+    def gate_columns(self, name: str, size: int) -> list[slice]:
+        """Return the column block of each gate in parameter `name`."""
+        n = int(self.params[name][-1].rstrip('H') or 1)
+        return [slice(k * size, (k + 1) * size) for k in range(n)]
+
+
+def _length(axis: str, n_in: int, size: int, where: str) -> int:
+    """Turn ``'I'``, ``'H'``, ``'4H'`` or ``'3'`` into a number."""
+    unit = {'I': n_in, 'H': size}.get(axis[-1:], None)
+    factor = axis if unit is None else axis[:-1] or '1'
+    if not factor.isdecimal():
+        raise ConfigError(f"{where}: a length is written 'I', 'H', a number or '4H'; got {axis!r}")
+    return int(factor) * (unit or 1)
+
+
+cells = Registry('cell', check=Cell)

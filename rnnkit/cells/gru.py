@@ -1,0 +1,73 @@
+"""Gated recurrent unit, in both of its forms."""
+
+from typing import NamedTuple
+
+import pytensor.tensor as pt
+from pytensor.tensor import TensorVariable
+
+from rnnkit import activations
+from rnnkit.cells.base import Cell, cells
+from rnnkit.errors import ConfigError
+from rnnkit.tensors import split
+
+
+class GRUState(NamedTuple):
+    """State of the gated recurrent unit."""
+
+    h: TensorVariable  # (B, H)
+
+
+@cells.add('gru')
+class GRUCell(Cell):
+    r"""Gated recurrent unit.
+
+    .. math::
+        r &= \sigma(x_t W_r + h_{t-1} U_r + b_r) \\
+        z &= \sigma(x_t W_z + h_{t-1} U_z + b_z) \\
+        n &= \phi(x_t W_n + b_n + r (h_{t-1} U_n + b'_n)) \\
+        h_t &= (1 - z) n + z h_{t-1}
+
+    With ``reset='before'`` the reset gate acts before the recurrent product,
+    :math:`n = \phi(x_t W_n + b_n + (r h_{t-1}) U_n)`, and there is no :math:`b'_n`.
+    Weights do not carry over from one form to the other.
+
+    Parameters
+    ----------
+    activation : str or callable
+        The function :math:`\phi`.
+    reset : {'after', 'before'}
+        'after' is the form of cuDNN, PyTorch and Keras; 'before' the one of the paper
+        and of theanets.
+
+    References
+    ----------
+    Cho et al. 2014, arXiv:1406.1078; footnote 1 of Chung et al. 2014, arXiv:1412.3555.
+    """
+
+    state = GRUState
+    gates = 'rzn'  # column blocks of xh, hh and b, as in PyTorch; ONNX has zrh
+    params = {'xh': ('I', '3H'), 'hh': ('H', '3H'), 'b': ('3H',), 'bn': ('H',)}
+    options = {'activation': 'tanh', 'reset': 'after'}
+
+    def setup(self):
+        self.phi = activations.build(self.activation)
+        if self.reset not in ('after', 'before'):
+            raise ConfigError(f"gru: reset is 'after' or 'before'; got {self.reset!r}")
+        if self.reset == 'before':
+            self.params = {name: axes for name, axes in self.params.items() if name != 'bn'}
+
+    def step(self, z, s, p):  # z: (B, 3H)
+        if self.reset == 'before':
+            return self._step_reset_before(z, s, p)
+        (xr, xz, xn), (hr, hz, hn) = split(z, 3), split(s.h @ p.hh, 3)
+        r, u = pt.sigmoid(xr + hr), pt.sigmoid(xz + hz)
+        n = self.phi(xn + r * (hn + p.bn))
+        return GRUState((1 - u) * n + u * s.h)
+
+    def _step_reset_before(self, z, s, p):
+        H = s.h.type.shape[-1]
+        xr, xz, xn = split(z, 3)
+        hr, hz = split(s.h @ p.hh[:, : 2 * H], 2)
+        r, u = pt.sigmoid(xr + hr), pt.sigmoid(xz + hz)
+        n = self.phi(xn + (r * s.h) @ p.hh[:, 2 * H :])
+        return GRUState((1 - u) * n + u * s.h)

@@ -1,0 +1,43 @@
+"""The few symbolic operations that layers and cells share."""
+
+import pytensor.tensor as pt
+from pytensor.tensor import TensorVariable
+
+from rnnkit.errors import ConfigError
+
+
+def affine(x: TensorVariable, w: TensorVariable, b: TensorVariable | None = None):
+    """Return ``x @ w + b`` for the last axis of `x`.
+
+    Parameters
+    ----------
+    x : tensor of shape (..., I)
+    w : tensor of shape (I, O)
+    b : tensor of shape (O,), optional
+    """
+    z = pt.dot(x, w)
+    return z if b is None else z + b
+
+
+def split(z: TensorVariable, n: int) -> list[TensorVariable]:
+    """Cut the last axis of `z` into `n` blocks of equal width.
+
+    A cell uses it to part its gates: ``i, f, g, o = split(z, 4)``.
+
+    Parameters
+    ----------
+    z : tensor of shape (..., n*H)
+        The length of the last axis must be known when the graph is built.
+    n : int
+
+    Raises
+    ------
+    ConfigError
+        If the last axis is of unknown length, or not a multiple of `n`.
+    """
+    width = z.type.shape[-1]
+    if width is None or width % n:
+        raise ConfigError(f'split(): cannot cut a last axis of length {width} into {n} equal blocks')
+    if n == 1:
+        return [z]
+    return pt.split(z, [width // n] * n, n_splits=n, axis=z.ndim - 1)
