@@ -28,9 +28,9 @@ class Cell:
     params : dict of str to tuple of str
         Shape of each parameter, written with ``'I'`` for the number of inputs, ``'H'`` for
         the size of the layer, and multiples such as ``'4H'``.
-    initial : dict of str to (str or float)
-        How each parameter starts: the name of an initializer, or a constant. Parameters
-        that are left out start as ``xh``: 'glorot', ``hh``: 'orthogonal', else 0.
+    initial : dict of str to object
+        How each parameter starts: the name of an initializer, a constant, or a dict of
+        these by gate, ``{'b': {'f': 1.0}}``. Parameters that are left out start as ``xh``: 'glorot', ``hh``: 'orthogonal', else 0.
     options : dict of str to object
         The keywords that the cell takes, with their defaults.
 
@@ -51,7 +51,7 @@ class Cell:
     """
 
     state: ClassVar[type]
-    gates: ClassVar[str]
+    gates: ClassVar[str] = ''
     params: ClassVar[dict[str, tuple[str, ...]]]
     initial: ClassVar[dict[str, Any]] = {}
     options: ClassVar[dict[str, Any]] = {}
@@ -105,10 +105,11 @@ class Cell:
             for name, axes in self.params.items()
         }  # fmt: skip
 
-    def gate_columns(self, name: str, size: int) -> list[slice]:
-        """Return the column block of each gate in parameter `name`."""
-        n = int(self.params[name][-1].rstrip('H') or 1)
-        return [slice(k * size, (k + 1) * size) for k in range(n)]
+    def gate_columns(self, name: str, size: int) -> dict[str, slice] | None:
+        """Return the column block of each gate in parameter `name`, None if it has no gates."""
+        if not self.gates or self.params[name][-1] != (f'{len(self.gates)}H' if len(self.gates) > 1 else 'H'):
+            return None
+        return {gate: slice(k * size, (k + 1) * size) for k, gate in enumerate(self.gates)}
 
 
 def _length(axis: str, n_in: int, size: int, where: str) -> int:
