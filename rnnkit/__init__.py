@@ -22,12 +22,32 @@ from rnnkit.models import Classifier, Regressor, from_spec, load
 from rnnkit.network import Network
 from rnnkit.optimizers import Optimizer, optimizers
 from rnnkit.tensors import split
-
-__version__ = '0.1.0'
+from rnnkit.version import __version__
 
 __all__ = [
-    'Cell', 'Classifier', 'ConfigError', 'DataError', 'FormatError', 'Layer', 'Network',
-    'Optimizer', 'Regressor', 'RnnkitError', 'ShapeError', 'TrainingError', 'activations',
-    'from_spec', 'initializers', 'layers', 'load', 'losses', 'metrics', 'minimize', 'optimizers',
-    'recurrent', 'regularizers', 'split',
+    'Cell',
+    'Classifier',
+    'ConfigError',
+    'DataError',
+    'FormatError',
+    'Layer',
+    'Network',
+    'Optimizer',
+    'Regressor',
+    'RnnkitError',
+    'ShapeError',
+    'TrainingError',
+    '__version__',
+    'activations',
+    'from_spec',
+    'initializers',
+    'layers',
+    'load',
+    'losses',
+    'metrics',
+    'minimize',
+    'optimizers',
+    'recurrent',
+    'regularizers',
+    'split',
 ]  # fmt: skip

@@ -94,7 +94,9 @@ class Border:
         wanted = ', '.join(names)
         if isinstance(data, dict):
             if set(data) != set(names):
-                raise DataError(f'{where}: wants {{{wanted}}}; got a dict of {sorted(map(str, data))}')
+                raise DataError(
+                    f'{where}: wants {{{wanted}}}; got a dict of {sorted(map(str, data))}'
+                )
             return [data[name] for name in names]
         if not isinstance(data, list | tuple):
             raise DataError(f'{where}: wants a list of arrays [{wanted}]; got {describe(data)}')
@@ -148,8 +150,14 @@ class Border:
         array = as_array(where, value, self.dtype)
         if not self.integer_targets and array.shape == shape[:-1]:
             array = array[..., None]
-        if array.ndim != len(shape) or any(n not in (1, m) for n, m in zip(array.shape[-1:], shape[-1:], strict=True)) or array.shape[:-1] != shape[:-1]:
-            raise ShapeError(f'{where} has shape {array.shape}; one weight for each target: {shape}')
+        if (
+            array.ndim != len(shape)
+            or any(n not in (1, m) for n, m in zip(array.shape[-1:], shape[-1:], strict=True))
+            or array.shape[:-1] != shape[:-1]
+        ):
+            raise ShapeError(
+                f'{where} has shape {array.shape}; one weight for each target: {shape}'
+            )
         if array.min() < 0:
             raise DataError(f'{where} contains {array.min()}; a weight is at least 0')
         return np.ascontiguousarray(np.broadcast_to(array, shape))

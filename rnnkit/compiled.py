@@ -38,6 +38,7 @@ class Compiled:
         self._function = None
 
     def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
+        """Return the outputs for these inputs, and apply the updates."""
         if self._function is not None:
             return self._function(*arrays)
         inputs, outputs, updates = self._graph

@@ -65,7 +65,7 @@ def _sources(layer: Layer, before: str, outputs: dict[str, Any]) -> list[str]:
     for name in sources:
         if name not in outputs:
             raise ConfigError(
-                f'layer {layer.name!r}: there is no output {name!r} before it; {hint(name, outputs)}'
+                f'layer {layer.name!r}: no output {name!r} before it; {hint(name, outputs)}'
             )
         if sources.count(name) > 1:
             raise ConfigError(f'layer {layer.name!r} reads {name!r} more than once')

@@ -91,12 +91,9 @@ def minimize(
     rng = np.random.default_rng(parsed.seed)
     tested = batches(train if valid is None else valid, 'valid', parsed.valid_batches)
     trainer = Trainer(step, evaluate, parsed, hyper, History())
-    found: Monitors = {}
-    for found, _ in trainer.itertrain(
+    return trainer.train(
         batches(train, 'train', parsed.train_batches, rng), datasets.frozen(tested)
-    ):
-        pass
-    return found, trainer.final
+    )
 
 
 def _leaves(loss: Any) -> tuple[list[Any], list[Any]]:
@@ -137,7 +134,9 @@ def _reader(inputs: list[Any]) -> Any:
                 raise ShapeError(f'{label} has {array.ndim} axes; the input has {variable.ndim}')
             for axis, length in enumerate(variable.type.shape):
                 if length is not None and array.shape[axis] != length:
-                    raise ShapeError(f'{label} has shape {array.shape}; axis {axis} must be {length}')
+                    raise ShapeError(
+                        f'{label} has shape {array.shape}; axis {axis} must be {length}'
+                    )
             if arrays and array.shape[:1] != arrays[0].shape[:1]:
                 raise ShapeError(
                     f'{label} has {array.shape[0]} examples; the first input has '

@@ -292,10 +292,7 @@ class Network(ABC):
         Ctrl-C ends a training as patience does.
         """
         trainer, batches, valid_batches = self._start('train()', train, valid, algo, options)
-        found: Monitors = {}
-        for found, _ in trainer.itertrain(batches, valid_batches):
-            pass
-        return found, trainer.final
+        return trainer.train(batches, valid_batches)
 
     def itertrain(
         self, train: Any, valid: Any = None, algo: str = 'rmsprop', **options: Any

@@ -176,6 +176,19 @@ class Trainer:
         self.updates = 0
         self.failures = 0
 
+    def train(self, train: Any, valid: Any) -> tuple[Monitors, Monitors]:
+        """Train to the end, as `itertrain` does.
+
+        Returns
+        -------
+        train, valid : dict of str to float
+            The monitors of the last epoch, and those of the parameters as they are left.
+        """
+        last: Monitors = {}
+        for monitors, _ in self.itertrain(train, valid):
+            last = monitors
+        return last, dict(self.best if self.options.restore_best else self.latest)
+
     def itertrain(self, train: Any, valid: Any) -> Iterator[tuple[Monitors, Monitors]]:
         """Train; yield the monitors of training and of the last validation, once an epoch.
 
@@ -196,11 +209,6 @@ class Trainer:
         finally:
             if self.options.restore_best and self.best_params:
                 self._restore()
-
-    @property
-    def final(self) -> Monitors:
-        """The monitors of the validation of the parameters as training left them."""
-        return dict(self.best if self.options.restore_best else self.latest)
 
     def _epochs(self, train: Any, valid: Any) -> Iterator[tuple[Monitors, Monitors]]:
         options = self.options
@@ -320,7 +328,7 @@ def parse_options(
     momentum = rule.momentum if options.momentum is None else options.momentum
     options.nesterov = rule.nesterov if options.nesterov is None else bool(options.nesterov)
     if options.nesterov and not momentum:
-        raise ConfigError("nesterov=True does nothing without momentum; add momentum=0.9")
+        raise ConfigError('nesterov=True does nothing without momentum; add momentum=0.9')
     options.momentum = momentum
     if momentum:
         hyper['momentum'] = momentum

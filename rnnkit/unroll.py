@@ -78,7 +78,5 @@ def _checked(cell: Cell, new: Any, old: Any) -> list[TensorVariable]:
                 f'constants as Python ints or cast them, for example np.float32(0.1)'
             )
         if became.ndim != was.ndim:
-            raise ConfigError(
-                f'{where} gives state {name!r} {became.ndim} axes; it must be (B, H)'
-            )
+            raise ConfigError(f'{where} gives state {name!r} {became.ndim} axes; it must be (B, H)')
     return list(new)

@@ -62,7 +62,9 @@ class Layer:
 
     def __init__(self, size: int | None = None, *, name=None, inputs=None, **options: Any):
         self.size, self.name = check_size(f'layer {self.form!r}', size), name
-        if name is not None and (not isinstance(name, str) or not name or set(':.*?[]') & set(name)):
+        if name is not None and (
+            not isinstance(name, str) or not name or set(':.*?[]') & set(name)
+        ):
             raise ConfigError(f"a layer's name is a str without any of : . * ? [ ]; got {name!r}")
         self.inputs = check_inputs(self.form, inputs)
         known = [*self.options, *self.starts()]
@@ -151,7 +153,11 @@ def check_inputs(form: str, inputs: Any) -> tuple[str, ...] | None:
     names = (inputs,) if isinstance(inputs, str) else inputs
     if names is None:
         return None
-    if not isinstance(names, list | tuple) or not names or not all(isinstance(n, str) for n in names):
+    if (
+        not isinstance(names, list | tuple)
+        or not names
+        or not all(isinstance(n, str) for n in names)
+    ):
         raise ConfigError(
             f"layer {form!r}: inputs is a name such as 'hid1' or 'hid1:out', or a tuple of "
             f'names; got {inputs!r}'
