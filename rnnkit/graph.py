@@ -86,4 +86,10 @@ def _transform(layer: Layer, arguments: list[TensorVariable], dtype: str) -> dic
                 f'of {getattr(output, "dtype", type(output).__name__)}. Cast constants, for '
                 f'example np.float32(0.1)'
             )
+        width = output.type.shape[-1] if output.ndim else 0
+        if width not in (None, layer.size):
+            raise ConfigError(
+                f'layer {layer.name!r}: output {name!r} has {width} features; its size is '
+                f'{layer.size}'
+            )
     return outputs

@@ -1,0 +1,29 @@
+"""Settings of the tests: PyTensor runs in pure Python here, because it compiles quickly so.
+
+``tests/test_numba.py`` runs the default mode, which takes longer to compile.
+"""
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+
+if 'pytensor' in sys.modules:
+    raise RuntimeError('PyTensor was imported before the tests could choose its mode')
+
+_compiledir = tempfile.mkdtemp(prefix='rnnkit-tests-')
+atexit.register(shutil.rmtree, _compiledir, ignore_errors=True)
+# Later flags win, so a user's own flags are kept except for these.
+_flags = [os.environ.get('PYTENSOR_FLAGS', ''), 'cxx=', 'mode=FAST_COMPILE',
+          'on_opt_error=raise', f'base_compiledir={_compiledir}']  # fmt: skip
+os.environ['PYTENSOR_FLAGS'] = ','.join(flag for flag in _flags if flag)
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+
+@pytest.fixture
+def rng():
+    """Return the generator that tests draw from; the same numbers in every run."""
+    return np.random.default_rng(20)
