@@ -103,12 +103,17 @@ class Arrays:
         self.axes = list(axes)
         self.n_examples = arrays[0].shape[axes[0]] if arrays else 1
         self.batch_size = min(batch_size, self.n_examples)
-        self.n_batches = n_batches or -(-self.n_examples // self.batch_size)
+        self.batches_of_a_pass = -(-self.n_examples // self.batch_size)
+        self.n_batches = n_batches or self.batches_of_a_pass
         self.rng = rng
         self._stream = self._forever()
 
     def __iter__(self) -> Iterator[list[np.ndarray]]:
         return islice(self._stream, self.n_batches)
+
+    def in_order(self, n_batches: int | None = None) -> 'Arrays':
+        """Return the same examples, not shuffled, without copying them."""
+        return Arrays(self.arrays, self.axes, self.batch_size, n_batches)
 
     def _forever(self) -> Iterator[list[np.ndarray]]:
         whole = self.batch_size == self.n_examples
@@ -143,11 +148,15 @@ class Stream:
         self.function = function
         self.prepare = prepare
         self.n_batches = n_batches or CALLABLE_BATCHES
-        self.where = f'the batch returned by the {where} callable'
+        self.where = where
+
+    def in_order(self, n_batches: int | None = None) -> 'Stream':
+        """Return further batches of the same callable."""
+        return Stream(self.function, self.prepare, n_batches, self.where)
 
     def __iter__(self) -> Iterator[list[np.ndarray]]:
         for _ in range(self.n_batches):
-            yield self.prepare(self.function(), self.where)
+            yield self.prepare(self.function(), f'the batch returned by the {self.where} callable')
 
 
 def build(
@@ -170,10 +179,12 @@ def build(
     return Arrays(prepare(data, where), axes, batch_size, n_batches, rng)
 
 
-def frozen(dataset: Arrays | Stream) -> list[list[np.ndarray]] | Arrays:
+def frozen(dataset: Any) -> Any:
     """Return batches that are the same each time they are read.
 
     Batches of a callable are drawn here, once, so that what is measured on them can be
-    compared from one time to the next.
+    compared from one time to the next; and so are those of arrays if an epoch is only a
+    part of them.
     """
-    return list(dataset) if isinstance(dataset, Stream) else dataset
+    one_pass = isinstance(dataset, Arrays) and dataset.n_batches == dataset.batches_of_a_pass
+    return dataset if one_pass else list(dataset)

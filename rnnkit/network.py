@@ -319,9 +319,10 @@ class Network(ABC):
         )
         self._trainings += 1
         batches = self._batches(train, 'train', options.batch_size, options.train_batches, rng)
-        tested = self._batches(
-            train if valid is None else valid, 'valid', options.batch_size, options.valid_batches
-        )
+        if valid is None:
+            tested = batches.in_order(options.valid_batches)
+        else:
+            tested = self._batches(valid, 'valid', options.batch_size, options.valid_batches)
         trainer = Trainer(step, evaluate, options, hyper, self.history)
         return trainer, batches, datasets.frozen(tested)
 
