@@ -1,6 +1,5 @@
 """The references agree with themselves: their hand-written gradients are the slopes."""
 
-import numpy as np
 import pytest
 import reference
 
