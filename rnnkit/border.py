@@ -69,6 +69,27 @@ class Border:
         given = [x] if len(names) == 1 and not isinstance(x, dict) else self._named(x, names, where)
         return [self.turn(a) for a in self._read_inputs(given, where)]
 
+    def read_step(self, x_t: Any, where: str = 'step()') -> list[np.ndarray]:
+        """Check and convert the inputs of one time step; return them with a time axis of 1."""
+        names = self.input_names
+        given = (
+            [x_t] if len(names) == 1 and not isinstance(x_t, dict)
+            else self._named(x_t, names, where)
+        )  # fmt: skip
+        arrays = []
+        for label, value, size in zip(names, given, self.inputs.values(), strict=True):
+            array = as_array(f'{where}: {label}', value, self.dtype)
+            if array.ndim != 2:
+                raise ShapeError(
+                    f'{where}: {label} has {array.ndim} axes, shape {array.shape}; a single time '
+                    f'step is (batch, features)'
+                )
+            self._check_features(f'{where}: {label}', array, size, 'the input layer')
+            arrays.append(array[None])
+        if any(len(a[0]) != len(arrays[0][0]) for a in arrays):
+            raise ShapeError(f'{where}: the inputs have different numbers of examples')
+        return arrays
+
     def read_batch(self, data: Any, where: str) -> list[np.ndarray]:
         """Check and convert inputs, target and weights.
 

@@ -52,11 +52,35 @@ def connect(
             sources = {name: sizes[name] for name in names}
             arguments = [outputs[name] for name in names]
         layer.bind(sources, dtype, rng)
-        for name, output in _transform(layer, arguments, dtype).items():
-            outputs[f'{layer.name}:{name}'] = output
-            sizes[f'{layer.name}:{name}'] = layer.size
+        found = _transform(layer, arguments, dtype)
+        outputs |= found
+        sizes |= dict.fromkeys(found, layer.size)
         before = layer.name
     return inputs, outputs
+
+
+def reconnect(
+    layers: list[Layer], inputs: list[TensorVariable], states: dict[str, Any], dtype: str
+) -> dict[str, TensorVariable]:
+    """Return the outputs of layers that are connected already, for other inputs and states.
+
+    Parameters
+    ----------
+    layers : list of Layer
+    inputs : list of tensors
+        One for each input layer.
+    states : dict of str to named tuple of tensors of shape (B, H)
+        The state before the first step, by the name of the layer; those left out start
+        from zero.
+    dtype : str
+    """
+    outputs: dict[str, TensorVariable] = {}
+    fresh = iter(inputs)
+    for layer in layers:
+        arguments = [outputs[name] for name in layer.input_sizes] or [next(fresh)]
+        start = {'state': states[layer.name]} if layer.name in states else {}
+        outputs |= _transform(layer, arguments, dtype, **start)
+    return outputs
 
 
 def _sources(layer: Layer, before: str, outputs: dict[str, Any]) -> list[str]:
@@ -72,9 +96,11 @@ def _sources(layer: Layer, before: str, outputs: dict[str, Any]) -> list[str]:
     return sources
 
 
-def _transform(layer: Layer, arguments: list[TensorVariable], dtype: str) -> dict[str, Any]:
-    """Return a layer's outputs, checked."""
-    outputs = layer.transform(*arguments)
+def _transform(
+    layer: Layer, arguments: list[TensorVariable], dtype: str, **start: Any
+) -> dict[str, Any]:
+    """Return a layer's outputs under their full names, checked."""
+    outputs = layer.transform(*arguments, **start)
     if not isinstance(outputs, dict) or 'out' not in outputs:
         raise ConfigError(
             f"layer {layer.name!r}: transform() must return a dict with 'out'; got {outputs!r}"
@@ -92,4 +118,4 @@ def _transform(layer: Layer, arguments: list[TensorVariable], dtype: str) -> dic
                 f'layer {layer.name!r}: output {name!r} has {width} features; its size is '
                 f'{layer.size}'
             )
-    return outputs
+    return {f'{layer.name}:{name}': output for name, output in outputs.items()}

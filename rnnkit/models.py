@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pytensor.tensor as pt
 
 from rnnkit import metrics, storage
@@ -11,6 +10,7 @@ from rnnkit.layers import Dense
 from rnnkit.losses import weighted_mean
 from rnnkit.network import Network
 from rnnkit.registry import Registry
+from rnnkit.streaming import State
 
 models = Registry('model', check=Network)
 
@@ -33,7 +33,7 @@ class Regressor(Network):
     default_loss = 'mse'
     output_activation = 'linear'
 
-    def predict(self, x: Any) -> np.ndarray:
+    def predict(self, x: Any, *, state: State | None = None, return_state: bool = False) -> Any:
         """Return the output of the last layer.
 
         Parameters
@@ -41,17 +41,25 @@ class Regressor(Network):
         x : array of shape (T, B, I)
             (B, T, I) with ``layout='batch'``; (examples, I) in a network without a recurrent
             layer; a list of arrays for a network with several inputs. Any T, any B.
+        state : dict, optional
+            The state that an earlier call returned, to go on from; by default each call
+            starts from zeros.
+        return_state : bool
+            Whether to return the state after the last step, too.
 
         Returns
         -------
         y : array of shape (T, B, O)
+        state : dict
+            Only with `return_state`: a named tuple of arrays (B, size) for each recurrent
+            layer, by its name.
 
         Raises
         ------
         ShapeError, DataError
             If `x` is not such an array.
         """
-        return self._run('the prediction', [self.output()], x, 'predict()')[0]
+        return self._predict('predict()', x, state, return_state)
 
     def score(self, x: Any, y: Any, weights: Any = None) -> float:
         """Return R², the share of the variance of `y` that is predicted; at best 1.
@@ -100,33 +108,42 @@ class Classifier(Network):
         hits = pt.cast(pt.eq(self.output('pre').argmax(axis=-1), self.target), self.dtype)
         return {**super().monitors(), 'acc': weighted_mean(hits, self.target_weights)[0]}
 
-    def predict(self, x: Any) -> np.ndarray:
+    def predict(self, x: Any, *, state: State | None = None, return_state: bool = False) -> Any:
         """Return the most probable class.
 
         Parameters
         ----------
         x : array of shape (T, B, I)
             As in `Regressor.predict`.
+        state, return_state
+            Likewise.
 
         Returns
         -------
         labels : array of int of shape (T, B)
         """
-        return self.predict_proba(x).argmax(axis=-1)
+        found = self.predict_proba(x, state=state, return_state=return_state)
+        if return_state:
+            return found[0].argmax(axis=-1), found[1]
+        return found.argmax(axis=-1)
 
-    def predict_proba(self, x: Any) -> np.ndarray:
+    def predict_proba(
+        self, x: Any, *, state: State | None = None, return_state: bool = False
+    ) -> Any:
         """Return the probability of each class.
 
         Parameters
         ----------
         x : array of shape (T, B, I)
+        state, return_state
+            As in `Regressor.predict`.
 
         Returns
         -------
         probabilities : array of shape (T, B, O)
             They sum to 1 over the last axis.
         """
-        return self._run('the prediction', [self.output()], x, 'predict()')[0]
+        return self._predict('predict_proba()', x, state, return_state)
 
     def score(self, x: Any, y: Any, weights: Any = None) -> float:
         """Return the share of labels that are predicted correctly.

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -21,6 +22,7 @@ from rnnkit.losses import losses
 from rnnkit.optimizers import Objective, Optimizer
 from rnnkit.registry import hint
 from rnnkit.regularizers import regularizers
+from rnnkit.streaming import State, Stream
 from rnnkit.trainer import Monitors, Options, Trainer, TrainStep, number, parse_options
 
 
@@ -98,6 +100,15 @@ class Network(ABC):
         self._penalties: dict[tuple[str, ...], Any] = {}
         self._trainings = 0
         self._build_loss()
+        self.border = Border(
+            inputs={layer.name: layer.size for layer in self.layers if layer.form == 'input'},
+            outputs=self.layers[-1].size,
+            integer_targets=self.integer_targets,
+            weighted=self.weighted,
+            recurrent=self.recurrent,
+            layout=self.layout,
+            dtype=self.dtype,
+        )
 
     def _check_loss(self) -> None:
         if self.loss.integer_targets != self.integer_targets:
@@ -131,19 +142,6 @@ class Network(ABC):
     def monitors(self) -> dict[str, TensorVariable]:
         """Return what is reported besides the loss, as symbolic scalars."""
         return {'err': self.error}
-
-    @property
-    def border(self) -> Border:
-        """Checks and converts what goes in and out."""
-        return Border(
-            inputs={layer.name: layer.size for layer in self.layers if layer.form == 'input'},
-            outputs=self.layers[-1].size,
-            integer_targets=self.integer_targets,
-            weighted=self.weighted,
-            recurrent=self.recurrent,
-            layout=self.layout,
-            dtype=self.dtype,
-        )
 
     # --- parameters ---
 
@@ -216,8 +214,7 @@ class Network(ABC):
 
     def _read_targets(self, x: Any, y: Any, weights: Any) -> tuple[np.ndarray, Any]:
         """Check the arguments of `score`; return target and weights in the user's layout."""
-        border = self.border
-        border.weighted = weights is not None
+        border = replace(self.border, weighted=weights is not None)
         given = [x] if len(self.inputs) == 1 else list(x)
         arrays = border.read_batch([*given, y, *([weights] * border.weighted)], 'score()')
         y, *rest = [border.turn(a) for a in arrays[len(self.inputs) :]]
@@ -227,6 +224,57 @@ class Network(ABC):
         border = self.border
         arrays = border.read_inputs(x, where)
         return [border.turn(a) for a in self._function(what, outputs)(*arrays)]
+
+    def _predict(self, where: str, x: Any, state: State | None, return_state: bool) -> Any:
+        """Return the output for `x`, with the state after it if that is wanted."""
+        if state is None and not return_state:
+            return self._run('the prediction', [self.output()], x, where)[0]
+        out, state = self._stream()(where, self.border.read_inputs(x, where), state)
+        out = self.border.turn(out)
+        return (out, state) if return_state else out
+
+    def _stream(self) -> Stream:
+        if 'stream' not in self._compiled:
+            self._compiled['stream'] = Stream(self.layers, self.inputs, self.dtype)
+        return self._compiled['stream']
+
+    def step(self, x_t: Any, state: State | None = None) -> tuple[np.ndarray, State]:
+        """Return the output for a single time step, and the state after it.
+
+        Parameters
+        ----------
+        x_t : array of shape (B, I)
+            A list of arrays for a network with several inputs.
+        state : dict, optional
+            What an earlier call, or ``predict(..., return_state=True)``, returned: a named
+            tuple of arrays (B, size) for each recurrent layer, by its name. Without one, the
+            series starts here.
+
+        Returns
+        -------
+        y_t : array of shape (B, O)
+            For a classifier, the probabilities of the classes.
+        state : dict
+
+        Raises
+        ------
+        ConfigError
+            If the network has no state, or a layer needs to see the whole sequence.
+        ShapeError, DataError
+            If `x_t` or the state is not usable.
+
+        Examples
+        --------
+        >>> import numpy as np, rnnkit
+        >>> net = rnnkit.Regressor([1, ('lstm', 3), 1], seed=0)
+        >>> y, state = net.step(np.ones((1, 1)))
+        >>> y, state = net.step(np.ones((1, 1)), state)
+        >>> state['hid1'].c.shape
+        (1, 3)
+        """
+        stream = self._stream()
+        out, state = stream('step()', self.border.read_step(x_t), state)
+        return out[0], state
 
     def feed_forward(self, x: Any) -> dict[str, np.ndarray]:
         """Return every output of every layer for `x`, by name.

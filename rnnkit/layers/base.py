@@ -41,6 +41,11 @@ class Layer:
         Whether it can read more than one layer.
     recurrent : bool
         Whether it needs a time axis.
+    causal : bool
+        Whether a time step depends on nothing later.
+    state : type of named tuple, or None
+        What it carries from step to step; `transform` then takes such a tuple, of tensors
+        of shape (B, size), as the keyword `state`.
     params : dict of str to shared variable
         The parameters, once the layer is part of a network.
 
@@ -59,6 +64,8 @@ class Layer:
     initial: ClassVar[dict[str, Any]] = {}
     many_inputs: ClassVar[bool] = False
     recurrent: ClassVar[bool] = False
+    causal: ClassVar[bool] = True
+    state: type | None = None
 
     def __init__(self, size: int | None = None, *, name=None, inputs=None, **options: Any):
         self.size, self.name = check_size(f'layer {self.form!r}', size), name

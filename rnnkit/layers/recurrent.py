@@ -8,7 +8,7 @@ from rnnkit.unroll import unroll
 
 
 class Recurrent(Layer):
-    """A cell, run over the time axis from a state of zeros.
+    """A cell, run over the time axis, from a state of zeros unless another one is given.
 
     Classes of this kind are made from a cell by `recurrent_layer`; registering a cell as a
     layer does it. The outputs are ``'out'``, the first state of the cell, and every other
@@ -23,6 +23,7 @@ class Recurrent(Layer):
         # First, for which parameters there are depends on the cell's options.
         self.cell = self.cell_class(**{k: v for k, v in options.items() if k in self.options})
         super().__init__(size, name=name, inputs=inputs, **options)
+        self.state = self.cell.state
 
     def starts(self):
         known = {'xh': 'glorot', 'hh': 'orthogonal', **self.cell.initial}
@@ -34,8 +35,8 @@ class Recurrent(Layer):
     def gates(self, name):
         return self.cell.gate_columns(name, self.size)
 
-    def transform(self, x):  # x: (T, B, I)
-        states = unroll(self.cell, x, self.params, self.size)
+    def transform(self, x, state=None):  # x: (T, B, I)
+        states = unroll(self.cell, x, self.params, self.size, state)
         out, *others = states
         return {'out': out, **dict(zip(states._fields[1:], others, strict=True))}
 
