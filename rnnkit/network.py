@@ -3,11 +3,10 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-import pytensor
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
@@ -19,11 +18,12 @@ from rnnkit.graph import connect
 from rnnkit.history import History
 from rnnkit.layers import parse_layers
 from rnnkit.losses import losses
-from rnnkit.optimizers import Objective, Optimizer
+from rnnkit.objectives import Objectives
+from rnnkit.optimizers import Objective
 from rnnkit.registry import hint
 from rnnkit.regularizers import regularizers
 from rnnkit.streaming import State, Stream
-from rnnkit.trainer import Monitors, Options, Trainer, TrainStep, number, parse_options
+from rnnkit.trainer import Monitors, Trainer, number, parse_options
 
 
 class Network(ABC):
@@ -97,7 +97,6 @@ class Network(ABC):
         self.params = [p for layer in self.layers for p in layer.params.values()]
         self.history = History()
         self._compiled: dict[Any, Any] = {}
-        self._penalties: dict[tuple[str, ...], Any] = {}
         self._trainings = 0
         self._build_loss()
         self.border = Border(
@@ -133,7 +132,10 @@ class Network(ABC):
         if self.weighted:
             self.target_weights = pt.tensor('weights', dtype=self.dtype, shape=(None,) * ndim)
             self.variables.append(self.target_weights)
-        self.error, self._error_weight = self.loss.mean(output, self.target, self.target_weights)
+        self.error, weight = self.loss.mean(output, self.target, self.target_weights)
+        hidden = [self.outputs[f'{layer.name}:out'] for layer in self.layers[1:-1]]
+        plain = Objective(self.error, self.params, self.variables, weight, self.monitors())
+        self._objectives = Objectives(plain, hidden)
 
     def output(self, name: str = 'out') -> TensorVariable:
         """Return an output of the last layer as a symbolic graph."""
@@ -361,7 +363,7 @@ class Network(ABC):
         rest = {name: value for name, value in given.items() if name not in penalties}
         rest.setdefault('max_gradient_norm', 1.0 if self.recurrent else 0)
         rule, options, hyper = parse_options(where, algo, rest, list(regularizers))
-        step, evaluate = self._train_step(rule, options, penalties)
+        step, evaluate = self._objectives.train_step(rule, options, penalties)
         rng = np.random.default_rng(
             [self.seed, self._trainings] if options.seed is None else options.seed
         )
@@ -377,41 +379,6 @@ class Network(ABC):
     def _batches(self, data: Any, where: str, batch_size: int, n: int | None, rng: Any = None):
         axes = [self.border.batch_axis] * len(self.variables)
         return datasets.build(data, self.border.read_batch, axes, where, batch_size, n, rng)
-
-    def _train_step(
-        self, rule: Optimizer, options: Options, penalties: dict[str, float]
-    ) -> tuple[TrainStep, Compiled]:
-        """Return the compiled functions for this kind of training; made once, then kept."""
-        for name, value in penalties.items():
-            number(name, value, Real, 0)
-        names = tuple(sorted(penalties))
-        key = (type(rule), bool(options.momentum), options.nesterov, names)
-        if names not in self._penalties:
-            self._penalties[names] = self._penalised(names)
-        objective, evaluate, weights = self._penalties[names]
-        for name, value in penalties.items():
-            weights[name].set_value(np.asarray(value, self.dtype))
-        if key not in self._compiled:
-            step = TrainStep(objective, rule, bool(options.momentum), bool(options.nesterov))
-            self._compiled[key] = step
-        return self._compiled[key], evaluate
-
-    def _penalised(self, names: tuple[str, ...]) -> tuple[Objective, Compiled, dict[str, Any]]:
-        """Return the loss with these regularizers, and their weights as shared scalars."""
-        functions = [regularizers[name] for name in names]
-        if len(set(functions)) < len(functions):
-            raise ConfigError(f'two of {", ".join(names)} are the same regularizer')
-        matrices = [p for p in self.params if p.ndim > 1]
-        hidden = [self.outputs[f'{layer.name}:out'] for layer in self.layers[1:-1]]
-        weights = {n: pytensor.shared(np.zeros((), self.dtype), n, shape=()) for n in names}
-        loss = self.error
-        for name, function in zip(names, functions, strict=True):
-            loss = loss + weights[name] * function(matrices, hidden)
-        objective = Objective(
-            loss, self.params, self.variables, self._error_weight, self.monitors()
-        )
-        evaluate = Compiled('the validation', self.variables, objective.reports())
-        return objective, evaluate, weights
 
 
 def _pick(what: str, members: dict[str, Any], key: str | int) -> Any:
