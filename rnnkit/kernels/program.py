@@ -78,7 +78,7 @@ class Program:
     def evaluate(
         self,
         outputs: Iterable[int],
-        known: Callable[[int], Any],
+        known: dict[int, Callable[[], Any]],
         constant: Callable[[float], Any],
         operations: dict[str, Callable[..., Any]],
     ) -> list[Any]:
@@ -87,26 +87,23 @@ class Program:
         Parameters
         ----------
         outputs : iterable of int
-        known : callable
-            Returns the value of a node that need not be computed, such as an input, or None.
+        known : dict of int to callable
+            How to fetch the nodes that need not be computed, such as the inputs.
         constant : callable
             Turns a float into a value.
         operations : dict
             The functions by name.
         """
         done: dict[int, Any] = {}
-
-        def compute(i: int) -> Any:
+        outputs = list(outputs)
+        for i in sorted(self.reach(outputs, known)):  # operands come before their users
             operation, *operands = self.nodes[i]
-            if operation == 'constant':
-                return constant(operands[0])
-            if operation == 'input':
-                raise KeyError(f'program: no value for input {operands[0]!r}')
-            return operations[operation](*[done[j] for j in operands])
-
-        stop = {i for i in self.reach(outputs) if known(i) is not None}
-        for i in sorted(self.reach(outputs, stop)):  # operands come before their users
-            done[i] = known(i) if i in stop else compute(i)
+            if i in known:
+                done[i] = known[i]()
+            elif operation == 'constant':
+                done[i] = constant(operands[0])
+            else:
+                done[i] = operations[operation](*[done[j] for j in operands])
         return [done[i] for i in outputs]
 
     # --- building, with the simplifications that symbolic gradients ask for
