@@ -54,7 +54,7 @@ def connect(
         layer.bind(sources, dtype, rng)
         found = _transform(layer, arguments, dtype)
         outputs |= found
-        sizes |= dict.fromkeys(found, layer.size)
+        sizes |= {name: layer.output_size(name.partition(':')[2]) for name in found}
         before = layer.name
     return inputs, outputs
 
@@ -112,10 +112,9 @@ def _transform(
                 f'of {getattr(output, "dtype", type(output).__name__)}. Cast constants, for '
                 f'example np.float32(0.1)'
             )
-        width = output.type.shape[-1] if output.ndim else 0
-        if width not in (None, layer.size):
+        width, size = output.type.shape[-1] if output.ndim else 0, layer.output_size(name)
+        if width not in (None, size):
             raise ConfigError(
-                f'layer {layer.name!r}: output {name!r} has {width} features; its size is '
-                f'{layer.size}'
+                f'layer {layer.name!r}: output {name!r} has {width} features; its size is {size}'
             )
     return {f'{layer.name}:{name}': output for name, output in outputs.items()}

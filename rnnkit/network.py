@@ -166,7 +166,10 @@ class Network(ABC):
         ConfigError
             If there is no such layer or parameter.
         """
-        found = _pick('layer', {one.name: one for one in self.layers}, layer)
+        known = {one.name: one for one in self.layers}
+        if isinstance(layer, str):  # children have names, but no numbers
+            known |= {c.name: c for one in self.layers for c in one.children}
+        found = _pick('layer', known, layer)
         return _pick(f'parameter of layer {found.name!r}', found.params, param)
 
     def summary(self) -> str:

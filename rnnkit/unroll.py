@@ -20,6 +20,7 @@ def unroll(
     size: int,
     state: Any = None,
     mask: TensorVariable | None = None,
+    reverse: bool = False,
     kernel: bool | None = None,
 ) -> Any:
     """Return the states of `cell` at every time step of `x`.
@@ -39,6 +40,9 @@ def unroll(
         The state before the first step, one row standing for all examples; zero if not given.
     mask : tensor of shape (T, B), optional
         True, or 1, where a step is real. Over padding the state is held as it was.
+    reverse : bool
+        Whether to start at the last step. The states are those after each step of `x`, in
+        the order of `x`, in either case.
     kernel : bool, optional
         False keeps the scan; True and None use the fused loop where that is possible.
 
@@ -54,13 +58,15 @@ def unroll(
         state = [zero] * len(cell.state._fields)
     if mask is not None:
         mask = pt.cast(mask, x.dtype)
+    if reverse:
+        x, mask = x[::-1], mask if mask is None else mask[::-1]
     scan = partial(_scan, cell, size)
     states = None
     if kernel is not False and kernels.enabled():
         states = kernels.fused(cell, scan, x, params, list(state), mask)
     if states is None:
         states = scan(x, params, list(state), mask)
-    return cell.state(*states)
+    return cell.state(*(s[::-1] for s in states) if reverse else states)
 
 
 def _scan(
@@ -75,9 +81,7 @@ def _scan(
     z = cell.project(x, SimpleNamespace(**params))  # one product for all T steps
     names, weights = list(params), list(params.values())
     n_states = len(cell.state._fields)
-    state = [
-        pt.broadcast_to(s, (z.shape[1], size)) if s.type.shape[0] == 1 else s for s in state
-    ]
+    state = [pt.broadcast_to(s, (z.shape[1], size)) if s.type.shape[0] == 1 else s for s in state]
 
     def step(z_t: TensorVariable, *args: TensorVariable) -> list[TensorVariable]:
         if mask is not None:

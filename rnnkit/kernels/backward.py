@@ -42,9 +42,7 @@ def frame_backward(
     states = [Array(f'new{k}', ('T', 'B', 'H')) for k in range(form.n_states)]
     if form.residuals:
         states.append(Array('residual', ('T', 'B', f'{len(form.residuals)}H')))
-    given_states = [
-        Array(f'd_new{k}', ('T', 'B', 'H')) for k in range(form.n_states) if given[k]
-    ]
+    given_states = [Array(f'd_new{k}', ('T', 'B', 'H')) for k in range(form.n_states) if given[k]]
     return Frame([*inputs, *states, *given_states], outputs)
 
 
@@ -213,9 +211,7 @@ class Backward:
         form, frame, size, program = self.form, self.frame, self.target.size, self.form.program
         b, h = frame.read(code, block, 'B', 'H')
         vectors = vector_addresses(frame, form, code, block)
-        fixed = vector_loads(code, form, vectors, h) | self.hoisted.loads(
-            code, areas['hoisted'], h
-        )
+        fixed = vector_loads(code, form, vectors, h) | self.hoisted.loads(code, areas['hoisted'], h)
         carries = [self._carry(code, block, areas, k) for k in range(form.n_states)]
         n_residuals = len(form.residuals)
 

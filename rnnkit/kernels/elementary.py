@@ -34,9 +34,7 @@ _HIGH64 = math.ldexp(round(math.ldexp(math.log(2), 33)), -33)
 _LOG2_TAIL = 2.319046813846299558417771e-17
 FORMATS = {
     32: _Format(23, 127, _HIGH32, math.log(2) - _HIGH32, -87.6, 89.0, 7, 6, 10.0),
-    64: _Format(
-        52, 1023, _HIGH64, math.log(2) - _HIGH64 + _LOG2_TAIL, -708.7, 710.0, 13, 14, 20.0
-    ),
+    64: _Format(52, 1023, _HIGH64, math.log(2) - _HIGH64 + _LOG2_TAIL, -708.7, 710.0, 13, 14, 20.0),
 }
 
 

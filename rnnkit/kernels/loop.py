@@ -237,9 +237,7 @@ class Forward:
         form, size, width = self.form, self.target.size, self.target.width
         b, h = self.frame.read(code, block, 'B', 'H')
         vectors = vector_addresses(self.frame, form, code, block)
-        fixed = vector_loads(code, form, vectors, h) | self.hoisted.loads(
-            code, areas['hoisted'], h
-        )
+        fixed = vector_loads(code, form, vectors, h) | self.hoisted.loads(code, areas['hoisted'], h)
         mask_at = self.frame.read(code, block, 'mask')[0] if self.masked else None
         residual = self.frame.read(code, block, 'residual')[0] if self.residuals else None
         per_row = form.n_tiles * self.units

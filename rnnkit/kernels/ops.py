@@ -165,9 +165,7 @@ class RecurrentGradient(RecurrentOp):
         states = self.scan(*self.unpack(inputs[: self.n_inputs]))
         given = [state for state, is_given in zip(states, self.given, strict=True) if is_given]
         known = dict(zip(given, inputs[len(inputs) - len(given) :], strict=True))
-        return grad(
-            None, self.wanted(inputs), known_grads=known, disconnected_inputs='ignore'
-        )
+        return grad(None, self.wanted(inputs), known_grads=known, disconnected_inputs='ignore')
 
     def infer_shape(self, *args: Any) -> list[tuple[Variable, ...]]:
         """Return the outputs' shapes; PyTensor before 3.3 passes the graph as well."""
@@ -217,9 +215,7 @@ def expand_recurrent(fgraph: Any, node: Apply) -> list[Variable]:
 
 
 # Before all other rewrites, so that those for scans see them.
-optdb.register(
-    'expand_recurrent', dfs_rewriter(expand_recurrent), 'jax', 'mlx', position=-0.02
-)
+optdb.register('expand_recurrent', dfs_rewriter(expand_recurrent), 'jax', 'mlx', position=-0.02)
 
 
 def register_with_numba() -> None:

@@ -122,7 +122,9 @@ class _Tracer:
         if not isinstance(new, self.cell.state):
             raise Unsupported('step does not return a state')
         result = [self.read(state) for state in new]
-        if any(state.ndim != 2 or len(blocks) != 1 for blocks, state in zip(result, new, strict=True)):
+        if any(
+            state.ndim != 2 or len(blocks) != 1 for blocks, state in zip(result, new, strict=True)
+        ):
             raise Unsupported('a new state is not of shape (B, H)')
         if self.recurrent is None or len(self.weights) != 1:
             raise Unsupported('there is not exactly one recurrent weight')

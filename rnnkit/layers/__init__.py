@@ -1,6 +1,7 @@
 """Layers: registry members that turn symbolic inputs into symbolic outputs."""
 
 from rnnkit.layers.base import Layer
+from rnnkit.layers.bidirectional import Bidirectional
 from rnnkit.layers.dense import Dense, Softmax
 from rnnkit.layers.input import Input
 from rnnkit.layers.recurrent import Recurrent
@@ -10,5 +11,6 @@ from rnnkit.layers.spec import parse_layers
 add = registry.add
 
 __all__ = [
-    'Dense', 'Input', 'Layer', 'Recurrent', 'Softmax', 'add', 'parse_layers', 'registry',
+    'Bidirectional', 'Dense', 'Input', 'Layer', 'Recurrent', 'Softmax', 'add', 'parse_layers',
+    'registry',
 ]  # fmt: skip

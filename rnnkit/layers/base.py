@@ -89,6 +89,10 @@ class Layer:
         """Return the shape of each parameter; `input_sizes` and `size` are known."""
         return {}
 
+    def output_size(self, name: str) -> int:
+        """Return the number of features of the output `name`."""
+        return self.size
+
     def gates(self, name: str) -> dict[str, slice] | None:
         """Return the column block of each gate in parameter `name`, if it has gates."""
         return None
@@ -129,6 +133,11 @@ class Layer:
             start = self.given.get(name, self.starts().get(name, 0.0))
             value = initial_value(where, start, shape, rng, self.gates(name)).astype(dtype)
             self.params[name] = pytensor.shared(value, where, shape=shape)
+
+    @property
+    def children(self) -> tuple['Layer', ...]:
+        """The layers that this one is made of."""
+        return ()
 
     @property
     def input_size(self) -> int:

@@ -1,0 +1,95 @@
+"""Two recurrent layers that read a sequence from both of its ends."""
+
+from typing import Any
+
+import numpy as np
+import pytensor.tensor as pt
+
+from rnnkit.errors import ConfigError
+from rnnkit.layers.base import Layer
+from rnnkit.layers.recurrent import Recurrent
+from rnnkit.layers.registry import layers
+
+MERGES = ('concat', 'sum')
+
+
+@layers.add('bidirectional')
+class Bidirectional(Layer):
+    """One recurrent layer that reads forward, and one that reads backward.
+
+    Both outputs at a time step belong to that step. The two are layers of their own, called
+    ``hid1_fw`` and ``hid1_bw``, so their parameters are ``'hid1_fw.xh'`` and so on.
+
+    Parameters
+    ----------
+    size : int
+        The number of units of the output; with 'concat' each direction has half of them.
+    worker : str
+        The form of the two layers.
+    merge : {'concat', 'sum'}
+        How the two outputs become one.
+    **options
+        Keywords of the worker.
+
+    Notes
+    -----
+    The outputs are ``'out'`` and the other states of the worker, merged, and each of them
+    for each direction alone: ``'fw_out'``, ``'bw_out'``, ``'fw_c'``, ...
+
+    References
+    ----------
+    Schuster & Paliwal 1997, IEEE Transactions on Signal Processing 45(11).
+    """
+
+    recurrent = True
+    causal = False
+
+    def __init__(
+        self, size: int | None = None, *, name=None, inputs=None, worker: str = 'rnn',
+        merge: str = 'concat', **options: Any,
+    ):  # fmt: skip
+        super().__init__(size, name=name, inputs=inputs)
+        if merge not in MERGES:
+            raise ConfigError(f"layer 'bidirectional': merge is 'concat' or 'sum'; got {merge!r}")
+        if merge == 'concat' and self.size % 2:
+            raise ConfigError(
+                f"layer 'bidirectional': size is that of both directions together, so it must "
+                f'be even; got {size}'
+            )
+        if not issubclass(layers[worker], Recurrent) or 'direction' in options:
+            raise ConfigError(
+                f"layer 'bidirectional': worker is a recurrent layer, which gets its direction "
+                f'here; got {worker!r} with {options}'
+            )
+        self.merge = merge
+        half = self.size // 2 if merge == 'concat' else self.size
+        self.forward, self.backward = (
+            layers.build(worker, size=half, direction=direction, **options)
+            for direction in ('forward', 'backward')
+        )
+        self.given = {'worker': worker, 'merge': merge, **options}
+
+    @property
+    def children(self):
+        """The layer of each direction."""
+        return self.forward, self.backward
+
+    def output_size(self, name):
+        return self.forward.size if name[:3] in ('fw_', 'bw_') else self.size
+
+    def bind(self, sources: dict[str, int], dtype: str, rng: np.random.Generator) -> None:
+        """Bind both directions; their parameters are this layer's."""
+        super().bind(sources, dtype, rng)
+        for child, suffix in zip(self.children, ('fw', 'bw'), strict=True):
+            child.name = f'{self.name}_{suffix}'
+            child.bind(sources, dtype, rng)
+            self.params |= {f'{suffix}.{name}': p for name, p in child.params.items()}
+
+    def transform(self, x):  # x: (T, B, I)
+        forward, backward = (child.transform(x) for child in self.children)
+        outputs = {}
+        for name, fw in forward.items():
+            bw = backward[name]
+            both = pt.concatenate([fw, bw], axis=-1) if self.merge == 'concat' else fw + bw
+            outputs |= {name: both, f'fw_{name}': fw, f'bw_{name}': bw}
+        return outputs
