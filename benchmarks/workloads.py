@@ -16,6 +16,10 @@ class Workload:
         Time steps, examples in a batch, units, inputs, outputs.
     depth : int
         Recurrent layers on top of each other.
+    both_ways : bool
+        Whether the layer is bidirectional, with H units for each direction.
+    stream : bool
+        Whether single time steps are measured, the state carried by the caller.
     """
 
     cell: str
@@ -25,6 +29,13 @@ class Workload:
     I: int  # noqa: E741
     O: int  # noqa: E741
     depth: int = 1
+    both_ways: bool = False
+    stream: bool = False
+
+    @property
+    def width(self) -> int:
+        """Features that the last layer reads."""
+        return self.H * (2 if self.both_ways else 1)
 
     def batch(self) -> tuple[np.ndarray, np.ndarray]:
         """Return inputs and targets, the same for everybody."""
@@ -48,7 +59,10 @@ WORKLOADS = {
 WORKLOADS |= {
     'lstm long': Workload('lstm', 1000, 16, 64, 8, 1),
     'lstm deep': Workload('lstm', 50, 64, 128, 64, 64, depth=3),
+    'lstm bidirectional': Workload('lstm', 50, 64, 128, 64, 64, both_ways=True),
     'lstm batch of 1': Workload('lstm', 200, 1, 64, 8, 1),
+    'lstm stream': Workload('lstm', 1, 1, 64, 64, 1, stream=True),
+    'gru stream': Workload('gru', 1, 1, 64, 64, 1, stream=True),
 }
 
 # The same for everybody: RMSProp or its like, and the norm of the gradient clipped at 1.

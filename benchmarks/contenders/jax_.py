@@ -44,8 +44,9 @@ def parameters(w: Workload):
     layers = [
         {'xh': draw(i, n * w.H), 'hh': draw(w.H, n * w.H), 'b': draw(n * w.H), 'bn': draw(w.H)}
         for i in sizes[:-1]
+        for _ in range(2 if w.both_ways else 1)
     ]
-    return {'layers': layers, 'w': draw(w.H, w.O), 'b': draw(w.O)}
+    return {'layers': layers, 'w': draw(w.width, w.O), 'b': draw(w.O)}
 
 
 def build(workload: Workload, threads: int):
@@ -53,11 +54,18 @@ def build(workload: Workload, threads: int):
     step = {'lstm': lstm, 'gru': gru, 'rnn': rnn}[workload.cell]
     n_states = 2 if workload.cell == 'lstm' else 1
 
+    def run(layer, x, **direction):
+        zero = jnp.zeros((x.shape[1], workload.H), x.dtype)
+        z = x @ layer['xh'] + layer['b']
+        return jax.lax.scan(lambda c, z: step(c, z, layer), (zero,) * n_states, z, **direction)[1]
+
     def forward(p, x):
-        for layer in p['layers']:
-            zero = jnp.zeros((x.shape[1], workload.H), x.dtype)
-            z = x @ layer['xh'] + layer['b']
-            _, x = jax.lax.scan(lambda c, z, q=layer: step(c, z, q), (zero,) * n_states, z)
+        if workload.both_ways:
+            fw, bw = p['layers']
+            x = jnp.concatenate([run(fw, x), run(bw, x, reverse=True)], axis=-1)
+        else:
+            for layer in p['layers']:
+                x = run(layer, x)
         return x @ p['w'] + p['b']
 
     @jax.jit
@@ -79,4 +87,18 @@ def build(workload: Workload, threads: int):
         state[0], state[1], loss = update(*state, x, y)
         return float(loss)  # reading the loss waits for the computation
 
-    return train, lambda: np.asarray(infer(state[0], x))
+    @jax.jit
+    def advance(p, carry, x):
+        layer = p['layers'][0]
+        carry, h = step(carry, x @ layer['xh'] + layer['b'], layer)
+        return carry, h @ p['w'] + p['b']
+
+    carry = [(jnp.zeros((workload.B, workload.H)),) * n_states]
+
+    def one_step():
+        carry[0], y = advance(p, carry[0], x[0])
+        return np.asarray(y)
+
+    if workload.stream:
+        return {'step': one_step}
+    return {'train': train, 'predict': lambda: np.asarray(infer(state[0], x))}

@@ -14,7 +14,11 @@ def build(workload: Workload, threads: int):
         rnnkit.set_threads(threads)
     x, y = workload.batch()
     hidden = [(workload.cell, workload.H)] * workload.depth
+    if workload.both_ways:
+        hidden = [{'form': 'bidirectional', 'worker': workload.cell, 'size': workload.width}]
     net = rnnkit.Regressor([workload.I, *hidden, workload.O], seed=0)
+    if workload.stream:
+        return {'step': stream(net, x[0])}
     epochs = net.itertrain(
         lambda: [x, y],
         algo='rmsprop',
@@ -25,7 +29,19 @@ def build(workload: Workload, threads: int):
         validate_every=10**9,
         patience=10**9,
     )
-    return lambda: next(epochs), lambda: net.predict(x)
+    return {'train': lambda: next(epochs), 'predict': lambda: net.predict(x)}
+
+
+def stream(net, x):
+    """Return a function that makes one step and keeps the state for the next."""
+    state = None
+
+    def step():
+        nonlocal state
+        y, state = net.step(x, state)
+        return y
+
+    return step
 
 
 UPDATES = 5  # one call of the first function makes this many

@@ -13,8 +13,8 @@ class Net(nn.Module):
     def __init__(self, w: Workload):
         super().__init__()
         kind = {'lstm': nn.LSTM, 'gru': nn.GRU, 'rnn': nn.RNN}[w.cell]
-        self.recurrent = kind(w.I, w.H, num_layers=w.depth)
-        self.out = nn.Linear(w.H, w.O)
+        self.recurrent = kind(w.I, w.H, num_layers=w.depth, bidirectional=w.both_ways)
+        self.out = nn.Linear(w.width, w.O)
 
     def forward(self, x):
         """Return the output for every time step."""
@@ -41,4 +41,12 @@ def build(workload: Workload, threads: int):
         with torch.inference_mode():
             return net(torch.from_numpy(x)).numpy()
 
-    return train, predict
+    state = None
+
+    def step():
+        nonlocal state
+        with torch.inference_mode():
+            h, state = net.recurrent(torch.from_numpy(x), state)
+            return net.out(h).numpy()
+
+    return {'step': step} if workload.stream else {'train': train, 'predict': predict}
