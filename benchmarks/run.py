@@ -12,14 +12,16 @@ are faster.
 import argparse
 import importlib.util
 import json
+import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from workloads import WORKLOADS  # noqa: E402
+from workloads import WORKLOADS, Workload  # noqa: E402
 
 # Several ways to run a contender; the best counts. PyTorch is quicker on one thread for small nets.
 CONTENDERS = {'rnnkit': [2], 'torch': [1, 2], 'jax': [2], 'keras': [2], 'naive': [2]}
@@ -28,12 +30,14 @@ CONTENDERS = {'rnnkit': [2], 'torch': [1, 2], 'jax': [2], 'keras': [2], 'naive':
 class Worker:
     """A contender's process."""
 
-    def __init__(self, name: str, workload: str, threads: int):
-        command = [sys.executable, str(HERE / 'worker.py'), name, workload, str(threads)]
-        pipe = subprocess.PIPE
+    def __init__(self, name: str, workload: Workload, threads: int, **environment: str):
+        figures = json.dumps(asdict(workload))
+        command = [sys.executable, str(HERE / 'worker.py'), name, figures, str(threads)]
+        pipe, quiet = subprocess.PIPE, subprocess.DEVNULL
         self.process = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
-        )
+            command, stdin=pipe, stdout=pipe, stderr=quiet, text=True,
+            env={**os.environ, **environment},
+        )  # fmt: skip
 
     def ask(self, what: str, seconds: float) -> dict:
         """Let it work for some time; return what it measured."""
@@ -50,31 +54,34 @@ class Worker:
         self.process.wait()
 
 
-def measure(workload: str, peers: list[str], seconds: float, rounds: int) -> dict:
-    """Return for each contender milliseconds of an update and a prediction, and more."""
+def measure(workload: Workload, peers: list[str], seconds: float, rounds: int) -> dict:
+    """Return for each contender milliseconds of an update, a prediction or a step, and more."""
+    whats = ('step',) if workload.stream else ('train', 'predict')
+    if workload.stream or workload.both_ways:
+        peers = [name for name in peers if name != 'naive' and not (
+            workload.stream and name == 'keras')]  # fmt: skip
     workers = {}
     for name in ['rnnkit', *peers]:
         for threads in CONTENDERS[name]:
-            worker = Worker(name, workload, threads)
-            worker.ask('train', 0.1)  # built and warm before the next one starts
-            worker.ask('predict', 0.1)
-            workers[name, threads] = worker
+            workers[name, threads] = Worker(name, workload, threads)
+            for what in whats:
+                workers[name, threads].ask(what, 0.1)  # built and warm before the next one starts
     found: dict = {}
     for _ in range(rounds):
         for (name, _threads), worker in workers.items():
-            one = found.setdefault(name, {'train': [], 'predict': []})
-            for what in ('train', 'predict'):
+            one = found.setdefault(name, {what: [] for what in whats})
+            for what in whats:
                 answer = worker.ask(what, seconds)
                 one[what].append(1e3 * min(answer['times']))
                 one |= {key: answer[key] for key in ('first', 'MiB')}
     for worker in workers.values():
         worker.stop()
-    return {name: {**one, 'train': min(one['train']), 'predict': min(one['predict'])}
-            for name, one in found.items()}  # fmt: skip
+    return {name: one | {what: min(one[what]) for what in whats} for name, one in found.items()}
 
 
 def table(results: dict, what: str) -> str:
     """Return a table: our milliseconds, and our time divided by that of each peer."""
+    results = {name: found for name, found in results.items() if what in found['rnnkit']}
     peers = list(dict.fromkeys(n for r in results.values() for n in r if n != 'rnnkit'))
     lines = [f'| {what} | rnnkit, ms | ' + ' | '.join(f'/ {p}' for p in peers) + ' |']
     lines.append('|---|' + '---:|' * (len(peers) + 1))
@@ -104,9 +111,9 @@ def main() -> None:
     peers = [name for name in options.peers if installed(name)]
     results = {}
     for workload in options.only:
-        results[workload] = measure(workload, peers, options.seconds, options.rounds)
+        results[workload] = measure(WORKLOADS[workload], peers, options.seconds, options.rounds)
         print(workload, json.dumps(results[workload]), file=sys.stderr, flush=True)
-    for what in ('train', 'predict'):
+    for what in ('train', 'predict', 'step'):
         print(table(results, what), end='\n\n')
     if options.json:
         options.json.write_text(json.dumps(results, indent=1))

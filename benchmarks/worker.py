@@ -25,19 +25,19 @@ def blocks(function, seconds: float, per_call: int) -> list[float]:
 
 def main() -> None:
     """Answer requests until standard input ends."""
-    from workloads import WORKLOADS
+    from workloads import Workload
 
-    name, workload, threads = sys.argv[1], WORKLOADS[sys.argv[2]], int(sys.argv[3])
+    name, workload, threads = sys.argv[1], Workload(**json.loads(sys.argv[2])), int(sys.argv[3])
     start = time.perf_counter()
     module = importlib.import_module(f'contenders.{name}_')
-    train, predict = module.build(workload, threads)
-    functions = {'train': (train, module.UPDATES), 'predict': (predict, 1)}
-    train()
+    functions = module.build(workload, threads)
+    functions['step' if workload.stream else 'train']()
     first = time.perf_counter() - start
     for line in sys.stdin:
         request = json.loads(line)
-        function, per_call = functions[request['what']]
-        times = blocks(function, request['seconds'], per_call)
+        what = request['what']
+        per_call = module.UPDATES if what == 'train' else 1
+        times = blocks(functions[what], request['seconds'], per_call)
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print('answer', json.dumps({'times': times, 'first': first, 'MiB': memory}), flush=True)
 

@@ -70,4 +70,4 @@ def build(workload: Workload, threads: int):
     train = pytensor.function([x, y], loss, updates=updates)
     predict = pytensor.function([x], out)
     batch = workload.batch()
-    return lambda: float(train(*batch)), lambda: predict(batch[0])
+    return {'train': lambda: float(train(*batch)), 'predict': lambda: predict(batch[0])}
