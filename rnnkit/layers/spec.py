@@ -26,7 +26,7 @@ def parse_layers(specs: Any) -> list[Layer]:
           a single int, ``(6,)``;
         - a str: the form alone;
         - a dict with ``form`` and any keywords of that layer;
-        - a `Layer`.
+        - a `rnnkit.Layer`.
 
     Raises
     ------
