@@ -33,12 +33,8 @@ def test_both_layouts_give_the_same_predictions_and_the_same_training(data):
         hidden = net.feed_forward(batch[0])['hid1:out']
         if layout == 'batch':
             predicted, hidden = turned([predicted, hidden])
-        results[layout] = [
-            predicted,
-            hidden,
-            net.score(*batch),
-            *[p.get_value() for p in net.params],
-        ]
+        scores.append(net.score(*batch))
+        results[layout] = [predicted, hidden, *[p.get_value() for p in net.params]]
     for a, b in zip(*results.values(), strict=True):
         assert np.array_equal(a, b)
     assert scores[0] == pytest.approx(scores[1], rel=1e-12)  # the sum runs in another order
