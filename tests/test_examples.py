@@ -8,11 +8,14 @@ import pytest
 
 EXAMPLES = sorted((Path(__file__).parent.parent / 'examples').glob('*.py'))
 
-# For each program a task so small that a minute's training in pure Python is not needed: what
+# For each program a task so small that a few updates in pure Python will do: what
 # main() is given, and an error that it reaches only if the network learns to use its memory.
 SHORT = {
-    'addition_task': ({'length': 6, 'size': 8, 'updates': 300, 'goal': 0.01}, 0.05),
-    'memory_task': ({'steps': 4, 'values': 1, 'size': 8, 'updates': 300, 'goal': 0.05}, 0.3),
+    'addition_task': ({'length': 4, 'size': 8, 'updates': 50, 'learning_rate': 0.06}, 0.05),
+    'memory_task': (
+        {'steps': 3, 'values': 1, 'size': 8, 'updates': 50, 'learning_rate': 0.06},
+        0.3,
+    ),
 }
 
 
@@ -41,7 +44,7 @@ def test_help(path):
 def test_short_form_learns_and_draws(path, tmp_path):
     options, wanted = SHORT[path.stem]
     picture = tmp_path / 'picture.png'
-    found = load(path).main(**options, learning_rate=0.02, seed=1, plot=str(picture))
+    found = load(path).main(**options, seed=1, plot=str(picture))
     assert all(np.isfinite(value) and value > 0 for value in found.values())
     assert found['updates'] <= options['updates']
     assert found['error'] < wanted
