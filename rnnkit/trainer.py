@@ -320,9 +320,8 @@ def parse_options(
     reject_unknown(where, given, [*option_names(type(rule)), *extra])
     hyper = {name: given.get(name, default) for name, default in rule.options.items()}
     for name, value in hyper.items():
-        number(name, value, Real, 0)
-        if value == 0:
-            raise ConfigError(f'{name} must be above 0; got {value!r}')
+        if not isinstance(value, Real) or isinstance(value, bool) or not 0 < value < np.inf:
+            raise ConfigError(f'{name} is a number above 0; got {value!r}')
     options = Options(**{n: v for n, v in given.items() if n not in hyper})
     options.check()
     momentum = rule.momentum if options.momentum is None else options.momentum
