@@ -52,8 +52,9 @@ def lstm_steps(x, p, h0, c0, activation='tanh'):
     for x_t in x:
         a = blocks(x_t @ p['xh'] + h @ p['hh'] + p['b'], 'ifgo')
         s = {'h_old': h, 'c_old': c, 'g': phi(a['g'])}
-        s |= {k: sigmoid(a[k]) for k in 'ifo'}
+        s |= {k: sigmoid(a[k] + p.get(f'c{k}', 0) * c) for k in 'if'}
         c = s['f'] * c + s['i'] * s['g']
+        s['o'] = sigmoid(a['o'] + p.get('co', 0) * c)  # this peephole sees the new memory
         h = s['o'] * phi(c)
         steps.append({**s, 'h': h, 'c': c, 'phi_c': phi(c)})
     return steps
@@ -72,18 +73,20 @@ def lstm_backward(x, p, h0, c0, d, activation='tanh'):
     for t in reversed(range(len(x))):
         s = steps[t]
         dh = dh + d['h'][t]
-        dc = dc + d['c'][t] + dh * s['o'] * slope(s['phi_c'])
-        da = np.concatenate([
-            dc * s['g'] * s['i'] * (1 - s['i']),
-            dc * s['c_old'] * s['f'] * (1 - s['f']),
-            dc * s['i'] * slope(s['g']),
-            dh * s['phi_c'] * s['o'] * (1 - s['o']),
-        ], axis=1)  # fmt: skip
+        do = dh * s['phi_c'] * s['o'] * (1 - s['o'])
+        dc = dc + d['c'][t] + dh * s['o'] * slope(s['phi_c']) + do * p.get('co', 0)
+        di = dc * s['g'] * s['i'] * (1 - s['i'])
+        df = dc * s['c_old'] * s['f'] * (1 - s['f'])
+        da = np.concatenate([di, df, dc * s['i'] * slope(s['g']), do], axis=1)
+        for peephole, dz, memory in (('ci', di, 'c_old'), ('cf', df, 'c_old'), ('co', do, 'c')):
+            if peephole in p:
+                grads[peephole] += (dz * s[memory]).sum(0)
         grads['xh'] += x[t].T @ da
         grads['hh'] += s['h_old'].T @ da
         grads['b'] += da.sum(0)
         grads['x'][t] = da @ p['xh'].T
-        dh, dc = da @ p['hh'].T, dc * s['f']
+        dh = da @ p['hh'].T
+        dc = dc * s['f'] + di * p.get('ci', 0) + df * p.get('cf', 0)
     return {**grads, 'h0': dh, 'c0': dc}
 
 

@@ -14,6 +14,10 @@ FORMS = sorted({registry[name].form: None for name in registry})
 VARIANTS = [(form, {}) for form in FORMS] + [
     ('gru', {'reset': 'before'}),
     ('rnn', {'activation': 'relu'}),
+    ('lstm', {'peepholes': True}),
+    ('gru', {'direction': 'backward'}),
+    ('bidirectional', {'worker': 'lstm'}),
+    ('bidirectional', {'worker': 'gru', 'merge': 'sum'}),
     ('ff', {'activation': 'tanh'}),
 ]
 

@@ -13,7 +13,7 @@ from rnnkit.unroll import unroll
 
 FORMS = [
     ('rnn', {}), ('rnn', {'activation': 'relu'}), ('lstm', {}), ('lstm', {'activation': 'relu'}),
-    ('gru', {'reset': 'after'}), ('gru', {'reset': 'before'}),
+    ('lstm', {'peepholes': True}), ('gru', {'reset': 'after'}), ('gru', {'reset': 'before'}),
 ]  # fmt: skip
 LENGTHS = [(5, 3), (1, 3), (5, 1), (1, 1)]  # T, B
 WIDTHS = [(2, 4), (1, 4), (2, 1), (1, 1)]  # I, H
@@ -28,7 +28,8 @@ def draw(cell, T, B, I, H, rng, dtype):  # noqa: E741
 
 def symbols_like(values):
     """Return a symbol for each array; lengths are known for parameters and features only."""
-    known = {k: v.shape if k in ('xh', 'hh', 'b', 'bn') else (*(None,) * (v.ndim - 1), v.shape[-1])
+    params = ('xh', 'hh', 'b', 'bn', 'ci', 'cf', 'co')
+    known = {k: v.shape if k in params else (*(None,) * (v.ndim - 1), v.shape[-1])
              for k, v in values.items()}  # fmt: skip
     return {k: pt.tensor(k, dtype=v.dtype.name, shape=known[k]) for k, v in values.items()}
 
@@ -43,7 +44,7 @@ def scan_function(cell, symbols, H, dtype):
     """Return a function that gives states and derivatives for values and upstream slopes."""
     params = {k: symbols[k] for k in cell.params}
     start = cell.state(*[symbols[f'{name}0'] for name in cell.state._fields])
-    states = unroll(cell, symbols['x'], params, H, start)
+    states = unroll(cell, symbols['x'], params, H, start, kernel=False)
     upstream = [pt.tensor(f'd_{n}', dtype=dtype, shape=(None,) * 3) for n in states._fields]
     total = sum((s * d).sum() for s, d in zip(states, upstream, strict=True))
     grads = pytensor.grad(total, list(symbols.values()))
@@ -56,6 +57,7 @@ def scan_function(cell, symbols, H, dtype):
 def right_answers(form, options, values, upstream):
     """Return what NumPy says in float64, under the names that `scan_function` uses."""
     exact = {k: v.astype('float64') for k, v in values.items()}
+    options = {k: v for k, v in options.items() if k != 'peepholes'}
     before = [exact.pop(f'{n}0') for n in upstream]
     x = exact.pop('x')
     if options.get('reset') == 'before':
@@ -108,7 +110,7 @@ def test_the_state_before_the_first_step_is_zero_by_default(rng):
 
 def test_scan_takes_the_input_product_out_of_the_loop(rng):
     cell, symbols, _ = symbols_and_values('gru', {}, 3, 2, 2, 4, rng, 'float64')
-    states = unroll(cell, symbols['x'], {k: symbols[k] for k in cell.params}, 4)
+    states = unroll(cell, symbols['x'], {k: symbols[k] for k in cell.params}, 4, kernel=False)
     scans = {v.owner.op for v in pytensor.graph.ancestors(states) if v.owner
              and type(v.owner.op).__name__ == 'Scan'}  # fmt: skip
     (scan,) = scans
@@ -133,7 +135,7 @@ def test_gradients_far_back_in_time_are_kept(rng):
 def test_longer_sequences_begin_as_shorter_ones(rng):
     cell, symbols, values = symbols_and_values('gru', {}, 9, 2, 2, 4, rng, 'float64')
     given = [symbols['x'], *[symbols[k] for k in cell.params]]
-    states = unroll(cell, symbols['x'], {k: symbols[k] for k in cell.params}, 4)
+    states = unroll(cell, symbols['x'], {k: symbols[k] for k in cell.params}, 4, kernel=False)
     f = pytensor.function(given, states.h)
     weights = [values[k] for k in cell.params]
     runs = [f(values['x'][:T], *weights) for T in (1, 4, 9)]
