@@ -45,7 +45,7 @@ def saved_network():
     import rnnkit
 
     net = rnnkit.Classifier(
-        [2, dict(form='lstm', size=2, name='memory'), 3], seed=7, layout='batch'
+        [2, {'form': 'lstm', 'size': 2, 'name': 'memory'}, 3], seed=7, layout='batch'
     )
     for k, p in enumerate(net.params):
         p.set_value(wave(p.get_value().shape, k).astype('float32'))
