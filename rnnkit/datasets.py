@@ -69,7 +69,8 @@ def _from_objects(where: str, array: np.ndarray) -> np.ndarray:
     """Convert an array of Python objects, such as the column of a frame, if all are numbers."""
     for v in array.ravel():
         if not isinstance(v, int | float | np.number):
-            raise DataError(f'{where} must be real numbers; it contains {v!r}, a {type(v).__name__}')
+            kind = type(v).__name__
+            raise DataError(f'{where} must be real numbers; it contains {v!r}, a {kind}')
     return array.astype('float64')
 
 

@@ -177,8 +177,9 @@ def test_wrong_weights_are_refused_by_name(w, error, message):
 
 def test_several_inputs_come_in_the_order_of_the_layers(rng):
     net = rnnkit.Regressor(
-        [2, dict(form='input', size=3, name='extra'),
-         dict(size=4, inputs=('in', 'extra'), activation='tanh', name='both'), ('rnn', 3), 1],
+        [2, {'form': 'input', 'size': 3, 'name': 'extra'},
+         {'size': 4, 'inputs': ('in', 'extra'), 'activation': 'tanh', 'name': 'both'},
+         ('rnn', 3), 1],
         seed=0, dtype='float64',
     )  # fmt: skip
     x, e, y = (rng.standard_normal((T, B, n)) for n in (2, 3, 1))

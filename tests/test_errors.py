@@ -36,34 +36,34 @@ TABLE = {
     # layers
     'layer misspelt': (lambda: make(1, ('lsmt', 3), 1), ConfigError,
                        ["layers[1], 'hid1'", "'lsmt'", "'lstm'"]),
-    'layer misspelt in a dict': (lambda: make(1, dict(form='guru', size=3), 1), ConfigError,
+    'layer misspelt in a dict': (lambda: make(1, {'form': 'guru', 'size': 3}, 1), ConfigError,
                                  ["layers[1]", "no layer named 'guru'", "'gru'"]),
     'layer misspelt alone': (lambda: make(1, 'lsmt', 1), ConfigError, ["no layer named 'lsmt'"]),
     'layer of theanets that is not here': (
         lambda: make(1, ('clockwork', 4), 1), ConfigError, ["'clockwork'", 'known are', 'lstm']),
     'activation misspelt': (lambda: make(1, (3, 'rleu'), 1), ConfigError, ["'rleu'", "'relu'"]),
     'activation misspelt in a dict': (
-        lambda: make(1, dict(size=3, activation='tanhh'), 1), ConfigError,
+        lambda: make(1, {'size': 3, 'activation': 'tanhh'}, 1), ConfigError,
         ["layers[1], 'hid1'", "'tanhh'", "'tanh'"]),
     'activation misspelt in a chain': (
         lambda: make(1, (3, 'relu+tnah'), 1), ConfigError, ["'tnah'", "'tanh'"]),
     'activation of a cell misspelt': (
-        lambda: make(1, dict(form='lstm', size=3, activation='tahn'), 1), ConfigError,
+        lambda: make(1, {'form': 'lstm', 'size': 3, 'activation': 'tahn'}, 1), ConfigError,
         ["'tahn'", "'tanh'"]),
     'option of a layer misspelt': (
-        lambda: make(1, dict(form='gru', size=3, rset='after'), 1), ConfigError,
+        lambda: make(1, {'form': 'gru', 'size': 3, 'rset': 'after'}, 1), ConfigError,
         ["layer 'gru'", "'rset'", "'reset'"]),
     'word of another library': (
-        lambda: make(1, dict(form='gru', units=3), 1), ConfigError, ["'units'", "'size'"]),
+        lambda: make(1, {'form': 'gru', 'units': 3}, 1), ConfigError, ["'units'", "'size'"]),
     'value of an option': (
-        lambda: make(1, dict(form='gru', size=3, reset='late'), 1), ConfigError,
+        lambda: make(1, {'form': 'gru', 'size': 3, 'reset': 'late'}, 1), ConfigError,
         ['reset', "'late'", "'after' or 'before'"]),
     'size 0': (lambda: make(1, ('rnn', 0), 1), ConfigError, ["'hid1'", 'size', 'got 0']),
     'size below 0': (lambda: make(1, -3, 1), ConfigError, ["'hid1'", 'size', 'got -3']),
-    'size a fraction': (lambda: make(1, dict(size=2.5), 1), ConfigError, ['size', 'got 2.5']),
+    'size a fraction': (lambda: make(1, {'size': 2.5}, 1), ConfigError, ['size', 'got 2.5']),
     'size a fraction in a tuple': (lambda: make(1, ('rnn', 2.5), 1), ConfigError, ['2.5']),
-    'size a word': (lambda: make(1, dict(size='ten'), 1), ConfigError, ['size', "'ten'"]),
-    'size True': (lambda: make(1, dict(size=True), 1), ConfigError, ['size', 'True']),
+    'size a word': (lambda: make(1, {'size': 'ten'}, 1), ConfigError, ['size', "'ten'"]),
+    'size True': (lambda: make(1, {'size': True}, 1), ConfigError, ['size', 'True']),
     'no size': (lambda: make(1, 'lstm', 1), ConfigError, ["'lstm'", 'size', 'None']),
     'two sizes': (lambda: make(1, ('rnn', 3, 4), 1), ConfigError, ['more than one size', '3', '4']),
     'two forms': (lambda: make(1, ('rnn', 'gru', 4), 1), ConfigError,
@@ -76,40 +76,41 @@ TABLE = {
     'a single layer': (lambda: make(3), ConfigError, ['at least one more layer', '[3]']),
     'no input': (lambda: make(('lstm', 3), 1), ConfigError, ['first layer is the input', "'lstm'"]),
     'one name twice': (
-        lambda: make(1, dict(size=3, name='out'), 1), ConfigError, ['two layers', "'out'"]),
+        lambda: make(1, {'size': 3, 'name': 'out'}, 1), ConfigError, ['two layers', "'out'"]),
     'a name with a dot': (
-        lambda: make(1, dict(size=3, name='a.b'), 1), ConfigError, ["layer's name", "'a.b'"]),
+        lambda: make(1, {'size': 3, 'name': 'a.b'}, 1), ConfigError, ["layer's name", "'a.b'"]),
     'inputs misspelt': (
-        lambda: make(1, 3, dict(size=1, inputs='hid2')), ConfigError, ["'out'", "'hid2:out'"]),
+        lambda: make(1, 3, {'size': 1, 'inputs': 'hid2'}), ConfigError, ["'out'", "'hid2:out'"]),
     'inputs from behind': (
-        lambda: make(1, dict(size=3, inputs='out'), 1), ConfigError, ["'hid1'", "'out:out'"]),
+        lambda: make(1, {'size': 3, 'inputs': 'out'}, 1), ConfigError, ["'hid1'", "'out:out'"]),
     'inputs no names': (
-        lambda: make(1, dict(size=3, inputs=5), 1), ConfigError, ['inputs', 'got 5']),
+        lambda: make(1, {'size': 3, 'inputs': 5}, 1), ConfigError, ['inputs', 'got 5']),
     'several inputs to a cell': (
-        lambda: make(1, 2, dict(form='rnn', size=2, inputs=('in', 'hid1')), 1), ConfigError,
+        lambda: make(1, 2, {'form': 'rnn', 'size': 2, 'inputs': ('in', 'hid1')}, 1), ConfigError,
         ["'hid2' (rnn)", 'reads one layer', 'in:out, hid1:out']),
     'one input twice': (
-        lambda: make(1, dict(size=2, inputs=('in', 'in')), 1), ConfigError,
+        lambda: make(1, {'size': 2, 'inputs': ('in', 'in')}, 1), ConfigError,
         ["'hid1'", "'in:out'", 'more than once']),
     'initializer misspelt': (
-        lambda: make(1, dict(form='rnn', size=2, hh='orthogonl'), 1), ConfigError,
+        lambda: make(1, {'form': 'rnn', 'size': 2, 'hh': 'orthogonl'}, 1), ConfigError,
         ['hid1.hh', "'orthogonl'", "'orthogonal'"]),
     'initial value of another shape': (
-        lambda: make(1, dict(form='rnn', size=2, hh=np.eye(3)), 1), ShapeError,
+        lambda: make(1, {'form': 'rnn', 'size': 2, 'hh': np.eye(3)}, 1), ShapeError,
         ['hid1.hh', '(2, 2)', '(3, 3)']),
     'gate that is not there': (
-        lambda: make(1, dict(form='lstm', size=2, b={'q': 1}), 1), ConfigError,
+        lambda: make(1, {'form': 'lstm', 'size': 2, 'b': {'q': 1}}, 1), ConfigError,
         ['hid1.b', "'q'", 'i, f, g, o']),
     'a layer in two networks': (
         lambda: [make(1, layer, 1) for layer in [rnnkit.layers.Dense(2)] * 2], ConfigError,
         ["'hid1'", 'part of a network already']),
     'weights that are not there': (
-        lambda: make(1, dict(size=2, w_hid7='zeros'), 1), ConfigError, ["'hid1'", "'w_hid7'"]),
+        lambda: make(1, {'size': 2, 'w_hid7': 'zeros'}, 1), ConfigError, ["'hid1'", "'w_hid7'"]),
     # settings of the network
     'loss misspelt': (lambda: net(loss='msee'), ConfigError, ["no loss named 'msee'", "'mse'"]),
     'loss of another kind': (lambda: net(loss='xe'), ConfigError, ['Regressor', "'xe'", "'mse'"]),
     'loss for labels only': (
-        lambda: rnnkit.Classifier([2, 3], loss='mse'), ConfigError, ['Classifier', "'mse'", "'xe'"]),
+        lambda: rnnkit.Classifier([2, 3], loss='mse'), ConfigError,
+        ['Classifier', "'mse'", "'xe'"]),
     'classifier without softmax': (
         lambda: rnnkit.Classifier([2, (3, 'tanh')]), ConfigError, ['Classifier', "'tanh'"]),
     'classifier that ends in a cell': (
@@ -176,7 +177,8 @@ TABLE = {
     'nan in validation': (lambda: train(valid=[nan_at(0), Y]), DataError, ['valid: x', 'nan']),
     'no data': (lambda: train(None), DataError, ['train', '[x, y]', 'NoneType']),
     'no target': (lambda: train((X,)), DataError, ['train', '[x, y]', 'got 1']),
-    'weights that are not wanted': (lambda: train((X, Y, Y)), DataError, ['train', 'weighted=True']),
+    'weights that are not wanted': (lambda: train((X, Y, Y)), DataError,
+                                    ['train', 'weighted=True']),
     'empty': (lambda: train((X[:0], Y[:0])), DataError, ['train: x', 'empty', '(0, 3, 2)']),
     'text': (lambda: train((X.astype(str), Y)), DataError, ['train: x', 'real numbers']),
     'complex': (lambda: train((X, Y + 1j)), DataError, ['train: y', 'complex128']),

@@ -31,8 +31,8 @@ def forms(specs):
     ((7, 'linear', 'rnn'), 'rnn', 7, 'linear'),
     ((7, np.tanh), 'feedforward', 7, np.tanh),
     ((7, 'softmax'), 'classifier', 7, 'softmax'),
-    (dict(size=7), 'feedforward', 7, None),
-    (dict(size=7, form='lstm', activation='relu'), 'lstm', 7, 'relu'),
+    ({'size': 7}, 'feedforward', 7, None),
+    ({'size': 7, 'form': 'lstm', 'activation': 'relu'}, 'lstm', 7, 'relu'),
     (rnnkit.layers.Dense(7, activation='elu'), 'feedforward', 7, 'elu'),
 ], ids=str)  # fmt: skip
 def test_every_way_to_write_a_layer(spec, form, size, activation):
@@ -40,7 +40,7 @@ def test_every_way_to_write_a_layer(spec, form, size, activation):
     assert (layer.form, layer.size, layer.activation) == (form, size, activation)
 
 
-@pytest.mark.parametrize('spec', [3, (3,), ('input', 3), dict(size=3), dict(form='input', size=3)])
+@pytest.mark.parametrize('spec', [3, (3,), ('input', 3), {'size': 3}, {'form': 'input', 'size': 3}])
 def test_the_first_layer_is_the_input(spec):
     assert forms([spec, 1]) == [('input', 3), ('feedforward', 1)]
 
@@ -53,7 +53,8 @@ def test_default_names_follow_the_place_and_never_a_counter():
 
 def test_names_of_ones_own():
     net = rnnkit.Regressor(
-        [dict(form='input', size=1, name='x'), dict(form='rnn', size=2, name='memory'), 1])  # fmt: skip
+        [{'form': 'input', 'size': 1, 'name': 'x'},
+         {'form': 'rnn', 'size': 2, 'name': 'memory'}, 1])  # fmt: skip
     assert [layer.name for layer in net.layers] == ['x', 'memory', 'out']
     assert [p.name for p in net.params] == [
         'memory.xh', 'memory.hh', 'memory.b', 'out.w', 'out.b']  # fmt: skip
@@ -62,7 +63,7 @@ def test_names_of_ones_own():
 
 def test_a_layer_may_read_any_layer_before_it():
     net = rnnkit.Regressor(
-        [2, ('lstm', 3), dict(size=4, inputs='in'), dict(size=1, inputs=('hid1:c', 'hid2'))],
+        [2, ('lstm', 3), {'size': 4, 'inputs': 'in'}, {'size': 1, 'inputs': ('hid1:c', 'hid2')}],
         seed=0, dtype='float64',
     )  # fmt: skip
     shapes = {p.name: p.get_value().shape for p in net.params}
@@ -79,8 +80,9 @@ def test_a_layer_may_read_any_layer_before_it():
 def test_a_parameter_can_be_given_its_start():
     hh = np.eye(2) * 0.5
     net = rnnkit.Regressor(
-        [1, dict(form='rnn', size=2, hh=hh, b=0.25, xh=lambda shape, rng: np.ones(shape)),
-         dict(size=1, w='zeros')])  # fmt: skip
+        [1, {'form': 'rnn', 'size': 2, 'hh': hh, 'b': 0.25,
+             'xh': lambda shape, rng: np.ones(shape)},
+         {'size': 1, 'w': 'zeros'}])  # fmt: skip
     np.testing.assert_array_equal(net.find('hid1', 'hh').get_value(), hh)
     assert set(net.find('hid1', 'b').get_value()) == {0.25}
     assert set(net.find('hid1', 'xh').get_value().ravel()) == {1}
@@ -167,8 +169,8 @@ def test_a_spec_is_json_and_builds_the_same_network(net):
 
 def test_a_spec_keeps_every_setting():
     net = rnnkit.Classifier(
-        [2, dict(form='gru', size=3, reset='before', b={'r': 1.0}, name='g'),
-         dict(size=4, inputs=('g', 'in'), activation='elu'), 3],
+        [2, {'form': 'gru', 'size': 3, 'reset': 'before', 'b': {'r': 1.0}, 'name': 'g'},
+         {'size': 4, 'inputs': ('g', 'in'), 'activation': 'elu'}, 3],
         weighted=True, layout='batch', dtype='float64', seed=9,
     )  # fmt: skip
     spec = net.to_spec()
@@ -204,7 +206,7 @@ def test_a_regressor_learns_to_remember(rng):
 
 
 def test_a_classifier_learns_what_needs_two_steps(rng):
-    """The xor of this bit and the last; no function of one step is right more than half the time."""
+    """The xor of this bit and the last; no function of one step beats chance."""
     bits = rng.integers(0, 2, (11, 64))
     y = np.zeros_like(bits)
     y[1:] = bits[1:] ^ bits[:-1]

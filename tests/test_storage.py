@@ -39,7 +39,7 @@ def rewrite(path, arrays=None, **metadata):
 @pytest.mark.parametrize('dtype', ['float32', 'float64'])
 @pytest.mark.parametrize('make', [
     lambda **kw: rnnkit.Regressor([2, ('gru', 3), 1], **kw),
-    lambda **kw: rnnkit.Classifier([2, dict(form='gru', size=3, reset='before'), 3], **kw),
+    lambda **kw: rnnkit.Classifier([2, {'form': 'gru', 'size': 3, 'reset': 'before'}, 3], **kw),
     lambda **kw: rnnkit.Regressor([2, 4, 1], layout='batch', weighted=True, **kw),
 ])  # fmt: skip
 def test_a_network_comes_back_bit_for_bit(make, dtype, tmp_path, rng):
@@ -88,7 +88,7 @@ def test_a_network_that_cannot_be_written_leaves_the_old_file(path):
     before = path.read_bytes()
     odd = rnnkit.Regressor([1, (2, np.tanh), 1])
     with pytest.raises(
-        ConfigError, match="layer 'hid1': activation .* cannot be written to a file"
+        ConfigError, match=r"layer 'hid1': activation .* cannot be written to a file"
     ):
         odd.save(path)
     assert path.read_bytes() == before
@@ -118,7 +118,7 @@ def test_a_file_that_is_cut_short_is_refused_wherever_it_is_cut(path):
 ])  # fmt: skip
 def test_a_file_of_another_kind_is_refused(path, content):
     path.write_bytes(content)
-    with pytest.raises(FormatError, match='net.rnn: not a complete safetensors file'):
+    with pytest.raises(FormatError, match=r'net.rnn: not a complete safetensors file'):
         rnnkit.load(path)
 
 

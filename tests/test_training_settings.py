@@ -173,10 +173,10 @@ def test_a_network_without_a_seed_draws_one_and_tells_it():
 
 
 def test_numpys_global_generator_is_neither_read_nor_moved():
-    np.random.seed(0)  # noqa: NPY002
-    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    np.random.seed(0)
+    before = np.random.get_state()[1].copy()
     run(5)
-    assert np.array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+    assert np.array_equal(np.random.get_state()[1], before)
 
 
 # --- records ---
@@ -220,7 +220,7 @@ def test_the_history_is_plotted_to_a_file(tmp_path):
     assert (tmp_path / 'h.png').stat().st_size > 1000
     labels = [line.get_label() for line in figure.axes[0].lines]
     assert labels == ['loss', 'valid_loss', 'gradient_norm']
-    with pytest.raises(ConfigError, match="no column 'los'; there are: .*loss"):
+    with pytest.raises(ConfigError, match=r"no column 'los'; there are: .*loss"):
         net.history.plot(keys=('los',))
 
 
