@@ -76,7 +76,8 @@ def check_shape_and_dtype(form: str, **options: Any) -> None:
         net = network(form, dtype=dtype, timeless=timeless, **options)
         x, _ = data(net)
         for name, output in net.feed_forward(x).items():
-            size = next(layer.size for layer in net.layers if layer.name == name.split(':')[0])
+            layer, _, output_name = name.partition(':')
+            size = {one.name: one for one in net.layers}[layer].output_size(output_name)
             _expect(f'{form}: shape of {name!r}', output.shape, (*x.shape[:-1], size))
             _expect(f'{form}: dtype of {name!r}', output.dtype, np.dtype(dtype))
             _expect(f'{form}: {name!r} is finite', bool(np.isfinite(output).all()), True)
@@ -138,8 +139,8 @@ def check_batch_of_one(form: str, **options: Any) -> None:
 
 
 def check_unit_of_one(form: str, **options: Any) -> None:
-    """Check that the layer can have a single unit."""
-    net = network(form, size=1, **options)
+    """Check that the layer can have a single unit, or what else is its least size."""
+    net = network(form, size=registry[form].smallest, **options)
     batch = data(net)
     _expect(f'{form}: shape', net.predict(batch[0]).shape, batch[1].shape)
     _learns(form, net, batch)

@@ -18,6 +18,8 @@ atexit.register(shutil.rmtree, _compiledir, ignore_errors=True)
 _flags = [os.environ.get('PYTENSOR_FLAGS', ''), 'cxx=', 'mode=FAST_COMPILE',
           'on_opt_error=raise', f'base_compiledir={_compiledir}']  # fmt: skip
 os.environ['PYTENSOR_FLAGS'] = ','.join(flag for flag in _flags if flag)
+# Kernels need Numba: their tests, and the one of the default mode, switch them on.
+os.environ['RNNKIT_KERNELS'] = 'off'
 
 import numpy as np  # noqa: E402
 import pytensor.compile.mode  # noqa: E402

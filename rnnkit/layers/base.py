@@ -43,6 +43,8 @@ class Layer:
         Whether it needs a time axis.
     causal : bool
         Whether a time step depends on nothing later.
+    smallest : int
+        The least size that it can have.
     state : type of named tuple, or None
         What it carries from step to step; `transform` then takes such a tuple, of tensors
         of shape (B, size), as the keyword `state`.
@@ -65,6 +67,7 @@ class Layer:
     many_inputs: ClassVar[bool] = False
     recurrent: ClassVar[bool] = False
     causal: ClassVar[bool] = True
+    smallest: ClassVar[int] = 1
     state: type | None = None
 
     def __init__(self, size: int | None = None, *, name=None, inputs=None, **options: Any):

@@ -43,6 +43,7 @@ class Bidirectional(Layer):
 
     recurrent = True
     causal = False
+    smallest = 2  # one unit for each direction
 
     def __init__(
         self, size: int | None = None, *, name=None, inputs=None, worker: str = 'rnn',
