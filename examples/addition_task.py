@@ -119,7 +119,7 @@ if __name__ == '__main__':
     option = parser.add_argument
     option('--length', type=int, metavar='T', help='length of a sequence')
     option('--size', type=int, metavar='H', help='number of LSTM units')
-    option('--algo', choices=sorted(rnnkit.optimizers), help='update rule')
+    option('--algo', choices=sorted(rnnkit.optimizers.registry), help='update rule')
     option('--learning-rate', type=float, metavar='RATE', help='how far an update goes')
     option('--updates', type=int, metavar='N', help='train no longer than this')
     option('--goal', type=float, metavar='E', help='end training at this error')

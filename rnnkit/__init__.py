@@ -6,7 +6,16 @@
 491
 """
 
-from rnnkit import activations, initializers, layers, losses, metrics, recurrent, regularizers
+from rnnkit import (
+    activations,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    recurrent,
+    regularizers,
+)
 from rnnkit.cells import Cell
 from rnnkit.errors import (
     ConfigError,
@@ -20,7 +29,7 @@ from rnnkit.layers import Layer
 from rnnkit.minimize import minimize
 from rnnkit.models import Classifier, Regressor, from_spec, load
 from rnnkit.network import Network
-from rnnkit.optimizers import Optimizer, optimizers
+from rnnkit.optimizers import Optimizer
 from rnnkit.tensors import split
 from rnnkit.version import __version__
 

@@ -11,6 +11,7 @@ from rnnkit.registry import Registry
 Initializer = Callable[[tuple[int, ...], np.random.Generator], np.ndarray]
 
 initializers = Registry('initializer')
+add = initializers.add
 
 
 @initializers.add('glorot', 'glorot_uniform')

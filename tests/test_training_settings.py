@@ -10,6 +10,7 @@ import rnnkit
 import rnnkit.compiled
 from rnnkit import progress
 from rnnkit.errors import ConfigError
+from rnnkit.history import History
 
 
 @pytest.fixture
@@ -286,3 +287,14 @@ def test_a_program_that_has_configured_logging_is_left_alone():
         assert progress.LOGGER.handlers == handlers
     finally:
         root.removeHandler(handler)
+
+
+def test_a_plot_over_two_trainings_goes_on_where_the_first_one_ended():
+    records = [{'updates': n, 'loss': 1.0} for n in (10, 20, 5, 10)]
+    line = History(records).plot().axes[0].lines[0]
+    assert list(line.get_xdata()) == [10, 20, 25, 30]
+
+
+def test_an_empty_history_cannot_be_plotted():
+    with pytest.raises(ConfigError, match='there is no record yet'):
+        History().plot()
