@@ -16,13 +16,15 @@ TESTS = Path(__file__).parent
 ROWS = [
     'version', 'errors', 'registry', 'tensors', 'activations', 'initializers', 'datasets',
     'cells', 'unroll', 'layers', 'graph', 'losses', 'regularizers', 'metrics', 'optimizers',
-    'progress', 'compiled', 'history', 'trainer', 'border', 'storage', 'network', 'models',
+    'progress', 'compiled', 'history', 'trainer', 'objectives', 'streaming', 'border',
+    'storage', 'network', 'models',
     'recurrent', 'minimize', 'testing', '__init__', 'integrations',
 ]  # fmt: skip
 # Order inside a folder, likewise.
 FOLDERS = {
     'cells': ['base', 'rnn', 'lstm', 'gru', '__init__'],
-    'layers': ['base', 'recurrent', 'registry', 'input', 'dense', 'spec', '__init__'],
+    'layers': ['base', 'recurrent', 'registry', 'input', 'dense', 'bidirectional', 'spec',
+               '__init__'],
     'optimizers': ['base', 'sgd', 'rmsprop', 'adam', 'step', '__init__'],
     'integrations': ['__init__', 'plots'],
 }
