@@ -75,9 +75,7 @@ def _scan(
     z = cell.project(x, SimpleNamespace(**params))  # one product for all T steps
     names, weights = list(params), list(params.values())
     n_states = len(cell.state._fields)
-    state = [
-        pt.broadcast_to(s, (z.shape[1], size)) if s.type.shape[0] == 1 else s for s in state
-    ]
+    state = [pt.broadcast_to(s, (z.shape[1], size)) if s.type.shape[0] == 1 else s for s in state]
 
     def step(z_t: TensorVariable, *args: TensorVariable) -> list[TensorVariable]:
         if mask is not None:
@@ -118,7 +116,5 @@ def _checked(cell: Cell, new: Any, old: Any) -> list[TensorVariable]:
                 f'constants as Python ints or cast them, for example np.float32(0.1)'
             )
         if became.ndim != was.ndim:
-            raise ConfigError(
-                f'{where} gives state {name!r} {became.ndim} axes; it must be (B, H)'
-            )
+            raise ConfigError(f'{where} gives state {name!r} {became.ndim} axes; it must be (B, H)')
     return list(new)

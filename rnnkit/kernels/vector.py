@@ -122,14 +122,17 @@ class Flag:
         yes, no = to(yes), to(no)
         return type(yes)(self.code, self.code.builder.select(self.value, yes.value, no.value))
 
+    def _binary(self, name: str, other: Flag) -> Flag:
+        return Flag(self.code, getattr(self.code.builder, name)(self.value, other.value))
+
     def __and__(self, other: Flag) -> Flag:
-        return Flag(self.code, self.code.builder.and_(self.value, other.value))
+        return self._binary('and_', other)
 
     def __or__(self, other: Flag) -> Flag:
-        return Flag(self.code, self.code.builder.or_(self.value, other.value))
+        return self._binary('or_', other)
 
     def __xor__(self, other: Flag) -> Flag:
-        return Flag(self.code, self.code.builder.xor(self.value, other.value))
+        return self._binary('xor', other)
 
     def __invert__(self) -> Flag:
         return Flag(self.code, self.code.builder.not_(self.value))
@@ -253,8 +256,6 @@ class Code:
         self.lane_int = ir.VectorType(ir.IntType(bits), lanes)
         self.mask_type = ir.VectorType(I1, lanes)
 
-    # --- values
-
     def int(self, value: Int | int) -> Int:
         """Return `value` as an Int."""
         return value if isinstance(value, Int) else Int(self, ir.Constant(I64, value))
@@ -285,8 +286,6 @@ class Code:
     def var(self, value: Int | Vec) -> Var:
         """Return a variable that starts as `value`."""
         return Var(self, value)
-
-    # --- memory
 
     def _pointer(self, address: Int) -> Any:
         return self.builder.inttoptr(address.value, POINTER)
@@ -328,8 +327,6 @@ class Code:
             block = self.builder.alloca(ir.ArrayType(ir.IntType(8), size))
             block.align = align
             return Int(self, self.builder.ptrtoint(block, I64))
-
-    # --- control
 
     @contextmanager
     def loop(self, start: Int | int, stop: Int | int, step: Int | int = 1) -> Iterator[Int]:
