@@ -109,6 +109,7 @@ class Once:
         self.load, self.value = load, None
 
     def __call__(self) -> Vec:
+        """Return the vector."""
         if self.value is None:
             self.value = self.load()
         return self.value

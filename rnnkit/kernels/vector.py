@@ -1,7 +1,7 @@
 """The vector language: functions of integers and SIMD vectors, written as LLVM IR.
 
-In: Python code that calls the methods below, in the order in which things shall happen.
-Out: the text of an LLVM module, for `rnnkit.kernels.cache` to compile.
+In: Python code that calls the methods below, in the order in which things shall happen. Out:
+the text of an LLVM module, for `rnnkit.kernels.cache` to compile.
 
 Three kinds of values: `Int` (64 bits: counts and byte addresses), `Flag` (a truth value or a
 vector of them) and `Vec` (one SIMD register of floats). A `Unit` is one module for one `Target`;
@@ -21,8 +21,7 @@ from llvmlite import ir
 
 I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
 POINTER = ir.PointerType()
-# Products may be fused into multiply-add; nothing else is reordered.
-CONTRACT = ('contract',)
+CONTRACT = ('contract',)  # products may be fused into multiply-add, nothing is reordered
 
 
 class Target(NamedTuple):
@@ -193,22 +192,18 @@ class Vec:
         return Flag(self.code, compare('uno', self.value, self.value))
 
     def at_most(self, limit: float) -> Vec:
-        """Return the smaller one of this and a number; NaN stays."""
+        """Return the smaller one; NaN stays."""
         return self.compare('>', limit).pick(limit, self)
 
     def at_least(self, limit: float) -> Vec:
-        """Return the larger one of this and a number; NaN stays."""
+        """Return the larger one; NaN stays."""
         return self.compare('<', limit).pick(limit, self)
 
 
 class Unit:
     """One LLVM module for one target.
 
-    Parameters
-    ----------
-    name : str
-        Prefix of the exported functions.
-    target : Target
+    `name` is the prefix of its functions' symbols.
     """
 
     def __init__(self, name: str, target: Target):

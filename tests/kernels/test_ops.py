@@ -213,7 +213,7 @@ def test_a_platform_without_kernels_warns_once_and_keeps_the_scan(monkeypatch):
     monkeypatch.setattr(kernels, '_usable', [])
     monkeypatch.setattr(kernels, 'register_with_numba', fail)
     cell, x, params, first = symbols('lstm', 'float32')
-    with pytest.warns(RuntimeWarning, match='cannot be built here') as record:
+    with pytest.warns(RuntimeWarning, match='cannot be built here') as record:  # noqa: PT031
         for _ in range(2):
             state = unroll(cell, x, params, SIZES[3], cell.state(*first))
             assert not isinstance(state.h.owner.op, RecurrentScan)
