@@ -1,0 +1,62 @@
+"""Recurrent networks on PyTensor: layers by name, three lines to train them.
+
+>>> import rnnkit
+>>> net = rnnkit.Regressor(layers=[1, ('lstm', 10), 1], seed=0)
+>>> net.num_params
+491
+"""
+
+from rnnkit import (
+    activations,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    recurrent,
+    regularizers,
+)
+from rnnkit.cells import Cell
+from rnnkit.errors import (
+    ConfigError,
+    DataError,
+    FormatError,
+    RnnkitError,
+    ShapeError,
+    TrainingError,
+)
+from rnnkit.layers import Layer
+from rnnkit.minimize import minimize
+from rnnkit.models import Classifier, Regressor, from_spec, load
+from rnnkit.network import Network
+from rnnkit.optimizers import Optimizer
+from rnnkit.tensors import split
+from rnnkit.version import __version__
+
+__all__ = [
+    'Cell',
+    'Classifier',
+    'ConfigError',
+    'DataError',
+    'FormatError',
+    'Layer',
+    'Network',
+    'Optimizer',
+    'Regressor',
+    'RnnkitError',
+    'ShapeError',
+    'TrainingError',
+    '__version__',
+    'activations',
+    'from_spec',
+    'initializers',
+    'layers',
+    'load',
+    'losses',
+    'metrics',
+    'minimize',
+    'optimizers',
+    'recurrent',
+    'regularizers',
+    'split',
+]  # fmt: skip

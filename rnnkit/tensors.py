@@ -37,7 +37,9 @@ def split(z: TensorVariable, n: int) -> list[TensorVariable]:
     """
     width = z.type.shape[-1]
     if width is None or width % n:
-        raise ConfigError(f'split(): cannot cut a last axis of length {width} into {n} equal blocks')
+        raise ConfigError(
+            f'split(): cannot cut a last axis of length {width} into {n} equal blocks'
+        )
     if n == 1:
         return [z]
     return pt.split(z, [width // n] * n, n_splits=n, axis=z.ndim - 1)

@@ -110,6 +110,8 @@ def _checked(cell: Cell, new: Any, old: Any) -> list[TensorVariable]:
             f'got {type(new).__name__}'
         )
     for name, was, became in zip(cell.state._fields, old, new, strict=True):
+        if not isinstance(became, TensorVariable):
+            raise ConfigError(f'{where}: state {name!r} must be a tensor; got {became!r}')
         if became.dtype != was.dtype:
             raise ConfigError(
                 f'{where} turns state {name!r} from {was.dtype} into {became.dtype}; write '
@@ -117,4 +119,7 @@ def _checked(cell: Cell, new: Any, old: Any) -> list[TensorVariable]:
             )
         if became.ndim != was.ndim:
             raise ConfigError(f'{where} gives state {name!r} {became.ndim} axes; it must be (B, H)')
+        width, H = became.type.shape[-1], was.type.shape[-1]
+        if None not in (width, H) and width != H:
+            raise ConfigError(f'{where} gives state {name!r} {width} columns; H is {H}')
     return list(new)

@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
-import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit.errors import ConfigError
@@ -28,9 +27,10 @@ class Cell:
     params : dict of str to tuple of str
         Shape of each parameter, written with ``'I'`` for the number of inputs, ``'H'`` for
         the size of the layer, and multiples such as ``'4H'``.
-    initial : dict of str to (str or float)
-        How each parameter starts: the name of an initializer, or a constant. Parameters
-        that are left out start as ``xh``: 'glorot', ``hh``: 'orthogonal', else 0.
+    initial : dict of str to object
+        How each parameter starts: the name of an initializer, a constant, or a dict of
+        these by gate, ``{'b': {'f': 1.0}}``. Of those left out, ``xh`` starts as 'glorot',
+        ``hh`` as 'orthogonal', and the others as 0.
     options : dict of str to object
         The keywords that the cell takes, with their defaults.
 
@@ -51,7 +51,7 @@ class Cell:
     """
 
     state: ClassVar[type]
-    gates: ClassVar[str]
+    gates: ClassVar[str] = ''
     params: ClassVar[dict[str, tuple[str, ...]]]
     initial: ClassVar[dict[str, Any]] = {}
     options: ClassVar[dict[str, Any]] = {}
@@ -105,15 +105,18 @@ class Cell:
             for name, axes in self.params.items()
         }  # fmt: skip
 
-    def gate_columns(self, name: str, size: int) -> list[slice]:
-        """Return the column block of each gate in parameter `name`."""
-        n = int(self.params[name][-1].rstrip('H') or 1)
-        return [slice(k * size, (k + 1) * size) for k in range(n)]
+    def gate_columns(self, name: str, size: int) -> dict[str, slice] | None:
+        """Return the column block of each gate in parameter `name`, None if it has no gates."""
+        if not self.gates or self.params[name][-1] != (
+            f'{len(self.gates)}H' if len(self.gates) > 1 else 'H'
+        ):
+            return None
+        return {gate: slice(k * size, (k + 1) * size) for k, gate in enumerate(self.gates)}
 
 
 def _length(axis: str, n_in: int, size: int, where: str) -> int:
     """Turn ``'I'``, ``'H'``, ``'4H'`` or ``'3'`` into a number."""
-    unit = {'I': n_in, 'H': size}.get(axis[-1:], None)
+    unit = {'I': n_in, 'H': size}.get(axis[-1:])
     factor = axis if unit is None else axis[:-1] or '1'
     if not factor.isdecimal():
         raise ConfigError(f"{where}: a length is written 'I', 'H', a number or '4H'; got {axis!r}")

@@ -1,0 +1,46 @@
+"""One contender in a process of its own, driven line by line by ``run.py``.
+
+Each line on standard input is a JSON request; each gets one JSON line as its answer.
+"""
+
+import importlib
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+def blocks(function, seconds: float, per_call: int) -> list[float]:
+    """Call `function` for some time; return the seconds of each of its updates."""
+    found, end = [], time.perf_counter() + seconds
+    while not found or time.perf_counter() < end:
+        start = time.perf_counter()
+        function()
+        found.append((time.perf_counter() - start) / per_call)
+    return found
+
+
+def main() -> None:
+    """Answer requests until standard input ends."""
+    from workloads import WORKLOADS
+
+    name, workload, threads = sys.argv[1], WORKLOADS[sys.argv[2]], int(sys.argv[3])
+    start = time.perf_counter()
+    module = importlib.import_module(f'contenders.{name}_')
+    train, predict = module.build(workload, threads)
+    functions = {'train': (train, module.UPDATES), 'predict': (predict, 1)}
+    train()
+    first = time.perf_counter() - start
+    for line in sys.stdin:
+        request = json.loads(line)
+        function, per_call = functions[request['what']]
+        times = blocks(function, request['seconds'], per_call)
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print('answer', json.dumps({'times': times, 'first': first, 'MiB': memory}), flush=True)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,53 @@
+"""Symbolic graphs turned into functions: the one place that calls ``pytensor.function``."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytensor
+from pytensor.tensor import TensorVariable
+
+from rnnkit import progress
+
+
+class Compiled:
+    """A function that is compiled when it is first called, and then kept.
+
+    Parameters
+    ----------
+    what : str
+        What it computes, for the line that announces the compilation.
+    inputs, outputs : sequence of variables
+    updates : sequence of (shared variable, new value), optional
+
+    Notes
+    -----
+    Arguments must be contiguous arrays of exactly the declared type: they are checked at
+    the border of the library, and not a second time here.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        inputs: Sequence[TensorVariable],
+        outputs: Sequence[TensorVariable],
+        updates: Sequence[tuple[Any, TensorVariable]] = (),
+    ):
+        self.what = what
+        self._graph = (list(inputs), list(outputs), list(updates))
+        self._function = None
+
+    def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
+        """Return the outputs for these inputs, and apply the updates."""
+        if self._function is not None:
+            return self._function(*arrays)
+        inputs, outputs, updates = self._graph
+        progress.prepare_logging()
+        with progress.timed(f'compiling {self.what}'):
+            function = pytensor.function(
+                inputs, outputs, updates=updates, on_unused_input='ignore', name=self.what
+            )
+            function.trust_input = True
+            result = function(*arrays)  # the Numba backend compiles in the first call
+        self._function, self._graph = function, None
+        return result

@@ -1,0 +1,1 @@
+"""Everything that imports an optional package, and nothing else does."""

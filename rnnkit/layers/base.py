@@ -1,0 +1,181 @@
+"""What every layer is: options, a parameter table and a symbolic transform."""
+
+from typing import Any, ClassVar
+
+import numpy as np
+import pytensor
+from pytensor.tensor import TensorVariable
+
+from rnnkit.errors import ConfigError
+from rnnkit.initializers import initial_value
+from rnnkit.registry import reject_unknown
+
+COMMON = ('size', 'name', 'inputs')  # keywords of every layer
+
+
+class Layer:
+    """A named part of a network, with parameters and one or more outputs.
+
+    Derive from it, define `shapes` and `transform`, and register the class with
+    ``@rnnkit.layers.add('name')``.
+
+    Parameters
+    ----------
+    size : int
+        The number of units.
+    name : str, optional
+        By default ``in``, ``hid1``, ``hid2``, ..., ``out``, by the place in the network.
+    inputs : str or tuple of str, optional
+        What it reads: ``'hid1'`` or ``'hid1:out'``. By default the layer before it.
+    **options
+        The layer's own options; and, under the name of a parameter, how it starts: an
+        initializer's name, a number, an array, or a function of (shape, rng).
+
+    Attributes
+    ----------
+    options : dict of str to object
+        The layer's own keywords, with their defaults.
+    initial : dict of str to object
+        How each parameter starts; 0 if left out.
+    many_inputs : bool
+        Whether it can read more than one layer.
+    recurrent : bool
+        Whether it needs a time axis.
+    params : dict of str to shared variable
+        The parameters, once the layer is part of a network.
+
+    Examples
+    --------
+    >>> class Scale(Layer):
+    ...     initial = {'gain': 1.0}
+    ...     def shapes(self):
+    ...         return {'gain': (self.size,)}
+    ...     def transform(self, x):
+    ...         return {'out': x * self.params['gain']}
+    """
+
+    form: ClassVar[str] = ''
+    options: ClassVar[dict[str, Any]] = {}
+    initial: ClassVar[dict[str, Any]] = {}
+    many_inputs: ClassVar[bool] = False
+    recurrent: ClassVar[bool] = False
+
+    def __init__(self, size: int | None = None, *, name=None, inputs=None, **options: Any):
+        known = [*self.options, *self.starts()]
+        reject_unknown(f'layer {self.form!r}', options, [*COMMON, *known])
+        self.size, self.name = check_size(f'layer {self.form!r}', size), name
+        if name is not None and (
+            not isinstance(name, str) or not name or set(':.*?[]') & set(name)
+        ):
+            raise ConfigError(f"a layer's name is a str without any of : . * ? [ ]; got {name!r}")
+        self.inputs = check_inputs(self.form, inputs)
+        self.given = options
+        self.params: dict[str, Any] = {}
+        for option, default in self.options.items():
+            setattr(self, option, options.get(option, default))
+
+    def starts(self) -> dict[str, Any]:
+        """Return how each parameter starts, by name, where the user has not said."""
+        return self.initial
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each parameter; `input_sizes` and `size` are known."""
+        return {}
+
+    def gates(self, name: str) -> dict[str, slice] | None:
+        """Return the column block of each gate in parameter `name`, if it has gates."""
+        return None
+
+    def transform(self, *inputs: TensorVariable) -> dict[str, TensorVariable]:
+        """Return the outputs by name; the main one is called ``'out'``.
+
+        Parameters
+        ----------
+        *inputs : tensors of shape (T, B, I), or (B, I) in a network without time
+            One for each layer that it reads.
+
+        Returns
+        -------
+        outputs : dict of str to tensor of shape (T, B, size) or (B, size)
+        """
+        raise NotImplementedError(f'{type(self).__name__} must define transform(x)')
+
+    def bind(self, sources: dict[str, int], dtype: str, rng: np.random.Generator) -> None:
+        """Become part of a network: learn the sizes of the inputs, and make the parameters.
+
+        Parameters
+        ----------
+        sources : dict of str to int
+            Number of features of each output that is read, such as ``{'in:out': 3}``.
+        dtype : str
+        rng : numpy.random.Generator
+        """
+        if self.params:
+            raise ConfigError(f'layer {self.name!r} is part of a network already; make a new one')
+        if len(sources) > 1 and not self.many_inputs:
+            raise ConfigError(
+                f'layer {self.name!r} ({self.form}) reads one layer; got {", ".join(sources)}'
+            )
+        self.input_sizes = dict(sources)
+        for name, shape in self.shapes().items():
+            where = f'{self.name}.{name}'
+            start = self.given.get(name, self.starts().get(name, 0.0))
+            value = initial_value(where, start, shape, rng, self.gates(name)).astype(dtype)
+            self.params[name] = pytensor.shared(value, where, shape=shape)
+
+    @property
+    def input_size(self) -> int:
+        """The number of features that it reads in all."""
+        return sum(self.input_sizes.values())
+
+    def to_spec(self) -> dict[str, Any]:
+        """Return a dict from which an equal layer can be built."""
+        spec = {'form': self.form, 'size': self.size, 'name': self.name}
+        if self.inputs:
+            spec['inputs'] = list(self.inputs)
+        for key, value in self.given.items():
+            spec[key] = plain(f'layer {self.name!r}: {key}', value)
+        return spec
+
+    def __repr__(self) -> str:
+        return f'<{self.form} {self.name or "without a name"}: {self.size}>'
+
+
+def check_size(where: str, size: Any) -> int:
+    """Return `size` as an int, or raise a ConfigError."""
+    if isinstance(size, bool | np.bool_) or not isinstance(size, int | np.integer) or size < 1:
+        raise ConfigError(f'{where}: size is a whole number of at least 1; got {size!r}')
+    return int(size)
+
+
+def check_inputs(form: str, inputs: Any) -> tuple[str, ...] | None:
+    """Return the names of the outputs that a layer reads as a tuple, or raise a ConfigError."""
+    names = (inputs,) if isinstance(inputs, str) else inputs
+    if names is None:
+        return None
+    if (
+        not isinstance(names, list | tuple)
+        or not names
+        or not all(isinstance(n, str) for n in names)
+    ):
+        raise ConfigError(
+            f"layer {form!r}: inputs is a name such as 'hid1' or 'hid1:out', or a tuple of "
+            f'names; got {inputs!r}'
+        )
+    return tuple(names)
+
+
+def plain(where: str, value: Any) -> Any:
+    """Return `value` as something that JSON can hold, or raise a ConfigError."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {str(key): plain(where, item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(where, item) for item in value]
+    raise ConfigError(
+        f'{where} is {value!r}, which cannot be written to a file; register it under a name, '
+        f'for example with @rnnkit.activations.add(...), and use the name'
+    )

@@ -1,0 +1,75 @@
+"""Fully connected layers."""
+
+from rnnkit import activations
+from rnnkit.errors import ConfigError
+from rnnkit.layers.base import Layer
+from rnnkit.layers.registry import layers
+from rnnkit.tensors import affine
+
+
+@layers.add('feedforward', 'ff', 'dense')
+class Dense(Layer):
+    r"""Fully connected layer, :math:`g(x W + b)`, applied to each time step alike.
+
+    Several inputs are summed, each with a matrix of its own: ``w_hid1:out`` and so on.
+
+    Parameters
+    ----------
+    activation : str or callable
+        The function g; by default relu in a hidden layer, and what the network needs in
+        the last one.
+
+    Notes
+    -----
+    Outputs are ``'out'`` and ``'pre'``, the argument of g.
+    """
+
+    options = {'activation': None}
+    initial = {'w': 'glorot', 'b': 0.0}
+    many_inputs = True
+
+    def __init__(self, size=None, *, name=None, inputs=None, **options):
+        # The matrices of a layer that reads several others are named after these.
+        several = {key: 0 for key in options if key.startswith('w_')}
+        self.initial = {**type(self).initial, **dict.fromkeys(several, 'glorot')}
+        super().__init__(size, name=name, inputs=inputs, **options)
+        if self.activation is not None:
+            activations.build(self.activation)  # a wrong name fails here, not in the graph
+
+    def _matrix(self, source):
+        return 'w' if len(self.input_sizes) == 1 else f'w_{source}'
+
+    def starts(self):
+        matrices = {self._matrix(source): 'glorot' for source in getattr(self, 'input_sizes', ())}
+        return {**self.initial, **matrices}
+
+    def shapes(self):
+        unused = [key for key in self.given if key.startswith('w') and key not in
+                  map(self._matrix, self.input_sizes)]  # fmt: skip
+        if unused:
+            raise ConfigError(
+                f'layer {self.name!r} has no parameter {unused[0]!r}; its matrices are '
+                f'{", ".join(map(self._matrix, self.input_sizes))}'
+            )
+        matrices = {self._matrix(source): (n, self.size) for source, n in self.input_sizes.items()}
+        return {**matrices, 'b': (self.size,)}
+
+    def transform(self, *inputs):
+        products = [
+            affine(x, self.params[self._matrix(source)])
+            for x, source in zip(inputs, self.input_sizes, strict=True)
+        ]
+        pre = sum(products[1:], products[0]) + self.params['b']
+        return {'out': activations.build(self.activation or 'relu')(pre), 'pre': pre}
+
+
+@layers.add('classifier', 'softmax')
+class Softmax(Dense):
+    """Fully connected layer with a softmax: probabilities of classes."""
+
+    def __init__(self, size=None, *, name=None, inputs=None, **options):
+        if options.setdefault('activation', 'softmax') != 'softmax':
+            raise ConfigError(
+                f"layer 'softmax': its activation is softmax, not {options['activation']!r}"
+            )
+        super().__init__(size, name=name, inputs=inputs, **options)

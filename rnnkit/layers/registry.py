@@ -1,0 +1,49 @@
+"""The layers by name."""
+
+from collections.abc import Callable
+from typing import Any
+
+from rnnkit.cells import Cell, cells
+from rnnkit.errors import ConfigError
+from rnnkit.layers.base import Layer
+from rnnkit.layers.recurrent import recurrent_layer
+from rnnkit.registry import Registry
+
+
+class LayerRegistry(Registry):
+    """Layers by name; a cell that is added becomes a recurrent layer."""
+
+    def add(self, *names: str) -> Callable[[type], type]:
+        """Return a decorator that registers a `Layer`, or a `Cell` as a layer.
+
+        Raises
+        ------
+        ConfigError
+            If no name is given, a name is taken, or the class is of another kind.
+        """
+        register = super().add(*names)
+
+        def adapt(member: type) -> type:
+            if not (isinstance(member, type) and issubclass(member, Layer | Cell)):
+                raise ConfigError(
+                    f'the layer {names[0]!r} must be a class derived from rnnkit.Layer or '
+                    f'rnnkit.Cell; got {member!r}'
+                )
+            if issubclass(member, Cell):
+                register(recurrent_layer(names[0], member))
+            else:
+                register(member)
+                member.form = names[0]
+            return member
+
+        return adapt
+
+    def build(self, form: str, **keywords: Any) -> Layer:
+        """Make a layer of this form."""
+        return self[form](**keywords)
+
+
+layers = LayerRegistry('layer')
+
+for _name in cells:
+    layers.add(_name)(cells[_name])

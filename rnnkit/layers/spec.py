@@ -1,0 +1,116 @@
+"""The mini-language in which the layers of a network are written."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from rnnkit import activations
+from rnnkit.errors import ConfigError
+from rnnkit.layers.base import Layer
+from rnnkit.layers.registry import layers
+from rnnkit.registry import hint
+
+
+def parse_layers(specs: Any) -> list[Layer]:
+    """Make the layers of a network, and give names to those that have none.
+
+    Parameters
+    ----------
+    specs : sequence
+        One entry for each layer:
+
+        - an int: that many units, fully connected; as the first entry, the input;
+        - a tuple or list with, in any order, an int for the size and words for the form and
+          the activation: ``('lstm', 10)``, ``(20, 'relu')``, ``('rnn', 5, 'relu')``; or with
+          a single int, ``(6,)``;
+        - a str: the form alone;
+        - a dict with ``form`` and any keywords of that layer;
+        - a `rnnkit.Layer`.
+
+    Raises
+    ------
+    ConfigError
+        If there are fewer than two layers, a word is not known, or two layers have one name.
+    """
+    if isinstance(specs, str | bytes | dict) or not isinstance(specs, Sequence):
+        raise ConfigError(f"layers is a list such as [1, ('lstm', 10), 1]; got {specs!r}")
+    if len(specs) < 2:
+        raise ConfigError(f'a network has an input and at least one more layer; got {specs!r}')
+    found = [_parse(spec, place, len(specs)) for place, spec in enumerate(specs)]
+    if found[0].form != 'input':
+        raise ConfigError(
+            f'the first layer is the input: an int, or dict(form="input", size=...); '
+            f'got {specs[0]!r}'
+        )
+    for place, layer in enumerate(found):
+        layer.name = layer.name or _default_name(place, len(found))
+    names = [layer.name for layer in found]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f'two layers are called {name!r}; give each a name of its own')
+    return found
+
+
+def _default_name(place: int, n: int) -> str:
+    return 'in' if place == 0 else 'out' if place == n - 1 else f'hid{place}'
+
+
+def _parse(spec: Any, place: int, n: int) -> Layer:
+    """Make one layer; errors say which entry of the list it came from."""
+    if isinstance(spec, Layer):
+        return spec
+    default = 'input' if place == 0 else 'feedforward'
+    try:
+        keywords = _keywords(spec, default)
+        return layers.build(keywords.pop('form'), **keywords)
+    except ConfigError as error:
+        raise ConfigError(f'layers[{place}], {_default_name(place, n)!r}: {error}') from None
+
+
+def _keywords(spec: Any, default: str) -> dict[str, Any]:
+    """Turn an entry of any kind into keywords, with the form among them."""
+    if isinstance(spec, dict):
+        bad = [key for key in spec if not isinstance(key, str)]
+        if bad:
+            raise ConfigError(f'the keys of a layer dict are words; got {bad[0]!r}')
+        return {'form': default, **spec}
+    if isinstance(spec, int | np.integer) and not isinstance(spec, bool):
+        return {'form': default, 'size': spec}
+    if isinstance(spec, str):
+        return {'form': layers[spec] and spec}
+    if isinstance(spec, tuple | list):
+        return _from_words(spec, default)
+    raise ConfigError(
+        f'a layer is an int, a tuple such as ("lstm", 10), a str, a dict or a Layer; got {spec!r}'
+    )
+
+
+def _from_words(spec: Sequence, default: str) -> dict[str, Any]:
+    """Sort the words of a tuple into size, form and activation."""
+    keywords = {}
+    for word in spec:
+        if isinstance(word, str):
+            key = 'form' if word in layers else 'activation'
+        elif isinstance(word, int | np.integer) and not isinstance(word, bool):
+            key = 'size'
+        elif callable(word):
+            key = 'activation'
+        else:
+            raise ConfigError(f'{spec!r}: cannot make sense of {word!r}')
+        if key in keywords:
+            raise ConfigError(f'{spec!r} has more than one {key}: {keywords[key]!r} and {word!r}')
+        if key == 'activation' and isinstance(word, str):
+            _check_word(word)
+        keywords[key] = word
+    return {'form': default, **keywords}
+
+
+def _check_word(word: str) -> None:
+    """Raise for a word that is neither a layer nor an activation, with the nearest of both."""
+    for name in map(str.strip, word.split('+')):
+        if name not in activations.activations:
+            raise ConfigError(
+                f'no layer or activation named {name!r}; '
+                f'{hint(name, [*layers, *activations.activations])}'
+            )

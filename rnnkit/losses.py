@@ -1,0 +1,89 @@
+"""Losses: what a network is trained to make small."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import pytensor.tensor as pt
+from pytensor.tensor import TensorVariable
+
+from rnnkit.registry import Registry
+
+
+class Loss(ABC):
+    """A mean over errors, one for each target.
+
+    Attributes
+    ----------
+    output : str
+        The output of the last layer that is compared with the target.
+    integer_targets : bool
+        Whether targets are class numbers, with one axis less than the output.
+    """
+
+    output: ClassVar[str] = 'out'
+    integer_targets: ClassVar[bool] = False
+
+    @abstractmethod
+    def errors(self, output: TensorVariable, target: TensorVariable) -> TensorVariable:
+        """Return one error for each element of `target`."""
+
+    def mean(
+        self, output: TensorVariable, target: TensorVariable, weights: TensorVariable | None = None
+    ) -> tuple[TensorVariable, TensorVariable]:
+        """Return the mean error, and the number (or weight) of targets that it is a mean over.
+
+        Parameters
+        ----------
+        output : tensor
+        target : tensor
+        weights : tensor of the shape of `target`, optional
+            With weights w and errors e the mean is Σ w e / Σ w, and 0 where all w are 0.
+        """
+        return weighted_mean(self.errors(output, target), weights)
+
+
+def weighted_mean(
+    values: TensorVariable, weights: TensorVariable | None
+) -> tuple[TensorVariable, TensorVariable]:
+    """Return the mean of `values`, and the number or total weight that it is a mean over."""
+    if weights is None:
+        return values.mean(), pt.cast(values.size, values.dtype)
+    total = weights.sum()
+    return (weights * values).sum() / pt.switch(pt.eq(total, 0), 1, total), total
+
+
+losses = Registry('loss', check=Loss)
+add = losses.add
+
+
+@losses.add('mse', 'meansquarederror')
+class MeanSquaredError(Loss):
+    """Mean of the squared differences between output and target."""
+
+    def errors(self, output, target):
+        return pt.sqr(output - target)
+
+
+@losses.add('mae', 'meanabsoluteerror')
+class MeanAbsoluteError(Loss):
+    """Mean of the absolute differences between output and target."""
+
+    def errors(self, output, target):
+        return abs(output - target)
+
+
+@losses.add('xe', 'crossentropy')
+class CrossEntropy(Loss):
+    r"""Mean of :math:`-\log p_k`, in nats, where k is the class that the target names.
+
+    It is computed from the inputs of the softmax, so that a small p is not rounded to 0.
+    """
+
+    output = 'pre'
+    integer_targets = True
+
+    def errors(self, output, target):
+        flat = output.reshape((-1, output.shape[-1]))
+        log_p = pt.special.log_softmax(flat, axis=-1)
+        picked = log_p[pt.arange(flat.shape[0]), target.ravel()]
+        return -picked.reshape(target.shape)

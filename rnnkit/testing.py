@@ -1,0 +1,215 @@
+"""Checks that every layer must pass, for those that rnnkit has and for those of users.
+
+>>> from rnnkit import testing
+>>> for check in testing.CHECKS[:2]:
+...     check('rnn', activation='relu')
+"""
+
+import json
+import tempfile
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnkit.layers import Input, registry
+from rnnkit.models import Regressor, from_spec, load
+from rnnkit.network import Network
+
+T, B = 5, 6  # steps and examples in the data of the checks
+N_IN, SIZE, N_OUT = 3, 4, 2
+
+
+def network(
+    form: str, size: int = SIZE, dtype: str = 'float64', timeless: bool = False, **options: Any
+) -> Network:
+    """Return a small network in which the layer that is checked is called ``'it'``.
+
+    A linear layer stands before it, so that gradients must pass through it. If it is not
+    recurrent, a recurrent one stands after it, so that it sees a time axis.
+
+    Parameters
+    ----------
+    form : str
+        The name under which the layer is registered.
+    size : int
+    dtype : {'float32', 'float64'}
+    timeless : bool
+        Leave that recurrent layer out, so that the layer sees (B, I).
+    **options
+        Keywords for the layer, fit for JSON.
+    """
+    net, start = _built(
+        registry[form], form, size, dtype, timeless, json.dumps(options, sort_keys=True)
+    )
+    for p, value in zip(net.params, start, strict=True):
+        p.set_value(value)
+    return net
+
+
+@lru_cache(maxsize=2)  # checks of one layer come one after another: compile once for all
+def _built(layer: type, form: str, size: int, dtype: str, timeless: bool, options: str) -> Any:
+    """Return a network and its initial values."""
+    it = {'form': form, 'size': size, 'name': 'it', **json.loads(options)}
+    first = [it] if issubclass(layer, Input) else [N_IN, (3, 'linear'), it]
+    after = [] if timeless or layer.recurrent else [('rnn', 3)]
+    net = Regressor([*first, *after, N_OUT], dtype=dtype, seed=1)
+    return net, [p.get_value() for p in net.params]
+
+
+def data(net: Network, n_steps: int = T, n_examples: int = B) -> list[np.ndarray]:
+    """Return an input and a target that suit a network."""
+    rng = np.random.default_rng(2)
+    leading = (n_steps, n_examples) if net.recurrent else (n_examples,)
+    sizes = net.layers[0].size, net.layers[-1].size
+    return [rng.standard_normal((*leading, size)) for size in sizes]
+
+
+def check_shape_and_dtype(form: str, **options: Any) -> None:
+    """Check that outputs and parameters have the declared shapes, and the network's dtype."""
+    kinds = [('float64', False), ('float32', False)]
+    if not registry[form].recurrent:
+        kinds.append(('float32', True))
+    for dtype, timeless in kinds:
+        net = network(form, dtype=dtype, timeless=timeless, **options)
+        x, _ = data(net)
+        for name, output in net.feed_forward(x).items():
+            size = next(layer.size for layer in net.layers if layer.name == name.split(':')[0])
+            _expect(f'{form}: shape of {name!r}', output.shape, (*x.shape[:-1], size))
+            _expect(f'{form}: dtype of {name!r}', output.dtype, np.dtype(dtype))
+            _expect(f'{form}: {name!r} is finite', bool(np.isfinite(output).all()), True)
+        for layer in net.layers:
+            for name, shape in layer.shapes().items():
+                value = layer.params[name].get_value()
+                _expect(f'{form}: shape of {layer.name}.{name}', value.shape, shape)
+                _expect(f'{form}: dtype of {layer.name}.{name}', value.dtype, np.dtype(dtype))
+
+
+def check_gradient(form: str, **options: Any) -> None:
+    """Check the gradient by all parameters at once, in a random direction, in float64.
+
+    A step of plain gradient descent shows the gradient, and the loss before it.
+    """
+    net = network(form, **options)
+    batch = data(net)
+    rng = np.random.default_rng(3)
+    start = [p.get_value() + 0.1 * rng.standard_normal(p.get_value().shape) for p in net.params]
+    direction = [rng.standard_normal(a.shape) for a in start]
+    rate = 1e-2
+
+    def loss_and_step(distance: float) -> tuple[float, list[np.ndarray]]:
+        here = [a + distance * d for a, d in zip(start, direction, strict=True)]
+        for p, value in zip(net.params, here, strict=True):
+            p.set_value(value)
+        found, _ = net.train(
+            batch, algo='sgd', learning_rate=rate, epochs=1, restore_best=False,
+            max_gradient_norm=0, batch_size=B,
+        )  # fmt: skip
+        moved = [p.get_value() for p in net.params]
+        return found['loss'], [(a - b) / rate for a, b in zip(here, moved, strict=True)]
+
+    eps = 1e-5
+    numerical = (loss_and_step(eps)[0] - loss_and_step(-eps)[0]) / (2 * eps)
+    gradient = loss_and_step(0.0)[1]
+    symbolic = float(sum((g * d).sum() for g, d in zip(gradient, direction, strict=True)))
+    # Central differences err by eps² and by rounding / eps: both are about 1e-10.
+    if not np.isclose(numerical, symbolic, rtol=1e-6, atol=1e-8):
+        raise AssertionError(f'{form}: the slope is {numerical}, the gradient says {symbolic}')
+
+
+def check_rows_are_independent(form: str, **options: Any) -> None:
+    """Check that what an example gives does not depend on the others in its batch."""
+    net = network(form, **options)
+    x, _ = data(net)
+    whole = net.predict(x)
+    parts = [net.predict(part) for part in np.array_split(x, 2, axis=1)]
+    _close(f'{form}: halves of a batch', np.concatenate(parts, axis=1), whole)
+    _close(f'{form}: a batch in another order', net.predict(x[:, ::-1])[:, ::-1], whole)
+
+
+def check_batch_of_one(form: str, **options: Any) -> None:
+    """Check that a single example can be predicted and learned from."""
+    net = network(form, **options)
+    x, y = data(net)
+    _close(f'{form}: one example alone', net.predict(x[:, :1]), net.predict(x)[:, :1])
+    _learns(form, net, [x[:, :1], y[:, :1]])
+
+
+def check_unit_of_one(form: str, **options: Any) -> None:
+    """Check that the layer can have a single unit."""
+    net = network(form, size=1, **options)
+    batch = data(net)
+    _expect(f'{form}: shape', net.predict(batch[0]).shape, batch[1].shape)
+    _learns(form, net, batch)
+
+
+def check_one_time_step(form: str, **options: Any) -> None:
+    """Check that a sequence may have a single step."""
+    net = network(form, **options)
+    batch = data(net, n_steps=1)
+    _expect(f'{form}: shape', net.predict(batch[0]).shape, batch[1].shape)
+    _learns(form, net, batch)
+
+
+def check_save_and_load(form: str, **options: Any) -> None:
+    """Check that a saved network comes back bit for bit."""
+    net = network(form, **options)
+    for k, p in enumerate(net.params):  # not what a new network of this seed would have
+        p.set_value(p.get_value() + 0.01 * (k + 1))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, 'net.rnn')
+        net.save(path)
+        other = load(path)
+    x, _ = data(net)
+    _same(f'{form}: predictions after load', other.predict(x), net.predict(x))
+    _same_params(f'{form}: after load', other, net)
+    _expect(f'{form}: spec after load', other.to_spec(), net.to_spec())
+
+
+def check_spec_round_trip(form: str, **options: Any) -> None:
+    """Check that a spec, written as JSON and read again, builds the same network."""
+    net = network(form, **options)
+    spec = json.loads(json.dumps(net.to_spec()))
+    other = from_spec(spec)
+    _expect(f'{form}: spec', other.to_spec(), spec)
+    _same_params(f'{form}: from its spec', other, net)
+
+
+CHECKS: list[Callable[..., None]] = [
+    check_shape_and_dtype, check_gradient, check_rows_are_independent, check_batch_of_one,
+    check_unit_of_one, check_one_time_step, check_save_and_load, check_spec_round_trip,
+]  # fmt: skip
+
+
+def _learns(form: str, net: Network, batch: list[np.ndarray]) -> None:
+    """Check that a step along the gradient makes the loss of a batch smaller."""
+    before = net.train(batch, algo='sgd', learning_rate=1e-3, epochs=1, restore_best=False)
+    _, after = before
+    if not after['loss'] < before[0]['loss']:
+        raise AssertionError(f'{form}: a step went from {before[0]["loss"]} to {after["loss"]}')
+
+
+def _expect(what: str, found: Any, wanted: Any) -> None:
+    if found != wanted:
+        raise AssertionError(f'{what} is {found}; wanted {wanted}')
+
+
+def _close(what: str, found: np.ndarray, wanted: np.ndarray) -> None:
+    # Products of matrices of other shapes add up in another order: rounding in float64.
+    error = float(abs(found - wanted).max())
+    if not error <= 1e-12 * max(1.0, float(abs(wanted).max())):
+        raise AssertionError(f'{what}: differs by {error}')
+
+
+def _same(what: str, found: np.ndarray, wanted: np.ndarray) -> None:
+    if found.dtype != wanted.dtype or not np.array_equal(found, wanted):
+        raise AssertionError(f'{what}: differs by {abs(found - wanted).max()}; wanted no bit')
+
+
+def _same_params(what: str, found: Network, wanted: Network) -> None:
+    names = [p.name for p in found.params]
+    _expect(f'{what}: names of parameters', names, [p.name for p in wanted.params])
+    for a, b in zip(found.params, wanted.params, strict=True):
+        _same(f'{what}: {a.name}', a.get_value(), b.get_value())

@@ -1,0 +1,35 @@
+"""Settings of the tests: PyTensor runs in pure Python here, because it compiles quickly so.
+
+``tests/test_numba.py`` runs the default mode, which takes longer to compile.
+"""
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+
+if 'pytensor' in sys.modules:
+    raise RuntimeError('PyTensor was imported before the tests could choose its mode')
+
+_compiledir = tempfile.mkdtemp(prefix='rnnkit-tests-')
+atexit.register(shutil.rmtree, _compiledir, ignore_errors=True)
+# Later flags win, so a user's own flags are kept except for these.
+_flags = [os.environ.get('PYTENSOR_FLAGS', ''), 'cxx=', 'mode=FAST_COMPILE',
+          'on_opt_error=raise', f'base_compiledir={_compiledir}']  # fmt: skip
+os.environ['PYTENSOR_FLAGS'] = ','.join(flag for flag in _flags if flag)
+
+import numpy as np  # noqa: E402
+import pytensor.compile.mode  # noqa: E402
+import pytensor.tensor  # noqa: E402
+import pytest  # noqa: E402
+
+# Fused operations run number by number in Python. PyTensor 3.0 fuses inside scan in any mode.
+for _fusion in ('elemwise_fusion', 'add_mul_fusion'):
+    pytensor.compile.mode.optdb.remove_tags(_fusion, 'fast_run')
+
+
+@pytest.fixture
+def rng():
+    """Return the generator that tests draw from; the same numbers in every run."""
+    return np.random.default_rng(20)

@@ -1,0 +1,141 @@
+"""Cells, unrolled by scan, against NumPy: states, and gradients by everything."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import pytest
+import reference
+
+from rnnkit.cells import cells
+from rnnkit.unroll import unroll
+
+FORMS = [
+    ('rnn', {}), ('rnn', {'activation': 'relu'}), ('lstm', {}), ('lstm', {'activation': 'relu'}),
+    ('gru', {'reset': 'after'}), ('gru', {'reset': 'before'}),
+]  # fmt: skip
+LENGTHS = [(5, 3), (1, 3), (5, 1), (1, 1)]  # T, B
+WIDTHS = [(2, 4), (1, 4), (2, 1), (1, 1)]  # I, H
+
+
+def draw(cell, T, B, I, H, rng, dtype):  # noqa: E741
+    """Return values for x, the parameters and the state before the first step, by name."""
+    shapes = {'x': (T, B, I), **cell.shapes(I, H)}
+    shapes |= {f'{name}0': (B, H) for name in cell.state._fields}
+    return {k: rng.standard_normal(s).astype(dtype) for k, s in shapes.items()}
+
+
+def symbols_like(values):
+    """Return a symbol for each array; lengths are known for parameters and features only."""
+    known = {k: v.shape if k in ('xh', 'hh', 'b', 'bn') else (*(None,) * (v.ndim - 1), v.shape[-1])
+             for k, v in values.items()}  # fmt: skip
+    return {k: pt.tensor(k, dtype=v.dtype.name, shape=known[k]) for k, v in values.items()}
+
+
+def symbols_and_values(form, options, T, B, I, H, rng, dtype):  # noqa: E741
+    cell = cells[form](**options)
+    values = draw(cell, T, B, I, H, rng, dtype)
+    return cell, symbols_like(values), values
+
+
+def scan_function(cell, symbols, H, dtype):
+    """Return a function that gives states and derivatives for values and upstream slopes."""
+    params = {k: symbols[k] for k in cell.params}
+    start = cell.state(*[symbols[f'{name}0'] for name in cell.state._fields])
+    states = unroll(cell, symbols['x'], params, H, start)
+    upstream = [pt.tensor(f'd_{n}', dtype=dtype, shape=(None,) * 3) for n in states._fields]
+    total = sum((s * d).sum() for s, d in zip(states, upstream, strict=True))
+    grads = pytensor.grad(total, list(symbols.values()))
+    outputs = [*states, *grads]
+    f = pytensor.function([*symbols.values(), *upstream], outputs, on_unused_input='ignore')
+    names = [*states._fields, *[f'gradient by {k}' for k in symbols]]
+    return lambda v, d: dict(zip(names, f(*v.values(), *d.values()), strict=True))
+
+
+def right_answers(form, options, values, upstream):
+    """Return what NumPy says in float64, under the names that `scan_function` uses."""
+    exact = {k: v.astype('float64') for k, v in values.items()}
+    before = [exact.pop(f'{n}0') for n in upstream]
+    x = exact.pop('x')
+    if options.get('reset') == 'before':
+        exact.pop('bn', None)
+    states, grads = reference.run(form, x, exact, before, upstream, **options)
+    return states | {f'gradient by {k}': v for k, v in grads.items()}
+
+
+def compare(form, options, widths, rng, dtype, tolerance):
+    I, H = widths  # noqa: E741
+    cell = cells[form](**options)
+    f = scan_function(cell, symbols_like(draw(cell, 2, 2, I, H, rng, dtype)), H, dtype)
+    for T, B in LENGTHS:
+        values = draw(cell, T, B, I, H, rng, dtype)
+        names = cell.state._fields
+        upstream = {n: rng.standard_normal((T, B, H)).astype(dtype) for n in names}
+        found = f(values, upstream)
+        right = right_answers(form, options, values, upstream)
+        assert set(found) == set(right)
+        for name, wanted in right.items():
+            assert found[name].dtype == dtype
+            error = abs(found[name] - wanted).max() / max(1, abs(wanted).max())
+            assert error <= tolerance, f'{name} at T={T}, B={B}: relative error {error}'
+
+
+@pytest.mark.parametrize('widths', WIDTHS, ids=str)
+@pytest.mark.parametrize(('form', 'options'), FORMS, ids=str)
+def test_scan_equals_numpy_in_float64(form, options, widths, rng):
+    # Same operations in another order: rounding of 1e-16, times a few dozen terms.
+    compare(form, options, widths, rng, 'float64', 1e-12)
+
+
+@pytest.mark.parametrize(('form', 'options'), FORMS, ids=str)
+def test_scan_equals_numpy_in_float32(form, options, rng):
+    # float32 rounds to 6e-8; five steps and sums of tens of terms lose about one digit more.
+    compare(form, options, (2, 4), rng, 'float32', 2e-6)
+
+
+def test_the_state_before_the_first_step_is_zero_by_default(rng):
+    cell, symbols, values = symbols_and_values('lstm', {}, 3, 2, 2, 4, rng, 'float64')
+    params = {k: symbols[k] for k in cell.params}
+    given = [symbols['x'], *params.values()]
+    states = unroll(cell, symbols['x'], params, 4)
+    found = pytensor.function(given, list(states))(*[values[v.name] for v in given])
+    zero = np.zeros((2, 4))
+    right = reference.lstm_forward(values['x'], {k: values[k] for k in params}, zero, zero)
+    for name, state in zip('hc', found, strict=True):
+        np.testing.assert_allclose(state, right[name], rtol=0, atol=1e-14)  # rounding
+
+
+def test_scan_takes_the_input_product_out_of_the_loop(rng):
+    cell, symbols, _ = symbols_and_values('gru', {}, 3, 2, 2, 4, rng, 'float64')
+    states = unroll(cell, symbols['x'], {k: symbols[k] for k in cell.params}, 4)
+    scans = {v.owner.op for v in pytensor.graph.ancestors(states) if v.owner
+             and type(v.owner.op).__name__ == 'Scan'}  # fmt: skip
+    (scan,) = scans
+    dots = [n for n in scan.fgraph.toposort() if 'Dot' in type(n.op).__name__]
+    shapes = {v.type.shape[-2:] for n in dots for v in n.inputs}
+    assert (2, 12) not in shapes  # xh is not inside
+
+
+def test_gradients_far_back_in_time_are_kept(rng):
+    """A linear recurrence with weight 1 carries a gradient of 1 over any distance."""
+    cell, symbols, _ = symbols_and_values(
+        'rnn', {'activation': 'linear'}, 60, 1, 1, 1, rng, 'float64'
+    )
+    one, zero = np.ones((1, 1)), np.zeros(1)
+    states = unroll(cell, symbols['x'], {k: symbols[k] for k in cell.params}, 1)
+    grad = pytensor.grad(states.h[-1].sum(), symbols['x'])
+    given = [symbols['x'], *[symbols[k] for k in cell.params]]
+    found = pytensor.function(given, grad)(np.zeros((60, 1, 1)), one, one, zero)
+    assert list(found.ravel()) == [1.0] * 60
+
+
+def test_longer_sequences_begin_as_shorter_ones(rng):
+    cell, symbols, values = symbols_and_values('gru', {}, 9, 2, 2, 4, rng, 'float64')
+    given = [symbols['x'], *[symbols[k] for k in cell.params]]
+    states = unroll(cell, symbols['x'], {k: symbols[k] for k in cell.params}, 4)
+    f = pytensor.function(given, states.h)
+    weights = [values[k] for k in cell.params]
+    runs = [f(values['x'][:T], *weights) for T in (1, 4, 9)]
+    for short, long in pairwise(runs):
+        np.testing.assert_allclose(long[: len(short)], short, rtol=0, atol=1e-15)  # rounding
