@@ -17,6 +17,8 @@ atexit.register(shutil.rmtree, _compiledir, ignore_errors=True)
 # Later flags win, so a user's own flags are kept except for these.
 _flags = [os.environ.get('PYTENSOR_FLAGS', ''), 'cxx=', 'mode=FAST_COMPILE',
           'on_opt_error=raise', f'base_compiledir={_compiledir}']  # fmt: skip
+# In Python a kernel's Op runs the scan, but compiles it once more.
+os.environ.setdefault('RNNKIT_KERNELS', 'off')
 os.environ['PYTENSOR_FLAGS'] = ','.join(flag for flag in _flags if flag)
 
 import numpy as np  # noqa: E402
