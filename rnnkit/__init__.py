@@ -25,6 +25,7 @@ from rnnkit.errors import (
     ShapeError,
     TrainingError,
 )
+from rnnkit.kernels import set_threads
 from rnnkit.layers import Layer
 from rnnkit.minimize import minimize
 from rnnkit.models import Classifier, Regressor, from_spec, load
@@ -58,5 +59,6 @@ __all__ = [
     'optimizers',
     'recurrent',
     'regularizers',
+    'set_threads',
     'split',
 ]  # fmt: skip

@@ -17,9 +17,9 @@ atexit.register(shutil.rmtree, _compiledir, ignore_errors=True)
 # Later flags win, so a user's own flags are kept except for these.
 _flags = [os.environ.get('PYTENSOR_FLAGS', ''), 'cxx=', 'mode=FAST_COMPILE',
           'on_opt_error=raise', f'base_compiledir={_compiledir}']  # fmt: skip
+# In Python a kernel's Op runs the scan, but compiles it once more.
+os.environ.setdefault('RNNKIT_KERNELS', 'off')
 os.environ['PYTENSOR_FLAGS'] = ','.join(flag for flag in _flags if flag)
-# Kernels need Numba: their tests, and the one of the default mode, switch them on.
-os.environ['RNNKIT_KERNELS'] = 'off'
 
 import numpy as np  # noqa: E402
 import pytensor.compile.mode  # noqa: E402

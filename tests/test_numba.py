@@ -27,7 +27,8 @@ json.dump(found, open(sys.argv[1], 'w'))
 
 
 def run(path, flags):
-    environment = {**os.environ, 'PYTENSOR_FLAGS': flags, 'PYTHONPATH': os.pathsep.join(sys.path)}
+    environment = {**os.environ, 'PYTENSOR_FLAGS': flags, 'PYTHONPATH': os.pathsep.join(sys.path),
+                   'RNNKIT_KERNELS': 'on'}  # fmt: skip
     command = [sys.executable, '-c', STEP, str(path)]
     subprocess.run(command, env=environment, check=True, timeout=500)
     return json.loads(path.read_text())

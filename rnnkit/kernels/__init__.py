@@ -8,7 +8,7 @@ The rooms, in the order in which a cell passes through them::
     trace, form, program    step -> scalar program of one unit, its gradient, what is kept
     vector, elementary      a language of SIMD vectors, and tanh, sigmoid, exp... in it
     gemm, threads, frame    matrix products; sharing out rows; what goes in and out of a kernel
-    loop, backward          the loop over a sequence, forward and backward
+    point, loop, backward   one vector of units; the loop over a sequence, forward and backward
     cache, kernel           machine code on disk; kernels as functions of NumPy arrays
     pool, glue, ops         memory of outputs; calls from Numba's code; PyTensor's Ops
 """
@@ -84,6 +84,20 @@ def fused(
     rows = tuple(s.type.shape[0] == 1 for s in state)
     op = RecurrentScan(form, scan, rows, mask is not None, keep=True)
     return op(*inputs, return_list=True)[: form.n_states]
+
+
+def set_threads(n: int | None = None) -> None:
+    """Set how many threads a recurrent layer may use.
+
+    Parameters
+    ----------
+    n : int, optional
+        From 1 to 256; the cores that this process may use, if not given.
+    """
+    # LLVM is loaded when the first kernel is wanted, or this is called.
+    from rnnkit.kernels import threads
+
+    threads.set_threads(n)
 
 
 def _misfit(inputs: list[Any]) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from llvmlite import ir
 
-from rnnkit.kernels.vector import Flag, Int, Vec
+from rnnkit.kernels.vector import Flag, Vec
 
 
 class _Format(NamedTuple):
@@ -180,9 +180,3 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     'exp': exp, 'expm1': expm1, 'tanh': tanh, 'sigmoid': sigmoid, 'log': log, 'log1p': log1p,
     'softplus': softplus, 'sqrt': sqrt, 'abs': Vec.abs, 'sign': sign,
 }  # fmt: skip
-
-
-def lanes_of(code: Any, left: Int) -> tuple[Int, Flag]:
-    """Return how many of the `left` elements one vector takes, and the mask of those."""
-    n = left.min(code.target.lanes)
-    return n, code.tail(n)
