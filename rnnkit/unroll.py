@@ -1,5 +1,6 @@
 """Run a cell over a sequence: the one place where time is, and the only caller of scan."""
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,14 +8,24 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
+from rnnkit import kernels
 from rnnkit.cells import Cell
 from rnnkit.errors import ConfigError
 
 
 def unroll(
-    cell: Cell, x: TensorVariable, params: dict[str, TensorVariable], size: int, state: Any = None
+    cell: Cell,
+    x: TensorVariable,
+    params: dict[str, TensorVariable],
+    size: int,
+    state: Any = None,
+    mask: TensorVariable | None = None,
+    kernel: bool | None = None,
 ) -> Any:
     """Return the states of `cell` at every time step of `x`.
+
+    The scan is what this means. A fused loop, generated from the same `step`, takes its place
+    where the cell's form allows; the environment variable ``RNNKIT_KERNELS=off`` forbids it.
 
     Parameters
     ----------
@@ -24,43 +35,72 @@ def unroll(
         The cell's parameters by name.
     size : int
         The number of units, H.
-    state : named tuple of tensors of shape (B, H), optional
-        The state before the first step; zero if not given.
+    state : named tuple of tensors of shape (B, H) or (1, H), optional
+        The state before the first step, one row standing for all examples; zero if not given.
+    mask : tensor of shape (T, B), optional
+        True, or 1, where a step is real. Over padding the state is held as it was.
+    kernel : bool, optional
+        False keeps the scan; True and None use the fused loop where that is possible.
 
     Returns
     -------
     states : named tuple of tensors of shape (T, B, H)
         One tensor for each name of the cell's state; the first is the output.
     """
-    z = cell.project(x, SimpleNamespace(**params))  # one product for all T steps
+    if kernel not in (None, True, False):
+        raise ConfigError(f'unroll(): kernel is True, False or None; got {kernel!r}')
     if state is None:
-        state = initial_state(cell, z, size)
+        zero = pt.zeros((1, size), dtype=x.dtype)
+        state = [zero] * len(cell.state._fields)
+    if mask is not None:
+        mask = pt.cast(mask, x.dtype)
+    scan = partial(_scan, cell, size)
+    states = None
+    if kernel is not False and kernels.enabled():
+        states = kernels.fused(cell, scan, x, params, list(state), mask)
+    if states is None:
+        states = scan(x, params, list(state), mask)
+    return cell.state(*states)
+
+
+def _scan(
+    cell: Cell,
+    size: int,
+    x: TensorVariable,
+    params: dict[str, TensorVariable],
+    state: list[TensorVariable],
+    mask: TensorVariable | None,
+) -> list[TensorVariable]:
+    """Return the states of all steps by `pytensor.scan`."""
+    z = cell.project(x, SimpleNamespace(**params))  # one product for all T steps
     names, weights = list(params), list(params.values())
     n_states = len(cell.state._fields)
+    state = [
+        pt.broadcast_to(s, (z.shape[1], size)) if s.type.shape[0] == 1 else s for s in state
+    ]
 
     def step(z_t: TensorVariable, *args: TensorVariable) -> list[TensorVariable]:
+        if mask is not None:
+            real, *args = args
         old = cell.state(*args[:n_states])
         p = SimpleNamespace(**dict(zip(names, args[n_states:], strict=True)))
-        return _checked(cell, cell.step(z_t, old, p), old)
+        new = _checked(cell, cell.step(z_t, old, p), old)
+        if mask is None:
+            return new
+        return [pt.switch(real[:, None] > 0.5, n, o) for n, o in zip(new, old, strict=True)]
 
     # Every weight goes in by name and strictly: scan can then take the products that give
     # the weights' gradients out of the loop.
     states = pytensor.scan(
         step,
-        sequences=[z],
-        outputs_info=list(state),
+        sequences=[z] if mask is None else [z, mask],
+        outputs_info=state,
         non_sequences=weights,
         strict=True,
         return_updates=False,
         name=type(cell).__name__,
     )
-    return cell.state(*(states if n_states > 1 else [states]))
-
-
-def initial_state(cell: Cell, z: TensorVariable, size: int) -> Any:
-    """Return a state of zeros for as many examples as `z` of shape (T, B, kH) has."""
-    zero = pt.zeros((z.shape[1], size), dtype=z.dtype)
-    return cell.state(*[zero] * len(cell.state._fields))
+    return list(states) if n_states > 1 else [states]
 
 
 def _checked(cell: Cell, new: Any, old: Any) -> list[TensorVariable]:

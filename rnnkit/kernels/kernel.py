@@ -18,7 +18,7 @@ from rnnkit.kernels.cache import Library, library
 from rnnkit.kernels.frame import AXES, DESCRIPTOR, DIMS, Frame, factor
 from rnnkit.kernels.vector import Target
 
-_FUNCTION = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)
+_INT = ctypes.c_int64
 
 
 @cache
@@ -57,7 +57,9 @@ class Kernel:
         outputs : sequence of arrays, optional
             Contiguous arrays to write to; made if not given.
         """
-        enter, size, run = (_FUNCTION(self.addresses[f]) for f in ('enter', 'size', 'run'))
+        two, one = ctypes.CFUNCTYPE(_INT, _INT, _INT), ctypes.CFUNCTYPE(_INT, _INT)
+        enter, run = two(self.addresses['enter']), two(self.addresses['run'])
+        size = one(self.addresses['size'])
         if len(arrays) != len(self.frame.inputs):
             raise ShapeError(f'{self.name}: {len(self.frame.inputs)} arrays; got {len(arrays)}')
         desc = np.array([n for array in arrays for n in self._describe(array)], np.int64)
@@ -70,7 +72,7 @@ class Kernel:
             outputs = [np.empty(shape_of(a.dims, lengths), self.dtype) for a in self.frame.outputs]
         for array, output in zip(self.frame.outputs, outputs, strict=True):
             block[self.frame.place[array.name]] = output.ctypes.data
-        work = np.empty(size(block.ctypes.data, 0) + 64, np.uint8)
+        work = np.empty(size(block.ctypes.data) + 64, np.uint8)
         block[self.frame.place['work']] = -(-work.ctypes.data // 64) * 64
         run(desc.ctypes.data, block.ctypes.data)
         return list(outputs)
