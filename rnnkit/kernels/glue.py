@@ -129,7 +129,7 @@ class _Call:
 
     def _take(self, size: Any) -> Any:
         data = self._call(f'{pool.compiled().name}_take', size)
-        self._complain_if(data, 0, MemoryError, 'recurrent kernel: out of memory')
+        self._complain_if(data, 0, MemoryError, f'{self.frame.what}: out of memory')
         return data
 
     def _array(self, kind: Any, array: Array, block: Any, data: Any) -> Any:
