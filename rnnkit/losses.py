@@ -6,6 +6,7 @@ from typing import ClassVar
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
+from rnnkit import kernels
 from rnnkit.registry import Registry
 
 
@@ -39,7 +40,13 @@ class Loss(ABC):
         weights : tensor of the shape of `target`, optional
             With weights w and errors e the mean is Σ w e / Σ w, and 0 where all w are 0.
         """
-        return weighted_mean(self.errors(output, target), weights)
+
+
+        def plain(output, target, weights):
+            return weighted_mean(self.errors(output, target), weights)
+
+        fused = kernels.mean_error(self.errors, plain, output, target, weights)
+        return plain(output, target, weights) if fused is None else tuple(fused)
 
 
 def weighted_mean(
