@@ -78,13 +78,14 @@ class StepGraph:
         names = [*rule.slots, *['velocity'] * momentum]
         self.slots = {n: self._shared_zeros(n, (size,)) for n in names}  # flat vectors
         count = self._shared_zeros('updates', ())
+        gradients = pytensor.grad(objective.loss, self.params, disconnected_inputs='ignore')
         given = Arguments(
-            objective.loss,
+            objective.loss.astype(self.dtype),
             *(self.hyper[name] for name in ('max_gradient_elem', 'max_gradient_norm')),
             count,
             {name: value for name, value in self.hyper.items() if name not in LIMITS},
             list(self.slots.values()),
-            pytensor.grad(objective.loss, self.params, disconnected_inputs='ignore'),
+            [g.astype(self.dtype) for g in gradients],
             self.params,
         )
         fused = kernels.update_params(self._change, self._plain, given)
@@ -119,7 +120,7 @@ class StepGraph:
 
     def _plain(self, given: Arguments) -> list[TensorVariable]:
         """Return norm of the gradients, new count, slots and parameters, by PyTensor's own Ops."""
-        flat = pt.concatenate([g.ravel().astype(self.dtype) for g in given.gradients])
+        flat = pt.concatenate([g.ravel() for g in given.gradients])
         norm = pt.sqrt(pt.sqr(flat).sum())
         ok = abs(norm + given.loss) < np.inf  # False for NaN, too
         g = pt.clip(flat, -given.max_elem, given.max_elem)
