@@ -93,3 +93,26 @@ class CrossEntropy(Loss):
         log_p = pt.special.log_softmax(flat, axis=-1)
         picked = log_p[pt.arange(flat.shape[0]), target.ravel()]
         return -picked.reshape(target.shape)
+
+    def mean(self, output, target, weights=None):
+        return self._reports(output, target, weights)[:2]
+
+    def _reports(self, output, target, weights):
+        """Return mean error, number or weight of targets, and accuracy: one kernel has them all."""
+
+        def plain(output, target, weights):
+            hits = pt.cast(pt.eq(output.argmax(axis=-1), target), output.dtype)
+            errors = weighted_mean(self.errors(output, target), weights)
+            return *errors, weighted_mean(hits, weights)[0]
+
+        fused = None
+        if type(self).errors is CrossEntropy.errors:
+            fused = kernels.cross_entropy(plain, output, target, weights)
+        return tuple(plain(output, target, weights) if fused is None else fused)
+
+
+def accuracy(
+    output: TensorVariable, target: TensorVariable, weights: TensorVariable | None = None
+) -> TensorVariable:
+    """Return the (weighted) share of targets whose class has the largest output."""
+    return CrossEntropy()._reports(output, target, weights)[2]

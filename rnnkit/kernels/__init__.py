@@ -15,7 +15,8 @@ The rooms, in the order in which a cell passes through them::
 
 and for the rest of a training step::
 
-    dense, mean, update     a dense layer; a loss; clipping and the update of all parameters
+    dense, mean, softmax    a dense layer; means of errors; classifiers
+    update                  clipping, and the update of all parameters
     pointwise, rule         losses' errors and update rules, read as programs of one element
     lanes                   sums over arrays
     meaning                 Ops that are a graph of PyTensor's own, computed by a kernel
@@ -35,7 +36,10 @@ from rnnkit.kernels.ops import RecurrentScan, Scan, register_with_numba
 from rnnkit.kernels.trace import form_of
 from rnnkit.kernels.update_ops import Arguments
 
-__all__ = ['Arguments', 'affine', 'enabled', 'fused', 'mean_error', 'update_params', 'usable']
+__all__ = [
+    'Arguments', 'affine', 'cross_entropy', 'enabled', 'fused', 'mean_error', 'softmax_of',
+    'update_params', 'usable',
+]  # fmt: skip
 
 log = logging.getLogger('rnnkit')
 _usable: list[bool] = []
@@ -85,6 +89,20 @@ def mean_error(
     if not (enabled() and usable()):
         return None
     return loss_ops.mean_error(errors, plain, output, target, weights)
+
+
+def cross_entropy(
+    plain: loss_ops.Plain, output: Variable, target: Variable, weights: Variable | None
+) -> list[Variable] | None:
+    """Return mean cross-entropy, its number or total weight, and the share of hits; or None."""
+    if not (enabled() and usable()):
+        return None
+    return loss_ops.cross_entropy(plain, output, target, weights)
+
+
+def softmax_of(z: Variable) -> Variable | None:
+    """Return the softmax over the last axis by a kernel, or None."""
+    return loss_ops.probabilities(z) if enabled() and usable() else None
 
 
 def update_params(

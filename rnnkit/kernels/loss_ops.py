@@ -1,7 +1,8 @@
 """PyTensor's view of losses: one Op for a mean of errors and its gradient.
 
 In: symbolic output, target and weights, and a function that builds the plain graph. Out: the
-symbolic mean, and the number or total weight of what it is a mean over.
+symbolic mean, and the number or total weight of what it is a mean over. The softmax of a
+classifier is here, too.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ from pytensor.graph.rewriting.basic import node_rewriter
 from pytensor.tensor.exceptions import NotScalarConstantError
 from pytensor.tensor.rewriting.basic import register_specialize
 
-from rnnkit.kernels import mean
+from rnnkit.kernels import mean, softmax
 from rnnkit.kernels.meaning import FusedOp
 from rnnkit.kernels.pointwise import read_errors
 from rnnkit.kernels.program import Unsupported
@@ -114,6 +115,47 @@ class MeanError(LossOp):
         return mean.Mean(self.program, self.nodes, target, ndim, self.weighted, self.keep)
 
 
+class CrossEntropy(LossOp):
+    """Mean cross-entropy of labels, their number or total weight, and the share of hits."""
+
+    kind = 'cross_entropy'
+    n_reports = 3
+
+    def __init__(self, plain: Plain, weighted: bool, keep: bool):
+        super().__init__(plain, 'cross-entropy', weighted, keep)
+
+    def leaner(self) -> 'CrossEntropy':
+        """Return the Op that does not keep the slope."""
+        return CrossEntropy(self.plain, self.weighted, keep=False)
+
+    def writer(self, node: Apply, target: Any) -> softmax.CrossEntropy:
+        """Return what writes the kernel."""
+        return softmax.CrossEntropy(target, node.inputs[0].ndim, self.weighted, self.keep)
+
+
+class Softmax(FusedOp):
+    """Probabilities of classes, over the last axis."""
+
+    __props__ = ()
+    kind = 'softmax'
+
+    def make_node(self, z: Variable) -> Apply:
+        """Return the node."""
+        return Apply(self, [z], [z.type()])
+
+    def meaning(self, inputs: Sequence[Variable]) -> list[Variable]:
+        """Return PyTensor's own softmax."""
+        return [pt.special.softmax(inputs[0], axis=-1)]
+
+    def infer_shape(self, *args: Any) -> list[tuple[Variable, ...]]:
+        """Return the output's shape; PyTensor before 3.3 passes the graph as well."""
+        return args[-1]
+
+    def writer(self, node: Apply, target: Any) -> softmax.Softmax:
+        """Return what writes the kernel."""
+        return softmax.Softmax(target, node.inputs[0].ndim)
+
+
 @register_specialize
 @node_rewriter([LossOp])
 def drop_slope(fgraph: Any, node: Apply) -> dict[Variable, Variable] | bool:
@@ -145,3 +187,24 @@ def mean_error(
         return None
     op = MeanError(plain, program, nodes, weights is not None, keep=True)
     return op(*inputs, return_list=True)[:2]
+
+
+def cross_entropy(
+    plain: Plain, output: Variable, target: Variable, weights: Variable | None
+) -> list[Variable] | None:
+    """Return mean cross-entropy, what it is a mean over, and the share of hits; or None."""
+    if output.type.dtype not in ('float32', 'float64') or output.ndim not in (2, 3):
+        return None
+    if target.type.dtype != 'int64' or target.ndim != output.ndim - 1:
+        return None
+    inputs = [output, target, *([] if weights is None else [weights])]
+    if weights is not None and (weights.type.dtype, weights.ndim) != (output.dtype, target.ndim):
+        return None
+    op = CrossEntropy(plain, weights is not None, keep=True)
+    return op(*inputs, return_list=True)[:3]
+
+
+def probabilities(z: Variable) -> Variable | None:
+    """Return the softmax over the last axis by a kernel, or None if there is none."""
+    fits = z.type.dtype in ('float32', 'float64') and z.ndim in (2, 3)
+    return Softmax()(z) if fits else None

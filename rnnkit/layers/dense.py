@@ -64,7 +64,10 @@ class Dense(Layer):
             parts.append(_affine(x, self.params[self._matrix(source)], b))
             b = pt.zeros_like(b)  # it is added once
         pre = sum(parts[1:], parts[0])
-        return {'out': activations.build(self.activation or 'relu')(pre), 'pre': pre}
+        out = kernels.softmax_of(pre) if self.activation == 'softmax' else None
+        if out is None:
+            out = activations.build(self.activation or 'relu')(pre)
+        return {'out': out, 'pre': pre}
 
 
 def _affine(x: TensorVariable, w: TensorVariable, b: TensorVariable) -> TensorVariable:
