@@ -26,6 +26,7 @@ import llvmlite.binding as llvm
 log = logging.getLogger('rnnkit')
 _lock = threading.RLock()
 _libraries: dict[str, 'Library'] = {}
+_never_unloaded: list[tuple['Library', bytes]] = []
 
 
 class Library:
@@ -39,6 +40,8 @@ class Library:
 
     def __init__(self, name: str, machine_code: bytes):
         self.name = name
+        # An array may outlive everything else, and calls the pool when it goes.
+        _never_unloaded.append((self, machine_code))
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(''), target_machine())
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(machine_code))
         self._engine.finalize_object()
@@ -97,9 +100,8 @@ def _platform() -> tuple[str, ...]:
     return (llvmlite.__version__, llvm.get_process_triple(), llvm.get_host_cpu_name(), features)
 
 
-@cache
 def target_machine() -> llvm.TargetMachine:
-    """Return LLVM's description of this processor."""
+    """Return LLVM's description of this processor; an engine that is given it owns it."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_triple(llvm.get_process_triple())

@@ -72,7 +72,9 @@ def write_tile(unit: Unit, n_x: int, n_h: int, first: int) -> int:
     size, width = unit.target.size, unit.target.width
     args = 'x x_row x_panel x_terms h h_row h_panel h_terms out'
     for m in range(1, most + 1):
-        with unit.function(f'tile_{m}', args) as (code, x, x_row, xw, n_i, h, h_row, hw, n_u, out):
+        with unit.function(f'tile_{m}', args, apart=True) as (
+            code, x, x_row, xw, n_i, h, h_row, hw, n_u, out,
+        ):  # fmt: skip
             sums = [[code.var(code.vec(0.0)) for _ in range(vectors)] for _ in range(m)]
             rows_x = [x + x_row * r for r in range(m)]
             rows_h = [h + h_row * r for r in range(m)]
@@ -125,8 +127,9 @@ def _write_micro(unit: Unit, vectors: int, most: int) -> None:
     """Write ``micro<vectors>(rows, a, a_row, a_term, panel, terms, c, c_row)``: c += a @ panel."""
     args, width = 'a a_row a_term panel terms c c_row', unit.target.width
     for m in range(1, most + 1):
-        with unit.function(f'micro{vectors}_{m}', args) as (code, a, a_row, a_term, panel, terms,
-                                                            c, c_row):  # fmt: skip
+        with unit.function(f'micro{vectors}_{m}', args, apart=True) as (
+            code, a, a_row, a_term, panel, terms, c, c_row,
+        ):  # fmt: skip
             into = [c + c_row * r for r in range(m)]
             sums = [
                 [code.var(code.load(row + v * width)) for v in range(vectors)] for row in into

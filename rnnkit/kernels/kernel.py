@@ -6,7 +6,7 @@ and their frame. PyTensor's Ops call the same functions from compiled code, see
 """
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -47,15 +47,17 @@ class Kernel:
         self.frame, self.name, self.dtype = frame, compiled.name, dtype
         self.addresses = {f: compiled.address(f) for f in ('enter', 'size', 'run')}
 
-    def __call__(self, *arrays: np.ndarray, outputs: Sequence[np.ndarray] | None = None) -> Any:
-        """Run the kernel; returns a list of arrays.
+    def __call__(
+        self, *arrays: np.ndarray, allocate: Callable[..., np.ndarray] = np.empty
+    ) -> list[np.ndarray]:
+        """Run the kernel; returns its outputs.
 
         Parameters
         ----------
         *arrays : arrays
             The inputs in the order of the frame.
-        outputs : sequence of arrays, optional
-            Contiguous arrays to write to; made if not given.
+        allocate : callable
+            Makes an array of a shape and dtype, for outputs and for work memory.
         """
         two, one = ctypes.CFUNCTYPE(_INT, _INT, _INT), ctypes.CFUNCTYPE(_INT, _INT)
         enter, run = two(self.addresses['enter']), two(self.addresses['run'])
@@ -68,14 +70,13 @@ class Kernel:
         if wrong:
             raise ShapeError(self.complaint(wrong - 1))
         lengths = {letter: int(block[self.frame.place[letter]]) for letter in DIMS}
-        if outputs is None:
-            outputs = [np.empty(shape_of(a.dims, lengths), self.dtype) for a in self.frame.outputs]
-        for array, output in zip(self.frame.outputs, outputs, strict=True):
-            block[self.frame.place[array.name]] = output.ctypes.data
-        work = np.empty(size(block.ctypes.data) + 64, np.uint8)
-        block[self.frame.place['work']] = -(-work.ctypes.data // 64) * 64
+        outputs = [allocate(shape_of(a.dims, lengths), self.dtype) for a in self.frame.outputs]
+        work = allocate((size(block.ctypes.data),), np.uint8)
+        for name, array in zip(['work', *(a.name for a in self.frame.outputs)], [work, *outputs],
+                               strict=True):  # fmt: skip
+            block[self.frame.place[name]] = array.ctypes.data
         run(desc.ctypes.data, block.ctypes.data)
-        return list(outputs)
+        return outputs
 
     def _describe(self, i: int, array: np.ndarray) -> list[int]:
         dtype = np.dtype(np.int64) if self.frame.inputs[i].whole else self.dtype

@@ -14,10 +14,11 @@ from typing import Any
 
 import pytensor
 import pytensor.tensor as pt
-from pytensor.compile.mode import optdb
+from pytensor.compile.mode import Mode, optdb
 from pytensor.gradient import DisconnectedType, disconnected_type, grad
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
+from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.tensor.rewriting.basic import register_specialize
 
@@ -37,6 +38,15 @@ class RecurrentOp(Op):
     def meaning(self, inputs: Sequence[Variable]) -> list[Variable]:
         """Return the graph that this Op stands for, in terms of its inputs."""
         raise NotImplementedError
+
+    def expand(self, inputs: Sequence[Variable], build: Any = None) -> list[Variable]:
+        """Return `meaning`, or what `build` makes of inputs, for inputs that have a past.
+
+        A gradient must end at the inputs of this Op, even if one is computed from another.
+        """
+        fresh = [v.type() for v in inputs]
+        result = (build or self.meaning)(fresh)
+        return clone_replace(result, dict(zip(fresh, inputs, strict=True)))
 
     def unpack(self, inputs: Sequence[Variable]) -> tuple[Variable, dict, list, Variable | None]:
         """Return x, parameters by name, initial states and the mask."""
@@ -59,8 +69,10 @@ class RecurrentOp(Op):
         types = tuple(v.type for v in node.inputs)
         if types not in functions:
             arguments = [t() for t in types]
+            # Only virtual machines call this method: the scan is compiled for one as well.
+            mode = Mode('cvm' if pytensor.config.cxx else 'vm', 'fast_run')
             functions[types] = pytensor.function(
-                arguments, self.meaning(arguments), on_unused_input='ignore'
+                arguments, self.meaning(arguments), mode=mode, on_unused_input='ignore'
             )
         for storage, value in zip(output_storage, functions[types](*inputs), strict=True):
             storage[0] = value
@@ -177,15 +189,16 @@ class RecurrentGradient(RecurrentOp):
         self, inputs: Sequence[Variable], outputs: Sequence[Variable], gradients: Sequence[Variable]
     ) -> list[Variable]:
         """Return second derivatives, by way of the scan."""
-        known = {
-            o: g
-            for o, g in zip(self.meaning(inputs), gradients, strict=True)
-            if not isinstance(g.type, DisconnectedType)
-        }
-        return grad(
-            None, list(inputs), known_grads=known, disconnected_inputs='ignore',
-            return_disconnected='disconnected',
-        )  # fmt: skip
+        given = [not isinstance(g.type, DisconnectedType) for g in gradients]
+
+        def build(fresh: list[Variable]) -> list[Variable]:
+            first, upstream = fresh[: len(inputs)], fresh[len(inputs) :]
+            outputs = [o for o, is_given in zip(self.meaning(first), given, strict=True) if is_given]
+            known = dict(zip(outputs, upstream, strict=True))
+            return grad(None, first, known_grads=known, disconnected_inputs='ignore')
+
+        upstream = [g for g, is_given in zip(gradients, given, strict=True) if is_given]
+        return self.expand([*inputs, *upstream], build)
 
 
 @register_specialize
@@ -213,7 +226,7 @@ def drop_input_gradient(fgraph: Any, node: Apply) -> dict[Variable, Variable] | 
 @node_rewriter([RecurrentScan, RecurrentGradient])
 def expand_recurrent(fgraph: Any, node: Apply) -> list[Variable]:
     """Replace the Op by its meaning, for backends that compile whole graphs."""
-    return node.op.meaning(node.inputs)
+    return node.op.expand(node.inputs)
 
 
 # Before all other rewrites, so that those for scans see them.

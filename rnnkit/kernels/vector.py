@@ -214,16 +214,21 @@ class Unit:
         self.functions: dict[str, ir.Function] = {}
 
     @contextmanager
-    def function(self, name: str, args: str, export: bool = False) -> Iterator[list[Any]]:
+    def function(
+        self, name: str, args: str, export: bool = False, apart: bool = False
+    ) -> Iterator[list[Any]]:
         """Open a function; yields its `Code` and its arguments, named in `args`.
 
-        It returns 0, unless `Code.ret` was called last.
+        It returns 0, unless `Code.ret` was called last. One that is `apart` has all registers
+        for itself: it is never merged into its callers.
         """
         names = args.split()
         kind = ir.FunctionType(I64, [I64] * len(names))
         function = ir.Function(self.module, kind, f'{self.name}_{name}')
         if not export:
             function.linkage = 'internal'
+        if apart:
+            function.attributes.add('noinline')
         self.functions[name] = function
         code = Code(self, ir.IRBuilder(function.append_basic_block('entry')))
         for arg, arg_name in zip(function.args, names, strict=True):

@@ -1,0 +1,75 @@
+"""How many threads, and what must not go wrong with them."""
+
+import multiprocessing
+import threading
+
+import numpy as np
+import pytest
+from cases import backward_of, forward, problem
+
+from rnnkit.errors import ConfigError
+from rnnkit.kernels import kernel, threads
+
+
+@pytest.fixture(autouse=True)
+def same_threads():
+    before = threads.get_threads()
+    yield
+    threads.set_threads(before)
+
+
+def test_default_is_the_cores_of_this_process():
+    threads.set_threads(3)
+    threads.set_threads()
+    assert threads.get_threads() == threads.available_threads() >= 1
+
+
+@pytest.mark.parametrize('wrong', [0, -1, 257, 2.0, True, 'two'])
+def test_other_numbers_are_refused(wrong):
+    with pytest.raises(ConfigError, match='number of threads'):
+        threads.set_threads(wrong)
+
+
+def run(seed=0):
+    where = kernel.host_target('float32')
+    case = problem('lstm', (6, 12, 5, 40), 'float32', seed=seed)
+    with threads.smallest_part(1):
+        outputs = forward('lstm', where)(*case.args)
+        return outputs + backward_of('lstm', where)(*case.args, *outputs, *case.d_states)
+
+
+def test_python_threads_may_run_kernels_at_the_same_time():
+    threads.set_threads(2)
+    want = {seed: run(seed) for seed in range(4)}
+    wrong = []
+
+    def work(seed):
+        for _ in range(20):
+            for got, exact in zip(run(seed), want[seed], strict=True):
+                if not np.array_equal(got, exact):
+                    wrong.append(seed)
+
+    workers = [threading.Thread(target=work, args=(seed,)) for seed in want]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not wrong
+
+
+def _child(queue):
+    queue.put([a.sum() for a in run()])
+
+
+@pytest.mark.filterwarnings('ignore:.*fork.*:DeprecationWarning')
+@pytest.mark.skipif('fork' not in multiprocessing.get_all_start_methods(), reason='no fork here')
+def test_a_forked_process_runs_kernels():
+    threads.set_threads(2)
+    want = [a.sum() for a in run()]  # threads have been used before the fork
+    context = multiprocessing.get_context('fork')
+    queue = context.Queue()
+    child = context.Process(target=_child, args=(queue,))
+    child.start()
+    got = queue.get(timeout=60)
+    child.join(timeout=60)
+    assert child.exitcode == 0 and got == want
