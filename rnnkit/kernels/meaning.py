@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytensor
-from pytensor.compile.mode import optdb
+from pytensor.compile.mode import Mode, optdb
 from pytensor.gradient import DisconnectedType, disconnected_type, grad
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
+from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 
 from rnnkit.kernels import kernel
@@ -28,6 +29,15 @@ class FusedOp(Op):
     def meaning(self, inputs: Sequence[Variable]) -> list[Variable]:
         """Return the graph that this Op stands for, in terms of its inputs."""
         raise NotImplementedError
+
+    def expand(self, inputs: Sequence[Variable], build: Any = None) -> list[Variable]:
+        """Return `meaning`, or what `build` makes of inputs, for inputs that have a past.
+
+        A gradient must end at the inputs of this Op, even if one is computed from another.
+        """
+        fresh = [v.type() for v in inputs]
+        result = (build or self.meaning)(fresh)
+        return clone_replace(result, dict(zip(fresh, inputs, strict=True)))
 
     def writer(self, node: Apply, target: Any) -> Any:
         """Return what writes the kernel of this node."""
@@ -48,8 +58,10 @@ class FusedOp(Op):
         types = tuple(v.type for v in node.inputs)
         if types not in functions:
             arguments = [t() for t in types]
+            # Only virtual machines call this method: the graph is compiled for one as well.
+            mode = Mode('cvm' if pytensor.config.cxx else 'vm', 'fast_run')
             functions[types] = pytensor.function(
-                arguments, self.meaning(arguments), on_unused_input='ignore'
+                arguments, self.meaning(arguments), mode=mode, on_unused_input='ignore'
             )
         for storage, value in zip(output_storage, functions[types](*inputs), strict=True):
             storage[0] = value
@@ -63,18 +75,21 @@ class FusedOp(Op):
         self, inputs: Sequence[Variable], outputs: Sequence[Variable], gradients: Sequence[Variable]
     ) -> list[Variable]:
         """Return the gradients by the inputs, by way of the meaning."""
-        known = {
-            o: g
-            for o, g in zip(self.meaning(inputs), gradients, strict=True)
-            if not isinstance(g.type, DisconnectedType)
-        }
-        floats = [v for v in inputs if v.type.dtype.startswith('float')]
-        found = grad(
-            None, floats, known_grads=known, disconnected_inputs='ignore',
-            return_disconnected='disconnected',
-        )  # fmt: skip
-        by_input = dict(zip(floats, found, strict=True))
-        return [by_input.get(v, disconnected_type()) for v in inputs]
+        given = [not isinstance(g.type, DisconnectedType) for g in gradients]
+        if not any(given):
+            return [disconnected_type() for _ in inputs]
+        floats = [v.type.dtype.startswith('float') for v in inputs]
+
+        def build(fresh: list[Variable]) -> list[Variable]:
+            first, upstream = fresh[: len(inputs)], fresh[len(inputs) :]
+            found = [o for o, is_given in zip(self.meaning(first), given, strict=True) if is_given]
+            known = dict(zip(found, upstream, strict=True))
+            wanted = [v for v, is_float in zip(first, floats, strict=True) if is_float]
+            return grad(None, wanted, known_grads=known, disconnected_inputs='ignore')
+
+        upstream = [g for g, is_given in zip(gradients, given, strict=True) if is_given]
+        found = iter(self.expand([*inputs, *upstream], build))
+        return [next(found) if is_float else disconnected_type() for is_float in floats]
 
 
 @node_rewriter([FusedOp])
@@ -82,7 +97,7 @@ def expand_fused(fgraph: Any, node: Apply) -> list[Variable] | bool:
     """Replace the Op by its meaning, for backends that compile whole graphs or compile fast."""
     if not isinstance(node.op, FusedOp):
         return False
-    return node.op.meaning(node.inputs)
+    return node.op.expand(node.inputs)
 
 
 # Before all other rewrites, so that those see PyTensor's own Ops.
