@@ -37,12 +37,19 @@ class RuleProgram(Program):
         """Return a to the power of b; where b is not constant, a cannot be negative."""
         if self.value(b) is not None:
             return super().power(a, b)
-        operation, *operands = self.nodes[a]
-        positive = operation in ('pow', 'exp', 'sqrt', 'abs') or (self.value(a) or -1) > 0
-        # Hyper-parameters are at least 0; only they have names of that kind.
-        if not positive and not (operation == 'input' and operands[0].startswith('hyper:')):
+        if not self._cannot_be_negative(a):
             raise Unsupported('a power whose base may be negative')
         return self.node('pow', a, b)
+
+    def _cannot_be_negative(self, a: int) -> bool:
+        operation, *operands = self.nodes[a]
+        if operation == 'constant':
+            return operands[0] >= 0
+        if operation == 'input':  # hyper-parameters are at least 0
+            return operands[0].startswith('hyper:')
+        if operation in ('add', 'mul', 'div', 'min', 'max'):
+            return all(map(self._cannot_be_negative, operands))
+        return operation in ('pow', 'exp', 'sqrt', 'abs')
 
 
 @dataclass
