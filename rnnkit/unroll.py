@@ -75,9 +75,7 @@ def _scan(
     z = cell.project(x, SimpleNamespace(**params))  # one product for all T steps
     names, weights = list(params), list(params.values())
     n_states = len(cell.state._fields)
-    state = [
-        pt.broadcast_to(s, (z.shape[1], size)) if s.type.shape[0] == 1 else s for s in state
-    ]
+    state = [pt.broadcast_to(s, (z.shape[1], size)) if s.type.shape[0] == 1 else s for s in state]
 
     def step(z_t: TensorVariable, *args: TensorVariable) -> list[TensorVariable]:
         if mask is not None:

@@ -9,7 +9,7 @@ The rooms, in the order in which a cell passes through them::
     trace, form, program    step -> scalar program of one unit, its gradient, what is kept
     vector, elementary      a language of SIMD vectors, and tanh, sigmoid, exp... in it
     gemm, threads, frame    matrix products; sharing out rows; what goes in and out of a kernel
-    loop, backward          the loop over a sequence, forward and backward
+    point, loop, backward   one vector of units; the loop over a sequence, forward and backward
     cache, kernel           machine code on disk; kernels as functions of NumPy arrays
     pool, glue, ops         memory of outputs; calls from Numba's code; PyTensor's Ops
 

@@ -15,14 +15,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rnnkit.kernels import gemm
-from rnnkit.kernels.elementary import OPERATIONS
 from rnnkit.kernels.form import Form
 from rnnkit.kernels.frame import Array, Frame
-from rnnkit.kernels.loop import (
-    Hoisted, State, each_width, inputs_of, layout, vector_addresses, vector_loads,
-)  # fmt: skip
+from rnnkit.kernels.loop import inputs_of, layout
+from rnnkit.kernels.point import BackwardPoint, Hoisted, vector_addresses
 from rnnkit.kernels.threads import flushed, part_of, parts, worker, write_parallel
-from rnnkit.kernels.vector import Code, Flag, Int, Target, Unit
+from rnnkit.kernels.vector import Code, Int, Target, Unit
 
 CHUNK = 128  # rows whose tile gradients are packed at a time: they stay in the nearest cache
 
@@ -42,9 +40,7 @@ def frame_backward(
     states = [Array(f'new{k}', ('T', 'B', 'H')) for k in range(form.n_states)]
     if form.residuals:
         states.append(Array('residual', ('T', 'B', f'{len(form.residuals)}H')))
-    given_states = [
-        Array(f'd_new{k}', ('T', 'B', 'H')) for k in range(form.n_states) if given[k]
-    ]
+    given_states = [Array(f'd_new{k}', ('T', 'B', 'H')) for k in range(form.n_states) if given[k]]
     return Frame([*inputs, *states, *given_states], outputs)
 
 
@@ -92,9 +88,9 @@ class Backward:
             for block, node in zip(form.vector_blocks(), form.d_vectors, strict=True)
             if block not in shared
         ]
-        self.stored = {i: f'new{k}' for k, i in enumerate(form.new) if form.program.operands(i)}
+        stored = {i for i in form.new if form.program.operands(i)}
         self.outputs = [*form.d_tiles, *form.d_states, *(node for _, node in self.summed)]
-        self.hoisted = Hoisted(form, self.outputs, {*self.stored, *form.residuals})
+        self.hoisted = Hoisted(form, self.outputs, {*stored, *form.residuals})
 
     def write(self, name: str) -> str:
         """Return the module as text."""
@@ -185,107 +181,30 @@ class Backward:
     def _steps(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
         """Go back through the steps for one part of the rows."""
         form, frame, size = self.form, self.frame, self.target.size
-        t_end, b, n_i, h, work = frame.read(code, block, *'TBIH', 'work')
+        t_end, b, _n_i, h, work = frame.read(code, block, *'TBIH', 'work')
         areas = self._areas(code, block, work)
         first, last = part_of(b, part, n_parts)
         row_bytes = h * size
-        for k in range(form.n_states):
-            carry = self._carry(code, block, areas, k)
-            gemm.clear(code, carry + first * row_bytes, (last - first) * h)
         partial = areas['partial'] + part * h * (len(self.summed) * size)
         gemm.clear(code, partial, h * len(self.summed))
-        step_of = self._point_writer(code, block, areas, partial)
-        carry = self._carry(code, block, areas, 0)
+        carries = [self._carry(code, block, areas, k) for k in range(form.n_states)]
+        point = BackwardPoint(
+            form, frame, self.rows, code, block, (self.hoisted, areas['hoisted']),
+            given=self.given, carries=carries, d_tiles=areas['d_tiles'], partial=partial,
+        )  # fmt: skip
+        for carry in carries:
+            gemm.clear(code, carry + first * row_bytes, (last - first) * h)
         tile_row = h * (form.n_tiles * size)
         with code.loop(0, t_end) as done:
             t = t_end - 1 - done
-            point = step_of(t)
+            point.at_step(t)
             with code.loop(first, last) as r, code.loop(0, h, self.target.lanes) as j:
-                point(r, j)
+                point.write(r, j, self.outputs)
             d_tiles = areas['d_tiles'] + t * b * tile_row + h * (form.h_first * size)
             self._by_width(
                 code, h, 'rows', d_tiles, tile_row, size, areas['h_panels'],
-                h * len(form.h_blocks), carry, row_bytes, first, last, h,
+                h * len(form.h_blocks), carries[0], row_bytes, first, last, h,
             )  # fmt: skip
-
-    def _point_writer(self, code: Code, block: Int, areas: dict[str, Int], partial: Int):
-        """Return a function of the step, which returns one of the place."""
-        form, frame, size, program = self.form, self.frame, self.target.size, self.form.program
-        b, h = frame.read(code, block, 'B', 'H')
-        vectors = vector_addresses(frame, form, code, block)
-        fixed = vector_loads(code, form, vectors, h) | self.hoisted.loads(
-            code, areas['hoisted'], h
-        )
-        carries = [self._carry(code, block, areas, k) for k in range(form.n_states)]
-        n_residuals = len(form.residuals)
-
-        def step_of(t: Int):
-            states = [
-                State(code, t, *frame.read(code, block, f'initial{k}', f'new{k}'), b, h, row)
-                for k, row in enumerate(self.rows)
-            ]
-
-            def point(r: Int, j: Int) -> None:
-                """Compute one vector: row r, units from j on."""
-
-                def write(lanes: Flag | None) -> None:
-                    place = (r * h + j) * size
-                    row = t * b + r
-                    known = {k: (lambda load=load: load(j, lanes)) for k, load in fixed.items()}
-
-                    def load_at(address: Int):
-                        return lambda: code.load(address, lanes)
-
-                    for k, state in enumerate(states):
-                        old = state.old + r * state.old_row + j * size
-                        known[program.input(f'state{k}')] = load_at(old)
-                        if form.new[k] in self.stored:
-                            known[form.new[k]] = load_at(state.new + place)
-                    for k, i in enumerate(form.residuals):
-                        (start,) = frame.read(code, block, 'residual')
-                        at = start + (row * (h * n_residuals) + h * k + j) * size
-                        known[i] = load_at(at)
-                    upstream = [
-                        self._upstream(code, block, k, carries[k] + place, row, j, h, lanes)
-                        for k in range(form.n_states)
-                    ]
-                    for k, value in enumerate(upstream):
-                        known[program.input(f'grad{k}')] = lambda value=value: value
-                    values = program.evaluate(self.outputs, known, code.vec, OPERATIONS)
-                    values = [code.vec(value) for value in values]
-                    if self.masked:
-                        values = self._hold(code, block, row, values, upstream)
-                    n = form.n_tiles
-                    d_tiles = areas['d_tiles'] + (row * (h * n) + j) * size
-                    for k, value in enumerate(values[:n]):
-                        code.store(value, d_tiles + h * (k * size), lanes)
-                    for carry, value in zip(carries, values[n:], strict=False):
-                        code.store(value, carry + place, lanes)
-                    for k, value in enumerate(values[n + form.n_states :]):
-                        at = partial + (h * k + j) * size
-                        code.store(code.load(at, lanes) + value, at, lanes)
-
-                each_width(code, h - j, write)
-
-            return point
-
-        return step_of
-
-    def _upstream(self, code, block, k, carry, row, j, h, lanes):
-        """Return the gradient by new state k: what later steps say, and what the caller says."""
-        value = code.load(carry, lanes)
-        if self.given[k]:
-            (start,) = self.frame.read(code, block, f'd_new{k}')
-            value = value + code.load(start + (row * h + j) * self.target.size, lanes)
-        return value
-
-    def _hold(self, code, block, row, values, upstream):
-        """Where the state was held, pass its gradient on, and give the tiles none."""
-        (mask,) = self.frame.read(code, block, 'mask')
-        real = code.spread(mask + row * self.target.size).compare('>', 0.5)
-        n = self.form.n_tiles
-        held = [0.0] * n + upstream + [0.0] * len(self.summed)
-        return [real.pick(value, other) for value, other in zip(values, held, strict=True)]
 
     def _write_sums(self, unit: Unit) -> None:
         """Write ``sums<vectors>``: the part of weights' gradients that some columns give.

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from llvmlite import ir
 
-from rnnkit.kernels.vector import Flag, Int, Vec
+from rnnkit.kernels.vector import Flag, Vec
 
 
 class _Format(NamedTuple):
@@ -34,9 +34,7 @@ _HIGH64 = math.ldexp(round(math.ldexp(math.log(2), 33)), -33)
 _LOG2_TAIL = 2.319046813846299558417771e-17
 FORMATS = {
     32: _Format(23, 127, _HIGH32, math.log(2) - _HIGH32, -87.6, 89.0, 7, 6, 10.0),
-    64: _Format(
-        52, 1023, _HIGH64, math.log(2) - _HIGH64 + _LOG2_TAIL, -708.7, 710.0, 13, 14, 20.0
-    ),
+    64: _Format(52, 1023, _HIGH64, math.log(2) - _HIGH64 + _LOG2_TAIL, -708.7, 710.0, 13, 14, 20.0),
 }
 
 
@@ -182,9 +180,3 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     'exp': exp, 'expm1': expm1, 'tanh': tanh, 'sigmoid': sigmoid, 'log': log, 'log1p': log1p,
     'softplus': softplus, 'sqrt': sqrt, 'abs': Vec.abs, 'sign': sign,
 }  # fmt: skip
-
-
-def lanes_of(code: Any, left: Int) -> tuple[Int, Flag]:
-    """Return how many of the `left` elements one vector takes, and the mask of those."""
-    n = left.min(code.target.lanes)
-    return n, code.tail(n)

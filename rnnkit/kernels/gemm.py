@@ -114,9 +114,7 @@ def write_rows(unit: Unit, vectors: int) -> None:
                     with code.loop(0, m * (vectors * width), width) as at:
                         code.store(0.0, scratch + at)
                     row = vectors * width
-                    code.call(
-                        f'micro{vectors}', m, left, a_row, a_term, panel, terms, scratch, row
-                    )
+                    code.call(f'micro{vectors}', m, left, a_row, a_term, panel, terms, scratch, row)
                     with code.loop(0, m) as i:
                         add_row(code, scratch + i * row, into + i * c_row, columns - start)
 
@@ -131,9 +129,7 @@ def _write_micro(unit: Unit, vectors: int, most: int) -> None:
             code, a, a_row, a_term, panel, terms, c, c_row,
         ):  # fmt: skip
             into = [c + c_row * r for r in range(m)]
-            sums = [
-                [code.var(code.load(row + v * width)) for v in range(vectors)] for row in into
-            ]
+            sums = [[code.var(code.load(row + v * width)) for v in range(vectors)] for row in into]
             _accumulate(code, sums, [a + a_row * r for r in range(m)], a_term, panel, terms)
             for row, totals in zip(into, sums, strict=True):
                 for v, total in enumerate(totals):

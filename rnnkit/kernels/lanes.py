@@ -8,7 +8,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from rnnkit.kernels.loop import each_width
+from rnnkit.kernels.point import each_width
 from rnnkit.kernels.vector import I32, Code, Flag, Int, Vec
 
 PIECE = 4096  # elements that are summed in registers

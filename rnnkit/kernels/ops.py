@@ -177,9 +177,7 @@ class RecurrentGradient(RecurrentOp):
         states = self.scan(*self.unpack(inputs[: self.n_inputs]))
         given = [state for state, is_given in zip(states, self.given, strict=True) if is_given]
         known = dict(zip(given, inputs[len(inputs) - len(given) :], strict=True))
-        return grad(
-            None, self.wanted(inputs), known_grads=known, disconnected_inputs='ignore'
-        )
+        return grad(None, self.wanted(inputs), known_grads=known, disconnected_inputs='ignore')
 
     def infer_shape(self, *args: Any) -> list[tuple[Variable, ...]]:
         """Return the outputs' shapes; PyTensor before 3.3 passes the graph as well."""
@@ -193,7 +191,9 @@ class RecurrentGradient(RecurrentOp):
 
         def build(fresh: list[Variable]) -> list[Variable]:
             first, upstream = fresh[: len(inputs)], fresh[len(inputs) :]
-            outputs = [o for o, is_given in zip(self.meaning(first), given, strict=True) if is_given]
+            outputs = [
+                o for o, is_given in zip(self.meaning(first), given, strict=True) if is_given
+            ]
             known = dict(zip(outputs, upstream, strict=True))
             return grad(None, first, known_grads=known, disconnected_inputs='ignore')
 
@@ -230,9 +230,7 @@ def expand_recurrent(fgraph: Any, node: Apply) -> list[Variable]:
 
 
 # Before all other rewrites, so that those for scans see them.
-optdb.register(
-    'expand_recurrent', dfs_rewriter(expand_recurrent), 'jax', 'mlx', position=-0.02
-)
+optdb.register('expand_recurrent', dfs_rewriter(expand_recurrent), 'jax', 'mlx', position=-0.02)
 
 
 def register_with_numba() -> None:

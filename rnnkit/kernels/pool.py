@@ -33,7 +33,7 @@ _table = (ctypes.c_int64 * ((_FIRST + SLOTS * SLOT) // 8))()
 
 
 def _default_limit() -> int:
-    """An eighth of the machine's memory, but not more than 1 GiB."""
+    """Return an eighth of the machine's memory, but not more than 1 GiB."""
     try:
         memory = os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
     except (AttributeError, OSError, ValueError):

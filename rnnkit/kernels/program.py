@@ -14,7 +14,7 @@ from pytensor.graph.basic import Constant, Variable
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 
 
-class Unsupported(Exception):
+class Unsupported(Exception):  # noqa: N818 - it is an answer, not a failure
     """A cell does something that the fused loop has no form for; the message says what."""
 
 

@@ -122,7 +122,9 @@ class _Tracer:
         if not isinstance(new, self.cell.state):
             raise Unsupported('step does not return a state')
         result = [self.read(state) for state in new]
-        if any(state.ndim != 2 or len(blocks) != 1 for blocks, state in zip(result, new, strict=True)):
+        if any(
+            state.ndim != 2 or len(blocks) != 1 for blocks, state in zip(result, new, strict=True)
+        ):
             raise Unsupported('a new state is not of shape (B, H)')
         if self.recurrent is None or len(self.weights) != 1:
             raise Unsupported('there is not exactly one recurrent weight')
@@ -173,7 +175,7 @@ def _is_product(node: Apply) -> bool:
 
 def _read_elemwise(tracer: _Tracer, node: Apply) -> list[list[Variable]]:
     args = [tracer.read(v) for v in node.inputs]
-    widths = {len(a) for a, v in zip(args, node.inputs) if not _is_number(v)}
+    widths = {len(a) for a, v in zip(args, node.inputs, strict=False) if not _is_number(v)}
     if len(widths) > 1 or len(node.outputs) != 1:
         raise Unsupported(f'{node.op} on blocks of different width')
     n = widths.pop() if widths else 1

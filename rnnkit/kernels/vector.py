@@ -1,7 +1,7 @@
 """The vector language: functions of integers and SIMD vectors, written as LLVM IR.
 
-In: Python code that calls the methods below, in the order in which things shall happen.
-Out: the text of an LLVM module, for `rnnkit.kernels.cache` to compile.
+In: Python code that calls the methods below, in the order in which things shall happen. Out:
+the text of an LLVM module, for `rnnkit.kernels.cache` to compile.
 
 Three kinds of values: `Int` (64 bits: counts and byte addresses), `Flag` (a truth value or a
 vector of them) and `Vec` (one SIMD register of floats). A `Unit` is one module for one `Target`;
@@ -21,8 +21,7 @@ from llvmlite import ir
 
 I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
 POINTER = ir.PointerType()
-# Products may be fused into multiply-add; nothing else is reordered.
-CONTRACT = ('contract',)
+CONTRACT = ('contract',)  # products may be fused into multiply-add, nothing is reordered
 
 
 class Target(NamedTuple):
@@ -122,14 +121,17 @@ class Flag:
         yes, no = to(yes), to(no)
         return type(yes)(self.code, self.code.builder.select(self.value, yes.value, no.value))
 
+    def _binary(self, name: str, other: Flag) -> Flag:
+        return Flag(self.code, getattr(self.code.builder, name)(self.value, other.value))
+
     def __and__(self, other: Flag) -> Flag:
-        return Flag(self.code, self.code.builder.and_(self.value, other.value))
+        return self._binary('and_', other)
 
     def __or__(self, other: Flag) -> Flag:
-        return Flag(self.code, self.code.builder.or_(self.value, other.value))
+        return self._binary('or_', other)
 
     def __xor__(self, other: Flag) -> Flag:
-        return Flag(self.code, self.code.builder.xor(self.value, other.value))
+        return self._binary('xor', other)
 
     def __invert__(self) -> Flag:
         return Flag(self.code, self.code.builder.not_(self.value))
@@ -190,22 +192,18 @@ class Vec:
         return Flag(self.code, compare('uno', self.value, self.value))
 
     def at_most(self, limit: float) -> Vec:
-        """Return the smaller one of this and a number; NaN stays."""
+        """Return the smaller one; NaN stays."""
         return self.compare('>', limit).pick(limit, self)
 
     def at_least(self, limit: float) -> Vec:
-        """Return the larger one of this and a number; NaN stays."""
+        """Return the larger one; NaN stays."""
         return self.compare('<', limit).pick(limit, self)
 
 
 class Unit:
     """One LLVM module for one target.
 
-    Parameters
-    ----------
-    name : str
-        Prefix of the exported functions.
-    target : Target
+    `name` is the prefix of its functions' symbols.
     """
 
     def __init__(self, name: str, target: Target):
@@ -253,8 +251,6 @@ class Code:
         self.lane_int = ir.VectorType(ir.IntType(bits), lanes)
         self.mask_type = ir.VectorType(I1, lanes)
 
-    # --- values
-
     def int(self, value: Int | int) -> Int:
         """Return `value` as an Int."""
         return value if isinstance(value, Int) else Int(self, ir.Constant(I64, value))
@@ -285,8 +281,6 @@ class Code:
     def var(self, value: Int | Vec) -> Var:
         """Return a variable that starts as `value`."""
         return Var(self, value)
-
-    # --- memory
 
     def _pointer(self, address: Int) -> Any:
         return self.builder.inttoptr(address.value, POINTER)
@@ -328,8 +322,6 @@ class Code:
             block = self.builder.alloca(ir.ArrayType(ir.IntType(8), size))
             block.align = align
             return Int(self, self.builder.ptrtoint(block, I64))
-
-    # --- control
 
     @contextmanager
     def loop(self, start: Int | int, stop: Int | int, step: Int | int = 1) -> Iterator[Int]:

@@ -32,7 +32,7 @@ def compiled(where):
     def write(name):
         unit = Unit(name, where)
         for op in [*EXACT, *BINARY, *COMPARISONS]:
-            with unit.function(op, 'a b to n', export=True) as (code, a, b, to, n):
+            with unit.function(op, 'a b to n', export=True) as (code, a, b, to, n):  # noqa: SIM117
                 with code.loop(0, n, where.lanes) as j:
                     mask = code.tail((n - j).min(where.lanes))
                     x, y = (code.load(p + j * where.size, mask) for p in (a, b))

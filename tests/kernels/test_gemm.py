@@ -108,9 +108,7 @@ def test_tile_of_two_products(width):
         want[:, 1:] += zh
         for p in range(n_panels):
             out = guarded((m, 4, lanes), dtype)
-            function('tile')(
-                m, x, n_i * size, packed_x[p], n_i, s, h * size, packed_h[p], h, out
-            )
+            function('tile')(m, x, n_i * size, packed_x[p], n_i, s, h * size, packed_h[p], h, out)
             part = want[:, :, p * lanes : (p + 1) * lanes]
             assert_near(out[:, :, : part.shape[2]], part.astype(dtype), dtype)
             assert not out[:, :, part.shape[2] :].any()

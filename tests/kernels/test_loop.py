@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 from cases import (
-    CELLS, assert_near, backward_of, can_run, expected, forward, guarded, problem, target,
+    CELLS,
+    assert_near,
+    backward_of,
+    can_run,
+    expected,
+    forward,
+    guarded,
+    problem,
+    target,
 )  # fmt: skip
 
 from rnnkit.errors import ShapeError
@@ -72,7 +80,8 @@ def test_inference_gives_the_same_states(masked):
     case = problem('lstm', (6, 9, 4, 35), 'float32', masked=masked)
     kept = forward('lstm', where, masked=masked)(*case.args)
     lean = forward('lstm', where, masked=masked, keep=False)(*case.args)
-    assert len(kept) == 3 and len(lean) == 2
+    assert len(kept) == 3
+    assert len(lean) == 2
     for got, want in zip(lean, kept, strict=False):
         np.testing.assert_array_equal(got, want)
 
@@ -184,8 +193,10 @@ def test_nan_and_infinity_propagate(bad):
     case = problem('rnn-relu', (4, 6, 3, 20), 'float32')
     case.x[1, 2, 0] = bad
     (h, *_) = outputs = forward('rnn-relu', where)(*case.args)
-    assert np.isfinite(h[0]).all() and np.isfinite(h[:, [0, 1, 3, 4, 5]]).all()
-    assert not np.isfinite(h[1, 2]).all() and not np.isfinite(h[2:, 2]).all()
+    assert np.isfinite(h[0]).all()
+    assert np.isfinite(h[:, [0, 1, 3, 4, 5]]).all()
+    assert not np.isfinite(h[1, 2]).all()
+    assert not np.isfinite(h[2:, 2]).all()
     (d_x, *others) = backward_of('rnn-relu', where)(*case.args, *outputs, *case.d_states)
     assert np.isfinite(d_x[:, [0, 1, 3, 4, 5]]).all()
     assert not np.isfinite(others[1]).all()  # the gradient of xh

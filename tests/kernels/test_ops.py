@@ -6,9 +6,9 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from cases import CELLS, assert_near, problem
 from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import graph_inputs
-from cases import CELLS, assert_near, problem
 
 from rnnkit import kernels
 from rnnkit.cells import GRUCell, LSTMCell
@@ -62,7 +62,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize('name, dtype, options', CASES)
+@pytest.mark.parametrize(('name', 'dtype', 'options'), CASES)
 def test_compiled_function_uses_the_kernel_and_equals_the_scan(name, dtype, options):
     data = values(name, dtype, *(options.get(key, False) for key in ('rows', 'masked')))
     compiled = dict(on_unused_input='ignore')
@@ -75,15 +75,20 @@ def test_compiled_function_uses_the_kernel_and_equals_the_scan(name, dtype, opti
     scan = pytensor.function(
         *training_graph(name, dtype, False, **options), mode='FAST_COMPILE', **compiled
     )
-    assert 'Scan' in ops_of(scan) and 'RecurrentScan' not in ops_of(scan)
+    assert 'Scan' in ops_of(scan)
+    assert 'RecurrentScan' not in ops_of(scan)
     for k, (got, want) in enumerate(zip(function(*data), scan(*data), strict=True)):
         assert_near(np.asarray(got), np.asarray(want), dtype, f'output {k}')
 
 
 def test_without_numba_the_ops_run_the_scan():
     data = values('gru', 'float64', masked=True)
-    fused = pytensor.function(*training_graph('gru', 'float64', True, masked=True), mode='FAST_COMPILE')
-    scan = pytensor.function(*training_graph('gru', 'float64', False, masked=True), mode='FAST_COMPILE')
+    fused = pytensor.function(
+        *training_graph('gru', 'float64', True, masked=True), mode='FAST_COMPILE'
+    )
+    scan = pytensor.function(
+        *training_graph('gru', 'float64', False, masked=True), mode='FAST_COMPILE'
+    )
     assert 'RecurrentGradient' in ops_of(fused)
     for got, want in zip(fused(*data), scan(*data), strict=True):
         assert_near(got, want, 'float64')
@@ -103,7 +108,8 @@ def _never(*_):
 
 def test_inference_keeps_nothing_and_builds_no_scan(inference):
     (node,) = [n for n in inference.maker.fgraph.apply_nodes if isinstance(n.op, RecurrentOp)]
-    assert isinstance(node.op, RecurrentScan) and not node.op.keep
+    assert isinstance(node.op, RecurrentScan)
+    assert not node.op.keep
 
 
 def test_outputs_are_fresh_and_live_as_long_as_their_views(inference):
@@ -154,7 +160,8 @@ def test_no_gradient_by_x_is_computed_if_nobody_wants_it():
     mode = pytensor.compile.mode.get_mode('FAST_RUN').excluding('inplace')
     mode.optimizer.rewrite(graph)
     (node,) = [n for n in graph.apply_nodes if isinstance(n.op, RecurrentGradient)]
-    assert not node.op.want_x and len(node.outputs) == 5
+    assert not node.op.want_x
+    assert len(node.outputs) == 5
 
 
 def test_shape_is_known_without_running_the_loop():
@@ -174,10 +181,12 @@ def test_when_the_scan_is_kept(monkeypatch):
                      **options)  # fmt: skip
         return any(isinstance(v.owner.op, RecurrentScan) for v in out)
 
-    assert maker() and maker(kernel=True)
+    assert maker()
+    assert maker(kernel=True)
     assert not maker(kernel=False)
     monkeypatch.setenv('RNNKIT_KERNELS', 'off')
-    assert not maker() and not maker(kernel=True)
+    assert not maker()
+    assert not maker(kernel=True)
     monkeypatch.delenv('RNNKIT_KERNELS')
     params['b'] = params['b'].astype('float64')
     with pytest.raises(ConfigError):  # the scan is asked, and says what is wrong
@@ -204,7 +213,7 @@ def test_a_platform_without_kernels_warns_once_and_keeps_the_scan(monkeypatch):
     monkeypatch.setattr(kernels, '_usable', [])
     monkeypatch.setattr(kernels, 'register_with_numba', fail)
     cell, x, params, first = symbols('lstm', 'float32')
-    with pytest.warns(RuntimeWarning, match='cannot be built here') as record:
+    with pytest.warns(RuntimeWarning, match='cannot be built here') as record:  # noqa: PT031
         for _ in range(2):
             state = unroll(cell, x, params, SIZES[3], cell.state(*first))
             assert not isinstance(state.h.owner.op, RecurrentScan)
@@ -216,10 +225,14 @@ def test_equal_cells_have_equal_ops():
     one, other = (
         unroll(LSTMCell(), x, params, SIZES[3], LSTMCell.state(*first)).h.owner.op for _ in range(2)
     )
-    assert one == other and hash(one) == hash(other)
-    assert one != unroll(
-        LSTMCell(activation='relu'), x, params, SIZES[3], LSTMCell.state(*first)
-    ).h.owner.op
+    assert one == other
+    assert hash(one) == hash(other)
+    assert (
+        one
+        != unroll(
+            LSTMCell(activation='relu'), x, params, SIZES[3], LSTMCell.state(*first)
+        ).h.owner.op
+    )
 
 
 def test_second_derivatives_go_by_the_scan():
@@ -250,7 +263,7 @@ def test_gradients_through_tied_weights_are_not_counted_twice():
         upper = unroll(cell, lower.h, params, SIZES[3], cell.state(*first), kernel=kernel)
         gradients = pt.grad((upper.h**2).sum(), list(params.values()))
         results.append(gradients)
-    function = pytensor.function(inputs, sum(results, []), mode='FAST_COMPILE')
+    function = pytensor.function(inputs, [*results[0], *results[1]], mode='FAST_COMPILE')
     outputs = function(*data)
     for got, want in zip(outputs[:3], outputs[3:], strict=True):
         assert_near(got, want, 'float64')

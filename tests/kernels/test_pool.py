@@ -30,7 +30,8 @@ def test_a_block_is_aligned_and_all_of_it_can_be_written():
     take, give = function('take'), function('give')
     for size in (0, 1, 63, 64, 65, 1000, MIB, 5 * MIB + 3):
         block = take(size)
-        assert block and block % 64 == 0
+        assert block
+        assert block % 64 == 0
         ctypes.memset(block, 255, size)
         give(block)
 
@@ -54,7 +55,8 @@ def test_a_block_much_too_large_is_not_used():
     block = take(4 * MIB)
     give(block)
     small = take(MIB)
-    assert small != block and pool.held() > 4 * MIB
+    assert small != block
+    assert pool.held() > 4 * MIB
     give(small)
 
 

@@ -72,4 +72,5 @@ def test_a_forked_process_runs_kernels():
     child.start()
     got = queue.get(timeout=60)
     child.join(timeout=60)
-    assert child.exitcode == 0 and got == want
+    assert child.exitcode == 0
+    assert got == want

@@ -23,7 +23,8 @@ def rnn_like(step, **extra):
 def test_lstm_has_four_sums_and_keeps_its_gates():
     form = form_of(LSTMCell())
     assert form.x_blocks == form.h_blocks == (0, 1, 2, 3)
-    assert form.n_summed == form.n_tiles == 4 and form.h_first == 0
+    assert form.n_summed == form.n_tiles == 4
+    assert form.h_first == 0
     assert [form.program.nodes[i][0] for i in form.residuals] == ['sigmoid'] * 2 + [
         'tanh', 'sigmoid',
     ]  # fmt: skip
@@ -32,8 +33,10 @@ def test_lstm_has_four_sums_and_keeps_its_gates():
 
 def test_gru_keeps_the_candidate_apart():
     form = form_of(GRUCell())
-    assert form.x_blocks == (2, 0, 1) and form.h_blocks == (0, 1, 2)
-    assert form.n_summed == 2 and form.n_tiles == 4
+    assert form.x_blocks == (2, 0, 1)
+    assert form.h_blocks == (0, 1, 2)
+    assert form.n_summed == 2
+    assert form.n_tiles == 4
     # both biases of the candidate are sums of tiles, bn of the one that r multiplies
     assert form.shared_gradients() == {('b', 0): 1, ('b', 1): 2, ('b', 2): 0, ('bn', 0): 3}
 
@@ -70,7 +73,8 @@ def test_joined_gates_and_arrays_of_one_number_are_read():
         return RNNState(pt.tanh(a) + pt.ones_like(h) * h + pt.zeros(h.shape))
 
     form = form_of(rnn_like(step))
-    assert form is not None and form.n_summed == 1
+    assert form is not None
+    assert form.n_summed == 1
 
 
 class TwoStates(NamedTuple):
@@ -87,9 +91,7 @@ UNSUPPORTED = {
     'two products': lambda self, z, s, p: RNNState(pt.tanh(z + (s.h @ p.hh) @ p.hh)),
     'a transposed weight': lambda self, z, s, p: RNNState(pt.tanh(z + s.h @ p.hh.T)),
     'no product': lambda self, z, s, p: RNNState(pt.tanh(z + s.h)),
-    'the weight by itself': lambda self, z, s, p: RNNState(
-        pt.tanh(z + s.h @ p.hh) + p.hh[:1]
-    ),
+    'the weight by itself': lambda self, z, s, p: RNNState(pt.tanh(z + s.h @ p.hh) + p.hh[:1]),
     'units in reverse': lambda self, z, s, p: RNNState(pt.tanh(z + s.h @ p.hh)[:, ::-1]),
     'half a block': lambda self, z, s, p: RNNState(
         pt.concatenate([z[:, :5], pt.tanh(z + s.h @ p.hh)[:, 5:]], axis=1)
