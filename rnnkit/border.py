@@ -99,6 +99,8 @@ class Border:
             If the number of arrays, an array's axes or its values are not what the network
             wants. The message names the array and the axis.
         """
+        if self._is_ready(data):
+            return list(data)
         names = [*self.input_names, 'y', *['weights'] * self.weighted]
         given = self._named(data, names, where)
         n = len(self.inputs)
@@ -109,6 +111,29 @@ class Border:
         if self.weighted:
             arrays.append(self._read_weights(f'{where}: weights', given[n + 1], arrays[n].shape))
         return [self.turn(a) for a in arrays]
+
+    def _is_ready(self, data: Any) -> bool:
+        """Return whether a batch is right as it is, in a fraction of the time of a full check.
+
+        That is what a callable returns at every update. False only means that `read_batch`
+        has to look closer.
+        """
+        n = len(self.inputs)
+        if type(data) not in (list, tuple) or len(data) != n + 1 + self.weighted:
+            return False
+        if self.integer_targets or (self.recurrent and self.layout != 'time'):
+            return False
+        if not all(type(a) is np.ndarray and a.flags.c_contiguous and a.size for a in data):
+            return False
+        dtype, leading = np.dtype(self.dtype), data[0].shape[:-1]
+        axes = 1 + self.recurrent
+        sizes = [*self.inputs.values(), *[self.outputs] * (1 + self.weighted)]
+        for array, size in zip(data, sizes, strict=True):
+            if array.dtype != dtype or len(leading) != axes or array.shape != (*leading, size):
+                return False
+            if not np.isfinite(array).all():
+                return False
+        return not self.weighted or data[-1].min() >= 0
 
     def _named(self, data: Any, names: Sequence[str], where: str) -> list[Any]:
         """Return the arrays of a list, tuple or dict in the order of `names`."""

@@ -34,13 +34,17 @@ class Compiled:
         updates: Sequence[tuple[Any, TensorVariable]] = (),
     ):
         self.what = what
-        self._graph = (list(inputs), list(outputs), list(updates))
+        # A variable that is put out twice would be copied by compiled code.
+        unique = list(dict.fromkeys(outputs))
+        self._graph = (list(inputs), unique, list(updates))
+        self._order = [unique.index(output) for output in outputs]
         self._function = None
 
     def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
         """Return the outputs for these inputs, and apply the updates."""
         if self._function is not None:
-            return self._function(*arrays)
+            found = self._function(*arrays)
+            return [found[i] for i in self._order]
         inputs, outputs, updates = self._graph
         progress.prepare_logging()
         with progress.timed(f'compiling {self.what}'):
@@ -50,4 +54,4 @@ class Compiled:
             function.trust_input = True
             result = function(*arrays)  # the Numba backend compiles in the first call
         self._function, self._graph = function, None
-        return result
+        return [result[i] for i in self._order]

@@ -6,6 +6,7 @@ from typing import ClassVar
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
+from rnnkit import kernels
 from rnnkit.registry import Registry
 
 
@@ -39,7 +40,13 @@ class Loss(ABC):
         weights : tensor of the shape of `target`, optional
             With weights w and errors e the mean is Σ w e / Σ w, and 0 where all w are 0.
         """
-        return weighted_mean(self.errors(output, target), weights)
+
+
+        def plain(output, target, weights):
+            return weighted_mean(self.errors(output, target), weights)
+
+        fused = kernels.mean_error(self.errors, plain, output, target, weights)
+        return plain(output, target, weights) if fused is None else tuple(fused)
 
 
 def weighted_mean(
@@ -87,3 +94,26 @@ class CrossEntropy(Loss):
         log_p = pt.special.log_softmax(flat, axis=-1)
         picked = log_p[pt.arange(flat.shape[0]), target.ravel()]
         return -picked.reshape(target.shape)
+
+    def mean(self, output, target, weights=None):
+        return self._reports(output, target, weights)[:2]
+
+    def _reports(self, output, target, weights):
+        """Return mean error, number or weight of targets, and accuracy: one kernel has them all."""
+
+        def plain(output, target, weights):
+            hits = pt.cast(pt.eq(output.argmax(axis=-1), target), output.dtype)
+            errors = weighted_mean(self.errors(output, target), weights)
+            return *errors, weighted_mean(hits, weights)[0]
+
+        fused = None
+        if type(self).errors is CrossEntropy.errors:
+            fused = kernels.cross_entropy(plain, output, target, weights)
+        return tuple(plain(output, target, weights) if fused is None else fused)
+
+
+def accuracy(
+    output: TensorVariable, target: TensorVariable, weights: TensorVariable | None = None
+) -> TensorVariable:
+    """Return the (weighted) share of targets whose class has the largest output."""
+    return CrossEntropy()._reports(output, target, weights)[2]

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-import pytensor.tensor as pt
-
 from rnnkit import metrics, storage
 from rnnkit.errors import ConfigError, FormatError, RnnkitError
 from rnnkit.layers import Dense
-from rnnkit.losses import weighted_mean
+from rnnkit.losses import accuracy
 from rnnkit.network import Network
 from rnnkit.registry import Registry
 from rnnkit.streaming import State
@@ -105,8 +103,8 @@ class Classifier(Network):
 
     def monitors(self):
         """Return the error and the accuracy, as symbolic scalars."""
-        hits = pt.cast(pt.eq(self.output('pre').argmax(axis=-1), self.target), self.dtype)
-        return {**super().monitors(), 'acc': weighted_mean(hits, self.target_weights)[0]}
+        pre = self.output('pre')
+        return {**super().monitors(), 'acc': accuracy(pre, self.target, self.target_weights)}
 
     def predict(self, x: Any, *, state: State | None = None, return_state: bool = False) -> Any:
         """Return the most probable class.

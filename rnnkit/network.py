@@ -126,11 +126,12 @@ class Network(ABC):
         output = self.output(self.loss.output)
         ndim = output.ndim - self.integer_targets
         kind = 'int64' if self.integer_targets else self.dtype
-        self.target = pt.tensor('target', dtype=kind, shape=(None,) * ndim)
+        shape = output.type.shape[:ndim]
+        self.target = pt.tensor('target', dtype=kind, shape=shape)
         self.variables = [*self.inputs, self.target]
         self.target_weights = None
         if self.weighted:
-            self.target_weights = pt.tensor('weights', dtype=self.dtype, shape=(None,) * ndim)
+            self.target_weights = pt.tensor('weights', dtype=self.dtype, shape=shape)
             self.variables.append(self.target_weights)
         self.error, weight = self.loss.mean(output, self.target, self.target_weights)
         hidden = [self.outputs[f'{layer.name}:out'] for layer in self.layers[1:-1]]

@@ -1,5 +1,6 @@
 """The training loop: a generator that yields once an epoch."""
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -241,13 +242,14 @@ class Trainer:
         for number_, batch in enumerate(batches, 1):
             norm, *values = self.step.update(*batch)
             self.updates += 1
-            if not np.isfinite(norm + values[0]):
+            if not math.isfinite(norm + values[0]):
                 raise TrainingError(
                     f'the loss is {float(values[0])} in epoch {epoch}, batch {number_}; '
                     f'{self.step.blame(batch)}. The batch was not learned from. Try a smaller '
                     f'learning_rate or max_gradient_norm'
                 )
-            rows.append((values[1], values[0], *values[2:], norm))
+            loss, weight, *monitors = map(float, values)
+            rows.append((weight, loss, *monitors, float(norm)))
         return self._mean(rows, [*self.names, 'gradient_norm'])
 
     def _validate(self, batches: Any, epoch: int = 0) -> None:

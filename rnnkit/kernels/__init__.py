@@ -1,7 +1,8 @@
-"""Fused recurrent loops, generated from a cell's equations.
+"""Kernels: the loop over a sequence, generated from a cell's equations, and the rest of a step.
 
-In: the symbolic inputs of a cell that is to be unrolled. Out: its symbolic states, computed by
-one compiled loop, forward and backward, where the cell's form allows it.
+In: the symbolic inputs of a cell that is to be unrolled, of a dense layer, a loss or an update
+rule. Out: its symbolic results, computed by one compiled function, forward and backward, where
+their form allows it; or None, and the caller builds a plain graph.
 
 The rooms, in the order in which a cell passes through them::
 
@@ -11,6 +12,15 @@ The rooms, in the order in which a cell passes through them::
     point, loop, backward   one vector of units; the loop over a sequence, forward and backward
     cache, kernel           machine code on disk; kernels as functions of NumPy arrays
     pool, glue, ops         memory of outputs; calls from Numba's code; PyTensor's Ops
+
+and for the rest of a training step::
+
+    dense, mean, softmax    a dense layer; means of errors; classifiers
+    update                  clipping, and the update of all parameters
+    pointwise, rule         losses' errors and update rules, read as programs of one element
+    lanes                   sums over arrays
+    meaning                 Ops that are a graph of PyTensor's own, computed by a kernel
+    dense_ops, loss_ops, update_ops, update_glue
 """
 
 import logging
@@ -21,8 +31,15 @@ from typing import Any
 from pytensor.graph.basic import Variable
 
 from rnnkit.cells import Cell
+from rnnkit.kernels import dense_ops, loss_ops, update_ops
 from rnnkit.kernels.ops import RecurrentScan, Scan, register_with_numba
 from rnnkit.kernels.trace import form_of
+from rnnkit.kernels.update_ops import Arguments
+
+__all__ = [
+    'Arguments', 'affine', 'cross_entropy', 'enabled', 'fused', 'mean_error', 'softmax_of',
+    'update_params', 'usable',
+]  # fmt: skip
 
 log = logging.getLogger('rnnkit')
 _usable: list[bool] = []
@@ -48,6 +65,51 @@ def usable() -> bool:
             )
             _usable.append(False)
     return _usable[0]
+
+
+def affine(x: Variable, w: Variable, b: Variable) -> Variable | None:
+    """Return ``x @ w + b`` by a kernel, or None."""
+    return dense_ops.affine(x, w, b) if enabled() and usable() else None
+
+
+def mean_error(
+    errors: Any, plain: loss_ops.Plain, output: Variable, target: Variable, weights: Variable | None
+) -> list[Variable] | None:
+    """Return the mean of elementwise errors and their number or total weight, or None.
+
+    Parameters
+    ----------
+    errors : callable
+        (output, target) -> errors.
+    plain : callable
+        (output, target, weights or None) -> the same by PyTensor's own Ops.
+    output, target : tensors of one shape
+    weights : tensor of that shape, or None
+    """
+    if not (enabled() and usable()):
+        return None
+    return loss_ops.mean_error(errors, plain, output, target, weights)
+
+
+def cross_entropy(
+    plain: loss_ops.Plain, output: Variable, target: Variable, weights: Variable | None
+) -> list[Variable] | None:
+    """Return mean cross-entropy, its number or total weight, and the share of hits; or None."""
+    if not (enabled() and usable()):
+        return None
+    return loss_ops.cross_entropy(plain, output, target, weights)
+
+
+def softmax_of(z: Variable) -> Variable | None:
+    """Return the softmax over the last axis by a kernel, or None."""
+    return loss_ops.probabilities(z) if enabled() and usable() else None
+
+
+def update_params(
+    change: update_ops.Change, plain: update_ops.Plain, given: Arguments
+) -> list[Variable] | None:
+    """Return norm of the gradients, new count, slots and parameters by one kernel, or None."""
+    return update_ops.update_params(change, plain, given) if enabled() and usable() else None
 
 
 def fused(

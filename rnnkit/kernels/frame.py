@@ -11,6 +11,7 @@ copies inputs that are not contiguous.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from rnnkit.kernels.vector import Code, Int, Unit
@@ -21,10 +22,18 @@ DESCRIPTOR = 1 + 2 * AXES
 
 
 class Array(NamedTuple):
-    """An array of a kernel: its name and its shape, such as ``('T', 'B', '4H')``."""
+    """An array of a kernel: its name and its shape, such as ``('T', 'B', '4H')``.
+
+    Its elements are floats of the kernel's format, or (inputs only) whole numbers of 64 bits.
+    """
 
     name: str
     dims: tuple[str, ...]
+    whole: bool = False
+
+    def item(self, size: int) -> int:
+        """Return the bytes of an element, in a kernel whose floats have `size`."""
+        return 8 if self.whole else size
 
 
 def factor(dim: str) -> tuple[int, str | None]:
@@ -41,10 +50,14 @@ class Frame:
     ----------
     inputs, outputs : sequence of Array
         The first input that has a bare letter as an axis defines that letter.
+    what : str
+        What the kernel computes, for messages.
     """
 
-    def __init__(self, inputs: Sequence[Array], outputs: Sequence[Array]):
-        self.inputs, self.outputs = tuple(inputs), tuple(outputs)
+    def __init__(
+        self, inputs: Sequence[Array], outputs: Sequence[Array], what: str = 'recurrent kernel'
+    ):
+        self.inputs, self.outputs, self.what = tuple(inputs), tuple(outputs), what
         names = [*DIMS, 'work', 'staged', *(a.name for a in (*inputs, *outputs))]
         self.place = {name: i for i, name in enumerate(names)}
 
@@ -59,8 +72,9 @@ class Frame:
 
     def write(self, unit: Unit) -> None:
         """Write ``enter`` and ``stage``."""
-        _write_contiguous(unit)
-        _write_gather(unit)
+        write_contiguous(unit)
+        for item in {array.item(unit.target.size) for array in self.inputs}:
+            write_gather(unit, item)
         self._write_enter(unit)
         self._write_stage(unit)
 
@@ -84,9 +98,10 @@ class Frame:
                         code.put(actual, block, self.place[dim])
                     with code.when(actual.differs(self.length(code, block, dim))):
                         code.ret(i + 1)
-                regular = code.call('contiguous', at).differs(0)
+                item = array.item(unit.target.size)
+                regular = code.call('contiguous', at, item).differs(0)
                 code.put(regular.pick(code.get(at), 0), block, self.place[array.name])
-                staged.set(staged.get() + regular.pick(0, array_bytes(code, at)))
+                staged.set(staged.get() + regular.pick(0, array_bytes(code, at, item)))
             code.put(staged.get(), block, self.place['staged'])
 
     def _write_stage(self, unit: Unit) -> None:
@@ -95,11 +110,11 @@ class Frame:
             (work,) = self.read(code, block, 'work')
             to = code.var(work)
             for _, array, at in self._descriptors(desc):
-                place = self.place[array.name]
+                place, item = self.place[array.name], array.item(unit.target.size)
                 with code.when(code.get(block, place).equals(0)):
                     code.put(to.get(), block, place)
-                    code.call('gather', at, to.get())
-                    to.set(to.get() + array_bytes(code, at))
+                    code.call(f'gather{item}', at, to.get())
+                    to.set(to.get() + array_bytes(code, at, item))
             code.ret(to.get())
 
 
@@ -108,18 +123,18 @@ def rounded(size: Int) -> Int:
     return size.ceil_div(64) * 64
 
 
-def array_bytes(code: Code, descriptor: Int) -> Int:
-    """Return the bytes of an array, in whole cache lines."""
-    size = code.int(code.target.size)
+def array_bytes(code: Code, descriptor: Int, item: int) -> Int:
+    """Return the bytes of an array of elements of `item` bytes, in whole cache lines."""
+    size = code.int(item)
     for axis in range(AXES):
         size = size * code.get(descriptor, 1 + axis)
     return rounded(size)
 
 
-def _write_contiguous(unit: Unit) -> None:
-    """Write ``contiguous(descriptor)``: whether elements follow each other in order."""
-    with unit.function('contiguous', 'desc') as (code, desc):
-        stride = code.int(unit.target.size)
+def write_contiguous(unit: Unit) -> None:
+    """Write ``contiguous(descriptor, item)``: whether elements follow each other in order."""
+    with unit.function('contiguous', 'desc item') as (code, desc, item):
+        stride = item
         for axis in reversed(range(AXES)):
             length, actual = code.get(desc, 1 + axis), code.get(desc, 1 + AXES + axis)
             with code.when(length.differs(1) & actual.differs(stride)):
@@ -128,11 +143,19 @@ def _write_contiguous(unit: Unit) -> None:
         code.ret(1)
 
 
-def _write_gather(unit: Unit) -> None:
-    """Write ``gather(descriptor, to)``: copy an array element by element, in order."""
-    with unit.function('gather', 'desc to') as (code, desc, to):
-        source = code.get(desc)
-        n0, n1, n2, s0, s1, s2 = (code.get(desc, 1 + k) for k in range(2 * AXES))
-        with code.loop(0, n0) as i, code.loop(0, n1) as j, code.loop(0, n2) as k:
-            place = ((i * n1 + j) * n2 + k) * unit.target.size
-            code.copy_element(source + i * s0 + j * s1 + k * s2, to + place)
+def write_gather(unit: Unit, item: int) -> None:
+    """Write ``gather<item>(descriptor, to)``: copy an array element by element, in order."""
+    with unit.function(f'gather{item}', 'desc to') as (code, desc, to):
+        with each_element(code, desc) as (source, number):
+            if item == unit.target.size:
+                code.copy_element(source, to + number * item)
+            else:
+                code.put(code.get(source), to + number * item)
+
+
+@contextmanager
+def each_element(code: Code, desc: Int) -> Iterator[tuple[Int, Int]]:
+    """Do the block for each element of an array, in order: yields its address and number."""
+    n0, n1, n2, s0, s1, s2 = (code.get(desc, 1 + k) for k in range(2 * AXES))
+    with code.loop(0, n0) as i, code.loop(0, n1) as j, code.loop(0, n2) as k:
+        yield code.get(desc) + i * s0 + j * s1 + k * s2, (i * n1 + j) * n2 + k

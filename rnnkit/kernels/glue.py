@@ -39,7 +39,7 @@ def numba_function(kernel: Kernel) -> Callable[..., Any]:
     @intrinsic
     def run(typing_context, arrays):
         def codegen(context, builder, signature, args):
-            return _Call(kernel, context, builder, signature).write(args[0])
+            return Call(kernel, context, builder, signature).write(args[0])
 
         return result(arrays), codegen
 
@@ -49,31 +49,31 @@ def numba_function(kernel: Kernel) -> Callable[..., Any]:
     return recurrent_kernel
 
 
-class _Call:
+class Call:
     """Writer of one call of a kernel into a function that Numba is compiling."""
 
     def __init__(self, kernel: Kernel, context: Any, builder: Any, signature: Any):
-        self.kernel, self.frame = kernel, kernel.frame
+        self.kernel, self.frame, self.what = kernel, kernel.frame, kernel.frame.what
         self.context, self.builder, self.signature = context, builder, signature
 
     def write(self, arrays: Any) -> Any:
         """Write the call, given the tuple of input arrays; return what it returns."""
         builder, frame = self.builder, self.frame
-        desc = self._integers(len(frame.inputs) * DESCRIPTOR)
-        block = self._integers(len(frame.place))
+        desc = self.integers(len(frame.inputs) * DESCRIPTOR)
+        block = self.integers(len(frame.place))
         for i, kind in enumerate(self.signature.args[0]):
-            self._describe(desc, i, kind, builder.extract_value(arrays, i))
-        status = self._call(f'{self.kernel.name}_enter', desc, block)
+            self.describe(desc, i, kind, builder.extract_value(arrays, i))
+        status = self.call(f'{self.kernel.name}_enter', desc, block)
         for i in range(len(frame.inputs)):
-            self._complain_if(status, i + 1, ValueError, self.kernel.complaint(i))
+            self.complain_if(status, i + 1, ValueError, self.kernel.complaint(i))
         data = []
         for array in frame.outputs:
-            data.append(self._take(self._bytes(block, array)))
-            self._put(data[-1], block, frame.place[array.name])
-        work = self._take(self._call(f'{self.kernel.name}_size', block))
-        self._put(work, block, frame.place['work'])
-        self._call(f'{self.kernel.name}_run', desc, block)
-        self._call(f'{pool.compiled().name}_give', work)
+            data.append(self.take(self._bytes(block, array)))
+            self.put(data[-1], block, frame.place[array.name])
+        work = self.take(self.call(f'{self.kernel.name}_size', block))
+        self.put(work, block, frame.place['work'])
+        self.call(f'{self.kernel.name}_run', desc, block)
+        self.call(f'{pool.compiled().name}_give', work)
         kinds = self.signature.return_type
         if len(data) == 1:
             return self._array(kinds, frame.outputs[0], block, data[0])
@@ -83,28 +83,28 @@ class _Call:
         ]
         return self.context.make_tuple(builder, kinds, made)
 
-    def _integers(self, n: int) -> Any:
+    def integers(self, n: int) -> Any:
         slot = cgutils.alloca_once(self.builder, ir.ArrayType(I64, n))
         return self.builder.ptrtoint(slot, I64)
 
-    def _place(self, start: Any, i: int) -> Any:
+    def place(self, start: Any, i: int) -> Any:
         address = self.builder.add(start, ir.Constant(I64, 8 * i))
         return self.builder.inttoptr(address, I64.as_pointer())
 
-    def _put(self, value: Any, start: Any, i: int) -> None:
-        self.builder.store(value, self._place(start, i))
+    def put(self, value: Any, start: Any, i: int) -> None:
+        self.builder.store(value, self.place(start, i))
 
-    def _call(self, symbol: str, *args: Any) -> Any:
+    def call(self, symbol: str, *args: Any) -> Any:
         kind = ir.FunctionType(I64, [I64] * len(args))
         function = cgutils.get_or_insert_function(self.builder.module, kind, symbol)
         return self.builder.call(function, args)
 
-    def _complain_if(self, value: Any, equals: int, error: type, message: str) -> None:
+    def complain_if(self, value: Any, equals: int, error: type, message: str) -> None:
         wrong = self.builder.icmp_signed('==', value, ir.Constant(I64, equals))
         with self.builder.if_then(wrong, likely=False):
             self.context.call_conv.return_user_exc(self.builder, error, (message,))
 
-    def _describe(self, desc: Any, i: int, kind: Any, value: Any) -> None:
+    def describe(self, desc: Any, i: int, kind: Any, value: Any) -> None:
         """Store address, lengths and strides of an input."""
         array = make_array(kind)(self.context, self.builder, value)
         missing, one, zero = AXES - kind.ndim, ir.Constant(I64, 1), ir.Constant(I64, 0)
@@ -112,13 +112,13 @@ class _Call:
         strides = [zero] * missing + cgutils.unpack_tuple(self.builder, array.strides, kind.ndim)
         address = self.builder.ptrtoint(array.data, I64)
         for k, number in enumerate([address, *lengths, *strides]):
-            self._put(number, desc, i * DESCRIPTOR + k)
+            self.put(number, desc, i * DESCRIPTOR + k)
 
     def _length(self, block: Any, dim: str) -> Any:
         number, letter = factor(dim)
         if letter is None:
             return ir.Constant(I64, number)
-        length = self.builder.load(self._place(block, self.frame.place[letter]))
+        length = self.builder.load(self.place(block, self.frame.place[letter]))
         return self.builder.mul(length, ir.Constant(I64, number))
 
     def _bytes(self, block: Any, array: Array) -> Any:
@@ -127,9 +127,9 @@ class _Call:
             size = self.builder.mul(size, self._length(block, dim))
         return size
 
-    def _take(self, size: Any) -> Any:
-        data = self._call(f'{pool.compiled().name}_take', size)
-        self._complain_if(data, 0, MemoryError, 'recurrent kernel: out of memory')
+    def take(self, size: Any) -> Any:
+        data = self.call(f'{pool.compiled().name}_take', size)
+        self.complain_if(data, 0, MemoryError, f'{self.what}: out of memory')
         return data
 
     def _array(self, kind: Any, array: Array, block: Any, data: Any) -> Any:
@@ -143,11 +143,11 @@ class _Call:
         made = make_array(kind)(self.context, builder)
         populate_array(
             made, data=builder.inttoptr(data, made.data.type), shape=shape, strides=strides,
-            itemsize=item, meminfo=self._owner(data),
+            itemsize=item, meminfo=self.owner(data),
         )  # fmt: skip
         return impl_ret_new_ref(self.context, builder, kind, made._getvalue())
 
-    def _owner(self, data: Any) -> Any:
+    def owner(self, data: Any) -> Any:
         """Return a Numba MemInfo for `data`, whose destructor is the pool's ``give``."""
         builder, module = self.builder, self.builder.module
         table = ir.FunctionType(_POINTER.as_pointer(), [])

@@ -64,7 +64,7 @@ class Kernel:
         size = one(self.addresses['size'])
         if len(arrays) != len(self.frame.inputs):
             raise ShapeError(f'{self.name}: {len(self.frame.inputs)} arrays; got {len(arrays)}')
-        desc = np.array([n for array in arrays for n in self._describe(array)], np.int64)
+        desc = np.array([n for i, a in enumerate(arrays) for n in self._describe(i, a)], np.int64)
         block = np.zeros(len(self.frame.place), np.int64)
         wrong = enter(desc.ctypes.data, block.ctypes.data)
         if wrong:
@@ -78,9 +78,10 @@ class Kernel:
         run(desc.ctypes.data, block.ctypes.data)
         return outputs
 
-    def _describe(self, array: np.ndarray) -> list[int]:
-        if array.dtype != self.dtype or array.ndim > AXES:
-            raise ShapeError(f'{self.name}: arrays must be {self.dtype}; got {array.dtype}')
+    def _describe(self, i: int, array: np.ndarray) -> list[int]:
+        dtype = np.dtype(np.int64) if self.frame.inputs[i].whole else self.dtype
+        if array.dtype != dtype or array.ndim > AXES:
+            raise ShapeError(f'{self.name}: arrays must be {dtype}; got {array.dtype}')
         missing = AXES - array.ndim
         strides = [0] * missing + list(array.strides)
         description = [array.ctypes.data, *[1] * missing, *array.shape, *strides]
@@ -91,8 +92,8 @@ class Kernel:
         """Return the message for an input whose shape does not fit."""
         array = self.frame.inputs[i]
         return (
-            f'recurrent kernel: {array.name!r} is not of shape ({", ".join(array.dims)}), with the '
-            f'T steps, B examples and I inputs of x, and the H units of the recurrent weight'
+            f'{self.frame.what}: {array.name!r} is not of shape ({", ".join(array.dims)}), where '
+            f'T are steps, B examples, I inputs and H units as in the arrays before it'
         )
 
 

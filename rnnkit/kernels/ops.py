@@ -236,11 +236,12 @@ optdb.register('expand_recurrent', dfs_rewriter(expand_recurrent), 'jax', 'mlx',
 def register_with_numba() -> None:
     """Let the Numba backend use kernels; raises an error where they cannot be built."""
     # Numba takes half a second to import: only a network that uses a kernel pays for it.
-    from rnnkit.kernels import backward, glue, kernel, loop, pool
+    from rnnkit.kernels import backward, glue, kernel, loop, meaning, pool
 
     if _registered:
         return
     pool.compiled()
+    meaning.register_with_numba()
     from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_and_cache_key
 
     def describe(op: RecurrentOp, node: Apply) -> tuple[Any, str]:

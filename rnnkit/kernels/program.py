@@ -261,5 +261,5 @@ _RULES: dict[str, Callable[..., int]] = {
     'Minimum': lambda p, a, b: p.node('min', p.number(a), p.number(b)),
     'Clip': Program.clip,
     'Invert': lambda p, a: p.node('not', p.flag(a)),
-    'Pow': Program.power,
+    'Pow': lambda p, a, b: p.power(a, b),  # looked up, for rules have more powers
 }

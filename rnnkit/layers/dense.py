@@ -1,6 +1,9 @@
 """Fully connected layers."""
 
-from rnnkit import activations
+import pytensor.tensor as pt
+from pytensor.tensor import TensorVariable
+
+from rnnkit import activations, kernels
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers
@@ -55,12 +58,22 @@ class Dense(Layer):
         return {**matrices, 'b': (self.size,)}
 
     def transform(self, *inputs):
-        products = [
-            affine(x, self.params[self._matrix(source)])
-            for x, source in zip(inputs, self.input_sizes, strict=True)
-        ]
-        pre = sum(products[1:], products[0]) + self.params['b']
-        return {'out': activations.build(self.activation or 'relu')(pre), 'pre': pre}
+        parts = []
+        b = self.params['b']
+        for x, source in zip(inputs, self.input_sizes, strict=True):
+            parts.append(_affine(x, self.params[self._matrix(source)], b))
+            b = pt.zeros_like(b)  # it is added once
+        pre = sum(parts[1:], parts[0])
+        out = kernels.softmax_of(pre) if self.activation == 'softmax' else None
+        if out is None:
+            out = activations.build(self.activation or 'relu')(pre)
+        return {'out': out, 'pre': pre}
+
+
+def _affine(x: TensorVariable, w: TensorVariable, b: TensorVariable) -> TensorVariable:
+    """Return ``x @ w + b``, by a kernel where there is one."""
+    fused = kernels.affine(x, w, b)
+    return affine(x, w, b) if fused is None else fused
 
 
 @layers.add('classifier', 'softmax')

@@ -9,7 +9,9 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
+from rnnkit import kernels
 from rnnkit.errors import ConfigError
+from rnnkit.kernels import Arguments
 from rnnkit.optimizers.base import Optimizer
 
 LIMITS = ('max_gradient_norm', 'max_gradient_elem')
@@ -71,55 +73,73 @@ class StepGraph:
         self.params = objective.params
         self.dtype = np.result_type(*(p.dtype for p in self.params)).name
         self.hyper = self._shared_scalars(rule, momentum)
-        gradient = pytensor.grad(objective.loss, self.params, disconnected_inputs='ignore')
-        flat = pt.concatenate([g.ravel().astype(self.dtype) for g in gradient])
-        norm = pt.sqrt(pt.sqr(flat).sum())
-        ok = abs(norm + objective.loss) < np.inf  # False for NaN, too
+        self.rule, self.momentum, self.nesterov = rule, momentum, nesterov
+        size = sum(p.get_value(borrow=True).size for p in self.params)
+        names = [*rule.slots, *['velocity'] * momentum]
+        self.slots = {n: self._shared_zeros(n, (size,)) for n in names}  # flat vectors
+        count = self._shared_zeros('updates', ())
+        gradients = pytensor.grad(objective.loss, self.params, disconnected_inputs='ignore')
+        given = Arguments(
+            objective.loss.astype(self.dtype),
+            *(self.hyper[name] for name in ('max_gradient_elem', 'max_gradient_norm')),
+            count,
+            {name: value for name, value in self.hyper.items() if name not in LIMITS},
+            list(self.slots.values()),
+            [g.astype(self.dtype) for g in gradients],
+            self.params,
+        )
+        fused = kernels.update_params(self._change, self._plain, given)
+        norm, *new = self._plain(given) if fused is None else fused
         self.outputs = [norm, *objective.reports()]
-        self.slots = {}  # name -> flat shared vector
-        self.updates = self._updates(rule, self._clipped(flat), ok, momentum, nesterov)
+        self.updates = list(zip([count, *self.slots.values(), *self.params], new, strict=True))
+        self.slots['updates'] = count
+
+    def _shared_zeros(self, name: str, shape: tuple[int, ...]) -> Any:
+        return pytensor.shared(np.zeros(shape, self.dtype), name, shape=shape)
 
     def _shared_scalars(self, rule: Optimizer, momentum: bool) -> dict[str, Any]:
         names = [*LIMITS, *rule.options]
         names += ['momentum'] * momentum
-        return {n: pytensor.shared(np.zeros((), self.dtype), n, shape=()) for n in names}
+        return {n: self._shared_zeros(n, ()) for n in names}
 
-    def _clipped(self, flat: TensorVariable) -> TensorVariable:
-        """Clip each element, then the norm of the whole."""
-        elem, norm = self.hyper['max_gradient_elem'], self.hyper['max_gradient_norm']
-        flat = pt.clip(flat, -elem, elem)
-        return flat * (norm / pt.maximum(pt.sqrt(pt.sqr(flat).sum()), norm))
+    def _step(self, g: Any, slots: Sequence[Any], t: Any, hyper: dict) -> list[Any]:
+        """Return what is subtracted, and new slots, for an array of gradients, already clipped."""
+        own = tuple(slots[: len(self.rule.slots)])
+        options = {name: hyper[name] for name in self.rule.options}
+        delta, new = self.rule.step(g, own, t, **options)
+        if not self.momentum:
+            return [delta, *new]
+        mu = hyper['momentum']
+        v = mu * slots[-1] - delta
+        return [delta - mu * v if self.nesterov else -v, *new, v]
 
-    def _slot(self, name: str) -> Any:
-        size = sum(p.get_value(borrow=True).size for p in self.params)
-        self.slots[name] = pytensor.shared(np.zeros(size, self.dtype), name, shape=(size,))
-        return self.slots[name]
+    def _change(self, g: Any, p: Any, slots: Sequence[Any], t: Any, hyper: dict) -> list[Any]:
+        """Return the new parameter and slots, elementwise."""
+        delta, *new = self._step(g, slots, t, hyper)
+        return [p - delta, *new]
 
-    def _updates(self, rule, g, ok, momentum, nesterov) -> list[tuple[Any, TensorVariable]]:
-        count = pytensor.shared(np.zeros((), self.dtype), 'updates', shape=())
-        self.slots['updates'] = count
-        slots = tuple(self._slot(name) for name in rule.slots)
-        options = {name: self.hyper[name] for name in rule.options}
-        delta, new_slots = rule.step(g, slots, count + 1, **options)
-        changes = [(count, count + 1), *zip(slots, new_slots, strict=True)]
-        if momentum:
-            mu, velocity = self.hyper['momentum'], self._slot('velocity')
-            v = mu * velocity - delta
-            changes.append((velocity, v))
-            delta = delta - mu * v if nesterov else -v
-        delta = pt.switch(ok, delta, 0)
-        changes = [(old, pt.switch(ok, new, old)) for old, new in changes]
-        return changes + self._parameter_updates(delta)
+    def _plain(self, given: Arguments) -> list[TensorVariable]:
+        """Return norm of the gradients, new count, slots and parameters, by PyTensor's own Ops."""
+        flat = pt.concatenate([g.ravel() for g in given.gradients])
+        norm = pt.sqrt(pt.sqr(flat).sum())
+        ok = abs(norm + given.loss) < np.inf  # False for NaN, too
+        g = pt.clip(flat, -given.max_elem, given.max_elem)
+        g = g * (given.max_norm / pt.maximum(pt.sqrt(pt.sqr(g).sum()), given.max_norm))
+        count = given.count + 1
+        delta, *new = self._step(g, given.slots, count, given.hyper)
+        old = [given.count, *given.slots]
+        kept = [pt.switch(ok, n, o) for n, o in zip([count, *new], old, strict=True)]
+        return [norm, *kept, *self._without(given.params, pt.switch(ok, delta, 0))]
 
-    def _parameter_updates(self, delta: TensorVariable) -> list[tuple[Any, TensorVariable]]:
-        changes, start = [], 0
-        for p in self.params:
-            shape = p.get_value(borrow=True).shape
+    def _without(self, params: list[Any], delta: TensorVariable) -> list[TensorVariable]:
+        """Return the parameters less what is subtracted, a flat vector for all."""
+        new, start = [], 0
+        for p, shared in zip(params, self.params, strict=True):
+            shape = shared.get_value(borrow=True).shape
             stop = start + int(np.prod(shape))
-            new = p - delta[start:stop].reshape(shape)
-            changes.append((p, new.astype(p.dtype)))
+            new.append((p - delta[start:stop].reshape(shape)).astype(shared.dtype))
             start = stop
-        return changes
+        return new
 
     def reset(self) -> None:
         """Forget everything that the rule remembers."""

@@ -1,0 +1,226 @@
+"""The kernels of a dense layer: ``x @ w + b``, and its gradients.
+
+In: a `Target`, and how many axes x has: (T, B, I) or (B, I). Out: a module with ``size(block)``
+and ``run(descriptors, block)``. The leading axes of x are rows, which threads share out.
+
+Backward, the product ``x.T @ dz`` is taken in chunks of rows. A chunk of dz is packed once, and
+its columns are summed on the way: that is the gradient by b. Here threads share out the rows of
+w, so that no sum depends on how many threads there are.
+"""
+
+from collections.abc import Callable
+
+from rnnkit.kernels import gemm
+from rnnkit.kernels.frame import Array, Frame
+from rnnkit.kernels.loop import layout
+from rnnkit.kernels.threads import part_of, parts, worker, write_parallel
+from rnnkit.kernels.vector import Code, Int, Target, Unit
+
+CHUNK = 128  # rows of dz that are packed at a time: they stay in the nearest cache
+WIDTHS = (gemm.WIDE, gemm.NARROW)
+
+
+def leading(axes: int) -> tuple[str, ...]:
+    """Return the axes of x before the last one."""
+    return ('T', 'B')[3 - axes :]
+
+
+class Dense:
+    """What the writers of both directions share.
+
+    Attributes
+    ----------
+    description : str
+        All that the module depends on, besides the target.
+    """
+
+    def __init__(self, target: Target, axes: int):
+        self.target, self.axes = target, axes
+        self.description = f'{axes} axes'
+        self.frame = self.make_frame(leading(axes))
+
+    def make_frame(self, rows: tuple[str, ...]) -> Frame:
+        """Return the frame, given the axes that count rows."""
+        raise NotImplementedError
+
+    def areas(self, code: Code, block: Int, start: Int) -> dict[str, Int]:
+        """Return where in work memory things are, from `start` on."""
+        raise NotImplementedError
+
+    def rows(self, code: Code, block: Int) -> Int:
+        """Return the number of rows of x."""
+        n, *more = self.frame.read(code, block, *leading(self.axes))
+        for length in more:
+            n = n * length
+        return n
+
+    def write_size(self, unit: Unit) -> None:
+        """Write ``size(block)``: the bytes of work memory."""
+        with unit.function('size', 'block', export=True) as (code, block):
+            (staged,) = self.frame.read(code, block, 'staged')
+            code.ret(self.areas(code, block, code.int(0))['end'] + staged)
+
+    def start(self, code: Code, desc: Int, block: Int) -> dict[str, Int]:
+        """Stage the inputs; return where the areas are."""
+        start = code.call('stage', desc, block)
+        code.put(start, block, self.frame.place['work'])
+        return self.areas(code, block, start)
+
+    def at_work(self, code: Code, block: Int) -> dict[str, Int]:
+        """Return where the areas are, once `start` was called."""
+        return self.areas(code, block, self.frame.read(code, block, 'work')[0])
+
+    def by_width(self, code: Code, columns: Int, write: Callable[[int], None]) -> None:
+        """Write for wide panels and for narrow ones; the number of columns decides."""
+        many = columns > 2 * self.target.lanes
+        code.choose(many, *(lambda v=v: write(v) for v in WIDTHS))
+
+
+class Forward(Dense):
+    """Writer of ``x @ w + b``."""
+
+    def make_frame(self, rows):
+        inputs = [Array('x', (*rows, 'I')), Array('w', ('I', 'H')), Array('b', ('H',))]
+        return Frame(inputs, [Array('z', (*rows, 'H'))], 'dense layer')
+
+    def areas(self, code, block, start):
+        i, h = self.frame.read(code, block, 'I', 'H')
+        return layout({'panels': gemm.panel_bytes(code, h, i, gemm.WIDE)}, start)
+
+    def write(self, name: str) -> str:
+        """Return the module as text."""
+        unit = Unit(name, self.target)
+        self.frame.write(unit)
+        for vectors in WIDTHS:
+            gemm.write_rows(unit, vectors)
+            gemm.write_pack_columns(unit, f'pack{vectors}', (0,), vectors)
+        write_parallel(unit)
+        with worker(unit, 'part') as (code, part, n_parts, block):
+            self._part(code, part, n_parts, block)
+        self.write_size(unit)
+        with unit.function('run', 'desc block', export=True) as (code, desc, block):
+            panels = self.start(code, desc, block)['panels']
+            w, i, h = self.frame.read(code, block, 'w', 'I', 'H')
+            row = h * self.target.size
+            self.by_width(code, h, lambda v: code.call(f'pack{v}', w, row, i, h, panels))
+            n = self.rows(code, block)
+            code.call('parallel', code.address_of('part'), parts(code, n, n * i * h), block)
+        return unit.text()
+
+    def _part(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
+        """Do one part of the rows: start from b, and add the products."""
+        i, h, x, b, z = self.frame.read(code, block, 'I', 'H', 'x', 'b', 'z')
+        first, last = part_of(self.rows(code, block), part, n_parts)
+        size = self.target.size
+        with code.loop(first, last) as r:
+            gemm.copy_row(code, b, z + r * h * size, h)
+        panels = self.at_work(code, block)['panels']
+
+        def products(v: int) -> None:
+            code.call(f'rows{v}', x, i * size, size, panels, i, z, h * size, first, last, h)
+
+        self.by_width(code, h, products)
+
+
+class Backward(Dense):
+    """Writer of the gradients, by x (if `want_x`), w and b."""
+
+    def __init__(self, target: Target, axes: int, want_x: bool):
+        self.want_x = want_x
+        super().__init__(target, axes)
+        self.description = f'{axes} axes, want_x={want_x}'
+
+    def make_frame(self, rows):
+        inputs = [Array('x', (*rows, 'I')), Array('w', ('I', 'H')), Array('dz', (*rows, 'H'))]
+        outputs = [Array('d_w', ('I', 'H')), Array('d_b', ('H',))]
+        if self.want_x:
+            outputs.insert(0, Array('d_x', (*rows, 'I')))
+        return Frame(inputs, outputs, 'dense layer')
+
+    def areas(self, code, block, start):
+        i, h = self.frame.read(code, block, 'I', 'H')
+        sizes = {'panels': gemm.panel_bytes(code, i, h, gemm.WIDE)} if self.want_x else {}
+        return layout(sizes, start)
+
+    def write(self, name: str) -> str:
+        """Return the module as text."""
+        unit = Unit(name, self.target)
+        self.frame.write(unit)
+        for vectors in WIDTHS:
+            gemm.write_rows(unit, vectors)
+            gemm.write_pack_sums(unit, vectors)
+            if self.want_x:
+                gemm.write_pack_transposed(unit, f'pack{vectors}', (0,), vectors)
+            self._write_sums(unit, vectors)
+        write_parallel(unit)
+        with worker(unit, 'part') as (code, part, n_parts, block):
+            self._weights(code, part, n_parts, block)
+            if self.want_x:
+                self._inputs(code, part, n_parts, block)
+        self.write_size(unit)
+        with unit.function('run', 'desc block', export=True) as (code, desc, block):
+            self._run(code, desc, block)
+        return unit.text()
+
+    def _run(self, code: Code, desc: Int, block: Int) -> None:
+        areas = self.start(code, desc, block)
+        i, h, w, d_b = self.frame.read(code, block, 'I', 'H', 'w', 'd_b')
+        gemm.clear(code, d_b, h)
+        n, rows = self.rows(code, block), i.ceil_div(8)
+        if self.want_x:
+            row = h * self.target.size
+            self.by_width(
+                code, i, lambda v: code.call(f'pack{v}', w, row, i, h, areas['panels'])
+            )
+            rows = rows + n.ceil_div(8)
+        work = n * i * h * (1 + self.want_x)
+        code.call('parallel', code.address_of('part'), parts(code, rows, work), block)
+
+    def _write_sums(self, unit: Unit, vectors: int) -> None:
+        """Write ``sums<vectors>``: rows `first` to `last` of ``x.T @ dz``, and column sums.
+
+        The sums of the columns of a panel are for one part only; others put theirs aside.
+        """
+        size, lanes, width = self.target.size, self.target.lanes, self.target.width
+        args = 'part parts n x i dz h d_w d_b first last'
+        with unit.function(f'sums{vectors}', args) as (
+            code, part, n_parts, n, x, i, dz, h, d_w, d_b, first, last,
+        ):  # fmt: skip
+            panel, aside = code.room(CHUNK * vectors * width), code.room(vectors * width)
+            with code.loop(0, n, CHUNK) as k, code.loop(0, gemm.panels(code, h, vectors)) as p:
+                terms, start = (n - k).min(CHUNK), p * (vectors * lanes)
+                mine = (p % n_parts).equals(part)
+                code.call(
+                    f'pack_sums{vectors}', dz + (k * h + start) * size, h * size, terms,
+                    h - start, panel, mine.pick(d_b + start * size, aside),
+                )  # fmt: skip
+                left = (h - start).min(vectors * lanes)
+                code.call(
+                    f'rows{vectors}', x + k * i * size, size, i * size, panel, terms,
+                    d_w + start * size, h * size, first, last, left,
+                )  # fmt: skip
+
+    def _weights(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
+        """Compute one part of the rows of the gradient by w."""
+        i, h, x, dz, d_w, d_b = self.frame.read(code, block, 'I', 'H', 'x', 'dz', 'd_w', 'd_b')
+        n, size = self.rows(code, block), self.target.size
+        first, last = part_of(i, part, n_parts)
+        gemm.clear(code, d_w + first * h * size, (last - first) * h)
+
+        def sums(v: int) -> None:
+            code.call(f'sums{v}', part, n_parts, n, x, i, dz, h, d_w, d_b, first, last)
+
+        self.by_width(code, h, sums)
+
+    def _inputs(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
+        """Compute one part of the rows of the gradient by x."""
+        i, h, dz, d_x = self.frame.read(code, block, 'I', 'H', 'dz', 'd_x')
+        panels = self.at_work(code, block)['panels']
+        size = self.target.size
+        first, last = part_of(self.rows(code, block), part, n_parts)
+        gemm.clear(code, d_x + first * i * size, (last - first) * i)
+
+        def products(v: int) -> None:
+            code.call(f'rows{v}', dz, h * size, size, panels, h, d_x, i * size, first, last, i)
+
+        self.by_width(code, i, products)
