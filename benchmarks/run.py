@@ -92,6 +92,27 @@ def table(results: dict, what: str) -> str:
     return '\n'.join(lines)
 
 
+def draw(results: dict, path: Path) -> None:
+    """Draw the ratios of the updates as bars, a group for each workload."""
+    from matplotlib.figure import Figure
+
+    results = {name: found for name, found in results.items() if 'train' in found['rnnkit']}
+    peers = list(dict.fromkeys(n for r in results.values() for n in r if n != 'rnnkit'))
+    figure = Figure(figsize=(9, 0.42 * len(results) + 1.2), layout='constrained')
+    axes = figure.subplots()
+    height = 0.8 / len(peers)
+    for k, peer in enumerate(peers):
+        places = [i + k * height for i, r in enumerate(results.values()) if peer in r]
+        ratios = [r['rnnkit']['train'] / r[peer]['train'] for r in results.values() if peer in r]
+        axes.barh(places, ratios, height, label=peer)
+    axes.axvline(1, color='0.2', lw=1)
+    axes.set_yticks([i + 0.4 - height / 2 for i in range(len(results))], list(results))
+    axes.invert_yaxis()
+    axes.set(xscale='log', xlabel='time of a training update, rnnkit / peer')
+    axes.legend()
+    figure.savefig(path, dpi=110)
+
+
 def installed(name: str) -> bool:
     """Say whether a peer can run here."""
     needs = {'naive': ['pytensor'], 'keras': ['keras', 'jax']}.get(name, [name])
@@ -107,6 +128,7 @@ def main() -> None:
     parser.add_argument('--seconds', type=float, default=1.0, help='length of a turn')
     parser.add_argument('--rounds', type=int, default=5, help='turns of each contender')
     parser.add_argument('--json', type=Path, help='a file for all figures')
+    parser.add_argument('--plot', type=Path, help='a file for a picture of the ratios')
     options = parser.parse_args()
     peers = [name for name in options.peers if installed(name)]
     results = {}
@@ -115,6 +137,11 @@ def main() -> None:
         print(workload, json.dumps(results[workload]), file=sys.stderr, flush=True)
     for what in ('train', 'predict', 'step'):
         print(table(results, what), end='\n\n')
+    memory = ', '.join(f'{name} {max(r[name]["MiB"] for r in results.values() if name in r):.0f}'
+                       for name in ['rnnkit', *peers])  # fmt: skip
+    print(f'Peak memory over all of these workloads, MiB: {memory}')
+    if options.plot:
+        draw(results, options.plot)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1))
 
