@@ -19,9 +19,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-
-from workloads import WORKLOADS, Workload  # noqa: E402
+from workloads import WORKLOADS, Workload
 
 # Several ways to run a contender; the best counts. PyTorch is quicker on one thread for small nets.
 CONTENDERS = {'rnnkit': [2], 'torch': [1, 2], 'jax': [2], 'keras': [2], 'naive': [2]}

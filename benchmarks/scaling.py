@@ -4,14 +4,10 @@ python benchmarks/scaling.py --plot scaling.png
 """
 
 import argparse
-import sys
 from dataclasses import replace
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from run import installed, measure  # noqa: E402
-from workloads import WORKLOADS  # noqa: E402
+from run import installed, measure
+from workloads import WORKLOADS
 
 BASE = replace(WORKLOADS['lstm medium'], T=100, B=16, H=64, I=8, O=1)
 SERIES = {'T': [100, 1000, 10_000], 'B': [1, 4, 16, 64, 256, 1024]}

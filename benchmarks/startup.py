@@ -12,12 +12,9 @@ import sys
 import tempfile
 import time
 from dataclasses import replace
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from run import Worker, installed  # noqa: E402
-from workloads import WORKLOADS, Workload  # noqa: E402
+from run import Worker, installed
+from workloads import WORKLOADS, Workload
 
 SMALL = WORKLOADS['lstm small']
 

@@ -8,9 +8,6 @@ import json
 import resource
 import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 def blocks(function, seconds: float, per_call: int) -> list[float]:
