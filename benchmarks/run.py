@@ -18,8 +18,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-HERE = Path(__file__).parent
 from workloads import WORKLOADS, Workload
+
+HERE = Path(__file__).parent
 
 # Several ways to run a contender; the best counts. PyTorch is quicker on one thread for small nets.
 CONTENDERS = {'rnnkit': [2], 'torch': [1, 2], 'jax': [2], 'keras': [2], 'naive': [2]}
