@@ -20,7 +20,7 @@ from rnnkit.layers import parse_layers
 from rnnkit.losses import losses
 from rnnkit.objectives import Objectives
 from rnnkit.optimizers import Objective
-from rnnkit.registry import hint
+from rnnkit.registry import hint, reject_unknown
 from rnnkit.regularizers import regularizers
 from rnnkit.streaming import State, Stream
 from rnnkit.trainer import Monitors, Trainer, number, parse_options
@@ -73,14 +73,17 @@ class Network(ABC):
 
     def __init__(
         self,
-        layers: Any,
+        layers: Any = None,
         loss: str | None = None,
         *,
         weighted: bool = False,
         layout: str = 'time',
         dtype: str = 'float32',
         seed: int | None = None,
+        **unknown: Any,
     ):
+        settings = ('layers', 'loss', 'weighted', 'layout', 'dtype', 'seed')
+        reject_unknown(f'{type(self).__name__}()', unknown, settings)
         self.dtype = check_settings(layout, dtype)
         self.layout, self.weighted = layout, bool(weighted)
         self.loss_name = loss or self.default_loss
