@@ -10,7 +10,7 @@ from rnnkit import kernels
 from rnnkit.kernels import dense, kernel, threads
 from rnnkit.kernels.vector import Target
 
-SIZES = [(1, 1, 1), (3, 1, 5), (20, 10, 1), (7, 1, 33), (9, 33, 65), (300, 7, 130), (257, 70, 17)]
+SIZES = [(1, 1, 1), (3, 1, 5), (20, 10, 1), (6, 40, 1), (7, 1, 33), (9, 33, 65), (300, 7, 130), (257, 70, 17)]
 WIDTHS = {16: 16, 32: 16, 64: 32}  # bytes of a vector: registers
 
 
