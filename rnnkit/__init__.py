@@ -6,7 +6,16 @@
 491
 """
 
-from rnnkit import activations, initializers, layers, losses, metrics, recurrent, regularizers
+from rnnkit import (
+    activations,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    recurrent,
+    regularizers,
+)
 from rnnkit.cells import Cell
 from rnnkit.errors import (
     ConfigError,
@@ -16,11 +25,12 @@ from rnnkit.errors import (
     ShapeError,
     TrainingError,
 )
+from rnnkit.kernels import set_threads
 from rnnkit.layers import Layer
 from rnnkit.minimize import minimize
 from rnnkit.models import Classifier, Regressor, from_spec, load
 from rnnkit.network import Network
-from rnnkit.optimizers import Optimizer, optimizers
+from rnnkit.optimizers import Optimizer
 from rnnkit.tensors import split
 from rnnkit.version import __version__
 
@@ -49,5 +59,6 @@ __all__ = [
     'optimizers',
     'recurrent',
     'regularizers',
+    'set_threads',
     'split',
 ]  # fmt: skip

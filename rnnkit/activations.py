@@ -11,6 +11,7 @@ from rnnkit.registry import Registry
 Activation = Callable[[TensorVariable], TensorVariable]
 
 activations = Registry('activation')
+add = activations.add
 
 
 @activations.add('linear')

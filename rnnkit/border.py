@@ -203,7 +203,7 @@ class Border:
             if array.shape[axis] != lengths[axis]:
                 raise ShapeError(
                     f'{where} has length {array.shape[axis]} on axis {axis} ({name}), but x has '
-                    f'{lengths[axis]}; shapes are {array.shape} and {lengths}'
+                    f'{lengths[axis]}; the shape is {array.shape}'
                 )
 
     @staticmethod

@@ -67,11 +67,10 @@ def _converted(where: str, value: Any, dtype: str) -> np.ndarray:
 
 def _from_objects(where: str, array: np.ndarray) -> np.ndarray:
     """Convert an array of Python objects, such as the column of a frame, if all are numbers."""
-    wrong = next((v for v in array.ravel() if not isinstance(v, int | float | np.number)), None)
-    if wrong is not None:
-        raise DataError(
-            f'{where} must be real numbers; it contains {wrong!r}, a {type(wrong).__name__}'
-        )
+    for v in array.ravel():
+        if not isinstance(v, int | float | np.number):
+            kind = type(v).__name__
+            raise DataError(f'{where} must be real numbers; it contains {v!r}, a {kind}')
     return array.astype('float64')
 
 

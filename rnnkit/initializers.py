@@ -11,6 +11,7 @@ from rnnkit.registry import Registry
 Initializer = Callable[[tuple[int, ...], np.random.Generator], np.ndarray]
 
 initializers = Registry('initializer')
+add = initializers.add
 
 
 @initializers.add('glorot', 'glorot_uniform')
@@ -122,7 +123,10 @@ def _is_drawn(spec: Any) -> bool:
 
 def _draw(where: str, spec: Any, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     if _is_drawn(spec):
-        spec = (initializers[spec] if isinstance(spec, str) else spec)(shape, rng)
+        try:
+            spec = (initializers[spec] if isinstance(spec, str) else spec)(shape, rng)
+        except ConfigError as error:
+            raise ConfigError(f'{where}: {error}') from None
     try:
         value = np.array(spec, dtype='float64')
     except (TypeError, ValueError):

@@ -60,6 +60,7 @@ def weighted_mean(
 
 
 losses = Registry('loss', check=Loss)
+add = losses.add
 
 
 @losses.add('mse', 'meansquarederror')

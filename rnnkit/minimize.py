@@ -48,7 +48,7 @@ def minimize(
     monitors : dict of str to scalar tensor, optional
         What else is reported.
     **options
-        As in `rnnkit.network.Network.train`.
+        As in `rnnkit.Network.train`.
 
     Returns
     -------
@@ -83,17 +83,19 @@ def minimize(
 
     def batches(data: Any, where: str, n: int | None, rng: Any = None) -> Any:
         if data is None and not inputs:
-            return [[]] * (n or (CALLABLE_BATCHES if where == 'train' else 1))
+            return [[]] * (n or CALLABLE_BATCHES)
         axes = [0] * len(inputs)
         prepare = _reader(inputs)
         return datasets.build(data, prepare, axes, where, parsed.batch_size, n, rng)
 
     rng = np.random.default_rng(parsed.seed)
-    tested = batches(train if valid is None else valid, 'valid', parsed.valid_batches)
+    trained = batches(train, 'train', parsed.train_batches, rng)
+    if valid is None:
+        tested = batches(train, 'train', parsed.valid_batches or (None if inputs else 1))
+    else:
+        tested = batches(valid, 'valid', parsed.valid_batches)
     trainer = Trainer(step, evaluate, parsed, hyper, History())
-    return trainer.train(
-        batches(train, 'train', parsed.train_batches, rng), datasets.frozen(tested)
-    )
+    return trainer.train(trained, datasets.frozen(tested))
 
 
 def _leaves(loss: Any) -> tuple[list[Any], list[Any]]:

@@ -18,7 +18,7 @@ models = Registry('model', check=Network)
 class Regressor(Network):
     """A network whose output is compared with an array of numbers.
 
-    Its parameters and attributes are those of `rnnkit.network.Network`; the loss is
+    Its parameters and attributes are those of `rnnkit.Network`; the loss is
     'mse' unless another one is named, and the last layer linear.
 
     Examples
@@ -71,7 +71,7 @@ class Classifier(Network):
 
     Targets are class labels, whole numbers from 0, of shape (T, B). The last layer has one
     unit for each class, and is a softmax. Its parameters and attributes are those of
-    `rnnkit.network.Network`; the loss is 'xe'.
+    `rnnkit.Network`; the loss is 'xe'.
 
     Examples
     --------

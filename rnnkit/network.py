@@ -373,6 +373,6 @@ def _pick(what: str, members: dict[str, Any], key: str | int) -> Any:
         if not -len(members) <= key < len(members):
             raise ConfigError(f'find(): there is no {what} number {key}; there are {len(members)}')
         return list(members.values())[key]
-    if key not in members:
+    if not isinstance(key, str) or key not in members:
         raise ConfigError(f'find(): no {what} named {key!r}; {hint(str(key), members)}')
     return members[key]

@@ -44,6 +44,7 @@ class Registry:
 
     def __init__(self, kind: str, check: type | None = None):
         self.kind = kind
+        self._a_kind = f'an {kind}' if kind[0] in 'aeiou' else f'a {kind}'
         self.check = check
         self._members: dict[str, Any] = {}
 
@@ -57,7 +58,7 @@ class Registry:
         """
         if not names or not all(isinstance(name, str) and name for name in names):
             raise ConfigError(
-                f'a {self.kind} is registered under one or more names, for example '
+                f'{self._a_kind} is registered under one or more names, for example '
                 f"add('mine'); got {names!r}"
             )
 
@@ -66,7 +67,7 @@ class Registry:
             for name in names:
                 if name.lower() in self._members:
                     raise ConfigError(
-                        f'there is already a {self.kind} named {name!r}; take another name'
+                        f'there is already {self._a_kind} named {name!r}; take another name'
                     )
             for name in names:
                 self._members[name.lower()] = member
@@ -85,7 +86,7 @@ class Registry:
 
     def __getitem__(self, name: str) -> Any:
         if not isinstance(name, str):
-            raise ConfigError(f'a {self.kind} is named by a str; got {name!r}')
+            raise ConfigError(f'{self._a_kind} is named by a str; got {name!r}')
         try:
             return self._members[name.lower()]
         except KeyError:

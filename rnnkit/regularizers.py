@@ -9,6 +9,7 @@ from rnnkit.errors import ConfigError
 from rnnkit.registry import Registry
 
 regularizers = Registry('regularizer')
+add = regularizers.add
 
 Penalty = Callable[[list[TensorVariable], list[TensorVariable]], TensorVariable]
 

@@ -129,17 +129,17 @@ class TrainStep:
         self.graph.set(**hyper)
 
     def blame(self, batch: Sequence[np.ndarray]) -> str:
-        """Return the first parameter or gradient that is not finite on this batch."""
+        """Say which parameter or gradient is the first that is not finite on this batch."""
         params = self.objective.params
         for p in params:
             if not np.isfinite(p.get_value(borrow=True)).all():
-                return f'parameter {p.name!r}'
+                return f'parameter {p.name!r} is not finite'
         gradients = pytensor.grad(self.objective.loss, params, disconnected_inputs='ignore')
         found = Compiled('the gradients, to find what went wrong', self.objective.inputs, gradients)
         for p, gradient in zip(params, found(*batch), strict=True):
             if not np.isfinite(gradient).all():
-                return f'the gradient of {p.name!r}'
-        return 'the loss, with finite parameters and gradients'
+                return f'the gradient of {p.name!r} is not finite'
+        return 'all parameters and their gradients are finite'
 
 
 class Trainer:
@@ -244,8 +244,8 @@ class Trainer:
             self.updates += 1
             if not math.isfinite(norm + values[0]):
                 raise TrainingError(
-                    f'the loss is {float(values[0])} in epoch {epoch}, batch {number_}; not finite '
-                    f'is {self.step.blame(batch)}. The batch was not learned from. Try a smaller '
+                    f'the loss is {float(values[0])} in epoch {epoch}, batch {number_}; '
+                    f'{self.step.blame(batch)}. The batch was not learned from. Try a smaller '
                     f'learning_rate or max_gradient_norm'
                 )
             loss, weight, *monitors = map(float, values)
@@ -322,9 +322,8 @@ def parse_options(
     reject_unknown(where, given, [*option_names(type(rule)), *extra])
     hyper = {name: given.get(name, default) for name, default in rule.options.items()}
     for name, value in hyper.items():
-        number(name, value, Real, 0)
-        if value == 0:
-            raise ConfigError(f'{name} must be above 0; got {value!r}')
+        if not isinstance(value, Real) or isinstance(value, bool) or not 0 < value < np.inf:
+            raise ConfigError(f'{name} is a number above 0; got {value!r}')
     options = Options(**{n: v for n, v in given.items() if n not in hyper})
     options.check()
     momentum = rule.momentum if options.momentum is None else options.momentum

@@ -17,10 +17,18 @@ atexit.register(shutil.rmtree, _compiledir, ignore_errors=True)
 # Later flags win, so a user's own flags are kept except for these.
 _flags = [os.environ.get('PYTENSOR_FLAGS', ''), 'cxx=', 'mode=FAST_COMPILE',
           'on_opt_error=raise', f'base_compiledir={_compiledir}']  # fmt: skip
+# In Python a kernel's Op runs the scan, but compiles it once more.
+os.environ.setdefault('RNNKIT_KERNELS', 'off')
 os.environ['PYTENSOR_FLAGS'] = ','.join(flag for flag in _flags if flag)
 
 import numpy as np  # noqa: E402
+import pytensor.compile.mode  # noqa: E402
+import pytensor.tensor  # noqa: E402
 import pytest  # noqa: E402
+
+# Fused operations run number by number in Python. PyTensor 3.0 fuses inside scan in any mode.
+for _fusion in ('elemwise_fusion', 'add_mul_fusion'):
+    pytensor.compile.mode.optdb.remove_tags(_fusion, 'fast_run')
 
 
 @pytest.fixture

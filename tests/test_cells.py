@@ -135,11 +135,11 @@ def test_a_cell_of_the_user_becomes_a_layer(add_layer, rng):
 
 def test_a_cell_of_the_user_takes_its_own_options(add_layer):
     add_layer('leaky')(Leaky)
-    net = rnnkit.Regressor([1, dict(form='leaky', size=3, power=2, rate=1.5), 1])
+    net = rnnkit.Regressor([1, {'form': 'leaky', 'size': 3, 'power': 2, 'rate': 1.5}, 1])
     assert net.layers[1].cell.power == 2
     assert set(net.find('hid1', 'rate').get_value()) == {1.5}
     with pytest.raises(rnnkit.ConfigError, match=r"unknown option 'powr', did you mean 'power'"):
-        rnnkit.Regressor([1, dict(form='leaky', size=3, powr=2), 1])
+        rnnkit.Regressor([1, {'form': 'leaky', 'size': 3, 'powr': 2}, 1])
 
 
 def test_a_taken_name_is_not_given_to_a_cell_of_the_user(add_layer):

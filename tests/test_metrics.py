@@ -10,7 +10,7 @@ Y = np.array([[1.0, 2.0], [3.0, 6.0]])
 
 
 def test_r2_is_one_minus_the_unexplained_share():
-    output = Y + [[0.5, 0], [0, -1]]
+    output = [*Y, [0.5, 0], [0, -1]]
     assert r2(Y, output) == pytest.approx(1 - 1.25 / 14)  # 14 = Σ (y - 3)²
     assert r2(Y, Y) == 1
     assert r2(Y, np.full_like(Y, 3.0)) == 0

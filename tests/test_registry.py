@@ -59,7 +59,7 @@ def test_forgetting_the_name_of_a_decorator_is_explained():
 
 
 @pytest.mark.parametrize(('registry', 'kind'), [
-    (rnnkit.optimizers, 'algorithm'), (rnnkit.losses.losses, 'loss'),
+    (rnnkit.optimizers.registry, 'algorithm'), (rnnkit.losses.losses, 'loss'),
 ])  # fmt: skip
 def test_a_member_of_another_kind_is_refused(registry, kind):
     with pytest.raises(ConfigError, match=f"the {kind} 'odd' must be a class derived from"):

@@ -43,7 +43,7 @@ def scan_function(cell, symbols, H, dtype):
     """Return a function that gives states and derivatives for values and upstream slopes."""
     params = {k: symbols[k] for k in cell.params}
     start = cell.state(*[symbols[f'{name}0'] for name in cell.state._fields])
-    states = unroll(cell, symbols['x'], params, H, start)
+    states = unroll(cell, symbols['x'], params, H, start, kernel=False)
     upstream = [pt.tensor(f'd_{n}', dtype=dtype, shape=(None,) * 3) for n in states._fields]
     total = sum((s * d).sum() for s, d in zip(states, upstream, strict=True))
     grads = pytensor.grad(total, list(symbols.values()))
@@ -98,7 +98,7 @@ def test_the_state_before_the_first_step_is_zero_by_default(rng):
     cell, symbols, values = symbols_and_values('lstm', {}, 3, 2, 2, 4, rng, 'float64')
     params = {k: symbols[k] for k in cell.params}
     given = [symbols['x'], *params.values()]
-    states = unroll(cell, symbols['x'], params, 4)
+    states = unroll(cell, symbols['x'], params, 4, kernel=False)
     found = pytensor.function(given, list(states))(*[values[v.name] for v in given])
     zero = np.zeros((2, 4))
     right = reference.lstm_forward(values['x'], {k: values[k] for k in params}, zero, zero)
@@ -108,7 +108,8 @@ def test_the_state_before_the_first_step_is_zero_by_default(rng):
 
 def test_scan_takes_the_input_product_out_of_the_loop(rng):
     cell, symbols, _ = symbols_and_values('gru', {}, 3, 2, 2, 4, rng, 'float64')
-    states = unroll(cell, symbols['x'], {k: symbols[k] for k in cell.params}, 4)
+    params = {k: symbols[k] for k in cell.params}
+    states = unroll(cell, symbols['x'], params, 4, kernel=False)
     scans = {v.owner.op for v in pytensor.graph.ancestors(states) if v.owner
              and type(v.owner.op).__name__ == 'Scan'}  # fmt: skip
     (scan,) = scans
@@ -123,7 +124,8 @@ def test_gradients_far_back_in_time_are_kept(rng):
         'rnn', {'activation': 'linear'}, 60, 1, 1, 1, rng, 'float64'
     )
     one, zero = np.ones((1, 1)), np.zeros(1)
-    states = unroll(cell, symbols['x'], {k: symbols[k] for k in cell.params}, 1)
+    params = {k: symbols[k] for k in cell.params}
+    states = unroll(cell, symbols['x'], params, 1, kernel=False)
     grad = pytensor.grad(states.h[-1].sum(), symbols['x'])
     given = [symbols['x'], *[symbols[k] for k in cell.params]]
     found = pytensor.function(given, grad)(np.zeros((60, 1, 1)), one, one, zero)
@@ -133,7 +135,8 @@ def test_gradients_far_back_in_time_are_kept(rng):
 def test_longer_sequences_begin_as_shorter_ones(rng):
     cell, symbols, values = symbols_and_values('gru', {}, 9, 2, 2, 4, rng, 'float64')
     given = [symbols['x'], *[symbols[k] for k in cell.params]]
-    states = unroll(cell, symbols['x'], {k: symbols[k] for k in cell.params}, 4)
+    params = {k: symbols[k] for k in cell.params}
+    states = unroll(cell, symbols['x'], params, 4, kernel=False)
     f = pytensor.function(given, states.h)
     weights = [values[k] for k in cell.params]
     runs = [f(values['x'][:T], *weights) for T in (1, 4, 9)]

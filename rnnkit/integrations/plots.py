@@ -20,6 +20,8 @@ def figure(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
 
 def history(records: Sequence[dict], path: str | None, keys: Sequence[str]) -> Any:
     """Draw columns of a training's history; see `rnnkit.history.History.plot`."""
+    if not records:
+        raise ConfigError('history.plot(): there is no record yet; train the network first')
     known = {key for record in records for key in record}
     missing = [key for key in keys if key not in known]
     if missing:
@@ -27,9 +29,11 @@ def history(records: Sequence[dict], path: str | None, keys: Sequence[str]) -> A
             f'history.plot(): no column {missing[0]!r}; there are: {", ".join(sorted(known))}'
         )
     picture, axes = figure(figsize=(7, 4))
+    updates = _running_count([record['updates'] for record in records])
     for key in keys:
         for name, style in ((key, '-'), (f'valid_{key}', 'o-')):
-            points = [(r['updates'], r[name]) for r in records if r.get(name) is not None]
+            points = [(at, r[name]) for at, r in zip(updates, records, strict=True)
+                      if r.get(name) is not None]  # fmt: skip
             if points:
                 axes.plot(*zip(*points, strict=True), style, label=name, markersize=3)
     axes.set_xlabel('updates')
@@ -38,3 +42,13 @@ def history(records: Sequence[dict], path: str | None, keys: Sequence[str]) -> A
     if path is not None:
         picture.savefig(path, dpi=120)
     return picture
+
+
+def _running_count(counts: Sequence[int]) -> list[int]:
+    """Let a count that starts afresh with each training go on from where the last one ended."""
+    found, done, last = [], 0, 0
+    for count in counts:
+        done += last if count <= last else 0
+        last = count
+        found.append(done + count)
+    return found

@@ -148,6 +148,20 @@ def fused(
     return op(*inputs, return_list=True)[: form.n_states]
 
 
+def set_threads(n: int | None = None) -> None:
+    """Set how many threads a recurrent layer may use.
+
+    Parameters
+    ----------
+    n : int, optional
+        From 1 to 256; the cores that this process may use, if not given.
+    """
+    # LLVM is loaded when the first kernel is wanted, or this is called.
+    from rnnkit.kernels import threads
+
+    threads.set_threads(n)
+
+
 def _misfit(inputs: list[Any]) -> str:
     dtypes = {v.type.dtype for v in inputs}
     if len(dtypes) > 1:

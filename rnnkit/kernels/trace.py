@@ -119,8 +119,8 @@ class _Tracer:
             # A mistake in the cell, or sizes that it cannot take: the scan runs the same step,
             # and raises the error in terms of the user's sizes if there is one.
             raise Unsupported(f'its step could not be traced: {why!r}') from why
-        if not isinstance(new, self.cell.state):
-            raise Unsupported('step does not return a state')
+        if not isinstance(new, self.cell.state) or not all(isinstance(v, Variable) for v in new):
+            raise Unsupported('step does not return a state of tensors')
         result = [self.read(state) for state in new]
         if any(
             state.ndim != 2 or len(blocks) != 1 for blocks, state in zip(result, new, strict=True)

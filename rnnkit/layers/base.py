@@ -61,14 +61,14 @@ class Layer:
     recurrent: ClassVar[bool] = False
 
     def __init__(self, size: int | None = None, *, name=None, inputs=None, **options: Any):
+        known = [*self.options, *self.starts()]
+        reject_unknown(f'layer {self.form!r}', options, [*COMMON, *known])
         self.size, self.name = check_size(f'layer {self.form!r}', size), name
         if name is not None and (
             not isinstance(name, str) or not name or set(':.*?[]') & set(name)
         ):
             raise ConfigError(f"a layer's name is a str without any of : . * ? [ ]; got {name!r}")
         self.inputs = check_inputs(self.form, inputs)
-        known = [*self.options, *self.starts()]
-        reject_unknown(f'layer {self.form!r}', options, [*COMMON, *known])
         self.given = options
         self.params: dict[str, Any] = {}
         for option, default in self.options.items():

@@ -20,12 +20,13 @@ class Recurrent(Layer):
     recurrent = True
 
     def __init__(self, size: int | None = None, *, name=None, inputs=None, **options: Any):
-        super().__init__(size, name=name, inputs=inputs, **options)
+        # First, for which parameters there are depends on the cell's options.
         self.cell = self.cell_class(**{k: v for k, v in options.items() if k in self.options})
+        super().__init__(size, name=name, inputs=inputs, **options)
 
     def starts(self):
-        known = {'xh': 'glorot', 'hh': 'orthogonal', **self.cell_class.initial}
-        return {name: known.get(name, 0.0) for name in self.cell_class.params}
+        known = {'xh': 'glorot', 'hh': 'orthogonal', **self.cell.initial}
+        return {name: known.get(name, 0.0) for name in self.cell.params}
 
     def shapes(self):
         return self.cell.shapes(self.input_size, self.size)

@@ -26,7 +26,7 @@ def parse_layers(specs: Any) -> list[Layer]:
           a single int, ``(6,)``;
         - a str: the form alone;
         - a dict with ``form`` and any keywords of that layer;
-        - a `Layer`.
+        - a `rnnkit.Layer`.
 
     Raises
     ------
@@ -108,8 +108,9 @@ def _from_words(spec: Sequence, default: str) -> dict[str, Any]:
 
 def _check_word(word: str) -> None:
     """Raise for a word that is neither a layer nor an activation, with the nearest of both."""
-    if any(name.strip() not in activations.activations for name in word.split('+')):
-        raise ConfigError(
-            f'no layer or activation named {word!r}; '
-            f'{hint(word, [*layers, *activations.activations])}'
-        )
+    for name in map(str.strip, word.split('+')):
+        if name not in activations.activations:
+            raise ConfigError(
+                f'no layer or activation named {name!r}; '
+                f'{hint(name, [*layers, *activations.activations])}'
+            )

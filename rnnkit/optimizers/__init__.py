@@ -6,7 +6,10 @@ from rnnkit.optimizers.rmsprop import RMSProp
 from rnnkit.optimizers.sgd import NAG, SGD
 from rnnkit.optimizers.step import LIMITS, Objective, StepGraph, check_params
 
+registry = optimizers
+add = registry.add
+
 __all__ = [
     'LIMITS', 'NAG', 'SGD', 'Adam', 'Objective', 'Optimizer', 'RMSProp', 'StepGraph',
-    'check_params', 'decay', 'optimizers',
+    'add', 'check_params', 'decay', 'optimizers', 'registry',
 ]  # fmt: skip

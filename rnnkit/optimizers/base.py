@@ -43,11 +43,11 @@ class Optimizer:
         g : array or tensor
             The gradient, already clipped.
         slots : tuple
-            One entry for each name in `slots`.
+            One entry for each name in ``slots``.
         t : scalar
             The number of this update; the first one is 1.
         **options : scalar
-            One entry for each name in `options`.
+            One entry for each name in ``options``.
         """
         raise NotImplementedError(f'{type(self).__name__} must define step(g, slots, t, ...)')
 

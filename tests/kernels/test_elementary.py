@@ -4,7 +4,7 @@ import ctypes
 
 import numpy as np
 import pytest
-from cases import can_run, target
+from kernel_cases import can_run, target
 
 from rnnkit.kernels import cache, elementary
 from rnnkit.kernels.vector import Unit

@@ -4,7 +4,7 @@ import ctypes
 
 import numpy as np
 import pytest
-from cases import assert_near, can_run, guarded, target
+from kernel_cases import assert_near, can_run, guarded, target
 
 from rnnkit.kernels import cache, gemm
 from rnnkit.kernels.vector import Unit

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from cases import (
+from kernel_cases import (
     CELLS,
     assert_near,
     backward_of,

@@ -6,7 +6,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
-from cases import CELLS, assert_near, problem
+from kernel_cases import CELLS, assert_near, problem
 from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import graph_inputs
 

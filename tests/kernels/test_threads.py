@@ -5,7 +5,7 @@ import threading
 
 import numpy as np
 import pytest
-from cases import backward_of, forward, problem
+from kernel_cases import backward_of, forward, problem
 
 from rnnkit.errors import ConfigError
 from rnnkit.kernels import kernel, threads

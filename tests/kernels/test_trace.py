@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pytensor.tensor as pt
 import pytest
-from cases import CELLS
+from kernel_cases import CELLS
 
 from rnnkit.cells import Cell, GRUCell, LSTMCell, RNNCell, RNNState
 from rnnkit.kernels.form import MAX_TILES
@@ -104,6 +104,7 @@ UNSUPPORTED = {
     'a column vector': lambda self, z, s, p: RNNState(pt.tanh(z + s.h @ p.hh * p.b[:, None])),
     'whole numbers': lambda self, z, s, p: RNNState(pt.cast(z + s.h @ p.hh, 'int32') * 1.0),
     'its own mistake': lambda self, z, s, p: RNNState(pt.tanh(z + s.h @ p.nothing)),
+    'a number': lambda self, z, s, p: RNNState(0.0),
     'not a state': lambda self, z, s, p: pt.tanh(z + s.h @ p.hh),
 }
 

@@ -4,9 +4,9 @@ import ctypes
 import mmap
 from typing import NamedTuple
 
+import equations
 import numpy as np
 import pytensor.tensor as pt
-import reference
 
 from rnnkit.cells import Cell, GRUCell, LSTMCell, LSTMState, RNNCell
 from rnnkit.kernels import backward, kernel, loop, trace
@@ -45,14 +45,14 @@ class Peephole(Cell):
 
 
 CELLS = {
-    'rnn-tanh': (RNNCell(), reference.rnn('tanh')),
-    'rnn-relu': (RNNCell(activation='relu'), reference.rnn('relu')),
-    'rnn-linear': (RNNCell(activation='linear'), reference.rnn('linear')),
-    'rnn-sigmoid': (RNNCell(activation='sigmoid'), reference.rnn('sigmoid')),
-    'lstm': (LSTMCell(), reference.lstm()),
-    'gru': (GRUCell(), reference.gru()),
-    'peephole': (Peephole(), reference.lstm(peepholes=True)),
-    'leaky': (Leaky(), reference.leaky()),
+    'rnn-tanh': (RNNCell(), equations.rnn('tanh')),
+    'rnn-relu': (RNNCell(activation='relu'), equations.rnn('relu')),
+    'rnn-linear': (RNNCell(activation='linear'), equations.rnn('linear')),
+    'rnn-sigmoid': (RNNCell(activation='sigmoid'), equations.rnn('sigmoid')),
+    'lstm': (LSTMCell(), equations.lstm()),
+    'gru': (GRUCell(), equations.gru()),
+    'peephole': (Peephole(), equations.lstm(peepholes=True)),
+    'leaky': (Leaky(), equations.leaky()),
 }
 
 TARGETS = {16: (16, 16), 32: (32, 16), 64: (64, 32)}  # bytes of a vector: width, registers
@@ -128,9 +128,9 @@ def expected(name, problem):
 
     p = {key: exact(value) for key, value in problem.p.items()}
     first, x = [exact(a) for a in problem.first], exact(problem.x)
-    states, tape = reference.run(cell, x, p, first, problem.mask)
+    states, tape = equations.run(cell, x, p, first, problem.mask)
     d_states = [exact(a) for a in problem.d_states]
-    d_x, d_p, d_first = reference.run_back(cell, x, p, first, tape, d_states, problem.mask)
+    d_x, d_p, d_first = equations.run_back(cell, x, p, first, tape, d_states, problem.mask)
     form = trace.form_of(CELLS[name][0])
     d_params = [d_p[key] for key in (form.recurrent, 'xh', *form.vectors)]
     return states, [d_x, *d_params, *d_first]

@@ -1,0 +1,25 @@
+"""The examples in docstrings do what they say."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import rnnkit
+
+MODULES = ['rnnkit', *(m.name for m in pkgutil.walk_packages(rnnkit.__path__, 'rnnkit.')
+                       if not m.name.endswith('__main__'))]  # fmt: skip
+
+
+@pytest.mark.parametrize('name', MODULES)
+def test_docstrings(name):
+    module = importlib.import_module(name)
+    failed, _ = doctest.testmod(module)
+    assert not failed
+
+
+def test_there_are_examples_at_all():
+    finder = doctest.DocTestFinder()
+    found = [t for name in MODULES for t in finder.find(importlib.import_module(name))]
+    assert sum(len(t.examples) for t in found) > 20

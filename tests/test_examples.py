@@ -1,0 +1,51 @@
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLES = sorted((Path(__file__).parent.parent / 'examples').glob('*.py'))
+
+# For each program a task so small that a few updates in pure Python will do: what
+# main() is given, and an error that it reaches only if the network learns to use its memory.
+SHORT = {
+    'addition_task': ({'length': 4, 'size': 8, 'updates': 50, 'learning_rate': 0.06}, 0.05),
+    'memory_task': (
+        {'steps': 3, 'values': 1, 'size': 8, 'updates': 50, 'learning_rate': 0.06},
+        0.3,
+    ),
+}
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_example_has_a_short_form():
+    assert {path.stem for path in EXAMPLES} == set(SHORT)
+
+
+@pytest.mark.parametrize('path', EXAMPLES, ids=lambda path: path.stem)
+def test_help(path):
+    answer = subprocess.run(
+        [sys.executable, path, '--help'], capture_output=True, text=True, check=True
+    )
+    for option in ('--updates', '--tolerance', '--seed', '--plot'):
+        assert option in answer.stdout
+    assert '(default: ' in answer.stdout
+
+
+@pytest.mark.parametrize('path', EXAMPLES, ids=lambda path: path.stem)
+def test_short_form_learns_and_draws(path, tmp_path):
+    options, wanted = SHORT[path.stem]
+    picture = tmp_path / 'picture.png'
+    found = load(path).main(**options, seed=1, plot=str(picture))
+    assert all(np.isfinite(value) and value > 0 for value in found.values())
+    assert found['updates'] <= options['updates']
+    assert found['error'] < wanted
+    assert picture.read_bytes().startswith(b'\x89PNG')

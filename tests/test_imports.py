@@ -1,0 +1,162 @@
+"""Which module may import which, and what `import rnnkit` does not import."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rnnkit
+
+ROOT = Path(rnnkit.__file__).parent
+TESTS = Path(__file__).parent
+
+# A row imports rows above it, or modules of its own folder. A folder is one row.
+ROWS = [
+    'version', 'errors', 'registry', 'tensors', 'activations', 'initializers', 'datasets',
+    'cells', 'kernels', 'unroll', 'layers', 'graph', 'losses', 'regularizers', 'metrics',
+    'optimizers', 'progress', 'compiled', 'history', 'trainer', 'border', 'storage', 'network',
+    'models', 'recurrent', 'minimize', 'testing', '__init__', 'integrations',
+]  # fmt: skip
+# Order inside a folder, likewise.
+FOLDERS = {
+    'cells': ['base', 'rnn', 'lstm', 'gru', '__init__'],
+    'kernels': [
+        'program',
+        'form',
+        'trace',
+        'vector',
+        'elementary',
+        'gemm',
+        'frame',
+        'threads',
+        'point',
+        'loop',
+        'backward',
+        'cache',
+        'kernel',
+        'pool',
+        'glue',
+        'ops',
+        '__init__',
+    ],
+    'layers': ['base', 'recurrent', 'registry', 'input', 'dense', 'spec', '__init__'],
+    'optimizers': ['base', 'sgd', 'rmsprop', 'adam', 'step', '__init__'],
+    'integrations': ['__init__', 'plots'],
+}
+MODULES = sorted(path.relative_to(ROOT).with_suffix('').parts for path in ROOT.rglob('*.py'))
+
+
+def source(parts):
+    return ast.parse(ROOT.joinpath(*parts).with_suffix('.py').read_text(encoding='utf-8'))
+
+
+def imported(parts):
+    """Yield the modules of rnnkit that one imports, as tuples such as ('cells', 'base')."""
+    for node in ast.walk(source(parts)):
+        if isinstance(node, ast.Import):
+            yield from (tuple(a.name.split('.')[1:]) for a in node.names if is_ours(a.name))
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f'{parts}: imports are absolute'
+            if is_ours(node.module):
+                yield from (target(node.module, alias.name) for alias in node.names)
+
+
+def is_ours(name):
+    return name.split('.')[0] == 'rnnkit'
+
+
+def target(module, name):
+    """Return the module that ``from module import name`` reads."""
+    folder = tuple(module.split('.')[1:])
+    inner = (*folder, name)
+    return inner if inner in MODULES or (*inner, '__init__') in MODULES else folder
+
+
+def test_every_module_has_its_row():
+    assert {parts[0] for parts in MODULES} == set(ROWS)
+    for folder, order in FOLDERS.items():
+        assert {parts[1] for parts in MODULES if parts[0] == folder} == set(order)
+
+
+@pytest.mark.parametrize('parts', MODULES, ids='.'.join)
+def test_a_module_imports_only_rows_above_it(parts):
+    for other in imported(parts):
+        if other[:1] == ('integrations',) and inside_functions(parts, 'rnnkit.integrations'):
+            continue
+        if other[:1] == parts[:1]:
+            order = FOLDERS[parts[0]]
+            inner = other[1] if len(other) > 1 else '__init__'
+            assert order.index(inner) < order.index(parts[1]), f'{parts} imports {other}'
+        else:
+            row = other[0] if other else '__init__'
+            assert ROWS.index(row) < ROWS.index(parts[0]), f'{parts} imports {other}'
+
+
+def inside_functions(parts, module):
+    """Return whether every import of `module` is made when a function runs."""
+    top = [n for n in ast.iter_child_nodes(source(parts)) if isinstance(n, ast.ImportFrom)]
+    return not any((n.module or '').startswith(module) for n in top)
+
+
+def uses(parts, name):
+    """Return whether a module reads ``pytensor.<name>`` or imports `name` from PyTensor."""
+    return any(
+        node.attr == name and isinstance(node.value, ast.Name) and node.value.id == 'pytensor'
+        if isinstance(node, ast.Attribute)
+        else isinstance(node, ast.ImportFrom)
+        and (node.module or '').startswith('pytensor')
+        and name in [alias.name for alias in node.names]
+        for node in ast.walk(source(parts))
+    )
+
+
+@pytest.mark.parametrize(
+    # An Op whose backend has no code for it must run by itself: the kernels' Ops do.
+    ('name', 'doors'),
+    [('scan', ['unroll']), ('function', ['compiled', 'kernels.ops'])],
+)
+def test_a_dependency_has_one_door(name, doors):
+    assert ['.'.join(parts) for parts in MODULES if uses(parts, name)] == doors
+
+
+def test_optional_packages_are_imported_in_integrations_alone():
+    optional = {'matplotlib', 'pandas', 'sklearn', 'torch', 'onnx'}
+    for parts in MODULES:
+        names = set()
+        for node in ast.walk(source(parts)):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split('.')[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names.add(node.module.split('.')[0])
+        assert parts[0] == 'integrations' or not names & optional, parts
+
+
+def test_import_rnnkit_loads_no_optional_package():
+    # PyTensor itself imports Numba; rnnkit must not ask for it, and needs none of the others.
+    code = (
+        'import sys, pytensor.tensor; before = set(sys.modules); import rnnkit; '
+        'new = {name.split(".")[0] for name in set(sys.modules) - before}; '
+        'print(sorted(new & {"matplotlib", "pandas", "numba", "torch", "jax", "sklearn"}), '
+        '"matplotlib" in sys.modules, "pandas" in sys.modules)'
+    )
+    found = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, check=True,
+        cwd=ROOT.parent,
+    )  # fmt: skip
+    assert found.stdout.strip() == '[] False False'
+
+
+@pytest.mark.parametrize('folder', [ROOT, TESTS], ids=lambda folder: folder.name)
+def test_files_are_at_most_400_lines(folder):
+    long = {path.name: n for path in folder.rglob('*.py')
+            if (n := len(path.read_text(encoding='utf-8').splitlines())) > 400}  # fmt: skip
+    assert not long
+
+
+def test_public_names_exist_and_are_listed():
+    for name in rnnkit.__all__:
+        assert hasattr(rnnkit, name)
+    assert rnnkit.__all__ == sorted(rnnkit.__all__)
+    assert (ROOT / 'py.typed').exists()
