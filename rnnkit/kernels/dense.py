@@ -83,11 +83,13 @@ class Dense:
 class Forward(Dense):
     """Writer of ``x @ w + b``."""
 
-    def make_frame(self, rows):
+    def make_frame(self, rows: tuple[str, ...]) -> Frame:
+        """Return the frame, given the axes that count rows."""
         inputs = [Array('x', (*rows, 'I')), Array('w', ('I', 'H')), Array('b', ('H',))]
         return Frame(inputs, [Array('z', (*rows, 'H'))], 'dense layer')
 
-    def areas(self, code, block, start):
+    def areas(self, code: Code, block: Int, start: Int) -> dict[str, Int]:
+        """Return where in work memory things are, from `start` on."""
         i, h = self.frame.read(code, block, 'I', 'H')
         return layout({'panels': gemm.panel_bytes(code, h, i, gemm.WIDE)}, start)
 
@@ -152,14 +154,16 @@ class Backward(Dense):
         super().__init__(target, axes)
         self.description = f'{axes} axes, want_x={want_x}'
 
-    def make_frame(self, rows):
+    def make_frame(self, rows: tuple[str, ...]) -> Frame:
+        """Return the frame, given the axes that count rows."""
         inputs = [Array('x', (*rows, 'I')), Array('w', ('I', 'H')), Array('dz', (*rows, 'H'))]
         outputs = [Array('d_w', ('I', 'H')), Array('d_b', ('H',))]
         if self.want_x:
             outputs.insert(0, Array('d_x', (*rows, 'I')))
         return Frame(inputs, outputs, 'dense layer')
 
-    def areas(self, code, block, start):
+    def areas(self, code: Code, block: Int, start: Int) -> dict[str, Int]:
+        """Return where in work memory things are, from `start` on."""
         i, h = self.frame.read(code, block, 'I', 'H')
         sizes = {'panels': gemm.panel_bytes(code, i, h, gemm.WIDE)} if self.want_x else {}
         return layout(sizes, start)
@@ -191,9 +195,7 @@ class Backward(Dense):
         n, rows = self.rows(code, block), i.ceil_div(8)
         if self.want_x:
             row = h * self.target.size
-            self.by_width(
-                code, i, lambda v: code.call(f'pack{v}', w, row, i, h, areas['panels'])
-            )
+            self.by_width(code, i, lambda v: code.call(f'pack{v}', w, row, i, h, areas['panels']))
             rows = rows + n.ceil_div(8)
         work = n * i * h * (1 + self.want_x)
         code.call('parallel', code.address_of('part'), parts(code, rows, work), block)

@@ -46,7 +46,7 @@ NETS = {
 def test_train_step_is_a_handful_of_ops_of_ours(name, rng, monkeypatch):
     monkeypatch.delenv('RNNKIT_KERNELS', raising=False)
     net = NETS[name]()
-    function, objective, graph = step_of(net)
+    function, objective, _graph = step_of(net)
     ops = [node.op for node in function.maker.fgraph.toposort()]
     foreign = [op for op in ops if not isinstance(op, FusedOp | RecurrentOp)]
     # The monitor that equals the loss is copied, as it is put out twice.
