@@ -41,7 +41,6 @@ class Loss(ABC):
             With weights w and errors e the mean is Σ w e / Σ w, and 0 where all w are 0.
         """
 
-
         def plain(output, target, weights):
             return weighted_mean(self.errors(output, target), weights)
 

@@ -6,15 +6,19 @@ and ``run(descriptors, block)``. The leading axes of x are rows, which threads s
 Backward, the product ``x.T @ dz`` is taken in chunks of rows. A chunk of dz is packed once, and
 its columns are summed on the way: that is the gradient by b. Here threads share out the rows of
 w, so that no sum depends on how many threads there are.
+
+A layer of one unit, the last one of many networks, would leave most lanes of its panels empty.
+Its vectors run along the inputs instead.
 """
 
 from collections.abc import Callable
 
 from rnnkit.kernels import gemm
 from rnnkit.kernels.frame import Array, Frame
+from rnnkit.kernels.lanes import across, each_piece, sum_of
 from rnnkit.kernels.loop import layout
 from rnnkit.kernels.threads import part_of, parts, worker, write_parallel
-from rnnkit.kernels.vector import Code, Int, Target, Unit
+from rnnkit.kernels.vector import Code, Flag, Int, Target, Unit, Vec
 
 CHUNK = 128  # rows of dz that are packed at a time: they stay in the nearest cache
 WIDTHS = (gemm.WIDE, gemm.NARROW)
@@ -79,11 +83,13 @@ class Dense:
 class Forward(Dense):
     """Writer of ``x @ w + b``."""
 
-    def make_frame(self, rows):
+    def make_frame(self, rows: tuple[str, ...]) -> Frame:
+        """Return the frame, given the axes that count rows."""
         inputs = [Array('x', (*rows, 'I')), Array('w', ('I', 'H')), Array('b', ('H',))]
         return Frame(inputs, [Array('z', (*rows, 'H'))], 'dense layer')
 
-    def areas(self, code, block, start):
+    def areas(self, code: Code, block: Int, start: Int) -> dict[str, Int]:
+        """Return where in work memory things are, from `start` on."""
         i, h = self.frame.read(code, block, 'I', 'H')
         return layout({'panels': gemm.panel_bytes(code, h, i, gemm.WIDE)}, start)
 
@@ -112,14 +118,32 @@ class Forward(Dense):
         i, h, x, b, z = self.frame.read(code, block, 'I', 'H', 'x', 'b', 'z')
         first, last = part_of(self.rows(code, block), part, n_parts)
         size = self.target.size
-        with code.loop(first, last) as r:
-            gemm.copy_row(code, b, z + r * h * size, h)
         panels = self.at_work(code, block)['panels']
 
         def products(v: int) -> None:
             code.call(f'rows{v}', x, i * size, size, panels, i, z, h * size, first, last, h)
 
-        self.by_width(code, h, products)
+        def many() -> None:
+            with code.loop(first, last) as r:
+                gemm.copy_row(code, b, z + r * h * size, h)
+            self.by_width(code, h, products)
+
+        code.choose(h.equals(1), lambda: self._one_unit(code, block, first, last), many)
+
+    def _one_unit(self, code: Code, block: Int, first: Int, last: Int) -> None:
+        """Do some rows for a layer of one unit: a dot product each."""
+        i, x, w, b, z = self.frame.read(code, block, 'I', 'x', 'w', 'b', 'z')
+        size, total = self.target.size, code.var(code.vec(0.0))
+        bias, one = code.spread(b), code.tail(code.int(1))
+        with code.loop(first, last) as r:
+            total.set(code.vec(0.0))
+
+            def add(j: Int, lanes: Flag | None) -> None:
+                row = code.load(x + (r * i + j) * size, lanes)
+                total.set(row.fma(code.load(w + j * size, lanes), total.get()))
+
+            each_piece(code, 0, i, add)
+            code.store(across(total.get(), Vec.__add__) + bias, z + r * size, one)
 
 
 class Backward(Dense):
@@ -130,14 +154,16 @@ class Backward(Dense):
         super().__init__(target, axes)
         self.description = f'{axes} axes, want_x={want_x}'
 
-    def make_frame(self, rows):
+    def make_frame(self, rows: tuple[str, ...]) -> Frame:
+        """Return the frame, given the axes that count rows."""
         inputs = [Array('x', (*rows, 'I')), Array('w', ('I', 'H')), Array('dz', (*rows, 'H'))]
         outputs = [Array('d_w', ('I', 'H')), Array('d_b', ('H',))]
         if self.want_x:
             outputs.insert(0, Array('d_x', (*rows, 'I')))
         return Frame(inputs, outputs, 'dense layer')
 
-    def areas(self, code, block, start):
+    def areas(self, code: Code, block: Int, start: Int) -> dict[str, Int]:
+        """Return where in work memory things are, from `start` on."""
         i, h = self.frame.read(code, block, 'I', 'H')
         sizes = {'panels': gemm.panel_bytes(code, i, h, gemm.WIDE)} if self.want_x else {}
         return layout(sizes, start)
@@ -169,9 +195,7 @@ class Backward(Dense):
         n, rows = self.rows(code, block), i.ceil_div(8)
         if self.want_x:
             row = h * self.target.size
-            self.by_width(
-                code, i, lambda v: code.call(f'pack{v}', w, row, i, h, areas['panels'])
-            )
+            self.by_width(code, i, lambda v: code.call(f'pack{v}', w, row, i, h, areas['panels']))
             rows = rows + n.ceil_div(8)
         work = n * i * h * (1 + self.want_x)
         code.call('parallel', code.address_of('part'), parts(code, rows, work), block)
@@ -205,12 +229,48 @@ class Backward(Dense):
         i, h, x, dz, d_w, d_b = self.frame.read(code, block, 'I', 'H', 'x', 'dz', 'd_w', 'd_b')
         n, size = self.rows(code, block), self.target.size
         first, last = part_of(i, part, n_parts)
-        gemm.clear(code, d_w + first * h * size, (last - first) * h)
 
         def sums(v: int) -> None:
             code.call(f'sums{v}', part, n_parts, n, x, i, dz, h, d_w, d_b, first, last)
 
-        self.by_width(code, h, sums)
+        def many() -> None:
+            gemm.clear(code, d_w + first * h * size, (last - first) * h)
+            self.by_width(code, h, sums)
+
+        def one() -> None:
+            self._weights_of_one(code, block, first, last)
+            with code.when(part.equals(0)):
+                code.store(sum_of(code, dz, n), d_b, code.tail(code.int(1)))
+
+        code.choose(h.equals(1), one, many)
+
+    def _weights_of_one(self, code: Code, block: Int, first: Int, last: Int) -> None:
+        """Compute some elements of the gradient by w, for a layer of one unit.
+
+        There are several sums, of every fourth row each, so that none waits for the one before.
+        """
+        i, x, dz, d_w = self.frame.read(code, block, 'I', 'x', 'dz', 'd_w')
+        n, size = self.rows(code, block), self.target.size
+        totals = [code.var(code.vec(0.0)) for _ in range(4)]
+
+        def column(j: Int, lanes: Flag | None) -> None:
+            for total in totals:
+                total.set(code.vec(0.0))
+
+            def add(r: Int, k: int) -> None:
+                row = code.load(x + (r * i + j) * size, lanes)
+                totals[k].set(row.fma(code.spread(dz + r * size), totals[k].get()))
+
+            whole = n // 4 * 4
+            with code.loop(0, whole, 4) as r:
+                for k in range(4):
+                    add(r + k, k)
+            with code.loop(whole, n) as r:
+                add(r, 0)
+            a, b, c, d = (total.get() for total in totals)
+            code.store((a + b) + (c + d), d_w + j * size, lanes)
+
+        each_piece(code, first, last, column)
 
     def _inputs(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
         """Compute one part of the rows of the gradient by x."""
@@ -218,9 +278,23 @@ class Backward(Dense):
         panels = self.at_work(code, block)['panels']
         size = self.target.size
         first, last = part_of(self.rows(code, block), part, n_parts)
-        gemm.clear(code, d_x + first * i * size, (last - first) * i)
 
         def products(v: int) -> None:
             code.call(f'rows{v}', dz, h * size, size, panels, h, d_x, i * size, first, last, i)
 
-        self.by_width(code, i, products)
+        def many() -> None:
+            gemm.clear(code, d_x + first * i * size, (last - first) * i)
+            self.by_width(code, i, products)
+
+        def one() -> None:
+            (w,) = self.frame.read(code, block, 'w')
+            with code.loop(first, last) as r:
+                factor = code.spread(dz + r * size)
+
+                def store(j: Int, lanes: Flag | None) -> None:
+                    value = code.load(w + j * size, lanes) * factor
+                    code.store(value, d_x + (r * i + j) * size, lanes)
+
+                each_piece(code, 0, i, store)
+
+        code.choose(h.equals(1), one, many)

@@ -84,22 +84,27 @@ class Call:
         return self.context.make_tuple(builder, kinds, made)
 
     def integers(self, n: int) -> Any:
+        """Return the address of `n` integers that live until the function returns."""
         slot = cgutils.alloca_once(self.builder, ir.ArrayType(I64, n))
         return self.builder.ptrtoint(slot, I64)
 
     def place(self, start: Any, i: int) -> Any:
+        """Return a pointer to integer number `i` of those at `start`."""
         address = self.builder.add(start, ir.Constant(I64, 8 * i))
         return self.builder.inttoptr(address, I64.as_pointer())
 
     def put(self, value: Any, start: Any, i: int) -> None:
+        """Store integer number `i` of those at `start`."""
         self.builder.store(value, self.place(start, i))
 
     def call(self, symbol: str, *args: Any) -> Any:
+        """Call a function of integers by its symbol."""
         kind = ir.FunctionType(I64, [I64] * len(args))
         function = cgutils.get_or_insert_function(self.builder.module, kind, symbol)
         return self.builder.call(function, args)
 
     def complain_if(self, value: Any, equals: int, error: type, message: str) -> None:
+        """Raise an error if `value` is `equals`."""
         wrong = self.builder.icmp_signed('==', value, ir.Constant(I64, equals))
         with self.builder.if_then(wrong, likely=False):
             self.context.call_conv.return_user_exc(self.builder, error, (message,))
@@ -128,6 +133,7 @@ class Call:
         return size
 
     def take(self, size: Any) -> Any:
+        """Return the address of so many bytes from the pool."""
         data = self.call(f'{pool.compiled().name}_take', size)
         self.complain_if(data, 0, MemoryError, f'{self.what}: out of memory')
         return data

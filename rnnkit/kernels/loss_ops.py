@@ -167,11 +167,16 @@ def drop_slope(fgraph: Any, node: Apply) -> dict[Variable, Variable] | bool:
     return dict(zip(node.outputs, lean, strict=False))
 
 
+def _tensors(*values: Any) -> list[Variable]:
+    """Return arrays and tensors as tensors, without those that are None."""
+    return [pt.as_tensor_variable(value) for value in values if value is not None]
+
+
 def mean_error(
     errors: Any, plain: Plain, output: Variable, target: Variable, weights: Variable | None
 ) -> list[Variable] | None:
     """Return the mean error and what it is a mean over; None if there is no kernel for it."""
-    inputs = [output, target, *([] if weights is None else [weights])]
+    inputs = _tensors(output, target, weights)
     if len({v.type.dtype for v in inputs}) > 1 or output.type.dtype not in ('float32', 'float64'):
         return None
     # A length of 1 that is known beforehand may be meant to be repeated.
@@ -193,12 +198,12 @@ def cross_entropy(
     plain: Plain, output: Variable, target: Variable, weights: Variable | None
 ) -> list[Variable] | None:
     """Return mean cross-entropy, what it is a mean over, and the share of hits; or None."""
-    if output.type.dtype not in ('float32', 'float64') or output.ndim not in (2, 3):
+    inputs = _tensors(output, target, weights)
+    kinds = [(v.type.dtype, v.ndim) for v in inputs]
+    dtype, ndim = kinds[0]
+    if dtype not in ('float32', 'float64') or ndim not in (2, 3):
         return None
-    if target.type.dtype != 'int64' or target.ndim != output.ndim - 1:
-        return None
-    inputs = [output, target, *([] if weights is None else [weights])]
-    if weights is not None and (weights.type.dtype, weights.ndim) != (output.dtype, target.ndim):
+    if kinds[1:] != [('int64', ndim - 1), (dtype, ndim - 1)][: len(kinds) - 1]:
         return None
     op = CrossEntropy(plain, weights is not None, keep=True)
     return op(*inputs, return_list=True)[:3]

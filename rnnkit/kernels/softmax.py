@@ -100,14 +100,16 @@ class CrossEntropy(Softmax):
             outputs.append(Array('slope', (*self.rows, 'H')))
         self.frame = Frame(inputs, outputs, 'cross-entropy')
 
-    def areas(self, code, block, start):
+    def areas(self, code: Code, block: Int, start: Int) -> dict[str, Int]:
+        """Return where in work memory things are, from `start` on."""
         n, (h,) = self.count(code, block), self.frame.read(code, block, 'H')
         size = self.target.size
         n_parts = parts(code, n, n * h * COST)
         scratch = {} if self.keep else {'scratch': n_parts * (h * size + 64)}
         return layout({'errors': n * size, 'right': n * size, **scratch}, start)
 
-    def run(self, code, block):
+    def run(self, code: Code, block: Int) -> None:
+        """Do all rows, then take the means."""
         n = self.count(code, block)
         mean, total_at, hits = self.frame.read(code, block, 'mean', 'total', 'hits')
         one = code.tail(code.int(1))
@@ -122,7 +124,8 @@ class CrossEntropy(Softmax):
             for name, to in (('errors', mean), ('right', hits)):
                 code.store(sum_of(code, areas[name], n) / nonzero(total), to, one)
 
-    def part(self, code, part, n_parts, block):
+    def part(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
+        """Do one part of the rows."""
         frame, size, width = self.frame, self.target.size, self.target.width
         z, labels, h, total_at, work = frame.read(code, block, 'z', 'label', 'H', 'total', 'work')
         areas = self.areas(code, block, work)
@@ -176,7 +179,7 @@ class CrossEntropy(Softmax):
 
 
 def write_exponentials(unit: Unit) -> None:
-    """Write ``exponentials(z, to, n, numbers)``: ``exp(z - m)``; then m and their sum, as vectors."""
+    """Write ``exponentials(z, to, n, numbers)``: ``exp(z - m)``; as numbers, m and the sum."""
     with unit.function('exponentials', 'z to n numbers') as (code, z, to, n, numbers):
         size, width = unit.target.size, unit.target.width
         largest, total = code.var(code.vec(-math.inf)), code.var(code.vec(0.0))

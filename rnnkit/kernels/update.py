@@ -141,7 +141,7 @@ class Update:
                 builder.store(narrow, pointer(to + k * size))
 
     def _write_squares(self, unit: Unit) -> None:
-        """Write ``squares(gradient, limit, sums)``: add to the sums of squares, as is and clipped."""
+        """Write ``squares(gradient, limit, sums)``: add to the sums, as it is and clipped."""
         size, width = self.target.size, self.target.width
         with unit.function('squares_of', 'g n limit sums') as (code, g, n, limit, sums):
             most = code.spread(limit)
@@ -149,6 +149,7 @@ class Update:
                 at = sums + k * width
                 code.store(code.load(at) + sum_of(code, g, n, term), at)
         with unit.function('squares', 'g limit sums') as (code, g, limit, sums):
+
             def one_by_one() -> None:
                 with each_element(code, g) as (at, _):
                     code.call('squares_of', at, 1, limit, sums)
@@ -167,6 +168,7 @@ class Update:
         with unit.function('change', 'table fixed scale g p to start') as (
             code, table, fixed, scale, g, p, to, start,
         ):  # fmt: skip
+
             def whole() -> None:
                 end = to.equals(0).pick(code.get(p), to)
                 code.call('change_row', table, fixed, scale, code.get(g), code.get(p), end, start,
@@ -190,7 +192,9 @@ class Update:
         ]
         # Loaded once, for the stores of the loop might change them as far as LLVM knows.
         numbers = [code.spread(fixed + k * size) for k in range(len(rule.fixed))]
-        known = {i: (lambda value=value: value) for i, value in zip(rule.fixed, numbers)}
+        known = {
+            i: (lambda value=value: value) for i, value in zip(rule.fixed, numbers, strict=True)
+        }
         for k, name in enumerate(('count', *rule.hyper)):
             address = code.get(table, self.hyper + k)
             known.setdefault(program.input(f'hyper:{name}'), lambda a=address: code.spread(a))

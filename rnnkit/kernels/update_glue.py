@@ -18,7 +18,15 @@ from rnnkit.kernels import pool
 from rnnkit.kernels.frame import DESCRIPTOR
 from rnnkit.kernels.glue import Call
 from rnnkit.kernels.update import (
-    ENTRY, HEAD, LOSS, MAX_ELEM, MAX_NORM, NEW_COUNT, NORM, PARAMS, Update,
+    ENTRY,
+    HEAD,
+    LOSS,
+    MAX_ELEM,
+    MAX_NORM,
+    NEW_COUNT,
+    NORM,
+    PARAMS,
+    Update,
 )  # fmt: skip
 from rnnkit.kernels.vector import I64
 
@@ -101,9 +109,7 @@ class _UpdateCall(Call):
         for k in range(n_params):
             kind, value = kinds[params + k], given[params + k]
             new, at = self._changed(results[2 + n_slots + k], kind, value)
-            entry = self.builder.add(
-                table, ir.Constant(I64, 8 * (self.writer.params + ENTRY * k))
-            )
+            entry = self.builder.add(table, ir.Constant(I64, 8 * (self.writer.params + ENTRY * k)))
             self.describe(entry, 0, kinds[gradients + k], given[gradients + k])
             self.describe(entry, 1, kind, value)
             self.put(ir.Constant(I64, 0) if self.inplace else at, entry, 2 * DESCRIPTOR)

@@ -10,7 +10,16 @@ from rnnkit import kernels
 from rnnkit.kernels import dense, kernel, threads
 from rnnkit.kernels.vector import Target
 
-SIZES = [(1, 1, 1), (3, 1, 5), (20, 10, 1), (7, 1, 33), (9, 33, 65), (300, 7, 130), (257, 70, 17)]
+SIZES = [
+    (1, 1, 1),
+    (3, 1, 5),
+    (20, 10, 1),
+    (6, 40, 1),
+    (7, 1, 33),
+    (9, 33, 65),
+    (300, 7, 130),
+    (257, 70, 17),
+]
 WIDTHS = {16: 16, 32: 16, 64: 32}  # bytes of a vector: registers
 
 
@@ -67,7 +76,8 @@ def test_op_against_plain_graph(dtype, ndim, rng):
     z = kernels.affine(x, w, b)
     outputs = [z, *pytensor.grad(pt.tanh(z).sum(), [x, w, b])]
     fused, names = compiled([x, w, b], outputs)
-    assert {'Affine', 'AffineGradient'} <= set(names) and 'Dot' not in names
+    assert {'Affine', 'AffineGradient'} <= set(names)
+    assert 'Dot' not in names
     arrays = [rng.standard_normal(s).astype(dtype) for s in [(4, 3, 6)[3 - ndim :], (6, 5), (5,)]]
     assert_same(fused(*arrays), plain([x, w, b], outputs)(*arrays), dtype)
     # rows in reverse order, every other column, a transposed weight
@@ -84,7 +94,8 @@ def test_gradient_of_input_is_dropped(rng):
     dw = pytensor.grad(pt.sqr(kernels.affine(x, w, b)).sum(), w)
     fused, _ = compiled([x, w, b], [dw])
     (node,) = [n for n in fused.maker.fgraph.toposort() if 'Gradient' in type(n.op).__name__]
-    assert node.op.want_x is False and len(node.outputs) == 2
+    assert node.op.want_x is False
+    assert len(node.outputs) == 2
     arrays = [rng.standard_normal(s) for s in [(3, 2), (2, 4), (4,)]]
     x, w, b = arrays
     np.testing.assert_allclose(fused(*arrays)[0], 2 * x.T @ (x @ w + b), **tolerance('float64'))
@@ -110,7 +121,9 @@ def test_what_is_not_finite_spreads(bad):
     x, w, b = np.ones((3, 2), 'f'), np.ones((2, 20), 'f'), np.zeros(20, 'f')
     x[1, 0] = bad
     (z,) = forward(x, w, b)
-    np.testing.assert_array_equal(np.isfinite(z), np.array([True, False, True])[:, None] & np.ones((3, 20), bool))
+    np.testing.assert_array_equal(
+        np.isfinite(z), np.array([True, False, True])[:, None] & np.ones((3, 20), bool)
+    )
 
 
 def test_shapes_that_do_not_fit():

@@ -63,7 +63,8 @@ def batch(rng, dtype, extra=0.0):
 def pair(update_rule, momentum, nesterov, dtype):
     def with_numba(*args, **options):
         function, names = compiled(*args, **options)
-        assert 'UpdateParams' in names and not {'Join', 'Sum', 'Dot'} & set(names[-1:])
+        assert 'UpdateParams' in names
+        assert not {'Join', 'Sum', 'Dot'} & set(names[-1:])
         (node,) = [n for n in function.maker.fgraph.toposort()
                    if type(n.op).__name__ == 'UpdateParams']  # fmt: skip
         assert node.op.inplace
@@ -141,10 +142,13 @@ def test_new_values_beside_the_old_ones(rng):
     step = Step(plain, optimizers['adam'](), False, False, 'float64')
     step.start(max_gradient_norm=1.0, max_gradient_elem=0)
     graph = step.graph
-    node = next(v.owner for _, v in graph.updates if v.owner.op.__class__.__name__ == 'UpdateParams')
+    node = next(
+        v.owner for _, v in graph.updates if v.owner.op.__class__.__name__ == 'UpdateParams'
+    )
     inputs = [v.type() for v in node.inputs]
     function, names = compiled(inputs, node.op(*inputs, return_list=True))
-    assert names == ['UpdateParams'] and not function.maker.fgraph.toposort()[0].op.inplace
+    assert names == ['UpdateParams']
+    assert not function.maker.fgraph.toposort()[0].op.inplace
     values = [np.asarray(rng.random(v.type.shape)) for v in inputs]
     values[-1], values[-3] = values[-1][::-1], np.asfortranarray(values[-3])
     values[1] = values[2] = np.asarray(0.5)

@@ -1,0 +1,84 @@
+"""Whole networks: a train step is a handful of Ops of ours, and trains as the plain graph does."""
+
+import numpy as np
+import pytensor
+import pytest
+from pytensor.compile.mode import NUMBA
+
+import rnnkit
+from rnnkit.kernels.meaning import FusedOp
+from rnnkit.kernels.ops import RecurrentOp
+from rnnkit.optimizers import StepGraph, optimizers
+
+
+def step_of(net, algorithm='rmsprop', **hyper):
+    """Return a compiled train step as `train` makes it, and its graph."""
+    rule = optimizers[algorithm]()
+    objective, _, _ = net._penalised(())
+    graph = StepGraph(objective, rule, False, False)
+    graph.set(**rule.options, max_gradient_norm=0.3, max_gradient_elem=0, **hyper)
+    function = pytensor.function(
+        objective.inputs, graph.outputs, updates=graph.updates, mode=NUMBA,
+        on_unused_input='ignore',
+    )  # fmt: skip
+    return function, objective, graph
+
+
+def batch(net, rng, T=5, B=4):
+    shape = (T, B) if net.recurrent else (B,)
+    x = rng.standard_normal((*shape, 2)).astype(net.dtype)
+    y = rng.standard_normal((*shape, 3)).astype(net.dtype)
+    arrays = [x, rng.integers(0, 3, shape) if net.integer_targets else y]
+    return [*arrays, *[rng.random(arrays[1].shape).astype(net.dtype)] * net.weighted]
+
+
+NETS = {
+    'recurrent': lambda: rnnkit.Regressor([2, ('lstm', 4), 3], seed=0, dtype='float64'),
+    'classifier': lambda: rnnkit.Classifier([2, ('gru', 4), 3], seed=0, dtype='float64'),
+    'weighted': lambda: rnnkit.Classifier([2, ('rnn', 4), 3], seed=0, dtype='float64',
+                                          weighted=True),
+    'linear': lambda: rnnkit.Regressor([2, (5, 'linear'), 3], loss='mae', seed=0,
+                                       dtype='float64'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('name', NETS)
+def test_train_step_is_a_handful_of_ops_of_ours(name, rng, monkeypatch):
+    monkeypatch.delenv('RNNKIT_KERNELS', raising=False)
+    net = NETS[name]()
+    function, objective, _graph = step_of(net)
+    ops = [node.op for node in function.maker.fgraph.toposort()]
+    foreign = [op for op in ops if not isinstance(op, FusedOp | RecurrentOp)]
+    # The monitor that equals the loss is copied, as it is put out twice.
+    assert {type(op).__name__ for op in foreign} <= {'DeepCopyOp'}, ops
+    assert len(ops) <= 8
+    given = batch(net, rng)
+    start = [p.get_value() for p in net.params]
+    found = [function(*given) for _ in range(3)]
+    after = [p.get_value() for p in net.params]
+
+    # The same updates by the plain graphs, in a virtual machine.
+    monkeypatch.setenv('RNNKIT_KERNELS', 'off')
+    other = NETS[name]()
+    for p, value in zip(other.params, start, strict=True):
+        np.testing.assert_array_equal(p.get_value(), value)
+    objective, _, _ = other._penalised(())
+    plain = StepGraph(objective, optimizers['rmsprop'](), False, False)
+    plain.set(**optimizers['rmsprop'].options, max_gradient_norm=0.3, max_gradient_elem=0)
+    run = pytensor.function(objective.inputs, plain.outputs, updates=plain.updates)
+    wanted = [run(*given) for _ in range(3)]
+    # Three updates at a rate of 1e-3, whose steps depend on rounding errors of gradients.
+    np.testing.assert_allclose(found, wanted, rtol=1e-9)
+    for a, b in zip(after, other.params, strict=True):
+        np.testing.assert_allclose(a, b.get_value(), rtol=1e-8, atol=1e-10)
+
+
+def test_kernels_off_means_the_plain_graph(monkeypatch):
+    monkeypatch.setenv('RNNKIT_KERNELS', 'off')
+    net = NETS['linear']()
+    objective, _, _ = net._penalised(())
+    graph = StepGraph(objective, optimizers['adam'](), True, True)
+    from pytensor.graph.traversal import ancestors
+
+    variables = ancestors([*graph.outputs, *(new for _, new in graph.updates)])
+    assert not any(isinstance(v.owner.op, FusedOp) for v in variables if v.owner is not None)
