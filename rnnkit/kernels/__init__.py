@@ -11,6 +11,7 @@ The rooms, in the order in which a cell passes through them::
     loop, backward          the loop over a sequence, forward and backward
     cache, kernel           machine code on disk; kernels as functions of NumPy arrays
     pool, glue, ops         memory of outputs; calls from Numba's code; PyTensor's Ops
+    for_jax, lower_jax      the same Ops on JAX, as loops of its own
 """
 
 import logging
@@ -21,9 +22,11 @@ from typing import Any
 from pytensor.graph.basic import Variable
 
 from rnnkit.cells import Cell
+from rnnkit.kernels import for_jax
 from rnnkit.kernels.ops import RecurrentScan, Scan, register_with_numba
 from rnnkit.kernels.trace import form_of
 
+for_jax.register()
 log = logging.getLogger('rnnkit')
 _usable: list[bool] = []
 

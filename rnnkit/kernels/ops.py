@@ -10,9 +10,7 @@ own, see `rnnkit.kernels.lower_jax`, and neither builds it. That is why the Ops 
 """
 
 import hashlib
-import importlib
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any
 
 import pytensor
@@ -21,7 +19,7 @@ from pytensor.compile.mode import optdb
 from pytensor.gradient import DisconnectedType, disconnected_type, grad
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
-from pytensor.graph.rewriting.basic import GraphRewriter, dfs_rewriter, node_rewriter
+from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.tensor.rewriting.basic import register_specialize
 
 from rnnkit.kernels.form import Form
@@ -217,22 +215,8 @@ def expand_recurrent(fgraph: Any, node: Apply) -> list[Variable]:
     return node.op.meaning(node.inputs)
 
 
-class RegisterWithJax(GraphRewriter):
-    """Let the JAX backend know the Ops, without importing JAX before it is used.
-
-    It changes no graph. PyTensor imports its own JAX functions only when it compiles for JAX,
-    and the rewrites tagged with 'jax' are the first sign of that.
-    """
-
-    def apply(self, fgraph: Any) -> None:
-        """Import the module that registers the Ops; the linker complains if there is no JAX."""
-        with suppress(ModuleNotFoundError):
-            importlib.import_module('rnnkit.kernels.lower_jax')
-
-
 # Before all other rewrites, so that those for scans see them.
 optdb.register('expand_recurrent', dfs_rewriter(expand_recurrent), 'mlx', position=-0.02)
-optdb.register('register_recurrent_with_jax', RegisterWithJax(), 'jax', position=-0.02)
 
 
 def register_with_numba() -> None:

@@ -60,7 +60,7 @@ CELLS = {
     'fading': Fading(),
 }
 I, H = 3, 5  # noqa: E741
-LENGTHS = [(6, 4), (3, 7), (1, 1)]  # T, B
+LENGTHS = [(6, 4), (1, 3)]  # T, B; JAX compiles anew for each, which is what takes time here
 
 
 class Graph(NamedTuple):
@@ -113,14 +113,14 @@ def assert_near(got, want, limit):
         assert error <= limit, f'output {k}: error {error:.1e}, limit {limit:.0e}'
 
 
-def check(cell, rng, dtype='float64', limit=1e-12, **settings):
-    """Compare JAX with Python's scan, for several T and B through the same function."""
+def check(cell, rng, dtype='float64', limit=1e-12, lengths=LENGTHS[:1], **settings):
+    """Compare JAX with Python's scan, for all `lengths` through the same function."""
     ours = graph(cell, dtype, **settings)
     on_jax, by_scan = compiled(ours, 'JAX'), compiled(graph(cell, dtype, kernel=False, **settings))
     ops = {type(node.op) for node in on_jax.maker.fgraph.apply_nodes}
     assert {RecurrentScan, RecurrentGradient} <= ops
     assert 'Scan' not in {op.__name__ for op in ops}
-    for T, B in LENGTHS:
+    for T, B in lengths:
         arrays = draw(ours.inputs, T, B, rng)
         assert_near(on_jax(*arrays), by_scan(*arrays), limit)
 
@@ -128,27 +128,25 @@ def check(cell, rng, dtype='float64', limit=1e-12, **settings):
 @pytest.mark.parametrize('masked', [False, True], ids=['', 'masked'])
 @pytest.mark.parametrize('name', CELLS)
 def test_states_and_gradients_equal_the_scan(name, masked, rng):
-    check(CELLS[name], rng, masked=masked)
+    check(CELLS[name], rng, masked=masked, lengths=LENGTHS)
 
 
 @pytest.mark.parametrize('name', ['lstm', 'leaky'])
 def test_one_row_for_all_examples(name, rng):
-    check(CELLS[name], rng, rows=True, masked=True)
+    check(CELLS[name], rng, rows=True, masked=True, lengths=[(5, 1), (3, 2)])
 
 
 @pytest.mark.parametrize('given', [(True, False), (False, True)])
-@pytest.mark.parametrize('name', ['lstm', 'leaky'])
-def test_gradients_by_some_states(name, given, rng):
-    check(CELLS[name], rng, given=given, masked=True)
+def test_gradients_by_some_states(given, rng):
+    check(CELLS['leaky'], rng, given=given, masked=True)
 
 
-@pytest.mark.parametrize('name', ['lstm', 'gru'])
-def test_without_gradient_by_x(name, rng):
-    check(CELLS[name], rng, by_x=False)
+def test_without_gradient_by_x(rng):
+    check(CELLS['gru'], rng, by_x=False)
 
 
 # Both round at each step; over six steps that makes a few units in the last place.
-@pytest.mark.parametrize('name', CELLS)
+@pytest.mark.parametrize('name', ['lstm', 'leaky'])
 def test_float32(name, rng):
     check(CELLS[name], rng, 'float32', 5e-6, masked=True)
 
@@ -219,13 +217,15 @@ def endless(dtype):
             yield [rng.standard_normal((T, B, n)).astype(dtype) for n in (2, 1)]
 
 
-@pytest.mark.parametrize('form', ['rnn', 'lstm', 'gru', 'bidirectional'])
+# PyTensor cannot assert while JAX runs, and says so.
+@pytest.mark.filterwarnings('ignore:Skipping Assert')
+@pytest.mark.parametrize('form', ['rnn', 'gru', 'bidirectional'])
 def test_training(form):
     """A whole training: clipping, validation, two lengths, prediction."""
     layers = [2, (form, 6), ('lstm', 4), 1]
     python = trained('FAST_COMPILE', 'float64', layers, endless('float64'))
     on_jax = trained('JAX', 'float64', layers, endless('float64'))
-    assert_near(on_jax, python, 1e-11)
+    assert_near(on_jax, python, 1e-12)
 
 
 CHECK_LAZY = """
