@@ -1,17 +1,18 @@
 """What PyTensor has to know before it compiles for JAX; nothing here imports JAX.
 
-Out: two rewrites with the tag 'jax', which only PyTensor's JAX linker asks for.
+Out: rewrites with the tag 'jax', which only PyTensor's JAX linker asks for.
 """
 
 import importlib
 from contextlib import suppress
 from typing import Any
 
+import pytensor.tensor as pt
 from pytensor.compile.mode import optdb
 from pytensor.graph.basic import Apply, Constant, Variable
-from pytensor.graph.rewriting.basic import GraphRewriter, node_rewriter
+from pytensor.graph.rewriting.basic import GraphRewriter, dfs_rewriter, node_rewriter
 from pytensor.raise_op import CheckAndRaise
-from pytensor.scalar.basic import EQ, Mul, Switch
+from pytensor.scalar.basic import EQ, Composite, Mul, Switch
 from pytensor.tensor.elemwise import Elemwise
 from pytensor.tensor.shape import Shape_i
 
@@ -63,7 +64,27 @@ def _is_length(n: Variable) -> bool:
     return isinstance(op, Shape_i)
 
 
+@node_rewriter([Elemwise])
+def unfuse_lengths(fgraph: Any, node: Apply) -> list[Variable] | bool:
+    """Take computations of single numbers apart again.
+
+    PyTensor before 3.3 fuses those of lengths, too, and what JAX makes of the fused ones are
+    no lengths that it knows while it traces.
+    """
+    fused = node.op.scalar_op
+    if not isinstance(fused, Composite) or any(v.ndim for v in node.outputs):
+        return False
+    values = dict(zip(fused.fgraph.inputs, node.inputs, strict=True))
+    for inner in fused.fgraph.toposort():
+        args = [pt.constant(v.data) if isinstance(v, Constant) else values[v]
+                for v in inner.inputs]  # fmt: skip
+        values.update(zip(inner.outputs, Elemwise(inner.op)(*args, return_list=True), strict=True))
+    return [values[v] for v in fused.fgraph.outputs]
+
+
 def register() -> None:
-    """Add both rewrites to PyTensor's."""
+    """Add the rewrites to PyTensor's."""
     optdb.register('register_recurrent_with_jax', RegisterWithJax(), 'jax', position=-0.02)
     optdb['canonicalize'].register('drop_unknown_length', drop_unknown_length, 'jax')
+    # After the fusion, and before PyTensor collects lengths for JAX.
+    optdb.register('unfuse_lengths', dfs_rewriter(unfuse_lengths), 'jax', position=99)
