@@ -36,11 +36,13 @@ class Compiled:
         self.what = what
         self._graph = (list(inputs), list(outputs), list(updates))
         self._function = None
+        self._foreign = False  # whether it returns arrays of JAX, or another library
 
     def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
         """Return the outputs for these inputs, and apply the updates."""
         if self._function is not None:
-            return self._function(*arrays)
+            found = self._function(*arrays)
+            return [np.array(a) for a in found] if self._foreign else found
         inputs, outputs, updates = self._graph
         progress.prepare_logging()
         with progress.timed(f'compiling {self.what}'):
@@ -50,4 +52,5 @@ class Compiled:
             function.trust_input = True
             result = function(*arrays)  # the Numba backend compiles in the first call
         self._function, self._graph = function, None
-        return result
+        self._foreign = not all(isinstance(a, np.ndarray | np.generic) for a in result)
+        return [np.array(a) for a in result] if self._foreign else result

@@ -13,7 +13,7 @@ from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.rewriting.basic import GraphRewriter, dfs_rewriter, node_rewriter
 from pytensor.raise_op import CheckAndRaise
 from pytensor.scalar.basic import EQ, Composite, Mul, Switch
-from pytensor.tensor.elemwise import Elemwise
+from pytensor.tensor.elemwise import CAReduce, Elemwise
 from pytensor.tensor.shape import Shape_i
 
 
@@ -82,9 +82,24 @@ def unfuse_lengths(fgraph: Any, node: Apply) -> list[Variable] | bool:
     return [values[v] for v in fused.fgraph.outputs]
 
 
+@node_rewriter([CAReduce])
+def add_up_in_own_type(fgraph: Any, node: Apply) -> list[Variable] | bool:
+    """Let a sum of float32 be one.
+
+    PyTensor adds up in float64 and then rounds. Its JAX backend adds up in float32, but gives
+    the result as float64, and everything after it becomes float64 as well.
+    """
+    op, (x,) = node.op, node.inputs
+    dtype = node.outputs[0].type.dtype
+    if dtype != x.type.dtype or getattr(op, 'acc_dtype', None) in (None, dtype):
+        return False
+    return [op.clone(dtype=dtype, acc_dtype=dtype)(x)]
+
+
 def register() -> None:
     """Add the rewrites to PyTensor's."""
     optdb.register('register_recurrent_with_jax', RegisterWithJax(), 'jax', position=-0.02)
     optdb['canonicalize'].register('drop_unknown_length', drop_unknown_length, 'jax')
     # After the fusion, and before PyTensor collects lengths for JAX.
-    optdb.register('unfuse_lengths', dfs_rewriter(unfuse_lengths), 'jax', position=99)
+    late = dfs_rewriter(unfuse_lengths, add_up_in_own_type)
+    optdb.register('rnnkit_late_for_jax', late, 'jax', position=99)
