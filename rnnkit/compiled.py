@@ -39,12 +39,13 @@ class Compiled:
         self._graph = (list(inputs), unique, list(updates))
         self._order = [unique.index(output) for output in outputs]
         self._function = None
+        self._foreign = False  # whether it returns arrays of JAX, or another library
 
     def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
         """Return the outputs for these inputs, and apply the updates."""
         if self._function is not None:
             found = self._function(*arrays)
-            return [found[i] for i in self._order]
+            return self._in_order(found)
         inputs, outputs, updates = self._graph
         progress.prepare_logging()
         with progress.timed(f'compiling {self.what}'):
@@ -54,4 +55,11 @@ class Compiled:
             function.trust_input = True
             result = function(*arrays)  # the Numba backend compiles in the first call
         self._function, self._graph = function, None
-        return [result[i] for i in self._order]
+        self._foreign = not all(isinstance(a, np.ndarray | np.generic) for a in result)
+        return self._in_order(result)
+
+    def _in_order(self, found: list[Any]) -> list[np.ndarray]:
+        """Return the results as NumPy arrays, in the order and number that was asked for."""
+        if self._foreign:
+            found = [np.array(a) for a in found]
+        return [found[i] for i in self._order]

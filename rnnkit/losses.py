@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
@@ -89,10 +90,11 @@ class CrossEntropy(Loss):
     integer_targets = True
 
     def errors(self, output, target):
-        flat = output.reshape((-1, output.shape[-1]))
-        log_p = pt.special.log_softmax(flat, axis=-1)
-        picked = log_p[pt.arange(flat.shape[0]), target.ravel()]
-        return -picked.reshape(target.shape)
+        n = output.type.shape[-1]
+        classes = pt.arange(output.shape[-1]) if n is None else np.arange(n)
+        log_p = pt.special.log_softmax(output, axis=-1)
+        # Not by an index for each target: JAX cannot trace the gradient of that.
+        return -pt.switch(pt.eq(target[..., None], classes), log_p, 0).sum(axis=-1)
 
     def mean(self, output, target, weights=None):
         return self._reports(output, target, weights)[:2]

@@ -12,6 +12,7 @@ The rooms, in the order in which a cell passes through them::
     point, loop, backward   one vector of units; the loop over a sequence, forward and backward
     cache, kernel           machine code on disk; kernels as functions of NumPy arrays
     pool, glue, ops         memory of outputs; calls from Numba's code; PyTensor's Ops
+    for_jax, lower_jax      the same Ops on JAX, as loops of its own
 
 and for the rest of a training step::
 
@@ -31,7 +32,7 @@ from typing import Any
 from pytensor.graph.basic import Variable
 
 from rnnkit.cells import Cell
-from rnnkit.kernels import dense_ops, loss_ops, update_ops
+from rnnkit.kernels import dense_ops, for_jax, loss_ops, update_ops
 from rnnkit.kernels.ops import RecurrentScan, Scan, register_with_numba
 from rnnkit.kernels.trace import form_of
 from rnnkit.kernels.update_ops import Arguments
@@ -41,6 +42,7 @@ __all__ = [
     'update_params', 'usable',
 ]  # fmt: skip
 
+for_jax.register()
 log = logging.getLogger('rnnkit')
 _usable: list[bool] = []
 

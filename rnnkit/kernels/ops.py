@@ -4,8 +4,9 @@ In: the symbolic inputs of an unrolled cell, its `Form`, and a function that bui
 Out: the symbolic states.
 
 The scan is what the Ops mean. It is built only where it is needed: other backends replace the
-Ops by it (JAX, MLX) or run it in `perform`; the Numba backend calls kernels, and never builds
-it. That is why the Ops are not PyTensor's `SymbolicOp`, which builds its graph at once.
+Ops by it (MLX) or run it in `perform`; the Numba backend calls kernels, JAX has loops of its
+own, see `rnnkit.kernels.lower_jax`, and neither builds it. That is why the Ops are not PyTensor's
+`SymbolicOp`, which builds its graph at once.
 """
 
 import hashlib
@@ -230,7 +231,7 @@ def expand_recurrent(fgraph: Any, node: Apply) -> list[Variable]:
 
 
 # Before all other rewrites, so that those for scans see them.
-optdb.register('expand_recurrent', dfs_rewriter(expand_recurrent), 'jax', 'mlx', position=-0.02)
+optdb.register('expand_recurrent', dfs_rewriter(expand_recurrent), 'mlx', position=-0.02)
 
 
 def register_with_numba() -> None:
