@@ -18,14 +18,16 @@ ROWS = [
     'cells', 'kernels', 'unroll', 'layers', 'graph', 'losses', 'regularizers', 'metrics',
     'optimizers', 'progress', 'compiled', 'history', 'trainer', 'objectives', 'streaming',
     'border', 'storage', 'network', 'models', 'recurrent', 'minimize', 'testing', '__init__',
-    'integrations',
+    'precompile', 'integrations',
 ]  # fmt: skip
 # Order inside a folder, likewise.
 FOLDERS = {
     'cells': ['base', 'rnn', 'lstm', 'gru', '__init__'],
     'kernels': [
-        'program', 'form', 'trace', 'vector', 'elementary', 'gemm', 'frame', 'threads', 'point',
-        'loop', 'backward', 'cache', 'kernel', 'pool', 'glue', 'ops', '__init__',
+        'vector', 'cache', 'program', 'threads', 'gemm', 'frame', 'elementary', 'pool', 'form',
+        'pointwise', 'kernel', 'trace', 'point', 'rule', 'glue', 'loop', 'lanes', 'meaning',
+        'backward', 'mean', 'dense', 'update', 'ops', 'softmax', 'dense_ops', 'update_glue',
+        'lower_jax', 'for_jax', 'loss_ops', 'update_ops', '__init__',
     ],
     'layers': ['base', 'recurrent', 'registry', 'input', 'dense', 'bidirectional', 'spec',
                '__init__'],
@@ -102,7 +104,7 @@ def uses(parts, name):
 @pytest.mark.parametrize(
     # An Op whose backend has no code for it must run by itself: the kernels' Ops do.
     ('name', 'doors'),
-    [('scan', ['unroll']), ('function', ['compiled', 'kernels.ops'])],
+    [('scan', ['unroll']), ('function', ['compiled', 'kernels.meaning', 'kernels.ops'])],
 )
 def test_a_dependency_has_one_door(name, doors):
     assert ['.'.join(parts) for parts in MODULES if uses(parts, name)] == doors
