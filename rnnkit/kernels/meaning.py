@@ -54,17 +54,7 @@ class FusedOp(Op):
 
     def perform(self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]) -> None:
         """Compute by the meaning, for backends that do not know the kernels."""
-        functions = self.__dict__.setdefault('_functions', {})
-        types = tuple(v.type for v in node.inputs)
-        if types not in functions:
-            arguments = [t() for t in types]
-            # Only virtual machines call this method: the graph is compiled for one as well.
-            mode = Mode('cvm' if pytensor.config.cxx else 'vm', 'fast_run')
-            functions[types] = pytensor.function(
-                arguments, self.meaning(arguments), mode=mode, on_unused_input='ignore'
-            )
-        for storage, value in zip(output_storage, functions[types](*inputs), strict=True):
-            storage[0] = value
+        run_meaning(self, node, inputs, output_storage)
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         """Return which outputs have a derivative by which inputs: not by whole numbers."""
@@ -90,6 +80,21 @@ class FusedOp(Op):
         upstream = [g for g, is_given in zip(gradients, given, strict=True) if is_given]
         found = iter(self.expand([*inputs, *upstream], build))
         return [next(found) if is_float else disconnected_type() for is_float in floats]
+
+
+def run_meaning(op: Any, node: Apply, inputs: list[Any], output_storage: list[list[Any]]) -> None:
+    """Compute what `op` means; the graph is compiled once for each kind of inputs."""
+    functions = op.__dict__.setdefault('_functions', {})
+    types = tuple(v.type for v in node.inputs)
+    if types not in functions:
+        arguments = [t() for t in types]
+        # Only virtual machines call this: the graph is compiled for one as well.
+        mode = Mode('cvm' if pytensor.config.cxx else 'vm', 'fast_run')
+        functions[types] = pytensor.function(
+            arguments, op.meaning(arguments), mode=mode, on_unused_input='ignore'
+        )
+    for storage, value in zip(output_storage, functions[types](*inputs), strict=True):
+        storage[0] = value
 
 
 @node_rewriter([FusedOp])

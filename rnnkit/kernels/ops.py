@@ -13,9 +13,8 @@ import hashlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import pytensor
 import pytensor.tensor as pt
-from pytensor.compile.mode import Mode, optdb
+from pytensor.compile.mode import optdb
 from pytensor.gradient import DisconnectedType, disconnected_type, grad
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.op import Op
@@ -24,6 +23,7 @@ from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.tensor.rewriting.basic import register_specialize
 
 from rnnkit.kernels.form import Form
+from rnnkit.kernels.meaning import run_meaning
 
 # (x, parameters by name, initial states, mask or None) -> states, by pytensor.scan
 Scan = Callable[[Variable, dict[str, Variable], list[Variable], Variable | None], list[Variable]]
@@ -66,17 +66,7 @@ class RecurrentOp(Op):
 
     def perform(self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]) -> None:
         """Compute by the scan, for backends that know neither the kernels nor scans inline."""
-        functions = self.__dict__.setdefault('_functions', {})
-        types = tuple(v.type for v in node.inputs)
-        if types not in functions:
-            arguments = [t() for t in types]
-            # Only virtual machines call this method: the scan is compiled for one as well.
-            mode = Mode('cvm' if pytensor.config.cxx else 'vm', 'fast_run')
-            functions[types] = pytensor.function(
-                arguments, self.meaning(arguments), mode=mode, on_unused_input='ignore'
-            )
-        for storage, value in zip(output_storage, functions[types](*inputs), strict=True):
-            storage[0] = value
+        run_meaning(self, node, inputs, output_storage)
 
 
 class RecurrentScan(RecurrentOp):
