@@ -14,7 +14,7 @@ from rnnkit.optimizers import StepGraph, optimizers
 def step_of(net, algorithm='rmsprop', **hyper):
     """Return a compiled train step as `train` makes it, and its graph."""
     rule = optimizers[algorithm]()
-    objective, _, _ = net._penalised(())
+    objective = net._objectives.plain
     graph = StepGraph(objective, rule, False, False)
     graph.set(**rule.options, max_gradient_norm=0.3, max_gradient_elem=0, **hyper)
     function = pytensor.function(
@@ -76,7 +76,7 @@ def test_train_step_is_a_handful_of_ops_of_ours(name, rng, monkeypatch):
 def test_kernels_off_means_the_plain_graph(monkeypatch):
     monkeypatch.setenv('RNNKIT_KERNELS', 'off')
     net = NETS['linear']()
-    objective, _, _ = net._penalised(())
+    objective = net._objectives.plain
     graph = StepGraph(objective, optimizers['adam'](), True, True)
     from pytensor.graph.traversal import ancestors
 
