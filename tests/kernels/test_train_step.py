@@ -62,7 +62,7 @@ def test_train_step_is_a_handful_of_ops_of_ours(name, rng, monkeypatch):
     other = NETS[name]()
     for p, value in zip(other.params, start, strict=True):
         np.testing.assert_array_equal(p.get_value(), value)
-    objective, _, _ = other._penalised(())
+    objective = other._objectives.plain
     plain = StepGraph(objective, optimizers['rmsprop'](), False, False)
     plain.set(**optimizers['rmsprop'].options, max_gradient_norm=0.3, max_gradient_elem=0)
     run = pytensor.function(objective.inputs, plain.outputs, updates=plain.updates)
