@@ -62,6 +62,7 @@ def _child(queue):
 
 
 @pytest.mark.filterwarnings('ignore:.*fork.*:DeprecationWarning')
+@pytest.mark.filterwarnings('ignore:.*fork.*:RuntimeWarning')  # of JAX, if another test loaded it
 @pytest.mark.skipif('fork' not in multiprocessing.get_all_start_methods(), reason='no fork here')
 def test_a_forked_process_runs_kernels():
     threads.set_threads(2)
