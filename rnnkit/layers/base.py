@@ -47,7 +47,7 @@ class Layer:
         The least size that it can have.
     state : type of named tuple, or None
         What it carries from step to step; `transform` then takes such a tuple, of tensors
-        of shape (B, size), as the keyword `state`.
+        of shape (B, size), as the keyword ``state``.
     params : dict of str to shared variable
         The parameters, once the layer is part of a network.
 
