@@ -109,7 +109,8 @@ class Backward:
         with worker(unit, 'weights') as (code, part, n_parts, block):
             self._weights(code, part, n_parts, block)
         with unit.function('size', 'block', export=True) as (code, block):
-            code.ret(self._areas(code, block, code.int(0))['end'] + code.get(block, 5))
+            (staged,) = self.frame.read(code, block, 'staged')
+            code.ret(self._areas(code, block, code.int(0))['end'] + staged)
         with unit.function('run', 'desc block', export=True) as (code, desc, block):
             self._run(code, desc, block)
         return unit.text()

@@ -21,10 +21,8 @@ from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from rnnkit.kernels import kernel
 
 
-class FusedOp(Op):
-    """An Op with a meaning and a kernel."""
-
-    kind = ''  # the readable start of its kernels' names
+class MeaningOp(Op):
+    """An Op that stands for a graph, and runs it where there is nothing better."""
 
     def meaning(self, inputs: Sequence[Variable]) -> list[Variable]:
         """Return the graph that this Op stands for, in terms of its inputs."""
@@ -39,6 +37,16 @@ class FusedOp(Op):
         result = (build or self.meaning)(fresh)
         return clone_replace(result, dict(zip(fresh, inputs, strict=True)))
 
+    def perform(self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]) -> None:
+        """Compute by the meaning, for backends that do not know the kernels."""
+        run_meaning(self, node, inputs, output_storage)
+
+
+class FusedOp(MeaningOp):
+    """An Op with a meaning and a kernel."""
+
+    kind = ''  # the readable start of its kernels' names
+
     def writer(self, node: Apply, target: Any) -> Any:
         """Return what writes the kernel of this node."""
         raise NotImplementedError
@@ -51,10 +59,6 @@ class FusedOp(Op):
         writer = self.writer(node, target)
         found = kernel.build(self.kind, writer, repr((self.kind, writer.description, target)))
         return glue.numba_function(found), f'{found.name} in {pool.compiled().name}'
-
-    def perform(self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]) -> None:
-        """Compute by the meaning, for backends that do not know the kernels."""
-        run_meaning(self, node, inputs, output_storage)
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         """Return which outputs have a derivative by which inputs: not by whole numbers."""

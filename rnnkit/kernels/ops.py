@@ -17,37 +17,22 @@ import pytensor.tensor as pt
 from pytensor.compile.mode import optdb
 from pytensor.gradient import DisconnectedType, disconnected_type, grad
 from pytensor.graph.basic import Apply, Variable
-from pytensor.graph.op import Op
-from pytensor.graph.replace import clone_replace
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.tensor.rewriting.basic import register_specialize
 
 from rnnkit.kernels.form import Form
-from rnnkit.kernels.meaning import run_meaning
+from rnnkit.kernels.meaning import MeaningOp
 
 # (x, parameters by name, initial states, mask or None) -> states, by pytensor.scan
 Scan = Callable[[Variable, dict[str, Variable], list[Variable], Variable | None], list[Variable]]
 
 
-class RecurrentOp(Op):
+class RecurrentOp(MeaningOp):
     """What the forward and the gradient Op share: their meaning is another graph."""
 
     form: Form
     scan: Scan
     masked: bool
-
-    def meaning(self, inputs: Sequence[Variable]) -> list[Variable]:
-        """Return the graph that this Op stands for, in terms of its inputs."""
-        raise NotImplementedError
-
-    def expand(self, inputs: Sequence[Variable], build: Any = None) -> list[Variable]:
-        """Return `meaning`, or what `build` makes of inputs, for inputs that have a past.
-
-        A gradient must end at the inputs of this Op, even if one is computed from another.
-        """
-        fresh = [v.type() for v in inputs]
-        result = (build or self.meaning)(fresh)
-        return clone_replace(result, dict(zip(fresh, inputs, strict=True)))
 
     def unpack(self, inputs: Sequence[Variable]) -> tuple[Variable, dict, list, Variable | None]:
         """Return x, parameters by name, initial states and the mask."""
@@ -63,10 +48,6 @@ class RecurrentOp(Op):
     def n_inputs(self) -> int:
         """Number of inputs of the forward."""
         return 3 + len(self.form.vectors) + self.form.n_states + self.masked
-
-    def perform(self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]) -> None:
-        """Compute by the scan, for backends that know neither the kernels nor scans inline."""
-        run_meaning(self, node, inputs, output_storage)
 
 
 class RecurrentScan(RecurrentOp):
