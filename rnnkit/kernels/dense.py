@@ -14,7 +14,7 @@ Its vectors run along the inputs instead.
 from collections.abc import Callable
 
 from rnnkit.kernels import gemm
-from rnnkit.kernels.frame import Array, Frame
+from rnnkit.kernels.frame import Array, Frame, leading
 from rnnkit.kernels.lanes import across, each_piece, sum_of
 from rnnkit.kernels.loop import layout
 from rnnkit.kernels.threads import part_of, parts, worker, write_parallel
@@ -22,11 +22,6 @@ from rnnkit.kernels.vector import Code, Flag, Int, Target, Unit, Vec
 
 CHUNK = 128  # rows of dz that are packed at a time: they stay in the nearest cache
 WIDTHS = (gemm.WIDE, gemm.NARROW)
-
-
-def leading(axes: int) -> tuple[str, ...]:
-    """Return the axes of x before the last one."""
-    return ('T', 'B')[3 - axes :]
 
 
 class Dense:

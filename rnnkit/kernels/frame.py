@@ -43,6 +43,11 @@ def factor(dim: str) -> tuple[int, str | None]:
     return int(dim), None
 
 
+def leading(axes: int) -> tuple[str, ...]:
+    """Return the axes before the last one, of an array that has two or three."""
+    return ('T', 'B')[3 - axes :]
+
+
 class Frame:
     """Inputs and outputs of a kernel, and the block of integers that its functions share.
 

@@ -12,7 +12,7 @@ not one of the classes gives NaN.
 import math
 
 from rnnkit.kernels.elementary import exp, log, maximum
-from rnnkit.kernels.frame import Array, Frame
+from rnnkit.kernels.frame import Array, Frame, leading
 from rnnkit.kernels.lanes import across, each_piece, first, number, sum_of
 from rnnkit.kernels.loop import layout
 from rnnkit.kernels.mean import nonzero
@@ -20,11 +20,6 @@ from rnnkit.kernels.threads import flushed, part_of, parts, worker, write_parall
 from rnnkit.kernels.vector import Code, Flag, Int, Target, Unit, Vec
 
 COST = 32  # multiply-adds that take as long as one exponential
-
-
-def row_axes(axes: int) -> tuple[str, ...]:
-    """Return the axes before the classes."""
-    return ('T', 'B')[3 - axes :]
 
 
 class Softmax:
@@ -37,7 +32,7 @@ class Softmax:
     """
 
     def __init__(self, target: Target, axes: int):
-        self.target, self.rows = target, row_axes(axes)
+        self.target, self.rows = target, leading(axes)
         self.description = f'{axes} axes'
         dims = (*self.rows, 'H')
         self.frame = Frame([Array('z', dims)], [Array('p', dims)], 'softmax')
