@@ -1,97 +1,137 @@
 """The border of a network: what users pass in is checked, converted and turned here, once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from rnnkit.datasets import as_array
+from rnnkit import sequences
 from rnnkit.errors import ConfigError, DataError, ShapeError
+from rnnkit.fields import Field
 
 LAYOUTS = {'time': ('time', 'batch'), 'batch': ('batch', 'time')}
 
 
-@dataclass
 class Border:
     """Checks and converts the arrays of one network.
 
-    Attributes
+    Parameters
     ----------
-    inputs : dict of str to int
-        Number of features of each input layer, by its name.
-    outputs : int
-        Number of features of the output.
-    integer_targets : bool
-        Whether targets are class labels.
+    inputs : list of Field
+        One for each input layer.
+    target : Field
+    masks : list of Field
+        One for each time axis that comes with a mask.
     weighted : bool
         Whether a batch also has weights.
-    recurrent : bool
-        Whether there is a time axis.
     layout : {'time', 'batch'}
         Which of the time and the batch axis comes first in what the user passes and gets.
         Inside the library it is always time.
-    dtype : str
     """
 
-    inputs: dict[str, int]
-    outputs: int
-    integer_targets: bool
-    weighted: bool
-    recurrent: bool
-    layout: str
-    dtype: str
+    def __init__(
+        self, inputs: list[Field], target: Field, masks: list[Field], weighted: bool, layout: str
+    ):
+        self.inputs, self.target, self.masks = inputs, target, masks
+        self.weighted, self.layout = weighted, layout
+        name, dtype = 'weights', masks[0].dtype if masks else inputs[0].dtype
+        self.weights = replace(target, name=name, kind=name, dtype=dtype)
 
     @property
-    def leading(self) -> tuple[str, ...]:
-        """The names of the axes before the features, in the user's order."""
-        return LAYOUTS[self.layout] if self.recurrent else ('examples',)
+    def fields(self) -> list[Field]:
+        """All arrays of a batch, in order."""
+        return [*self.inputs, self.target, *[self.weights] * self.weighted, *self.masks]
 
-    @property
-    def input_names(self) -> list[str]:
-        """What the user calls the inputs: ``x``, and further inputs by their layers' names."""
-        return ['x', *list(self.inputs)[1:]]
+    def with_weights(self, weighted: bool) -> 'Border':
+        """Return the same border for batches with weights, or without."""
+        return Border(self.inputs, self.target, self.masks, weighted, self.layout)
 
-    @property
-    def batch_axis(self) -> int:
-        """The axis that counts examples, inside the library."""
-        return int(self.recurrent)
-
-    def turn(self, array: np.ndarray) -> np.ndarray:
+    def turn(self, array: np.ndarray, has_time: bool) -> np.ndarray:
         """Exchange the first two axes if the user's layout is not the inner one."""
-        if self.recurrent and self.layout == 'batch':
+        if has_time and self.layout == 'batch':
             return np.ascontiguousarray(array.swapaxes(0, 1))
         return array
 
-    def read_inputs(self, x: Any, where: str = 'predict()') -> list[np.ndarray]:
-        """Check and convert the inputs alone."""
-        names = self.input_names
-        given = [x] if len(names) == 1 and not isinstance(x, dict) else self._named(x, names, where)
-        return [self.turn(a) for a in self._read_inputs(given, where)]
+    def mask_of_target(self, arrays: list[np.ndarray]) -> np.ndarray | None:
+        """Return the mask of the target's time axis, or None.
+
+        Parameters
+        ----------
+        arrays : list of arrays
+            What `read_batch` or `read_inputs` returned: the masks come last.
+        """
+        clocks = [field.clock for field in self.masks]
+        if self.target.clock not in clocks:
+            return None
+        return arrays[clocks.index(self.target.clock) - len(clocks)]
+
+    def read_inputs(
+        self, x: Any, where: str = 'predict()', mask: Any = None
+    ) -> tuple[list[np.ndarray], bool]:
+        """Check and convert inputs and masks alone.
+
+        Returns
+        -------
+        arrays : list of arrays
+            The inputs, then the masks.
+        ragged : bool
+            Whether `x` was a list of sequences.
+        """
+        if mask is not None and not self.masks:
+            raise ConfigError(
+                f'{where}: a mask is for a network with masked=True; this one was built without'
+            )
+        names = [field.name for field in self.inputs]
+        alone = len(names) == 1 and not isinstance(x, dict)
+        given = dict(zip(names, [x] if alone else self._named(x, names, where), strict=True))
+        given |= self._named_masks(mask, where)
+        ragged = self.masks and sequences.is_ragged(given[names[0]], self.inputs[0].ndim - 1)
+        fields = [*self.inputs, *self.masks]
+        arrays = self._read(fields, given, where, all_real=True)
+        return arrays, bool(ragged)
+
+    def _named_masks(self, mask: Any, where: str) -> dict[str, Any]:
+        if mask is None or isinstance(mask, dict):
+            unknown = set(mask or ()) - {field.name for field in self.masks}
+            if unknown:
+                raise DataError(f'{where}: there is no mask {min(unknown)!r}')
+            return dict(mask or {})
+        if len(self.masks) > 1:
+            names = ', '.join(field.name for field in self.masks)
+            raise DataError(f'{where}: mask is a dict of {names}; got {describe(mask)}')
+        return {self.masks[0].name: mask}
 
     def read_step(self, x_t: Any, where: str = 'step()') -> list[np.ndarray]:
-        """Check and convert the inputs of one time step; return them with a time axis of 1."""
-        names = self.input_names
-        given = (
-            [x_t] if len(names) == 1 and not isinstance(x_t, dict)
-            else self._named(x_t, names, where)
-        )  # fmt: skip
+        """Check and convert the inputs of one time step; return them with a time axis of 1.
+
+        Masks follow, which say that the step is real.
+        """
+        names = [field.name for field in self.inputs]
+        alone = len(names) == 1 and not isinstance(x_t, dict)
+        given = [x_t] if alone else self._named(x_t, names, where)
         arrays = []
-        for label, value, size in zip(names, given, self.inputs.values(), strict=True):
-            array = as_array(f'{where}: {label}', value, self.dtype)
-            if array.ndim != 2:
+        for field, value in zip(self.inputs, given, strict=True):
+            axes = tuple(axis for axis in field.axes if axis != 'time')
+            try:
+                array = replace(field, axes=axes).read(where, value)
+            except ShapeError as error:
+                shape = getattr(value, 'shape', ())
+                if len(shape) == len(axes):
+                    raise
                 raise ShapeError(
-                    f'{where}: {label} has {array.ndim} axes, shape {array.shape}; a single time '
-                    f'step is (batch, features)'
-                )
-            self._check_features(f'{where}: {label}', array, size, 'the input layer')
-            arrays.append(array[None])
-        if any(len(a[0]) != len(arrays[0][0]) for a in arrays):
+                    f'{where}: {field.name} has {len(shape)} axes, shape {shape}; a single time '
+                    f'step is ({", ".join(axes)})'
+                ) from error
+            arrays.append(array[None] if 'time' in field.axes else array)
+        sizes = [a.shape[field.batch_axis] for a, field in zip(arrays, self.inputs, strict=True)]
+        if len(set(sizes)) > 1:
             raise ShapeError(f'{where}: the inputs have different numbers of examples')
-        return arrays
+        real = [np.ones((1, sizes[0]), field.dtype) for field in self.masks]
+        return [*arrays, *real]
 
     def read_batch(self, data: Any, where: str) -> list[np.ndarray]:
-        """Check and convert inputs, target and weights.
+        """Check and convert inputs, target, weights and masks.
 
         Raises
         ------
@@ -101,16 +141,11 @@ class Border:
         """
         if self._is_ready(data):
             return list(data)
-        names = [*self.input_names, 'y', *['weights'] * self.weighted]
-        given = self._named(data, names, where)
-        n = len(self.inputs)
-        arrays = self._read_inputs(given[:n], where)
-        lengths = arrays[0].shape[: len(self.leading)]
-        read = self._read_labels if self.integer_targets else self._read_values
-        arrays.append(read(f'{where}: y', given[n], lengths))
-        if self.weighted:
-            arrays.append(self._read_weights(f'{where}: weights', given[n + 1], arrays[n].shape))
-        return [self.turn(a) for a in arrays]
+        names = [field.name for field in self.fields]
+        without = names[: len(names) - len(self.masks)]  # lists of sequences bring their masks
+        optional = names[len(without) :]
+        given = dict(zip(names, self._named(data, names, where, optional), strict=False))
+        return self._read(self.fields, given, where)
 
     def _is_ready(self, data: Any) -> bool:
         """Return whether a batch is right as it is, in a fraction of the time of a full check.
@@ -118,122 +153,171 @@ class Border:
         That is what a callable returns at every update. False only means that `read_batch`
         has to look closer.
         """
-        n = len(self.inputs)
-        if type(data) not in (list, tuple) or len(data) != n + 1 + self.weighted:
+        fields = self.fields
+        if type(data) not in (list, tuple) or len(data) != len(fields):
             return False
-        if self.integer_targets or (self.recurrent and self.layout != 'time'):
+        if self.layout != 'time':
             return False
-        if not all(type(a) is np.ndarray and a.flags.c_contiguous and a.size for a in data):
-            return False
-        dtype, leading = np.dtype(self.dtype), data[0].shape[:-1]
-        axes = 1 + self.recurrent
-        sizes = [*self.inputs.values(), *[self.outputs] * (1 + self.weighted)]
-        for array, size in zip(data, sizes, strict=True):
-            if array.dtype != dtype or len(leading) != axes or array.shape != (*leading, size):
+        lengths: dict[str | None, int] = {}
+        for field, array in zip(fields, data, strict=True):
+            if not field.is_ready(array):
                 return False
-            if not np.isfinite(array).all():
+            if field.kind == 'weights' and array.shape != data[len(self.inputs)].shape:
                 return False
-        return not self.weighted or data[-1].min() >= 0
+            if field.kind == 'mask' and not (array.max(axis=0).all() and np.isin(array, (0, 1)).all()):
+                return False
+            known = {None: array.shape[field.batch_axis]}
+            if field.clock:
+                known[field.clock] = array.shape[0]
+            for key, length in known.items():
+                if lengths.setdefault(key, length) != length:
+                    return False
+        return True
 
-    def _named(self, data: Any, names: Sequence[str], where: str) -> list[Any]:
+    def _named(
+        self, data: Any, names: Sequence[str], where: str, optional: Sequence[str] = ()
+    ) -> list[Any]:
         """Return the arrays of a list, tuple or dict in the order of `names`."""
         wanted = ', '.join(names)
         if isinstance(data, dict):
-            if set(data) != set(names):
+            if not set(names) - set(optional) <= set(data) <= set(names):
                 raise DataError(
                     f'{where}: wants {{{wanted}}}; got a dict of {sorted(map(str, data))}'
                 )
-            return [data[name] for name in names]
+            return [data.get(name) for name in names]
         if not isinstance(data, list | tuple):
             raise DataError(f'{where}: wants a list of arrays [{wanted}]; got {describe(data)}')
-        if len(data) != len(names):
+        if len(data) not in (len(names), len(names) - len(optional)):
             hint = ''
-            if len(data) == len(names) + 1 and not self.weighted:
-                hint = '; was the network meant to be built with weighted=True?'
+            if len(data) == len(names) + 1 and not (self.weighted and self.masks):
+                words = ' or '.join(
+                    f'{word}=True' for word, has in
+                    (('weighted', self.weighted), ('masked', self.masks)) if not has
+                )  # fmt: skip
+                hint = f'; was the network meant to be built with {words}?'
             raise DataError(
                 f'{where}: wants {len(names)} arrays [{wanted}]; got {len(data)}: '
                 f'[{", ".join(map(describe, data))}]{hint}'
             )
         return list(data)
 
-    def _read_inputs(self, given: Sequence[Any], where: str) -> list[np.ndarray]:
-        arrays = []
-        for label, value, size in zip(self.input_names, given, self.inputs.values(), strict=True):
-            array = as_array(f'{where}: {label}', value, self.dtype)
-            self._check_axes(f'{where}: {label}', array, (*self.leading, 'features'))
-            self._check_features(f'{where}: {label}', array, size, 'the input layer')
-            if arrays:
-                self._check_lengths(f'{where}: {label}', array, arrays[0].shape)
-            arrays.append(array)
-        return arrays
+    # --- reading ---
 
-    def _read_values(self, where: str, value: Any, lengths: tuple[int, ...]) -> np.ndarray:
-        array = as_array(where, value, self.dtype)
-        self._check_axes(where, array, (*self.leading, 'features'))
-        self._check_lengths(where, array, lengths)
-        self._check_features(where, array, self.outputs, 'the last layer')
+    def _read(
+        self, fields: Sequence[Field], given: dict[str, Any], where: str, all_real: bool = False
+    ) -> list[np.ndarray]:
+        """Return the arrays of `fields` in the inner layout."""
+        arrays: dict[str, np.ndarray] = {}
+        found: dict[str, tuple[str, np.ndarray]] = {}  # masks of lists of sequences, by clock
+        for field in fields:
+            value = given.get(field.name)
+            if field.kind == 'mask':
+                arrays[field.name] = self._read_mask(
+                    field, value, where, found, arrays, all_real and value is None
+                )
+                continue
+            if field.clock and self._is_list(field, value, where):
+                value = self._padded(field, value, where, found)
+            array = field.read(where, value)
+            if field.kind == 'weights':
+                array = self._spread(field, array, arrays[self.target.name], where)
+            arrays[field.name] = array
+            self._check_lengths(field, array, arrays, where)
+        return [self.turn(arrays[field.name], 'time' in field.axes) for field in fields]
+
+    def _is_list(self, field: Field, value: Any, where: str) -> bool:
+        ndim = field.ndim - 1
+        if self.masks:
+            return sequences.is_ragged(value, ndim)
+        if isinstance(value, list | tuple) and sequences.is_ragged(value, ndim):
+            lengths = {len(one) for one in value}
+            if len(lengths) > 1:
+                raise DataError(
+                    f'{where}: {field.name} is a list of sequences of {min(lengths)} to '
+                    f'{max(lengths)} steps; a network that pads them is built with masked=True'
+                )
+        return False
+
+    def _padded(
+        self, field: Field, value: Any, where: str, found: dict[str, tuple[str, np.ndarray]]
+    ) -> np.ndarray:
+        """Return one array for a list of sequences, in the user's layout; note its mask."""
+        known = found.get(field.clock, ('', None))[1]
+        array, mask = sequences.pad(
+            value, field.dtype, ndim=field.ndim - 1, layout=self.layout,
+            lengths=None if known is None else self._lengths(known),
+            mask_dtype=self.masks[0].dtype, where=f'{where}: {field.name}',
+        )  # fmt: skip
+        found.setdefault(field.clock, (field.name, mask))
         return array
 
-    def _read_labels(self, where: str, value: Any, lengths: tuple[int, ...]) -> np.ndarray:
-        array = as_array(where, value, 'int64')
-        if array.ndim == len(self.leading) + 1:
-            hint = '[..., 0]' if array.shape[-1] == 1 else '.argmax(-1)'
-            raise ShapeError(
-                f'{where} has shape {array.shape}; a classifier wants one label for each '
-                f'({", ".join(self.leading)}): try y{hint}'
-            )
-        self._check_axes(where, array, self.leading)
-        self._check_lengths(where, array, lengths)
-        if array.min() < 0 or array.max() >= self.outputs:
-            wrong = array.min() if array.min() < 0 else array.max()
+    def _lengths(self, mask: np.ndarray) -> list[int]:
+        return mask.sum(axis=0 if self.layout == 'time' else 1).astype(int).tolist()
+
+    def _read_mask(
+        self, field: Field, value: Any, where: str, found: dict[str, tuple[str, np.ndarray]],
+        arrays: dict[str, np.ndarray], all_real: bool,
+    ) -> np.ndarray:  # fmt: skip
+        if field.clock in found:
+            name, mask = found[field.clock]
+            if value is not None:
+                raise DataError(
+                    f'{where}: {name} is a list of sequences, whose lengths are the mask; leave '
+                    f'{field.name} out'
+                )
+            return mask
+        source = next(one for one in self.inputs if one.clock == field.clock)
+        shape = arrays[source.name].shape[:2]
+        if all_real:
+            return np.ones(shape, field.dtype)
+        if value is None:
             raise DataError(
-                f'{where} contains label {wrong}; the last layer has {self.outputs} units, so '
-                f'labels are 0 to {self.outputs - 1}'
+                f'{where}: {field.name} is missing; it may be left out only where {source.name} is '
+                f'a list of sequences, one array for each'
             )
-        return array
+        mask = field.read(where, value)
+        self._check_lengths(field, mask, arrays, where)
+        real = mask.any(axis=0 if self.layout == 'time' else 1)
+        if not real.all():
+            raise DataError(
+                f'{where}: {field.name} has no real step in example {int(np.flatnonzero(~real)[0])}'
+            )
+        return mask
 
-    def _read_weights(self, where: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-        array = as_array(where, value, self.dtype)
-        if not self.integer_targets and array.shape == shape[:-1]:
-            array = array[..., None]
+    def _spread(
+        self, field: Field, array: np.ndarray, target: np.ndarray, where: str
+    ) -> np.ndarray:
+        """Return weights, one for each target."""
+        shape = target.shape
         if (
             array.ndim != len(shape)
             or any(n not in (1, m) for n, m in zip(array.shape[-1:], shape[-1:], strict=True))
             or array.shape[:-1] != shape[:-1]
         ):
             raise ShapeError(
-                f'{where} has shape {array.shape}; one weight for each target: {shape}'
+                f'{where}: {field.name} has shape {array.shape}; one weight for each target: '
+                f'{shape}'
             )
-        if array.min() < 0:
-            raise DataError(f'{where} contains {array.min()}; a weight is at least 0')
         return np.ascontiguousarray(np.broadcast_to(array, shape))
 
-    def _check_axes(self, where: str, array: np.ndarray, axes: tuple[str, ...]) -> None:
-        if array.ndim != len(axes):
-            hint = ''
-            if array.ndim == len(axes) - 1 and axes[-1] == 'features':
-                hint = '; a single feature needs an axis of its own: array[..., None]'
-            kind = 'a network with a recurrent layer' if self.recurrent else 'this network'
-            raise ShapeError(
-                f'{where} has {array.ndim} axes, shape {array.shape}; {kind} wants '
-                f'({", ".join(axes)}){hint}'
-            )
-
-    def _check_lengths(self, where: str, array: np.ndarray, lengths: tuple[int, ...]) -> None:
-        for axis, name in enumerate(self.leading):
-            if array.shape[axis] != lengths[axis]:
-                raise ShapeError(
-                    f'{where} has length {array.shape[axis]} on axis {axis} ({name}), but x has '
-                    f'{lengths[axis]}; the shape is {array.shape}'
-                )
-
-    @staticmethod
-    def _check_features(where: str, array: np.ndarray, size: int, owner: str) -> None:
-        if array.shape[-1] != size:
-            raise ShapeError(
-                f'{where} has {array.shape[-1]} features (its last axis, shape {array.shape}); '
-                f'{owner} has {size}'
-            )
+    def _check_lengths(
+        self, field: Field, array: np.ndarray, arrays: dict[str, np.ndarray], where: str
+    ) -> None:
+        """Compare the lengths of an array's axes with those of the inputs before it."""
+        for axis, what in enumerate(field.axes):
+            if what == 'features':
+                continue
+            for other in self.inputs:
+                if other.name == field.name or other.name not in arrays or what not in other.axes:
+                    continue
+                if what == 'time' and other.clock != field.clock:
+                    continue
+                wanted = arrays[other.name].shape[other.axes.index(what)]
+                if array.shape[axis] != wanted:
+                    raise ShapeError(
+                        f'{where}: {field.name} has length {array.shape[axis]} on axis {axis} '
+                        f'({what}), but {other.name} has {wanted}; the shape is {array.shape}'
+                    )
 
 
 def describe(value: Any) -> str:

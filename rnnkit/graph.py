@@ -8,13 +8,15 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit.errors import ConfigError
 from rnnkit.layers import Input, Layer
+from rnnkit.noise import Noise
+from rnnkit.plan import Plan, plan
 from rnnkit.registry import hint
 
+Outputs = dict[str, TensorVariable]
 
-def connect(
-    layers: list[Layer], dtype: str, rng: np.random.Generator
-) -> tuple[list[TensorVariable], dict[str, TensorVariable]]:
-    """Make the parameters of all layers, and connect the layers.
+
+class Graph:
+    """The symbolic graph of connected layers; making it makes their parameters.
 
     Parameters
     ----------
@@ -23,98 +25,159 @@ def connect(
     dtype : str
     rng : numpy.random.Generator
         Draws the initial values, layer by layer.
+    masked : bool
+        Whether sequences come with masks.
 
-    Returns
-    -------
+    Attributes
+    ----------
+    plan : Plan
     inputs : list of tensors
-        One variable for each input layer: (T, B, I) if any layer is recurrent, else (B, I).
+        One variable for each input layer: (T, B, I), or (B, I) without time; (T, B) or (B,)
+        of whole numbers, if an embedding reads it.
+    masks : dict of str to tensor
+        A mask (T, B) for each time axis that data bring along, by the name of its input.
     outputs : dict of str to tensor
-        Every output of every layer, named ``'hid1:out'``.
+        Every output of every layer, named ``'hid1:out'``, without noise.
 
     Raises
     ------
     ConfigError
         If a layer reads something that does not exist, or returns something unusable.
     """
-    ndim = 3 if any(layer.recurrent for layer in layers) else 2
-    inputs: list[TensorVariable] = []
-    outputs: dict[str, TensorVariable] = {}
-    sizes: dict[str, int] = {}
-    before = ''
-    for layer in layers:
-        if isinstance(layer, Input):
-            shape = (None,) * (ndim - 1) + (layer.size,)
-            sources = {}
-            arguments = [pt.tensor(layer.name, dtype=dtype, shape=shape)]
-            inputs += arguments
-        else:
-            names = _sources(layer, before, outputs)
-            sources = {name: sizes[name] for name in names}
-            arguments = [outputs[name] for name in names]
-        layer.bind(sources, dtype, rng)
-        found = _transform(layer, arguments, dtype)
-        outputs |= found
-        sizes |= {name: layer.output_size(name.partition(':')[2]) for name in found}
-        before = layer.name
-    return inputs, outputs
 
+    def __init__(self, layers: list[Layer], dtype: str, rng: Any, masked: bool = False):
+        self.layers, self.dtype = layers, dtype
+        self.by_name = {layer.name: layer for layer in layers}
+        self.plan: Plan = plan(layers)
+        self.inputs: list[TensorVariable] = []
+        self.masks: dict[str, TensorVariable] = {}
+        for layer in layers:
+            if isinstance(layer, Input):
+                clock = self.plan.clocks[layer.name]
+                self.inputs.append(self._input(layer, clock is not None))
+                if masked and clock == layer.name:
+                    name = 'mask' if not self.masks else f'mask_{clock}'
+                    self.masks[clock] = pt.tensor(name, dtype=dtype, shape=(None, None))
+        if masked and not self.masks:
+            raise ConfigError('masked=True, but no input of this network has a time axis')
+        self.outputs: Outputs = {}
+        self._sizes: dict[str, int] = {}
+        fresh = iter(self.inputs)
+        for layer in layers:
+            sources = {name: self._size(layer, name) for name in self.plan.sources[layer.name]}
+            for part, name in self.plan.starts[layer.name].items():
+                if self._size(layer, name) != layer.size:
+                    raise ConfigError(
+                        f'layer {layer.name!r}: {part}_0 wants {layer.size} features; {name!r} '
+                        f'has {self._sizes[name]}'
+                    )
+            layer.bind(sources, dtype, rng)
+            given = [self.outputs[name] for name in sources] or [next(fresh)]
+            found = self._transform(layer, given, self.outputs, self.masks)
+            self.outputs |= found
+            self._sizes |= {n: layer.output_size(n.partition(':')[2]) for n in found}
 
-def reconnect(
-    layers: list[Layer], inputs: list[TensorVariable], states: dict[str, Any], dtype: str
-) -> dict[str, TensorVariable]:
-    """Return the outputs of layers that are connected already, for other inputs and states.
+    def again(
+        self,
+        inputs: list[TensorVariable] | None = None,
+        masks: dict[str, TensorVariable] | None = None,
+        states: dict[str, Any] | None = None,
+        noise: Noise | None = None,
+        noisy: Any = None,
+    ) -> Outputs:
+        """Return the outputs once more, for other inputs, states or with noise.
 
-    Parameters
-    ----------
-    layers : list of Layer
-    inputs : list of tensors
-        One for each input layer.
-    states : dict of str to named tuple of tensors of shape (B, H)
-        The state before the first step, by the name of the layer; those left out start
-        from zero.
-    dtype : str
-    """
-    outputs: dict[str, TensorVariable] = {}
-    fresh = iter(inputs)
-    for layer in layers:
-        arguments = [outputs[name] for name in layer.input_sizes] or [next(fresh)]
-        start = {'state': states[layer.name]} if layer.name in states else {}
-        outputs |= _transform(layer, arguments, dtype, **start)
-    return outputs
-
-
-def _sources(layer: Layer, before: str, outputs: dict[str, Any]) -> list[str]:
-    """Return the full names of the outputs that a layer reads."""
-    sources = [name if ':' in name else f'{name}:out' for name in layer.inputs or (before,)]
-    for name in sources:
-        if name not in outputs:
-            raise ConfigError(
-                f'layer {layer.name!r}: no output {name!r} before it; {hint(name, outputs)}'
+        Parameters
+        ----------
+        inputs, masks : like the attributes, optional
+        states : dict of str to named tuple of tensors of shape (B, H)
+            The state before the first step, by the name of the layer; those left out start
+            as they do by default.
+        noise : Noise, optional
+            Where random numbers come from in training.
+        noisy : callable, optional
+            ``noisy(name, output) -> output``, applied to each output ``'hid1:out'`` before
+            another layer reads it.
+        """
+        outputs: Outputs = {}
+        fresh = iter(self.inputs if inputs is None else inputs)
+        for layer in self.layers:
+            given = [outputs[name] for name in self.plan.sources[layer.name]] or [next(fresh)]
+            found = self._transform(
+                layer, given, outputs, self.masks if masks is None else masks, noise, states
             )
-        if sources.count(name) > 1:
+            main = f'{layer.name}:out'
+            if noisy is not None and layer.name not in self.plan.words:
+                found[main] = noisy(main, found[main])
+            outputs |= found
+        return outputs
+
+    def mask_of(self, output: str) -> TensorVariable | None:
+        """Return the mask of the time axis of an output, or None."""
+        return self.masks.get(self.plan.clock_of(output, self.by_name) or '')
+
+    def _input(self, layer: Input, time: bool) -> TensorVariable:
+        leading = (None,) * (1 + time)
+        if layer.name in self.plan.words:
+            return pt.tensor(layer.name, dtype='int64', shape=leading)
+        return pt.tensor(layer.name, dtype=self.dtype, shape=(*leading, layer.size))
+
+    def _size(self, layer: Layer, name: str) -> int:
+        if name not in self.outputs:
+            raise ConfigError(
+                f'layer {layer.name!r}: no output {name!r} before it; {hint(name, self.outputs)}'
+            )
+        if self.plan.sources[layer.name].count(name) > 1:
             raise ConfigError(f'layer {layer.name!r} reads {name!r} more than once')
-    return sources
+        return self._sizes[name]
 
+    def _transform(
+        self,
+        layer: Layer,
+        given: list[TensorVariable],
+        outputs: Outputs,
+        masks: dict[str, TensorVariable],
+        noise: Noise | None = None,
+        states: dict[str, Any] | None = None,
+    ) -> Outputs:
+        """Return a layer's outputs under their full names, checked."""
+        context: dict[str, Any] = {}
+        if 'mask' in layer.needs:
+            clocks = [self.plan.clock_of(n, self.by_name) for n in self.plan.sources[layer.name]]
+            context['mask'] = masks.get(next(filter(None, clocks), ''))
+        if 'noise' in layer.needs:
+            context['noise'] = noise
+        if 'state' in layer.needs:
+            start = {k: outputs[name] for k, name in self.plan.starts[layer.name].items()}
+            default = layer.state(*(start.get(name) for name in layer.state._fields))
+            context['state'] = (states or {}).get(layer.name, default)
+        found = layer.transform(*given, **context)
+        self._check(layer, found)
+        return {f'{layer.name}:{name}': output for name, output in found.items()}
 
-def _transform(
-    layer: Layer, arguments: list[TensorVariable], dtype: str, **start: Any
-) -> dict[str, Any]:
-    """Return a layer's outputs under their full names, checked."""
-    outputs = layer.transform(*arguments, **start)
-    if not isinstance(outputs, dict) or 'out' not in outputs:
-        raise ConfigError(
-            f"layer {layer.name!r}: transform() must return a dict with 'out'; got {outputs!r}"
-        )
-    for name, output in outputs.items():
-        if getattr(output, 'dtype', None) != dtype:
+    def _check(self, layer: Layer, outputs: Any) -> None:
+        if not isinstance(outputs, dict) or 'out' not in outputs:
             raise ConfigError(
-                f'layer {layer.name!r}: output {name!r} must be a {dtype} tensor; got {output!r} '
-                f'of {getattr(output, "dtype", type(output).__name__)}. Cast constants, for '
-                f'example np.float32(0.1)'
+                f"layer {layer.name!r}: transform() must return a dict with 'out'; got {outputs!r}"
             )
-        width, size = output.type.shape[-1] if output.ndim else 0, layer.output_size(name)
-        if width not in (None, size):
-            raise ConfigError(
-                f'layer {layer.name!r}: output {name!r} has {width} features; its size is {size}'
-            )
-    return {f'{layer.name}:{name}': output for name, output in outputs.items()}
+        if layer.name in self.plan.words:
+            return
+        for name, output in outputs.items():
+            if getattr(output, 'dtype', None) != self.dtype:
+                raise ConfigError(
+                    f'layer {layer.name!r}: output {name!r} must be a {self.dtype} tensor; got '
+                    f'{output!r} of {getattr(output, "dtype", type(output).__name__)}. Cast '
+                    f'constants, for example np.float32(0.1)'
+                )
+            width, size = output.type.shape[-1] if output.ndim else 0, layer.output_size(name)
+            if width not in (None, size):
+                raise ConfigError(
+                    f'layer {layer.name!r}: output {name!r} has {width} features; its size is '
+                    f'{size}'
+                )
+            axes = 2 + (self.plan.clock_of(f'{layer.name}:{name}', self.by_name) is not None)
+            if output.ndim != axes:
+                raise ConfigError(
+                    f'layer {layer.name!r}: output {name!r} has {output.ndim} axes; wanted {axes}. '
+                    f'A layer whose outputs have no time axis says so by keeps_time = False'
+                )

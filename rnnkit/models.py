@@ -31,14 +31,19 @@ class Regressor(Network):
     default_loss = 'mse'
     output_activation = 'linear'
 
-    def predict(self, x: Any, *, state: State | None = None, return_state: bool = False) -> Any:
+    def predict(
+        self, x: Any, *, mask: Any = None, state: State | None = None, return_state: bool = False
+    ) -> Any:
         """Return the output of the last layer.
 
         Parameters
         ----------
         x : array of shape (T, B, I)
             (B, T, I) with ``layout='batch'``; (examples, I) in a network without a recurrent
-            layer; a list of arrays for a network with several inputs. Any T, any B.
+            layer; a list of arrays for a network with several inputs. Any T, any B. With
+            ``masked=True``, it may be a list of sequences (T_i, I).
+        mask : array of shape (T, B), optional
+            Where steps are real, for a network with ``masked=True``; by default everywhere.
         state : dict, optional
             The state that an earlier call returned, to go on from; by default each call
             starts from zeros.
@@ -48,6 +53,8 @@ class Regressor(Network):
         Returns
         -------
         y : array of shape (T, B, O)
+            0 over padding; (B, O) if the output has no time axis; for a list of sequences, a
+            list of arrays (T_i, O).
         state : dict
             Only with `return_state`: a named tuple of arrays (B, size) for each recurrent
             layer, by its name.
@@ -57,9 +64,9 @@ class Regressor(Network):
         ShapeError, DataError
             If `x` is not such an array.
         """
-        return self._predict('predict()', x, state, return_state)
+        return self._predict('predict()', x, mask, state, return_state)
 
-    def score(self, x: Any, y: Any, weights: Any = None) -> float:
+    def score(self, x: Any, y: Any, weights: Any = None, mask: Any = None) -> float:
         """Return R², the share of the variance of `y` that is predicted; at best 1.
 
         Parameters
@@ -67,9 +74,10 @@ class Regressor(Network):
         x : array of shape (T, B, I)
         y : array of shape (T, B, O)
         weights : array of the shape of `y`, or (T, B), optional
+        mask : array of shape (T, B), optional
+            Where steps are real.
         """
-        y, weights = self._read_targets(x, y, weights)
-        return metrics.r2(y, self.predict(x), weights)
+        return self._score(metrics.r2, x, y, weights, mask)
 
 
 @models.add('Classifier')
@@ -101,49 +109,51 @@ class Classifier(Network):
                 f'alone; got {last.form!r} with activation {getattr(last, "activation", None)!r}'
             )
 
-    def monitors(self):
+    def monitors(self, output, error, weights):
         """Return the error and the accuracy, as symbolic scalars."""
-        pre = self.output('pre')
-        return {**super().monitors(), 'acc': accuracy(pre, self.target, self.target_weights)}
+        return {'err': error, 'acc': accuracy(output, self.target, weights)}
 
-    def predict(self, x: Any, *, state: State | None = None, return_state: bool = False) -> Any:
+    def predict(
+        self, x: Any, *, mask: Any = None, state: State | None = None, return_state: bool = False
+    ) -> Any:
         """Return the most probable class.
 
         Parameters
         ----------
         x : array of shape (T, B, I)
             As in `Regressor.predict`.
-        state, return_state
+        mask, state, return_state
             Likewise.
 
         Returns
         -------
         labels : array of int of shape (T, B)
+            0 over padding.
         """
-        found = self.predict_proba(x, state=state, return_state=return_state)
-        if return_state:
-            return found[0].argmax(axis=-1), found[1]
-        return found.argmax(axis=-1)
+        found = self._predict('predict()', x, mask, state, return_state)
+        out, *rest = found if return_state else (found,)
+        best = [one.argmax(-1) for one in out] if isinstance(out, list) else out.argmax(-1)
+        return (best, *rest) if return_state else best
 
     def predict_proba(
-        self, x: Any, *, state: State | None = None, return_state: bool = False
+        self, x: Any, *, mask: Any = None, state: State | None = None, return_state: bool = False
     ) -> Any:
         """Return the probability of each class.
 
         Parameters
         ----------
         x : array of shape (T, B, I)
-        state, return_state
+        mask, state, return_state
             As in `Regressor.predict`.
 
         Returns
         -------
         probabilities : array of shape (T, B, O)
-            They sum to 1 over the last axis.
+            They sum to 1 over the last axis; over padding all are 0.
         """
-        return self._predict('predict_proba()', x, state, return_state)
+        return self._predict('predict_proba()', x, mask, state, return_state)
 
-    def score(self, x: Any, y: Any, weights: Any = None) -> float:
+    def score(self, x: Any, y: Any, weights: Any = None, mask: Any = None) -> float:
         """Return the share of labels that are predicted correctly.
 
         Parameters
@@ -151,9 +161,10 @@ class Classifier(Network):
         x : array of shape (T, B, I)
         y : array of int of shape (T, B)
         weights : array of shape (T, B), optional
+        mask : array of shape (T, B), optional
+            Where steps are real.
         """
-        y, weights = self._read_targets(x, y, weights)
-        return metrics.accuracy(y, self.predict(x), weights)
+        return self._score(metrics.accuracy, x, y, weights, mask)
 
 
 def from_spec(spec: dict[str, Any]) -> Network:
@@ -170,7 +181,7 @@ def from_spec(spec: dict[str, Any]) -> Network:
         If it is not such a dict.
     """
     wanted = {'model', 'layers', 'loss', 'weighted', 'layout', 'dtype', 'seed'}
-    if not isinstance(spec, dict) or set(spec) != wanted:
+    if not isinstance(spec, dict) or set(spec) - {'masked'} != wanted:
         raise ConfigError(
             f'from_spec(): wants a dict with {", ".join(sorted(wanted))}; got '
             f'{sorted(map(str, spec)) if isinstance(spec, dict) else spec!r}'

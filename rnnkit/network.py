@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import replace
 from numbers import Integral
 from typing import Any, ClassVar
 
@@ -10,11 +9,12 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
-from rnnkit import datasets, storage
-from rnnkit.border import Border, check_settings
+from rnnkit import datasets, kernels, sequences, storage, summary
+from rnnkit.border import LAYOUTS, Border, check_settings
 from rnnkit.compiled import Compiled
 from rnnkit.errors import ConfigError
-from rnnkit.graph import connect
+from rnnkit.fields import fields_of
+from rnnkit.graph import Graph, Outputs
 from rnnkit.history import History
 from rnnkit.layers import parse_layers
 from rnnkit.losses import losses
@@ -41,6 +41,10 @@ class Network(ABC):
     weighted : bool
         Whether training data come with weights, ``[x, y, weights]``: an array with the shape
         of the target, or (T, B).
+    masked : bool
+        Whether sequences may be of different lengths: data then come with a mask of shape
+        (T, B), ``[x, y, mask]`` or ``[x, y, weights, mask]``, which is True where a step is
+        real; or as lists of sequences (T_i, I), which are padded for you.
     layout : {'time', 'batch'}
         ``'time'``: recurrent data are (time, batch, features); ``'batch'``: (batch, time,
         features).
@@ -48,6 +52,9 @@ class Network(ABC):
     seed : int, optional
         Drives the initial weights and the shuffling of examples. If not given, one is
         drawn; it is kept in `seed`.
+    kernel : bool, optional
+        False keeps to the graphs of PyTensor's own Ops and scans; by default kernels compute
+        what they can.
 
     Attributes
     ----------
@@ -77,16 +84,21 @@ class Network(ABC):
         loss: str | None = None,
         *,
         weighted: bool = False,
+        masked: bool = False,
         layout: str = 'time',
         dtype: str = 'float32',
         seed: int | None = None,
+        kernel: bool | None = None,
         **unknown: Any,
     ):
-        settings = ('layers', 'loss', 'weighted', 'layout', 'dtype', 'seed')
-        reject_unknown(f'{type(self).__name__}()', unknown, settings)
-        self.dtype = check_settings(layout, dtype)
-        self.layout, self.weighted = layout, bool(weighted)
-        self.loss_name = loss or self.default_loss
+        where = f'{type(self).__name__}()'
+        settings = ('layers', 'loss', 'weighted', 'masked', 'layout', 'dtype', 'seed', 'kernel')
+        reject_unknown(where, unknown, settings)
+        self.dtype, self.layout = check_settings(layout, dtype), layout
+        self.weighted = _flag(f'{where}: weighted', weighted)
+        self.masked = _flag(f'{where}: masked', masked)
+        self._kernel = None if kernel is None else _flag(f'{where}: kernel', kernel)
+        self.loss_name = self.default_loss if loss is None else loss
         self.loss = losses[self.loss_name]()
         self._check_loss()
         if seed is not None:
@@ -94,23 +106,51 @@ class Network(ABC):
         self.seed = int(np.random.SeedSequence().entropy % 2**53 if seed is None else seed)
         self.layers = parse_layers(layers)
         self._finish_last_layer()
-        rng = np.random.default_rng(self.seed)
-        self.inputs, self.outputs = connect(self.layers, self.dtype, rng)
-        self.recurrent = self.inputs[0].ndim == 3
-        self.params = [p for layer in self.layers for p in layer.params.values()]
         self.history = History()
         self._compiled: dict[Any, Any] = {}
         self._trainings = 0
-        self._build_loss()
-        self.border = Border(
-            inputs={layer.name: layer.size for layer in self.layers if layer.form == 'input'},
-            outputs=self.layers[-1].size,
-            integer_targets=self.integer_targets,
-            weighted=self.weighted,
-            recurrent=self.recurrent,
-            layout=self.layout,
-            dtype=self.dtype,
+        with kernels.allowed(self._kernel):
+            self._build()
+
+    def _build(self) -> None:
+        """Connect the layers, and compare their output with a target."""
+        rng = np.random.default_rng(self.seed)
+        self.graph = Graph(self.layers, self.dtype, rng, self.masked)
+        self.inputs, self.outputs = self.graph.inputs, self.graph.outputs
+        self.params = [p for layer in self.layers for p in layer.params.values()]
+        self.recurrent = any(self.graph.plan.clocks.values())
+        self._compared = f'{self.layers[-1].name}:{self.loss.output}'
+        fields = fields_of(
+            self.graph, self._compared, self.integer_targets, LAYOUTS[self.layout]
         )
+        self.border = Border(*fields, self.weighted, self.layout)
+        output = self.outputs[self._compared]
+        ndim = output.ndim - self.integer_targets
+        kind = 'int64' if self.integer_targets else self.dtype
+        shape = output.type.shape[:ndim]
+        self.target = pt.tensor('target', dtype=kind, shape=shape)
+        self.target_weights = None
+        if self.weighted:
+            self.target_weights = pt.tensor('weights', dtype=self.dtype, shape=shape)
+        weights = [self.target_weights] * self.weighted
+        self.variables = [*self.inputs, self.target, *weights, *self.graph.masks.values()]
+        self._objectives = Objectives(self.graph, self._objective)
+
+    def _objective(self, outputs: Outputs) -> Objective:
+        """Return what is minimised, without regularizers, for a graph's outputs."""
+        output, weights = outputs[self._compared], self._weights()
+        error, weight = self.loss.mean(output, self.target, weights)
+        monitors = self.monitors(output, error, weights)
+        return Objective(error, self.params, self.variables, weight, monitors)
+
+    def _weights(self) -> TensorVariable | None:
+        """Return the weight of each target: 0 over padding."""
+        mask, weights = self.graph.mask_of(self._compared), self.target_weights
+        if mask is None:
+            return weights
+        if self.target.ndim > mask.ndim:
+            mask = mask[:, :, None]
+        return mask + pt.zeros_like(self.target) if weights is None else weights * mask
 
     def _check_loss(self) -> None:
         if self.loss.integer_targets != self.integer_targets:
@@ -125,29 +165,15 @@ class Network(ABC):
         if 'activation' in last.options and last.activation is None:
             last.activation = self.output_activation
 
-    def _build_loss(self) -> None:
-        output = self.output(self.loss.output)
-        ndim = output.ndim - self.integer_targets
-        kind = 'int64' if self.integer_targets else self.dtype
-        shape = output.type.shape[:ndim]
-        self.target = pt.tensor('target', dtype=kind, shape=shape)
-        self.variables = [*self.inputs, self.target]
-        self.target_weights = None
-        if self.weighted:
-            self.target_weights = pt.tensor('weights', dtype=self.dtype, shape=shape)
-            self.variables.append(self.target_weights)
-        self.error, weight = self.loss.mean(output, self.target, self.target_weights)
-        hidden = [self.outputs[f'{layer.name}:out'] for layer in self.layers[1:-1]]
-        plain = Objective(self.error, self.params, self.variables, weight, self.monitors())
-        self._objectives = Objectives(plain, hidden)
-
     def output(self, name: str = 'out') -> TensorVariable:
         """Return an output of the last layer as a symbolic graph."""
         return self.outputs[f'{self.layers[-1].name}:{name}']
 
-    def monitors(self) -> dict[str, TensorVariable]:
+    def monitors(
+        self, output: TensorVariable, error: TensorVariable, weights: TensorVariable | None
+    ) -> dict[str, TensorVariable]:
         """Return what is reported besides the loss, as symbolic scalars."""
-        return {'err': self.error}
+        return {'err': error}
 
     # --- parameters ---
 
@@ -178,19 +204,7 @@ class Network(ABC):
 
     def summary(self) -> str:
         """Return a table of the layers, their outputs and their parameters."""
-        leading = ', '.join(name[0].upper() for name in self.border.leading)
-        rows = [('layer', 'form', 'output', 'parameters', 'count')]
-        for layer in self.layers:
-            shapes = {n: p.get_value(borrow=True).shape for n, p in layer.params.items()}
-            shown = '  '.join(f'{n} {"x".join(map(str, s))}' for n, s in shapes.items())
-            count = sum(int(np.prod(s)) for s in shapes.values())
-            rows.append((layer.name, layer.form, f'({leading}, {layer.size})', shown, f'{count:,}'))
-        widths = [max(len(row[k]) for row in rows) for k in range(5)]
-        lines = ['  '.join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
-                 for row in rows]  # fmt: skip
-        lines.insert(1, '-' * max(map(len, lines)))
-        lines.append(f'{type(self).__name__}, {self.num_params:,} parameters, {self.dtype}')
-        return '\n'.join(lines)
+        return summary.table(self.graph, LAYOUTS[self.layout], type(self).__name__)
 
     def to_spec(self) -> dict[str, Any]:
         """Return a dict, fit for JSON, from which `rnnkit.from_spec` builds the same network."""
@@ -199,6 +213,7 @@ class Network(ABC):
             'layers': [layer.to_spec() for layer in self.layers],
             'loss': self.loss_name,
             'weighted': self.weighted,
+            'masked': self.masked,
             'layout': self.layout,
             'dtype': self.dtype,
             'seed': self.seed,
@@ -218,33 +233,51 @@ class Network(ABC):
 
     def _function(self, what: str, outputs: list[TensorVariable]) -> Compiled:
         if what not in self._compiled:
-            self._compiled[what] = Compiled(what, self.inputs, outputs)
+            variables = [*self.inputs, *self.graph.masks.values()]
+            self._compiled[what] = Compiled(what, variables, outputs)
         return self._compiled[what]
 
-    def _read_targets(self, x: Any, y: Any, weights: Any) -> tuple[np.ndarray, Any]:
-        """Check the arguments of `score`; return target and weights in the user's layout."""
-        border = replace(self.border, weighted=weights is not None)
+    def _score(self, metric: Any, x: Any, y: Any, weights: Any, mask: Any) -> float:
+        """Return what a metric makes of targets and predictions."""
+        border, where = self.border.with_weights(weights is not None), 'score()'
         given = [x] if len(self.inputs) == 1 else list(x)
-        arrays = border.read_batch([*given, y, *([weights] * border.weighted)], 'score()')
-        y, *rest = [border.turn(a) for a in arrays[len(self.inputs) :]]
-        return y, rest[0] if rest else None
+        masks = [] if mask is None else [mask] if len(border.masks) == 1 else list(mask)
+        batch = border.read_batch([*given, y, *[weights] * border.weighted, *masks], where)
+        n = len(self.inputs)
+        inputs, y, rest = batch[:n], batch[n], batch[n + 1 :]
+        weights = rest.pop(0) if border.weighted else None
+        predicted = self._function('the prediction', [self.output()])(*inputs, *rest)[0]
+        if self.integer_targets:
+            predicted = predicted.argmax(axis=-1)
+        mask = border.mask_of_target(batch)
+        if mask is not None:
+            mask = mask[..., None] if y.ndim > mask.ndim else mask
+            weights = np.broadcast_to(mask, y.shape) * (1 if weights is None else weights)
+        return metric(y, predicted, weights)
 
-    def _run(self, what: str, outputs: list[TensorVariable], x: Any, where: str) -> list:
-        border = self.border
-        arrays = border.read_inputs(x, where)
-        return [border.turn(a) for a in self._function(what, outputs)(*arrays)]
-
-    def _predict(self, where: str, x: Any, state: State | None, return_state: bool) -> Any:
+    def _predict(
+        self, where: str, x: Any, mask: Any, state: State | None, return_state: bool
+    ) -> Any:
         """Return the output for `x`, with the state after it if that is wanted."""
+        border = self.border
+        arrays, ragged = border.read_inputs(x, where, mask)
         if state is None and not return_state:
-            return self._run('the prediction', [self.output()], x, where)[0]
-        out, state = self._stream()(where, self.border.read_inputs(x, where), state)
-        out = self.border.turn(out)
+            out = self._function('the prediction', [self.output()])(*arrays)[0]
+        else:
+            out, state = self._stream()(where, arrays, state)
+        padding = border.mask_of_target(arrays)
+        if padding is not None:
+            out = out * padding[..., None]
+            if ragged:
+                found = sequences.unpad(out, padding)
+                return (found, state) if return_state else found
+        out = border.turn(out, 'time' in border.target.axes)
         return (out, state) if return_state else out
 
     def _stream(self) -> Stream:
         if 'stream' not in self._compiled:
-            self._compiled['stream'] = Stream(self.layers, self.inputs, self.dtype)
+            with kernels.allowed(self._kernel):
+                self._compiled['stream'] = Stream(self.graph)
         return self._compiled['stream']
 
     def step(self, x_t: Any, state: State | None = None) -> tuple[np.ndarray, State]:
@@ -285,12 +318,13 @@ class Network(ABC):
         out, state = stream('step()', self.border.read_step(x_t), state)
         return out[0], state
 
-    def feed_forward(self, x: Any) -> dict[str, np.ndarray]:
+    def feed_forward(self, x: Any, mask: Any = None) -> dict[str, np.ndarray]:
         """Return every output of every layer for `x`, by name.
 
         Parameters
         ----------
         x : array of shape (T, B, I)
+        mask : array of shape (T, B), optional
             As in `predict`.
 
         Returns
@@ -298,8 +332,13 @@ class Network(ABC):
         outputs : dict of str to array
             ``{'in:out': ..., 'hid1:out': ..., 'hid1:c': ..., 'out:out': ...}``
         """
-        found = self._run('all outputs', list(self.outputs.values()), x, 'feed_forward()')
-        return dict(zip(self.outputs, found, strict=True))
+        arrays, _ = self.border.read_inputs(x, 'feed_forward()', mask)
+        found = self._function('all outputs', list(self.outputs.values()))(*arrays)
+        clocks = {name: self.graph.plan.clock_of(name, self.graph.by_name) for name in self.outputs}
+        return {
+            name: self.border.turn(array, clocks[name] is not None)
+            for name, array in zip(self.outputs, found, strict=True)
+        }
 
     @abstractmethod
     def predict(self, x: Any) -> np.ndarray:
@@ -370,22 +409,28 @@ class Network(ABC):
         rest = {name: value for name, value in given.items() if name not in penalties}
         rest.setdefault('max_gradient_norm', 1.0 if self.recurrent else 0)
         rule, options, hyper = parse_options(where, algo, rest, list(regularizers))
-        step, evaluate = self._objectives.train_step(rule, options, penalties)
-        rng = np.random.default_rng(
-            [self.seed, self._trainings] if options.seed is None else options.seed
-        )
+        with kernels.allowed(self._kernel):
+            step, evaluate = self._objectives.train_step(rule, options, penalties)
+        seed = [self.seed, self._trainings] if options.seed is None else options.seed
+        rng = np.random.default_rng(seed)
         self._trainings += 1
         batches = self._batches(train, 'train', options.batch_size, options.train_batches, rng)
         if valid is None:
             tested = batches.in_order(options.valid_batches)
         else:
             tested = self._batches(valid, 'valid', options.batch_size, options.valid_batches)
-        trainer = Trainer(step, evaluate, options, hyper, self.history)
+        trainer = Trainer(step, evaluate, options, hyper, self.history, seed)
         return trainer, batches, datasets.frozen(tested)
 
     def _batches(self, data: Any, where: str, batch_size: int, n: int | None, rng: Any = None):
-        axes = [self.border.batch_axis] * len(self.variables)
+        axes = [field.batch_axis for field in self.border.fields]
         return datasets.build(data, self.border.read_batch, axes, where, batch_size, n, rng)
+
+
+def _flag(where: str, value: Any) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise ConfigError(f'{where} is True or False; got {value!r}')
+    return bool(value)
 
 
 def _pick(what: str, members: dict[str, Any], key: str | int) -> Any:

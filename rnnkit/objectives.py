@@ -1,6 +1,7 @@
 """What a network is trained to minimise: its loss, with the regularizers that are asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any
 
@@ -10,9 +11,32 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit.compiled import Compiled
 from rnnkit.errors import ConfigError
+from rnnkit.graph import Graph, Outputs
+from rnnkit.noise import Noise
 from rnnkit.optimizers import Objective, Optimizer
 from rnnkit.regularizers import regularizers
 from rnnkit.trainer import Options, TrainStep, number
+
+
+@dataclass
+class Task:
+    """An objective to train on, one to validate with, and what they can be set to.
+
+    Attributes
+    ----------
+    training : Objective
+    evaluate : Compiled
+        Returns the reports of the objective without noise.
+    weights : dict of str to shared scalar
+        The weight of each regularizer, by its name.
+    noise : Noise or None
+        Where the random numbers of training come from.
+    """
+
+    training: Objective
+    evaluate: Compiled
+    weights: dict[str, Any]
+    noise: Noise | None
 
 
 class Objectives:
@@ -20,15 +44,15 @@ class Objectives:
 
     Parameters
     ----------
-    plain : Objective
-        The loss without regularizers.
-    hidden : sequence of tensors
-        The outputs of the hidden layers, for regularizers.
+    graph : Graph
+    build : callable
+        Makes the objective, without regularizers, of a dict of outputs.
     """
 
-    def __init__(self, plain: Objective, hidden: Sequence[TensorVariable]):
-        self.plain, self.hidden = plain, list(hidden)
-        self._penalised: dict[tuple[str, ...], tuple[Objective, Compiled, dict[str, Any]]] = {}
+    def __init__(self, graph: Graph, build: Callable[[Outputs], Objective]):
+        self.graph, self.build = graph, build
+        self.plain = build(graph.outputs)
+        self._tasks: dict[tuple[str, ...], Task] = {}
         self._steps: dict[Any, TrainStep] = {}
 
     def train_step(
@@ -51,28 +75,43 @@ class Objectives:
         for name, value in penalties.items():
             number(name, value, Real, 0)
         names = tuple(sorted(penalties))
-        if names not in self._penalised:
-            self._penalised[names] = self._add_penalties(names)
-        objective, evaluate, weights = self._penalised[names]
+        if names not in self._tasks:
+            self._tasks[names] = self._make(names)
+        task = self._tasks[names]
         for name, value in penalties.items():
-            weights[name].set_value(np.asarray(value, objective.loss.dtype))
+            task.weights[name].set_value(np.asarray(value, self.graph.dtype))
         momentum, nesterov = bool(options.momentum), bool(options.nesterov)
         key = (type(rule), momentum, nesterov, names)
         if key not in self._steps:
-            self._steps[key] = TrainStep(objective, rule, momentum, nesterov)
-        return self._steps[key], evaluate
+            self._steps[key] = TrainStep(task.training, rule, momentum, nesterov, task.noise)
+        return self._steps[key], task.evaluate
 
-    def _add_penalties(self, names: tuple[str, ...]) -> tuple[Objective, Compiled, dict[str, Any]]:
-        """Return the loss with these regularizers, and their weights as shared scalars."""
+    def _make(self, names: tuple[str, ...]) -> Task:
+        """Return the task with these regularizers."""
         functions = [regularizers[name] for name in names]
         if len(set(functions)) < len(functions):
             raise ConfigError(f'two of {", ".join(names)} are the same regularizer')
-        plain = self.plain
-        matrices = [p for p in plain.params if p.ndim > 1]
-        zero = np.zeros((), plain.loss.dtype)
+        zero = np.zeros((), self.graph.dtype)
         weights = {name: pytensor.shared(zero, name, shape=()) for name in names}
-        loss = plain.loss
-        for name, function in zip(names, functions, strict=True):
-            loss = loss + weights[name] * function(matrices, self.hidden)
-        objective = Objective(loss, plain.params, plain.inputs, plain.weight, plain.monitors)
-        return objective, Compiled('the validation', plain.inputs, objective.reports()), weights
+        validation = self._penalised(self.plain, self.graph.outputs, weights)
+        training, noise = validation, None
+        if any('noise' in layer.needs for layer in self.graph.layers):
+            noise = Noise()
+            outputs = self.graph.again(noise=noise)
+            training = self._penalised(self.build(outputs), outputs, weights)
+            training = replace(training, updates=noise.updates)
+        evaluate = Compiled('the validation', validation.inputs, validation.reports())
+        return Task(training, evaluate, weights, noise)
+
+    def _penalised(
+        self, objective: Objective, outputs: Outputs, weights: dict[str, Any]
+    ) -> Objective:
+        """Return an objective with regularizers."""
+        matrices = [p for p in objective.params if p.ndim > 1]
+        hidden: list[TensorVariable] = [
+            outputs[f'{layer.name}:out'] for layer in self.graph.layers[1:-1]
+        ]
+        loss = objective.loss
+        for name, weight in weights.items():
+            loss = loss + weight * regularizers[name](matrices, hidden)
+        return replace(objective, loss=loss)

@@ -8,7 +8,7 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit.compiled import Compiled
 from rnnkit.errors import ConfigError, ShapeError
-from rnnkit.graph import reconnect
+from rnnkit.graph import Graph
 from rnnkit.layers import Layer
 
 State = dict[str, Any]  # a named tuple of arrays (B, H) for each recurrent layer, by its name
@@ -19,11 +19,8 @@ class Stream:
 
     Parameters
     ----------
-    layers : list of Layer
+    graph : Graph
         Of a network with at least one recurrent layer.
-    inputs : list of tensors
-        The inputs of that network, of shape (T, B, I).
-    dtype : str
 
     Raises
     ------
@@ -31,10 +28,10 @@ class Stream:
         If there is no state to carry, or a layer needs to see the whole sequence.
     """
 
-    def __init__(self, layers: list[Layer], inputs: list[TensorVariable], dtype: str):
-        self.layers = [layer for layer in layers if layer.state is not None]
-        self.dtype = dtype
-        for layer in layers:
+    def __init__(self, graph: Graph):
+        self.layers = [layer for layer in graph.layers if layer.state is not None]
+        self.dtype = graph.dtype
+        for layer in graph.layers:
             if not layer.causal:
                 raise ConfigError(
                     f'layer {layer.name!r} ({layer.form}) needs the whole sequence at once, so '
@@ -43,16 +40,19 @@ class Stream:
         if not self.layers:
             raise ConfigError('this network has no recurrent layer, so it has no state')
         states = {layer.name: self._variables(layer) for layer in self.layers}
-        outputs = reconnect(layers, inputs, states, dtype)
+        outputs = graph.again(states=states)
         last = [
-            outputs[f'{layer.name}:{name}'][-1]
+            outputs[f'{layer.name}:{layer.last_name(part)}']
             for layer in self.layers
-            for name in ('out', *layer.state._fields[1:])
+            for part in layer.state._fields
         ]
         self.sizes = [layer.size for layer in self.layers for _ in layer.state._fields]
         flat = [variable for state in states.values() for variable in state]
-        out = outputs[f'{layers[-1].name}:out']
-        self._function = Compiled('the prediction from a state', [*inputs, *flat], [out, *last])
+        out = outputs[f'{graph.layers[-1].name}:out']
+        self._function = Compiled(
+            'the prediction from a state', [*graph.inputs, *graph.masks.values(), *flat],
+            [out, *last],
+        )  # fmt: skip
 
     def _variables(self, layer: Layer) -> Any:
         return layer.state(
@@ -72,6 +72,7 @@ class Stream:
         where : str
             The call, for messages.
         x : list of arrays of shape (T, B, I)
+            The inputs, then the masks.
         state : dict, or None for zeros
         """
         n = x[0].shape[1]

@@ -43,3 +43,15 @@ def split(z: TensorVariable, n: int) -> list[TensorVariable]:
     if n == 1:
         return [z]
     return pt.split(z, [width // n] * n, n_splits=n, axis=z.ndim - 1)
+
+
+def masked(values: TensorVariable, mask: TensorVariable | None) -> TensorVariable:
+    """Return `values` with 0 over padding.
+
+    Parameters
+    ----------
+    values : tensor of shape (T, B, H)
+    mask : tensor of shape (T, B), or None
+        1 where a step is real, 0 over padding.
+    """
+    return values if mask is None else values * mask[:, :, None]

@@ -14,6 +14,7 @@ from rnnkit import progress
 from rnnkit.compiled import Compiled
 from rnnkit.errors import ConfigError, RnnkitError, TrainingError
 from rnnkit.history import History
+from rnnkit.noise import Noise
 from rnnkit.optimizers import LIMITS, Objective, Optimizer, StepGraph, optimizers
 from rnnkit.registry import reject_unknown
 
@@ -114,18 +115,33 @@ class TrainStep:
     objective : Objective
     rule : Optimizer
     momentum, nesterov : bool
+    noise : Noise, optional
+        Where the random numbers of the objective come from.
     """
 
-    def __init__(self, objective: Objective, rule: Optimizer, momentum: bool, nesterov: bool):
-        self.objective = objective
+    def __init__(
+        self, objective: Objective, rule: Optimizer, momentum: bool, nesterov: bool,
+        noise: Noise | None = None,
+    ):  # fmt: skip
+        self.objective, self.noise = objective, noise
         self.graph = StepGraph(objective, rule, momentum, nesterov)
         self.update = Compiled(
-            'the train step', objective.inputs, self.graph.outputs, self.graph.updates
-        )
+            'the train step', objective.inputs, self.graph.outputs,
+            [*self.graph.updates, *objective.updates],
+        )  # fmt: skip
 
-    def start(self, **hyper: float) -> None:
-        """Set the hyper-parameters, and forget what the last training left behind."""
+    def start(self, seed: Any = 0, **hyper: float) -> None:
+        """Set the hyper-parameters, and forget what the last training left behind.
+
+        Parameters
+        ----------
+        seed : int or sequence of int
+            Drives the noise.
+        **hyper : float
+        """
         self.graph.reset()
+        if self.noise:
+            self.noise.seed(seed)
         self.graph.set(**hyper)
 
     def blame(self, batch: Sequence[np.ndarray]) -> str:
@@ -155,6 +171,8 @@ class Trainer:
         Learning rate and the like, for the records and for the rule.
     history : History
         One record an epoch is appended here.
+    seed : int or sequence of int
+        Drives the noise in training.
     """
 
     def __init__(
@@ -164,12 +182,14 @@ class Trainer:
         options: Options,
         hyper: dict[str, float],
         history: History,
+        seed: Any = 0,
     ):
         self.step = step
         self.evaluate_batch = evaluate
         self.options = options
         self.hyper = hyper
         self.history = history
+        self.seed = seed
         self.names = ['loss', *step.objective.monitors]
         self.best: Monitors = {'loss': np.inf}
         self.latest: Monitors = {}
@@ -204,7 +224,7 @@ class Trainer:
             If the loss or a gradient is not finite.
         """
         progress.prepare_logging()
-        self.step.start(**self.hyper)
+        self.step.start(self.seed, **self.hyper)
         try:
             yield from self._epochs(train, valid)
         finally:

@@ -27,6 +27,9 @@ and for the rest of a training step::
 import logging
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from pytensor.graph.basic import Variable
@@ -38,17 +41,30 @@ from rnnkit.kernels.trace import form_of
 from rnnkit.kernels.update_ops import Arguments
 
 __all__ = [
-    'Arguments', 'affine', 'cross_entropy', 'enabled', 'fused', 'mean_error', 'softmax_of',
+    'Arguments', 'affine', 'allowed', 'cross_entropy', 'enabled', 'fused', 'mean_error', 'softmax_of',
     'update_params', 'usable',
 ]  # fmt: skip
 
 for_jax.register()
 log = logging.getLogger('rnnkit')
 _usable: list[bool] = []
+_allowed: ContextVar[bool] = ContextVar('kernels are allowed', default=True)
+
+
+@contextmanager
+def allowed(wanted: bool | None) -> Iterator[None]:
+    """Build graphs without kernels within, if `wanted` is False."""
+    token = _allowed.set(_allowed.get() if wanted is None else wanted)
+    try:
+        yield
+    finally:
+        _allowed.reset(token)
 
 
 def enabled() -> bool:
     """Return whether kernels are wanted: the environment may say ``RNNKIT_KERNELS=off``."""
+    if not _allowed.get():
+        return False
     return os.environ.get('RNNKIT_KERNELS', 'on').lower() not in ('off', '0', 'no', 'false')
 
 

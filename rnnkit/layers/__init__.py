@@ -3,14 +3,20 @@
 from rnnkit.layers.base import Layer
 from rnnkit.layers.bidirectional import Bidirectional
 from rnnkit.layers.dense import Dense, Softmax
+from rnnkit.layers.dropout import Dropout
+from rnnkit.layers.embedding import Embedding
 from rnnkit.layers.input import Input
+from rnnkit.layers.joining import Concatenate, Product, Sum
+from rnnkit.layers.normalization import LayerNorm
 from rnnkit.layers.recurrent import Recurrent
 from rnnkit.layers.registry import layers as registry
 from rnnkit.layers.spec import parse_layers
+from rnnkit.layers.time import Flatten, Last, Repeat
 
 add = registry.add
 
 __all__ = [
-    'Bidirectional', 'Dense', 'Input', 'Layer', 'Recurrent', 'Softmax', 'add', 'parse_layers',
-    'registry',
+    'Bidirectional', 'Concatenate', 'Dense', 'Dropout', 'Embedding', 'Flatten', 'Input', 'Last',
+    'Layer', 'LayerNorm', 'Product', 'Recurrent', 'Repeat', 'Softmax', 'Sum', 'add',
+    'parse_layers', 'registry',
 ]  # fmt: skip

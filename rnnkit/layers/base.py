@@ -45,9 +45,20 @@ class Layer:
         Whether a time step depends on nothing later.
     smallest : int
         The least size that it can have.
+    sized : bool
+        Whether the user gives the size; if not, `own_size` finds it.
+    amount : str
+        The option that a bare number stands for in a layer spec.
+    needs : tuple of str
+        What `transform` takes besides its inputs, as keywords:
+
+        - ``'mask'``: a tensor (T, B), 1 where a step of the input is real, or None;
+        - ``'noise'``: a `rnnkit.noise.Noise` in training, else None;
+        - ``'state'``: see `state`.
     state : type of named tuple, or None
-        What it carries from step to step; `transform` then takes such a tuple, of tensors
-        of shape (B, size), as the keyword ``state``.
+        What it carries from step to step. Where ``'state'`` is among the needs, `transform`
+        takes such a tuple: of tensors of shape (B, size), or None for what starts as it does
+        by default.
     params : dict of str to shared variable
         The parameters, once the layer is part of a network.
 
@@ -68,12 +79,20 @@ class Layer:
     recurrent: ClassVar[bool] = False
     causal: ClassVar[bool] = True
     smallest: ClassVar[int] = 1
+    sized: ClassVar[bool] = True
+    amount: ClassVar[str] = 'size'
+    needs: ClassVar[tuple[str, ...]] = ()
+    wants_time: ClassVar[bool | None] = None  # False: its inputs must have no time axis
+    keeps_time: ClassVar[bool] = True
+    starts_time: ClassVar[bool] = False
     state: type | None = None
 
     def __init__(self, size: int | None = None, *, name=None, inputs=None, **options: Any):
         known = [*self.options, *self.starts()]
         reject_unknown(f'layer {self.form!r}', options, [*COMMON, *known])
-        self.size, self.name = check_size(f'layer {self.form!r}', size), name
+        if self.sized or size is not None:
+            size = check_size(f'layer {self.form!r}', size)
+        self.size, self.name = size, name
         if name is not None and (
             not isinstance(name, str) or not name or set(':.*?[]') & set(name)
         ):
@@ -92,9 +111,22 @@ class Layer:
         """Return the shape of each parameter; `input_sizes` and `size` are known."""
         return {}
 
+    def own_size(self) -> int:
+        """Return the size of a layer that the user gives none; `input_sizes` is known."""
+        return self.input_size
+
     def output_size(self, name: str) -> int:
         """Return the number of features of the output `name`."""
         return self.size
+
+    def has_time(self, name: str) -> bool:
+        """Return whether the output `name` has a time axis, if the input has one."""
+        return self.keeps_time
+
+    @property
+    def start_sources(self) -> dict[str, str]:
+        """For each part of the state that another layer provides, the name of that output."""
+        return {}
 
     def gates(self, name: str) -> dict[str, slice] | None:
         """Return the column block of each gate in parameter `name`, if it has gates."""
@@ -131,6 +163,13 @@ class Layer:
                 f'layer {self.name!r} ({self.form}) reads one layer; got {", ".join(sources)}'
             )
         self.input_sizes = dict(sources)
+        if not self.sized:
+            given, self.size = self.size, self.own_size()
+            if given not in (None, self.size):
+                raise ConfigError(
+                    f'layer {self.name!r} ({self.form}) has size {self.size}, from what it reads; '
+                    f'got size={given}'
+                )
         for name, shape in self.shapes().items():
             where = f'{self.name}.{name}'
             start = self.given.get(name, self.starts().get(name, 0.0))

@@ -34,7 +34,8 @@ class Bidirectional(Layer):
     Notes
     -----
     The outputs are ``'out'`` and the other states of the worker, merged, and each of them
-    for each direction alone: ``'fw_out'``, ``'bw_out'``, ``'fw_c'``, ...
+    for each direction alone: ``'fw_out'``, ``'bw_out'``, ``'fw_c'``, ... ``'last'`` has the final
+    state of each direction: of the backward one that is the state at the first step.
 
     References
     ----------
@@ -44,6 +45,7 @@ class Bidirectional(Layer):
     recurrent = True
     causal = False
     smallest = 2  # one unit for each direction
+    needs = ('mask',)
 
     def __init__(
         self, size: int | None = None, *, name=None, inputs=None, worker: str = 'rnn',
@@ -62,6 +64,12 @@ class Bidirectional(Layer):
                 f"layer 'bidirectional': worker is a recurrent layer, which gets its direction "
                 f'here; got {worker!r} with {options}'
             )
+        starts = [k for k, v in options.items() if k.endswith('_0') and v not in (None, 'learn')]
+        if starts:
+            raise ConfigError(
+                f"layer 'bidirectional': {starts[0]} is 'learn' or nothing, as there are two "
+                f'directions to start; got {options[starts[0]]!r}'
+            )
         self.merge = merge
         half = self.size // 2 if merge == 'concat' else self.size
         self.forward, self.backward = (
@@ -75,6 +83,13 @@ class Bidirectional(Layer):
         """The layer of each direction."""
         return self.forward, self.backward
 
+    def last_name(self, part: str = '') -> str:
+        """Return the name of the output that is the final value of a part of the state."""
+        return self.forward.last_name(part)
+
+    def has_time(self, name):
+        return self.forward.has_time(name[3:] if name[:3] in ('fw_', 'bw_') else name)
+
     def output_size(self, name):
         return self.forward.size if name[:3] in ('fw_', 'bw_') else self.size
 
@@ -86,8 +101,8 @@ class Bidirectional(Layer):
             child.bind(sources, dtype, rng)
             self.params |= {f'{suffix}.{name}': p for name, p in child.params.items()}
 
-    def transform(self, x):  # x: (T, B, I)
-        forward, backward = (child.transform(x) for child in self.children)
+    def transform(self, x, mask=None):  # x: (T, B, I)
+        forward, backward = (child.transform(x, mask) for child in self.children)
         outputs = {}
         for name, fw in forward.items():
             bw = backward[name]

@@ -1,60 +1,130 @@
-"""The layer that runs a cell over time."""
+"""Layers that run a cell over time."""
 
+from numbers import Integral
 from typing import Any, ClassVar
+
+import pytensor.tensor as pt
 
 from rnnkit.cells import Cell
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
+from rnnkit.tensors import masked
 from rnnkit.unroll import unroll
+
+LEARN = 'learn'
 
 
 class Recurrent(Layer):
-    """A cell, run over the time axis, from a state of zeros unless another one is given.
+    """A cell that is applied at every time step.
 
-    Classes of this kind are made from a cell by `recurrent_layer`; registering a cell as a
-    layer does it. The outputs are ``'out'``, the first state of the cell, and every other
+    For each cell there is a derived class with that cell; adding a cell to the registry of
+    layers does it. The outputs are ``'out'``, the first state of the cell, and every other
     state under its own name (``'hid1:c'`` for the memory of an LSTM), each of shape
-    (T, B, size).
+    (T, B, size); and ``'last'``, ``'last_c'``, ... of shape (B, size), the same after the
+    whole sequence. Over padding, a mask's zeros, the state is held and the output is 0.
 
-    Besides the options of the cell there is ``direction``, 'forward' or 'backward': a
-    backward layer starts at the last time step; its output stands at the step that was
-    read, so that outputs of both directions are aligned.
+    Besides the options of the cell there are:
+
+    Parameters
+    ----------
+    direction : {'forward', 'backward'}
+        A backward layer starts at the last time step; its output stands at the step that was
+        read, so that outputs of both directions are aligned.
+    h_0, c_0, ... : str, optional
+        The state before the first step, one for each part of the cell's state: ``'learn'`` for
+        a parameter of shape (size,), or the name of another layer or of one of its outputs, of
+        shape (B, size). A recurrent layer alone stands for its final state: ``h_0='encoder'``.
+        By default 0.
+    bptt_limit : int, optional
+        Cut the gradient every so many steps (truncated backpropagation through time).
     """
 
     cell_class: ClassVar[type[Cell]]
     recurrent = True
+    needs = ('mask', 'state')
 
     def __init__(self, size: int | None = None, *, name=None, inputs=None, **options: Any):
         # First, for which parameters there are depends on the cell's options.
         known = self.cell_class.options
         self.cell = self.cell_class(**{k: v for k, v in options.items() if k in known})
+        self.state = self.cell.state
+        self.learned = [part for part in self.state._fields if options.get(f'{part}_0') == LEARN]
         super().__init__(size, name=name, inputs=inputs, **options)
+        where = f'layer {self.form!r}'
         if self.direction not in ('forward', 'backward'):
             raise ConfigError(
-                f"layer {self.form!r}: direction is 'forward' or 'backward'; got {self.direction!r}"
+                f"{where}: direction is 'forward' or 'backward'; got {self.direction!r}"
             )
         self.causal = self.direction == 'forward'
-        self.state = self.cell.state
+        limit = self.bptt_limit
+        if limit is not None and (
+            isinstance(limit, bool) or not isinstance(limit, Integral) or limit < 1
+        ):
+            raise ConfigError(f'{where}: bptt_limit is a number of steps, at least 1; got {limit}')
+        for part in self.state._fields:
+            source = getattr(self, f'{part}_0')
+            if source is not None and not (isinstance(source, str) and source):
+                raise ConfigError(
+                    f"{where}: {part}_0 is 'learn' or the name of a layer; got {source!r}"
+                )
+
+    def last_name(self, part: str = '') -> str:
+        """Return the name of the output that is the final value of a part of the state."""
+        return 'last' if part in ('', self.state._fields[0]) else f'last_{part}'
+
+    def has_time(self, name):
+        return not name.startswith('last')
+
+    @property
+    def start_sources(self):
+        given = {part: getattr(self, f'{part}_0') for part in self.state._fields}
+        return {part: name for part, name in given.items() if name not in (None, LEARN)}
 
     def starts(self):
         known = {'xh': 'glorot', 'hh': 'orthogonal', **self.cell.initial}
         return {name: known.get(name, 0.0) for name in self.cell.params}
 
     def shapes(self):
-        return self.cell.shapes(self.input_size, self.size)
+        shapes = self.cell.shapes(self.input_size, self.size)
+        return {**shapes, **{f'{part}_0': (self.size,) for part in self.learned}}
 
     def gates(self, name):
-        return self.cell.gate_columns(name, self.size)
+        return None if name.endswith('_0') else self.cell.gate_columns(name, self.size)
 
-    def transform(self, x, state=None):  # x: (T, B, I)
-        states = unroll(self.cell, x, self.params, self.size, state, reverse=not self.causal)
-        out, *others = states
-        return {'out': out, **dict(zip(states._fields[1:], others, strict=True))}
+    def transform(self, x, mask=None, state=None):  # x: (T, B, I)
+        params = {name: self.params[name] for name in self.cell.params}
+        states = unroll(
+            self.cell, x, params, self.size, self._start(state), mask, reverse=not self.causal,
+            **({} if self.bptt_limit is None else {"bptt_limit": self.bptt_limit}),
+        )  # fmt: skip
+        end = -1 if self.causal else 0
+        outputs = {}
+        for k, (part, values) in enumerate(zip(states._fields, states, strict=True)):
+            outputs['out' if k == 0 else part] = masked(values, mask)
+            outputs[self.last_name(part)] = values[end]
+        return outputs
+
+    def _start(self, given: Any) -> Any:
+        """Return the state before the first step, None if all of it is 0."""
+        parts = {}
+        for part in self.state._fields:
+            value = getattr(given, part, None)
+            if value is None and part in self.learned:
+                value = self.params[f'{part}_0'][None, :]
+            parts[part] = value
+        if all(value is None for value in parts.values()):
+            return None
+        known = next(value for value in parts.values() if value is not None)
+        zero = pt.zeros((1, self.size), dtype=known.dtype)
+        return self.state(**{part: zero if v is None else v for part, v in parts.items()})
 
 
 def recurrent_layer(form: str, cell: type[Cell]) -> type[Recurrent]:
     """Return the class of the layer that runs `cell`, called `form` in layer specs."""
-    options = {**cell.options, 'direction': 'forward'}
+    starts = {f'{part}_0': None for part in cell.state._fields}
+    options = {
+        **cell.options, **starts, 'direction': 'forward', 'bptt_limit': None,
+    }  # fmt: skip
     return type(
         f'{cell.__name__.removesuffix("Cell")}Layer',
         (Recurrent,),

@@ -23,7 +23,8 @@ def parse_layers(specs: Any) -> list[Layer]:
         - an int: that many units, fully connected; as the first entry, the input;
         - a tuple or list with, in any order, an int for the size and words for the form and
           the activation: ``('lstm', 10)``, ``(20, 'relu')``, ``('rnn', 5, 'relu')``; or with
-          a single int, ``(6,)``;
+          a single int, ``(6,)``; layers without a size of their own have another number
+          there: ``('dropout', 0.5)``, ``('repeat', 10)``;
         - a str: the form alone;
         - a dict with ``form`` and any keywords of that layer;
         - a `rnnkit.Layer`.
@@ -75,7 +76,7 @@ def _keywords(spec: Any, default: str) -> dict[str, Any]:
         if bad:
             raise ConfigError(f'the keys of a layer dict are words; got {bad[0]!r}')
         return {'form': default, **spec}
-    if isinstance(spec, int | np.integer) and not isinstance(spec, bool):
+    if _is_number(spec) and not isinstance(spec, float):
         return {'form': default, 'size': spec}
     if isinstance(spec, str):
         return {'form': layers[spec] and spec}
@@ -88,12 +89,14 @@ def _keywords(spec: Any, default: str) -> dict[str, Any]:
 
 def _from_words(spec: Sequence, default: str) -> dict[str, Any]:
     """Sort the words of a tuple into size, form and activation."""
+    forms = [word for word in spec if isinstance(word, str) and word in layers]
+    amount = layers[forms[0] if forms else default].amount
     keywords = {}
     for word in spec:
         if isinstance(word, str):
             key = 'form' if word in layers else 'activation'
-        elif isinstance(word, int | np.integer) and not isinstance(word, bool):
-            key = 'size'
+        elif _is_number(word) and not (isinstance(word, float) and amount == 'size'):
+            key = amount
         elif callable(word):
             key = 'activation'
         else:
@@ -104,6 +107,10 @@ def _from_words(spec: Sequence, default: str) -> dict[str, Any]:
             _check_word(word)
         keywords[key] = word
     return {'form': default, **keywords}
+
+
+def _is_number(word: Any) -> bool:
+    return isinstance(word, int | float | np.number) and not isinstance(word, bool)
 
 
 def _check_word(word: str) -> None:

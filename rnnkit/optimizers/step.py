@@ -32,6 +32,8 @@ class Objective:
         How much the batch counts in a mean over batches; the same for each if not given.
     monitors : dict of str to scalar tensor
         What else is reported, as means over batches.
+    updates : list of (shared variable, new value)
+        What a training step stores besides what its rule does.
     """
 
     loss: TensorVariable
@@ -39,6 +41,7 @@ class Objective:
     inputs: list[TensorVariable]
     weight: TensorVariable | None = None
     monitors: dict[str, TensorVariable] = field(default_factory=dict)
+    updates: list[tuple[Any, TensorVariable]] = field(default_factory=list)
 
     def reports(self) -> list[TensorVariable]:
         """Return loss, weight and monitors, in this order."""

@@ -1,0 +1,187 @@
+"""The arrays of a batch: what each is called, its axes, and what it may contain."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rnnkit.datasets import as_array
+from rnnkit.errors import DataError, ShapeError
+from rnnkit.graph import Graph
+from rnnkit.layers import Input
+
+
+@dataclass(frozen=True)
+class Field:
+    """One array of a batch.
+
+    Attributes
+    ----------
+    name : str
+        What the user calls it: ``'x'``, ``'y'``, ``'mask'``...
+    kind : {'numbers', 'words', 'labels', 'weights', 'mask'}
+    axes : tuple of str
+        The names of its axes, in the user's order: ``('time', 'batch', 'features')``.
+    size : int
+        The number of features, or of words or labels.
+    owner : str
+        What has that size, for messages.
+    clock : str or None
+        Whose time axis it has.
+    dtype : str
+        What it is converted to.
+    """
+
+    name: str
+    kind: str
+    axes: tuple[str, ...]
+    size: int
+    owner: str
+    clock: str | None
+    dtype: str
+
+    @property
+    def has_features(self) -> bool:
+        """Whether the last axis counts features."""
+        return self.axes[-1] == 'features'
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.axes)
+
+    @property
+    def batch_axis(self) -> int:
+        """The axis that counts examples, inside the library."""
+        return int('time' in self.axes)
+
+    @property
+    def time_axis(self) -> int | None:
+        """The axis that counts time steps, inside the library, or None."""
+        return 0 if 'time' in self.axes else None
+
+    def is_ready(self, array: Any) -> bool:
+        """Return whether an array is right as it is, as far as it can be seen alone."""
+        if not (
+            type(array) is np.ndarray and array.ndim == self.ndim and array.dtype == self.dtype
+            and array.size and array.flags.c_contiguous
+        ):  # fmt: skip
+            return False
+        if self.has_features and array.shape[-1] != self.size:
+            return False
+        if self.kind in ('words', 'labels'):
+            return 0 <= array.min() and array.max() < self.size
+        if not np.isfinite(array).all():
+            return False
+        return self.kind not in ('weights', 'mask') or array.min() >= 0
+
+    def read(self, where: str, value: Any) -> np.ndarray:
+        """Convert what the user passed to an array, and check what can be seen of it alone.
+
+        Parameters
+        ----------
+        where : str
+            The call, for messages.
+        value : array_like
+
+        Raises
+        ------
+        ShapeError, DataError
+        """
+        where = f'{where}: {self.name}'
+        array = as_array(where, value, self.dtype)
+        if self.kind == 'weights' and self.has_features and array.ndim == self.ndim - 1:
+            array = array[..., None]
+        self._check_axes(where, array)
+        if self.has_features and self.kind != 'weights' and array.shape[-1] != self.size:
+            raise ShapeError(
+                f'{where} has {array.shape[-1]} features (its last axis, shape {array.shape}); '
+                f'{self.owner} has {self.size}'
+            )
+        if self.kind in ('words', 'labels'):
+            self._check_whole(where, array)
+        elif self.kind == 'weights' and array.min() < 0:
+            raise DataError(f'{where} contains {array.min()}; a weight is at least 0')
+        elif self.kind == 'mask' and not np.isin(array, (0, 1)).all():
+            wrong = array[~np.isin(array, (0, 1))][0]
+            raise DataError(
+                f'{where} contains {wrong}; it is True, or 1, where a step is real, and else '
+                f'False, or 0'
+            )
+        return array
+
+    def _check_axes(self, where: str, array: np.ndarray) -> None:
+        if array.ndim == self.ndim:
+            return
+        axes = ', '.join(self.axes)
+        if self.kind == 'labels' and array.ndim == self.ndim + 1:
+            hint = '[..., 0]' if array.shape[-1] == 1 else '.argmax(-1)'
+            raise ShapeError(
+                f'{where} has shape {array.shape}; a classifier wants one label for each '
+                f'({axes}): try y{hint}'
+            )
+        hint = ''
+        if array.ndim == self.ndim - 1 and self.has_features:
+            hint = '; a single feature needs an axis of its own: array[..., None]'
+        if self.kind == 'words' and array.ndim == self.ndim + 1:
+            hint = '; an embedding reads numbers of words, not one-hot vectors: try x.argmax(-1)'
+        what = 'a network with a recurrent layer' if self.clock else 'this network'
+        if self.kind in ('weights', 'mask'):
+            what = f'this network, for {self.kind},'
+        raise ShapeError(
+            f'{where} has {array.ndim} axes, shape {array.shape}; {what} wants ({axes}){hint}'
+        )
+
+    def _check_whole(self, where: str, array: np.ndarray) -> None:
+        if array.min() < 0 or array.max() >= self.size:
+            wrong = array.min() if array.min() < 0 else array.max()
+            what = 'label' if self.kind == 'labels' else 'word'
+            raise DataError(
+                f'{where} contains {what} {wrong}; {self.owner} has {self.size} units, so '
+                f'{what}s are 0 to {self.size - 1}'
+            )
+
+
+def fields_of(
+    graph: Graph, output: str, integer_targets: bool, layout: tuple[str, str]
+) -> tuple[list[Field], Field, list[Field]]:
+    """Return the inputs, the target and the masks of a network.
+
+    Parameters
+    ----------
+    graph : Graph
+    output : str
+        The name of the output that targets are compared with.
+    integer_targets : bool
+    layout : tuple of str
+        The user's order of ``'time'`` and ``'batch'``.
+    """
+    plan, dtype = graph.plan, graph.dtype
+    has_time = any(plan.clocks.values())
+
+    def axes(clock: str | None, *features: str) -> tuple[str, ...]:
+        leading = layout if clock else ('batch' if has_time else 'examples',)
+        return (*leading, *features)
+
+    inputs = []
+    for layer in graph.layers:
+        if isinstance(layer, Input):
+            clock, words = plan.clocks[layer.name], layer.name in plan.words
+            inputs.append(Field(
+                layer.name if inputs else 'x', 'words' if words else 'numbers',
+                axes(clock) if words else axes(clock, 'features'), layer.size,
+                f'layer {layer.name!r}' if words else 'the input layer', clock,
+                'int64' if words else dtype,
+            ))  # fmt: skip
+    clock = plan.clock_of(output, graph.by_name)
+    last = graph.layers[-1]
+    target = Field(
+        'y', 'labels' if integer_targets else 'numbers',
+        axes(clock) if integer_targets else axes(clock, 'features'), last.size, 'the last layer',
+        clock, 'int64' if integer_targets else dtype,
+    )  # fmt: skip
+    masks = [
+        Field(variable.name, 'mask', axes(clock), 0, '', clock, dtype)
+        for clock, variable in graph.masks.items()
+    ]
+    return inputs, target, masks

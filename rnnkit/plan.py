@@ -1,0 +1,171 @@
+"""What reads what, and which outputs have a time axis: known before any graph is built."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from rnnkit.errors import ConfigError
+from rnnkit.layers import Embedding, Input, Last, Layer
+
+
+class Plan(NamedTuple):
+    """How layers belong together.
+
+    Attributes
+    ----------
+    sources : dict of str to list of str
+        For each layer, the outputs that it reads.
+    starts : dict of str to dict of str to str
+        For each layer, the outputs that parts of its state start from.
+    clocks : dict of str to str or None
+        For each layer, whose time axis its outputs have: the first input layer of those that
+        share one, a layer that made one, or None where there is no time.
+    words : set of str
+        The input layers whose data are numbers of words.
+    """
+
+    sources: dict[str, list[str]]
+    starts: dict[str, dict[str, str]]
+    clocks: dict[str, str | None]
+    words: set[str]
+
+    def clock_of(self, output: str, layers: dict[str, Layer]) -> str | None:
+        """Return whose time axis an output has."""
+        name, _, what = output.partition(':')
+        return self.clocks[name] if layers[name].has_time(what) else None
+
+
+def plan(layers: list[Layer]) -> Plan:
+    """Find out how layers belong together.
+
+    Parameters
+    ----------
+    layers : list of Layer
+        With names; each reads layers before it.
+
+    Raises
+    ------
+    ConfigError
+        If a layer needs a time axis that is not there, or must not have the one that is.
+    """
+    names = {layer.name: layer for layer in layers}
+    sources, starts, before = {}, {}, ''
+    for layer in layers:
+        read = [] if isinstance(layer, Input) else layer.inputs or (before,)
+        sources[layer.name] = [_full(name, names, isinstance(layer, Last)) for name in read]
+        starts[layer.name] = {
+            part: _full(name, names, True, part) for part, name in layer.start_sources.items()
+        }
+        before = layer.name
+    words = _words(layers, sources)
+    found = Plan(sources, starts, {}, words)
+    if any(layer.recurrent or layer.starts_time for layer in layers):
+        _find_clocks(layers, names, found)
+    else:
+        found.clocks.update(dict.fromkeys(names))
+    return found
+
+
+def _full(name: str, layers: dict[str, Layer], final: bool, part: str = '') -> str:
+    """Return the full name of an output; a layer alone stands for its main one, or its last."""
+    layer, colon, _ = name.partition(':')
+    if colon:
+        return name
+    if final and hasattr(layers.get(layer), 'last_name'):
+        return f'{layer}:{layers[layer].last_name(part)}'
+    return f'{name}:out'
+
+
+def _words(layers: list[Layer], sources: dict[str, list[str]]) -> set[str]:
+    """Return the inputs that embeddings read."""
+    inputs = {layer.name for layer in layers if isinstance(layer, Input)}
+    read: dict[str, set[bool]] = {}
+    for layer in layers:
+        for name in _layers_of(sources[layer.name]):
+            read.setdefault(name, set()).add(isinstance(layer, Embedding))
+        if isinstance(layer, Embedding) and not set(_layers_of(sources[layer.name])) <= inputs:
+            raise ConfigError(
+                f'layer {layer.name!r}: an embedding reads an input layer, whose size is the '
+                f'number of words; got {", ".join(sources[layer.name])}'
+            )
+    for name in inputs:
+        if len(read.get(name, ())) > 1:
+            raise ConfigError(
+                f'layer {name!r}: an embedding reads it as numbers of words, and another layer as '
+                f'features; give each an input of its own'
+            )
+    return {name for name in inputs if True in read.get(name, ())}
+
+
+def _layers_of(outputs: Iterable[str]) -> list[str]:
+    return [name.partition(':')[0] for name in outputs]
+
+
+def _find_clocks(layers: list[Layer], names: dict[str, Layer], found: Plan) -> None:
+    """Fill in whose time axis each layer has."""
+    still = _without_time(layers, names, found)
+    same: dict[str, str] = {}  # clocks that turned out to be another one
+
+    def root(clock: str) -> str:
+        while clock in same:
+            clock = same[clock]
+        return clock
+
+    def clocks_of(outputs: Iterable[str]) -> list[str]:
+        known = [name for name in outputs if name.partition(':')[0] in found.clocks]
+        clocks = [found.clock_of(name, names) for name in known]
+        return list(dict.fromkeys(root(clock) for clock in clocks if clock))
+
+    for layer in layers:
+        clocks = clocks_of(found.sources[layer.name])
+        _check_time(layer, clocks, found)
+        for part, name in found.starts[layer.name].items():
+            if clocks_of([name]):
+                raise ConfigError(
+                    f'layer {layer.name!r}: {part}_0 is one value for each example, and {name!r} '
+                    f"has one for each time step; read its last step, by a layer 'last'"
+                )
+        for other in clocks[1:]:
+            same[other] = clocks[0]
+        if isinstance(layer, Input):
+            found.clocks[layer.name] = None if layer.name in still else layer.name
+        elif layer.starts_time:
+            found.clocks[layer.name] = layer.name
+        else:
+            found.clocks[layer.name] = clocks[0] if clocks else None
+    for name, clock in found.clocks.items():
+        found.clocks[name] = root(clock) if clock else None
+
+
+def _without_time(layers: list[Layer], names: dict[str, Layer], found: Plan) -> set[str]:
+    """Return the layers that must have no time axis, because of those that read them."""
+    still = {layer.name for layer in layers if getattr(layer, 'ndim', None) == 2}
+    for layer in reversed(layers):
+        wanted = list(found.starts[layer.name].values())
+        passes = layer.keeps_time and not layer.recurrent and not layer.starts_time
+        if layer.wants_time is False or (layer.name in still and passes):
+            wanted += found.sources[layer.name]
+        for name in wanted:
+            source, _, what = name.partition(':')
+            if source in names and names[source].has_time(what):
+                still.add(source)
+    for layer in layers:
+        if layer.name in still and getattr(layer, 'ndim', None) == 3:
+            raise ConfigError(
+                f'layer {layer.name!r}: it has a time axis (ndim=3), and a layer that reads it '
+                f'wants none'
+            )
+    return still
+
+
+def _check_time(layer: Layer, clocks: list[str], found: Plan) -> None:
+    read = ', '.join(found.sources[layer.name])
+    if layer.recurrent and not clocks and not isinstance(layer, Input):
+        raise ConfigError(
+            f'layer {layer.name!r} ({layer.form}) needs a time axis, which {read} has not; put '
+            f"dict(form='repeat', steps=...) before it"
+        )
+    if layer.wants_time is False and clocks:
+        raise ConfigError(
+            f'layer {layer.name!r} ({layer.form}) wants one value for each example, but {read} '
+            f"has a time axis; put 'last' before it"
+        )
