@@ -1,5 +1,6 @@
 """Arrays or callables in, batches of checked arrays out. NumPy only."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnnkit.errors import ConfigError, DataError, ShapeError
+from rnnkit.windows import Window
 
 CALLABLE_BATCHES = 100  # batches in an epoch of a callable, unless told otherwise
 
@@ -77,6 +79,11 @@ def _from_objects(where: str, array: np.ndarray) -> np.ndarray:
 class Arrays:
     """Examples held in memory; every epoch they are shuffled and cut into batches.
 
+    With `bucket`, sequences of similar length share a batch, and each batch is cut to the
+    longest of its own. The shuffled examples are parted into groups of several batches, sorted by
+    length in each group, and then the batches are shuffled, so that a batch has other examples
+    in every epoch. There are about as many batches in a group as there are groups.
+
     Parameters
     ----------
     arrays : sequence of arrays
@@ -87,7 +94,19 @@ class Arrays:
         How many batches make an epoch. By default all of them; with fewer, the next epoch
         goes on where this one stopped.
     rng : numpy.random.Generator, optional
-        Shuffles the examples; without one they keep their order.
+        Shuffles the examples; without one they keep their order, or with `bucket` are in the
+        order of their lengths.
+    bucket : bool
+    mask : int, optional
+        For `bucket`: which of the arrays is the mask (T, B), not 0 where an example has data;
+        -1 for the last one.
+    time_axes : sequence of (int or None), optional
+        For `bucket`: the axis of each array that counts time, None where there is none.
+
+    Raises
+    ------
+    ConfigError
+        If `bucket` is asked for without a mask.
     """
 
     def __init__(
@@ -97,6 +116,10 @@ class Arrays:
         batch_size: int,
         n_batches: int | None = None,
         rng: np.random.Generator | None = None,
+        *,
+        bucket: bool = False,
+        mask: int | None = None,
+        time_axes: Sequence[int | None] | None = None,
     ):
         self.arrays = list(arrays)
         self.axes = list(axes)
@@ -105,27 +128,91 @@ class Arrays:
         self.batches_of_a_pass = -(-self.n_examples // self.batch_size)
         self.n_batches = n_batches or self.batches_of_a_pass
         self.rng = rng
+        self.time_axes = [None] * len(self.arrays)
+        self.lengths = None
+        if bucket:
+            if mask is None or time_axes is None:
+                raise ConfigError(
+                    'bucket=True sorts sequences by their lengths, which only a mask or a list '
+                    'of sequences tells; there is none here'
+                )
+            self.time_axes, self.lengths = list(time_axes), lengths_of(arrays[mask])
         self._stream = self._forever()
 
     def __iter__(self) -> Iterator[list[np.ndarray]]:
         return islice(self._stream, self.n_batches)
 
+    @property
+    def one_pass(self) -> bool:
+        """Whether an epoch has every example once."""
+        return self.n_batches == self.batches_of_a_pass
+
     def in_order(self, n_batches: int | None = None) -> 'Arrays':
         """Return the same examples, not shuffled, without copying them."""
-        return Arrays(self.arrays, self.axes, self.batch_size, n_batches)
+        same = Arrays(self.arrays, self.axes, self.batch_size, n_batches)
+        same.time_axes, same.lengths = self.time_axes, self.lengths
+        return same
 
     def _forever(self) -> Iterator[list[np.ndarray]]:
         whole = self.batch_size == self.n_examples
         while True:
             if whole:  # the order of examples inside a batch does not matter
-                yield self.arrays
+                yield self._take(None)
                 continue
             order = np.arange(self.n_examples)
             if self.rng is not None:
                 self.rng.shuffle(order)
-            for start in range(0, self.n_examples, self.batch_size):
-                chosen = order[start : start + self.batch_size]
-                yield [a.take(chosen, axis) for a, axis in zip(self.arrays, self.axes, strict=True)]
+            if self.lengths is not None:
+                order = self._sorted(order)
+            starts = np.arange(0, self.n_examples, self.batch_size)
+            if self.lengths is not None and self.rng is not None:
+                self.rng.shuffle(starts)
+            for start in starts:
+                yield self._take(order[start : start + self.batch_size])
+
+    def _sorted(self, order: np.ndarray) -> np.ndarray:
+        """Sort examples by length: all of them, or if they are shuffled, group by group."""
+        size = self.n_examples
+        if self.rng is not None:
+            size = self.batch_size * math.ceil(math.sqrt(self.batches_of_a_pass))
+        # Stable, so that examples of one length stay shuffled.
+        groups = [order[k : k + size] for k in range(0, self.n_examples, size)]
+        return np.concatenate([g[self.lengths[g].argsort(kind='stable')] for g in groups])
+
+    def _take(self, chosen: np.ndarray | None) -> list[np.ndarray]:
+        """Return the chosen examples, or all, without the time that none of them has."""
+        longest = None
+        if self.lengths is not None:
+            longest = int((self.lengths if chosen is None else self.lengths[chosen]).max())
+        batch = []
+        for array, axis, time in zip(self.arrays, self.axes, self.time_axes, strict=True):
+            if time is not None and longest < array.shape[time]:
+                array = array[(slice(None),) * time + (slice(longest),)]
+            batch.append(
+                np.asarray(array, order='C') if chosen is None else array.take(chosen, axis)
+            )
+        return batch
+
+
+def lengths_of(mask: np.ndarray) -> np.ndarray:
+    """Return how many steps each example has, up to its last one that is not masked.
+
+    Parameters
+    ----------
+    mask : array of shape (T, B)
+
+    Returns
+    -------
+    lengths : array of int of shape (B,)
+        At least 1, so that a batch is never empty.
+
+    Examples
+    --------
+    >>> lengths_of(np.array([[1, 0, 1], [1, 1, 0], [1, 0, 0]])).tolist()
+    [3, 2, 1]
+    """
+    real = np.asarray(mask) != 0
+    return np.where(real.any(axis=0), len(real) - real[::-1].argmax(axis=0), 1)
 
 
 class Stream:
@@ -134,7 +221,8 @@ class Stream:
     Parameters
     ----------
     function : callable
-        Returns one batch, as a list or tuple of arrays, each time it is called.
+        Returns one batch, as a list or tuple of arrays, each time it is called. If it is a
+        `rnnkit.windows.Window`, so is the batch that is read.
     prepare : callable
         Checks a batch and converts it: ``prepare(batch, where)``.
     n_batches : int, optional
@@ -142,6 +230,8 @@ class Stream:
     where : str
         What the callable is, for messages.
     """
+
+    one_pass = False
 
     def __init__(self, function: Callable, prepare: Prepare, n_batches: int | None, where: str):
         self.function = function
@@ -154,8 +244,13 @@ class Stream:
         return Stream(self.function, self.prepare, n_batches, self.where)
 
     def __iter__(self) -> Iterator[list[np.ndarray]]:
+        where = f'the batch returned by the {self.where} callable'
         for _ in range(self.n_batches):
-            yield self.prepare(self.function(), f'the batch returned by the {self.where} callable')
+            batch = self.function()
+            if isinstance(batch, Window):
+                yield Window(self.prepare(list(batch), where), batch.fresh)
+            else:
+                yield self.prepare(batch, where)
 
 
 def build(
@@ -166,8 +261,12 @@ def build(
     batch_size: int,
     n_batches: int | None = None,
     rng: np.random.Generator | None = None,
-) -> Arrays | Stream:
-    """Make batches of `data`, which is a batch-generating callable, or arrays."""
+    make: Callable = Arrays,
+) -> Any:
+    """Make batches of `data`, which is a batch-generating callable, or arrays.
+
+    Those of arrays come from ``make(arrays, axes, batch_size, n_batches, rng)``.
+    """
     if callable(data):
         return Stream(data, prepare, n_batches, where)
     if isinstance(data, Iterator):
@@ -175,7 +274,7 @@ def build(
             f'{where} is an iterator, which can be read only once; pass a callable that returns '
             f'a batch each time it is called, for example {where}={where}.__next__'
         )
-    return Arrays(prepare(data, where), axes, batch_size, n_batches, rng)
+    return make(prepare(data, where), axes, batch_size, n_batches, rng)
 
 
 def frozen(dataset: Any) -> Any:
@@ -185,5 +284,4 @@ def frozen(dataset: Any) -> Any:
     compared from one time to the next; and so are those of arrays if an epoch is only a
     part of them.
     """
-    one_pass = isinstance(dataset, Arrays) and dataset.n_batches == dataset.batches_of_a_pass
-    return dataset if one_pass else list(dataset)
+    return dataset if getattr(dataset, 'one_pass', False) else list(dataset)

@@ -1,5 +1,7 @@
-"""The networks under the name of their module in theanets."""
+"""The networks under the name of their module in theanets, and what makes batches of sequences."""
 
 from rnnkit.models import Classifier, Regressor
+from rnnkit.sequences import pad, unpad
+from rnnkit.windows import batches, fold
 
-__all__ = ['Classifier', 'Regressor']
+__all__ = ['Classifier', 'Regressor', 'batches', 'fold', 'pad', 'unpad']

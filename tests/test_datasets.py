@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from rnnkit.datasets import Arrays, Stream, as_array, build, frozen
+from rnnkit.datasets import Arrays, Stream, as_array, build, frozen, lengths_of
 from rnnkit.errors import ConfigError, DataError, ShapeError
 
 
@@ -104,6 +104,115 @@ def test_the_callable_is_named_where_its_batch_is_checked():
 def test_an_iterator_is_refused_because_it_is_read_only_once():
     with pytest.raises(ConfigError, match=r'train is an iterator.*train=train.__next__'):
         build(iter([1, 2]), None, [], 'train', 32)
+
+
+# --- batches of similar length ---
+
+
+def bucketed(lengths, batch_size=4, seed=0, **options):
+    """Return batches [x (T, B, 1), static (B, 2), mask (T, B)]; x has its number in each step."""
+    lengths = np.asarray(lengths)
+    mask = (np.arange(lengths.max())[:, None] < lengths).astype('float32')
+    numbers = np.arange(float(len(lengths)))
+    x = (mask * (1 + numbers))[..., None]
+    static = np.stack([numbers, lengths], axis=1)
+    rng = None if seed is None else np.random.default_rng(seed)
+    return Arrays(
+        [x, static, mask], [1, 0, 1], batch_size, rng=rng,
+        bucket=True, mask=-1, time_axes=[0, None, 0], **options,
+    )  # fmt: skip
+
+
+LENGTHS = np.random.default_rng(1).integers(1, 100, 203)
+
+
+def test_every_epoch_of_buckets_has_each_example_once_and_whole():
+    dataset = bucketed(LENGTHS)
+    epochs = []
+    for _ in range(3):
+        epochs.append([])
+        for x, static, mask in dataset:
+            number, length = static.T
+            np.testing.assert_array_equal(mask.sum(0), length)
+            np.testing.assert_array_equal(x[..., 0], mask * (1 + number))
+            epochs[-1].extend(number)
+        assert sorted(epochs[-1]) == list(range(len(LENGTHS)))
+    assert epochs[0] != epochs[1] != epochs[2]
+
+
+@pytest.mark.parametrize('seed', [0, None])
+def test_a_batch_of_a_bucket_is_as_long_as_its_longest_example(seed):
+    for x, static, mask in bucketed(LENGTHS, seed=seed):
+        assert len(x) == len(mask) == static[:, 1].max()
+        assert x.flags.c_contiguous
+
+
+def test_buckets_have_far_fewer_steps_that_are_filled_up():
+    def steps(dataset):
+        return sum(mask.size for *_, mask in dataset)
+
+    bucket = steps(bucketed(LENGTHS))
+    plain = bucketed(LENGTHS)
+    plain = Arrays(plain.arrays, plain.axes, 4, rng=np.random.default_rng(0))
+    assert LENGTHS.sum() < bucket < 1.2 * LENGTHS.sum()
+    assert steps(plain) == 99 * len(LENGTHS)
+
+
+def test_batches_of_buckets_have_other_examples_in_every_epoch_in_no_order():
+    dataset = bucketed(LENGTHS)
+    first, second = ([frozenset(s[:, 0]) for _, s, _ in dataset] for _ in range(2))
+    assert len(set(first) & set(second)) < 5
+    longest = [s[:, 1].max() for _, s, _ in dataset]
+    assert abs(np.corrcoef(longest, np.arange(len(longest)))[0, 1]) < 0.4
+
+
+def test_the_same_generator_makes_the_same_buckets():
+    first, second, other = (
+        [s[:, 0].tolist() for _, s, _ in bucketed(LENGTHS, seed=seed)] for seed in (5, 5, 6)
+    )
+    assert first == second != other
+
+
+def test_buckets_in_order_are_sorted_by_length():
+    for dataset in (bucketed(LENGTHS, seed=None), bucketed(LENGTHS).in_order()):
+        lengths = np.concatenate([s[:, 1] for _, s, _ in dataset])
+        np.testing.assert_array_equal(lengths, np.sort(LENGTHS))
+        assert frozen(dataset) is dataset
+
+
+@pytest.mark.parametrize('n', [1, 4, 5, 8, 9])
+def test_few_examples_make_buckets_too(n):
+    found = [static for _, static, _ in bucketed(LENGTHS[:n])]
+    assert sum(map(len, found)) == n
+    assert max(map(len, found)) <= 4
+    if n > 4:  # two batches are one group: each is shorter than each of the other
+        short, long = sorted(found[:2], key=lambda s: s[:, 1].max())
+        assert n > 8 or short[:, 1].max() <= long[:, 1].min()
+
+
+def test_one_batch_is_cut_to_its_longest_example():
+    x = np.ones((9, 2, 1))
+    mask = np.zeros((9, 2))
+    mask[:3, 0] = mask[4, 1] = 1
+    ((cut, cut_mask),) = Arrays([x, mask], [1, 1], 2, bucket=True, mask=1, time_axes=[0, 0])
+    assert cut.shape == (5, 2, 1)  # up to the last step that counts, gaps included
+    assert cut_mask.shape == (5, 2)
+
+
+def test_time_may_be_another_axis():
+    x = np.arange(12.0).reshape(2, 6)  # (B, T)
+    mask = np.array([[1, 1, 1, 0, 0, 0], [1, 0, 0, 0, 0, 0]]).T
+    found = list(Arrays([x, mask], [0, 1], 1, bucket=True, mask=1, time_axes=[1, 0]))
+    assert [x.tolist() for x, _ in found] == [[[6.0]], [[0.0, 1.0, 2.0]]]
+
+
+def test_examples_without_any_data_have_one_step():
+    assert lengths_of(np.zeros((4, 2))).tolist() == [1, 1]
+
+
+def test_buckets_want_a_mask():
+    with pytest.raises(ConfigError, match='bucket=True sorts .* only a mask or a list of seq'):
+        Arrays([np.ones((3, 4, 1))], [1], 2, bucket=True)
 
 
 # --- conversion ---
