@@ -123,7 +123,7 @@ class Border:
                     f'{where}: {field.name} has {len(shape)} axes, shape {shape}; a single time '
                     f'step is ({", ".join(axes)})'
                 ) from error
-            arrays.append(array[None] if 'time' in field.axes else array)
+            arrays.append(array[None] if field.has_time else array)
         sizes = [a.shape[field.batch_axis] for a, field in zip(arrays, self.inputs, strict=True)]
         if len(set(sizes)) > 1:
             raise ShapeError(f'{where}: the inputs have different numbers of examples')
@@ -164,7 +164,9 @@ class Border:
                 return False
             if field.kind == 'weights' and array.shape != data[len(self.inputs)].shape:
                 return False
-            if field.kind == 'mask' and not (array.max(axis=0).all() and np.isin(array, (0, 1)).all()):
+            if field.kind == 'mask' and not (
+                array.any(axis=0).all() and ((array == 0) | (array == 1)).all()
+            ):
                 return False
             known = {None: array.shape[field.batch_axis]}
             if field.clock:
@@ -221,9 +223,10 @@ class Border:
             array = field.read(where, value)
             if field.kind == 'weights':
                 array = self._spread(field, array, arrays[self.target.name], where)
+            else:
+                self._check_lengths(field, array, arrays, where)
             arrays[field.name] = array
-            self._check_lengths(field, array, arrays, where)
-        return [self.turn(arrays[field.name], 'time' in field.axes) for field in fields]
+        return [self.turn(arrays[field.name], field.has_time) for field in fields]
 
     def _is_list(self, field: Field, value: Any, where: str) -> bool:
         ndim = field.ndim - 1
@@ -232,8 +235,8 @@ class Border:
         if isinstance(value, list | tuple) and sequences.is_ragged(value, ndim):
             lengths = {len(one) for one in value}
             if len(lengths) > 1:
-                raise DataError(
-                    f'{where}: {field.name} is a list of sequences of {min(lengths)} to '
+                raise ShapeError(
+                    f'{where}: {field.name} is ragged, sequences of {min(lengths)} to '
                     f'{max(lengths)} steps; a network that pads them is built with masked=True'
                 )
         return False

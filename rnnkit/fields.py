@@ -30,6 +30,8 @@ class Field:
         Whose time axis it has.
     dtype : str
         What it is converted to.
+    steps : int or None
+        The number of time steps that it must have; None for any number.
     """
 
     name: str
@@ -39,11 +41,17 @@ class Field:
     owner: str
     clock: str | None
     dtype: str
+    steps: int | None = None
 
     @property
     def has_features(self) -> bool:
         """Whether the last axis counts features."""
         return self.axes[-1] == 'features'
+
+    @property
+    def has_time(self) -> bool:
+        """Whether there is a time axis."""
+        return 'time' in self.axes
 
     @property
     def ndim(self) -> int:
@@ -53,12 +61,12 @@ class Field:
     @property
     def batch_axis(self) -> int:
         """The axis that counts examples, inside the library."""
-        return int('time' in self.axes)
+        return int(self.has_time)
 
     @property
     def time_axis(self) -> int | None:
         """The axis that counts time steps, inside the library, or None."""
-        return 0 if 'time' in self.axes else None
+        return 0 if self.has_time else None
 
     def is_ready(self, array: Any) -> bool:
         """Return whether an array is right as it is, as far as it can be seen alone."""
@@ -69,8 +77,10 @@ class Field:
             return False
         if self.has_features and array.shape[-1] != self.size:
             return False
+        if self.steps not in (None, array.shape[0]):
+            return False
         if self.kind in ('words', 'labels'):
-            return 0 <= array.min() and array.max() < self.size
+            return array.min() >= 0 and array.max() < self.size
         if not np.isfinite(array).all():
             return False
         return self.kind not in ('weights', 'mask') or array.min() >= 0
@@ -92,11 +102,19 @@ class Field:
         array = as_array(where, value, self.dtype)
         if self.kind == 'weights' and self.has_features and array.ndim == self.ndim - 1:
             array = array[..., None]
-        self._check_axes(where, array)
+        if self.kind != 'weights':  # weights may be broadcast to the shape of the target
+            self._check_axes(where, array)
         if self.has_features and self.kind != 'weights' and array.shape[-1] != self.size:
             raise ShapeError(
                 f'{where} has {array.shape[-1]} features (its last axis, shape {array.shape}); '
                 f'{self.owner} has {self.size}'
+            )
+        known = self.steps is not None and self.kind != 'weights'
+        steps = array.shape[self.axes.index('time')] if known else None
+        if known and steps != self.steps:
+            raise ShapeError(
+                f'{where} has {steps} time steps, shape {array.shape}; this network has '
+                f'{self.steps}'
             )
         if self.kind in ('words', 'labels'):
             self._check_whole(where, array)
@@ -163,6 +181,9 @@ def fields_of(
         leading = layout if clock else ('batch' if has_time else 'examples',)
         return (*leading, *features)
 
+    def steps(clock: str | None) -> int | None:
+        return plan.lengths[clock].fixed_steps if clock in plan.lengths else None
+
     inputs = []
     for layer in graph.layers:
         if isinstance(layer, Input):
@@ -171,14 +192,14 @@ def fields_of(
                 layer.name if inputs else 'x', 'words' if words else 'numbers',
                 axes(clock) if words else axes(clock, 'features'), layer.size,
                 f'layer {layer.name!r}' if words else 'the input layer', clock,
-                'int64' if words else dtype,
+                'int64' if words else dtype, steps(clock),
             ))  # fmt: skip
     clock = plan.clock_of(output, graph.by_name)
     last = graph.layers[-1]
     target = Field(
         'y', 'labels' if integer_targets else 'numbers',
         axes(clock) if integer_targets else axes(clock, 'features'), last.size, 'the last layer',
-        clock, 'int64' if integer_targets else dtype,
+        clock, 'int64' if integer_targets else dtype, steps(clock),
     )  # fmt: skip
     masks = [
         Field(variable.name, 'mask', axes(clock), 0, '', clock, dtype)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
@@ -112,6 +111,10 @@ class Graph:
             outputs |= found
         return outputs
 
+    def has_time(self, output: str) -> bool:
+        """Return whether an output has a time axis."""
+        return self.plan.clock_of(output, self.by_name) is not None
+
     def mask_of(self, output: str) -> TensorVariable | None:
         """Return the mask of the time axis of an output, or None."""
         return self.masks.get(self.plan.clock_of(output, self.by_name) or '')
@@ -175,7 +178,7 @@ class Graph:
                     f'layer {layer.name!r}: output {name!r} has {width} features; its size is '
                     f'{size}'
                 )
-            axes = 2 + (self.plan.clock_of(f'{layer.name}:{name}', self.by_name) is not None)
+            axes = 2 + self.has_time(f'{layer.name}:{name}')
             if output.ndim != axes:
                 raise ConfigError(
                     f'layer {layer.name!r}: output {name!r} has {output.ndim} axes; wanted {axes}. '

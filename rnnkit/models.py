@@ -64,7 +64,7 @@ class Regressor(Network):
         ShapeError, DataError
             If `x` is not such an array.
         """
-        return self._predict('predict()', x, mask, state, return_state)
+        return self.inference.predict('predict()', x, mask, state, return_state)
 
     def score(self, x: Any, y: Any, weights: Any = None, mask: Any = None) -> float:
         """Return R², the share of the variance of `y` that is predicted; at best 1.
@@ -77,7 +77,7 @@ class Regressor(Network):
         mask : array of shape (T, B), optional
             Where steps are real.
         """
-        return self._score(metrics.r2, x, y, weights, mask)
+        return self.inference.score(metrics.r2, x, y, weights, mask)
 
 
 @models.add('Classifier')
@@ -130,7 +130,7 @@ class Classifier(Network):
         labels : array of int of shape (T, B)
             0 over padding.
         """
-        found = self._predict('predict()', x, mask, state, return_state)
+        found = self.inference.predict('predict()', x, mask, state, return_state)
         out, *rest = found if return_state else (found,)
         best = [one.argmax(-1) for one in out] if isinstance(out, list) else out.argmax(-1)
         return (best, *rest) if return_state else best
@@ -151,7 +151,7 @@ class Classifier(Network):
         probabilities : array of shape (T, B, O)
             They sum to 1 over the last axis; over padding all are 0.
         """
-        return self._predict('predict_proba()', x, mask, state, return_state)
+        return self.inference.predict('predict_proba()', x, mask, state, return_state)
 
     def score(self, x: Any, y: Any, weights: Any = None, mask: Any = None) -> float:
         """Return the share of labels that are predicted correctly.
@@ -164,7 +164,7 @@ class Classifier(Network):
         mask : array of shape (T, B), optional
             Where steps are real.
         """
-        return self._score(metrics.accuracy, x, y, weights, mask)
+        return self.inference.score(metrics.accuracy, x, y, weights, mask)
 
 
 def from_spec(spec: dict[str, Any]) -> Network:

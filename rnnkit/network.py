@@ -9,20 +9,20 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
-from rnnkit import datasets, kernels, sequences, storage, summary
+from rnnkit import datasets, kernels, storage, summary
 from rnnkit.border import LAYOUTS, Border, check_settings
-from rnnkit.compiled import Compiled
 from rnnkit.errors import ConfigError
 from rnnkit.fields import fields_of
 from rnnkit.graph import Graph, Outputs
 from rnnkit.history import History
+from rnnkit.inference import Inference
 from rnnkit.layers import parse_layers
 from rnnkit.losses import losses
 from rnnkit.objectives import Objectives
 from rnnkit.optimizers import Objective
 from rnnkit.registry import hint, reject_unknown
 from rnnkit.regularizers import regularizers
-from rnnkit.streaming import State, Stream
+from rnnkit.streaming import State
 from rnnkit.trainer import Monitors, Trainer, number, parse_options
 
 
@@ -107,7 +107,6 @@ class Network(ABC):
         self.layers = parse_layers(layers)
         self._finish_last_layer()
         self.history = History()
-        self._compiled: dict[Any, Any] = {}
         self._trainings = 0
         with kernels.allowed(self._kernel):
             self._build()
@@ -120,9 +119,7 @@ class Network(ABC):
         self.params = [p for layer in self.layers for p in layer.params.values()]
         self.recurrent = any(self.graph.plan.clocks.values())
         self._compared = f'{self.layers[-1].name}:{self.loss.output}'
-        fields = fields_of(
-            self.graph, self._compared, self.integer_targets, LAYOUTS[self.layout]
-        )
+        fields = fields_of(self.graph, self._compared, self.integer_targets, LAYOUTS[self.layout])
         self.border = Border(*fields, self.weighted, self.layout)
         output = self.outputs[self._compared]
         ndim = output.ndim - self.integer_targets
@@ -134,6 +131,7 @@ class Network(ABC):
             self.target_weights = pt.tensor('weights', dtype=self.dtype, shape=shape)
         weights = [self.target_weights] * self.weighted
         self.variables = [*self.inputs, self.target, *weights, *self.graph.masks.values()]
+        self.inference = Inference(self.graph, self.border, self._kernel)
         self._objectives = Objectives(self.graph, self._objective)
 
     def _objective(self, outputs: Outputs) -> Objective:
@@ -231,55 +229,6 @@ class Network(ABC):
 
     # --- use ---
 
-    def _function(self, what: str, outputs: list[TensorVariable]) -> Compiled:
-        if what not in self._compiled:
-            variables = [*self.inputs, *self.graph.masks.values()]
-            self._compiled[what] = Compiled(what, variables, outputs)
-        return self._compiled[what]
-
-    def _score(self, metric: Any, x: Any, y: Any, weights: Any, mask: Any) -> float:
-        """Return what a metric makes of targets and predictions."""
-        border, where = self.border.with_weights(weights is not None), 'score()'
-        given = [x] if len(self.inputs) == 1 else list(x)
-        masks = [] if mask is None else [mask] if len(border.masks) == 1 else list(mask)
-        batch = border.read_batch([*given, y, *[weights] * border.weighted, *masks], where)
-        n = len(self.inputs)
-        inputs, y, rest = batch[:n], batch[n], batch[n + 1 :]
-        weights = rest.pop(0) if border.weighted else None
-        predicted = self._function('the prediction', [self.output()])(*inputs, *rest)[0]
-        if self.integer_targets:
-            predicted = predicted.argmax(axis=-1)
-        mask = border.mask_of_target(batch)
-        if mask is not None:
-            mask = mask[..., None] if y.ndim > mask.ndim else mask
-            weights = np.broadcast_to(mask, y.shape) * (1 if weights is None else weights)
-        return metric(y, predicted, weights)
-
-    def _predict(
-        self, where: str, x: Any, mask: Any, state: State | None, return_state: bool
-    ) -> Any:
-        """Return the output for `x`, with the state after it if that is wanted."""
-        border = self.border
-        arrays, ragged = border.read_inputs(x, where, mask)
-        if state is None and not return_state:
-            out = self._function('the prediction', [self.output()])(*arrays)[0]
-        else:
-            out, state = self._stream()(where, arrays, state)
-        padding = border.mask_of_target(arrays)
-        if padding is not None:
-            out = out * padding[..., None]
-            if ragged:
-                found = sequences.unpad(out, padding)
-                return (found, state) if return_state else found
-        out = border.turn(out, 'time' in border.target.axes)
-        return (out, state) if return_state else out
-
-    def _stream(self) -> Stream:
-        if 'stream' not in self._compiled:
-            with kernels.allowed(self._kernel):
-                self._compiled['stream'] = Stream(self.graph)
-        return self._compiled['stream']
-
     def step(self, x_t: Any, state: State | None = None) -> tuple[np.ndarray, State]:
         """Return the output for a single time step, and the state after it.
 
@@ -314,9 +263,7 @@ class Network(ABC):
         >>> state['hid1'].c.shape
         (1, 3)
         """
-        stream = self._stream()
-        out, state = stream('step()', self.border.read_step(x_t), state)
-        return out[0], state
+        return self.inference.step(x_t, state)
 
     def feed_forward(self, x: Any, mask: Any = None) -> dict[str, np.ndarray]:
         """Return every output of every layer for `x`, by name.
@@ -332,13 +279,7 @@ class Network(ABC):
         outputs : dict of str to array
             ``{'in:out': ..., 'hid1:out': ..., 'hid1:c': ..., 'out:out': ...}``
         """
-        arrays, _ = self.border.read_inputs(x, 'feed_forward()', mask)
-        found = self._function('all outputs', list(self.outputs.values()))(*arrays)
-        clocks = {name: self.graph.plan.clock_of(name, self.graph.by_name) for name in self.outputs}
-        return {
-            name: self.border.turn(array, clocks[name] is not None)
-            for name, array in zip(self.outputs, found, strict=True)
-        }
+        return self.inference.feed_forward(x, mask)
 
     @abstractmethod
     def predict(self, x: Any) -> np.ndarray:

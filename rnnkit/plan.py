@@ -21,12 +21,15 @@ class Plan(NamedTuple):
         share one, a layer that made one, or None where there is no time.
     words : set of str
         The input layers whose data are numbers of words.
+    lengths : dict of str to Layer
+        The layer that fixes the number of time steps of a clock, where one does.
     """
 
     sources: dict[str, list[str]]
     starts: dict[str, dict[str, str]]
     clocks: dict[str, str | None]
     words: set[str]
+    lengths: dict[str, Layer]
 
     def clock_of(self, output: str, layers: dict[str, Layer]) -> str | None:
         """Return whose time axis an output has."""
@@ -57,7 +60,7 @@ def plan(layers: list[Layer]) -> Plan:
         }
         before = layer.name
     words = _words(layers, sources)
-    found = Plan(sources, starts, {}, words)
+    found = Plan(sources, starts, {}, words, {})
     if any(layer.recurrent or layer.starts_time for layer in layers):
         _find_clocks(layers, names, found)
     else:
@@ -134,6 +137,16 @@ def _find_clocks(layers: list[Layer], names: dict[str, Layer], found: Plan) -> N
             found.clocks[layer.name] = clocks[0] if clocks else None
     for name, clock in found.clocks.items():
         found.clocks[name] = root(clock) if clock else None
+    for layer in layers:
+        if layer.fixed_steps is not None:
+            read = found.sources[layer.name][0]
+            clock = layer.name if layer.starts_time else found.clock_of(read, names)
+            other = found.lengths.setdefault(clock, layer)
+            if other.fixed_steps != layer.fixed_steps:
+                raise ConfigError(
+                    f'layer {layer.name!r} wants {layer.fixed_steps} time steps; '
+                    f'{other.name!r} has {other.fixed_steps}'
+                )
 
 
 def _without_time(layers: list[Layer], names: dict[str, Layer], found: Plan) -> set[str]:

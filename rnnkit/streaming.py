@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pytensor.tensor as pt
-from pytensor.tensor import TensorVariable
 
 from rnnkit.compiled import Compiled
 from rnnkit.errors import ConfigError, ShapeError

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from rnnkit.layers import Input, registry
+from rnnkit.layers import Embedding, Input, registry
 from rnnkit.models import Regressor, from_spec, load
 from rnnkit.network import Network
 
 T, B = 5, 6  # steps and examples in the data of the checks
-N_IN, SIZE, N_OUT = 3, 4, 2
+N_IN, SIZE, N_OUT, N_WORDS = 3, 4, 2, 7
 
 
 def network(
@@ -52,33 +52,57 @@ def network(
 @lru_cache(maxsize=2)  # checks of one layer come one after another: compile once for all
 def _built(layer: type, form: str, size: int, dtype: str, timeless: bool, options: str) -> Any:
     """Return a network and its initial values."""
-    it = {'form': form, 'size': size, 'name': 'it', **json.loads(options)}
-    first = [it] if issubclass(layer, Input) else [N_IN, (3, 'linear'), it]
+    it = {'form': form, 'name': 'it', **json.loads(options)}
+    if layer.sized:
+        it['size'] = size
+    if issubclass(layer, Input):
+        before = [it]
+    elif issubclass(layer, Embedding):
+        before = [N_WORDS, it]
+    else:
+        before = [N_IN, (3, 'linear'), it]
     after = [] if timeless or layer.recurrent else [('rnn', 3)]
-    net = Regressor([*first, *after, N_OUT], dtype=dtype, seed=1)
+    net = Regressor([*before, *after, N_OUT], dtype=dtype, seed=1)
     return net, [p.get_value() for p in net.params]
 
 
 def data(net: Network, n_steps: int = T, n_examples: int = B) -> list[np.ndarray]:
     """Return an input and a target that suit a network."""
     rng = np.random.default_rng(2)
-    leading = (n_steps, n_examples) if net.recurrent else (n_examples,)
-    sizes = net.layers[0].size, net.layers[-1].size
-    return [rng.standard_normal((*leading, size)) for size in sizes]
+    arrays = []
+    for field in net.border.fields:
+        steps = field.steps or n_steps
+        shape = (steps, n_examples) if field.has_time else (n_examples,)
+        if field.kind == 'words':
+            arrays.append(rng.integers(0, field.size, shape))
+        else:
+            arrays.append(rng.standard_normal((*shape, field.size)))
+    return arrays
+
+
+def some(array: np.ndarray, field: Any, examples: Any) -> np.ndarray:
+    """Return some examples of an array of a batch."""
+    return array[:, examples] if field.batch_axis else array[examples]
 
 
 def check_shape_and_dtype(form: str, **options: Any) -> None:
     """Check that outputs and parameters have the declared shapes, and the network's dtype."""
     kinds = [('float64', False), ('float32', False)]
-    if not registry[form].recurrent:
+    layer = registry[form]
+    if not (layer.recurrent or layer.starts_time):
         kinds.append(('float32', True))
     for dtype, timeless in kinds:
         net = network(form, dtype=dtype, timeless=timeless, **options)
         x, _ = data(net)
         for name, output in net.feed_forward(x).items():
-            layer, _, output_name = name.partition(':')
-            size = {one.name: one for one in net.layers}[layer].output_size(output_name)
-            _expect(f'{form}: shape of {name!r}', output.shape, (*x.shape[:-1], size))
+            if name == 'in:out' and net.graph.plan.words:
+                continue
+            owner, _, output_name = name.partition(':')
+            size = {one.name: one for one in net.layers}[owner].output_size(output_name)
+            clock = net.graph.plan.clock_of(name, net.graph.by_name)
+            steps = net.graph.plan.lengths.get(clock)
+            time = () if clock is None else (steps.fixed_steps if steps else T,)
+            _expect(f'{form}: shape of {name!r}', output.shape, (*time, B, size))
             _expect(f'{form}: dtype of {name!r}', output.dtype, np.dtype(dtype))
             _expect(f'{form}: {name!r} is finite', bool(np.isfinite(output).all()), True)
         for layer in net.layers:
@@ -106,7 +130,7 @@ def check_gradient(form: str, **options: Any) -> None:
             p.set_value(value)
         found, _ = net.train(
             batch, algo='sgd', learning_rate=rate, epochs=1, restore_best=False,
-            max_gradient_norm=0, batch_size=B,
+            max_gradient_norm=0, batch_size=B, seed=0,  # the same noise each time
         )  # fmt: skip
         moved = [p.get_value() for p in net.params]
         return found['loss'], [(a - b) / rate for a, b in zip(here, moved, strict=True)]
@@ -124,18 +148,24 @@ def check_rows_are_independent(form: str, **options: Any) -> None:
     """Check that what an example gives does not depend on the others in its batch."""
     net = network(form, **options)
     x, _ = data(net)
+    given, wanted = net.border.inputs[0], net.border.target
     whole = net.predict(x)
-    parts = [net.predict(part) for part in np.array_split(x, 2, axis=1)]
-    _close(f'{form}: halves of a batch', np.concatenate(parts, axis=1), whole)
-    _close(f'{form}: a batch in another order', net.predict(x[:, ::-1])[:, ::-1], whole)
+    parts = [net.predict(some(x, given, rows)) for rows in (slice(None, 3), slice(3, None))]
+    _close(f'{form}: halves of a batch', np.concatenate(parts, wanted.batch_axis), whole)
+    turned = slice(None, None, -1)
+    found = some(net.predict(some(x, given, turned)), wanted, turned)
+    _close(f'{form}: a batch in another order', found, whole)
 
 
 def check_batch_of_one(form: str, **options: Any) -> None:
     """Check that a single example can be predicted and learned from."""
     net = network(form, **options)
     x, y = data(net)
-    _close(f'{form}: one example alone', net.predict(x[:, :1]), net.predict(x)[:, :1])
-    _learns(form, net, [x[:, :1], y[:, :1]])
+    given, wanted = net.border.inputs[0], net.border.target
+    one = slice(0, 1)
+    x_1, y_1 = some(x, given, one), some(y, wanted, one)
+    _close(f'{form}: one example alone', net.predict(x_1), some(net.predict(x), wanted, one))
+    _learns(form, net, [x_1, y_1])
 
 
 def check_unit_of_one(form: str, **options: Any) -> None:
@@ -186,10 +216,10 @@ CHECKS: list[Callable[..., None]] = [
 
 def _learns(form: str, net: Network, batch: list[np.ndarray]) -> None:
     """Check that a step along the gradient makes the loss of a batch smaller."""
-    before = net.train(batch, algo='sgd', learning_rate=1e-3, epochs=1, restore_best=False)
-    _, after = before
-    if not after['loss'] < before[0]['loss']:
-        raise AssertionError(f'{form}: a step went from {before[0]["loss"]} to {after["loss"]}')
+    options = {'algo': 'sgd', 'learning_rate': 1e-3, 'epochs': 1, 'restore_best': False, 'seed': 0}
+    before, after = (net.train(batch, **options)[0]['loss'] for _ in range(2))
+    if not after < before:
+        raise AssertionError(f'{form}: a step went from {before} to {after}')
 
 
 def _expect(what: str, found: Any, wanted: Any) -> None:

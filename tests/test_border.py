@@ -97,7 +97,7 @@ def test_zero_weights_hide_targets(rng):
 X, Y = np.zeros((T, B, 2)), np.zeros((T, B, 1))
 BAD_BATCHES = [
     ([X], DataError, 'train: wants 2 arrays [x, y]; got 1: [array of shape (5, 4, 2)]'),
-    ([X, Y, Y], DataError, 'was the network meant to be built with weighted=True?'),
+    ([X, Y, Y], DataError, 'was the network meant to be built with weighted=True or masked=True?'),
     (X, DataError, 'train: wants a list of arrays [x, y]; got array of shape (5, 4, 2)'),
     (None, DataError, 'train: wants a list of arrays [x, y]; got NoneType'),
     ({'x': X}, DataError, "train: wants {x, y}; got a dict of ['x']"),

@@ -11,11 +11,13 @@ from rnnkit.layers import registry
 
 # One name for each class: aliases are the same thing.
 FORMS = sorted({registry[name].form: None for name in registry})
-VARIANTS = [(form, {}) for form in FORMS] + [
+NEEDED = {'repeat': {'steps': 3}, 'flatten': {'steps': 4}}  # options without a default
+VARIANTS = [(form, NEEDED.get(form, {})) for form in FORMS] + [
     ('gru', {'reset': 'before'}),
     ('rnn', {'activation': 'relu'}),
     ('lstm', {'peepholes': True}),
     ('gru', {'direction': 'backward'}),
+    ('lstm', {'h_0': 'learn', 'c_0': 'learn'}),
     ('bidirectional', {'worker': 'lstm'}),
     ('bidirectional', {'worker': 'gru', 'merge': 'sum'}),
     ('ff', {'activation': 'tanh'}),

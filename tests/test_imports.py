@@ -15,10 +15,10 @@ TESTS = Path(__file__).parent
 # A row imports rows above it, or modules of its own folder. A folder is one row.
 ROWS = [
     'version', 'errors', 'registry', 'tensors', 'activations', 'initializers',
-    'windows', 'datasets', 'sequences', 'cells', 'kernels', 'unroll', 'layers', 'graph',
-    'losses', 'regularizers', 'metrics',
+    'windows', 'datasets', 'sequences', 'cells', 'kernels', 'unroll', 'noise', 'layers', 'plan',
+    'graph', 'losses', 'regularizers', 'metrics',
     'optimizers', 'progress', 'compiled', 'history', 'trainer', 'objectives', 'streaming',
-    'border', 'storage', 'network', 'models', 'recurrent', 'minimize', 'testing', '__init__',
+    'fields', 'border', 'inference', 'summary', 'storage', 'network', 'models', 'recurrent', 'minimize', 'testing', '__init__',
     'precompile', 'integrations',
 ]  # fmt: skip
 # Order inside a folder, likewise.
@@ -64,6 +64,11 @@ FOLDERS = {
         'input',
         'dense',
         'bidirectional',
+        'dropout',
+        'embedding',
+        'joining',
+        'normalization',
+        'time',
         'spec',
         '__init__',
     ],

@@ -58,7 +58,8 @@ def test_names_of_ones_own():
     assert [layer.name for layer in net.layers] == ['x', 'memory', 'out']
     assert [p.name for p in net.params] == [
         'memory.xh', 'memory.hh', 'memory.b', 'out.w', 'out.b']  # fmt: skip
-    assert list(net.outputs) == ['x:out', 'memory:out', 'out:out', 'out:pre']
+    assert list(net.outputs) == [
+        'x:out', 'memory:out', 'memory:last', 'out:out', 'out:pre']  # fmt: skip
 
 
 def test_a_layer_may_read_any_layer_before_it():
@@ -146,8 +147,9 @@ def test_feed_forward_gives_every_output_by_name(net, rng):
     x = rng.standard_normal((5, 2, 2))
     found = net.feed_forward(x)
     assert {k: v.shape for k, v in found.items()} == {
-        'in:out': (5, 2, 2), 'hid1:out': (5, 2, 3), 'hid1:c': (5, 2, 3), 'hid2:out': (5, 2, 4),
-        'hid2:pre': (5, 2, 4), 'out:out': (5, 2, 1), 'out:pre': (5, 2, 1),
+        'in:out': (5, 2, 2), 'hid1:out': (5, 2, 3), 'hid1:c': (5, 2, 3), 'hid1:last': (2, 3),
+        'hid1:last_c': (2, 3), 'hid2:out': (5, 2, 4), 'hid2:pre': (5, 2, 4),
+        'out:out': (5, 2, 1), 'out:pre': (5, 2, 1),
     }  # fmt: skip
     np.testing.assert_array_equal(found['in:out'], x.astype('float32'))
     np.testing.assert_array_equal(found['out:out'], net.predict(x))
@@ -171,11 +173,11 @@ def test_a_spec_keeps_every_setting():
     net = rnnkit.Classifier(
         [2, {'form': 'gru', 'size': 3, 'reset': 'before', 'b': {'r': 1.0}, 'name': 'g'},
          {'size': 4, 'inputs': ('g', 'in'), 'activation': 'elu'}, 3],
-        weighted=True, layout='batch', dtype='float64', seed=9,
+        weighted=True, masked=True, layout='batch', dtype='float64', seed=9,
     )  # fmt: skip
     spec = net.to_spec()
     assert spec == {
-        'model': 'Classifier', 'loss': 'xe', 'weighted': True, 'layout': 'batch',
+        'model': 'Classifier', 'loss': 'xe', 'weighted': True, 'masked': True, 'layout': 'batch',
         'dtype': 'float64', 'seed': 9,
         'layers': [
             {'form': 'input', 'size': 2, 'name': 'in'},

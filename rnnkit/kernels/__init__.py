@@ -41,8 +41,8 @@ from rnnkit.kernels.trace import form_of
 from rnnkit.kernels.update_ops import Arguments
 
 __all__ = [
-    'Arguments', 'affine', 'allowed', 'cross_entropy', 'enabled', 'fused', 'mean_error', 'softmax_of',
-    'update_params', 'usable',
+    'Arguments', 'affine', 'allowed', 'cross_entropy', 'enabled', 'fused', 'mean_error',
+    'softmax_of', 'update_params', 'usable',
 ]  # fmt: skip
 
 for_jax.register()

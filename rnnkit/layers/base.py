@@ -124,6 +124,11 @@ class Layer:
         return self.keeps_time
 
     @property
+    def fixed_steps(self) -> int | None:
+        """How many time steps it makes, or wants its inputs to have; None for any number."""
+        return None
+
+    @property
     def start_sources(self) -> dict[str, str]:
         """For each part of the state that another layer provides, the name of that output."""
         return {}

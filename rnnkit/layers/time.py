@@ -54,6 +54,10 @@ class Repeat(Layer):
         super().__init__(size, name=name, inputs=inputs, **options)
         self.steps = check_steps(self.form, self.steps)
 
+    @property
+    def fixed_steps(self):
+        return self.steps
+
     def transform(self, x):
         return {'out': pt.repeat(x[None], self.steps, axis=0)}
 
@@ -78,6 +82,10 @@ class Flatten(Layer):
     def __init__(self, size=None, *, name=None, inputs=None, **options):
         super().__init__(size, name=name, inputs=inputs, **options)
         self.steps = check_steps(self.form, self.steps)
+
+    @property
+    def fixed_steps(self):
+        return self.steps
 
     def own_size(self):
         return self.steps * self.input_size

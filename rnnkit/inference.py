@@ -1,0 +1,103 @@
+"""What a network is used for once it has parameters: predictions, scores, single steps."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from pytensor.tensor import TensorVariable
+
+from rnnkit import kernels, sequences
+from rnnkit.border import Border
+from rnnkit.compiled import Compiled
+from rnnkit.graph import Graph
+from rnnkit.streaming import State, Stream
+
+
+class Inference:
+    """The compiled functions of a network, each made when it is first wanted.
+
+    Parameters
+    ----------
+    graph : Graph
+    border : Border
+    kernel : bool or None
+        False keeps kernels out.
+    """
+
+    def __init__(self, graph: Graph, border: Border, kernel: bool | None):
+        self.graph, self.border, self.kernel = graph, border, kernel
+        self._functions: dict[str, Compiled] = {}
+        self._stream: Stream | None = None
+
+    @property
+    def output(self) -> TensorVariable:
+        """The output of the last layer."""
+        return self.graph.outputs[f'{self.graph.layers[-1].name}:out']
+
+    def function(self, what: str, outputs: list[TensorVariable]) -> Compiled:
+        """Return a function of the inputs and masks."""
+        if what not in self._functions:
+            variables = [*self.graph.inputs, *self.graph.masks.values()]
+            self._functions[what] = Compiled(what, variables, outputs)
+        return self._functions[what]
+
+    def _outputs(self, arrays: list[np.ndarray]) -> np.ndarray:
+        return self.function('the prediction', [self.output])(*arrays)[0]
+
+    def predict(
+        self, where: str, x: Any, mask: Any, state: State | None, return_state: bool
+    ) -> Any:
+        """Return the output for `x`, with the state after it if that is wanted."""
+        border = self.border
+        arrays, ragged = border.read_inputs(x, where, mask)
+        if state is None and not return_state:
+            out = self._outputs(arrays)
+        else:
+            out, state = self.stream(where, arrays, state)
+        padding = border.mask_of_target(arrays)
+        if padding is not None:
+            out = out * padding[..., None]
+        if padding is not None and ragged:
+            out = sequences.unpad(out, padding)
+        else:
+            out = border.turn(out, border.target.has_time)
+        return (out, state) if return_state else out
+
+    def stream(self, where: str, arrays: list[np.ndarray], state: State | None) -> Any:
+        """Return the output for checked arrays, and the state after them."""
+        if self._stream is None:
+            with kernels.allowed(self.kernel):
+                self._stream = Stream(self.graph)
+        return self._stream(where, arrays, state)
+
+    def step(self, x_t: Any, state: State | None) -> tuple[np.ndarray, State]:
+        """Return the output for a single time step, and the state after it."""
+        out, state = self.stream('step()', self.border.read_step(x_t), state)
+        return out[0], state
+
+    def feed_forward(self, x: Any, mask: Any) -> dict[str, np.ndarray]:
+        """Return every output of every layer."""
+        graph = self.graph
+        arrays, _ = self.border.read_inputs(x, 'feed_forward()', mask)
+        found = self.function('all outputs', list(graph.outputs.values()))(*arrays)
+        return {
+            name: self.border.turn(array, graph.has_time(name))
+            for name, array in zip(graph.outputs, found, strict=True)
+        }
+
+    def score(self, metric: Callable[..., float], x: Any, y: Any, weights: Any, mask: Any) -> float:
+        """Return what a metric makes of targets and predictions."""
+        border, n = self.border.with_weights(weights is not None), len(self.graph.inputs)
+        given = [x] if n == 1 else list(x)
+        masks = [] if mask is None else [mask] if len(border.masks) == 1 else list(mask)
+        batch = border.read_batch([*given, y, *[weights] * border.weighted, *masks], 'score()')
+        inputs, y, rest = batch[:n], batch[n], batch[n + 1 :]
+        weights = rest.pop(0) if border.weighted else None
+        predicted = self._outputs([*inputs, *rest])
+        if border.target.kind == 'labels':
+            predicted = predicted.argmax(axis=-1)
+        real = border.mask_of_target(batch)
+        if real is not None:
+            real = real[..., None] if y.ndim > real.ndim else real
+            weights = np.broadcast_to(real, y.shape) * (1 if weights is None else weights)
+        return metric(y, predicted, weights)
