@@ -291,14 +291,16 @@ class Border:
         self, field: Field, array: np.ndarray, target: np.ndarray, where: str
     ) -> np.ndarray:
         """Return weights, one for each target."""
-        shape = target.shape
+        shape, given = target.shape, array.shape
+        if field.has_features and array.ndim == field.ndim - 1:
+            array = array[..., None]
         if (
             array.ndim != len(shape)
             or any(n not in (1, m) for n, m in zip(array.shape[-1:], shape[-1:], strict=True))
             or array.shape[:-1] != shape[:-1]
         ):
             raise ShapeError(
-                f'{where}: {field.name} has shape {array.shape}; one weight for each target: '
+                f'{where}: {field.name} has shape {given}; one weight for each target: '
                 f'{shape}'
             )
         return np.ascontiguousarray(np.broadcast_to(array, shape))

@@ -100,8 +100,6 @@ class Field:
         """
         where = f'{where}: {self.name}'
         array = as_array(where, value, self.dtype)
-        if self.kind == 'weights' and self.has_features and array.ndim == self.ndim - 1:
-            array = array[..., None]
         if self.kind != 'weights':  # weights may be broadcast to the shape of the target
             self._check_axes(where, array)
         if self.has_features and self.kind != 'weights' and array.shape[-1] != self.size:

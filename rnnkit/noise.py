@@ -35,8 +35,9 @@ class Noise:
 
     def _draw(self, rule: Any, like: TensorVariable, shape: tuple[Any, ...]) -> TensorVariable:
         rng = pytensor.shared(np.random.default_rng(0), f'noise {len(self.updates)}')
-        drawn = rule(size=shape or like.shape, rng=rng, dtype=like.dtype)
-        self.updates.append((rng, drawn.owner.outputs[0]))
+        size = shape or like.shape
+        after, drawn = rule(size=size, rng=rng, dtype=like.dtype, return_next_rng=True)
+        self.updates.append((rng, after))
         return drawn
 
     def seed(self, seed: Any) -> None:

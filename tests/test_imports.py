@@ -18,8 +18,8 @@ ROWS = [
     'windows', 'datasets', 'sequences', 'cells', 'kernels', 'unroll', 'noise', 'layers', 'plan',
     'graph', 'losses', 'regularizers', 'metrics',
     'optimizers', 'progress', 'compiled', 'history', 'trainer', 'objectives', 'streaming',
-    'fields', 'border', 'inference', 'summary', 'storage', 'network', 'models', 'recurrent', 'minimize', 'testing', '__init__',
-    'precompile', 'integrations',
+    'fields', 'border', 'inference', 'summary', 'storage', 'network', 'models', 'recurrent',
+    'minimize', 'testing', '__init__', 'precompile', 'integrations',
 ]  # fmt: skip
 # Order inside a folder, likewise.
 FOLDERS = {

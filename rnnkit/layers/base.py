@@ -107,6 +107,10 @@ class Layer:
         """Return how each parameter starts, by name, where the user has not said."""
         return self.initial
 
+    def start_of(self, name: str) -> Any:
+        """Return how one parameter starts."""
+        return self.given.get(name, self.starts().get(name, 0.0))
+
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of each parameter; `input_sizes` and `size` are known."""
         return {}
@@ -177,8 +181,9 @@ class Layer:
                 )
         for name, shape in self.shapes().items():
             where = f'{self.name}.{name}'
-            start = self.given.get(name, self.starts().get(name, 0.0))
-            value = initial_value(where, start, shape, rng, self.gates(name)).astype(dtype)
+            value = initial_value(where, self.start_of(name), shape, rng, self.gates(name)).astype(
+                dtype
+            )
             self.params[name] = pytensor.shared(value, where, shape=shape)
 
     @property

@@ -88,6 +88,9 @@ class Recurrent(Layer):
         shapes = self.cell.shapes(self.input_size, self.size)
         return {**shapes, **{f'{part}_0': (self.size,) for part in self.learned}}
 
+    def start_of(self, name):
+        return 0.0 if name not in self.cell.params else super().start_of(name)
+
     def gates(self, name):
         return None if name.endswith('_0') else self.cell.gate_columns(name, self.size)
 
