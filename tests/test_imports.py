@@ -15,7 +15,7 @@ TESTS = Path(__file__).parent
 # A row imports rows above it, or modules of its own folder. A folder is one row.
 ROWS = [
     'version', 'errors', 'registry', 'tensors', 'activations', 'initializers',
-    'windows', 'datasets', 'sequences', 'cells', 'kernels', 'unroll', 'layers', 'graph',
+    'windows', 'datasets', 'sequences', 'text', 'cells', 'kernels', 'unroll', 'layers', 'graph',
     'losses', 'regularizers', 'metrics',
     'optimizers', 'progress', 'compiled', 'history', 'trainer', 'objectives', 'streaming',
     'border', 'storage', 'network', 'models', 'recurrent', 'minimize', 'testing', '__init__',
