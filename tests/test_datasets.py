@@ -92,6 +92,8 @@ def test_frozen_batches_of_a_callable_are_drawn_once():
     assert list(batches) == list(batches) == [[0], [1], [2], [3], [4]]
     same = arrays()
     assert frozen(same) is same
+    part = frozen(arrays(10, 2, n_batches=3))  # of arrays, too, where an epoch is a part of them
+    assert [y.tolist() for _, y in part] == [y.tolist() for _, y in part]
 
 
 def test_the_callable_is_named_where_its_batch_is_checked():
