@@ -97,11 +97,12 @@ class Arrays:
         Shuffles the examples; without one they keep their order, or with `bucket` are in the
         order of their lengths.
     bucket : bool
-    mask : int, optional
-        For `bucket`: which of the arrays is the mask (T, B), not 0 where an example has data;
-        -1 for the last one.
-    time_axes : sequence of (int or None), optional
-        For `bucket`: the axis of each array that counts time, None where there is none.
+    masks : sequence of (int or None), optional
+        For `bucket`: for each array, which of the arrays is the mask (T, B) of its time, not 0
+        where an example has data; None for an array that is not cut. Where there are several
+        masks, examples are sorted by the sum of their lengths.
+    time_axes : sequence of int, optional
+        For `bucket`: the axis of each array that counts time; the first if not given.
 
     Raises
     ------
@@ -118,8 +119,8 @@ class Arrays:
         rng: np.random.Generator | None = None,
         *,
         bucket: bool = False,
-        mask: int | None = None,
-        time_axes: Sequence[int | None] | None = None,
+        masks: Sequence[int | None] = (),
+        time_axes: Sequence[int] | None = None,
     ):
         self.arrays = list(arrays)
         self.axes = list(axes)
@@ -128,15 +129,15 @@ class Arrays:
         self.batches_of_a_pass = -(-self.n_examples // self.batch_size)
         self.n_batches = n_batches or self.batches_of_a_pass
         self.rng = rng
-        self.time_axes = [None] * len(self.arrays)
-        self.lengths = None
-        if bucket:
-            if mask is None or time_axes is None:
-                raise ConfigError(
-                    'bucket=True sorts sequences by their lengths, which only a mask or a list '
-                    'of sequences tells; there is none here'
-                )
-            self.time_axes, self.lengths = list(time_axes), lengths_of(arrays[mask])
+        self.masks = list(masks) if bucket else [None] * len(self.arrays)
+        self.time_axes = list(time_axes or [0] * len(self.arrays))
+        self._lengths = {k: lengths_of(arrays[k]) for k in {*self.masks} - {None}}
+        self._sort_by = sum(self._lengths.values()) if bucket else None
+        if bucket and not self._lengths:
+            raise ConfigError(
+                'bucket=True sorts sequences by their lengths, which only a mask or a list of '
+                'sequences tells; there is none here'
+            )
         self._stream = self._forever()
 
     def __iter__(self) -> Iterator[list[np.ndarray]]:
@@ -149,9 +150,10 @@ class Arrays:
 
     def in_order(self, n_batches: int | None = None) -> 'Arrays':
         """Return the same examples, not shuffled, without copying them."""
-        same = Arrays(self.arrays, self.axes, self.batch_size, n_batches)
-        same.time_axes, same.lengths = self.time_axes, self.lengths
-        return same
+        return Arrays(
+            self.arrays, self.axes, self.batch_size, n_batches,
+            bucket=bool(self._lengths), masks=self.masks, time_axes=self.time_axes,
+        )  # fmt: skip
 
     def _forever(self) -> Iterator[list[np.ndarray]]:
         whole = self.batch_size == self.n_examples
@@ -162,10 +164,10 @@ class Arrays:
             order = np.arange(self.n_examples)
             if self.rng is not None:
                 self.rng.shuffle(order)
-            if self.lengths is not None:
+            if self._lengths:
                 order = self._sorted(order)
             starts = np.arange(0, self.n_examples, self.batch_size)
-            if self.lengths is not None and self.rng is not None:
+            if self._lengths and self.rng is not None:
                 self.rng.shuffle(starts)
             for start in starts:
                 yield self._take(order[start : start + self.batch_size])
@@ -177,17 +179,20 @@ class Arrays:
             size = self.batch_size * math.ceil(math.sqrt(self.batches_of_a_pass))
         # Stable, so that examples of one length stay shuffled.
         groups = [order[k : k + size] for k in range(0, self.n_examples, size)]
-        return np.concatenate([g[self.lengths[g].argsort(kind='stable')] for g in groups])
+        return np.concatenate([g[self._sort_by[g].argsort(kind='stable')] for g in groups])
 
     def _take(self, chosen: np.ndarray | None) -> list[np.ndarray]:
         """Return the chosen examples, or all, without the time that none of them has."""
-        longest = None
-        if self.lengths is not None:
-            longest = int((self.lengths if chosen is None else self.lengths[chosen]).max())
+        longest = {
+            k: int((lengths if chosen is None else lengths[chosen]).max())
+            for k, lengths in self._lengths.items()
+        }
         batch = []
-        for array, axis, time in zip(self.arrays, self.axes, self.time_axes, strict=True):
-            if time is not None and longest < array.shape[time]:
-                array = array[(slice(None),) * time + (slice(longest),)]
+        for array, axis, mask, time in zip(
+            self.arrays, self.axes, self.masks, self.time_axes, strict=True
+        ):
+            if mask is not None and longest[mask] < array.shape[time]:
+                array = array[(slice(None),) * time + (slice(longest[mask]),)]
             batch.append(
                 np.asarray(array, order='C') if chosen is None else array.take(chosen, axis)
             )

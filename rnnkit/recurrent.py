@@ -2,6 +2,7 @@
 
 from rnnkit.models import Classifier, Regressor
 from rnnkit.sequences import pad, unpad
+from rnnkit.text import Text
 from rnnkit.windows import batches, fold
 
-__all__ = ['Classifier', 'Regressor', 'batches', 'fold', 'pad', 'unpad']
+__all__ = ['Classifier', 'Regressor', 'Text', 'batches', 'fold', 'pad', 'unpad']

@@ -164,7 +164,7 @@ def unpad(array: ArrayLike, mask: ArrayLike, layout: str = 'time') -> list[np.nd
     Raises
     ------
     ShapeError
-        If the first two axes of `array` are not those of `mask`.
+        If the array does not begin with the axes of the mask.
 
     Examples
     --------

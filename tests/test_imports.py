@@ -15,8 +15,8 @@ TESTS = Path(__file__).parent
 # A row imports rows above it, or modules of its own folder. A folder is one row.
 ROWS = [
     'version', 'errors', 'registry', 'tensors', 'activations', 'initializers',
-    'windows', 'datasets', 'sequences', 'cells', 'kernels', 'unroll', 'noise', 'layers', 'plan',
-    'graph', 'losses', 'regularizers', 'metrics',
+    'windows', 'datasets', 'sequences', 'text', 'cells', 'kernels', 'unroll', 'noise', 'layers',
+    'plan', 'graph', 'losses', 'regularizers', 'metrics',
     'optimizers', 'progress', 'compiled', 'history', 'trainer', 'objectives', 'streaming',
     'fields', 'border', 'inference', 'summary', 'storage', 'network', 'models', 'recurrent',
     'minimize', 'testing', '__init__', 'precompile', 'integrations',

@@ -3,8 +3,21 @@
 import numpy as np
 import pytest
 
-from rnnkit.errors import ShapeError
-from rnnkit.metrics import accuracy, r2
+from rnnkit.errors import ConfigError, DataError, ShapeError
+from rnnkit.metrics import (
+    accuracy,
+    add,
+    bits,
+    confusion,
+    cross_entropy,
+    f1,
+    mae,
+    metrics,
+    mse,
+    perplexity,
+    r2,
+    rmse,
+)  # fmt: skip
 
 Y = np.array([[1.0, 2.0], [3.0, 6.0]])
 
@@ -38,9 +51,171 @@ def test_accuracy():
     assert accuracy([1, 2, 3, 4], [1, 2, 0, 0], weights=[3, 3, 1, 1]) == 0.75
 
 
-@pytest.mark.parametrize('metric', [r2, accuracy])
+def test_differences_of_numbers():
+    output = Y + np.array([[0.5, 0], [0, -1]])
+    assert mse(Y, output) == 1.25 / 4
+    assert rmse(Y, output) == pytest.approx(np.sqrt(1.25 / 4))
+    assert mae(Y, output) == 1.5 / 4
+    assert mae(Y, output, [[1, 0], [0, 3]]) == 3.5 / 4
+    assert mse(Y, output, [[1, 0], [0, 3]]) == 3.25 / 4
+
+
+def test_confusion_counts_weights():
+    target, output = [[0, 0, 1], [1, 2, 2]], [[0, 1, 1], [1, 2, 0]]
+    assert confusion(target, output).tolist() == [[1, 1, 0], [0, 2, 0], [1, 0, 1]]
+    weights = [[1, 2, 3], [4, 5, 0]]
+    assert confusion(target, output, weights).tolist() == [[1, 2, 0], [0, 7, 0], [0, 0, 5]]
+    assert confusion([0], [0], classes=2).tolist() == [[1, 0], [0, 0]]
+    with pytest.raises(DataError, match='there is a label 2, but classes=2'):
+        confusion(target, output, classes=2)
+
+
+def test_f1_by_hand():
+    # Classes 0, 1, 2: hits 1, 2, 1; targets 2, 2, 2; outputs 2, 3, 1.
+    assert f1([0, 0, 1, 1, 2, 2], [0, 1, 1, 1, 2, 0]) == pytest.approx((2 / 4 + 4 / 5 + 2 / 3) / 3)
+    assert f1([0, 5], [0, 5]) == 1  # classes that occur nowhere do not count
+    assert f1([0, 1], [1, 0]) == 0
+
+
+P = np.array([[[0.5, 0.25, 0.25], [1.0, 0.0, 0.0]], [[0.125, 0.75, 0.125], [0.0, 0.5, 0.5]]])
+LABELS = np.array([[1, 0], [0, 2]])  # their probabilities are 1/4, 1, 1/8, 1/2
+
+
+def test_cross_entropy_by_hand():
+    assert bits(LABELS, P) == pytest.approx((2 + 0 + 3 + 1) / 4)
+    assert cross_entropy(LABELS, P) == pytest.approx(1.5 * np.log(2))
+    assert perplexity(LABELS, P) == pytest.approx(2**1.5)
+    assert bits(LABELS, P, [[1, 1], [0, 2]]) == pytest.approx((2 + 0 + 2) / 4)
+    uniform = np.full((7, 5), 0.2)
+    assert perplexity(np.arange(7) % 5, uniform) == pytest.approx(5)
+
+
+def test_a_target_that_was_impossible_is_infinitely_bad_if_it_counts():
+    assert cross_entropy([[2]], P[:1, 1:]) == np.inf
+    assert perplexity([[2]], P[:1, 1:]) == np.inf
+    assert bits([[1, 2]], P[:1], [[1, 0]]) == pytest.approx(2)
+
+
+# --- all of them ---
+
+MEMBERS = {
+    'r2': r2, 'mse': mse, 'rmse': rmse, 'mae': mae, 'accuracy': accuracy, 'acc': accuracy,
+    'f1': f1, 'xe': cross_entropy, 'crossentropy': cross_entropy, 'cross_entropy': cross_entropy,
+    'bits': bits, 'perplexity': perplexity,
+}  # fmt: skip
+NUMBERS, OF_LABELS, OF_P = [r2, mse, rmse, mae], [accuracy, f1], [cross_entropy, bits, perplexity]
+
+
+def arguments(metric, T=6, B=5, seed=0):
+    """Return a target and an output that `metric` can read."""
+    rng = np.random.default_rng(seed)
+    if metric in NUMBERS:
+        return rng.normal(size=(T, B, 2)), rng.normal(size=(T, B, 2))
+    labels = rng.integers(0, 4, (T, B))
+    if metric in OF_LABELS:
+        return labels, np.where(rng.random((T, B)) < 0.5, labels, rng.integers(0, 4, (T, B)))
+    return labels, rng.dirichlet(np.ones(4), (T, B))
+
+
+def test_every_metric_is_found_by_its_names():
+    assert {name: metrics[name] for name in metrics} == MEMBERS
+    assert {f for f in MEMBERS.values() if f.reads == 'probabilities'} == set(OF_P)
+    with pytest.raises(ConfigError, match="no metric named 'perplexty'; did you mean 'perplexity'"):
+        metrics['perplexty']
+
+
+def test_a_metric_of_ones_own_says_what_it_reads():
+    @add('largest', reads='probabilities')
+    def largest(target, output, weights=None):
+        return output.max()
+
+    try:
+        assert metrics['largest'] is largest
+        assert largest.reads == 'probabilities'
+        with pytest.raises(ConfigError, match="reads 'prediction' or 'probabilities'; got 'p'"):
+            add('other', reads='p')
+    finally:
+        del metrics._members['largest']
+
+
+@pytest.mark.parametrize('metric', [*NUMBERS, *OF_LABELS, *OF_P])
+def test_whole_weights_are_the_same_as_repeating_examples(metric, rng):
+    target, output = arguments(metric)
+    weights = rng.integers(0, 3, (6, 5))
+    flat = [a.reshape(30, *a.shape[2:]) for a in (target, output)]
+    repeated = [np.repeat(a, weights.ravel(), 0) for a in flat]
+    assert metric(target, output, weights) == pytest.approx(metric(*repeated), rel=1e-12)
+    assert metric(target, output, weights > 0) != pytest.approx(metric(target, output), rel=1e-3)
+
+
+@pytest.mark.parametrize('metric', [*NUMBERS, *OF_LABELS, *OF_P])
+def test_what_is_masked_changes_nothing(metric):
+    target, output = arguments(metric)
+    more, other = arguments(metric, T=3, seed=1)
+    mask = np.repeat([1.0, 0.0], [6, 3])[:, None] * np.ones(5)
+    if metric in OF_LABELS:
+        more = more + 7  # classes that only the padding has
+    found = metric(np.concatenate([target, more]), np.concatenate([output, other]), mask)
+    assert found == pytest.approx(metric(target, output), rel=1e-12)
+    assert type(found) is float
+
+
+@pytest.mark.parametrize('metric', [*NUMBERS, *OF_LABELS, *OF_P])
+def test_weights_that_make_no_sense(metric):
+    target, output = arguments(metric)
+    for wrong in (np.zeros((6, 5)), -np.ones((6, 5)), np.full((6, 5), np.nan)):
+        with pytest.raises(DataError, match=f'{metric.__name__}: weights are numbers of at least'):
+            metric(target, output, wrong)
+    with pytest.raises(ShapeError, match=rf'{metric.__name__}: one .* got weights \(5,\)'):
+        metric(target, output, np.ones(5))
+    with pytest.raises(DataError, match='there are no targets'):
+        metric(target[:0], output[:0])
+
+
+@pytest.mark.parametrize('metric', [*NUMBERS, *OF_LABELS])
 def test_shapes_must_agree(metric):
     with pytest.raises(ShapeError, match=rf'{metric.__name__}: target \(2,\), output \(3,\)'):
         metric([1, 2], [1, 2, 3])
     with pytest.raises(ShapeError, match=r'weights \(1,\)'):
         metric([1, 2], [1, 2], weights=[1])
+
+
+@pytest.mark.parametrize('metric', OF_P)
+def test_probabilities_must_be_probabilities_of_the_labels(metric):
+    name = metric.__name__
+    with pytest.raises(ShapeError, match=rf'{name}: .* got \(2, 2\) and \(2, 3\)'):
+        metric(LABELS, P[0])
+    with pytest.raises(DataError, match=f'{name}: wants probabilities .* got -1 to 2.5'):
+        metric(LABELS, P * 3.5 - 1)
+    with pytest.raises(DataError, match=f'{name}: wants probabilities'):
+        metric(LABELS, P * np.nan)
+    with pytest.raises(DataError, match=f'{name}: label 3, but there are 3 classes'):
+        metric(LABELS + 1, P)
+
+
+@pytest.mark.parametrize('metric', [f1, cross_entropy])
+def test_labels_must_be_whole_numbers_from_0(metric):
+    target, output = arguments(metric)
+    for wrong in (target - 1, target + 0.5, target.astype(str)):
+        with pytest.raises(DataError, match='labels are whole numbers of at least 0'):
+            metric(wrong, output)
+
+
+@pytest.mark.parametrize(('metric', 'name'), [
+    (r2, 'r2_score'), (mse, 'mean_squared_error'), (mae, 'mean_absolute_error'),
+    (rmse, 'root_mean_squared_error'), (accuracy, 'accuracy_score'), (f1, 'f1_score'),
+    (confusion, 'confusion_matrix'), (cross_entropy, 'log_loss'),
+])  # fmt: skip
+def test_scikit_learn_agrees(metric, name, rng):
+    theirs = getattr(pytest.importorskip('sklearn.metrics'), name)
+    kind = f1 if metric is confusion else metric
+    target, output = arguments(kind)
+    if kind in NUMBERS:  # theirs gives each column a mean of its own
+        target, output = target[..., 0], output[..., 0]
+    options = {'average': 'macro'} if metric is f1 else {}
+    flat = [a.reshape(30, *a.shape[2:]) for a in (target, output)]
+    for weights in (None, rng.uniform(0.1, 2, (6, 5))):
+        w = None if weights is None else weights.ravel()
+        np.testing.assert_allclose(
+            metric(target, output, weights), theirs(*flat, sample_weight=w, **options), rtol=1e-12
+        )
