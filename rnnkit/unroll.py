@@ -1,11 +1,13 @@
 """Run a cell over a sequence: the one place where time is, and the only caller of scan."""
 
 from functools import partial
+from numbers import Integral
 from types import SimpleNamespace
 from typing import Any
 
 import pytensor
 import pytensor.tensor as pt
+from pytensor.gradient import disconnected_grad
 from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels
@@ -22,6 +24,7 @@ def unroll(
     mask: TensorVariable | None = None,
     reverse: bool = False,
     kernel: bool | None = None,
+    bptt_limit: int | None = None,
 ) -> Any:
     """Return the states of `cell` at every time step of `x`.
 
@@ -45,66 +48,111 @@ def unroll(
         the order of `x`, in either case.
     kernel : bool, optional
         False keeps the scan; True and None use the fused loop where that is possible.
+    bptt_limit : int, optional
+        Truncated backpropagation through time. Steps are numbered from 0 in the order in which
+        they are done; the gradient does not pass from a step whose number is a multiple of
+        `bptt_limit` to the step before it. So it goes back by at most so many steps, and to
+        `state` only from the first of them. The states are the same as without.
 
     Returns
     -------
     states : named tuple of tensors of shape (T, B, H)
         One tensor for each name of the cell's state; the first is the output.
+
+    Raises
+    ------
+    ConfigError
+        If `kernel` or `bptt_limit` is something else.
+
+    References
+    ----------
+    Williams & Peng 1990, Neural Computation 2(4): backpropagation through time, truncated.
     """
     if kernel not in (None, True, False):
         raise ConfigError(f'unroll(): kernel is True, False or None; got {kernel!r}')
+    if bptt_limit is not None and not _is_count(bptt_limit):
+        raise ConfigError(
+            f'unroll(): bptt_limit is a number of steps, 1 or more, or None for all steps; got '
+            f'{bptt_limit!r}'
+        )
     if state is None:
         zero = pt.zeros((1, size), dtype=x.dtype)
         state = [zero] * len(cell.state._fields)
     if mask is not None:
         mask = pt.cast(mask, x.dtype)
-    if reverse:
-        x, mask = x[::-1], mask if mask is None else mask[::-1]
-    scan = partial(_scan, cell, size)
+    rows = tuple(s.type.shape[0] == 1 for s in state)
+    limit = None if bptt_limit is None else int(bptt_limit)
+    walk = kernels.Walk(rows, mask is not None, bool(reverse), limit)
+    scan = partial(_scan, cell, size, walk)
     states = None
     if kernel is not False and kernels.enabled():
-        states = kernels.fused(cell, scan, x, params, list(state), mask)
+        states = kernels.fused(cell, scan, walk, x, params, list(state), mask)
     if states is None:
         states = scan(x, params, list(state), mask)
-    return cell.state(*(s[::-1] for s in states) if reverse else states)
+    return cell.state(*states)
+
+
+def _is_count(n: Any) -> bool:
+    return isinstance(n, Integral) and not isinstance(n, bool) and n >= 1
 
 
 def _scan(
     cell: Cell,
     size: int,
+    walk: kernels.Walk,
     x: TensorVariable,
     params: dict[str, TensorVariable],
     state: list[TensorVariable],
     mask: TensorVariable | None,
 ) -> list[TensorVariable]:
     """Return the states of all steps by `pytensor.scan`."""
+    if walk.reverse:
+        x, mask = x[::-1], None if mask is None else mask[::-1]
     z = cell.project(x, SimpleNamespace(**params))  # one product for all T steps
     names, weights = list(params), list(params.values())
     n_states = len(cell.state._fields)
     state = [pt.broadcast_to(s, (z.shape[1], size)) if s.type.shape[0] == 1 else s for s in state]
-
-    def step(z_t: TensorVariable, *args: TensorVariable) -> list[TensorVariable]:
-        if mask is not None:
-            real, *args = args
-        old = cell.state(*args[:n_states])
-        p = SimpleNamespace(**dict(zip(names, args[n_states:], strict=True)))
-        new = _checked(cell, cell.step(z_t, old, p), old)
-        if mask is None:
-            return new
-        return [pt.switch(real[:, None] > 0.5, n, o) for n, o in zip(new, old, strict=True)]
+    sequences = {'z': z, 'real': mask, 'cut': _cuts(z.shape[0], walk.bptt_limit)}
+    sequences = {name: s for name, s in sequences.items() if s is not None}
 
     # Every weight goes in by name and strictly: scan can then take the products that give
     # the weights' gradients out of the loop.
     states = pytensor.scan(
-        step,
-        sequences=[z] if mask is None else [z, mask],
+        partial(_step, cell, list(sequences), names),
+        sequences=list(sequences.values()),
         outputs_info=state,
         non_sequences=weights,
         strict=True,
         return_updates=False,
         name=type(cell).__name__,
     )
-    return list(states) if n_states > 1 else [states]
+    states = list(states) if n_states > 1 else [states]
+    return [s[::-1] for s in states] if walk.reverse else states
+
+
+def _step(
+    cell: Cell, sequences: list[str], names: list[str], *args: TensorVariable
+) -> list[TensorVariable]:
+    """Return the new states, from what scan hands over: sequences, old states and weights."""
+    here = dict(zip(sequences, args, strict=False))
+    old, weights = args[len(here) : len(args) - len(names)], args[len(args) - len(names) :]
+    if 'cut' in here:
+        old = [pt.switch(here['cut'], disconnected_grad(s), s) for s in old]
+    old = cell.state(*old)
+    p = SimpleNamespace(**dict(zip(names, weights, strict=True)))
+    new = _checked(cell, cell.step(here['z'], old, p), old)
+    if 'real' not in here:
+        return new
+    real = here['real'][:, None] > 0.5
+    return [pt.switch(real, n, o) for n, o in zip(new, old, strict=True)]
+
+
+def _cuts(steps: TensorVariable, limit: int | None) -> TensorVariable | None:
+    """Return for each step whether gradients stop before it, or None if they never do."""
+    if limit is None:
+        return None
+    number = pt.arange(steps)
+    return pt.gt(number, 0) & pt.eq(number % limit, 0)
 
 
 def _checked(cell: Cell, new: Any, old: Any) -> list[TensorVariable]:

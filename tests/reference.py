@@ -152,3 +152,22 @@ def run(form, x, p, state, d, **options):
         'gru': (gru_forward, gru_backward),
     }[form]
     return forward(x, p, *state, **options), backward(x, p, *state, d, **options)
+
+
+def run_in_windows(form, x, p, state, d, limit, **options):
+    """Return the same, if gradients do not leave windows of `limit` steps.
+
+    Each window is a sequence of its own, whose first state is the last one of the window
+    before and has no gradient.
+    """
+    states, grads = [], []
+    for t in range(0, len(x), limit):
+        window = slice(t, t + limit)
+        new, grad = run(form, x[window], p, state, {k: v[window] for k, v in d.items()}, **options)
+        state = [v[-1] for v in new.values()]
+        states.append(new)
+        grads.append(grad)
+    total = {k: sum(g[k] for g in grads) for k in p}
+    total['x'] = np.concatenate([g['x'] for g in grads])
+    total |= {f'{k}0': grads[0][f'{k}0'] for k in d}
+    return {k: np.concatenate([s[k] for s in states]) for k in d}, total

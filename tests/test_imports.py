@@ -25,6 +25,7 @@ ROWS = [
 FOLDERS = {
     'cells': ['base', 'rnn', 'lstm', 'gru', '__init__'],
     'kernels': [
+        'walk',
         'program',
         'pointwise',
         'form',

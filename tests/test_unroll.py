@@ -9,6 +9,7 @@ import pytest
 import reference
 
 from rnnkit.cells import cells
+from rnnkit.errors import ConfigError
 from rnnkit.unroll import unroll
 
 FORMS = [
@@ -40,11 +41,11 @@ def symbols_and_values(form, options, T, B, I, H, rng, dtype):  # noqa: E741
     return cell, symbols_like(values), values
 
 
-def scan_function(cell, symbols, H, dtype):
+def scan_function(cell, symbols, H, dtype, **walk):
     """Return a function that gives states and derivatives for values and upstream slopes."""
     params = {k: symbols[k] for k in cell.params}
     start = cell.state(*[symbols[f'{name}0'] for name in cell.state._fields])
-    states = unroll(cell, symbols['x'], params, H, start, kernel=False)
+    states = unroll(cell, symbols['x'], params, H, start, kernel=False, **walk)
     upstream = [pt.tensor(f'd_{n}', dtype=dtype, shape=(None,) * 3) for n in states._fields]
     total = sum((s * d).sum() for s, d in zip(states, upstream, strict=True))
     grads = pytensor.grad(total, list(symbols.values()))
@@ -54,7 +55,7 @@ def scan_function(cell, symbols, H, dtype):
     return lambda v, d: dict(zip(names, f(*v.values(), *d.values()), strict=True))
 
 
-def right_answers(form, options, values, upstream):
+def right_answers(form, options, values, upstream, limit=None):
     """Return what NumPy says in float64, under the names that `scan_function` uses."""
     exact = {k: v.astype('float64') for k, v in values.items()}
     options = {k: v for k, v in options.items() if k != 'peepholes'}
@@ -62,7 +63,10 @@ def right_answers(form, options, values, upstream):
     x = exact.pop('x')
     if options.get('reset') == 'before':
         exact.pop('bn', None)
-    states, grads = reference.run(form, x, exact, before, upstream, **options)
+    if limit is None:
+        states, grads = reference.run(form, x, exact, before, upstream, **options)
+    else:
+        states, grads = reference.run_in_windows(form, x, exact, before, upstream, limit, **options)
     return states | {f'gradient by {k}': v for k, v in grads.items()}
 
 
@@ -94,6 +98,49 @@ def test_scan_equals_numpy_in_float64(form, options, widths, rng):
 def test_scan_equals_numpy_in_float32(form, options, rng):
     # float32 rounds to 6e-8; five steps and sums of tens of terms lose about one digit more.
     compare(form, options, (2, 4), rng, 'float32', 2e-6)
+
+
+# Five steps: each one alone, limits that do and do not divide 5, all of them, more than that.
+@pytest.mark.parametrize('limit', [1, 2, 4, 5, np.int64(8)])
+@pytest.mark.parametrize('reverse', [False, True])
+@pytest.mark.parametrize('form', ['rnn', 'lstm', 'gru'])
+def test_gradients_stop_at_the_limit(form, reverse, limit, rng):
+    T, B, H = 5, 3, 4
+    cell, symbols, values = symbols_and_values(form, {}, T, B, 2, H, rng, 'float64')
+    upstream = {n: rng.standard_normal((T, B, H)) for n in cell.state._fields}
+    f = scan_function(cell, symbols, H, 'float64', reverse=reverse, bptt_limit=limit)
+    found = f(values, upstream)
+    step = -1 if reverse else 1
+    values['x'] = values['x'][::step]
+    right = right_answers(form, {}, values, {k: d[::step] for k, d in upstream.items()}, limit)
+    for name in ['gradient by x', *cell.state._fields]:
+        right[name] = right[name][::step]
+    for name, wanted in right.items():
+        np.testing.assert_allclose(found[name], wanted, rtol=0, atol=1e-12, err_msg=name)
+
+
+def test_padding_does_not_carry_gradients_over_the_limit(rng):
+    """Held states are states: over padding, too, nothing goes back farther than the limit."""
+    cell, symbols, _ = symbols_and_values(
+        'rnn', {'activation': 'linear'}, 6, 1, 1, 1, rng, 'float64'
+    )
+    one, zero = np.ones((1, 1)), np.zeros(1)
+    params = {k: symbols[k] for k in cell.params}
+    mask = np.array([[1.0, 1, 1, 1, 0, 0]]).T
+    states = unroll(cell, symbols['x'], params, 1, mask=pt.constant(mask), kernel=False,
+                    bptt_limit=3)  # fmt: skip
+    grad = pytensor.grad(states.h[-1].sum(), symbols['x'])
+    given = [symbols['x'], *[symbols[k] for k in cell.params]]
+    found = pytensor.function(given, grad)(np.zeros((6, 1, 1)), one, one, zero)
+    assert list(found.ravel()) == [0, 0, 0, 1, 0, 0]
+
+
+@pytest.mark.parametrize('limit', [0, -1, 2.0, True, '3'])
+def test_the_limit_is_a_whole_number(limit, rng):
+    cell, symbols, _ = symbols_and_values('rnn', {}, 2, 2, 2, 4, rng, 'float64')
+    params = {k: symbols[k] for k in cell.params}
+    with pytest.raises(ConfigError, match='bptt_limit is a number of steps, 1 or more'):
+        unroll(cell, symbols['x'], params, 4, bptt_limit=limit)
 
 
 def test_the_state_before_the_first_step_is_zero_by_default(rng):

@@ -7,6 +7,7 @@ their form allows it; or None, and the caller builds a plain graph.
 The rooms, in the order in which a cell passes through them::
 
     trace, form, program    step -> scalar program of one unit, its gradient, what is kept
+    walk                    first states, direction, mask and limit of a loop
     vector, elementary      a language of SIMD vectors, and tanh, sigmoid, exp... in it
     gemm, threads, frame    matrix products; sharing out rows; what goes in and out of a kernel
     point, loop, backward   one vector of units; the loop over a sequence, forward and backward
@@ -39,9 +40,10 @@ from rnnkit.kernels import dense_ops, for_jax, loss_ops, update_ops
 from rnnkit.kernels.ops import RecurrentScan, Scan, register_with_numba
 from rnnkit.kernels.trace import form_of
 from rnnkit.kernels.update_ops import Arguments
+from rnnkit.kernels.walk import Walk
 
 __all__ = [
-    'Arguments', 'affine', 'allowed', 'cross_entropy', 'enabled', 'fused', 'mean_error',
+    'Arguments', 'Walk', 'affine', 'allowed', 'cross_entropy', 'enabled', 'fused', 'mean_error',
     'softmax_of', 'update_params', 'usable',
 ]  # fmt: skip
 
@@ -133,6 +135,7 @@ def update_params(
 def fused(
     cell: Cell,
     scan: Scan,
+    walk: Walk,
     x: Variable,
     params: dict[str, Variable],
     state: list[Variable],
@@ -145,6 +148,8 @@ def fused(
     cell : Cell
     scan : callable
         Builds the same by scan, from x, the parameters, the initial states and the mask.
+    walk : Walk
+        The same walk as that scan's.
     x : tensor of shape (T, B, I)
     params : dict of str to tensor
     state : list of tensors of shape (B, H) or (1, H)
@@ -161,8 +166,7 @@ def fused(
         return None
     if not usable():
         return None
-    rows = tuple(s.type.shape[0] == 1 for s in state)
-    op = RecurrentScan(form, scan, rows, mask is not None, keep=True)
+    op = RecurrentScan(form, scan, walk, keep=True)
     return op(*inputs, return_list=True)[: form.n_states]
 
 

@@ -1,7 +1,7 @@
 """The fused loop, backward: the gradients of a whole sequence in one call.
 
-In: a `Form`, a `Target`, whether there is a mask, which states' gradients come in, and whether
-the gradient by the input is wanted. Out: a module with ``size(block)`` and
+In: a `Form`, a `Target`, a `Walk`, which states' gradients come in, and whether the gradient by
+the input is wanted. Out: a module with ``size(block)`` and
 ``run(descriptors, block)``; what the block holds is described by `frame_backward`.
 
 From the last step to the first, the program's backward gives the gradients of the tiles, which
@@ -21,19 +21,18 @@ from rnnkit.kernels.loop import inputs_of, layout
 from rnnkit.kernels.point import BackwardPoint, Hoisted, vector_addresses
 from rnnkit.kernels.threads import flushed, part_of, parts, worker, write_parallel
 from rnnkit.kernels.vector import Code, Int, Target, Unit
+from rnnkit.kernels.walk import Walk
 
 CHUNK = 128  # rows whose tile gradients are packed at a time: they stay in the nearest cache
 
 
-def frame_backward(
-    form: Form, rows: Sequence[bool], masked: bool, given: Sequence[bool], want_x: bool
-) -> Frame:
+def frame_backward(form: Form, walk: Walk, given: Sequence[bool], want_x: bool) -> Frame:
     """Return the frame of the backward kernel.
 
     Inputs are those of the forward, its outputs, and the gradients by those states for which
     `given` holds. Outputs are the gradients by the inputs of the forward, without the mask.
     """
-    inputs = inputs_of(form, rows, masked)
+    inputs = inputs_of(form, walk)
     outputs = [Array(f'd_{a.name}', a.dims) for a in inputs if a.name != 'mask']
     if not want_x:
         del outputs[0]
@@ -75,13 +74,10 @@ def _next(block: int | None, count: int) -> int | None:
 class Backward:
     """Writer of the backward module of a form."""
 
-    def __init__(
-        self, form: Form, target: Target, rows: Sequence[bool], masked: bool,
-        given: Sequence[bool], want_x: bool,
-    ):  # fmt: skip
-        self.form, self.target = form, target
-        self.rows, self.masked, self.given, self.want_x = tuple(rows), masked, given, want_x
-        self.frame = frame_backward(form, rows, masked, given, want_x)
+    def __init__(self, form: Form, target: Target, walk: Walk, given: Sequence[bool], want_x: bool):
+        self.form, self.target, self.walk = form, target, walk
+        self.given, self.want_x = given, want_x
+        self.frame = frame_backward(form, walk, given, want_x)
         shared = form.shared_gradients()
         self.summed = [
             (block, node)
@@ -130,7 +126,7 @@ class Backward:
             'sums': h * (n * size),
             'hoisted': self.hoisted.size(h) * size,
             'partial': most * h * (len(self.summed) * size),
-            **{f'carry{k}': b * h * size for k, row in enumerate(self.rows) if row},
+            **{f'carry{k}': b * h * size for k, row in enumerate(self.walk.rows) if row},
         }
         if not self.want_x:
             del sizes['x_panels']
@@ -143,7 +139,7 @@ class Backward:
 
     def _carry(self, code: Code, block: Int, areas: dict[str, Int], k: int) -> Int:
         """Return where the gradient by state k is carried from step to step, (B, H)."""
-        if self.rows[k]:
+        if self.walk.rows[k]:
             return areas[f'carry{k}']
         return self.frame.read(code, block, f'd_initial{k}')[0]
 
@@ -190,22 +186,34 @@ class Backward:
         gemm.clear(code, partial, h * len(self.summed))
         carries = [self._carry(code, block, areas, k) for k in range(form.n_states)]
         point = BackwardPoint(
-            form, frame, self.rows, code, block, (self.hoisted, areas['hoisted']),
+            form, frame, self.walk, code, block, (self.hoisted, areas['hoisted']),
             given=self.given, carries=carries, d_tiles=areas['d_tiles'], partial=partial,
         )  # fmt: skip
-        for carry in carries:
-            gemm.clear(code, carry + first * row_bytes, (last - first) * h)
+
+        def cut() -> None:
+            for carry in carries:
+                gemm.clear(code, carry + first * row_bytes, (last - first) * h)
+
+        cut()
         tile_row = h * (form.n_tiles * size)
         with code.loop(0, t_end) as done:
-            t = t_end - 1 - done
-            point.at_step(t)
+            number = t_end - 1 - done
+            t = point.at_step(number, t_end)
             with code.loop(first, last) as r, code.loop(0, h, self.target.lanes) as j:
                 point.write(r, j, self.outputs)
             d_tiles = areas['d_tiles'] + t * b * tile_row + h * (form.h_first * size)
-            self._by_width(
-                code, h, 'rows', d_tiles, tile_row, size, areas['h_panels'],
-                h * len(form.h_blocks), carries[0], row_bytes, first, last, h,
-            )  # fmt: skip
+
+            def carry_on(d_tiles=d_tiles) -> None:
+                self._by_width(
+                    code, h, 'rows', d_tiles, tile_row, size, areas['h_panels'],
+                    h * len(form.h_blocks), carries[0], row_bytes, first, last, h,
+                )  # fmt: skip
+
+            limit = self.walk.bptt_limit
+            if limit is None:
+                carry_on()
+            else:
+                code.choose((number > 0) & (number % limit).equals(0), cut, carry_on)
 
     def _write_sums(self, unit: Unit) -> None:
         """Write ``sums<vectors>``: the part of weights' gradients that some columns give.
@@ -263,12 +271,7 @@ class Backward:
             dx = zero if segment.x_block is None else dxh + h * (segment.x_block * size)
             sums = areas['sums'] + h * (segment.first * size)
             d = areas['d_tiles'] + h * (segment.first * size)
-            h_row = zero if self.rows[0] else h * size
-            # The states before the first step come from elsewhere than all others.
-            for low, high, source, source_row in (
-                (zero, rows.min(b), initial, h_row),
-                (b, rows, new, h * size),
-            ):
+            for low, high, source, source_row in self._old_states(rows, b, h, initial, new):
                 self._by_width(
                     code, columns, 'sums', part, n_parts, low, high, d, tile_row, columns, source,
                     source_row, h, dh, h * (n_h * size), x + low * n_i * size, n_i, dx,
@@ -282,6 +285,21 @@ class Backward:
                 code, n_i, 'rows', areas['d_tiles'], tile_row, size, areas['x_panels'], h * n_x,
                 to, n_i * size, first, last, n_i,
             )  # fmt: skip
+
+    def _old_states(
+        self, rows: Int, b: Int, h: Int, initial: Int, new: Int
+    ) -> list[tuple[Int, Int, Int, Int]]:
+        """Return ranges of the rows of all steps, and where the states before those are.
+
+        The states before the first step come from elsewhere than all others.
+        """
+        row = h * self.target.size
+        zero, first_row = row * 0, row * int(not self.walk.rows[0])
+        one_step = rows.min(b)
+        if self.walk.reverse:
+            return [(zero, rows - one_step, new + b * row, row),
+                    (rows - one_step, rows, initial, first_row)]  # fmt: skip
+        return [(zero, one_step, initial, first_row), (one_step, rows, new, row)]
 
     def _finish(self, code: Code, block: Int, areas: dict[str, Int], n_parts: Int) -> None:
         """Add up what parts and rows have each given, into the last outputs."""
@@ -298,7 +316,7 @@ class Backward:
             gemm.clear(code, to, h)
             with code.loop(0, n_parts) as q:
                 gemm.add_row(code, start + q * h * (len(summed) * size), to, h)
-        for k, row in enumerate(self.rows):
+        for k, row in enumerate(self.walk.rows):
             if row:
                 (to,) = frame.read(code, block, f'd_initial{k}')
                 gemm.clear(code, to, h)

@@ -1,6 +1,6 @@
 """The fused loop, forward: a whole sequence in one call.
 
-In: a `Form`, a `Target`, and whether there is a mask and a backward to come. Out: a module with
+In: a `Form`, a `Target`, a `Walk`, and whether there is a backward to come. Out: a module with
 ``size(block)``, the bytes of work memory, and ``run(descriptors, block)``; what the block holds
 is described by the `frame_forward`.
 
@@ -11,43 +11,34 @@ stored. Rows (examples) do not depend on each other, so threads share them out o
 The mask has a number for each row of each step. Where it is 0 the state is held.
 """
 
-from collections.abc import Sequence
-
 from rnnkit.kernels import gemm
 from rnnkit.kernels.form import Form
 from rnnkit.kernels.frame import Array, Frame, rounded
 from rnnkit.kernels.point import ForwardPoint, Hoisted, vector_addresses
 from rnnkit.kernels.threads import flushed, part_of, parts, worker, write_parallel
 from rnnkit.kernels.vector import Code, Int, Target, Unit
+from rnnkit.kernels.walk import Walk
 
 
-def inputs_of(form: Form, rows: Sequence[bool], masked: bool) -> list[Array]:
-    """Return the inputs of a cell's kernels.
-
-    Parameters
-    ----------
-    form : Form
-    rows : sequence of bool
-        For each state, whether its first value is one row (1, H) for all examples.
-    masked : bool
-    """
+def inputs_of(form: Form, walk: Walk) -> list[Array]:
+    """Return the inputs of a cell's kernels."""
     n_x, n_h = len(form.x_blocks), len(form.h_blocks)
     return [
         Array('x', ('T', 'B', 'I')),
         Array(form.recurrent, ('H', f'{n_h}H')),
         Array('xh', ('I', f'{n_x}H')),
         *(Array(name, (f'{n}H',)) for name, n in form.vectors.items()),
-        *(Array(f'initial{k}', ('1' if row else 'B', 'H')) for k, row in enumerate(rows)),
-        *([Array('mask', ('T', 'B'))] if masked else []),
+        *(Array(f'initial{k}', ('1' if row else 'B', 'H')) for k, row in enumerate(walk.rows)),
+        *([Array('mask', ('T', 'B'))] if walk.masked else []),
     ]
 
 
-def frame_forward(form: Form, rows: Sequence[bool], masked: bool, keep: bool) -> Frame:
+def frame_forward(form: Form, walk: Walk, keep: bool) -> Frame:
     """Return the frame of the forward kernel; with `keep`, the last output is the residuals."""
     outputs = [Array(f'new{k}', ('T', 'B', 'H')) for k in range(form.n_states)]
     if keep and form.residuals:
         outputs.append(Array('residual', ('T', 'B', f'{len(form.residuals)}H')))
-    return Frame(inputs_of(form, rows, masked), outputs)
+    return Frame(inputs_of(form, walk), outputs)
 
 
 def units_of(form: Form) -> int:
@@ -58,10 +49,9 @@ def units_of(form: Form) -> int:
 class Forward:
     """Writer of the forward module of a form."""
 
-    def __init__(self, form: Form, target: Target, rows: Sequence[bool], masked: bool, keep: bool):
-        self.form, self.target = form, target
-        self.rows, self.masked = tuple(rows), masked
-        self.frame = frame_forward(form, rows, masked, keep)
+    def __init__(self, form: Form, target: Target, walk: Walk, keep: bool):
+        self.form, self.target, self.walk = form, target, walk
+        self.frame = frame_forward(form, walk, keep)
         self.residuals = form.residuals if keep else []
         self.units = units_of(form)
         self.outputs = [*form.new, *self.residuals]
@@ -122,10 +112,10 @@ class Forward:
         first, last = part_of(b, part, n_parts)
         blocks = (last - first).ceil_div(self.tile_rows)
         room = code.room(self.tile_rows * form.n_tiles * self.units * self.target.width)
-        point = ForwardPoint(form, frame, self.rows, code, block, (self.hoisted, areas['hoisted']))
+        point = ForwardPoint(form, frame, self.walk, code, block, (self.hoisted, areas['hoisted']))
         panel_width, tile_step = self.units * self.target.lanes, self.units * self.target.width
-        with code.loop(0, t_end) as t:
-            point.at_step(t)
+        with code.loop(0, t_end) as number:
+            t = point.at_step(number, t_end)
             state = point.states[0]
             x_t = x + t * b * n_i * size
             with code.loop(0, gemm.panels(code, h, self.units)) as p:

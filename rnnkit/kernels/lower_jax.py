@@ -20,6 +20,7 @@ from pytensor.link.jax.dispatch.basic import jax_funcify
 
 from rnnkit.kernels.form import Form
 from rnnkit.kernels.ops import RecurrentGradient, RecurrentScan
+from rnnkit.kernels.walk import Walk
 
 Array = jax.Array
 
@@ -76,7 +77,7 @@ def forward(op: RecurrentScan, inputs: Sequence[Array]) -> list[Array]:
         return tuple(new), (*new, *private)
 
     start = _start(x, hh, first)
-    _, outputs = jax.lax.scan(step, start, (x @ xh, mask))
+    _, outputs = jax.lax.scan(step, start, (x @ xh, mask), reverse=op.walk.reverse)
     return list(outputs)
 
 
@@ -95,18 +96,19 @@ def backward(op: RecurrentGradient, inputs: Sequence[Array]) -> list[Array]:
     private, given = (rest[0], rest[1:]) if form.residuals else (None, rest)
     hh, xh = _weights(form, params)
     start = _start(x, hh, first)
-    old = [jnp.concatenate([s[None], n])[:-1] for s, n in zip(start, new, strict=True)]
+    old = [_before(s, n, op.walk) for s, n in zip(start, new, strict=True)]
 
-    sequences = (old, list(new), private, list(given), mask)
+    cuts = _cuts(x.shape[0], op.walk)
+    sequences = (old, list(new), private, list(given), mask, cuts)
     step, summed = _backward_step(op, params, hh)
     zeros = [jnp.zeros(hh.shape[0], x.dtype) for _ in summed]
     carried = ([jnp.zeros_like(s) for s in start], zeros)
-    (d_first, sums), d_tiles = jax.lax.scan(step, carried, sequences, reverse=True)
+    (d_first, sums), d_tiles = jax.lax.scan(step, carried, sequences, reverse=not op.walk.reverse)
 
     d_x_tiles = d_tiles[..., : xh.shape[1]]
     d_h_tiles = d_tiles[..., form.h_first * hh.shape[0] :]
     d_rows = [jnp.sum(d, 0, keepdims=True) if row else d
-              for d, row in zip(d_first, op.rows, strict=True)]  # fmt: skip
+              for d, row in zip(d_first, op.walk.rows, strict=True)]  # fmt: skip
     return [
         *([d_x_tiles @ xh.T] if op.want_x else []),
         _reorder(_sum_of_products(old[0], d_h_tiles), _inverse(form.h_blocks)),
@@ -128,7 +130,7 @@ def _backward_step(
     h_first = form.h_first * hh.shape[0]
 
     def step(carried: tuple[list, list], at: tuple[Any, ...]) -> tuple[Any, Array]:
-        (upstream, sums), (old, new, private, given, real) = carried, at
+        (upstream, sums), (old, new, private, given, real, cut) = carried, at
         given = iter(given)
         upstream = [g + next(given) if is_given else g
                     for g, is_given in zip(upstream, op.given, strict=True)]  # fmt: skip
@@ -145,9 +147,27 @@ def _backward_step(
         d_old[0] = d_old[0] + d_tiles[:, h_first:] @ hh.T
         terms = _choose(real, values[ends[1] :], zeros)
         sums = [s + jnp.sum(d, 0) for s, d in zip(sums, terms, strict=True)]
-        return (_choose(real, d_old, upstream), sums), d_tiles
+        d_old = _choose(real, d_old, upstream)
+        if cut is not None:
+            d_old = [jnp.where(cut, 0, d) for d in d_old]
+        return (d_old, sums), d_tiles
 
     return step, summed
+
+
+def _before(first: Array, new: Array, walk: Walk) -> Array:
+    """Return the state before each step, from that before the first and those after each."""
+    if walk.reverse:
+        return jnp.concatenate([new, first[None]])[1:]
+    return jnp.concatenate([first[None], new])[:-1]
+
+
+def _cuts(steps: int, walk: Walk) -> Array | None:
+    """Return for each step whether gradients stop before it, or None if they never do."""
+    if walk.bptt_limit is None:
+        return None
+    number = jnp.arange(steps)[:: -1 if walk.reverse else 1]
+    return (number > 0) & (number % walk.bptt_limit == 0)
 
 
 # --- what both directions need

@@ -22,6 +22,7 @@ from pytensor.tensor.rewriting.basic import register_specialize
 
 from rnnkit.kernels.form import Form
 from rnnkit.kernels.meaning import MeaningOp
+from rnnkit.kernels.walk import Walk
 
 # (x, parameters by name, initial states, mask or None) -> states, by pytensor.scan
 Scan = Callable[[Variable, dict[str, Variable], list[Variable], Variable | None], list[Variable]]
@@ -32,7 +33,7 @@ class RecurrentOp(MeaningOp):
 
     form: Form
     scan: Scan
-    masked: bool
+    walk: Walk
 
     def unpack(self, inputs: Sequence[Variable]) -> tuple[Variable, dict, list, Variable | None]:
         """Return x, parameters by name, initial states and the mask."""
@@ -41,13 +42,13 @@ class RecurrentOp(MeaningOp):
         x, *rest = inputs
         params = dict(zip(names, rest, strict=False))
         rest = rest[len(names) :]
-        mask = rest[form.n_states] if self.masked else None
+        mask = rest[form.n_states] if self.walk.masked else None
         return x, params, rest[: form.n_states], mask
 
     @property
     def n_inputs(self) -> int:
         """Number of inputs of the forward."""
-        return 3 + len(self.form.vectors) + self.form.n_states + self.masked
+        return 3 + len(self.form.vectors) + self.form.n_states + self.walk.masked
 
 
 class RecurrentScan(RecurrentOp):
@@ -58,19 +59,16 @@ class RecurrentScan(RecurrentOp):
     form : Form
     scan : callable
         Builds the graph that this means.
-    rows : tuple of bool
-        For each state, whether its first value is one row for all examples.
-    masked : bool
-        Whether there is a mask (T, B), as the last input.
+    walk : Walk
+        With a mask (T, B), that is the last input.
     keep : bool
         Whether there is one more output, for the gradient's private use.
     """
 
-    __props__ = ('key', 'rows', 'masked', 'keep')
+    __props__ = ('key', 'walk', 'keep')
 
-    def __init__(self, form: Form, scan: Scan, rows: tuple[bool, ...], masked: bool, keep: bool):
-        self.form, self.scan, self.key = form, scan, form.digest
-        self.rows, self.masked = rows, masked
+    def __init__(self, form: Form, scan: Scan, walk: Walk, keep: bool):
+        self.form, self.scan, self.key, self.walk = form, scan, form.digest, walk
         self.keep = keep and bool(form.residuals)
 
     def make_node(self, *inputs: Variable) -> Apply:
@@ -99,7 +97,7 @@ class RecurrentScan(RecurrentOp):
         """Return which outputs have a derivative by which inputs."""
         row = [True] * self.form.n_states + [False] * self.keep
         none = [False] * len(row)
-        return [none if self.masked and i == len(node.inputs) - 1 else row
+        return [none if self.walk.masked and i == len(node.inputs) - 1 else row
                 for i in range(len(node.inputs))]  # fmt: skip
 
     def pullback(
@@ -110,10 +108,10 @@ class RecurrentScan(RecurrentOp):
         given = tuple(not isinstance(g.type, DisconnectedType) for g in gradients)
         if not any(given):
             return [disconnected_type() for _ in inputs]
-        op = RecurrentGradient(self.form, self.scan, self.rows, self.masked, given, want_x=True)
+        op = RecurrentGradient(self.form, self.scan, self.walk, given, want_x=True)
         known = [g for g, is_given in zip(gradients, given, strict=True) if is_given]
         result = op(*inputs, *outputs, *known, return_list=True)
-        return [*result, *([disconnected_type()] if self.masked else [])]
+        return [*result, *([disconnected_type()] if self.walk.masked else [])]
 
 
 class RecurrentGradient(RecurrentOp):
@@ -127,18 +125,15 @@ class RecurrentGradient(RecurrentOp):
         Whether the gradient by x is the first output.
     """
 
-    __props__ = ('key', 'rows', 'masked', 'given', 'want_x')
+    __props__ = ('key', 'walk', 'given', 'want_x')
 
-    def __init__(
-        self, form: Form, scan: Scan, rows: tuple[bool, ...], masked: bool,
-        given: tuple[bool, ...], want_x: bool,
-    ):  # fmt: skip
-        self.form, self.scan, self.key = form, scan, form.digest
-        self.rows, self.masked, self.given, self.want_x = rows, masked, given, want_x
+    def __init__(self, form: Form, scan: Scan, walk: Walk, given: tuple[bool, ...], want_x: bool):
+        self.form, self.scan, self.key, self.walk = form, scan, form.digest, walk
+        self.given, self.want_x = given, want_x
 
     def wanted(self, inputs: Sequence[Any]) -> list[Any]:
         """Return those inputs by which there are gradients."""
-        return list(inputs[0 if self.want_x else 1 : self.n_inputs - self.masked])
+        return list(inputs[0 if self.want_x else 1 : self.n_inputs - self.walk.masked])
 
     def make_node(self, *inputs: Variable) -> Apply:
         """Return the node; each gradient is of its input's type."""
@@ -180,7 +175,7 @@ def drop_residuals(fgraph: Any, node: Apply) -> dict[Variable, Variable] | bool:
     op = node.op
     if not op.keep or fgraph.clients[node.outputs[-1]]:
         return False
-    lean = RecurrentScan(op.form, op.scan, op.rows, op.masked, keep=False)
+    lean = RecurrentScan(op.form, op.scan, op.walk, keep=False)
     return dict(zip(node.outputs, lean(*node.inputs, return_list=True), strict=False))
 
 
@@ -191,7 +186,7 @@ def drop_input_gradient(fgraph: Any, node: Apply) -> dict[Variable, Variable] | 
     op = node.op
     if not op.want_x or fgraph.clients[node.outputs[0]]:
         return False
-    lean = RecurrentGradient(op.form, op.scan, op.rows, op.masked, op.given, want_x=False)
+    lean = RecurrentGradient(op.form, op.scan, op.walk, op.given, want_x=False)
     return dict(zip(node.outputs[1:], lean(*node.inputs, return_list=True), strict=True))
 
 
@@ -228,13 +223,13 @@ def register_with_numba() -> None:
     @register_funcify_and_cache_key(RecurrentScan)
     def forward_function(op: RecurrentScan, node: Apply, **kwargs: Any) -> tuple[Any, str]:
         target, description = describe(op, node)
-        writer = loop.Forward(op.form, target, op.rows, op.masked, op.keep)
+        writer = loop.Forward(op.form, target, op.walk, op.keep)
         return function(kernel.build('forward', writer, description))
 
     @register_funcify_and_cache_key(RecurrentGradient)
     def backward_function(op: RecurrentGradient, node: Apply, **kwargs: Any) -> tuple[Any, str]:
         target, description = describe(op, node)
-        writer = backward.Backward(op.form, target, op.rows, op.masked, op.given, op.want_x)
+        writer = backward.Backward(op.form, target, op.walk, op.given, op.want_x)
         return function(kernel.build('backward', writer, description))
 
     _registered.append(True)

@@ -13,6 +13,7 @@ from rnnkit.kernels.elementary import OPERATIONS
 from rnnkit.kernels.form import Form
 from rnnkit.kernels.frame import Frame
 from rnnkit.kernels.vector import Code, Flag, Int, Vec
+from rnnkit.kernels.walk import Walk
 
 Load = Callable[[], Any]
 
@@ -92,14 +93,27 @@ def vector_loads(
 
 
 class State:
-    """Where a state is, before and after step t: addresses, and bytes from row to row."""
+    """Where a state is, before and after a step: addresses, and bytes from row to row.
 
-    def __init__(self, code: Code, t: Int, first: Int, all_steps: Int, b: Int, h: Int, row: bool):
-        step = b * h * code.target.size
-        self.new = all_steps + t * step
-        begun = t > 0
-        self.old = begun.pick(self.new - step, first)
-        self.old_row = begun.pick(h * code.target.size, 0 if row else h * code.target.size)
+    Parameters
+    ----------
+    first : Int
+        Where the state before all steps is.
+    row : bool
+        Whether that is one row for all examples.
+    new : Int
+        Where the state after this step is.
+    back : Int
+        From there to the state after the step that was done before.
+    begun : Flag
+        Whether there is one.
+    row_bytes : Int
+    """
+
+    def __init__(self, first: Int, row: bool, new: Int, back: Int, begun: Flag, row_bytes: Int):
+        self.new = new
+        self.old = begun.pick(new + back, first)
+        self.old_row = begun.pick(row_bytes, 0 if row else row_bytes)
 
 
 class Once:
@@ -139,8 +153,7 @@ class Point:
     ----------
     form : Form
     frame : Frame
-    rows : sequence of bool
-        For each state, whether its first value is one row for all examples.
+    walk : Walk
     code : Code
         The function that is being written.
     block : Int
@@ -149,24 +162,29 @@ class Point:
     """
 
     def __init__(
-        self, form: Form, frame: Frame, rows: Sequence[bool], code: Code, block: Int,
+        self, form: Form, frame: Frame, walk: Walk, code: Code, block: Int,
         hoisted: tuple[Hoisted, Int],
     ):  # fmt: skip
-        self.form, self.frame, self.rows, self.code, self.block = form, frame, rows, code, block
+        self.form, self.frame, self.walk, self.code, self.block = form, frame, walk, code, block
         self.b, self.h = frame.read(code, block, 'B', 'H')
         self.size = code.target.size
         nodes, start = hoisted
         vectors = vector_addresses(frame, form, code, block)
         self.fixed = vector_loads(code, form, vectors, self.h) | nodes.loads(code, start, self.h)
-        self.masked = 'mask' in frame.place
 
-    def at_step(self, t: Int) -> None:
-        """Go to step t."""
-        self.t = t
-        self.states = [
-            State(self.code, t, *self.address(f'initial{k}', f'new{k}'), self.b, self.h, row)
-            for k, row in enumerate(self.rows)
-        ]
+    def at_step(self, number: Int, steps: Int) -> Int:
+        """Go to a step, by its number among those that are walked; return its time."""
+        row = self.h * self.size
+        whole = self.b * row
+        self.t, back = number, 0 - whole
+        if self.walk.reverse:
+            self.t, back = steps - 1 - number, whole
+        self.states = []
+        for k, one_row in enumerate(self.walk.rows):
+            first, new = self.address(f'initial{k}', f'new{k}')
+            state = State(first, one_row, new + self.t * whole, back, number > 0, row)
+            self.states.append(state)
+        return self.t
 
     def address(self, *names: str) -> list[Int]:
         """Return addresses of the frame."""
@@ -215,7 +233,7 @@ class ForwardPoint(Point):
             for g in range(form.n_tiles):
                 known[form.program.input(f'tile{g}')] = self.load(tile + g * tile_step, None)
             values = self.evaluate([*form.new, *residuals], known)
-            if self.masked:
+            if self.walk.masked:
                 real = self.real(r)
                 for k in range(form.n_states):
                     old = known[form.program.input(f'state{k}')]()
@@ -262,7 +280,7 @@ class BackwardPoint(Point):
             for k, value in enumerate(upstream):
                 known[form.program.input(f'grad{k}')] = lambda value=value: value
             values = self.evaluate(outputs, known)
-            if self.masked:
+            if self.walk.masked:
                 # Where the state was held, its gradient goes on, and the tiles have none.
                 held = [0.0] * n + upstream + [0.0] * (len(values) - n - form.n_states)
                 real = self.real(r)

@@ -120,8 +120,11 @@ def products(x, h, dx, dh):
     return {'xh': x.T @ dx, 'hh': h.T @ dh, 'b': dx.sum(0)}
 
 
-def run(cell, x, p, first, mask=None):
+def run(cell, x, p, first, mask=None, reverse=False):
     """Return the states of all steps, and what `run_back` needs."""
+    if reverse:
+        states, tape = run(cell, x[::-1], p, first, None if mask is None else mask[::-1])
+        return [s[::-1] for s in states], tape
     step, _ = cell
     b = x.shape[1]
     old = [np.broadcast_to(s, (b, s.shape[1])) for s in first]
@@ -136,11 +139,17 @@ def run(cell, x, p, first, mask=None):
     return [np.array(column) for column in zip(*states, strict=True)], tape
 
 
-def run_back(cell, x, p, first, tape, d_states, mask=None):
+def run_back(cell, x, p, first, tape, d_states, mask=None, reverse=False, limit=None):
     """Return the gradients by x, the parameters and the first states.
 
-    `d_states` has for each state an array (T, B, H), or None for zero.
+    `d_states` has for each state an array (T, B, H), or None for zero. Nothing goes back
+    from step `limit`, twice `limit`... to the step before, counted as they were done.
     """
+    if reverse:
+        d_states = [None if d is None else d[::-1] for d in d_states]
+        mask = None if mask is None else mask[::-1]
+        d_x, *others = run_back(cell, x[::-1], p, first, tape, d_states, mask, False, limit)
+        return d_x[::-1], *others
     _, back = cell
     d_x, d_p = np.zeros_like(x), {name: np.zeros_like(value) for name, value in p.items()}
     d = [np.zeros((x.shape[1], s.shape[1])) for s in first]
@@ -151,5 +160,7 @@ def run_back(cell, x, p, first, tape, d_states, mask=None):
         for name, value in step_p.items():
             d_p[name] += value
         d = [a * (1 - real) + o for a, o in zip(d, d_old, strict=True)]
+        if limit and t in range(limit, len(x), limit):
+            d = [np.zeros_like(a) for a in d]
     rows = [a.sum(0, keepdims=True) if len(s) == 1 else a for a, s in zip(d, first, strict=True)]
     return d_x, d_p, rows

@@ -11,6 +11,7 @@ import pytensor.tensor as pt
 from rnnkit.cells import Cell, GRUCell, LSTMCell, LSTMState, RNNCell
 from rnnkit.kernels import backward, kernel, loop, trace
 from rnnkit.kernels.vector import Target
+from rnnkit.kernels.walk import Walk
 from rnnkit.tensors import split
 
 
@@ -101,25 +102,25 @@ def problem(name, sizes, dtype, *, rows=False, masked=False, given=None, seed=0,
     return Problem(x, p, first, mask, d_states, args)
 
 
-def forward(name, where, *, rows=False, masked=False, keep=True):
-    """Return the forward kernel of a cell."""
+def forward(name, where, *, rows=False, keep=True, **walk):
+    """Return the forward kernel of a cell; `walk` are other settings of a `Walk`."""
     form = trace.form_of(CELLS[name][0])
-    row_states = (rows,) * form.n_states
-    writer = loop.Forward(form, where, row_states, masked, keep)
-    key = repr(('test', form.key, where, row_states, masked, keep))
+    walk = Walk((rows,) * form.n_states, **walk)
+    writer = loop.Forward(form, where, walk, keep)
+    key = repr(('test', form.key, where, walk, keep))
     return kernel.build('test_forward', writer, key)
 
 
-def backward_of(name, where, *, rows=False, masked=False, given=None, want_x=True):
-    """Return the backward kernel of a cell."""
+def backward_of(name, where, *, rows=False, given=None, want_x=True, **walk):
+    """Return the backward kernel of a cell; `walk` are other settings of a `Walk`."""
     form = trace.form_of(CELLS[name][0])
-    row_states, given = (rows,) * form.n_states, tuple(given or (True,) * form.n_states)
-    writer = backward.Backward(form, where, row_states, masked, given, want_x)
-    key = repr(('test', form.key, where, row_states, masked, given, want_x))
+    walk, given = Walk((rows,) * form.n_states, **walk), tuple(given or (True,) * form.n_states)
+    writer = backward.Backward(form, where, walk, given, want_x)
+    key = repr(('test', form.key, where, walk, given, want_x))
     return kernel.build('test_backward', writer, key)
 
 
-def expected(name, problem):
+def expected(name, problem, reverse=False, limit=None):
     """Return states and gradients in float64, by the reference."""
     _, cell = CELLS[name]
 
@@ -128,9 +129,11 @@ def expected(name, problem):
 
     p = {key: exact(value) for key, value in problem.p.items()}
     first, x = [exact(a) for a in problem.first], exact(problem.x)
-    states, tape = equations.run(cell, x, p, first, problem.mask)
+    states, tape = equations.run(cell, x, p, first, problem.mask, reverse)
     d_states = [exact(a) for a in problem.d_states]
-    d_x, d_p, d_first = equations.run_back(cell, x, p, first, tape, d_states, problem.mask)
+    d_x, d_p, d_first = equations.run_back(
+        cell, x, p, first, tape, d_states, problem.mask, reverse, limit
+    )
     form = trace.form_of(CELLS[name][0])
     d_params = [d_p[key] for key in (form.recurrent, 'xh', *form.vectors)]
     return states, [d_x, *d_params, *d_first]

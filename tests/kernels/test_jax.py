@@ -70,14 +70,14 @@ class Graph(NamedTuple):
     outputs: list
 
 
-def graph(cell, dtype, *, rows=False, masked=False, given=None, by_x=True, kernel=None):
+def graph(cell, dtype, *, rows=False, masked=False, given=None, by_x=True, kernel=None, **walk):
     """Return the states of all steps, and the gradients of a sum of products with them."""
     names = cell.state._fields
     x = pt.tensor('x', dtype=dtype, shape=(None, None, I))
     params = {k: pt.tensor(k, dtype=dtype, shape=s) for k, s in cell.shapes(I, H).items()}
     start = [pt.tensor(f'{n}0', dtype=dtype, shape=(1 if rows else None, H)) for n in names]
     mask = pt.matrix('mask', dtype='bool') if masked else None
-    states = unroll(cell, x, params, H, cell.state(*start), mask, kernel=kernel)
+    states = unroll(cell, x, params, H, cell.state(*start), mask, kernel=kernel, **walk)
     slopes = [pt.tensor(f'd_{n}', dtype=dtype, shape=(None,) * 3) for n in names]
     pairs = zip(states, slopes, given or [True] * len(names), strict=True)
     total = sum((s * d).sum() for s, d, is_given in pairs if is_given)
@@ -139,6 +139,13 @@ def test_one_row_for_all_examples(name, rng):
 @pytest.mark.parametrize('given', [(True, False), (False, True)])
 def test_gradients_by_some_states(given, rng):
     check(CELLS['leaky'], rng, given=given, masked=True)
+
+
+@pytest.mark.parametrize('walk', [
+    {'reverse': True}, {'bptt_limit': 2}, {'bptt_limit': 4, 'reverse': True, 'masked': True},
+], ids=str)  # fmt: skip
+def test_from_the_end_and_with_gradients_that_stop(walk, rng):
+    check(CELLS['leaky'], rng, **walk)
 
 
 def test_without_gradient_by_x(rng):

@@ -27,13 +27,13 @@ SIZES = [
 ]
 
 
-def check(name, dtype, width, rows=False, masked=False, given=None):
+def check(name, dtype, width, rows=False, masked=False, given=None, **walk):
     """Compare states and all gradients with the reference, for all sizes."""
     where = target(dtype, width)
     if not can_run(width):
         pytest.skip(f'this processor has no vectors of {width} bytes')
-    ahead = forward(name, where, rows=rows, masked=masked)
-    back = backward_of(name, where, rows=rows, masked=masked, given=given)
+    ahead = forward(name, where, rows=rows, masked=masked, **walk)
+    back = backward_of(name, where, rows=rows, masked=masked, given=given, **walk)
     n_states = trace.form_of(CELLS[name][0]).n_states
     for sizes, n in SIZES:
         case = problem(name, sizes, dtype, rows=rows, masked=masked, given=given)
@@ -42,7 +42,7 @@ def check(name, dtype, width, rows=False, masked=False, given=None):
             outputs = ahead(*case.args)
             known = [d for d in case.d_states if d is not None]
             gradients = back(*case.args, *outputs, *known)
-        states, wanted = expected(name, case)
+        states, wanted = expected(name, case, walk.get('reverse', False), walk.get('bptt_limit'))
         for k, (got, want) in enumerate(
             zip([*outputs[:n_states], *gradients], [*states, *wanted], strict=True)
         ):
@@ -66,6 +66,21 @@ def test_equals_reference(name, dtype):
 def test_equals_reference_with_mask_and_one_row_state(name):
     last = [False] * (trace.form_of(CELLS[name][0]).n_states - 1) + [True]
     check(name, 'float64', 64, rows=True, masked=True, given=last)
+
+
+@pytest.mark.parametrize('rows', [False, True])
+@pytest.mark.parametrize('name', ['rnn-tanh', 'gru', 'leaky'])
+def test_equals_reference_from_the_end(name, rows):
+    width = kernel.host_target('float64').width
+    check(name, 'float64', width, rows=rows, masked=rows, reverse=True)
+
+
+# Lengths are 1, 3, 4, 5 and 7: each step, a divisor, none, all, and more than there are.
+@pytest.mark.parametrize('bptt_limit', [1, 2, 3, 4, 7, 9])
+@pytest.mark.parametrize('reverse', [False, True])
+def test_equals_reference_with_gradients_that_stop(bptt_limit, reverse):
+    walk = dict(masked=bptt_limit in (1, 3, 7), reverse=reverse, bptt_limit=bptt_limit)
+    check('lstm', 'float64', kernel.host_target('float64').width, **walk)
 
 
 @pytest.mark.parametrize('width', [16, 32])
@@ -112,13 +127,14 @@ def test_results_do_not_depend_on_threads(name):
             np.testing.assert_array_equal(got, want)
 
 
+@pytest.mark.parametrize('walk', [{}, {'reverse': True, 'bptt_limit': 2}], ids=str)
 @pytest.mark.parametrize('sizes', [(0, 3, 2, 5), (4, 0, 2, 5), (0, 0, 1, 1)])
-def test_no_steps_or_no_examples(sizes):
+def test_no_steps_or_no_examples(sizes, walk):
     where = kernel.host_target('float64')
     t, b, _, h = sizes
     case = problem('lstm', sizes, 'float64')
-    outputs = forward('lstm', where)(*case.args)
-    gradients = backward_of('lstm', where)(*case.args, *outputs, *case.d_states)
+    outputs = forward('lstm', where, **walk)(*case.args)
+    gradients = backward_of('lstm', where, **walk)(*case.args, *outputs, *case.d_states)
     assert outputs[0].shape == (t, b, h)
     assert gradients[0].shape == case.x.shape
     for gradient in gradients[1:]:
@@ -127,8 +143,9 @@ def test_no_steps_or_no_examples(sizes):
 
 @pytest.mark.parametrize('at_end', [True, False])
 @pytest.mark.parametrize('sizes', [(3, 5, 3, 21), (2, 1, 1, 1), (2, 7, 70, 65), (1, 40, 2, 7)])
-@pytest.mark.parametrize('name', ['lstm', 'gru', 'leaky'])
-def test_nothing_outside_the_arrays_is_touched(name, sizes, at_end):
+@pytest.mark.parametrize(('name', 'reverse'), [('lstm', False), ('lstm', True), ('gru', False),
+                                               ('leaky', True)])  # fmt: skip
+def test_nothing_outside_the_arrays_is_touched(name, reverse, sizes, at_end):
     """Each array, and the work memory, lies next to memory that may not be touched."""
     where = kernel.host_target('float32')
     case = problem(name, sizes, 'float32', masked=True)
@@ -148,11 +165,12 @@ def test_nothing_outside_the_arrays_is_touched(name, sizes, at_end):
     for n in (1, 3):
         threads.set_threads(n)
         with threads.smallest_part(1):
-            outputs = forward(name, where, masked=True)(*args, allocate=allocate)
+            ahead = forward(name, where, masked=True, reverse=reverse)
+            outputs = ahead(*args, allocate=allocate)
             d_states = [place(d) for d in case.d_states]
-            back = backward_of(name, where, masked=True)
+            back = backward_of(name, where, masked=True, reverse=reverse)
             gradients = back(*args, *outputs, *d_states, allocate=allocate)
-    states, wanted = expected(name, case)
+    states, wanted = expected(name, case, reverse)
     for got, want in zip(outputs, states, strict=False):
         assert_near(got, want, 'float32')
     for got, want in zip(gradients, wanted, strict=True):

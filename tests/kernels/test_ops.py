@@ -33,11 +33,11 @@ def symbols(name, dtype, rows=False, size=SIZES[3]):
     return cell, x, params, first
 
 
-def training_graph(name, dtype, kernel, rows=False, masked=False, use=slice(None)):
+def training_graph(name, dtype, kernel, rows=False, masked=False, use=slice(None), **walk):
     """Return inputs and outputs: states, and gradients of a sum over the states `use`."""
     cell, x, params, first = symbols(name, dtype, rows)
     mask = pt.matrix('mask', dtype='bool') if masked else None
-    states = unroll(cell, x, params, SIZES[3], cell.state(*first), mask, kernel=kernel)
+    states = unroll(cell, x, params, SIZES[3], cell.state(*first), mask, kernel=kernel, **walk)
     weights = [pt.tensor3(dtype=dtype) for _ in states]
     loss = sum((s * w).sum() for s, w in list(zip(states, weights, strict=True))[use])
     wrt = [x, *params.values(), *first]
@@ -58,6 +58,7 @@ def ops_of(function):
 CASES = [
     ('lstm', 'float64', dict(use=slice(0, 1))),
     ('gru', 'float32', dict(rows=True, masked=True)),
+    ('lstm', 'float64', dict(rows=True, masked=True, reverse=True, bptt_limit=2)),
     ('leaky', 'float64', dict(rows=True, use=slice(1, 2))),
 ]
 
@@ -82,12 +83,12 @@ def test_compiled_function_uses_the_kernel_and_equals_the_scan(name, dtype, opti
 
 
 def test_without_numba_the_ops_run_the_scan():
-    data = values('gru', 'float64', masked=True)
+    data, walk = values('gru', 'float64', masked=True), dict(reverse=True, bptt_limit=3)
     fused = pytensor.function(
-        *training_graph('gru', 'float64', True, masked=True), mode='FAST_COMPILE'
+        *training_graph('gru', 'float64', True, masked=True, **walk), mode='FAST_COMPILE'
     )
     scan = pytensor.function(
-        *training_graph('gru', 'float64', False, masked=True), mode='FAST_COMPILE'
+        *training_graph('gru', 'float64', False, masked=True, **walk), mode='FAST_COMPILE'
     )
     assert 'RecurrentGradient' in ops_of(fused)
     for got, want in zip(fused(*data), scan(*data), strict=True):
@@ -98,7 +99,8 @@ def test_without_numba_the_ops_run_the_scan():
 def inference():
     """A function that gives the states of an LSTM; the scan must never be asked for."""
     _, x, params, first = symbols('lstm', 'float32')
-    states = kernels.fused(CELLS['lstm'][0], _never, x, params, first, None)
+    walk = kernels.Walk((False, False))
+    states = kernels.fused(CELLS['lstm'][0], _never, walk, x, params, first, None)
     return pytensor.function([x, *params.values(), *first], states, mode='NUMBA')
 
 
