@@ -140,7 +140,7 @@ def check_batch_of_one(form: str, **options: Any) -> None:
 
 def check_unit_of_one(form: str, **options: Any) -> None:
     """Check that the layer can have a single unit, or what else is its least size."""
-    net = network(form, size=registry[form].smallest, **options)
+    net = network(form, size=registry[form](SIZE, **options).smallest, **options)
     batch = data(net)
     _expect(f'{form}: shape', net.predict(batch[0]).shape, batch[1].shape)
     _learns(form, net, batch)

@@ -54,12 +54,12 @@ def unroll(
     if kernel not in (None, True, False):
         raise ConfigError(f'unroll(): kernel is True, False or None; got {kernel!r}')
     if state is None:
-        zero = pt.zeros((1, size), dtype=x.dtype)
-        state = [zero] * len(cell.state._fields)
+        state = [pt.zeros((1, width), dtype=x.dtype) for width in cell.widths(size)]
     if mask is not None:
         mask = pt.cast(mask, x.dtype)
     if reverse:
         x, mask = x[::-1], mask if mask is None else mask[::-1]
+    params = cell.prepare(params, size)
     scan = partial(_scan, cell, size)
     states = None
     if kernel is not False and kernels.enabled():
@@ -77,11 +77,14 @@ def _scan(
     state: list[TensorVariable],
     mask: TensorVariable | None,
 ) -> list[TensorVariable]:
-    """Return the states of all steps by `pytensor.scan`."""
+    """Return the states of all steps by `pytensor.scan`; the parameters are prepared ones."""
     z = cell.project(x, SimpleNamespace(**params))  # one product for all T steps
     names, weights = list(params), list(params.values())
     n_states = len(cell.state._fields)
-    state = [pt.broadcast_to(s, (z.shape[1], size)) if s.type.shape[0] == 1 else s for s in state]
+    state = [
+        pt.broadcast_to(s, (z.shape[1], width)) if s.type.shape[0] == 1 else s
+        for s, width in zip(state, cell.widths(size), strict=True)
+    ]
 
     def step(z_t: TensorVariable, *args: TensorVariable) -> list[TensorVariable]:
         if mask is not None:

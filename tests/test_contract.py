@@ -11,7 +11,8 @@ from rnnkit.layers import registry
 
 # One name for each class: aliases are the same thing.
 FORMS = sorted({registry[name].form: None for name in registry})
-VARIANTS = [(form, {}) for form in FORMS] + [
+NEEDED = {'clockwork': {'periods': [1, 2]}, 'bcrnn': {'num_modules': 2}}
+VARIANTS = [(form, NEEDED.get(form, {})) for form in FORMS] + [
     ('gru', {'reset': 'before'}),
     ('rnn', {'activation': 'relu'}),
     ('lstm', {'peepholes': True}),
@@ -19,6 +20,12 @@ VARIANTS = [(form, {}) for form in FORMS] + [
     ('bidirectional', {'worker': 'lstm'}),
     ('bidirectional', {'worker': 'gru', 'merge': 'sum'}),
     ('ff', {'activation': 'tanh'}),
+    *(('rrnn', {'rate': rate}) for rate in ('vector', 'uniform', 'log')),
+    ('mrnn', {'factors': 5}),
+    ('scrn', {'rate': 'log', 'context_size': 3}),
+    ('clockwork', {'periods': [4, 1], 'direction': 'backward'}),
+    ('bidirectional', {'worker': 'clockwork', 'periods': [1, 2]}),
+    ('bidirectional', {'worker': 'scrn', 'merge': 'sum'}),
 ]
 
 

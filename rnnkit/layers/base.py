@@ -67,7 +67,7 @@ class Layer:
     many_inputs: ClassVar[bool] = False
     recurrent: ClassVar[bool] = False
     causal: ClassVar[bool] = True
-    smallest: ClassVar[int] = 1
+    smallest: int = 1
     state: type | None = None
 
     def __init__(self, size: int | None = None, *, name=None, inputs=None, **options: Any):

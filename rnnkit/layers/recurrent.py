@@ -34,7 +34,7 @@ class Recurrent(Layer):
                 f"layer {self.form!r}: direction is 'forward' or 'backward'; got {self.direction!r}"
             )
         self.causal = self.direction == 'forward'
-        self.state = self.cell.state
+        self.state, self.smallest = self.cell.state, self.cell.smallest
 
     def starts(self):
         known = {'xh': 'glorot', 'hh': 'orthogonal', **self.cell.initial}
@@ -42,6 +42,11 @@ class Recurrent(Layer):
 
     def shapes(self):
         return self.cell.shapes(self.input_size, self.size)
+
+    def output_size(self, name):
+        first, *others = self.cell.state._fields
+        names = ['out', *others]
+        return dict(zip(names, self.cell.widths(self.size), strict=True)).get(name, self.size)
 
     def gates(self, name):
         return self.cell.gate_columns(name, self.size)
