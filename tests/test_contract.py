@@ -20,12 +20,8 @@ VARIANTS = [(form, NEEDED.get(form, {})) for form in FORMS] + [
     ('bidirectional', {'worker': 'lstm'}),
     ('bidirectional', {'worker': 'gru', 'merge': 'sum'}),
     ('ff', {'activation': 'tanh'}),
-    *(('rrnn', {'rate': rate}) for rate in ('vector', 'uniform', 'log')),
-    ('mrnn', {'factors': 5}),
-    ('scrn', {'rate': 'log', 'context_size': 3}),
-    ('clockwork', {'periods': [4, 1], 'direction': 'backward'}),
-    ('bidirectional', {'worker': 'clockwork', 'periods': [1, 2]}),
-    ('bidirectional', {'worker': 'scrn', 'merge': 'sum'}),
+    ('rrnn', {'rate': 'log'}),
+    ('bidirectional', {'worker': 'scrn', 'rate': 'uniform', 'context_size': 3}),
 ]
 
 
