@@ -300,8 +300,7 @@ class Border:
             or array.shape[:-1] != shape[:-1]
         ):
             raise ShapeError(
-                f'{where}: {field.name} has shape {given}; one weight for each target: '
-                f'{shape}'
+                f'{where}: {field.name} has shape {given}; one weight for each target: {shape}'
             )
         return np.ascontiguousarray(np.broadcast_to(array, shape))
 

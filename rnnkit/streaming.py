@@ -45,7 +45,7 @@ class Stream:
             for layer in self.layers
             for part in layer.state._fields
         ]
-        self.sizes = [layer.size for layer in self.layers for _ in layer.state._fields]
+        self.sizes = [size for layer in self.layers for size in _sizes(layer).values()]
         flat = [variable for state in states.values() for variable in state]
         out = outputs[f'{graph.layers[-1].name}:out']
         self._function = Compiled(
@@ -56,8 +56,8 @@ class Stream:
     def _variables(self, layer: Layer) -> Any:
         return layer.state(
             *(
-                pt.tensor(f'{layer.name}:{name}', dtype=self.dtype, shape=(None, layer.size))
-                for name in layer.state._fields
+                pt.tensor(f'{layer.name}:{name}', dtype=self.dtype, shape=(None, size))
+                for name, size in _sizes(layer).items()
             )
         )
 
@@ -105,12 +105,17 @@ class Stream:
                     f'{where}: state must be what an earlier call returned, with the '
                     f'{layer.state.__name__} of layer {layer.name!r}; got {state!r}'
                 ) from None
-            for name, value in zip(layer.state._fields, values, strict=True):
-                if getattr(value, 'shape', None) != (n, layer.size):
+            for (name, size), value in zip(_sizes(layer).items(), values, strict=True):
+                if getattr(value, 'shape', None) != (n, size):
                     raise ShapeError(
                         f'{where}: state {name!r} of layer {layer.name!r} must have shape '
-                        f'{(n, layer.size)} (batch, size), as x has {n} examples; got '
+                        f'{(n, size)} (batch, size), as x has {n} examples; got '
                         f'{getattr(value, "shape", type(value).__name__)}'
                     )
                 arrays.append(np.ascontiguousarray(value, self.dtype))
         return arrays
+
+
+def _sizes(layer: Layer) -> dict[str, int]:
+    """Return the number of units of each state of a layer, by its name."""
+    return {part: layer.output_size(layer.last_name(part)) for part in layer.state._fields}

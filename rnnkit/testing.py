@@ -170,7 +170,7 @@ def check_batch_of_one(form: str, **options: Any) -> None:
 
 def check_unit_of_one(form: str, **options: Any) -> None:
     """Check that the layer can have a single unit, or what else is its least size."""
-    net = network(form, size=registry[form].smallest, **options)
+    net = network(form, size=_least(form, options), **options)
     batch = data(net)
     _expect(f'{form}: shape', net.predict(batch[0]).shape, batch[1].shape)
     _learns(form, net, batch)
@@ -212,6 +212,11 @@ CHECKS: list[Callable[..., None]] = [
     check_shape_and_dtype, check_gradient, check_rows_are_independent, check_batch_of_one,
     check_unit_of_one, check_one_time_step, check_save_and_load, check_spec_round_trip,
 ]  # fmt: skip
+
+
+def _least(form: str, options: dict[str, Any]) -> int:
+    layer = registry[form]
+    return layer(SIZE if layer.sized else None, **options).smallest
 
 
 def _learns(form: str, net: Network, batch: list[np.ndarray]) -> None:

@@ -76,13 +76,13 @@ def unroll(
             f'{bptt_limit!r}'
         )
     if state is None:
-        zero = pt.zeros((1, size), dtype=x.dtype)
-        state = [zero] * len(cell.state._fields)
+        state = [pt.zeros((1, width), dtype=x.dtype) for width in cell.widths(size)]
     if mask is not None:
         mask = pt.cast(mask, x.dtype)
     rows = tuple(s.type.shape[0] == 1 for s in state)
     limit = None if bptt_limit is None else int(bptt_limit)
     walk = kernels.Walk(rows, mask is not None, bool(reverse), limit)
+    params = cell.prepare(params, size)
     scan = partial(_scan, cell, size, walk)
     states = None
     if kernel is not False and kernels.enabled():
@@ -105,13 +105,16 @@ def _scan(
     state: list[TensorVariable],
     mask: TensorVariable | None,
 ) -> list[TensorVariable]:
-    """Return the states of all steps by `pytensor.scan`."""
+    """Return the states of all steps by `pytensor.scan`; the parameters are prepared ones."""
     if walk.reverse:
         x, mask = x[::-1], None if mask is None else mask[::-1]
     z = cell.project(x, SimpleNamespace(**params))  # one product for all T steps
     names, weights = list(params), list(params.values())
     n_states = len(cell.state._fields)
-    state = [pt.broadcast_to(s, (z.shape[1], size)) if s.type.shape[0] == 1 else s for s in state]
+    state = [
+        pt.broadcast_to(s, (z.shape[1], width)) if s.type.shape[0] == 1 else s
+        for s, width in zip(state, cell.widths(size), strict=True)
+    ]
     sequences = {'z': z, 'real': mask, 'cut': _cuts(z.shape[0], walk.bptt_limit)}
     sequences = {name: s for name, s in sequences.items() if s is not None}
 

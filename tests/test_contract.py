@@ -11,7 +11,10 @@ from rnnkit.layers import registry
 
 # One name for each class: aliases are the same thing.
 FORMS = sorted({registry[name].form: None for name in registry})
-NEEDED = {'repeat': {'steps': 3}, 'flatten': {'steps': 4}}  # options without a default
+NEEDED = {  # options without a default
+    'repeat': {'steps': 3}, 'flatten': {'steps': 4}, 'clockwork': {'periods': [1, 2]},
+    'bcrnn': {'num_modules': 2},
+}  # fmt: skip
 VARIANTS = [(form, NEEDED.get(form, {})) for form in FORMS] + [
     ('gru', {'reset': 'before'}),
     ('rnn', {'activation': 'relu'}),
@@ -21,6 +24,8 @@ VARIANTS = [(form, NEEDED.get(form, {})) for form in FORMS] + [
     ('bidirectional', {'worker': 'lstm'}),
     ('bidirectional', {'worker': 'gru', 'merge': 'sum'}),
     ('ff', {'activation': 'tanh'}),
+    ('rrnn', {'rate': 'log'}),
+    ('bidirectional', {'worker': 'scrn', 'rate': 'uniform', 'context_size': 3}),
 ]
 
 

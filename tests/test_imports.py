@@ -23,7 +23,22 @@ ROWS = [
 ]  # fmt: skip
 # Order inside a folder, likewise.
 FOLDERS = {
-    'cells': ['base', 'rnn', 'lstm', 'gru', '__init__'],
+    'cells': [
+        'base',
+        'checks',
+        'modules',
+        'rates',
+        'rnn',
+        'lstm',
+        'gru',
+        'rrnn',
+        'mrnn',
+        'mut1',
+        'scrn',
+        'clockwork',
+        'bcrnn',
+        '__init__',
+    ],
     'kernels': [
         'walk',
         'program',

@@ -1,10 +1,18 @@
 """Recurrent cells: one recurrence per file, without a time axis."""
 
 from rnnkit.cells.base import Cell, cells
+from rnnkit.cells.bcrnn import BCRNNCell, BCRNNState
+from rnnkit.cells.clockwork import ClockworkCell, ClockworkState
 from rnnkit.cells.gru import GRUCell, GRUState
 from rnnkit.cells.lstm import LSTMCell, LSTMState
+from rnnkit.cells.mrnn import MRNNCell, MRNNState
+from rnnkit.cells.mut1 import MUT1Cell, MUT1State
 from rnnkit.cells.rnn import RNNCell, RNNState
+from rnnkit.cells.rrnn import RRNNCell, RRNNState
+from rnnkit.cells.scrn import SCRNCell, SCRNState
 
 __all__ = [
-    'Cell', 'GRUCell', 'GRUState', 'LSTMCell', 'LSTMState', 'RNNCell', 'RNNState', 'cells',
+    'BCRNNCell', 'BCRNNState', 'Cell', 'ClockworkCell', 'ClockworkState', 'GRUCell', 'GRUState',
+    'LSTMCell', 'LSTMState', 'MRNNCell', 'MRNNState', 'MUT1Cell', 'MUT1State', 'RNNCell',
+    'RNNState', 'RRNNCell', 'RRNNState', 'SCRNCell', 'SCRNState', 'cells',
 ]  # fmt: skip

@@ -85,7 +85,7 @@ class _Tracer:
         self.h: list[Variable] = []  # one for each column block of the recurrent weight
         self.recurrent: str | None = None
         self.vectors: dict[str, list[Variable]] = {}
-        shapes = cell.shapes(INPUTS, SIZE)
+        shapes = cell.inner_shapes(INPUTS, SIZE)
         if 'xh' not in shapes or 'b' not in shapes or shapes['xh'][-1] != shapes['b'][-1]:
             raise Unsupported('there are no xh and b to project the input with')
         self.params = {name: self._parameter(name, shape) for name, shape in shapes.items()}

@@ -78,7 +78,7 @@ class Layer:
     many_inputs: ClassVar[bool] = False
     recurrent: ClassVar[bool] = False
     causal: ClassVar[bool] = True
-    smallest: ClassVar[int] = 1
+    smallest: int = 1
     sized: ClassVar[bool] = True
     amount: ClassVar[str] = 'size'
     needs: ClassVar[tuple[str, ...]] = ()

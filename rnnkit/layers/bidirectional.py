@@ -44,7 +44,6 @@ class Bidirectional(Layer):
 
     recurrent = True
     causal = False
-    smallest = 2  # one unit for each direction
     needs = ('mask',)
 
     def __init__(
@@ -76,6 +75,7 @@ class Bidirectional(Layer):
             layers.build(worker, size=half, direction=direction, **options)
             for direction in ('forward', 'backward')
         )
+        self.smallest = self.forward.smallest * (2 if merge == 'concat' else 1)
         self.given = {'worker': worker, 'merge': merge, **options}
 
     @property
@@ -91,7 +91,9 @@ class Bidirectional(Layer):
         return self.forward.has_time(name[3:] if name[:3] in ('fw_', 'bw_') else name)
 
     def output_size(self, name):
-        return self.forward.size if name[:3] in ('fw_', 'bw_') else self.size
+        if name[:3] in ('fw_', 'bw_'):
+            return self.forward.output_size(name[3:])
+        return self.forward.output_size(name) * (2 if self.merge == 'concat' else 1)
 
     def bind(self, sources: dict[str, int], dtype: str, rng: np.random.Generator) -> None:
         """Bind both directions; their parameters are this layer's."""

@@ -47,7 +47,7 @@ class Recurrent(Layer):
         # First, for which parameters there are depends on the cell's options.
         known = self.cell_class.options
         self.cell = self.cell_class(**{k: v for k, v in options.items() if k in known})
-        self.state = self.cell.state
+        self.state, self.smallest = self.cell.state, self.cell.smallest
         self.learned = [part for part in self.state._fields if options.get(f'{part}_0') == LEARN]
         super().__init__(size, name=name, inputs=inputs, **options)
         where = f'layer {self.form!r}'
@@ -86,10 +86,17 @@ class Recurrent(Layer):
 
     def shapes(self):
         shapes = self.cell.shapes(self.input_size, self.size)
-        return {**shapes, **{f'{part}_0': (self.size,) for part in self.learned}}
+        return {**shapes, **{f'{part}_0': (self._width(part),) for part in self.learned}}
+
+    def _width(self, part: str) -> int:
+        return self.output_size(self.last_name(part))
 
     def start_of(self, name):
         return 0.0 if name not in self.cell.params else super().start_of(name)
+
+    def output_size(self, name):
+        widths = dict(zip(self.state._fields, self.cell.widths(self.size), strict=True))
+        return widths.get(name.removeprefix('last_'), self.size)
 
     def gates(self, name):
         return None if name.endswith('_0') else self.cell.gate_columns(name, self.size)
@@ -98,7 +105,7 @@ class Recurrent(Layer):
         params = {name: self.params[name] for name in self.cell.params}
         states = unroll(
             self.cell, x, params, self.size, self._start(state), mask, reverse=not self.causal,
-            **({} if self.bptt_limit is None else {"bptt_limit": self.bptt_limit}),
+            bptt_limit=self.bptt_limit,
         )  # fmt: skip
         end = -1 if self.causal else 0
         outputs = {}
@@ -118,8 +125,10 @@ class Recurrent(Layer):
         if all(value is None for value in parts.values()):
             return None
         known = next(value for value in parts.values() if value is not None)
-        zero = pt.zeros((1, self.size), dtype=known.dtype)
-        return self.state(**{part: zero if v is None else v for part, v in parts.items()})
+        return self.state(**{
+            part: pt.zeros((1, self._width(part)), dtype=known.dtype) if value is None else value
+            for part, value in parts.items()
+        })  # fmt: skip
 
 
 def recurrent_layer(form: str, cell: type[Cell]) -> type[Recurrent]:
