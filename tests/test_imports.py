@@ -66,7 +66,18 @@ FOLDERS = {
         'spec',
         '__init__',
     ],
-    'optimizers': ['base', 'sgd', 'rmsprop', 'adam', 'step', '__init__'],
+    'optimizers': [
+        'base',
+        'sgd',
+        'rprop',
+        'rmsprop',
+        'adagrad',
+        'esgd',
+        'adam',
+        'lion',
+        'step',
+        '__init__',
+    ],
     'integrations': ['__init__', 'plots'],
 }
 MODULES = sorted(path.relative_to(ROOT).with_suffix('').parts for path in ROOT.rglob('*.py'))
