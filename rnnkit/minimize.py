@@ -15,7 +15,8 @@ from rnnkit.datasets import CALLABLE_BATCHES, as_array
 from rnnkit.errors import ConfigError, DataError, ShapeError
 from rnnkit.history import History
 from rnnkit.optimizers import Objective, check_params
-from rnnkit.trainer import Monitors, Trainer, TrainStep, parse_options
+from rnnkit.options import parse_options
+from rnnkit.trainer import Monitors, Trainer, TrainStep
 
 
 def minimize(
@@ -94,7 +95,7 @@ def minimize(
         tested = batches(train, 'train', parsed.valid_batches or (None if inputs else 1))
     else:
         tested = batches(valid, 'valid', parsed.valid_batches)
-    trainer = Trainer(step, evaluate, parsed, hyper, History())
+    trainer = Trainer(step, evaluate, parsed, hyper, History(), parsed.seed)
     return trainer.train(trained, datasets.frozen(tested))
 
 

@@ -19,11 +19,12 @@ from rnnkit.history import History
 from rnnkit.layers import parse_layers
 from rnnkit.losses import losses
 from rnnkit.objectives import Objectives
-from rnnkit.optimizers import Objective
+from rnnkit.optimizers import Objective, optimizers
+from rnnkit.options import number, parse_options
 from rnnkit.registry import hint, reject_unknown
 from rnnkit.regularizers import regularizers
 from rnnkit.streaming import State, Stream
-from rnnkit.trainer import Monitors, Trainer, number, parse_options
+from rnnkit.trainer import Monitors, Trainer
 
 
 class Network(ABC):
@@ -328,7 +329,7 @@ class Network(ABC):
         algo : str
             The name of an update rule: 'sgd', 'nag', 'rmsprop', 'adam'.
         **options
-            See `rnnkit.trainer.Options`; the hyper-parameters of the rule, such as
+            See `rnnkit.options.Options`; the hyper-parameters of the rule, such as
             `learning_rate`; and regularizers with their weights, such as ``weight_l2=1e-4``.
 
         Returns
@@ -366,21 +367,21 @@ class Network(ABC):
         self, where: str, train: Any, valid: Any, algo: str, given: dict[str, Any]
     ) -> tuple[Trainer, Any, Any]:
         """Return a trainer, and the batches to train and to validate with."""
-        penalties = {name: value for name, value in given.items() if name in regularizers}
+        own = optimizers[algo].options  # such as weight_decay, which also is a regularizer
+        penalties = {n: v for n, v in given.items() if n in regularizers and n not in own}
         rest = {name: value for name, value in given.items() if name not in penalties}
-        rest.setdefault('max_gradient_norm', 1.0 if self.recurrent else 0)
-        rule, options, hyper = parse_options(where, algo, rest, list(regularizers))
+        norm = 1.0 if self.recurrent else 0.0
+        rule, options, hyper = parse_options(where, algo, rest, list(regularizers), norm)
         step, evaluate = self._objectives.train_step(rule, options, penalties)
-        rng = np.random.default_rng(
-            [self.seed, self._trainings] if options.seed is None else options.seed
-        )
+        seed = [self.seed, self._trainings] if options.seed is None else options.seed
+        rng = np.random.default_rng(seed)
         self._trainings += 1
         batches = self._batches(train, 'train', options.batch_size, options.train_batches, rng)
         if valid is None:
             tested = batches.in_order(options.valid_batches)
         else:
             tested = self._batches(valid, 'valid', options.batch_size, options.valid_batches)
-        trainer = Trainer(step, evaluate, options, hyper, self.history)
+        trainer = Trainer(step, evaluate, options, hyper, self.history, seed)
         return trainer, batches, datasets.frozen(tested)
 
     def _batches(self, data: Any, where: str, batch_size: int, n: int | None, rng: Any = None):

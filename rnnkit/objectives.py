@@ -11,8 +11,9 @@ from pytensor.tensor import TensorVariable
 from rnnkit.compiled import Compiled
 from rnnkit.errors import ConfigError
 from rnnkit.optimizers import Objective, Optimizer
+from rnnkit.options import Options, number
 from rnnkit.regularizers import regularizers
-from rnnkit.trainer import Options, TrainStep, number
+from rnnkit.trainer import TrainStep
 
 
 class Objectives:

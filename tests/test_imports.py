@@ -16,9 +16,9 @@ TESTS = Path(__file__).parent
 ROWS = [
     'version', 'errors', 'registry', 'tensors', 'activations', 'initializers', 'datasets',
     'cells', 'kernels', 'unroll', 'layers', 'graph', 'losses', 'regularizers', 'metrics',
-    'optimizers', 'progress', 'compiled', 'history', 'trainer', 'objectives', 'streaming',
-    'border', 'storage', 'network', 'models', 'recurrent', 'minimize', 'testing', '__init__',
-    'precompile', 'integrations',
+    'optimizers', 'progress', 'compiled', 'history', 'schedules', 'options', 'trainer',
+    'objectives', 'streaming', 'border', 'storage', 'network', 'models', 'recurrent', 'minimize',
+    'testing', '__init__', 'precompile', 'integrations',
 ]  # fmt: skip
 # Order inside a folder, likewise.
 FOLDERS = {

@@ -32,6 +32,8 @@ class Optimizer:
         Those options that need not be above 0.
     scheduled : bool
         Whether the learning rate may change from one update to the next.
+    full_batch : bool
+        Whether an update needs all data at once.
 
     Notes
     -----
@@ -48,6 +50,7 @@ class Optimizer:
     reads: ClassVar[tuple[str, ...]] = ()
     may_be_zero: ClassVar[tuple[str, ...]] = ()
     scheduled: ClassVar[bool] = True
+    full_batch: ClassVar[bool] = False
     nesterov: ClassVar[bool] = False  # the default of the option of that name
     momentum: ClassVar[float] = 0.0  # likewise
 
