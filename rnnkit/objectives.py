@@ -10,6 +10,7 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit.compiled import Compiled
 from rnnkit.errors import ConfigError
+from rnnkit.lbfgs import make_step
 from rnnkit.optimizers import Objective, Optimizer
 from rnnkit.options import Options, number
 from rnnkit.regularizers import regularizers
@@ -60,7 +61,7 @@ class Objectives:
         momentum, nesterov = bool(options.momentum), bool(options.nesterov)
         key = (type(rule), momentum, nesterov, names)
         if key not in self._steps:
-            self._steps[key] = TrainStep(objective, rule, momentum, nesterov)
+            self._steps[key] = make_step(objective, rule, momentum, nesterov)
         return self._steps[key], evaluate
 
     def _add_penalties(self, names: tuple[str, ...]) -> tuple[Objective, Compiled, dict[str, Any]]:

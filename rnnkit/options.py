@@ -204,3 +204,11 @@ def _check_full_batch(algo: str, options: Options) -> None:
             f'algo {algo!r} wants all data as one batch; got train_batches={options.train_batches}'
         )
     options.batch_size = sys.maxsize
+
+
+def check_data(where: str, algo: str, rule: Optimizer, data: Any) -> None:
+    """Raise a ConfigError if a rule wants all data at once, and `data` makes batches."""
+    if rule.full_batch and callable(data):
+        raise ConfigError(
+            f'{where}: algo {algo!r} wants all data as one batch: arrays; got a callable'
+        )

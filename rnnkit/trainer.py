@@ -28,6 +28,8 @@ class TrainStep:
     momentum, nesterov : bool
     """
 
+    finished = False  # whether there is nothing more to gain; patience finds out
+
     def __init__(self, objective: Objective, rule: Optimizer, momentum: bool, nesterov: bool):
         self.objective = objective
         self.graph = StepGraph(objective, rule, momentum, nesterov)
@@ -54,6 +56,9 @@ class TrainStep:
         if hyper != self.changed:
             self.graph.set(**hyper)
             self.changed = hyper
+
+    def end(self) -> None:
+        """Do nothing: there is nothing that only a training needs."""
 
     def blame(self, batch: Sequence[np.ndarray]) -> str:
         """Say which parameter or gradient is the first that is not finite on this batch."""
@@ -142,6 +147,7 @@ class Trainer:
         try:
             yield from self._epochs(train, valid)
         finally:
+            self.step.end()
             if self.options.restore_best and self.best_params:
                 self._restore()
 
@@ -150,7 +156,7 @@ class Trainer:
         self._validate(valid)
         validated, epoch = True, 0
         try:
-            while self.failures <= options.patience and epoch != options.epochs:
+            while self._patient() and epoch != options.epochs:
                 epoch += 1
                 start = time.perf_counter()
                 validated = False
@@ -170,6 +176,9 @@ class Trainer:
         finally:
             if not validated:
                 self._validate(valid, epoch)
+
+    def _patient(self) -> bool:
+        return self.failures <= self.options.patience and not self.step.finished
 
     def _train_epoch(self, batches: Any, epoch: int) -> Monitors:
         rows = []

@@ -16,7 +16,7 @@ TESTS = Path(__file__).parent
 ROWS = [
     'version', 'errors', 'registry', 'tensors', 'activations', 'initializers', 'datasets',
     'cells', 'kernels', 'unroll', 'layers', 'graph', 'losses', 'regularizers', 'metrics',
-    'optimizers', 'progress', 'compiled', 'history', 'schedules', 'options', 'trainer',
+    'optimizers', 'progress', 'compiled', 'history', 'schedules', 'options', 'trainer', 'lbfgs',
     'objectives', 'streaming', 'border', 'storage', 'network', 'models', 'recurrent', 'minimize',
     'testing', '__init__', 'precompile', 'integrations',
 ]  # fmt: skip
@@ -75,6 +75,7 @@ FOLDERS = {
         'esgd',
         'adam',
         'lion',
+        'lbfgs',
         'step',
         '__init__',
     ],

@@ -175,7 +175,7 @@ BOOKS = [
 
 
 def test_every_rule_has_a_textbook():
-    assert {book[0] for book in BOOKS} == set(optimizers)
+    assert {book[0] for book in BOOKS} == set(HYPER)
 
 
 @pytest.mark.parametrize(('algo', 'momentum', 'nesterov', 'book'), BOOKS)

@@ -27,7 +27,11 @@ class Scaled(Optimizer):
 # Momentum is not the rule's affair: of the many rules, all are tried with one kind of it.
 KINDS = [(False, False), (True, False), (True, True)]
 CASES = [(algorithm, *kind) for algorithm in ('sgd', 'rmsprop', Scaled) for kind in KINDS]
-CASES += [(algorithm, *KINDS[k % 3]) for k, algorithm in enumerate(optimizers)]
+CASES += [
+    (algorithm, *KINDS[k % 3])
+    for k, algorithm in enumerate(optimizers)
+    if not optimizers[algorithm].full_batch
+]
 
 
 class Step:
