@@ -15,6 +15,7 @@ from rnnkit import (
     optimizers,
     recurrent,
     regularizers,
+    schedules,
 )
 from rnnkit.cells import Cell
 from rnnkit.errors import (
@@ -59,6 +60,7 @@ __all__ = [
     'optimizers',
     'recurrent',
     'regularizers',
+    'schedules',
     'set_threads',
     'split',
 ]  # fmt: skip

@@ -14,8 +14,10 @@ from rnnkit.compiled import Compiled
 from rnnkit.datasets import CALLABLE_BATCHES, as_array
 from rnnkit.errors import ConfigError, DataError, ShapeError
 from rnnkit.history import History
+from rnnkit.lbfgs import make_step
 from rnnkit.optimizers import Objective, check_params
-from rnnkit.trainer import Monitors, Trainer, TrainStep, parse_options
+from rnnkit.options import check_data, parse_options
+from rnnkit.trainer import Monitors, Trainer
 
 
 def minimize(
@@ -76,14 +78,15 @@ def minimize(
     inputs = _check_inputs(inputs, free)
     params = check_params(shared if params is None else params)
     rule, parsed, hyper = parse_options('minimize()', algo, options)
+    check_data('minimize()', algo, rule, train)
     weight = pt.cast(inputs[0].shape[0], loss.dtype) if inputs and inputs[0].ndim else None
     objective = Objective(loss, params, inputs, weight, dict(monitors or {}))
-    step = TrainStep(objective, rule, bool(parsed.momentum), bool(parsed.nesterov))
+    step = make_step(objective, rule, bool(parsed.momentum), bool(parsed.nesterov))
     evaluate = Compiled('the validation', inputs, objective.reports())
 
     def batches(data: Any, where: str, n: int | None, rng: Any = None) -> Any:
         if data is None and not inputs:
-            return [[]] * (n or CALLABLE_BATCHES)
+            return [[]] * (n or (1 if rule.full_batch else CALLABLE_BATCHES))
         axes = [0] * len(inputs)
         prepare = _reader(inputs)
         return datasets.build(data, prepare, axes, where, parsed.batch_size, n, rng)
@@ -94,7 +97,7 @@ def minimize(
         tested = batches(train, 'train', parsed.valid_batches or (None if inputs else 1))
     else:
         tested = batches(valid, 'valid', parsed.valid_batches)
-    trainer = Trainer(step, evaluate, parsed, hyper, History())
+    trainer = Trainer(step, evaluate, parsed, hyper, History(), parsed.seed)
     return trainer.train(trained, datasets.frozen(tested))
 
 

@@ -19,11 +19,12 @@ from rnnkit.inference import Inference
 from rnnkit.layers import parse_layers
 from rnnkit.losses import losses
 from rnnkit.objectives import Objectives
-from rnnkit.optimizers import Objective
+from rnnkit.optimizers import Objective, optimizers
+from rnnkit.options import check_data, number, parse_options
 from rnnkit.registry import hint, reject_unknown
 from rnnkit.regularizers import regularizers
 from rnnkit.streaming import State
-from rnnkit.trainer import Monitors, Trainer, number, parse_options
+from rnnkit.trainer import Monitors, Trainer
 
 
 class Network(ABC):
@@ -294,7 +295,7 @@ class Network(ABC):
     def train(
         self, train: Any, valid: Any = None, algo: str = 'rmsprop', **options: Any
     ) -> tuple[Monitors, Monitors]:
-        """Train until patience or epochs run out.
+        """Train until patience or epochs run out; Ctrl-C ends it likewise.
 
         Parameters
         ----------
@@ -306,9 +307,9 @@ class Network(ABC):
             What patience and the best parameters are judged by; the training data if not
             given. The batches of a callable are drawn once and kept.
         algo : str
-            The name of an update rule: 'sgd', 'nag', 'rmsprop', 'adam'.
+            The name of an update rule: 'rmsprop', 'adam', 'sgd', ..., or 'lbfgs'.
         **options
-            See `rnnkit.trainer.Options`; the hyper-parameters of the rule, such as
+            See `rnnkit.options.Options`; the hyper-parameters of the rule, such as
             `learning_rate`; and regularizers with their weights, such as ``weight_l2=1e-4``.
 
         Returns
@@ -323,10 +324,6 @@ class Network(ABC):
             If an option or an array is not usable.
         TrainingError
             If the loss or a gradient is not finite. The best parameters are restored.
-
-        Notes
-        -----
-        Ctrl-C ends a training as patience does.
         """
         trainer, batches, valid_batches = self._start('train()', train, valid, algo, options)
         return trainer.train(batches, valid_batches)
@@ -346,10 +343,12 @@ class Network(ABC):
         self, where: str, train: Any, valid: Any, algo: str, given: dict[str, Any]
     ) -> tuple[Trainer, Any, Any]:
         """Return a trainer, and the batches to train and to validate with."""
-        penalties = {name: value for name, value in given.items() if name in regularizers}
+        own = optimizers[algo].options  # such as weight_decay, which also is a regularizer
+        penalties = {n: v for n, v in given.items() if n in regularizers and n not in own}
         rest = {name: value for name, value in given.items() if name not in penalties}
-        rest.setdefault('max_gradient_norm', 1.0 if self.recurrent else 0)
-        rule, options, hyper = parse_options(where, algo, rest, list(regularizers))
+        norm = 1.0 if self.recurrent else 0.0
+        rule, options, hyper = parse_options(where, algo, rest, list(regularizers), norm)
+        check_data(where, algo, rule, train)
         with kernels.allowed(self._kernel):
             step, evaluate = self._objectives.train_step(rule, options, penalties)
         seed = [self.seed, self._trainings] if options.seed is None else options.seed

@@ -12,10 +12,12 @@ from pytensor.tensor import TensorVariable
 from rnnkit.compiled import Compiled
 from rnnkit.errors import ConfigError
 from rnnkit.graph import Graph, Outputs
+from rnnkit.lbfgs import make_step
 from rnnkit.noise import Noise
 from rnnkit.optimizers import Objective, Optimizer
+from rnnkit.options import Options, number
 from rnnkit.regularizers import regularizers
-from rnnkit.trainer import Options, TrainStep, number
+from rnnkit.trainer import TrainStep
 
 
 @dataclass
@@ -83,7 +85,7 @@ class Objectives:
         momentum, nesterov = bool(options.momentum), bool(options.nesterov)
         key = (type(rule), momentum, nesterov, names)
         if key not in self._steps:
-            self._steps[key] = TrainStep(task.training, rule, momentum, nesterov, task.noise)
+            self._steps[key] = make_step(task.training, rule, momentum, nesterov, task.noise)
         return self._steps[key], task.evaluate
 
     def _make(self, names: tuple[str, ...]) -> Task:

@@ -3,8 +3,6 @@
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -12,99 +10,13 @@ import pytensor
 
 from rnnkit import progress
 from rnnkit.compiled import Compiled
-from rnnkit.errors import ConfigError, RnnkitError, TrainingError
+from rnnkit.errors import RnnkitError, TrainingError
 from rnnkit.history import History
 from rnnkit.noise import Noise
-from rnnkit.optimizers import LIMITS, Objective, Optimizer, StepGraph, optimizers
-from rnnkit.registry import reject_unknown
+from rnnkit.optimizers import Objective, Optimizer, StepGraph
+from rnnkit.options import Options
 
 Monitors = dict[str, float]
-
-
-@dataclass
-class Options:
-    """The options of a training that do not belong to an update rule.
-
-    Parameters
-    ----------
-    batch_size : int
-        Examples in a batch, where data are arrays.
-    train_batches, valid_batches : int, optional
-        Batches in an epoch and in a validation. By default all batches of arrays, and 100
-        of a callable.
-    epochs : int, optional
-        Train no longer than this; by default until patience ends it.
-    patience : int
-        Training ends when more than this many validations in a row have not improved.
-    validate_every : int
-        Epochs from one validation to the next. There is one before the first epoch, and
-        always one after the last.
-    min_improvement : float
-        The fraction by which the validation loss must fall to count as an improvement.
-    restore_best : bool
-        Whether the parameters of the best validation are put back at the end, however
-        training ends.
-    max_gradient_norm : float, optional
-        The gradient as a whole is scaled down to this length; 0 for no limit. By default 1
-        for networks with a recurrent layer, else 0.
-    max_gradient_elem : float
-        Each element of the gradient is clipped to plus or minus this, before the norm is
-        limited; 0 for no limit.
-    momentum : float, optional
-        How much of the last velocity is kept, from 0 to below 1.
-    nesterov : bool, optional
-        Whether momentum is Nesterov's.
-    seed : int, optional
-        Drives the shuffling of examples.
-    """
-
-    batch_size: int = 32
-    train_batches: int | None = None
-    valid_batches: int | None = None
-    epochs: int | None = None
-    patience: int = 5
-    validate_every: int = 10
-    min_improvement: float = 0.0
-    restore_best: bool = True
-    max_gradient_norm: float | None = None
-    max_gradient_elem: float = 0.0
-    momentum: float | None = None
-    nesterov: bool | None = None
-    seed: int | None = None
-
-    def check(self) -> None:
-        """Raise a ConfigError for the first value that makes no sense."""
-        for name in ('batch_size', 'validate_every'):
-            number(name, getattr(self, name), Integral, 1)
-        for name in ('train_batches', 'valid_batches', 'epochs'):
-            if getattr(self, name) is not None:
-                number(name, getattr(self, name), Integral, 1)
-        number('patience', self.patience, Integral, 0)
-        number('min_improvement', self.min_improvement, Real, 0, 1)
-        for name in LIMITS:
-            if getattr(self, name) is not None:
-                number(name, getattr(self, name), Real, 0)
-        if self.momentum is not None:
-            number('momentum', self.momentum, Real, 0, 1)
-        for name in ('restore_best', 'nesterov'):
-            if not isinstance(getattr(self, name), bool | np.bool_ | None):
-                raise ConfigError(f'{name} is True or False; got {getattr(self, name)!r}')
-        if self.seed is not None:
-            number('seed', self.seed, Integral, 0)
-
-
-def number(name: str, value: Any, kind: type, least: float, below: float = np.inf) -> None:
-    """Raise a ConfigError unless `value` is a number of this kind in [least, below)."""
-    ok = isinstance(value, kind) and not isinstance(value, bool)
-    if not (ok and least <= value < below):
-        what = 'a whole number' if kind is Integral else 'a number'
-        limit = '' if below == np.inf else f' and below {below}'
-        raise ConfigError(f'{name} is {what} of at least {least}{limit}; got {value!r}')
-
-
-def option_names(rule: type[Optimizer] | None = None) -> list[str]:
-    """Return the names of all options that a training takes."""
-    return [*Options.__dataclass_fields__, *(rule.options if rule else ())]
 
 
 class TrainStep:
@@ -118,6 +30,8 @@ class TrainStep:
     noise : Noise, optional
         Where the random numbers of the objective come from.
     """
+
+    finished = False  # whether there is nothing more to gain; patience finds out
 
     def __init__(
         self, objective: Objective, rule: Optimizer, momentum: bool, nesterov: bool,
@@ -135,14 +49,25 @@ class TrainStep:
 
         Parameters
         ----------
-        seed : int or sequence of int
-            Drives the noise.
+        seed : int, sequence of int, or None
+            Drives what is random in an update.
         **hyper : float
         """
         self.graph.reset()
+        self.seed, self.changed = seed, {}
         if self.noise:
             self.noise.seed(seed)
         self.graph.set(**hyper)
+
+    def prepare(self, number: int, **hyper: float) -> None:
+        """Set what changes from one update to the next; `number` of them have been made."""
+        self.graph.draw(self.seed, number)
+        if hyper != self.changed:
+            self.graph.set(**hyper)
+            self.changed = hyper
+
+    def end(self) -> None:
+        """Do nothing: there is nothing that only a training needs."""
 
     def blame(self, batch: Sequence[np.ndarray]) -> str:
         """Say which parameter or gradient is the first that is not finite on this batch."""
@@ -155,6 +80,8 @@ class TrainStep:
         for p, gradient in zip(params, found(*batch), strict=True):
             if not np.isfinite(gradient).all():
                 return f'the gradient of {p.name!r} is not finite'
+        if self.graph.probe is not None:
+            return 'all parameters and gradients are finite, but maybe not a second derivative'
         return 'all parameters and their gradients are finite'
 
 
@@ -168,11 +95,11 @@ class Trainer:
         Returns what ``objective.reports()`` lists, and changes nothing.
     options : Options
     hyper : dict of str to float
-        Learning rate and the like, for the records and for the rule.
+        Learning rate, which is a `rnnkit.schedules.Schedule`, and the like, for the rule.
     history : History
         One record an epoch is appended here.
-    seed : int or sequence of int
-        Drives the noise in training.
+    seed : int, sequence of int, or None
+        Drives what is random in an update.
     """
 
     def __init__(
@@ -180,14 +107,15 @@ class Trainer:
         step: TrainStep,
         evaluate: Compiled,
         options: Options,
-        hyper: dict[str, float],
+        hyper: dict[str, Any],
         history: History,
         seed: Any = 0,
     ):
         self.step = step
         self.evaluate_batch = evaluate
         self.options = options
-        self.hyper = hyper
+        self.hyper = dict(hyper)
+        self.schedule = self.hyper.pop('learning_rate', None)
         self.history = history
         self.seed = seed
         self.names = ['loss', *step.objective.monitors]
@@ -224,10 +152,11 @@ class Trainer:
             If the loss or a gradient is not finite.
         """
         progress.prepare_logging()
-        self.step.start(self.seed, **self.hyper)
+        self.step.start(self.seed, **self.hyper, **self._rate())
         try:
             yield from self._epochs(train, valid)
         finally:
+            self.step.end()
             if self.options.restore_best and self.best_params:
                 self._restore()
 
@@ -236,7 +165,7 @@ class Trainer:
         self._validate(valid)
         validated, epoch = True, 0
         try:
-            while self.failures <= options.patience and epoch != options.epochs:
+            while self._patient() and epoch != options.epochs:
                 epoch += 1
                 start = time.perf_counter()
                 validated = False
@@ -257,9 +186,13 @@ class Trainer:
             if not validated:
                 self._validate(valid, epoch)
 
+    def _patient(self) -> bool:
+        return self.failures <= self.options.patience and not self.step.finished
+
     def _train_epoch(self, batches: Any, epoch: int) -> Monitors:
         rows = []
         for number_, batch in enumerate(batches, 1):
+            self.step.prepare(self.updates, **self._rate())
             norm, *values = self.step.update(*batch)
             self.updates += 1
             if not math.isfinite(norm + values[0]):
@@ -271,6 +204,10 @@ class Trainer:
             loss, weight, *monitors = map(float, values)
             rows.append((weight, loss, *monitors, float(norm)))
         return self._mean(rows, [*self.names, 'gradient_norm'])
+
+    def _rate(self) -> dict[str, float]:
+        """Return the learning rate of the next update, if the rule has one."""
+        return {} if self.schedule is None else {'learning_rate': self.schedule(self.updates)}
 
     def _validate(self, batches: Any, epoch: int = 0) -> None:
         """Evaluate; keep a copy of the parameters if they are the best so far."""
@@ -285,6 +222,8 @@ class Trainer:
                 f'are kept. Try a smaller learning_rate or max_gradient_norm'
             )
         self.latest = found
+        if self.schedule is not None:
+            self.schedule.observe(found['loss'])
         best = self.best['loss']
         if best == np.inf or best - found['loss'] > abs(best) * self.options.min_improvement:
             self.best, self.failures = found, 0
@@ -307,7 +246,7 @@ class Trainer:
     def _record(self, epoch: int, train: Monitors, valid: Monitors, seconds: float) -> None:
         record = {'epoch': epoch, 'updates': self.updates, **train}
         record |= {f'valid_{name}': value for name, value in valid.items()}
-        record |= {'learning_rate': self.hyper['learning_rate'], 'seconds': seconds}
+        record |= {**self.step.changed, 'seconds': seconds}
         self.history.append(record)
         shown = ' '.join(f'{name} {value:.4g}' for name, value in self._monitors(train).items())
         tested = ' '.join(f'{name} {value:.4g}' for name, value in valid.items())
@@ -320,39 +259,3 @@ class Trainer:
     def _restore(self) -> None:
         for p, value in zip(self.step.objective.params, self.best_params, strict=True):
             p.set_value(value)
-
-
-def parse_options(
-    where: str, algo: str, given: dict[str, Any], extra: Sequence[str] = ()
-) -> tuple[Optimizer, Options, dict[str, float]]:
-    """Sort the keywords of a training into a rule, its hyper-parameters and the rest.
-
-    Parameters
-    ----------
-    where : str
-        The call, for messages.
-    algo : str
-        The name of an update rule.
-    given : dict
-        The keywords that the user gave.
-    extra : sequence of str
-        Keywords that the caller has taken care of, for hints.
-    """
-    rule = optimizers[algo]()
-    reject_unknown(where, given, [*option_names(type(rule)), *extra])
-    hyper = {name: given.get(name, default) for name, default in rule.options.items()}
-    for name, value in hyper.items():
-        if not isinstance(value, Real) or isinstance(value, bool) or not 0 < value < np.inf:
-            raise ConfigError(f'{name} is a number above 0; got {value!r}')
-    options = Options(**{n: v for n, v in given.items() if n not in hyper})
-    options.check()
-    momentum = rule.momentum if options.momentum is None else options.momentum
-    options.nesterov = rule.nesterov if options.nesterov is None else bool(options.nesterov)
-    if options.nesterov and not momentum:
-        raise ConfigError('nesterov=True does nothing without momentum; add momentum=0.9')
-    options.momentum = momentum
-    if momentum:
-        hyper['momentum'] = momentum
-    hyper['max_gradient_norm'] = options.max_gradient_norm or 0
-    hyper['max_gradient_elem'] = options.max_gradient_elem
-    return rule, options, hyper

@@ -16,8 +16,8 @@ TESTS = Path(__file__).parent
 ROWS = [
     'version', 'errors', 'registry', 'tensors', 'activations', 'initializers',
     'windows', 'datasets', 'sequences', 'text', 'cells', 'kernels', 'unroll', 'noise', 'layers',
-    'plan', 'graph', 'losses', 'regularizers', 'metrics',
-    'optimizers', 'progress', 'compiled', 'history', 'trainer', 'objectives', 'streaming',
+    'plan', 'graph', 'losses', 'regularizers', 'metrics', 'optimizers', 'progress', 'compiled',
+    'history', 'schedules', 'options', 'trainer', 'lbfgs', 'objectives', 'streaming',
     'fields', 'border', 'inference', 'summary', 'storage', 'network', 'models', 'recurrent',
     'minimize', 'testing', '__init__', 'precompile', 'integrations',
 ]  # fmt: skip
@@ -88,7 +88,19 @@ FOLDERS = {
         'spec',
         '__init__',
     ],
-    'optimizers': ['base', 'sgd', 'rmsprop', 'adam', 'step', '__init__'],
+    'optimizers': [
+        'base',
+        'sgd',
+        'rprop',
+        'rmsprop',
+        'adagrad',
+        'esgd',
+        'adam',
+        'lion',
+        'lbfgs',
+        'step',
+        '__init__',
+    ],
     'integrations': ['__init__', 'plots'],
 }
 MODULES = sorted(path.relative_to(ROOT).with_suffix('').parts for path in ROOT.rglob('*.py'))

@@ -1,55 +1,12 @@
-"""Update rules: the compiled step against plain NumPy, textbooks, PyTorch and a valley."""
+"""Update rules in use: the compiled step, clipping, what is not finite, and a valley."""
 
 import numpy as np
 import pytensor
-import pytensor.tensor as pt
 import pytest
+from bowl import HYPER, START, compiled_run, curvature, gradient, objective, values
 
 import rnnkit
-from rnnkit.optimizers import Objective, StepGraph, decay, optimizers
-
-RNG = np.random.default_rng(4)
-SCALE = np.exp(RNG.uniform(-2, 2, 6))  # a badly scaled bowl
-START = RNG.standard_normal(6)
-HYPER = {
-    'sgd': {'learning_rate': 0.05},
-    'nag': {'learning_rate': 0.05},
-    'rmsprop': {'learning_rate': 0.02, 'rms_halflife': 3.0, 'rms_regularizer': 1e-6},
-    'adam': {'learning_rate': 0.05, 'beta1_halflife': 4.0, 'beta2_halflife': 9.0,
-             'rms_regularizer': 1e-6},
-}  # fmt: skip
-
-
-def gradient(p):
-    """Return the slope of Σ scale p² / 2 + Σ cos p."""
-    return SCALE * p - np.sin(p)
-
-
-def objective(start=START, dtype='float64'):
-    """Return that function of two parameters of unlike shape."""
-    a = pytensor.shared(start[:4].reshape(2, 2).astype(dtype), name='a')
-    b = pytensor.shared(start[4:].astype(dtype), name='b')
-    p = pt.concatenate([a.ravel(), b])
-    loss = (SCALE.astype(dtype) * p * p / 2 + pt.cos(p)).sum()
-    return Objective(loss.astype(dtype), [a, b], [])
-
-
-def values(params):
-    return np.concatenate([p.get_value().ravel() for p in params])
-
-
-def compiled_run(algo, n, momentum=0.0, nesterov=False, start=START, **hyper):
-    """Return the parameters after each of `n` compiled updates."""
-    goal = objective(start)
-    graph = StepGraph(goal, optimizers[algo](), bool(momentum), nesterov)
-    hyper |= {'momentum': momentum} if momentum else {}
-    graph.set(**{'max_gradient_norm': 0, 'max_gradient_elem': 0, **hyper})
-    f = pytensor.function([], graph.outputs, updates=graph.updates)
-    path = []
-    for _ in range(n):
-        f()
-        path.append(values(goal.params))
-    return np.array(path)
+from rnnkit.optimizers import StepGraph, optimizers
 
 
 def numpy_run(algo, n, momentum=0.0, nesterov=False, **hyper):
@@ -58,7 +15,9 @@ def numpy_run(algo, n, momentum=0.0, nesterov=False, **hyper):
     slots = tuple(np.zeros(6) for _ in rule.slots)
     path = []
     for t in range(1, n + 1):
-        delta, slots = rule.step(gradient(p), slots, t, **hyper)
+        seen = {'p': p, 'curvature': curvature(p, t - 1)}
+        seen = {name: seen[name] for name in rule.reads}
+        delta, slots = rule.step(gradient(p), slots, t, **seen, **hyper)
         v = momentum * v - delta
         p = p + momentum * v - delta if nesterov else p + v
         path.append(p)
@@ -66,7 +25,7 @@ def numpy_run(algo, n, momentum=0.0, nesterov=False, **hyper):
 
 
 def test_every_rule_is_tested_here():
-    assert set(optimizers) == set(HYPER)
+    assert {name for name in optimizers if not optimizers[name].full_batch} == set(HYPER)
 
 
 @pytest.mark.parametrize(('momentum', 'nesterov'), [(0.0, False), (0.8, False), (0.8, True)])
@@ -75,106 +34,6 @@ def test_compiled_updates_equal_the_rule_on_numpy(algo, momentum, nesterov):
     found = compiled_run(algo, 20, momentum, nesterov, **HYPER[algo])
     right = numpy_run(algo, 20, momentum, nesterov, **HYPER[algo])
     np.testing.assert_allclose(found, right, rtol=1e-12)  # rounding over 20 updates
-
-
-# --- textbooks, written down independently ---
-
-
-def textbook_rmsprop(p, learning_rate, rms_halflife, rms_regularizer):
-    """Graves 2013, equations 38-41, without momentum."""
-    keep, m, v = 0.5 ** (1 / rms_halflife), 0.0, 0.0
-    while True:
-        g = gradient(p)
-        v = keep * v + (1 - keep) * g**2
-        m = keep * m + (1 - keep) * g
-        p = p - learning_rate * g / np.sqrt(v - m**2 + rms_regularizer)
-        yield p
-
-
-def textbook_adam(p, learning_rate, beta1_halflife, beta2_halflife, rms_regularizer):
-    """Kingma & Ba 2015, algorithm 1."""
-    b1, b2 = 0.5 ** (1 / beta1_halflife), 0.5 ** (1 / beta2_halflife)
-    m = v = t = 0
-    while True:
-        t, g = t + 1, gradient(p)
-        m = b1 * m + (1 - b1) * g
-        v = b2 * v + (1 - b2) * g**2
-        p = p - learning_rate * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + rms_regularizer)
-        yield p
-
-
-def textbook_sgd(p, learning_rate, momentum=0.0):
-    """Polyak 1964: the step before is repeated in part."""
-    before = p
-    while True:
-        p, before = p - learning_rate * gradient(p) + momentum * (p - before), p
-        yield p
-
-
-def textbook_nesterov(p, learning_rate, momentum):
-    """Sutskever et al. 2013, equations 3 and 4; what is kept is the point looked ahead to."""
-    v = 0.0
-    while True:
-        v = momentum * v - learning_rate * gradient(p + momentum * v)
-        p = p + v
-        yield p + momentum * v
-
-
-@pytest.mark.parametrize(('algo', 'momentum', 'nesterov', 'book'), [
-    ('sgd', 0.0, False, textbook_sgd(START, 0.05)),
-    ('sgd', 0.9, False, textbook_sgd(START, 0.05, 0.9)),
-    ('sgd', 0.9, True, textbook_nesterov(START, 0.05, 0.9)),
-    ('nag', 0.9, True, textbook_nesterov(START, 0.05, 0.9)),
-    ('rmsprop', 0.0, False, textbook_rmsprop(START, **HYPER['rmsprop'])),
-    ('adam', 0.0, False, textbook_adam(START, **HYPER['adam'])),
-])  # fmt: skip
-def test_rule_equals_the_textbook(algo, momentum, nesterov, book):
-    found = compiled_run(algo, 20, momentum, nesterov, **HYPER[algo])
-    right = np.array([next(book) for _ in range(20)])
-    # v - m² cancels where the gradient hardly changes: about four digits of float64's sixteen.
-    np.testing.assert_allclose(found, right, rtol=1e-10)
-
-
-def test_the_variance_of_rmsprop_is_never_negative_in_float32():
-    rule, mean, variance = optimizers['rmsprop'](), np.float32(0), np.float32(0)
-    g = np.float32(1e4)
-    for t in range(1, 300):
-        delta, (mean, variance) = rule.step(
-            g, (mean, variance), t, learning_rate=np.float32(1),
-            rms_halflife=np.float32(14), rms_regularizer=np.float32(1e-8),
-        )  # fmt: skip
-        assert variance >= 0
-        assert np.isfinite(delta)
-
-
-def test_default_halflives_of_adam_are_the_usual_betas():
-    options = optimizers['adam'].options
-    assert decay(options['beta1_halflife']) == pytest.approx(0.9, rel=1e-12)
-    assert decay(options['beta2_halflife']) == pytest.approx(0.999, rel=1e-12)
-
-
-def test_a_memory_has_faded_to_a_half_after_its_halflife():
-    assert decay(14.0) ** 14 == pytest.approx(0.5)
-
-
-@pytest.mark.parametrize(('algo', 'momentum', 'nesterov'), [
-    ('adam', 0.0, False), ('sgd', 0.9, False), ('sgd', 0.9, True),
-])  # fmt: skip
-def test_rule_equals_pytorch(algo, momentum, nesterov):
-    torch = pytest.importorskip('torch')
-    p = torch.tensor(START, dtype=torch.float64, requires_grad=True)
-    optimizer = {
-        'adam': lambda: torch.optim.Adam([p], lr=0.05),
-        'sgd': lambda: torch.optim.SGD([p], lr=0.05, momentum=momentum, nesterov=nesterov),
-    }[algo]()
-    right = []
-    for _ in range(50):
-        p.grad = torch.tensor(gradient(p.detach().numpy()))
-        optimizer.step()
-        right.append(p.detach().numpy().copy())
-    hyper = {**optimizers[algo].options, 'learning_rate': 0.05}
-    found = compiled_run(algo, 50, momentum, nesterov, **hyper)
-    np.testing.assert_allclose(found, right, rtol=1e-10)  # rounding, of beta too, over 50 updates
 
 
 # --- clipping ---

@@ -1,15 +1,21 @@
 """Update rules: they know no network and minimise any PyTensor scalar."""
 
-from rnnkit.optimizers.adam import Adam
-from rnnkit.optimizers.base import Optimizer, decay, optimizers
+from rnnkit.optimizers.adagrad import Adadelta, Adagrad
+from rnnkit.optimizers.adam import Adam, AdamW, AMSGrad, NAdam
+from rnnkit.optimizers.base import Optimizer, decay, library, optimizers
+from rnnkit.optimizers.esgd import ESGD
+from rnnkit.optimizers.lbfgs import LBFGS
+from rnnkit.optimizers.lion import Lion
 from rnnkit.optimizers.rmsprop import RMSProp
+from rnnkit.optimizers.rprop import RProp
 from rnnkit.optimizers.sgd import NAG, SGD
-from rnnkit.optimizers.step import LIMITS, Objective, StepGraph, check_params
+from rnnkit.optimizers.step import LIMITS, Objective, StepGraph, check_params, flattened
 
 registry = optimizers
 add = registry.add
 
 __all__ = [
-    'LIMITS', 'NAG', 'SGD', 'Adam', 'Objective', 'Optimizer', 'RMSProp', 'StepGraph',
-    'add', 'check_params', 'decay', 'optimizers', 'registry',
+    'ESGD', 'LBFGS', 'LIMITS', 'NAG', 'SGD', 'AMSGrad', 'Adadelta', 'Adagrad', 'Adam', 'AdamW',
+    'Lion', 'NAdam', 'Objective', 'Optimizer', 'RMSProp', 'RProp', 'StepGraph', 'add',
+    'check_params', 'decay', 'flattened', 'library', 'optimizers', 'registry',
 ]  # fmt: skip

@@ -77,23 +77,33 @@ class StepGraph:
         self.dtype = np.result_type(*(p.dtype for p in self.params)).name
         self.hyper = self._shared_scalars(rule, momentum)
         self.rule, self.momentum, self.nesterov = rule, momentum, nesterov
-        size = sum(p.get_value(borrow=True).size for p in self.params)
+        self.size = sum(p.get_value(borrow=True).size for p in self.params)
         names = [*rule.slots, *['velocity'] * momentum]
-        self.slots = {n: self._shared_zeros(n, (size,)) for n in names}  # flat vectors
+        self.slots = {n: self._shared_zeros(n, (self.size,)) for n in names}  # flat vectors
         count = self._shared_zeros('updates', ())
-        gradients = pytensor.grad(objective.loss, self.params, disconnected_inputs='ignore')
+        loss = objective.loss
+        gradients = pytensor.grad(loss, self.params, disconnected_inputs='ignore')
+        self.probe, seen = None, []
+        if 'curvature' in rule.reads:
+            self.probe = self._shared_zeros('probe', (self.size,))
+            seen = [curvature(gradients, self.params, self.probe)]
+            # An update is not made where the loss is not finite.
+            loss = pt.switch(abs(seen[0]).max() < np.inf, loss, np.inf)
         given = Arguments(
-            objective.loss.astype(self.dtype),
+            loss.astype(self.dtype),
             *(self.hyper[name] for name in ('max_gradient_elem', 'max_gradient_norm')),
             count,
             {name: value for name, value in self.hyper.items() if name not in LIMITS},
-            list(self.slots.values()),
+            [*self.slots.values(), *seen],
             [g.astype(self.dtype) for g in gradients],
             self.params,
         )
         fused = kernels.update_params(self._change, self._plain, given)
         norm, *new = self._plain(given) if fused is None else fused
         self.outputs = [norm, *objective.reports()]
+        if seen:  # its place among the slots holds nothing to remember
+            del new[1 + len(self.slots)]
+            self.outputs[0] = norm + (given.loss - given.loss)  # NaN if no update was made
         self.updates = list(zip([count, *self.slots.values(), *self.params], new, strict=True))
         self.slots['updates'] = count
 
@@ -105,31 +115,35 @@ class StepGraph:
         names += ['momentum'] * momentum
         return {n: self._shared_zeros(n, ()) for n in names}
 
-    def _step(self, g: Any, slots: Sequence[Any], t: Any, hyper: dict) -> list[Any]:
+    def _step(self, g: Any, p: Any, slots: Sequence[Any], t: Any, hyper: dict) -> list[Any]:
         """Return what is subtracted, and new slots, for an array of gradients, already clipped."""
-        own = tuple(slots[: len(self.rule.slots)])
+        n = len(self.rule.slots)
+        own, rest = tuple(slots[:n]), list(slots[n:])  # velocity and curvature, where there are
         options = {name: hyper[name] for name in self.rule.options}
-        delta, new = self.rule.step(g, own, t, **options)
+        seen = {'p': p, 'curvature': rest[-1] if rest else None}
+        seen = {name: seen[name] for name in self.rule.reads}
+        delta, new = self.rule.step(g, own, t, **seen, **options)
         if not self.momentum:
-            return [delta, *new]
+            return [delta, *new, *rest]
         mu = hyper['momentum']
-        v = mu * slots[-1] - delta
-        return [delta - mu * v if self.nesterov else -v, *new, v]
+        v = mu * rest[0] - delta
+        return [delta - mu * v if self.nesterov else -v, *new, v, *rest[1:]]
 
     def _change(self, g: Any, p: Any, slots: Sequence[Any], t: Any, hyper: dict) -> list[Any]:
         """Return the new parameter and slots, elementwise."""
-        delta, *new = self._step(g, slots, t, hyper)
+        delta, *new = self._step(g, p, slots, t, hyper)
         return [p - delta, *new]
 
     def _plain(self, given: Arguments) -> list[TensorVariable]:
         """Return norm of the gradients, new count, slots and parameters, by PyTensor's own Ops."""
-        flat = pt.concatenate([g.ravel() for g in given.gradients])
+        flat = flattened(given.gradients)
         norm = pt.sqrt(pt.sqr(flat).sum())
         ok = abs(norm + given.loss) < np.inf  # False for NaN, too
         g = pt.clip(flat, -given.max_elem, given.max_elem)
         g = g * (given.max_norm / pt.maximum(pt.sqrt(pt.sqr(g).sum()), given.max_norm))
         count = given.count + 1
-        delta, *new = self._step(g, given.slots, count, given.hyper)
+        p = flattened(given.params).astype(self.dtype) if 'p' in self.rule.reads else None
+        delta, *new = self._step(g, p, given.slots, count, given.hyper)
         old = [given.count, *given.slots]
         kept = [pt.switch(ok, n, o) for n, o in zip([count, *new], old, strict=True)]
         return [norm, *kept, *self._without(given.params, pt.switch(ok, delta, 0))]
@@ -155,6 +169,44 @@ class StepGraph:
             if name in LIMITS and value == 0:
                 value = np.finfo(self.dtype).max
             self.hyper[name].set_value(np.asarray(value, self.dtype))
+
+    def draw(self, seed: Any, number: int) -> None:
+        """Draw what is random in an update, if anything is.
+
+        Parameters
+        ----------
+        seed : int, sequence of int, or None
+        number : int
+            How many updates have been made before. The draw depends on both alone, so that
+            there is no generator whose state would have to be kept.
+        """
+        if self.probe is not None:
+            rng = np.random.default_rng(None if seed is None else [*np.atleast_1d(seed), number])
+            self.probe.set_value(rng.standard_normal(self.size).astype(self.dtype))
+
+
+def flattened(arrays: Sequence[Any]) -> TensorVariable:
+    """Return the elements of all arrays as one vector."""
+    return pt.concatenate([a.ravel() for a in arrays])
+
+
+def curvature(gradients: list[Any], params: list[Any], probe: Any) -> TensorVariable:
+    """Return the product of the Hessian and a vector, as a vector.
+
+    Raises
+    ------
+    ConfigError
+        If some operation of the loss has no second derivative.
+    """
+    try:
+        slope = (flattened(gradients).astype(probe.dtype) * probe).sum()
+        products = pytensor.grad(slope, params, disconnected_inputs='ignore')
+    except Exception as why:  # any operation of any library may be in the loss
+        raise ConfigError(
+            f"algo 'esgd' needs the second derivative of the loss, which has none here: "
+            f'{type(why).__name__}: {str(why)[:150]}; take another algo'
+        ) from why
+    return flattened(products).astype(probe.dtype)
 
 
 def check_params(params: Sequence[Any]) -> list[Any]:
