@@ -18,7 +18,7 @@ VARIANTS = [(form, {}) for form in FORMS] + [
     ('gru', {'direction': 'backward'}),
     ('bidirectional', {'worker': 'lstm'}),
     ('bidirectional', {'worker': 'gru', 'merge': 'sum'}),
-    ('ff', {'activation': 'tanh'}),
+    ('ff', {'activation': 'tanh+maxout:3+lgrelu', 'leak': 0.1}),
 ]
 
 

@@ -22,6 +22,7 @@ ROWS = [
 ]  # fmt: skip
 # Order inside a folder, likewise.
 FOLDERS = {
+    'activations': ['registry', 'elementwise', 'features', 'learned', 'chain', '__init__'],
     'cells': ['base', 'rnn', 'lstm', 'gru', '__init__'],
     'kernels': [
         'program',
