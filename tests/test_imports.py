@@ -67,6 +67,7 @@ FOLDERS = {
         'spec',
         '__init__',
     ],
+    'losses': ['base', 'regression', 'classes', 'distributions', '__init__'],
     'optimizers': ['base', 'sgd', 'rmsprop', 'adam', 'step', '__init__'],
     'integrations': ['__init__', 'plots'],
 }
