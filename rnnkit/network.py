@@ -137,9 +137,8 @@ class Network(ABC):
             self.target_weights = pt.tensor('weights', dtype=self.dtype, shape=shape)
             self.variables.append(self.target_weights)
         self.error, weight = self.loss.mean(output, self.target, self.target_weights)
-        hidden = [self.outputs[f'{layer.name}:out'] for layer in self.layers[1:-1]]
         plain = Objective(self.error, self.params, self.variables, weight, self.monitors())
-        self._objectives = Objectives(plain, hidden)
+        self._objectives = Objectives(plain, self.layers, self.outputs, self.inputs)
 
     def output(self, name: str = 'out') -> TensorVariable:
         """Return an output of the last layer as a symbolic graph."""
