@@ -1,5 +1,6 @@
 """The arrays of a batch: what each is called, its axes, and what it may contain."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from rnnkit.datasets import as_array
 from rnnkit.errors import DataError, ShapeError
 from rnnkit.graph import Graph
 from rnnkit.layers import Input
+from rnnkit.losses import Loss
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Field:
         What it is converted to.
     steps : int or None
         The number of time steps that it must have; None for any number.
+    check : callable or None
+        ``check(where, array)`` raises a DataError for values that make no sense.
     """
 
     name: str
@@ -42,6 +46,7 @@ class Field:
     clock: str | None
     dtype: str
     steps: int | None = None
+    check: Callable[[str, np.ndarray], None] | None = None
 
     @property
     def has_features(self) -> bool:
@@ -83,6 +88,8 @@ class Field:
             return array.min() >= 0 and array.max() < self.size
         if not np.isfinite(array).all():
             return False
+        if self.check and self.kind == 'numbers':
+            self.check(self.name, array)
         return self.kind not in ('weights', 'mask') or array.min() >= 0
 
     def read(self, where: str, value: Any) -> np.ndarray:
@@ -114,6 +121,8 @@ class Field:
                 f'{where} has {steps} time steps, shape {array.shape}; this network has '
                 f'{self.steps}'
             )
+        if self.check and self.kind == 'numbers':
+            self.check(where, array)
         if self.kind in ('words', 'labels'):
             self._check_whole(where, array)
         elif self.kind == 'weights' and array.min() < 0:
@@ -159,7 +168,7 @@ class Field:
 
 
 def fields_of(
-    graph: Graph, output: str, integer_targets: bool, layout: tuple[str, str]
+    graph: Graph, output: str, loss: Loss, layout: tuple[str, str]
 ) -> tuple[list[Field], Field, list[Field]]:
     """Return the inputs, the target and the masks of a network.
 
@@ -168,7 +177,7 @@ def fields_of(
     graph : Graph
     output : str
         The name of the output that targets are compared with.
-    integer_targets : bool
+    loss : Loss
     layout : tuple of str
         The user's order of ``'time'`` and ``'batch'``.
     """
@@ -193,11 +202,11 @@ def fields_of(
                 'int64' if words else dtype, steps(clock),
             ))  # fmt: skip
     clock = plan.clock_of(output, graph.by_name)
-    last = graph.layers[-1]
+    last, integer_targets = graph.layers[-1], loss.integer_targets
     target = Field(
         'y', 'labels' if integer_targets else 'numbers',
         axes(clock) if integer_targets else axes(clock, 'features'), last.size, 'the last layer',
-        clock, 'int64' if integer_targets else dtype, steps(clock),
+        clock, 'int64' if integer_targets else dtype, steps(clock), loss.check_targets,
     )  # fmt: skip
     masks = [
         Field(variable.name, 'mask', axes(clock), 0, '', clock, dtype)

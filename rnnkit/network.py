@@ -9,7 +9,7 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
-from rnnkit import datasets, kernels, storage, summary
+from rnnkit import datasets, kernels, losses, storage, summary
 from rnnkit.border import LAYOUTS, Border, check_settings
 from rnnkit.errors import ConfigError
 from rnnkit.fields import fields_of
@@ -17,7 +17,6 @@ from rnnkit.graph import Graph, Outputs
 from rnnkit.history import History
 from rnnkit.inference import Inference
 from rnnkit.layers import parse_layers
-from rnnkit.losses import losses
 from rnnkit.objectives import Objectives
 from rnnkit.optimizers import Objective, optimizers
 from rnnkit.options import check_data, number, parse_options
@@ -99,8 +98,7 @@ class Network(ABC):
         self.weighted = _flag(f'{where}: weighted', weighted)
         self.masked = _flag(f'{where}: masked', masked)
         self._kernel = None if kernel is None else _flag(f'{where}: kernel', kernel)
-        self.loss_name = self.default_loss if loss is None else loss
-        self.loss = losses[self.loss_name]()
+        self.loss = losses.build(self.default_loss if loss is None else loss)
         self._check_loss()
         if seed is not None:
             number('seed', seed, Integral, 0)
@@ -119,10 +117,16 @@ class Network(ABC):
         self.inputs, self.outputs = self.graph.inputs, self.graph.outputs
         self.params = [p for layer in self.layers for p in layer.params.values()]
         self.recurrent = any(self.graph.plan.clocks.values())
-        self._compared = f'{self.layers[-1].name}:{self.loss.output}'
-        fields = fields_of(self.graph, self._compared, self.integer_targets, LAYOUTS[self.layout])
+        last = self.layers[-1].name
+        self._compared = [n if ':' in n else f'{last}:{n}' for n in self.loss.outputs]
+        for name in self._compared:
+            if name not in self.outputs:
+                raise ConfigError(
+                    f'loss {self.loss.form!r}: no output {name!r}; {hint(name, self.outputs)}'
+                )
+        fields = fields_of(self.graph, self._compared[-1], self.loss, LAYOUTS[self.layout])
         self.border = Border(*fields, self.weighted, self.layout)
-        output = self.outputs[self._compared]
+        output = self.outputs[self._compared[-1]]
         ndim = output.ndim - self.integer_targets
         kind = 'int64' if self.integer_targets else self.dtype
         shape = output.type.shape[:ndim]
@@ -137,14 +141,15 @@ class Network(ABC):
 
     def _objective(self, outputs: Outputs) -> Objective:
         """Return what is minimised, without regularizers, for a graph's outputs."""
-        output, weights = outputs[self._compared], self._weights()
+        output, *more = (outputs[name] for name in self._compared)
+        output, weights = (output, *more) if more else output, self._weights()
         error, weight = self.loss.mean(output, self.target, weights)
         monitors = self.monitors(output, error, weights)
         return Objective(error, self.params, self.variables, weight, monitors)
 
     def _weights(self) -> TensorVariable | None:
         """Return the weight of each target: 0 over padding."""
-        mask, weights = self.graph.mask_of(self._compared), self.target_weights
+        mask, weights = self.graph.mask_of(self._compared[-1]), self.target_weights
         if mask is None:
             return weights
         if self.target.ndim > mask.ndim:
@@ -155,14 +160,19 @@ class Network(ABC):
         if self.loss.integer_targets != self.integer_targets:
             kind = 'class labels' if self.loss.integer_targets else 'arrays of numbers'
             raise ConfigError(
-                f'{type(self).__name__}: loss {self.loss_name!r} is for targets that are {kind}; '
+                f'{type(self).__name__}: loss {self.loss.form!r} is for targets that are {kind}; '
                 f'the default here is {self.default_loss!r}'
             )
 
     def _finish_last_layer(self) -> None:
-        last = self.layers[-1]
+        last, wanted = self.layers[-1], self.loss.activation
         if 'activation' in last.options and last.activation is None:
-            last.activation = self.output_activation
+            last.activation = wanted or self.output_activation
+        if wanted and getattr(last, 'activation', None) != wanted:
+            raise ConfigError(
+                f'loss {self.loss.form!r} wants a last layer with activation {wanted!r}; got '
+                f'{last.form!r} with {getattr(last, "activation", None)!r}'
+            )
 
     def output(self, name: str = 'out') -> TensorVariable:
         """Return an output of the last layer as a symbolic graph."""
@@ -210,7 +220,7 @@ class Network(ABC):
         return {
             'model': type(self).__name__,
             'layers': [layer.to_spec() for layer in self.layers],
-            'loss': self.loss_name,
+            'loss': self.loss.to_spec(),
             'weighted': self.weighted,
             'masked': self.masked,
             'layout': self.layout,

@@ -2,12 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from numbers import Real
 from typing import Any
 
 import numpy as np
 import pytensor
-from pytensor.tensor import TensorVariable
 
 from rnnkit.compiled import Compiled
 from rnnkit.errors import ConfigError
@@ -15,8 +13,8 @@ from rnnkit.graph import Graph, Outputs
 from rnnkit.lbfgs import make_step
 from rnnkit.noise import Noise
 from rnnkit.optimizers import Objective, Optimizer
-from rnnkit.options import Options, number
-from rnnkit.regularizers import regularizers
+from rnnkit.options import Options
+from rnnkit.regularizers import Parts, Term, build, regularizers
 from rnnkit.trainer import TrainStep
 
 
@@ -54,11 +52,11 @@ class Objectives:
     def __init__(self, graph: Graph, build: Callable[[Outputs], Objective]):
         self.graph, self.build = graph, build
         self.plain = build(graph.outputs)
-        self._tasks: dict[tuple[str, ...], Task] = {}
+        self._tasks: dict[Any, Task] = {}
         self._steps: dict[Any, TrainStep] = {}
 
     def train_step(
-        self, rule: Optimizer, options: Options, penalties: dict[str, float]
+        self, rule: Optimizer, options: Options, penalties: dict[str, Any]
     ) -> tuple[TrainStep, Compiled]:
         """Return the functions that train and that validate.
 
@@ -66,54 +64,58 @@ class Objectives:
         ----------
         rule : Optimizer
         options : Options
-        penalties : dict of str to float
-            The weight of each regularizer, by its name.
+        penalties : dict of str to float or dict
+            The weight of each regularizer, by its name; or its weight and its options.
 
         Raises
         ------
         ConfigError
-            If a weight is not a number of at least 0.
+            If a weight is not a number of at least 0, or an option does not fit.
         """
-        for name, value in penalties.items():
-            number(name, value, Real, 0)
-        names = tuple(sorted(penalties))
-        if names not in self._tasks:
-            self._tasks[names] = self._make(names)
-        task = self._tasks[names]
-        for name, value in penalties.items():
-            task.weights[name].set_value(np.asarray(value, self.graph.dtype))
+        terms = {name: build(name, penalties[name]) for name in sorted(penalties)}
+        kind = tuple((name, term.key) for name, term in terms.items())
+        if kind not in self._tasks:
+            self._tasks[kind] = self._make(terms)
+        task = self._tasks[kind]
+        for name, term in terms.items():
+            task.weights[name].set_value(np.asarray(term.weight, self.graph.dtype))
         momentum, nesterov = bool(options.momentum), bool(options.nesterov)
-        key = (type(rule), momentum, nesterov, names)
+        key = (type(rule), momentum, nesterov, kind)
         if key not in self._steps:
             self._steps[key] = make_step(task.training, rule, momentum, nesterov, task.noise)
         return self._steps[key], task.evaluate
 
-    def _make(self, names: tuple[str, ...]) -> Task:
+    def _make(self, terms: dict[str, Term]) -> Task:
         """Return the task with these regularizers."""
-        functions = [regularizers[name] for name in names]
-        if len(set(functions)) < len(functions):
-            raise ConfigError(f'two of {", ".join(names)} are the same regularizer')
+        if len({regularizers[name] for name in terms}) < len(terms):
+            raise ConfigError(f'two of {", ".join(terms)} are the same regularizer')
         zero = np.zeros((), self.graph.dtype)
-        weights = {name: pytensor.shared(zero, name, shape=()) for name in names}
-        validation = self._penalised(self.plain, self.graph.outputs, weights)
+        weights = {name: pytensor.shared(zero, name, shape=()) for name in terms}
+        validation = self._penalised(self.plain, self.graph.outputs, terms, weights)
         training, noise = validation, None
         if any('noise' in layer.needs for layer in self.graph.layers):
             noise = Noise()
             outputs = self.graph.again(noise=noise)
-            training = self._penalised(self.build(outputs), outputs, weights)
+            training = self._penalised(self.build(outputs), outputs, terms, weights)
             training = replace(training, updates=noise.updates)
         evaluate = Compiled('the validation', validation.inputs, validation.reports())
         return Task(training, evaluate, weights, noise)
 
     def _penalised(
-        self, objective: Objective, outputs: Outputs, weights: dict[str, Any]
-    ) -> Objective:
+        self, objective: Objective, outputs: Outputs, terms: dict[str, Term],
+        weights: dict[str, Any],
+    ) -> Objective:  # fmt: skip
         """Return an objective with regularizers."""
-        matrices = [p for p in objective.params if p.ndim > 1]
-        hidden: list[TensorVariable] = [
-            outputs[f'{layer.name}:out'] for layer in self.graph.layers[1:-1]
-        ]
+        layers = self.graph.layers
+        parts = Parts(
+            params={p.name: p for p in objective.params},
+            outputs=outputs,
+            hidden=[f'{layer.name}:out' for layer in layers[1:-1]],
+            recurrent=[f'{layer.name}:out' for layer in layers if layer.recurrent],
+            inputs={x.name: x for x in self.graph.inputs},
+            masks={n: m for n in outputs if (m := self.graph.mask_of(n)) is not None},
+        )
         loss = objective.loss
-        for name, weight in weights.items():
-            loss = loss + weight * regularizers[name](matrices, hidden)
+        for name, term in terms.items():
+            loss = loss + weights[name] * term.penalty(parts)
         return replace(objective, loss=loss)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from typing import Any
 
 from rnnkit.errors import ConfigError
@@ -17,6 +18,9 @@ FOREIGN_WORDS = {
     'clipvalue': 'max_gradient_elem', 'gradient_clip': 'max_gradient_elem',
     'min_delta': 'min_improvement', 'restore_best_weights': 'restore_best',
     'validation_data': 'valid', 'steps_per_epoch': 'train_batches',
+    'binary_crossentropy': 'bce', 'categorical_crossentropy': 'xe', 'nll': 'xe',
+    'sparse_categorical_crossentropy': 'xe', 'smooth_l1': 'huber', 'l1': 'mae', 'l2': 'mse',
+    'leaky_relu': 'leaky-relu', 'hardsigmoid': 'hard_sigmoid', 'layer_norm': 'norm:z',
 }  # fmt: skip
 
 
@@ -132,3 +136,29 @@ def reject_unknown(where: str, given: Iterable[str], known: Iterable[str]) -> No
     if unknown:
         hints = '; '.join(f'unknown option {word!r}, {hint(word, known)}' for word in unknown)
         raise ConfigError(f'{where}: {hints}')
+
+
+def glob(what: str, pattern: Any, names: Iterable[str]) -> list[str]:
+    """Return the names that match a pattern such as ``'hid*.w'``.
+
+    Parameters
+    ----------
+    what : str
+        What the pattern is called by the user, for messages.
+    pattern : str
+        ``*`` stands for any characters, ``?`` for any one, ``[ab]`` for a or b.
+    names : iterable of str
+
+    Raises
+    ------
+    ConfigError
+        If no name matches; the message lists them.
+    """
+    names = list(names)
+    if not isinstance(pattern, str):
+        raise ConfigError(f"{what} is a pattern of names, such as 'hid*'; got {pattern!r}")
+    found = [name for name in names if fnmatchcase(name, pattern)]
+    if not found:
+        there = ', '.join(names) or 'nothing'
+        raise ConfigError(f'{what} {pattern!r} matches nothing; there is {there}')
+    return found

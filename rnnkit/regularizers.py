@@ -1,39 +1,227 @@
-"""Penalties that keep a network small: terms that are added to its loss."""
+"""Penalties that keep a network small or smooth: terms that are added to its loss."""
 
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from numbers import Real
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytensor.tensor as pt
+from pytensor.gradient import grad
 from pytensor.tensor import TensorVariable
 
 from rnnkit.errors import ConfigError
-from rnnkit.registry import Registry
+from rnnkit.registry import Registry, glob, reject_unknown
+
+Tensors = Mapping[str, TensorVariable]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a network that a regularizer may act on, by name.
+
+    Attributes
+    ----------
+    params : dict of str to tensor
+        All parameters, ``'hid1.xh'``.
+    outputs : dict of str to tensor
+        Every output of every layer, ``'hid1:out'``: (T, B, size), or (B, size) in a network
+        without time.
+    hidden, recurrent : sequence of str
+        The names of the main outputs of the hidden and of the recurrent layers.
+    inputs : dict of str to tensor
+        The inputs of the network, by the names of their layers.
+    masks : dict of str to tensor of shape (T, B)
+        For outputs with padding, by their names: 1 where a time step is real, else 0.
+    """
+
+    params: Tensors = field(default_factory=dict)
+    outputs: Tensors = field(default_factory=dict)
+    hidden: Sequence[str] = ()
+    recurrent: Sequence[str] = ()
+    inputs: Tensors = field(default_factory=dict)
+    masks: Tensors = field(default_factory=dict)
+
 
 regularizers = Registry('regularizer')
 add = regularizers.add
 
-Penalty = Callable[[list[TensorVariable], list[TensorVariable]], TensorVariable]
+
+class Term(NamedTuple):
+    """A regularizer as it was asked for.
+
+    Attributes
+    ----------
+    weight : float
+    penalty : callable
+        A function of `Parts`.
+    key : tuple
+        Equal for two that penalize the same, with whatever weight.
+    """
+
+    weight: float
+    penalty: Callable[[Parts], TensorVariable]
+    key: tuple
 
 
-def _mean_over(terms: Iterable[TensorVariable], what: str) -> TensorVariable:
+def build(name: str, value: Any) -> Term:
+    """Return the regularizer that a keyword and its value ask for.
+
+    Parameters
+    ----------
+    name : str
+        A name of the registry.
+    value : float or dict
+        The weight; or a dict with ``weight`` and the options of the regularizer, such as
+        ``dict(weight=0.1, pattern='hid*.w')``.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such regularizer or option, or the weight is no number of at least 0.
+    """
+    function = regularizers[name]
+    options = dict(value) if isinstance(value, Mapping) else {'weight': value}
+    known = list(inspect.signature(function).parameters)[1:]
+    reject_unknown(f'regularizer {name!r}', map(str, options), ['weight', *known])
+    weight = options.pop('weight', None)
+    if not isinstance(weight, Real) or isinstance(weight, bool) or not 0 <= weight < np.inf:
+        raise ConfigError(
+            f'{name} is a number of at least 0, or a dict with such a weight; got {value!r}'
+        )
+    given = sorted((option, repr(choice)) for option, choice in options.items())
+    return Term(float(weight), partial(_named, name, function, options), (function, *given))
+
+
+def _named(
+    name: str, function: Callable[..., TensorVariable], options: dict[str, Any], parts: Parts
+) -> TensorVariable:
+    """Return a penalty, or an error that says which."""
+    try:
+        return function(parts, **options)
+    except ConfigError as error:
+        raise ConfigError(f'{name}: {error}') from None
+
+
+# --- what the patterns choose from
+
+
+def _mean_over(terms: Iterable[TensorVariable]) -> TensorVariable:
     terms = list(terms)
     if not terms:
-        raise ConfigError(f'{what}: this network has nothing that it could act on')
+        raise ConfigError('this network has nothing that it could act on')
     return sum(terms[1:], terms[0]) / len(terms)
 
 
+def matrices(parts: Parts, pattern: str = '*') -> list[TensorVariable]:
+    """Return the parameters of two or more axes whose names match `pattern`."""
+    found = {name: p for name, p in parts.params.items() if p.ndim > 1}
+    return [found[name] for name in glob('pattern', pattern, found)]
+
+
+def outputs(parts: Parts, pattern: str | None, default: Sequence[str]) -> list[str]:
+    """Return the names of outputs that match `pattern`, or the `default` ones.
+
+    ``'hid1'`` stands for ``'hid1:out'``.
+    """
+    if pattern is None:
+        return list(default)
+    full = f'{pattern}:out' if isinstance(pattern, str) and ':' not in pattern else pattern
+    return glob('pattern', full, parts.outputs)
+
+
+def _over_time(parts: Parts, pattern: str | None) -> list[str]:
+    """Return the names of outputs that have a time axis."""
+    found = outputs(parts, pattern, parts.recurrent)
+    timeless = [name for name in found if parts.outputs[name].ndim != 3]
+    if timeless:
+        raise ConfigError(f'output {timeless[0]!r} has no time axis')
+    return found
+
+
+def _mean(values: TensorVariable, real: TensorVariable | None) -> TensorVariable:
+    """Return the mean of `values`, (T, B) or (T, B, size), over the steps that are real."""
+    if real is None:
+        # There may be none: pairs of time steps in sequences of one step.
+        return values.sum() / pt.cast(pt.maximum(values.size, 1), values.dtype)
+    if values.ndim == 3:
+        values = values.mean(axis=-1)
+    # The padding may hold anything, and 0 times infinity is NaN.
+    return pt.switch(real > 0, values, 0).sum() / pt.maximum(real.sum(), 1)
+
+
+def _mean_of_pairs(values: TensorVariable, mask: TensorVariable | None) -> TensorVariable:
+    """Return the mean of what belongs to steps 1 to T and those before them."""
+    return _mean(values, None if mask is None else mask[1:] * mask[:-1])
+
+
+# --- the regularizers
+
+
 @regularizers.add('weight_l1', 'weight_sparsity')
-def weight_l1(weights: list[TensorVariable], hidden: list[TensorVariable]) -> TensorVariable:
+def weight_l1(parts: Parts, pattern: str = '*') -> TensorVariable:
     """Mean over the weight matrices of the mean absolute weight."""
-    return _mean_over((abs(w).mean() for w in weights), 'weight_l1')
+    return _mean_over(abs(w).mean() for w in matrices(parts, pattern))
 
 
-@regularizers.add('weight_l2', 'weight_decay')
-def weight_l2(weights: list[TensorVariable], hidden: list[TensorVariable]) -> TensorVariable:
+@regularizers.add('weight_l2', 'weight_decay', 'weightl2')
+def weight_l2(parts: Parts, pattern: str = '*') -> TensorVariable:
     """Mean over the weight matrices of the mean squared weight."""
-    return _mean_over((pt.sqr(w).mean() for w in weights), 'weight_l2')
+    return _mean_over(pt.sqr(w).mean() for w in matrices(parts, pattern))
 
 
 @regularizers.add('hidden_l1', 'hidden_sparsity')
-def hidden_l1(weights: list[TensorVariable], hidden: list[TensorVariable]) -> TensorVariable:
+def hidden_l1(parts: Parts, pattern: str | None = None) -> TensorVariable:
     """Mean over the hidden layers of the mean absolute output."""
-    return _mean_over((abs(h).mean() for h in hidden), 'hidden_l1')
+    found = outputs(parts, pattern, parts.hidden)
+    return _mean_over(_mean(abs(parts.outputs[name]), parts.masks.get(name)) for name in found)
+
+
+@regularizers.add('recurrent_state')
+def recurrent_state(parts: Parts, pattern: str | None = None) -> TensorVariable:
+    r"""Mean of :math:`(h_t - h_{t-1})^2`, over the outputs of the recurrent layers."""
+    terms = []
+    for name in _over_time(parts, pattern):
+        h = parts.outputs[name]
+        terms.append(_mean_of_pairs(pt.sqr(h[1:] - h[:-1]), parts.masks.get(name)))
+    return _mean_over(terms)
+
+
+@regularizers.add('recurrent_norm')
+def recurrent_norm(parts: Parts, pattern: str | None = None) -> TensorVariable:
+    r"""Mean of :math:`(\|h_t\|^2 - \|h_{t-1}\|^2)^2`, over the outputs of the recurrent layers.
+
+    That is the formula that theanets documents. Krueger & Memisevic 2015, arXiv:1511.08400,
+    have the norms themselves, whose slope is infinite at 0.
+    """
+    terms = []
+    for name in _over_time(parts, pattern):
+        s = pt.sqr(parts.outputs[name]).sum(axis=-1)  # (T, B)
+        terms.append(_mean_of_pairs(pt.sqr(s[1:] - s[:-1]), parts.masks.get(name)))
+    return _mean_over(terms)
+
+
+@regularizers.add('contractive')
+def contractive(parts: Parts, pattern: str | None = None, wrt: str = '*') -> TensorVariable:
+    r"""Mean squared slope of the mean hidden unit by the inputs.
+
+    For each example and hidden layer there is a slope
+    :math:`g_{ti} = \partial (\sum_{t'} \overline{h_{t'}}) / \partial x_{ti}`, where
+    :math:`\overline{h}` is the mean over units; the penalty is the mean of :math:`g_{ti}^2`.
+    theanets also takes the mean over time and examples before the slope, so that its penalty
+    shrinks with the square of the size of a batch. Rifai et al. 2011, ICML, add up the squared
+    slopes of each unit.
+    """
+    found = outputs(parts, pattern, parts.hidden)
+    names = glob('wrt', wrt, parts.inputs)
+    terms = []
+    for name in found:
+        h = parts.outputs[name].mean(axis=-1)
+        mask = parts.masks.get(name)
+        total = h.sum() if mask is None else pt.switch(mask > 0, h, 0).sum()
+        slopes = grad(total, [parts.inputs[x] for x in names], disconnected_inputs='ignore')
+        terms += [_mean(pt.sqr(slope), parts.masks.get(f'{x}:out'))
+                  for x, slope in zip(names, slopes, strict=True)]  # fmt: skip
+    return _mean_over(terms)

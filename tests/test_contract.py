@@ -26,6 +26,7 @@ VARIANTS = [(form, NEEDED.get(form, {})) for form in FORMS] + [
     ('ff', {'activation': 'tanh'}),
     ('rrnn', {'rate': 'log'}),
     ('bidirectional', {'worker': 'scrn', 'rate': 'uniform', 'context_size': 3}),
+    ('ff', {'activation': 'tanh+maxout:3+lgrelu', 'leak': 0.1}),
 ]
 
 

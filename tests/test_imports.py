@@ -23,6 +23,7 @@ ROWS = [
 ]  # fmt: skip
 # Order inside a folder, likewise.
 FOLDERS = {
+    'activations': ['registry', 'elementwise', 'features', 'learned', 'chain', '__init__'],
     'cells': [
         'base',
         'checks',
@@ -88,6 +89,7 @@ FOLDERS = {
         'spec',
         '__init__',
     ],
+    'losses': ['base', 'regression', 'classes', 'distributions', '__init__'],
     'optimizers': [
         'base',
         'sgd',

@@ -5,7 +5,7 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import activations, kernels
 from rnnkit.errors import ConfigError
-from rnnkit.layers.base import Layer
+from rnnkit.layers.base import COMMON, Layer
 from rnnkit.layers.registry import layers
 from rnnkit.tensors import affine
 
@@ -14,7 +14,8 @@ from rnnkit.tensors import affine
 class Dense(Layer):
     r"""Fully connected layer, :math:`g(x W + b)`, applied to each time step alike.
 
-    Several inputs are summed, each with a matrix of its own: ``w_hid1:out`` and so on.
+    Several inputs are summed, each with a matrix of its own: ``w_hid1:out`` and so on. An
+    activation that is learned adds its parameters, such as the ``leak`` of 'prelu'.
 
     Parameters
     ----------
@@ -34,10 +35,17 @@ class Dense(Layer):
     def __init__(self, size=None, *, name=None, inputs=None, **options):
         # The matrices of a layer that reads several others are named after these.
         several = {key: 0 for key in options if key.startswith('w_')}
-        self.initial = {**type(self).initial, **dict.fromkeys(several, 'glorot')}
+        # A wrong name fails here, not in the graph.
+        self._learned = activations.Chain(options.get('activation') or 'linear')
+        own = {**type(self).initial, **dict.fromkeys(several, 'glorot')}
+        self.initial = {**own, **self._learned.initial}
+        taken = set(self._learned.initial) & (set(own) | {*self.options, *COMMON})
+        if taken:
+            raise ConfigError(
+                f'layer {self.form!r}: the parameter {min(taken)!r} of activation '
+                f'{options["activation"]!r} needs another name; the layer has one of this name'
+            )
         super().__init__(size, name=name, inputs=inputs, **options)
-        if self.activation is not None:
-            activations.build(self.activation)  # a wrong name fails here, not in the graph
 
     def _matrix(self, source):
         return 'w' if len(self.input_sizes) == 1 else f'w_{source}'
@@ -55,7 +63,7 @@ class Dense(Layer):
                 f'{", ".join(map(self._matrix, self.input_sizes))}'
             )
         matrices = {self._matrix(source): (n, self.size) for source, n in self.input_sizes.items()}
-        return {**matrices, 'b': (self.size,)}
+        return {**matrices, 'b': (self.size,), **self._learned.shapes(self.size)}
 
     def transform(self, *inputs):
         parts = []
@@ -66,7 +74,7 @@ class Dense(Layer):
         pre = sum(parts[1:], parts[0])
         out = kernels.softmax_of(pre) if self.activation == 'softmax' else None
         if out is None:
-            out = activations.build(self.activation or 'relu')(pre)
+            out = activations.Chain(self.activation or 'relu')(pre, self.params)
         return {'out': out, 'pre': pre}
 
 

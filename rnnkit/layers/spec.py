@@ -116,8 +116,9 @@ def _is_number(word: Any) -> bool:
 def _check_word(word: str) -> None:
     """Raise for a word that is neither a layer nor an activation, with the nearest of both."""
     for name in map(str.strip, word.split('+')):
-        if name not in activations.activations:
+        # What follows a colon, as in 'maxout:4', is left to the activation.
+        known = activations.activations
+        if name not in known and name.partition(':')[0] not in known:
             raise ConfigError(
-                f'no layer or activation named {name!r}; '
-                f'{hint(name, [*layers, *activations.activations])}'
+                f'no layer or activation named {name!r}; {hint(name, [*layers, *known])}'
             )

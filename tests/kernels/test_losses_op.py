@@ -9,7 +9,14 @@ from numba_functions import assert_same, compiled, plain, tolerance
 from rnnkit.kernels import kernel, mean, pointwise, softmax, threads
 from rnnkit.kernels.program import Unsupported
 from rnnkit.kernels.vector import Target
-from rnnkit.losses import CrossEntropy, Loss, MeanAbsoluteError, MeanSquaredError, accuracy
+from rnnkit.losses import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Loss,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    accuracy,
+)
 
 SIZES = [(1, 1), (2, 3), (31, 17), (3, 4096), (5, 1000)]
 
@@ -35,7 +42,15 @@ def huber(output, target):
     return np.where(abs(d) < 1, d * d / 2, abs(d) - 0.5), np.clip(d, -1, 1)
 
 
-ORACLES = [(MeanSquaredError(), squared), (MeanAbsoluteError(), absolute), (Huber(), huber)]
+def binary(z, target):
+    p = 1 / (1 + np.exp(-z))
+    return -target * np.log(p) - (1 - target) * np.log(1 - p), p - target
+
+
+ORACLES = [
+    (MeanSquaredError(), squared), (MeanAbsoluteError(), absolute), (Huber(), huber),
+    (BinaryCrossEntropy(), binary),
+]  # fmt: skip
 
 
 def kernel_of(kind, writer):
@@ -46,7 +61,7 @@ def kernel_of(kind, writer):
 @pytest.mark.parametrize(
     ('dtype', 'width', 'registers'), [('float32', 64, 32), ('float32', 16, 16), ('float64', 32, 16)]
 )
-@pytest.mark.parametrize(('loss', 'oracle'), ORACLES, ids=['mse', 'mae', 'huber'])
+@pytest.mark.parametrize(('loss', 'oracle'), ORACLES, ids=['mse', 'mae', 'huber', 'bce'])
 def test_mean_against_numpy(loss, oracle, dtype, width, registers, weighted, rng):
     target = Target(np.dtype(dtype).itemsize * 8, width, registers)
     program, nodes = pointwise.read_errors(loss.errors, 2)

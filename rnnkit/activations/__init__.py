@@ -1,0 +1,17 @@
+"""Activation functions by name, and chains of them such as ``'relu+norm:z'``.
+
+A name of the registry is that of a function of one tensor, or of a class derived from `Learned`,
+which has parameters. A layer that can have the latter takes its activation apart with `Chain`;
+all others use `build`.
+"""
+
+from rnnkit.activations.chain import Chain, build
+from rnnkit.activations.elementwise import linear, relu, sigmoid, softplus, tanh
+from rnnkit.activations.features import softmax
+from rnnkit.activations.learned import GainELU, LeakyGainReLU, Maxout, PReLU
+from rnnkit.activations.registry import Activation, Learned, activations, add
+
+__all__ = [
+    'Activation', 'Chain', 'GainELU', 'LeakyGainReLU', 'Learned', 'Maxout', 'PReLU',
+    'activations', 'add', 'build', 'linear', 'relu', 'sigmoid', 'softmax', 'softplus', 'tanh',
+]  # fmt: skip

@@ -1,0 +1,23 @@
+"""Losses: what a network is trained to make small."""
+
+from rnnkit.losses.base import Loss, add, build, losses, weighted_mean
+from rnnkit.losses.classes import BinaryCrossEntropy, CrossEntropy, Hinge, accuracy
+from rnnkit.losses.distributions import (
+    GaussianLogLikelihood,
+    KullbackLeibler,
+    MaximumMeanDiscrepancy,
+)
+from rnnkit.losses.regression import (
+    Huber,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    Poisson,
+    Quantile,
+)
+
+__all__ = [
+    'BinaryCrossEntropy', 'CrossEntropy', 'GaussianLogLikelihood', 'Hinge', 'Huber',
+    'KullbackLeibler', 'Loss', 'MaximumMeanDiscrepancy', 'MeanAbsoluteError',
+    'MeanSquaredError', 'Poisson', 'Quantile', 'accuracy', 'add', 'build', 'losses',
+    'weighted_mean',
+]  # fmt: skip
