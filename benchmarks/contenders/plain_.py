@@ -1,0 +1,13 @@
+"""rnnkit without the workload's variant: what the variant costs is measured beside it."""
+
+from dataclasses import replace
+
+from contenders import rnnkit_
+from workloads import Workload
+
+UPDATES = rnnkit_.UPDATES
+
+
+def build(workload: Workload, threads: int):
+    """Return functions that train and predict."""
+    return rnnkit_.build(replace(workload, variant=''), threads)
