@@ -102,7 +102,7 @@ class Worker:
         figures = json.dumps(asdict(workload))
         words = [str(HERE / 'worker.py'), module, figures, str(threads), str(CORES)]
         pipe = subprocess.PIPE
-        self.name, self.threads, self.errors = name, threads, tempfile.TemporaryFile()
+        self.name, self.errors = name, tempfile.TemporaryFile()  # noqa: SIM115
         self.process = subprocess.Popen(
             [sys.executable, *words], stdin=pipe, stdout=pipe, stderr=self.errors, text=True,
             env=environment(**more),

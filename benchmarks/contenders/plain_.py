@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from contenders import rnnkit_
 from workloads import Workload
+
+from contenders import rnnkit_
 
 UPDATES = rnnkit_.UPDATES
 
