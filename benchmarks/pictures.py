@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from measure import CONTENDERS
+from workloads import SIZES
 
 COLORS = {
     'torch': '#d95f02',
@@ -15,6 +16,7 @@ COLORS = {
     'plain': '#222222',
     'rnnkit': '#c2185b',
 }
+LABELS = {'naive': 'pytensor.scan', 'plain': 'rnnkit without the variant'}
 MARKERS = dict(zip(COLORS, 'osD^vPo', strict=True))
 TICKS = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5]
 PANELS = {'train': 'training update', 'predict': 'prediction, or one time step streamed'}
@@ -25,20 +27,21 @@ def draw(results: dict, path: Path) -> None:
     from matplotlib.figure import Figure
 
     names = list(results)
-    figure = Figure(figsize=(9, 0.27 * len(names) + 1.5), layout='constrained')
+    figure = Figure(figsize=(9, 0.27 * len(names) + 1.8), layout='constrained')
     panels = figure.subplots(1, 2, sharey=True)
     for axes, (what, title) in zip(panels, PANELS.items(), strict=True):
         for peer in CONTENDERS:
             dots = ratios_of(results, what, peer)
-            if dots or (what == 'train' and any(peer in found for found in results.values())):
+            if dots:
                 axes.plot(*zip(*dots, strict=True), MARKERS[peer], color=COLORS[peer], ms=5.5,
-                          alpha=0.9, label=peer, ls='none')  # fmt: skip
+                          alpha=0.9, label=LABELS.get(peer, peer), ls='none')  # fmt: skip
         frame(axes, names)
         axes.set_title(title, fontsize=10)
         axes.set_xlabel('time of rnnkit / time of peer', fontsize=9)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc='outside upper center', ncols=len(labels), frameon=False,
-                  fontsize=9)  # fmt: skip
+    known = [axes.get_legend_handles_labels() for axes in panels]
+    shown = {label: handle for pair in known for handle, label in zip(*pair, strict=True)}
+    figure.legend(shown.values(), shown.keys(), loc='outside upper center', ncols=len(shown),
+                  frameon=False, fontsize=9)  # fmt: skip
     figure.savefig(path, dpi=100)
 
 
@@ -56,21 +59,21 @@ def frame(axes: Any, names: list[str]) -> None:
     """Draw what is around the dots: rows, groups, and the line at 1."""
     from matplotlib.ticker import NullLocator
 
+    low, high = axes.dataLim.intervalx
+    low, high = min(low / 1.3, 0.09), max(high * 1.3, 2.5)
+    axes.set(xscale='log', xlim=(low, high), ylim=(len(names) - 0.5, -1.3))
     axes.axvline(1, color='black', lw=1.2)
-    axes.axvspan(1, 100, color='#f4e3e3', lw=0)
+    axes.axvspan(1, high, color='#f7eaea', lw=0)
+    for x, side, text in ((0.96, 'right', 'rnnkit is faster'), (1.06, 'left', 'slower')):
+        axes.text(x, -0.75, text, ha=side, va='center', fontsize=8, color='0.35')
     for row, (above, below) in enumerate(pairwise(names)):
         if group(above) != group(below):
-            axes.axhline(row + 0.5, color='0.75', lw=0.8)
+            axes.axhline(row + 0.5, color='0.6', lw=0.9)
     axes.set_yticks(range(len(names)), names, fontsize=9)
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    low, high = axes.dataLim.intervalx
-    low, high = min(low / 1.3, 0.09), max(high * 1.3, 1.4)
-    axes.set_xscale('log')
     shown = [tick for tick in TICKS if low <= tick <= high]
     axes.set_xticks(shown, [f'{tick:g}' for tick in shown], fontsize=9)
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlim(low, high)
-    axes.grid(axis='both', color='0.92', lw=0.7)
+    axes.grid(color='0.9', lw=0.7)
     axes.set_axisbelow(True)
     axes.spines[['top', 'right', 'left']].set_visible(False)
     axes.tick_params(length=0)
@@ -78,9 +81,10 @@ def frame(axes: Any, names: list[str]) -> None:
 
 def group(name: str) -> str:
     """Return what a workload belongs to: its size, or its kind."""
-    words = name.split()
-    return 'custom' if 'custom' in words else {'medium': 'medium', 'small': 'small',
-        'large': 'large', 'stream': 'stream'}.get(words[-1], 'other')  # fmt: skip
+    if 'custom' in name:
+        return 'custom'
+    last = name.split()[-1]
+    return last if last in (*SIZES, 'stream') else 'shape'
 
 
 def draw_scaling(found: dict[tuple[str, int], dict], path: Path) -> None:

@@ -41,16 +41,26 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    """Run what the command line asks for."""
+def updates(names: list[str], peers: list[str], seconds: float, rounds: int) -> dict[str, dict]:
+    """Return the figures of each workload; one that rnnkit fails at is left out."""
+    results = {}
+    for name in names:
+        try:
+            results[name] = measure.measure(WORKLOADS[name], peers, seconds, rounds)
+        except measure.Failed as why:
+            print(f'{name}: {why}', file=sys.stderr, flush=True)
+        else:
+            print(name, json.dumps(results[name]), file=sys.stderr, flush=True)
+    return results
+
+
+def main() -> int:
+    """Run what the command line asks for; return 0 if all went well."""
     options = parse()
     peers = measure.installed(options.peers)
     results, tables = {}, []
     if 'updates' in options.parts:
-        for name in options.only:
-            found = measure.measure(WORKLOADS[name], peers, options.seconds, options.rounds)
-            results[name] = found
-            print(name, json.dumps(found), file=sys.stderr, flush=True)
+        results = updates(options.only, peers, options.seconds, options.rounds)
         tables += report.of_updates(results)
     if 'startup' in options.parts:
         tables.append(startup.table(peers, rounds=2))
@@ -61,14 +71,15 @@ def main() -> None:
     print(text)
     if options.markdown:
         report.write(options.markdown, text)
-    if options.plot:
+    if options.plot and results:
         pictures.draw(results, options.plot)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1))
+    return int('updates' in options.parts and len(results) < len(options.only))
 
 
 if __name__ == '__main__':
     try:
-        main()
-    except measure.Failed as why:
+        sys.exit(main())
+    except measure.Failed as why:  # while it starts, or at some length
         sys.exit(str(why))
