@@ -4,13 +4,51 @@ python benchmarks/scaling.py --plot scaling.png
 """
 
 import argparse
+import sys
 from dataclasses import replace
+from pathlib import Path
 
-from run import installed, measure
-from workloads import WORKLOADS
+import measure
+import pictures
+import report
+from workloads import Workload
 
-BASE = replace(WORKLOADS['lstm medium'], T=100, B=16, H=64, I=8, O=1)
+BASE = Workload('lstm', T=50, B=8, H=64, I=8, O=1)
 SERIES = {'T': [100, 1000, 10_000], 'B': [1, 4, 16, 64, 256, 1024]}
+PEERS = ('torch', 'jax')
+
+
+def run(peers: list[str], seconds: float, rounds: int) -> dict[tuple[str, int], dict]:
+    """Return the figures of an update for each letter and length."""
+    peers = [name for name in peers if name in PEERS]
+    found = {}
+    for letter, lengths in SERIES.items():
+        for n in lengths:
+            workload = replace(BASE, **{letter: n})
+            found[letter, n] = measure.measure(workload, peers, seconds, rounds, ('train',))
+            print(letter, n, found[letter, n], file=sys.stderr, flush=True)
+    return found
+
+
+def tables(found: dict[tuple[str, int], dict]) -> list[str]:
+    """Return a table for each letter: milliseconds, ratios, throughput and memory."""
+    made = []
+    for letter in SERIES:
+        rows = {n: one for (known, n), one in found.items() if known == letter}
+        peers = [name for name in PEERS if any(name in one for one in rows.values())]
+        head = [f'{letter} of an LSTM', 'rnnkit, ms', 'steps / ms', 'MiB']
+        head += [f'/ {name}{what}' for name in peers for what in ('', ', MiB')]
+        body = []
+        for n, one in rows.items():
+            ours, steps = one['rnnkit'], n * (BASE.B if letter == 'T' else BASE.T)
+            line = [f'{n:,}', f'{ours["train"]:.2f}', f'{steps / ours["train"]:.0f}']
+            line.append(f'{ours["MiB"]:.0f}')
+            for name in peers:
+                for what in ('train', 'MiB'):
+                    line.append(f'{ours[what] / one[name][what]:.2f}' if name in one else '')
+            body.append(line)
+        made.append(report.table(head, body))
+    return made
 
 
 def main() -> None:
@@ -18,37 +56,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--seconds', type=float, default=0.5, help='length of a turn')
     parser.add_argument('--rounds', type=int, default=3)
-    parser.add_argument('--plot', help='a file for the picture')
+    parser.add_argument('--plot', type=Path, help='a file for the picture')
     options = parser.parse_args()
-    peers = [name for name in ('torch', 'jax') if installed(name)]
-    found = {}
-    for letter, lengths in SERIES.items():
-        print(f'| {letter} | ' + ' | '.join(f'{n}, ms' for n in ['rnnkit', *peers]) + ' |')
-        print('|---:|' + '---:|' * (1 + len(peers)))
-        for length in lengths:
-            workload = replace(BASE, **{letter: length})
-            times = measure(workload, peers, options.seconds, options.rounds)
-            found[letter, length] = {name: one['train'] for name, one in times.items()}
-            row = ' | '.join(f'{ms:.2f}' for ms in found[letter, length].values())
-            print(f'| {length} | {row} |', flush=True)
-        print()
+    found = run(measure.installed(list(PEERS)), options.seconds, options.rounds)
+    print(*tables(found), sep='\n\n')
     if options.plot:
-        draw(found, options.plot)
-
-
-def draw(found: dict, path: str) -> None:
-    """Draw milliseconds over T and over B."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.6), layout='constrained')
-    for axes, (letter, lengths) in zip(figure.subplots(1, 2), SERIES.items(), strict=True):
-        for name in found[letter, lengths[0]]:
-            times = [found[letter, length][name] for length in lengths]
-            axes.loglog(lengths, times, 'o-', label=name)
-        axes.set(xlabel=letter, ylabel='ms for an update')
-        axes.grid(alpha=0.3)
-        axes.legend()
-    figure.savefig(path, dpi=110)
+        pictures.draw_scaling(found, options.plot)
 
 
 if __name__ == '__main__':

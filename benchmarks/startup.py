@@ -7,27 +7,29 @@ into folders of their own, so that "cold" is cold and nothing of the user's is t
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import replace
 
-from run import Worker, installed
+import measure
+import report
 from workloads import WORKLOADS, Workload
 
 SMALL = WORKLOADS['lstm small']
+PEERS = ('torch', 'jax', 'keras')
 
 
 def first_batch(name: str, workload: Workload, **environment: str) -> float:
     """Return the seconds from the start of a process to its first trained batch."""
     start = time.perf_counter()
-    worker = Worker(name, workload, 2, **environment)
-    worker.ask('train', 0)
-    seconds = time.perf_counter() - start
-    worker.stop()
-    return seconds
+    worker = measure.Worker(name, workload, measure.CORES, **environment)
+    try:
+        worker.ask('train', 0)
+        return time.perf_counter() - start
+    finally:
+        worker.stop()
 
 
 def import_time(module: str) -> float:
@@ -35,7 +37,7 @@ def import_time(module: str) -> float:
     times = []
     for code in (f'import {module}', 'pass'):
         start = time.perf_counter()
-        environment = {**os.environ, 'KERAS_BACKEND': 'jax'}
+        environment = measure.environment(KERAS_BACKEND='jax')
         subprocess.run([sys.executable, '-c', code], check=True, env=environment)
         times.append(time.perf_counter() - start)
     return times[0] - times[1]
@@ -60,21 +62,24 @@ def ours(rounds: int) -> dict[str, float]:
     return {what: min(times) for what, times in found.items()}
 
 
+def table(peers: list[str], rounds: int) -> str:
+    """Return all figures as a table."""
+    peers = [name for name in PEERS if name in peers]
+    rows = {}
+    for module in ('rnnkit', *peers):
+        rows[f'import {module}'] = min(import_time(module) for _ in range(rounds))
+    for what, seconds in ours(rounds).items():
+        rows[f'first batch, rnnkit, {what}'] = seconds
+    for name in peers:
+        rows[f'first batch, {name}'] = min(first_batch(name, SMALL) for _ in range(rounds))
+    return report.table(['', 'seconds'], [[what, f'{s:.2f}'] for what, s in rows.items()])
+
+
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--rounds', type=int, default=3)
-    rounds = parser.parse_args().rounds
-    print('| | seconds |\n|---|---:|')
-    for module in ('rnnkit', 'torch', 'jax', 'keras'):
-        if installed(module):
-            print(f'| import {module} | {min(import_time(module) for _ in range(rounds)):.2f} |')
-    for what, seconds in ours(rounds).items():
-        print(f'| first batch, rnnkit, {what} | {seconds:.1f} |')
-    for name in ('torch', 'jax', 'keras'):
-        if installed(name):
-            seconds = min(first_batch(name, SMALL) for _ in range(rounds))
-            print(f'| first batch, {name} | {seconds:.1f} |')
+    print(table(measure.installed(list(PEERS)), parser.parse_args().rounds))
 
 
 if __name__ == '__main__':

@@ -20,6 +20,9 @@ class Workload:
         Whether the layer is bidirectional, with H units for each direction.
     stream : bool
         Whether single time steps are measured, the state carried by the caller.
+    variant : {'', 'custom'}
+        How rnnkit's network differs from the plain one that it is measured beside: 'custom' has
+        a user's own cell with the equations of `cell`.
     """
 
     cell: str
@@ -31,6 +34,7 @@ class Workload:
     depth: int = 1
     both_ways: bool = False
     stream: bool = False
+    variant: str = ''
 
     @property
     def width(self) -> int:
@@ -63,6 +67,8 @@ WORKLOADS |= {
     'lstm batch of 1': Workload('lstm', 200, 1, 64, 8, 1),
     'lstm stream': Workload('lstm', 1, 1, 64, 64, 1, stream=True),
     'gru stream': Workload('gru', 1, 1, 64, 64, 1, stream=True),
+    'lstm custom small': Workload('lstm', *SIZES['small'], variant='custom'),
+    'lstm custom medium': Workload('lstm', *SIZES['medium'], variant='custom'),
 }
 
 # The same for everybody: RMSProp or its like, and the norm of the gradient clipped at 1.

@@ -4,7 +4,5 @@
 on the batch of the workload (gradient, clipping, RMSProp) and reads the loss; ``predict``
 predicts and reads the result; for a workload that streams there is only ``step``, which
 predicts one time step from the state that the last call returned. All take data as NumPy
-arrays, as a user has them.
+arrays, as a user has them. ``UPDATES`` is how many updates one call of ``train`` makes.
 """
-
-NAMES = ('rnnkit', 'torch', 'jax', 'keras', 'naive')

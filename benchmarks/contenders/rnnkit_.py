@@ -6,17 +6,15 @@ from workloads import LEARNING_RATE, MAX_GRADIENT_NORM, Workload
 
 import rnnkit
 
+UPDATES = 5  # an epoch has so many
+
 
 def build(workload: Workload, threads: int):
     """Return functions that train and predict."""
     logging.getLogger('rnnkit').setLevel('WARNING')
-    if hasattr(rnnkit, 'set_threads'):
-        rnnkit.set_threads(threads)
+    rnnkit.set_threads(threads)
     x, y = workload.batch()
-    hidden = [(workload.cell, workload.H)] * workload.depth
-    if workload.both_ways:
-        hidden = [{'form': 'bidirectional', 'worker': workload.cell, 'size': workload.width}]
-    net = rnnkit.Regressor([workload.I, *hidden, workload.O], seed=0)
+    net = rnnkit.Regressor([workload.I, *hidden(workload), workload.O], seed=0)
     if workload.stream:
         return {'step': stream(net, x[0])}
     epochs = net.itertrain(
@@ -32,6 +30,18 @@ def build(workload: Workload, threads: int):
     return {'train': lambda: next(epochs), 'predict': lambda: net.predict(x)}
 
 
+def hidden(workload: Workload) -> list:
+    """Return the specs of the recurrent layers."""
+    if workload.both_ways:
+        return [{'form': 'bidirectional', 'worker': workload.cell, 'size': workload.width}]
+    form = workload.cell
+    if workload.variant == 'custom':
+        from contenders import custom  # noqa: F401  # registers the form
+
+        form = f'custom_{form}'
+    return [(form, workload.H)] * workload.depth
+
+
 def stream(net, x):
     """Return a function that makes one step and keeps the state for the next."""
     state = None
@@ -42,6 +52,3 @@ def stream(net, x):
         return y
 
     return step
-
-
-UPDATES = 5  # one call of the first function makes this many

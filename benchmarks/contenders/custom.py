@@ -1,0 +1,29 @@
+"""A cell as a user of rnnkit writes it, with the equations of the LSTM and nothing but its step."""
+
+from typing import Any, NamedTuple
+
+import pytensor.tensor as pt
+
+import rnnkit
+
+
+class State(NamedTuple):
+    """State of the cell."""
+
+    h: Any
+    c: Any
+
+
+@rnnkit.layers.add('custom_lstm')
+class CustomLSTM(rnnkit.Cell):
+    """Long short-term memory."""
+
+    state = State
+    gates = 'ifgo'
+    params = {'xh': ('I', '4H'), 'hh': ('H', '4H'), 'b': ('4H',)}
+
+    def step(self, z, s, p):
+        """Return the state after one time step."""
+        i, f, g, o = rnnkit.split(z + s.h @ p.hh, 4)
+        c = pt.sigmoid(f) * s.c + pt.sigmoid(i) * pt.tanh(g)
+        return State(pt.sigmoid(o) * pt.tanh(c), c)

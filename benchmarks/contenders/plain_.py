@@ -1,0 +1,14 @@
+"""rnnkit without the workload's variant: what the variant costs is measured beside it."""
+
+from dataclasses import replace
+
+from workloads import Workload
+
+from contenders import rnnkit_
+
+UPDATES = rnnkit_.UPDATES
+
+
+def build(workload: Workload, threads: int):
+    """Return functions that train and predict."""
+    return rnnkit_.build(replace(workload, variant=''), threads)

@@ -1,0 +1,89 @@
+"""How many threads there are, or whether there can be any, changes no bit of a training step."""
+
+import ctypes
+import sys
+
+import llvmlite.binding as llvm
+import numpy as np
+import pytest
+from kernel_cases import CELLS, problem
+from step_cases import STEP_KERNELS, step_case
+
+import rnnkit
+from rnnkit import kernels
+from rnnkit.kernels import dense, kernel, loop, threads, trace
+
+WIDTH = kernel.host_target('float32').width
+
+
+@pytest.fixture(autouse=True)
+def same_threads():
+    before = threads.get_threads()
+    yield
+    threads.set_threads(before)
+
+
+@pytest.mark.parametrize('name', STEP_KERNELS)
+@pytest.mark.parametrize('sizes', [(300, 20, 1), (257, 33, 70)])
+def test_results_do_not_depend_on_threads(name, sizes, rng):
+    case = step_case(name, 'float32', WIDTH, sizes, rng)
+    results = []
+    for n in (1, 2, 3, 16):
+        threads.set_threads(n)
+        with threads.smallest_part(1):
+            results.append(case.run(*case.arrays))
+    for other in results[1:]:
+        for got, want in zip(other, results[0], strict=True):
+            np.testing.assert_array_equal(got, want)
+
+
+@pytest.fixture
+def no_more_threads():
+    """Let kernels that are loaded now find that no thread can be made; lists the attempts."""
+    attempts = []
+
+    @ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 4)
+    def refuse(*args):
+        attempts.append(args)
+        return 11  # EAGAIN
+
+    made = ctypes.CDLL(None).pthread_create
+    llvm.add_symbol('pthread_create', ctypes.cast(refuse, ctypes.c_void_p).value)
+    yield attempts
+    llvm.add_symbol('pthread_create', ctypes.cast(made, ctypes.c_void_p).value)
+
+
+@pytest.mark.skipif(sys.platform == 'win32', reason='kernels have one thread there')
+def test_parts_whose_thread_cannot_be_made_are_done_all_the_same(no_more_threads, rng):
+    where = kernel.host_target('float32')
+    writers = [
+        (dense.Forward(where, 2), step_case('dense', 'float32', WIDTH, (50, 6, 9), rng).arrays),
+        (loop.Forward(trace.form_of(CELLS['rnn-tanh'][0]), where, (False,), False, True),
+         problem('rnn-tanh', (4, 9, 3, 17), 'float32').args),
+    ]  # fmt: skip
+    for writer, arrays in writers:
+        results = []
+        for kind in ('refused', 'test_one_thread'):
+            # The first name is new to this process, which looks for its symbols now.
+            run = kernel.build(kind, writer, repr((kind, writer.frame.inputs)))
+            threads.set_threads(3 if kind == 'refused' else 1)
+            with threads.smallest_part(1):
+                results.append(run(*arrays))
+        for got, want in zip(*results, strict=True):
+            np.testing.assert_array_equal(got, want)
+    assert len(no_more_threads) == 2 * len(writers)
+
+
+def test_without_kernels_all_parts_of_a_step_keep_their_plain_graph(monkeypatch):
+    def fail():
+        raise OSError('memory that can be run is forbidden here')
+
+    monkeypatch.setattr(kernels, '_usable', [])
+    monkeypatch.setattr(kernels, 'register_with_numba', fail)
+    with pytest.warns(RuntimeWarning, match='cannot be built here') as record:  # noqa: PT031
+        net = rnnkit.Regressor([2, ('rnn', 4), 1], seed=0)
+        x = np.ones((3, 2, 2), 'f')
+        train, _ = next(net.itertrain([x, x[..., :1]], algo='rmsprop', train_batches=2))
+    assert len(record) == 1
+    assert np.isfinite(train['loss'])
+    assert net.predict(x).shape == (3, 2, 1)
