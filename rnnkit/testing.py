@@ -23,8 +23,9 @@ N_IN, SIZE, N_OUT, N_WORDS = 3, 4, 2, 7
 
 
 def network(
-    form: str, size: int = SIZE, dtype: str = 'float64', timeless: bool = False, **options: Any
-) -> Network:
+    form: str, size: int = SIZE, dtype: str = 'float64', timeless: bool = False,
+    masked: bool = False, **options: Any,
+) -> Network:  # fmt: skip
     """Return a small network in which the layer that is checked is called ``'it'``.
 
     A linear layer stands before it, so that gradients must pass through it. If it is not
@@ -38,11 +39,13 @@ def network(
     dtype : {'float32', 'float64'}
     timeless : bool
         Leave that recurrent layer out, so that the layer sees (B, I).
+    masked : bool
+        Whether sequences come with a mask.
     **options
         Keywords for the layer, fit for JSON.
     """
     net, start = _built(
-        registry[form], form, size, dtype, timeless, json.dumps(options, sort_keys=True)
+        registry[form], form, size, dtype, timeless, masked, json.dumps(options, sort_keys=True)
     )
     for p, value in zip(net.params, start, strict=True):
         p.set_value(value)
@@ -50,7 +53,9 @@ def network(
 
 
 @lru_cache(maxsize=2)  # checks of one layer come one after another: compile once for all
-def _built(layer: type, form: str, size: int, dtype: str, timeless: bool, options: str) -> Any:
+def _built(
+    layer: type, form: str, size: int, dtype: str, timeless: bool, masked: bool, options: str
+) -> Any:
     """Return a network and its initial values."""
     it = {'form': form, 'name': 'it', **json.loads(options)}
     if layer.sized:
@@ -62,7 +67,7 @@ def _built(layer: type, form: str, size: int, dtype: str, timeless: bool, option
     else:
         before = [N_IN, (3, 'linear'), it]
     after = [] if timeless or layer.recurrent else [('rnn', 3)]
-    net = Regressor([*before, *after, N_OUT], dtype=dtype, seed=1)
+    net = Regressor([*before, *after, N_OUT], dtype=dtype, seed=1, masked=masked)
     return net, [p.get_value() for p in net.params]
 
 
@@ -75,6 +80,8 @@ def data(net: Network, n_steps: int = T, n_examples: int = B) -> list[np.ndarray
         shape = (steps, n_examples) if field.has_time else (n_examples,)
         if field.kind == 'words':
             arrays.append(rng.integers(0, field.size, shape))
+        elif field.kind == 'mask':
+            arrays.append(np.ones(shape))
         else:
             arrays.append(rng.standard_normal((*shape, field.size)))
     return arrays
@@ -184,6 +191,44 @@ def check_one_time_step(form: str, **options: Any) -> None:
     _learns(form, net, batch)
 
 
+def check_padding_changes_nothing(form: str, **options: Any) -> None:
+    """Check that steps which a mask hides change neither predictions nor training.
+
+    The same sequences are given padded, with numbers where nothing should look; with more
+    such padding; and each alone.
+    """
+    layer = registry[form](None if not registry[form].sized else SIZE, **options)
+    if layer.fixed_steps is not None:
+        return  # its sequences have one length
+    net = network(form, masked=True, **options)
+    lengths = np.array([T, 1, T - 1, 2, T, 3])[:B]
+    long = data(net, n_steps=T + 2)[:2]
+    mask = np.arange(T + 2)[:, None] < lengths
+    given, wanted = net.border.inputs[0], net.border.target
+    found, start = [], [p.get_value() for p in net.params]
+    for steps in (T, T + 2):
+        batch = [a[:steps] if f.has_time else a
+                 for a, f in zip(long, (given, wanted), strict=True)]  # fmt: skip
+        monitors, _ = net.train(
+            [*batch, mask[:steps]], algo='sgd', epochs=1, restore_best=False, seed=0, batch_size=B
+        )
+        found.append((monitors['loss'], [p.get_value() for p in net.params]))
+        for p, value in zip(net.params, start, strict=True):
+            p.set_value(value)
+    if 'noise' not in layer.needs:  # whose numbers depend on the shape
+        _close(f'{form}: the loss with more padding', np.array(found[1][0]), np.array(found[0][0]))
+        for a, b in zip(found[1][1], found[0][1], strict=True):
+            _close(f'{form}: an update with more padding', a, b)
+    together = net.predict(long[0], mask=mask)
+    for k, n in enumerate(lengths):
+        alone = net.predict(some(long[0][:n], given, slice(k, k + 1)))
+        mine = some(together, wanted, slice(k, k + 1))
+        if wanted.has_time:
+            _same(f'{form}: the output over padding', mine[n:], np.zeros_like(mine[n:]))
+            mine = mine[:n]
+        _close(f'{form}: a sequence alone', alone, mine)
+
+
 def check_save_and_load(form: str, **options: Any) -> None:
     """Check that a saved network comes back bit for bit."""
     net = network(form, **options)
@@ -210,7 +255,8 @@ def check_spec_round_trip(form: str, **options: Any) -> None:
 
 CHECKS: list[Callable[..., None]] = [
     check_shape_and_dtype, check_gradient, check_rows_are_independent, check_batch_of_one,
-    check_unit_of_one, check_one_time_step, check_save_and_load, check_spec_round_trip,
+    check_unit_of_one, check_one_time_step, check_padding_changes_nothing, check_save_and_load,
+    check_spec_round_trip,
 ]  # fmt: skip
 
 
