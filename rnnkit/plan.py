@@ -162,6 +162,10 @@ def _without_time(layers: list[Layer], names: dict[str, Layer], found: Plan) -> 
             if source in names and names[source].has_time(what):
                 still.add(source)
     for layer in layers:
+        if layer.recurrent:  # it needs time, so that the other reader is told that it is wrong
+            still -= {n for n in _layers_of(found.sources[layer.name])
+                      if isinstance(names.get(n), Input) and names[n].ndim is None}  # fmt: skip
+    for layer in layers:
         if layer.name in still and getattr(layer, 'ndim', None) == 3:
             raise ConfigError(
                 f'layer {layer.name!r}: it has a time axis (ndim=3), and a layer that reads it '
@@ -172,6 +176,10 @@ def _without_time(layers: list[Layer], names: dict[str, Layer], found: Plan) -> 
 
 def _check_time(layer: Layer, clocks: list[str], found: Plan) -> None:
     read = ', '.join(found.sources[layer.name])
+    if isinstance(layer, Last) and any(
+        map(found.clocks.get, _layers_of(found.sources[layer.name]))
+    ):
+        return  # what it reads has found its last step already
     if layer.recurrent and not clocks and not isinstance(layer, Input):
         raise ConfigError(
             f'layer {layer.name!r} ({layer.form}) needs a time axis, which {read} has not; put '
