@@ -64,8 +64,8 @@ class Contender:
 
 
 RNNKIT = Contender(modules=())  # stands beside this folder, see `environment`
-# A scan of PyTensor's own is compiled for minutes and runs for seconds if it is long or deep.
-SCAN = dict(rounds=1, most_steps=100)
+# A scan of PyTensor's own is compiled for a minute, and runs for seconds if it is large or long.
+SCAN = dict(rounds=1, most_steps=50)
 CONTENDERS = {
     'plain': Contender((), variants=True),  # rnnkit, too: the network without the variant
     'torch': Contender(('torch',), threads=(1, CORES)),
