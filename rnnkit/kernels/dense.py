@@ -20,7 +20,7 @@ from rnnkit.kernels.loop import layout
 from rnnkit.kernels.threads import part_of, parts, worker, write_parallel
 from rnnkit.kernels.vector import Code, Flag, Int, Target, Unit, Vec
 
-CHUNK = 128  # rows of dz that are packed at a time: they stay in the nearest cache
+CHUNK = 512  # rows of dz that are packed at a time: they stay in a core's own cache
 WIDTHS = (gemm.WIDE, gemm.NARROW)
 
 
