@@ -3,6 +3,9 @@
 In: a `Target`, and how many axes x has: (T, B, I) or (B, I). Out: a module with ``size(block)``
 and ``run(descriptors, block)``. The leading axes of x are rows, which threads share out.
 
+There may be several x of one shape, which stand for one that has their features side by side:
+what both directions of a bidirectional layer give is read where it is.
+
 Backward, the product ``x.T @ dz`` is taken in chunks of rows. A chunk of dz is packed once, and
 its columns are summed on the way: that is the gradient by b. Here threads share out the rows of
 w, so that no sum depends on how many threads there are.
@@ -20,7 +23,7 @@ from rnnkit.kernels.loop import layout
 from rnnkit.kernels.threads import part_of, parts, worker, write_parallel
 from rnnkit.kernels.vector import Code, Flag, Int, Target, Unit, Vec
 
-CHUNK = 128  # rows of dz that are packed at a time: they stay in the nearest cache
+CHUNK = 512  # rows of dz that are packed at a time: they stay in a core's own cache
 WIDTHS = (gemm.WIDE, gemm.NARROW)
 
 
@@ -31,11 +34,14 @@ class Dense:
     ----------
     description : str
         All that the module depends on, besides the target.
+    names : list of str
+        The names of all x.
     """
 
-    def __init__(self, target: Target, axes: int):
-        self.target, self.axes = target, axes
-        self.description = f'{axes} axes'
+    def __init__(self, target: Target, axes: int, n_x: int = 1):
+        self.target, self.axes, self.n_x = target, axes, n_x
+        self.description = f'{axes} axes, {n_x} x'
+        self.names = ['x'] if n_x == 1 else [f'x{k}' for k in range(n_x)]
         self.frame = self.make_frame(leading(axes))
 
     def make_frame(self, rows: tuple[str, ...]) -> Frame:
@@ -45,6 +51,24 @@ class Dense:
     def areas(self, code: Code, block: Int, start: Int) -> dict[str, Int]:
         """Return where in work memory things are, from `start` on."""
         raise NotImplementedError
+
+    def arrays(self, rows: tuple[str, ...], prefix: str = '') -> list[Array]:
+        """Return all x, or what is of their shape."""
+        return [Array(prefix + name, (*rows, 'I')) for name in self.names]
+
+    def weight(self, name: str) -> Array:
+        """Return the weight, or what is of its shape."""
+        return Array(name, ('I' if self.n_x == 1 else f'{self.n_x}I', 'H'))
+
+    def each_x(
+        self, code: Code, block: Int, weight: str, prefix: str = ''
+    ) -> list[tuple[str, Int, Int]]:
+        """Return for each x its name, its address, and its rows of a weight."""
+        i, h, w = self.frame.read(code, block, 'I', 'H', weight)
+        size = i * h * self.target.size
+        starts = self.frame.read(code, block, *(prefix + name for name in self.names))
+        return [(name, x, w + size * k)
+                for k, (name, x) in enumerate(zip(self.names, starts, strict=True))]  # fmt: skip
 
     def rows(self, code: Code, block: Int) -> Int:
         """Return the number of rows of x."""
@@ -80,13 +104,14 @@ class Forward(Dense):
 
     def make_frame(self, rows: tuple[str, ...]) -> Frame:
         """Return the frame, given the axes that count rows."""
-        inputs = [Array('x', (*rows, 'I')), Array('w', ('I', 'H')), Array('b', ('H',))]
+        inputs = [*self.arrays(rows), self.weight('w'), Array('b', ('H',))]
         return Frame(inputs, [Array('z', (*rows, 'H'))], 'dense layer')
 
     def areas(self, code: Code, block: Int, start: Int) -> dict[str, Int]:
         """Return where in work memory things are, from `start` on."""
         i, h = self.frame.read(code, block, 'I', 'H')
-        return layout({'panels': gemm.panel_bytes(code, h, i, gemm.WIDE)}, start)
+        size = gemm.panel_bytes(code, h, i, gemm.WIDE)
+        return layout(dict.fromkeys(self.names, size), start)
 
     def write(self, name: str) -> str:
         """Return the module as text."""
@@ -100,23 +125,32 @@ class Forward(Dense):
             self._part(code, part, n_parts, block)
         self.write_size(unit)
         with unit.function('run', 'desc block', export=True) as (code, desc, block):
-            panels = self.start(code, desc, block)['panels']
-            w, i, h = self.frame.read(code, block, 'w', 'I', 'H')
-            row = h * self.target.size
-            self.by_width(code, h, lambda v: code.call(f'pack{v}', w, row, i, h, panels))
+            panels = self.start(code, desc, block)
+            i, h = self.frame.read(code, block, 'I', 'H')
+            each, row = self.each_x(code, block, 'w'), h * self.target.size
+
+            def pack(v: int) -> None:
+                for name, _, w in each:
+                    code.call(f'pack{v}', w, row, i, h, panels[name])
+
+            self.by_width(code, h, pack)
             n = self.rows(code, block)
-            code.call('parallel', code.address_of('part'), parts(code, n, n * i * h), block)
+            work = n * i * h * self.n_x
+            code.call('parallel', code.address_of('part'), parts(code, n, work), block)
         return unit.text()
 
     def _part(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
         """Do one part of the rows: start from b, and add the products."""
-        i, h, x, b, z = self.frame.read(code, block, 'I', 'H', 'x', 'b', 'z')
+        i, h, b, z = self.frame.read(code, block, 'I', 'H', 'b', 'z')
         first, last = part_of(self.rows(code, block), part, n_parts)
         size = self.target.size
-        panels = self.at_work(code, block)['panels']
+        panels, each = self.at_work(code, block), self.each_x(code, block, 'w')
 
         def products(v: int) -> None:
-            code.call(f'rows{v}', x, i * size, size, panels, i, z, h * size, first, last, h)
+            for name, x, _ in each:
+                code.call(
+                    f'rows{v}', x, i * size, size, panels[name], i, z, h * size, first, last, h
+                )
 
         def many() -> None:
             with code.loop(first, last) as r:
@@ -127,41 +161,42 @@ class Forward(Dense):
 
     def _one_unit(self, code: Code, block: Int, first: Int, last: Int) -> None:
         """Do some rows for a layer of one unit: a dot product each."""
-        i, x, w, b, z = self.frame.read(code, block, 'I', 'x', 'w', 'b', 'z')
+        i, b, z = self.frame.read(code, block, 'I', 'b', 'z')
+        each = self.each_x(code, block, 'w')
         size, total = self.target.size, code.var(code.vec(0.0))
         bias, one = code.spread(b), code.tail(code.int(1))
         with code.loop(first, last) as r:
             total.set(code.vec(0.0))
+            for _, x, w in each:
 
-            def add(j: Int, lanes: Flag | None) -> None:
-                row = code.load(x + (r * i + j) * size, lanes)
-                total.set(row.fma(code.load(w + j * size, lanes), total.get()))
+                def add(j: Int, lanes: Flag | None, x=x, w=w) -> None:
+                    row = code.load(x + (r * i + j) * size, lanes)
+                    total.set(row.fma(code.load(w + j * size, lanes), total.get()))
 
-            each_piece(code, 0, i, add)
+                each_piece(code, 0, i, add)
             code.store(across(total.get(), Vec.__add__) + bias, z + r * size, one)
 
 
 class Backward(Dense):
     """Writer of the gradients, by x (if `want_x`), w and b."""
 
-    def __init__(self, target: Target, axes: int, want_x: bool):
+    def __init__(self, target: Target, axes: int, want_x: bool, n_x: int = 1):
         self.want_x = want_x
-        super().__init__(target, axes)
-        self.description = f'{axes} axes, want_x={want_x}'
+        super().__init__(target, axes, n_x)
+        self.description += f', want_x={want_x}'
 
     def make_frame(self, rows: tuple[str, ...]) -> Frame:
         """Return the frame, given the axes that count rows."""
-        inputs = [Array('x', (*rows, 'I')), Array('w', ('I', 'H')), Array('dz', (*rows, 'H'))]
-        outputs = [Array('d_w', ('I', 'H')), Array('d_b', ('H',))]
-        if self.want_x:
-            outputs.insert(0, Array('d_x', (*rows, 'I')))
+        inputs = [*self.arrays(rows), self.weight('w'), Array('dz', (*rows, 'H'))]
+        d_x = self.arrays(rows, 'd_') if self.want_x else []
+        outputs = [*d_x, self.weight('d_w'), Array('d_b', ('H',))]
         return Frame(inputs, outputs, 'dense layer')
 
     def areas(self, code: Code, block: Int, start: Int) -> dict[str, Int]:
         """Return where in work memory things are, from `start` on."""
         i, h = self.frame.read(code, block, 'I', 'H')
-        sizes = {'panels': gemm.panel_bytes(code, i, h, gemm.WIDE)} if self.want_x else {}
-        return layout(sizes, start)
+        size = gemm.panel_bytes(code, i, h, gemm.WIDE)
+        return layout(dict.fromkeys(self.names, size) if self.want_x else {}, start)
 
     def write(self, name: str) -> str:
         """Return the module as text."""
@@ -185,20 +220,26 @@ class Backward(Dense):
 
     def _run(self, code: Code, desc: Int, block: Int) -> None:
         areas = self.start(code, desc, block)
-        i, h, w, d_b = self.frame.read(code, block, 'I', 'H', 'w', 'd_b')
+        i, h, d_b = self.frame.read(code, block, 'I', 'H', 'd_b')
         gemm.clear(code, d_b, h)
         n, rows = self.rows(code, block), i.ceil_div(8)
         if self.want_x:
-            row = h * self.target.size
-            self.by_width(code, i, lambda v: code.call(f'pack{v}', w, row, i, h, areas['panels']))
+            each, row = self.each_x(code, block, 'w'), h * self.target.size
+
+            def pack(v: int) -> None:
+                for name, _, w in each:
+                    code.call(f'pack{v}', w, row, i, h, areas[name])
+
+            self.by_width(code, i, pack)
             rows = rows + n.ceil_div(8)
-        work = n * i * h * (1 + self.want_x)
+        work = n * i * h * (self.n_x * (1 + self.want_x))
         code.call('parallel', code.address_of('part'), parts(code, rows, work), block)
 
     def _write_sums(self, unit: Unit, vectors: int) -> None:
         """Write ``sums<vectors>``: rows `first` to `last` of ``x.T @ dz``, and column sums.
 
-        The sums of the columns of a panel are for one part only; others put theirs aside.
+        The sums of the columns of a panel are for one part only; others put theirs aside. So
+        does the part number -1.
         """
         size, lanes, width = self.target.size, self.target.lanes, self.target.width
         args = 'part parts n x i dz h d_w d_b first last'
@@ -220,31 +261,38 @@ class Backward(Dense):
                 )  # fmt: skip
 
     def _weights(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
-        """Compute one part of the rows of the gradient by w."""
-        i, h, x, dz, d_w, d_b = self.frame.read(code, block, 'I', 'H', 'x', 'dz', 'd_w', 'd_b')
+        """Compute one part of the rows of the gradient by w, of those of each x."""
+        i, h, dz, d_b = self.frame.read(code, block, 'I', 'H', 'dz', 'd_b')
         n, size = self.rows(code, block), self.target.size
         first, last = part_of(i, part, n_parts)
+        each = self.each_x(code, block, 'd_w')
 
         def sums(v: int) -> None:
-            code.call(f'sums{v}', part, n_parts, n, x, i, dz, h, d_w, d_b, first, last)
+            for k, (_, x, d_w) in enumerate(each):
+                number = -1 if k else part  # the gradient by b is summed up once
+                code.call(f'sums{v}', number, n_parts, n, x, i, dz, h, d_w, d_b, first, last)
 
         def many() -> None:
-            gemm.clear(code, d_w + first * h * size, (last - first) * h)
+            for _, _, d_w in each:
+                gemm.clear(code, d_w + first * h * size, (last - first) * h)
             self.by_width(code, h, sums)
 
         def one() -> None:
-            self._weights_of_one(code, block, first, last)
+            for _, x, d_w in each:
+                self._weights_of_one(code, block, x, d_w, first, last)
             with code.when(part.equals(0)):
                 code.store(sum_of(code, dz, n), d_b, code.tail(code.int(1)))
 
         code.choose(h.equals(1), one, many)
 
-    def _weights_of_one(self, code: Code, block: Int, first: Int, last: Int) -> None:
+    def _weights_of_one(
+        self, code: Code, block: Int, x: Int, d_w: Int, first: Int, last: Int
+    ) -> None:
         """Compute some elements of the gradient by w, for a layer of one unit.
 
         There are several sums, of every fourth row each, so that none waits for the one before.
         """
-        i, x, dz, d_w = self.frame.read(code, block, 'I', 'x', 'dz', 'd_w')
+        i, dz = self.frame.read(code, block, 'I', 'dz')
         n, size = self.rows(code, block), self.target.size
         totals = [code.var(code.vec(0.0)) for _ in range(4)]
 
@@ -268,28 +316,35 @@ class Backward(Dense):
         each_piece(code, first, last, column)
 
     def _inputs(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
-        """Compute one part of the rows of the gradient by x."""
-        i, h, dz, d_x = self.frame.read(code, block, 'I', 'H', 'dz', 'd_x')
-        panels = self.at_work(code, block)['panels']
+        """Compute one part of the rows of the gradient by each x."""
+        i, h, dz = self.frame.read(code, block, 'I', 'H', 'dz')
+        panels, each = self.at_work(code, block), self.each_x(code, block, 'w', 'd_')
         size = self.target.size
         first, last = part_of(self.rows(code, block), part, n_parts)
 
         def products(v: int) -> None:
-            code.call(f'rows{v}', dz, h * size, size, panels, h, d_x, i * size, first, last, i)
+            for name, d_x, _ in each:
+                code.call(
+                    f'rows{v}', dz, h * size, size, panels[name], h, d_x, i * size, first, last, i
+                )
 
         def many() -> None:
-            gemm.clear(code, d_x + first * i * size, (last - first) * i)
+            for _, d_x, _ in each:
+                gemm.clear(code, d_x + first * i * size, (last - first) * i)
             self.by_width(code, i, products)
 
         def one() -> None:
-            (w,) = self.frame.read(code, block, 'w')
             with code.loop(first, last) as r:
-                factor = code.spread(dz + r * size)
-
-                def store(j: Int, lanes: Flag | None) -> None:
-                    value = code.load(w + j * size, lanes) * factor
-                    code.store(value, d_x + (r * i + j) * size, lanes)
-
-                each_piece(code, 0, i, store)
+                for _, d_x, w in each:
+                    self._input_of_one(code, dz + r * size, w, d_x + r * i * size, i)
 
         code.choose(h.equals(1), one, many)
+
+    def _input_of_one(self, code: Code, dz: Int, w: Int, to: Int, i: Int) -> None:
+        """Compute a row of the gradient by x, for a layer of one unit."""
+        factor, size = code.spread(dz), self.target.size
+
+        def store(j: Int, lanes: Flag | None) -> None:
+            code.store(code.load(w + j * size, lanes) * factor, to + j * size, lanes)
+
+        each_piece(code, 0, i, store)

@@ -17,7 +17,7 @@ SIZES = [
     (6, 40, 1),
     (7, 1, 33),
     (9, 33, 65),
-    (300, 7, 130),
+    (600, 7, 130),
     (257, 70, 17),
 ]
 WIDTHS = {16: 16, 32: 16, 64: 32}  # bytes of a vector: registers
@@ -47,6 +47,29 @@ def test_against_numpy(dtype, width, n_threads, rng):
                 x, w, b, dz = exact
                 grads = [x.T @ dz, dz.sum(0)]
                 assert_same(found, [x @ w + b, dz @ w.T, *grads, *grads], dtype, (n, i, o))
+    finally:
+        threads.set_threads(before)
+
+
+@pytest.mark.parametrize(('dtype', 'n_x'), [('float32', 2), ('float64', 3)])
+def test_several_inputs_side_by_side(dtype, n_x, rng):
+    target = kernel.host_target(dtype)
+    forward = kernel_of('dense', dense.Forward(target, 2, n_x))
+    backward = kernel_of('dense_backward', dense.Backward(target, 2, True, n_x))
+    lean = kernel_of('dense_backward', dense.Backward(target, 2, False, n_x))
+    before = threads.get_threads()
+    try:
+        with threads.smallest_part(1):
+            for k, (n, i, o) in enumerate(SIZES):
+                threads.set_threads(1 + k % 3)
+                shapes = [(n, n_x * i), (n_x * i, o), (o,), (n, o)]
+                x, w, b, dz = (rng.standard_normal(s).astype(dtype) for s in shapes)
+                xs = np.split(x, n_x, axis=1)
+                found = [*forward(*xs, w, b), *backward(*xs, w, dz), *lean(*xs, w, dz)]
+                x, w, b, dz = (a.astype('float64') for a in (x, w, b, dz))
+                grads = [x.T @ dz, dz.sum(0)]
+                right = [x @ w + b, *np.split(dz @ w.T, n_x, axis=1), *grads, *grads]
+                assert_same(found, right, dtype, (n, i, o))
     finally:
         threads.set_threads(before)
 
@@ -86,6 +109,32 @@ def test_op_against_plain_graph(dtype, ndim, rng):
     strided = [wide[::-1, ..., ::2], arrays[1].T.copy().T, np.repeat(arrays[2], 2)[::2]]
     assert not any(a.flags.c_contiguous for a in strided)
     assert_same(fused(*strided), fused(*arrays), dtype)
+
+
+def test_a_concatenation_is_not_made(rng):
+    xs = [pt.tensor(f'x{k}', dtype='float64', shape=(None, None, 3)) for k in range(2)]
+    w, b = (pt.tensor(n, dtype='float64', shape=(None,) * d) for n, d in [('w', 2), ('b', 1)])
+    z = kernels.affine(pt.concatenate(xs, axis=-1), w, b)
+    outputs = [z, *pytensor.grad(pt.tanh(z).sum(), [*xs, w, b])]
+    fused, names = compiled([*xs, w, b], outputs)
+    assert not {'Join', 'Split'} & set(names)
+    arrays = [rng.standard_normal(s) for s in [(4, 2, 3), (4, 2, 3), (6, 5), (5,)]]
+    by_graph = plain([*xs, w, b], outputs)(*arrays)
+    assert_same(fused(*arrays), by_graph, 'float64')
+    exact = np.concatenate(arrays[:2], -1) @ arrays[2] + arrays[3]
+    assert_same(by_graph[:1], [exact], 'float64')
+
+
+@pytest.mark.parametrize(
+    ('widths', 'axis', 'n_x'),
+    [((3, 3), -1, 2), ((2,) * 4, 2, 4), ((3, 2), 2, 1), ((3, None), 2, 1), ((3, 3), 1, 1)],
+)
+def test_which_inputs_count_as_several(widths, axis, n_x):
+    xs = [pt.tensor(dtype='float32', shape=(None, None, n)) for n in widths]
+    w, b = (pt.tensor(dtype='float32', shape=(None,) * d) for d in (2, 1))
+    z = kernels.affine(pt.concatenate(xs, axis=axis), w, b)
+    assert z.owner.op.n_x == n_x
+    assert len(z.owner.inputs) == n_x + 2
 
 
 def test_gradient_of_input_is_dropped(rng):

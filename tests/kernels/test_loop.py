@@ -17,13 +17,13 @@ from kernel_cases import (
 from rnnkit.errors import ShapeError
 from rnnkit.kernels import kernel, threads, trace
 
-# (T, B, I, H), threads: lengths of 1, tails of all widths, more than one panel and block
+# (T, B, I, H), threads: lengths of 1, tails of all widths, more than one panel, block and chunk
 SIZES = [
     ((7, 5, 3, 21), 1),
     ((1, 1, 1, 1), 1),
     ((3, 13, 4, 70), 3),
     ((4, 2, 40, 16), 2),
-    ((5, 40, 6, 37), 2),
+    ((3, 190, 6, 37), 2),
 ]
 
 
