@@ -68,10 +68,10 @@ def randomized(net, rng):
 @pytest.mark.parametrize('both', [False, True], ids=['forward', 'both ways'])
 def test_packed_sequences(form, both, rng):
     spec = dict(form='bidirectional', worker=form, size=2 * H) if both else (form, H)
-    net = randomized(rnnkit.Regressor([I, spec, 1], masked=True, dtype='float64', seed=0), rng)
+    net = randomized(rnnkit.Regressor([N_IN, spec, 1], masked=True, dtype='float64', seed=0), rng)
     it = net.layers[1]
     layers = list(it.children) or [it]
-    module = copied(layers, MODULES[form](I, H, bidirectional=both).double(), H)
+    module = copied(layers, MODULES[form](N_IN, H, bidirectional=both).double(), H)
     x = [rng.standard_normal((n, N_IN)) for n in LENGTHS]
     y = [rng.standard_normal((n, 1)) for n in LENGTHS]
     padded, _ = rnnkit.recurrent.pad(x, 'float64')
@@ -96,10 +96,10 @@ def test_initial_states_from_another_layer(form, rng):
     names = ['h_0', 'c_0'] if form == 'lstm' else ['h_0']
     inputs = [dict(form='input', size=H, name=name) for name in names]
     spec = dict(form=form, size=H, inputs='in', name='it', **{name: name for name in names})
-    net = rnnkit.Regressor([I, *inputs, spec, 1], dtype='float64', seed=0)
+    net = rnnkit.Regressor([N_IN, *inputs, spec, 1], dtype='float64', seed=0)
     randomized(net, rng)
     it = net.layers[-2]
-    module = copied([it], MODULES[form](I, H).double(), H)
+    module = copied([it], MODULES[form](N_IN, H).double(), H)
     x, y = rng.standard_normal((T, B, N_IN)), rng.standard_normal((T, B, 1))
     starts = [rng.standard_normal((B, H)) for _ in names]
     first = [torch.tensor(s[None]) for s in starts]
@@ -115,8 +115,8 @@ def test_initial_states_from_another_layer(form, rng):
 def test_learned_initial_states(form, rng):
     names = ['h_0', 'c_0'] if form == 'lstm' else ['h_0']
     spec = dict(form=form, size=H, **dict.fromkeys(names, 'learn'))
-    net = randomized(rnnkit.Regressor([I, spec, 1], dtype='float64', seed=0), rng)
-    module = copied([net.layers[1]], MODULES[form](I, H).double(), H)
+    net = randomized(rnnkit.Regressor([N_IN, spec, 1], dtype='float64', seed=0), rng)
+    module = copied([net.layers[1]], MODULES[form](N_IN, H).double(), H)
     x, y = rng.standard_normal((T, B, N_IN)), rng.standard_normal((T, B, 1))
     first = [torch.tensor(net.find('hid1', name).get_value(), requires_grad=True) for name in names]
     rows = [f.expand(1, B, H).contiguous() for f in first]
