@@ -232,24 +232,15 @@ def test_held_steps_keep_the_state_even_if_the_input_is_nan():
         assert np.isfinite(state).all()
 
 
-def test_numbers_that_decay_to_nothing_take_no_longer():
+def test_numbers_that_decay_to_nothing_become_0():
     """Denormal numbers would take a hundred times as long; they count as 0."""
-    from time import perf_counter
-
-    where = kernel.host_target('float32')
-    ahead = forward('rnn-linear', where)
-    times = {}
-    for factor in (1e-3, 1.0):
-        case = problem('rnn-linear', (200, 16, 4, 64), 'float32')
-        for a in case.args:
-            a[...] = 0
-        case.args[1][...] = np.eye(64) * factor  # state after t steps: factor ** t
-        case.args[4][...] = 1
-        seconds = []
-        for _ in range(15):
-            start = perf_counter()
-            (h, *_) = ahead(*case.args)
-            seconds.append(perf_counter() - start)
-        times[factor] = min(seconds)
-        assert not (np.abs(h[h != 0]) < np.finfo('float32').tiny).any()
-    assert times[1e-3] < 3 * times[1.0] + 1e-4, times
+    ahead = forward('rnn-linear', kernel.host_target('float32'))
+    case = problem('rnn-linear', (200, 16, 4, 64), 'float32')
+    for a in case.args:
+        a[...] = 0
+    case.args[1][...] = np.eye(64) * 1e-3  # state after t steps: 1e-3 ** t
+    case.args[4][...] = 1
+    (h, *_) = ahead(*case.args)
+    assert h[0].all()
+    assert not h[20:].any()
+    assert not (np.abs(h[h != 0]) < np.finfo('float32').tiny).any()
