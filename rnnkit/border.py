@@ -169,6 +169,8 @@ class Border:
             ):
                 return False
             known = {None: array.shape[field.batch_axis]}
+            if field.origin and array.shape[0] != field.steps_after(lengths[field.origin]):
+                return False
             if field.clock:
                 known[field.clock] = array.shape[0]
             for key, length in known.items():
@@ -314,13 +316,17 @@ class Border:
             for other in self.inputs:
                 if other.name == field.name or other.name not in arrays or what not in other.axes:
                     continue
-                if what == 'time' and other.clock != field.clock:
+                if what == 'time' and other.clock not in (field.clock, field.origin):
                     continue
                 wanted = arrays[other.name].shape[other.axes.index(what)]
+                if what == 'time' and field.origin:
+                    wanted = field.steps_after(wanted)
                 if array.shape[axis] != wanted:
+                    after = ' after its layers' if what == 'time' and field.origin else ''
                     raise ShapeError(
                         f'{where}: {field.name} has length {array.shape[axis]} on axis {axis} '
-                        f'({what}), but {other.name} has {wanted}; the shape is {array.shape}'
+                        f'({what}), but {other.name} has {wanted}{after}; the shape is '
+                        f'{array.shape}'
                     )
 
 

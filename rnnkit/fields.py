@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,12 @@ class Field:
         What it is converted to.
     steps : int or None
         The number of time steps that it must have; None for any number.
+    least : int
+        The least number of time steps.
+    origin : str or None
+        The time axis that its own is made of, such as by a convolution.
+    steps_after : callable or None
+        How many steps it has, for so many of `origin`.
     check : callable or None
         ``check(where, array)`` raises a DataError for values that make no sense.
     """
@@ -46,6 +53,9 @@ class Field:
     clock: str | None
     dtype: str
     steps: int | None = None
+    least: int = 1
+    origin: str | None = None
+    steps_after: Callable[[int], int] | None = None
     check: Callable[[str, np.ndarray], None] | None = None
 
     @property
@@ -82,7 +92,7 @@ class Field:
             return False
         if self.has_features and array.shape[-1] != self.size:
             return False
-        if self.steps not in (None, array.shape[0]):
+        if self.steps not in (None, array.shape[0]) or (self.has_time and len(array) < self.least):
             return False
         if self.kind in ('words', 'labels'):
             return array.min() >= 0 and array.max() < self.size
@@ -114,13 +124,8 @@ class Field:
                 f'{where} has {array.shape[-1]} features (its last axis, shape {array.shape}); '
                 f'{self.owner} has {self.size}'
             )
-        known = self.steps is not None and self.kind != 'weights'
-        steps = array.shape[self.axes.index('time')] if known else None
-        if known and steps != self.steps:
-            raise ShapeError(
-                f'{where} has {steps} time steps, shape {array.shape}; this network has '
-                f'{self.steps}'
-            )
+        if self.has_time and self.kind != 'weights':
+            self._check_steps(where, array)
         if self.check and self.kind == 'numbers':
             self.check(where, array)
         if self.kind in ('words', 'labels'):
@@ -134,6 +139,19 @@ class Field:
                 f'False, or 0'
             )
         return array
+
+    def _check_steps(self, where: str, array: np.ndarray) -> None:
+        steps = array.shape[self.axes.index('time')]
+        if self.steps not in (None, steps):
+            raise ShapeError(
+                f'{where} has {steps} time steps, shape {array.shape}; this network has '
+                f'{self.steps}'
+            )
+        if steps < self.least:
+            raise ShapeError(
+                f'{where} has {steps} time steps, shape {array.shape}; this network wants at least '
+                f'{self.least}'
+            )
 
     def _check_axes(self, where: str, array: np.ndarray) -> None:
         if array.ndim == self.ndim:
@@ -188,6 +206,10 @@ def fields_of(
         leading = layout if clock else ('batch' if has_time else 'examples',)
         return (*leading, *features)
 
+    def least(clock: str | None) -> int:
+        made = [graph.by_name[name] for name, of in plan.made_of.items() if of == clock]
+        return next(n for n in count(1) if all(layer.steps_after(n) >= 1 for layer in made))
+
     def steps(clock: str | None) -> int | None:
         return plan.lengths[clock].fixed_steps if clock in plan.lengths else None
 
@@ -199,17 +221,33 @@ def fields_of(
                 layer.name if inputs else 'x', 'words' if words else 'numbers',
                 axes(clock) if words else axes(clock, 'features'), layer.size,
                 f'layer {layer.name!r}' if words else 'the input layer', clock,
-                'int64' if words else dtype, steps(clock),
+                'int64' if words else dtype, steps(clock), least(clock),
             ))  # fmt: skip
     clock = plan.clock_of(output, graph.by_name)
     last, integer_targets = graph.layers[-1], loss.integer_targets
     target = Field(
         'y', 'labels' if integer_targets else 'numbers',
         axes(clock) if integer_targets else axes(clock, 'features'), last.size, 'the last layer',
-        clock, 'int64' if integer_targets else dtype, steps(clock), loss.check_targets,
+        clock, 'int64' if integer_targets else dtype, steps(clock), 1, *_origin(graph, clock),
+        loss.check_targets,
     )  # fmt: skip
     masks = [
         Field(variable.name, 'mask', axes(clock), 0, '', clock, dtype)
         for clock, variable in graph.masks.items()
     ]
     return inputs, target, masks
+
+
+def _origin(graph: Graph, clock: str | None) -> tuple[str | None, Callable[[int], int] | None]:
+    """Return the time axis of the data that a clock is made of, and how many steps that leaves."""
+    made = []
+    while clock in graph.plan.made_of:
+        made.insert(0, graph.by_name[clock])
+        clock = graph.plan.made_of[clock]
+
+    def steps_after(steps: int) -> int:
+        for layer in made:
+            steps = layer.steps_after(steps)
+        return steps
+
+    return (clock, steps_after) if made else (None, None)

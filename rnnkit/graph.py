@@ -57,6 +57,12 @@ class Graph:
                 if masked and clock == layer.name:
                     name = 'mask' if not self.masks else f'mask_{clock}'
                     self.masks[clock] = pt.tensor(name, dtype=dtype, shape=(None, None))
+                continue
+            if masked and layer.starts_time and layer.wants_time is not False:
+                raise ConfigError(
+                    f'layer {layer.name!r} ({layer.form}) has other time steps than what it reads; '
+                    f'a network with masked=True cannot have it'
+                )
         if masked and not self.masks:
             raise ConfigError('masked=True, but no input of this network has a time axis')
         self.outputs: Outputs = {}
@@ -70,6 +76,7 @@ class Graph:
                         f'layer {layer.name!r}: {part}_0 wants {layer.size} features; {name!r} '
                         f'has {self._sizes[name]}'
                     )
+            layer.meet(layers[: layers.index(layer)])
             layer.bind(sources, dtype, rng)
             given = [self.outputs[name] for name in sources] or [next(fresh)]
             found = self._transform(layer, given, self.outputs, self.masks)

@@ -23,6 +23,8 @@ class Plan(NamedTuple):
         The input layers whose data are numbers of words.
     lengths : dict of str to Layer
         The layer that fixes the number of time steps of a clock, where one does.
+    made_of : dict of str to str
+        For a clock that is made of another one, such as by a convolution, that other.
     """
 
     sources: dict[str, list[str]]
@@ -30,6 +32,7 @@ class Plan(NamedTuple):
     clocks: dict[str, str | None]
     words: set[str]
     lengths: dict[str, Layer]
+    made_of: dict[str, str]
 
     def clock_of(self, output: str, layers: dict[str, Layer]) -> str | None:
         """Return whose time axis an output has."""
@@ -60,7 +63,7 @@ def plan(layers: list[Layer]) -> Plan:
         }
         before = layer.name
     words = _words(layers, sources)
-    found = Plan(sources, starts, {}, words, {})
+    found = Plan(sources, starts, {}, words, {}, {})
     if any(layer.recurrent or layer.starts_time for layer in layers):
         _find_clocks(layers, names, found)
     else:
@@ -133,10 +136,13 @@ def _find_clocks(layers: list[Layer], names: dict[str, Layer], found: Plan) -> N
             found.clocks[layer.name] = None if layer.name in still else layer.name
         elif layer.starts_time:
             found.clocks[layer.name] = layer.name
+            if clocks:
+                found.made_of[layer.name] = clocks[0]
         else:
             found.clocks[layer.name] = clocks[0] if clocks else None
     for name, clock in found.clocks.items():
         found.clocks[name] = root(clock) if clock else None
+    found.made_of.update({clock: root(other) for clock, other in found.made_of.items()})
     for layer in layers:
         if layer.fixed_steps is not None:
             read = found.sources[layer.name][0]

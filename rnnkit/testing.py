@@ -77,6 +77,8 @@ def data(net: Network, n_steps: int = T, n_examples: int = B) -> list[np.ndarray
     arrays = []
     for field in net.border.fields:
         steps = field.steps or n_steps
+        if field.origin:
+            steps = field.steps_after(steps)
         shape = (steps, n_examples) if field.has_time else (n_examples,)
         if field.kind == 'words':
             arrays.append(rng.integers(0, field.size, shape))
@@ -107,8 +109,7 @@ def check_shape_and_dtype(form: str, **options: Any) -> None:
             owner, _, output_name = name.partition(':')
             size = {one.name: one for one in net.layers}[owner].output_size(output_name)
             clock = net.graph.plan.clock_of(name, net.graph.by_name)
-            steps = net.graph.plan.lengths.get(clock)
-            time = () if clock is None else (steps.fixed_steps if steps else T,)
+            time = () if clock is None else (_steps(net, clock),)
             _expect(f'{form}: shape of {name!r}', output.shape, (*time, B, size))
             _expect(f'{form}: dtype of {name!r}', output.dtype, np.dtype(dtype))
             _expect(f'{form}: {name!r} is finite', bool(np.isfinite(output).all()), True)
@@ -198,8 +199,8 @@ def check_padding_changes_nothing(form: str, **options: Any) -> None:
     such padding; and each alone.
     """
     layer = registry[form](None if not registry[form].sized else SIZE, **options)
-    if layer.fixed_steps is not None:
-        return  # its sequences have one length
+    if layer.fixed_steps is not None or layer.starts_time:
+        return  # it has no masks
     net = network(form, masked=True, **options)
     lengths = np.array([T, 1, T - 1, 2, T, 3])[:B]
     long = data(net, n_steps=T + 2)[:2]
@@ -258,6 +259,16 @@ CHECKS: list[Callable[..., None]] = [
     check_unit_of_one, check_one_time_step, check_padding_changes_nothing, check_save_and_load,
     check_spec_round_trip,
 ]  # fmt: skip
+
+
+def _steps(net: Network, clock: str) -> int:
+    """Return how many time steps there are, if the data have T."""
+    plan = net.graph.plan
+    if clock in plan.lengths:
+        return plan.lengths[clock].fixed_steps
+    if clock in plan.made_of:
+        return net.graph.by_name[clock].steps_after(_steps(net, plan.made_of[clock]))
+    return T
 
 
 def _least(form: str, options: dict[str, Any]) -> int:

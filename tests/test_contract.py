@@ -13,7 +13,7 @@ from rnnkit.layers import registry
 FORMS = sorted({registry[name].form: None for name in registry})
 NEEDED = {  # options without a default
     'repeat': {'steps': 3}, 'flatten': {'steps': 4}, 'clockwork': {'periods': [1, 2]},
-    'bcrnn': {'num_modules': 2},
+    'bcrnn': {'num_modules': 2}, 'conv1': {'filter_size': 3, 'border_mode': 'same'},
 }  # fmt: skip
 VARIANTS = [(form, NEEDED.get(form, {})) for form in FORMS] + [
     ('gru', {'reset': 'before'}),
@@ -21,6 +21,8 @@ VARIANTS = [(form, NEEDED.get(form, {})) for form in FORMS] + [
     ('lstm', {'peepholes': True}),
     ('gru', {'direction': 'backward'}),
     ('lstm', {'h_0': 'learn', 'c_0': 'learn'}),
+    ('conv1', {'filter_size': 1}),
+    ('conv1', {'filter_size': 2, 'border_mode': 'causal', 'stride': 2}),
     ('bidirectional', {'worker': 'lstm'}),
     ('bidirectional', {'worker': 'gru', 'merge': 'sum'}),
     ('ff', {'activation': 'tanh'}),

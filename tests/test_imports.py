@@ -84,6 +84,8 @@ FOLDERS = {
         'dropout',
         'embedding',
         'joining',
+        'tied',
+        'conv',
         'normalization',
         'time',
         'spec',

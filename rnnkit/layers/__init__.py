@@ -2,6 +2,7 @@
 
 from rnnkit.layers.base import Layer
 from rnnkit.layers.bidirectional import Bidirectional
+from rnnkit.layers.conv import Conv1
 from rnnkit.layers.dense import Dense, Softmax
 from rnnkit.layers.dropout import Dropout
 from rnnkit.layers.embedding import Embedding
@@ -11,12 +12,13 @@ from rnnkit.layers.normalization import LayerNorm
 from rnnkit.layers.recurrent import Recurrent
 from rnnkit.layers.registry import layers as registry
 from rnnkit.layers.spec import parse_layers
+from rnnkit.layers.tied import Tied
 from rnnkit.layers.time import Flatten, Last, Repeat
 
 add = registry.add
 
 __all__ = [
-    'Bidirectional', 'Concatenate', 'Dense', 'Dropout', 'Embedding', 'Flatten', 'Input', 'Last',
-    'Layer', 'LayerNorm', 'Product', 'Recurrent', 'Repeat', 'Softmax', 'Sum', 'add',
+    'Bidirectional', 'Concatenate', 'Conv1', 'Dense', 'Dropout', 'Embedding', 'Flatten', 'Input',
+    'Last', 'Layer', 'LayerNorm', 'Product', 'Recurrent', 'Repeat', 'Softmax', 'Sum', 'Tied', 'add',
     'parse_layers', 'registry',
 ]  # fmt: skip

@@ -127,6 +127,13 @@ class Layer:
         """Return whether the output `name` has a time axis, if the input has one."""
         return self.keeps_time
 
+    def meet(self, before: list['Layer']) -> None:
+        """Get to know the layers before it, which have their sizes and parameters."""
+
+    def steps_after(self, steps: int) -> int:
+        """Return how many time steps there are after it, if it starts a time axis of its own."""
+        return steps
+
     @property
     def fixed_steps(self) -> int | None:
         """How many time steps it makes, or wants its inputs to have; None for any number."""

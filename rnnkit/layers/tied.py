@@ -1,0 +1,70 @@
+"""A layer that reads another one's weights backwards."""
+
+from rnnkit import activations
+from rnnkit.errors import ConfigError
+from rnnkit.layers.base import Layer
+from rnnkit.layers.dense import Dense
+from rnnkit.layers.registry import layers
+from rnnkit.registry import hint
+from rnnkit.tensors import affine
+
+
+@layers.add('tied')
+class Tied(Layer):
+    r"""Fully connected layer with the transposed weights of another, :math:`g(x W^T + b)`.
+
+    The second half of an autoencoder often is one: its size is the number of features that the
+    partner reads, and only b is a parameter of its own.
+
+    Parameters
+    ----------
+    partner : str, optional
+        The name of a fully connected layer before it, which reads one layer. By default the
+        nearest one that has no partner yet: ``[4, 3, 2, 'tied', 'tied']`` pairs the layers from
+        the middle outwards.
+    activation : str or callable
+        The function g; by default relu, and linear in the last layer.
+    """
+
+    sized = False
+    options = {'partner': None, 'activation': None}
+    initial = {'b': 0.0}
+
+    def __init__(self, size=None, *, name=None, inputs=None, **options):
+        super().__init__(size, name=name, inputs=inputs, **options)
+        activations.build(self.activation or 'linear')  # a wrong name fails here
+
+    def meet(self, before):
+        known = {layer.name: layer for layer in before if isinstance(layer, Dense)}
+        if self.partner is None:
+            taken = {layer.mate.name for layer in before if isinstance(layer, Tied)}
+            free = [layer for name, layer in known.items() if name not in taken]
+            if not free:
+                raise ConfigError(f'layer {self.name!r} (tied): no layer is left to be its partner')
+            self.mate = free[-1]
+        elif self.partner in known:
+            self.mate = known[self.partner]
+        else:
+            raise ConfigError(
+                f'layer {self.name!r} (tied): partner is a fully connected layer before it; '
+                f'got {self.partner!r}; {hint(str(self.partner), known)}'
+            )
+        if len(self.mate.input_sizes) > 1:
+            raise ConfigError(
+                f'layer {self.name!r} (tied): its partner {self.mate.name!r} reads several layers'
+            )
+
+    def own_size(self):
+        if self.input_size != self.mate.size:
+            raise ConfigError(
+                f'layer {self.name!r} (tied): its partner {self.mate.name!r} has size '
+                f'{self.mate.size}, so it must read as many features; got {self.input_size}'
+            )
+        return self.mate.input_size
+
+    def shapes(self):
+        return {'b': (self.size,)}
+
+    def transform(self, x):
+        pre = affine(x, self.mate.params['w'].T, self.params['b'])
+        return {'out': activations.build(self.activation or 'relu')(pre), 'pre': pre}
