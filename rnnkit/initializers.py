@@ -1,14 +1,17 @@
 """How parameters start: functions of a shape and a random generator."""
 
+import inspect
 from collections.abc import Callable
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from rnnkit.errors import ConfigError, ShapeError
-from rnnkit.registry import Registry
+from rnnkit.registry import Registry, reject_unknown
 
 Initializer = Callable[[tuple[int, ...], np.random.Generator], np.ndarray]
+CHANGES = ('gain', 'sparsity', 'radius')  # of what an initializer has drawn, in this order
 
 initializers = Registry('initializer')
 add = initializers.add
@@ -61,6 +64,14 @@ def identity(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     return np.eye(*shape)
 
 
+@initializers.add('diagonal')
+def diagonal(shape: tuple[int, ...], rng: np.random.Generator, value: float = 1.0) -> np.ndarray:
+    """Return `value` on the diagonal, and 0 elsewhere."""
+    if len(shape) != 2:
+        raise ConfigError(f"initializer 'diagonal': needs a matrix, not shape {shape}")
+    return value * np.eye(*shape)
+
+
 @initializers.add('zeros')
 def zeros(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Return zeros."""
@@ -68,9 +79,77 @@ def zeros(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 
 
 @initializers.add('normal')
-def normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Draw from a normal distribution with mean 0 and standard deviation 0.01."""
-    return 0.01 * rng.standard_normal(shape)
+def normal(
+    shape: tuple[int, ...], rng: np.random.Generator, mean: float = 0.0, std: float = 0.01
+) -> np.ndarray:
+    """Draw from a normal distribution."""
+    return mean + std * rng.standard_normal(shape)
+
+
+def spectral_radius(matrix: np.ndarray) -> float:
+    """Return the absolute value of the largest eigenvalue of a square matrix."""
+    return float(abs(np.linalg.eigvals(matrix)).max())
+
+
+def changed(form: str, **keywords: Any) -> Initializer:
+    """Return the initializer `form` with its keywords set, and its result changed.
+
+    Parameters
+    ----------
+    form : str
+        The name of an initializer.
+    gain : float
+        What the values are multiplied by.
+    sparsity : float
+        The part of the values, from 0 to 1, that is set to 0 at random. The diagonal of a
+        square matrix is kept, so that each unit remembers itself.
+    radius : float
+        The spectral radius that a square matrix is scaled to: its largest eigenvalue, as
+        an absolute value. Of a matrix with gates, each gate's block has this radius.
+    **keywords
+        Those of the initializer, such as ``std`` of 'normal'.
+
+    Raises
+    ------
+    ConfigError
+        If a keyword is not known or not a number in its range.
+    """
+    start = initializers[form]
+    own = list(inspect.signature(start).parameters)[2:]
+    reject_unknown(f'initializer {form!r}', keywords, [*own, *CHANGES])
+    for name, value in keywords.items():
+        if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(value):
+            raise ConfigError(f'initializer {form!r}: {name} is a number; got {value!r}')
+    gain, sparsity, radius = (keywords.pop(name, None) for name in CHANGES)
+    if sparsity is not None and not 0 <= sparsity <= 1:
+        raise ConfigError(f'initializer {form!r}: sparsity is between 0 and 1; got {sparsity}')
+    if radius is not None and radius < 0:
+        raise ConfigError(f'initializer {form!r}: radius is at least 0; got {radius}')
+
+    def draw(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        value = start(shape, rng, **keywords)
+        if gain is not None:
+            value = gain * value
+        if sparsity is not None:
+            dropped = rng.random(shape) < sparsity
+            if len(shape) == 2 and shape[0] == shape[1]:
+                np.fill_diagonal(dropped, False)
+            value = np.where(dropped, 0.0, value)
+        return value if radius is None else _with_radius(form, value, radius)
+
+    return draw
+
+
+def _with_radius(form: str, value: np.ndarray, radius: float) -> np.ndarray:
+    """Return a square matrix, scaled to a spectral radius."""
+    if value.ndim != 2 or value.shape[0] != value.shape[1]:
+        raise ConfigError(
+            f'initializer {form!r}: radius is for square matrices, not shape {value.shape}'
+        )
+    now = spectral_radius(value)
+    if now == 0:
+        raise ConfigError(f'initializer {form!r}: a matrix of radius 0 cannot be given another')
+    return value * (radius / now)
 
 
 def initial_value(
@@ -88,8 +167,8 @@ def initial_value(
         The parameter's full name, for messages.
     spec : str, float, array, callable or dict
         The name of an initializer, a constant, the value itself, a function of a shape and
-        a generator, or a dict from a gate's letter to one of these (gates that it leaves
-        out start at 0).
+        a generator, a dict with the name as ``form`` and the keywords of `changed`, or a
+        dict from a gate's letter to one of these (gates that it leaves out start at 0).
     shape : tuple of int
     rng : numpy.random.Generator
     gates : dict of str to slice, optional
@@ -101,7 +180,7 @@ def initial_value(
     ConfigError, ShapeError
         If `spec` is none of the above, or makes an array of another shape.
     """
-    if isinstance(spec, dict):
+    if isinstance(spec, dict) and 'form' not in spec:
         unknown = set(spec) - set(gates or ())
         if unknown:
             raise ConfigError(
@@ -111,20 +190,28 @@ def initial_value(
         value = np.zeros(shape)
         for gate, columns in gates.items():
             block = (*shape[:-1], columns.stop - columns.start)
-            one = spec.get(gate, 0.0) if isinstance(spec, dict) else spec
+            one = spec if _is_drawn(spec) else spec.get(gate, 0.0)
             value[..., columns] = _draw(where, one, block, rng)
         return value
     return _draw(where, spec, shape, rng)
 
 
 def _is_drawn(spec: Any) -> bool:
-    return isinstance(spec, str) or callable(spec)
+    return isinstance(spec, str) or callable(spec) or (isinstance(spec, dict) and 'form' in spec)
+
+
+def _initializer(spec: Any) -> Initializer:
+    if isinstance(spec, dict):
+        if not all(isinstance(key, str) for key in spec):
+            raise ConfigError(f'the keywords of an initializer are words; got {spec!r}')
+        return changed(**spec)
+    return initializers[spec] if isinstance(spec, str) else spec
 
 
 def _draw(where: str, spec: Any, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     if _is_drawn(spec):
         try:
-            spec = (initializers[spec] if isinstance(spec, str) else spec)(shape, rng)
+            spec = _initializer(spec)(shape, rng)
         except ConfigError as error:
             raise ConfigError(f'{where}: {error}') from None
     try:

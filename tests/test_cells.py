@@ -37,6 +37,22 @@ def add_layer(monkeypatch):
     ('lstm', {}, {'xh': (2, 12), 'hh': (3, 12), 'b': (12,)}),
     ('gru', {}, {'xh': (2, 9), 'hh': (3, 9), 'b': (9,), 'bn': (3,)}),
     ('gru', {'reset': 'before'}, {'xh': (2, 9), 'hh': (3, 9), 'b': (9,)}),
+    ('rrnn', {}, {'xh': (2, 3), 'hh': (3, 3), 'b': (3,), 'r': (3,), 'xr': (2, 3)}),
+    ('rrnn', {'rate': 'vector'}, {'xh': (2, 3), 'hh': (3, 3), 'b': (3,), 'r': (3,)}),
+    ('rrnn', {'rate': 'log'}, {'xh': (2, 3), 'hh': (3, 3), 'b': (3,)}),
+    ('mrnn', {}, {'xh': (2, 3), 'xf': (2, 2), 'hf': (3, 2), 'fh': (2, 3), 'b': (3,)}),
+    ('mrnn', {'factors': 5}, {'xh': (2, 3), 'xf': (2, 5), 'hf': (3, 5), 'fh': (5, 3), 'b': (3,)}),
+    ('mut1', {}, {
+        'xh': (2, 3), 'xr': (2, 3), 'xz': (2, 3), 'hh': (3, 3), 'hr': (3, 3), 'bh': (3,),
+        'br': (3,), 'bz': (3,)}),
+    ('scrn', {}, {
+        'xh': (2, 3), 'xs': (2, 2), 'hh': (3, 3), 'sh': (2, 3), 'ho': (3, 3), 'so': (2, 3),
+        'b': (3,), 'r': (2,)}),
+    ('scrn', {'rate': 'uniform', 'context_size': 1}, {
+        'xh': (2, 3), 'xs': (2, 1), 'hh': (3, 3), 'sh': (1, 3), 'ho': (3, 3), 'so': (1, 3),
+        'b': (3,)}),
+    ('clockwork', {'periods': [1, 2, 4]}, {'xh': (2, 3), 'hh': (3, 3), 'b': (3,)}),
+    ('bcrnn', {'num_modules': 3}, {'xh': (2, 3), 'hh': (3, 3), 'b': (3,)}),
 ])  # fmt: skip
 def test_parameter_tables(form, options, shapes):
     assert cells[form](**options).shapes(2, 3) == shapes

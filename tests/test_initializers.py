@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rnnkit.errors import ConfigError, ShapeError
-from rnnkit.initializers import initial_value, initializers
+from rnnkit.initializers import initial_value, initializers, spectral_radius
 
 GATES = {'i': slice(0, 3), 'f': slice(3, 6)}
 
@@ -68,7 +68,64 @@ def test_identity_zeros_normal():
 
 def test_every_initializer_is_tested_here():
     assert set(initializers) == {
-        'glorot', 'glorot_uniform', 'orthogonal', 'identity', 'zeros', 'normal'}  # fmt: skip
+        'glorot', 'glorot_uniform', 'orthogonal', 'identity', 'diagonal', 'zeros',
+        'normal'}  # fmt: skip
+
+
+@pytest.mark.parametrize('form', ['orthogonal', 'glorot', 'normal', 'identity'])
+@pytest.mark.parametrize('radius', [0.5, 1.1])
+def test_radius_is_that_of_the_largest_eigenvalue_gate_by_gate(form, radius):
+    value = start(dict(form=form, radius=radius), (3, 6), GATES)
+    for columns in GATES.values():
+        found = max(abs(np.linalg.eigvals(value[:, columns])))
+        assert found == pytest.approx(radius, rel=1e-12)  # rounding
+    if form == 'glorot':  # where the largest singular value is another number
+        assert np.linalg.norm(value[:, :3], 2) > 1.01 * radius
+    plain = start(form, (3, 6), GATES)  # the same direction
+    np.testing.assert_allclose(value[:, :3] / radius * spectral_radius(plain[:, :3]), plain[:, :3])
+
+
+def test_sparsity_is_the_part_of_zeros_beside_the_diagonal():
+    value = start(dict(form='normal', std=1.0, sparsity=0.8), (100, 100))
+    zeros = (value == 0)[~np.eye(100, dtype=bool)]
+    # The mean of 9900 coins has a deviation of 0.004; five of them.
+    assert zeros.mean() == pytest.approx(0.8, abs=0.02)
+    assert np.diag(value).all()
+    assert not start(dict(form='glorot', sparsity=1), (4, 5)).any()
+    np.testing.assert_array_equal(start(dict(form='glorot', sparsity=0), (4, 5)),
+                                  start('glorot', (4, 5)))  # fmt: skip
+
+
+def test_radius_is_set_after_sparsity_and_gain():
+    value = start(dict(form='orthogonal', radius=0.9, sparsity=0.5, gain=7), (9, 9))
+    assert (value == 0).any()
+    assert spectral_radius(value) == pytest.approx(0.9, rel=1e-12)  # rounding
+
+
+def test_keywords_of_an_initializer():
+    np.testing.assert_array_equal(start(dict(form='diagonal', value=0.3), (3, 3)), 0.3 * np.eye(3))
+    np.testing.assert_array_equal(start('diagonal', (3, 3)), np.eye(3))
+    np.testing.assert_array_equal(start(dict(form='identity', gain=0.3), (2, 2)), 0.3 * np.eye(2))
+    value = start(dict(form='normal', mean=5, std=0.1), (50, 50))
+    # 2500 samples: the mean's deviation is 0.002, the deviation's 0.0014; five of them.
+    assert value.mean() == pytest.approx(5, abs=0.01)
+    assert value.std() == pytest.approx(0.1, abs=0.007)
+
+
+def test_a_gate_may_have_keywords():
+    value = start({'f': dict(form='diagonal', value=2), 'i': 'identity'}, (3, 6), GATES)
+    np.testing.assert_array_equal(value, np.hstack([np.eye(3), 2 * np.eye(3)]))
+
+
+def test_keywords_are_kept_in_the_spec():
+    import rnnkit
+
+    hh = dict(form='orthogonal', radius=1.1)
+    net = rnnkit.Regressor([2, dict(form='lstm', size=3, hh=hh), 1], dtype='float64', seed=0)
+    assert net.to_spec()['layers'][1]['hh'] == hh
+    same = rnnkit.from_spec(net.to_spec()).find('hid1', 'hh').get_value()
+    np.testing.assert_array_equal(same, net.find('hid1', 'hh').get_value())
+    assert spectral_radius(same[:, :3]) == pytest.approx(1.1, rel=1e-12)  # rounding
 
 
 @pytest.mark.parametrize('name', ['glorot', 'orthogonal', 'normal'])
@@ -106,6 +163,16 @@ def test_a_dict_sets_gates_and_leaves_the_others_at_zero():
     ({'i': 1}, (6,), None, ConfigError, "hid1.xh: no gate named 'i'"),
     (lambda shape, rng: np.ones(9), (2,), None, ShapeError, r'initial value of shape \(9,\)'),
     (1j, (2,), None, ConfigError, 'hid1.xh: starts as'),
+    (dict(form='glorot', radius=1), (2, 3), None, ConfigError, 'radius is for square matrices'),
+    (dict(form='glorot', radius=1), (3,), None, ConfigError, 'hid1.xh: .* square matrices'),
+    (dict(form='zeros', radius=1), (3, 3), None, ConfigError, 'a matrix of radius 0 cannot be'),
+    (dict(form='glorot', radius=-1), (3, 3), None, ConfigError, 'radius is at least 0; got -1'),
+    (dict(form='glorot', sparsity=2), (3, 3), None, ConfigError, 'sparsity is between 0 and 1'),
+    (dict(form='glorot', std=1), (3, 3), None, ConfigError, "'glorot': unknown option 'std'"),
+    (dict(form='normal', std='a'), (3, 3), None, ConfigError, "std is a number; got 'a'"),
+    (dict(form='normal', mean=np.nan), (3, 3), None, ConfigError, 'mean is a number; got nan'),
+    ({'form': 'glorot', 3: 1}, (3, 3), None, ConfigError, 'the keywords of an initializer are'),
+    (dict(form='gloro'), (3, 3), None, ConfigError, "no initializer named 'gloro'"),
 ])  # fmt: skip
 def test_what_is_refused(spec, shape, gates, error, message):
     with pytest.raises(error, match=message):

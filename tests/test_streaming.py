@@ -41,6 +41,32 @@ def test_steps_that_carry_the_state_equal_the_whole(net, x):
         np.testing.assert_allclose(found, y_t, rtol=0, atol=1e-15)
 
 
+@pytest.mark.parametrize('spec', [
+    dict(form='clockwork', size=6, periods=[1, 2, 4]), dict(form='scrn', size=4, context_size=3),
+    dict(form='bcrnn', size=4, num_modules=2),
+], ids=lambda spec: spec['form'])  # fmt: skip
+def test_states_that_are_not_outputs_alone_are_carried(spec, x):
+    net = rnnkit.Regressor([2, spec, 2], dtype='float64', seed=3)
+    whole, last = net.predict(x, return_state=True)
+    state = None
+    for x_t, y_t in zip(x[:3], whole, strict=False):  # 3 steps, then the other 4 at once
+        found, state = net.step(x_t, state)
+        np.testing.assert_allclose(found, y_t, rtol=0, atol=1e-15)  # order of sums
+    rest, state = net.predict(x[3:], state=state, return_state=True)
+    np.testing.assert_allclose(rest, whole[3:], rtol=0, atol=1e-15)
+    for one, other in zip(state['hid1'], last['hid1'], strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-15)
+
+
+def test_a_state_of_another_width_is_refused(x):
+    net = rnnkit.Regressor([2, dict(form='scrn', size=4, context_size=3), 1], seed=0)
+    _, state = net.step(x[0])
+    assert state['hid1'].s.shape == (B, 3)
+    bad = state['hid1']._replace(s=np.zeros((B, 4)))
+    with pytest.raises(rnnkit.ShapeError, match=r"state 's' of layer 'hid1' .* shape \(3, 3\)"):
+        net.step(x[0], {'hid1': bad})
+
+
 def test_without_a_state_every_call_starts_afresh(net, x):
     np.testing.assert_array_equal(net.step(x[0])[0], net.step(x[0])[0])
 

@@ -78,7 +78,7 @@ class Cell:
         """Raise a ConfigError if the layer cannot have this size."""
 
     def lengths(self, size: int) -> dict[str, int]:
-        """Return what the letters in `params` and `axes` stand for, all but ``'I'``."""
+        """Return what the letters of lengths stand for, all but ``'I'``."""
         return {'H': size}
 
     def prepare(self, params: dict[str, TensorVariable], size: int) -> dict[str, TensorVariable]:
@@ -97,7 +97,7 @@ class Cell:
         Returns
         -------
         arrays : dict of str to tensor
-            Of the shapes in `inner`. With the default, the parameters themselves.
+            Of the shapes in ``inner``. With the default, the parameters themselves.
         """
         return params
 

@@ -10,7 +10,7 @@ import pytensor.tensor as pt
 import pytest
 
 import rnnkit
-from rnnkit.cells import Cell, GRUCell, LSTMCell, RNNCell
+from rnnkit.cells import Cell, ClockworkCell, GRUCell, LSTMCell, RNNCell
 from rnnkit.kernels import elementary
 from rnnkit.kernels.ops import RecurrentGradient, RecurrentScan
 from rnnkit.unroll import unroll
@@ -58,6 +58,7 @@ CELLS = {
     'gru': GRUCell(),
     'leaky': Leaky(),
     'fading': Fading(),
+    'clockwork': ClockworkCell(periods=[1, 2, 1, 3, 2]),
 }
 I, H = 3, 5  # noqa: E741
 LENGTHS = [(6, 4), (1, 3)]  # T, B; JAX compiles anew for each, which is what takes time here
