@@ -47,7 +47,7 @@ def test_saying_the_activation_is_fine(layer):
 
 @pytest.mark.parametrize(('layer', 'loss', 'message'), [
     ((2, 'relu'), 'bce', "loss 'bce' wants a last layer with activation 'sigmoid', which"),
-    ((2, 'tanh+sigmoid'), 'bce', "got 'tanh\\+sigmoid'"),
+    ((2, 'tanh+sigmoid'), 'bce', "with 'tanh\\+sigmoid'"),
     (('rnn', 2), 'bce', "got 'rnn' with 'tanh'"),
     (('lstm', 2), 'kl', "got 'lstm' with 'tanh'"),
     (2, 'gll', "loss 'gll': reads 'mean:out', which this network has not"),
