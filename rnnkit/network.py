@@ -117,13 +117,10 @@ class Network(ABC):
         self.inputs, self.outputs = self.graph.inputs, self.graph.outputs
         self.params = [p for layer in self.layers for p in layer.params.values()]
         self.recurrent = any(self.graph.plan.clocks.values())
-        last = self.layers[-1].name
-        self._compared = [n if ':' in n else f'{last}:{n}' for n in self.loss.outputs]
-        for name in self._compared:
-            if name not in self.outputs:
-                raise ConfigError(
-                    f'loss {self.loss.form!r}: no output {name!r}; {hint(name, self.outputs)}'
-                )
+        last = self.layers[-1]
+        self.loss.check_activation(last.form, getattr(last, 'activation', None))
+        self.loss.pick(self.outputs, last.name)  # raises if it cannot read them
+        self._compared = [n if ':' in n else f'{last.name}:{n}' for n in self.loss.outputs]
         fields = fields_of(self.graph, self._compared[-1], self.loss, LAYOUTS[self.layout])
         self.border = Border(*fields, self.weighted, self.layout)
         output = self.outputs[self._compared[-1]]
@@ -141,8 +138,7 @@ class Network(ABC):
 
     def _objective(self, outputs: Outputs) -> Objective:
         """Return what is minimised, without regularizers, for a graph's outputs."""
-        output, *more = (outputs[name] for name in self._compared)
-        output, weights = (output, *more) if more else output, self._weights()
+        output, weights = self.loss.pick(outputs, self.layers[-1].name), self._weights()
         error, weight = self.loss.mean(output, self.target, weights)
         monitors = self.monitors(output, error, weights)
         return Objective(error, self.params, self.variables, weight, monitors)
@@ -165,14 +161,9 @@ class Network(ABC):
             )
 
     def _finish_last_layer(self) -> None:
-        last, wanted = self.layers[-1], self.loss.activation
+        last = self.layers[-1]
         if 'activation' in last.options and last.activation is None:
-            last.activation = wanted or self.output_activation
-        if wanted and getattr(last, 'activation', None) != wanted:
-            raise ConfigError(
-                f'loss {self.loss.form!r} wants a last layer with activation {wanted!r}; got '
-                f'{last.form!r} with {getattr(last, "activation", None)!r}'
-            )
+            last.activation = self.loss.activation or self.output_activation
 
     def output(self, name: str = 'out') -> TensorVariable:
         """Return an output of the last layer as a symbolic graph."""

@@ -109,8 +109,11 @@ class Registry:
         return f'<{self.kind}s: {", ".join(sorted(self))}>'
 
 
-def hint(word: str, known: Iterable[str]) -> str:
-    """Say which of the `known` words was probably meant by `word`."""
+def hint(word: str, known: Iterable[str], listed: Iterable[str] | None = None) -> str:
+    """Say which of the `known` words was probably meant by `word`.
+
+    If none is near, all of them are listed, or only those of `listed`.
+    """
     known = sorted(set(known))
     translated = FOREIGN_WORDS.get(word)
     if translated in known:
@@ -118,7 +121,7 @@ def hint(word: str, known: Iterable[str]) -> str:
     near = get_close_matches(word.lower(), known, 1, 0.6)
     if near:
         return f'did you mean {near[0]!r}?'
-    return f'known are: {", ".join(known)}'
+    return f'known are: {", ".join(known if listed is None else sorted(set(listed)))}'
 
 
 def reject_unknown(where: str, given: Iterable[str], known: Iterable[str]) -> None:

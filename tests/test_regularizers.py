@@ -177,7 +177,7 @@ def test_options_in_a_training(rng):
     (dict(weight_l2=dict(weight=1, pattern='hid9.*')),
      r"weight_l2: pattern 'hid9.\*' matches nothing; there is hid1.xh, hid1.hh, out.w"),
     (dict(hidden_l1=dict(weight=1, pattern='foo')),
-     "hidden_l1: pattern 'foo:out' matches nothing; there is in:out, hid1:out, out:out, out:pre"),
+     "hidden_l1: pattern 'foo:out' matches nothing; there is in:out, hid1:out, hid1:last"),
     (dict(contractive=dict(weight=1, wrt='out')), "wrt 'out' matches nothing; there is in"),
     (dict(weight_l2=dict(weight=1, pattern=3)), "pattern is a pattern of names, such as 'hid*'"),
     (dict(weight_l2=dict(weight=1, patern='*')), "'weight_l2': unknown option 'patern', did you"),

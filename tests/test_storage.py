@@ -158,7 +158,7 @@ def test_a_header_that_is_wrong_is_refused(path, metadata, message):
     (lambda s: s['layers'][1].update(form='clockwork'), "'hid1': no layer named 'clockwork'"),
     (lambda s: s['layers'][1].update(size='2'), "size is a whole number .* got '2'"),
     (lambda s: s['layers'][1].update(peep=True), "unknown option 'peep'"),
-    (lambda s: s['layers'][1].update(activation='swish'), "no activation named 'swish'"),
+    (lambda s: s['layers'][1].update(activation='swosh'), "no activation named 'swosh'"),
     (lambda s: s['layers'][1].update(size=3), r"parameter 'hid1.xh' is float32 \(1, 8\); the "
      r'network wants float32 \(1, 12\)'),
     (lambda s: s.update(dtype='float64'), "parameter 'hid1.xh' is float32"),

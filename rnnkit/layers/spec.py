@@ -120,5 +120,5 @@ def _check_word(word: str) -> None:
         known = activations.activations
         if name not in known and name.partition(':')[0] not in known:
             raise ConfigError(
-                f'no layer or activation named {name!r}; {hint(name, [*layers, *known])}'
+                f'no layer or activation named {name!r}; {hint(name, [*layers, *known], layers)}'
             )

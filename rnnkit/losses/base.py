@@ -1,7 +1,7 @@
 """What every loss is: options, an error for each target, and a weighted mean of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -9,9 +9,9 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
-from rnnkit import kernels
+from rnnkit import activations, kernels
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.registry import Registry, reject_unknown
+from rnnkit.registry import Registry, hint, reject_unknown
 
 Output = TensorVariable | tuple[TensorVariable, ...]
 
@@ -72,9 +72,49 @@ class Loss(ABC):
     def outputs(self) -> tuple[str, ...]:
         """The outputs that it reads: ``'out'`` of the last layer, or ``'hid1:out'``.
 
-        If there are several, `errors` and `mean` get a tuple of tensors in their place.
+        The first is the one that has the shape of the target.
         """
         return (self.output,)
+
+    def pick(self, outputs: Mapping[str, TensorVariable], last: str) -> Output:
+        """Return what it reads: a tensor, or a tuple if it reads several.
+
+        Parameters
+        ----------
+        outputs : dict of str to tensor
+            Every output of every layer of a network, named ``'hid1:out'``.
+        last : str
+            The name of the last layer.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such output, or two that should be of one size are not.
+        """
+        names = [name if ':' in name else f'{last}:{name}' for name in self.outputs]
+        missing = [name for name in names if name not in outputs]
+        if missing:
+            raise ConfigError(
+                f'{self._where}: reads {missing[0]!r}, which this network has not; '
+                f'{hint(missing[0], outputs)}'
+            )
+        found = tuple(outputs[name] for name in names)
+        sizes = [one.type.shape[-1] for one in found]
+        if len(set(sizes)) > 1:
+            shown = ', '.join(f'{n!r} has {k}' for n, k in zip(names, sizes, strict=True))
+            raise ConfigError(f'{self._where}: reads outputs of one size; {shown}')
+        return found if len(found) > 1 else found[0]
+
+    def check_activation(self, form: str, given: Any) -> None:
+        """Raise a ConfigError unless the last layer, of this form, has an activation that fits."""
+        if self.activation is None:
+            return
+        wanted = activations.build(self.activation)
+        if not isinstance(given, str) or activations.Chain(given).steps != [(wanted, {})]:
+            raise ConfigError(
+                f'{self._where} wants a last layer with activation {self.activation!r}, which is '
+                f'there if nothing is said; got {form!r} with {given!r}'
+            )
 
     @abstractmethod
     def errors(self, output: Output, target: TensorVariable) -> TensorVariable:
