@@ -132,7 +132,7 @@ TABLE = {
     'option of another library': (lambda: train(clipnorm=1), ConfigError,
                                   ["'clipnorm'", "'max_gradient_norm'"]),
     'option of another rule': (lambda: train(algo='sgd', rms_halflife=3), ConfigError,
-                               ["'rms_halflife'"]),
+                               ['train(): rms_halflife belongs to algo', "'rmsprop'", "not 'sgd'"]),
     'regularizer misspelt': (lambda: train(weigt_l2=1), ConfigError,
                              ["'weigt_l2'", "'weight_l2'"]),
     'regularizer twice': (lambda: train(weight_l2=1, weight_decay=1), ConfigError,

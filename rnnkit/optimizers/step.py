@@ -87,8 +87,9 @@ class StepGraph:
         if 'curvature' in rule.reads:
             self.probe = self._shared_zeros('probe', (self.size,))
             seen = [curvature(gradients, self.params, self.probe)]
-            # An update is not made where the loss is not finite.
-            loss = pt.switch(abs(seen[0]).max() < np.inf, loss, np.inf)
+            # An update is not made where the loss is not finite, and this will be squared.
+            limit = np.sqrt(np.finfo(self.dtype).max)
+            loss = pt.switch(abs(seen[0]).max() < limit, loss, np.inf)
         given = Arguments(
             loss.astype(self.dtype),
             *(self.hyper[name] for name in ('max_gradient_elem', 'max_gradient_norm')),
