@@ -104,7 +104,7 @@ class StepGraph:
         self.outputs = [norm, *objective.reports()]
         if seen:  # its place among the slots holds nothing to remember
             del new[1 + len(self.slots)]
-            self.outputs[0] = norm + (given.loss - given.loss)  # NaN if no update was made
+            self.outputs[0] = pt.switch(abs(given.loss) < np.inf, norm, np.nan).astype(self.dtype)
         self.updates = list(zip([count, *self.slots.values(), *self.params], new, strict=True))
         self.slots['updates'] = count
 
