@@ -245,5 +245,18 @@ class LBFGSStep:
 
 
 def make_step(objective: Objective, rule: Optimizer, *settings: Any) -> TrainStep | LBFGSStep:
-    """Return what makes the updates by a rule; `settings` are further arguments of TrainStep."""
-    return LBFGSStep(objective) if rule.full_batch else TrainStep(objective, rule, *settings)
+    """Return what makes the updates by a rule; `settings` are further arguments of TrainStep.
+
+    Raises
+    ------
+    ConfigError
+        If a rule that compares losses is to be used where they are random.
+    """
+    if not rule.full_batch:
+        return TrainStep(objective, rule, *settings)
+    if objective.updates:
+        raise ConfigError(
+            "algo 'lbfgs' compares losses, which noise and dropout make random; leave them out, or "
+            'take another algo'
+        )
+    return LBFGSStep(objective)

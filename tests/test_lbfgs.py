@@ -219,3 +219,17 @@ def test_several_batches_are_refused():
     with pytest.raises(ConfigError, match='wants all data as one batch; got several'):
         step.update(np.ones(3))
     step.end()
+
+
+def test_noise_is_refused(data):
+    noisy = rnnkit.Regressor([2, ('tanh', 4), ('dropout', 0.5), 1], seed=0)
+    with pytest.raises(ConfigError, match="algo 'lbfgs' compares losses, which noise and dropout"):
+        noisy.train(data, algo='lbfgs', epochs=1)
+
+
+def test_sequences_of_different_lengths_are_one_batch(rng):
+    net = rnnkit.Regressor([1, ('rnn', 3), 1], masked=True, seed=0)
+    x = [rng.standard_normal((n, 1)) for n in (3, 5, 4, 3)]
+    net.train([x, [a.cumsum(axis=0) for a in x]], algo='lbfgs', epochs=3, batch_size=1)
+    assert net.history['updates'] == [1, 2, 3]
+    assert net.history[2]['loss'] < net.history[0]['loss']

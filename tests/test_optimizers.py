@@ -6,6 +6,7 @@ import pytest
 from bowl import HYPER, START, compiled_run, curvature, gradient, objective, values
 
 import rnnkit
+from rnnkit.errors import ConfigError
 from rnnkit.optimizers import StepGraph, optimizers
 
 
@@ -126,3 +127,43 @@ def test_a_rule_of_the_user_trains_a_network(monkeypatch, rng):
     x = rng.standard_normal((8, 1))
     net.train([x, x], algo='sign', epochs=1, restore_best=False)
     np.testing.assert_allclose(abs(values(net.params) - before), 0.01, rtol=1e-9)  # rounding
+
+
+@pytest.mark.parametrize('algo', optimizers)
+def test_the_defaults_make_the_loss_fall_in_float32(algo):
+    x = np.linspace(-1, 1, 12)[:, None]
+    net = rnnkit.Regressor([1, ('tanh', 3), 1], seed=0)
+    first, *_, last = (t['loss'] for t, _ in net.itertrain([x, 2 * x + 1], algo=algo, epochs=20))
+    assert last < first
+    assert {p.get_value().dtype.name for p in net.params} == {'float32'}
+
+
+def test_weight_decay_belongs_to_the_rule_where_the_rule_has_it():
+    x = np.zeros((4, 1))  # no gradient but that of the bias, whose target is met
+    ends = {}
+    for algo in ('adamw', 'lion', 'sgd'):
+        net = rnnkit.Regressor([1, 1], seed=0, dtype='float64')
+        start = float(net.find('out', 'w').get_value().item())
+        net.train([x, x], algo=algo, learning_rate=0.1, weight_decay=0.5, epochs=1,
+                  restore_best=False)  # fmt: skip
+        ends[algo] = float(net.find('out', 'w').get_value().item()) / start
+    assert ends['adamw'] == ends['lion'] == pytest.approx(1 - 0.1 * 0.5)  # the factor 1 - α λ
+    assert ends['sgd'] == pytest.approx(1 - 0.1 * 0.5 * 2)  # the slope of λ w²
+
+
+@pytest.mark.parametrize(('algo', 'options', 'message'), [
+    ('sgd', {'beta1_halflife': 3}, r"^train\(\): beta1_halflife belongs to algo .*, not 'sgd'"),
+    ('adam', {'momentum_halflife': 3}, "momentum_halflife belongs to algo 'nadam', not 'adam'"),
+    ('rprop', {'rms_halflife': 3}, "rms_halflife belongs to algo .* or .*, not 'rprop'"),
+    ('adamw', {'weight_decay': -1}, r'train\(\): weight_decay is a number of at least 0; got -1'),
+    ('rprop', {'rprop_increase': 0.5}, 'rprop_increase at least 1; got 0.99 and 0.5'),
+    ('rprop', {'rprop_min_step': 5, 'rprop_max_step': 1}, 'at most rprop_max_step, 1; got 5'),
+    ('adam', {'learning_rate': 0}, r'^train\(\): learning_rate is a number above 0; got 0'),
+    ('adam', {'rms_regularizer': np.nan}, r'rms_regularizer is a number above 0; got nan'),
+    ('adam', {'momentum': 1}, r'^train\(\): momentum is a number of at least 0 and below 1; got 1'),
+    ('adam', {'batch_size': 0}, r'^train\(\): batch_size is a whole number'),
+    ('nag', {'momentum': 0}, r'^train\(\): nesterov=True does nothing without momentum'),
+])  # fmt: skip
+def test_options_that_are_refused(algo, options, message):
+    with pytest.raises(ConfigError, match=message):
+        rnnkit.Regressor([1, 1]).train([np.ones((3, 1))] * 2, algo=algo, **options)

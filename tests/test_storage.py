@@ -155,7 +155,7 @@ def test_a_header_that_is_wrong_is_refused(path, metadata, message):
 @pytest.mark.parametrize(('change', 'message'), [
     (lambda s: s.update(model='Regresor'), "no model named 'Regresor'; did you mean 'regressor'"),
     (lambda s: s.update(loss='mme'), "no loss named 'mme'"),
-    (lambda s: s['layers'][1].update(form='clockwork'), "'hid1': no layer named 'clockwork'"),
+    (lambda s: s['layers'][1].update(form='conv2'), "'hid1': no layer named 'conv2'"),
     (lambda s: s['layers'][1].update(size='2'), "size is a whole number .* got '2'"),
     (lambda s: s['layers'][1].update(peep=True), "unknown option 'peep'"),
     (lambda s: s['layers'][1].update(activation='swosh'), "no activation named 'swosh'"),

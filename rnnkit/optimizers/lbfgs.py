@@ -18,7 +18,7 @@ class LBFGS(Optimizer):
     References
     ----------
     Byrd, Lu, Nocedal & Zhu 1995, SIAM Journal on Scientific Computing 16(5);
-    `scipy.optimize.minimize` with the method L-BFGS-B.
+    ``scipy.optimize.minimize`` with the method L-BFGS-B.
     """
 
     options = {'lbfgs_memory': 10}

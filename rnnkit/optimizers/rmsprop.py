@@ -21,7 +21,8 @@ class RMSProp(Optimizer):
     West 1979, Communications of the ACM 22(9), for the running variance.
     """
 
-    options = {'learning_rate': 1e-3, 'rms_halflife': 14.0, 'rms_regularizer': 1e-8}
+    # On the memory task this ends where 1e-3 does, in half the updates.
+    options = {'learning_rate': 3e-3, 'rms_halflife': 14.0, 'rms_regularizer': 1e-8}
     slots = ('mean', 'variance')
 
     def step(self, g, slots, t, *, learning_rate, rms_halflife, rms_regularizer):

@@ -87,8 +87,9 @@ class StepGraph:
         if 'curvature' in rule.reads:
             self.probe = self._shared_zeros('probe', (self.size,))
             seen = [curvature(gradients, self.params, self.probe)]
-            # An update is not made where the loss is not finite.
-            loss = pt.switch(abs(seen[0]).max() < np.inf, loss, np.inf)
+            # An update is not made where the loss is not finite, and this will be squared.
+            limit = np.sqrt(np.finfo(self.dtype).max)
+            loss = pt.switch(abs(seen[0]).max() < limit, loss, np.inf)
         given = Arguments(
             loss.astype(self.dtype),
             *(self.hyper[name] for name in ('max_gradient_elem', 'max_gradient_norm')),
@@ -103,7 +104,7 @@ class StepGraph:
         self.outputs = [norm, *objective.reports()]
         if seen:  # its place among the slots holds nothing to remember
             del new[1 + len(self.slots)]
-            self.outputs[0] = norm + (given.loss - given.loss)  # NaN if no update was made
+            self.outputs[0] = pt.switch(abs(given.loss) < np.inf, norm, np.nan).astype(self.dtype)
         self.updates = list(zip([count, *self.slots.values(), *self.params], new, strict=True))
         self.slots['updates'] = count
 
