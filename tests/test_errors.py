@@ -40,7 +40,7 @@ TABLE = {
                                  ["layers[1]", "no layer named 'guru'", "'gru'"]),
     'layer misspelt alone': (lambda: make(1, 'lsmt', 1), ConfigError, ["no layer named 'lsmt'"]),
     'layer of theanets that is not here': (
-        lambda: make(1, ('conv2', 4), 1), ConfigError, ["'conv2'", 'known are', 'lstm']),
+        lambda: make(1, ('conv2', 4), 1), ConfigError, ["'conv2'", "'conv1'"]),
     'activation misspelt': (lambda: make(1, (3, 'rleu'), 1), ConfigError, ["'rleu'", "'relu'"]),
     'activation misspelt in a dict': (
         lambda: make(1, {'size': 3, 'activation': 'tanhh'}, 1), ConfigError,
