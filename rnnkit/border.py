@@ -29,15 +29,17 @@ class Border:
     layout : {'time', 'batch'}
         Which of the time and the batch axis comes first in what the user passes and gets.
         Inside the library it is always time.
+    dtype : str
+        What weights are converted to.
     """
 
     def __init__(
-        self, inputs: list[Field], target: Field, masks: list[Field], weighted: bool, layout: str
-    ):
+        self, inputs: list[Field], target: Field, masks: list[Field], weighted: bool, layout: str,
+        dtype: str,
+    ):  # fmt: skip
         self.inputs, self.target, self.masks = inputs, target, masks
         self.weighted, self.layout = weighted, layout
-        name, dtype = 'weights', masks[0].dtype if masks else inputs[0].dtype
-        self.weights = replace(target, name=name, kind=name, dtype=dtype)
+        self.weights = replace(target, name='weights', kind='weights', dtype=dtype)
 
     @property
     def fields(self) -> list[Field]:
@@ -46,7 +48,9 @@ class Border:
 
     def with_weights(self, weighted: bool) -> 'Border':
         """Return the same border for batches with weights, or without."""
-        return Border(self.inputs, self.target, self.masks, weighted, self.layout)
+        border = copy(self)
+        border.weighted = weighted
+        return border
 
     def part(self, clock: str, having: bool) -> 'Border':
         """Return the border of the inputs that have a time axis, or of all that do not have it."""
