@@ -9,6 +9,7 @@ from pytensor.tensor import TensorVariable
 from rnnkit import kernels, sequences
 from rnnkit.border import Border
 from rnnkit.compiled import Compiled
+from rnnkit.generation import Continuation
 from rnnkit.graph import Graph
 from rnnkit.streaming import State, Stream
 
@@ -28,6 +29,7 @@ class Inference:
         self.graph, self.border, self.kernel = graph, border, kernel
         self._functions: dict[str, Compiled] = {}
         self._stream: Stream | None = None
+        self._continuation: Continuation | None = None
 
     @property
     def output(self) -> TensorVariable:
@@ -72,6 +74,14 @@ class Inference:
             with kernels.allowed(self.kernel):
                 self._stream = Stream(self.graph)
         return self._stream
+
+    @property
+    def continuation(self) -> Continuation:
+        """The functions by which the network goes on from its own outputs."""
+        if self._continuation is None:
+            with kernels.allowed(self.kernel):
+                self._continuation = Continuation(self.graph, self.border)
+        return self._continuation
 
     def _go_on(self, where: str, arrays: list[np.ndarray], state: State | None) -> Any:
         """Return the output for checked arrays, and the state after them.
