@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from rnnkit.border import Border
-from rnnkit.errors import ConfigError, ShapeError
+from rnnkit.errors import ConfigError, DataError, ShapeError
 from rnnkit.graph import Graph
 from rnnkit.sampling import Beams, Sampling, check_label
+from rnnkit.sequences import is_ragged
 from rnnkit.streaming import Stream
 from rnnkit.windows import check_count
 
@@ -83,6 +84,11 @@ class Continuation:
     def _seed(self, where: str, seed: Any) -> np.ndarray:
         """Return the start of the sequence, (T, B) or (T, B, I)."""
         field = self.field
+        if self.moves.masks and is_ragged(seed, field.ndim - 1):
+            raise DataError(
+                f'{where}: seed is a list of sequences; all go on from the same time step, so pass '
+                f'an array'
+            )
         if not self.labels:
             return self.moves.turn(field.read(where, seed), True)
         try:
@@ -91,6 +97,8 @@ class Continuation:
             ndim = 2
         if ndim == 3 and field.kind == 'numbers':
             return self.moves.turn(field.read(where, seed), True)
+        if ndim == 0:
+            seed, ndim = [seed], 1
         if ndim == 1:
             seed = np.expand_dims(np.asarray(seed), field.axes.index('batch'))
         field = replace(field, kind='words', axes=field.axes[:2], dtype='int64')

@@ -208,7 +208,7 @@ class Classifier(Network):
 
         Parameters
         ----------
-        seed : array of int of shape (T,) or (T, B)
+        seed : array of int of shape (T,) or (T, B), or int
             The start of the sequence; or an array (T, B, I) of the vectors. For a network with an
             encoder, what the encoder reads.
         steps : int

@@ -70,7 +70,7 @@ class Sampling:
             return p / p.sum(axis=-1, keepdims=True)
         order = (-pre).argsort(axis=-1, kind='stable')
         ranked = np.take_along_axis(p, order, axis=-1)
-        ranked[:, self.top_k :] = 0
+        ranked[:, self.top_k or len(ranked[0]) :] = 0
         ranked /= ranked.sum(axis=-1, keepdims=True)
         if self.top_p is not None:
             ranked[ranked.cumsum(axis=-1) - ranked >= self.top_p] = 0
