@@ -49,8 +49,8 @@ class Regressor(Network):
         mask : array of shape (T, B), optional
             Where steps are real, for a network with ``masked=True``; by default everywhere.
         state : dict, optional
-            The state that an earlier call returned, to go on from; by default each call
-            starts from zeros.
+            The state that an earlier call returned, to go on from; `x` then has only the inputs
+            that have the time axis of the output. By default each call starts a new sequence.
         return_state : bool
             Whether to return the state after the last step, too.
 
@@ -61,7 +61,7 @@ class Regressor(Network):
             list of arrays (T_i, O).
         state : dict
             Only with `return_state`: a named tuple of arrays (B, size) for each recurrent
-            layer, by its name.
+            layer, by its name; and the outputs of other layers that stay the same.
 
         Raises
         ------

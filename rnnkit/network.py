@@ -247,11 +247,12 @@ class Network(ABC):
         Parameters
         ----------
         x_t : array of shape (B, I)
-            A list of arrays for a network with several inputs.
+            A list of arrays for a network with several inputs. Those that do not have the time
+            axis of the output, an encoder's say, are given whole, and only without a state.
         state : dict, optional
             What an earlier call, or ``predict(..., return_state=True)``, returned: a named
-            tuple of arrays (B, size) for each recurrent layer, by its name. Without one, the
-            series starts here.
+            tuple of arrays (B, size) for each recurrent layer, by its name; and the outputs of
+            other layers that stay the same. Without one, the series starts here.
 
         Returns
         -------
