@@ -21,14 +21,14 @@ class Options:
     Parameters
     ----------
     batch_size : int, optional
-        Examples in a batch, where data are arrays: 32, or with `carry_state` all.
+        Examples in a batch, where data are arrays: 32, or with ``carry_state`` all.
     bucket : bool
         Whether sequences of similar length share a batch, which is cut to the longest of its own:
         for arrays, or lists of sequences, in a network with ``masked=True``.
     carry_state : bool
         Whether each batch goes on from the state that the last one left behind, instead of
         starting afresh. Arrays (T, B, I) are then long series: they are cut along time, in order,
-        into windows of `bptt_steps`, and are never shuffled. Batches of a callable go on until
+        into windows of ``bptt_steps``, and are never shuffled. Batches of a callable go on until
         one is a `rnnkit.windows.Window` that is fresh.
     bptt_steps : int, optional
         The length of these windows, through which gradients go back: 100 by default.
