@@ -18,7 +18,7 @@ The rooms, in the order in which a cell passes through them::
 and for the rest of a training step::
 
     dense, mean, softmax    a dense layer; means of errors; classifiers
-    update                  clipping, and the update of all parameters
+    rows, update            clipping, and the update of all parameters, of tables by rows
     pointwise, rule         losses' errors and update rules, read as programs of one element
     lanes                   sums over arrays
     meaning                 Ops that are a graph of PyTensor's own, computed by a kernel

@@ -10,8 +10,10 @@ in 64 bits.
 
 The table has `HEAD` integers, then for each hyper-parameter its address (the number of updates so
 far is first), for each slot two addresses, and for each parameter `ENTRY` integers: descriptors
-of gradient and parameter, and where the new parameter goes, 0 for its own place. Slots are flat;
-a new slot may go to the place of the old one.
+of gradient and parameter, where the new parameter goes, 0 for its own place, and 0. Slots are
+flat; a new slot may go to the place of the old one. Of a table only some rows may be changed:
+``gather`` of `rnnkit.kernels.rows` has put their gradient in the entry, and the address of their
+numbers in its last place.
 """
 
 from typing import Any
@@ -20,13 +22,16 @@ from llvmlite import ir
 
 from rnnkit.kernels.frame import AXES, DESCRIPTOR, each_element, write_contiguous
 from rnnkit.kernels.lanes import each_piece, first, in_all_lanes, sum_of
+from rnnkit.kernels.rows import count, write_rows
 from rnnkit.kernels.rule import RULE_OPERATIONS, Rule
 from rnnkit.kernels.threads import flushed
 from rnnkit.kernels.vector import Code, Flag, Int, Target, Unit, Vec
 
 PARAMS, LOSS, NORM, NEW_COUNT, MAX_ELEM, MAX_NORM = range(6)
 HEAD = 6
-ENTRY = 2 * DESCRIPTOR + 1
+TO = 2 * DESCRIPTOR
+NUMBERS = TO + 1
+ENTRY = NUMBERS + 1
 WIDE = Target(64, 16, 16)  # what hyper-parameters are computed in
 
 
@@ -44,9 +49,11 @@ class Update:
         """Return the module as text."""
         unit = Unit(name, self.target)
         write_contiguous(unit)
+        write_rows(unit)
         self._write_fixed(unit)
         self._write_squares(unit)
         self._write_change(unit)
+        self._write_change_rows(unit)
         self._write_keep(unit)
         with unit.function('run', 'table', export=True) as (code, table):
             with flushed(code):
@@ -54,11 +61,12 @@ class Update:
         return unit.text()
 
     def _entries(self, code: Code, table: Int) -> Any:
-        """Loop over the parameters: yields gradient's and parameter's descriptors, and the end."""
+        """Loop over the parameters: yields gradient's and parameter's descriptors, and the rest."""
         return code.loop(0, code.get(table, PARAMS)), lambda i: (
             (at := table + 8 * self.params + i * (8 * ENTRY)),
             at + 8 * DESCRIPTOR,
-            code.get(at, 2 * DESCRIPTOR),
+            code.get(at, TO),
+            code.get(at, NUMBERS),
         )
 
     def _run(self, code: Code, table: Int) -> None:
@@ -80,30 +88,32 @@ class Update:
         code.store(scale, sums)
         loss = code.spread(code.get(table, LOSS))
         ok = Flag(code, first((norm + loss).abs().compare('<', float('inf'))))
-        code.choose(
-            ok,
-            lambda: self._change_all(code, table, fixed, sums),
-            lambda: self._keep_all(code, table),
-        )
+        self._keep_all(code, table)
+        with code.when(ok):
+            self._change_all(code, table, fixed, sums)
 
     def _change_all(self, code: Code, table: Int, fixed: Int, scale: Int) -> None:
         start = code.var(code.int(0))
         loop, entry = self._entries(code, table)
         with loop as i:
-            g, p, to = entry(i)
-            n = length(code, p)
-            code.call('change', table, fixed, scale, g, p, to, start.get())
-            start.set(start.get() + n)
-        count = code.spread(code.get(table, self.hyper)) + 1.0
-        code.store(count, code.get(table, NEW_COUNT), code.tail(code.int(1)))
+            g, p, to, numbers = entry(i)
+            args = [table, fixed, scale, g, p, to, start.get()]
+            code.choose(
+                numbers.equals(0),
+                lambda: code.call('change', *args),
+                lambda: code.call('change_rows', *args, numbers),
+            )
+            start.set(start.get() + count(code, p))
+        updates = code.spread(code.get(table, self.hyper)) + 1.0
+        code.store(updates, code.get(table, NEW_COUNT), code.tail(code.int(1)))
 
     def _keep_all(self, code: Code, table: Int) -> None:
-        """Copy what is not changed, where new values have a place of their own."""
+        """Copy all old values, where new values have a place of their own."""
         total = code.var(code.int(0))
         loop, entry = self._entries(code, table)
         with loop as i:
-            _, p, to = entry(i)
-            total.set(total.get() + length(code, p))
+            _, p, to, _ = entry(i)
+            total.set(total.get() + count(code, p))
             with code.when(to.differs(0)), each_element(code, p) as (source, k):
                 code.copy_element(source, to + k * self.target.size)
         for k in range(self.rule.n_slots):
@@ -156,7 +166,7 @@ class Update:
 
             code.choose(
                 code.call('contiguous', g, size).differs(0),
-                lambda: code.call('squares_of', code.get(g), length(code, g), limit, sums),
+                lambda: code.call('squares_of', code.get(g), count(code, g), limit, sums),
                 one_by_one,
             )
 
@@ -172,7 +182,7 @@ class Update:
             def whole() -> None:
                 end = to.equals(0).pick(code.get(p), to)
                 code.call('change_row', table, fixed, scale, code.get(g), code.get(p), end, start,
-                          length(code, p))  # fmt: skip
+                          count(code, p))  # fmt: skip
 
             def one_by_one() -> None:
                 with each_element(code, p) as (at, k):
@@ -182,6 +192,28 @@ class Update:
 
             regular = [code.call('contiguous', d, size).differs(0) for d in (g, p)]
             code.choose(regular[0] & regular[1], whole, one_by_one)
+
+    def _write_change_rows(self, unit: Unit) -> None:
+        """Write ``change_rows``: apply the rule to some rows of a parameter of two axes."""
+        args, size = 'table fixed scale g p to start numbers', self.target.size
+        with unit.function('change_rows', args) as (
+            code, table, fixed, scale, g, p, to, start, numbers,
+        ):  # fmt: skip
+            width, regular = code.get(g, AXES), code.call('contiguous', p, size).differs(0)
+            with code.loop(0, code.get(g, AXES - 1)) as k:
+                at, row = code.get(numbers + k * 8) * width, code.get(g) + k * width * size
+
+                def change(j: Int | int, n: Int | int, at=at, row=row) -> None:
+                    old = element(code, p, at + j)
+                    end = to.equals(0).pick(old, to + (at + j) * size)
+                    code.call('change_row', table, fixed, scale, row + j * size, old, end,
+                              start + at + j, n)  # fmt: skip
+
+                def one_by_one(change=change) -> None:
+                    with code.loop(0, width) as j:
+                        change(j, 1)
+
+                code.choose(regular, lambda change=change: change(0, width), one_by_one)
 
     def _change_row(self, code, table, fixed, scale, g, p, to, start, n) -> None:
         rule, program, size = self.rule, self.rule.program, self.target.size
@@ -229,14 +261,6 @@ def clip(value: Vec, limit: Vec) -> Vec:
     low = limit * -1.0
     value = value.compare('>', limit).pick(limit, value)
     return value.compare('<', low).pick(low, value)
-
-
-def length(code: Code, descriptor: Int) -> Int:
-    """Return the number of elements of an array."""
-    n = code.get(descriptor, 1)
-    for axis in range(1, AXES):
-        n = n * code.get(descriptor, 1 + axis)
-    return n
 
 
 def element(code: Code, descriptor: Int, k: Int) -> Int:

@@ -15,8 +15,9 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import make_array, populate_array
 
 from rnnkit.kernels import pool
-from rnnkit.kernels.frame import DESCRIPTOR
+from rnnkit.kernels.frame import AXES, DESCRIPTOR
 from rnnkit.kernels.glue import Call
+from rnnkit.kernels.rows import WRONG_ID, WRONG_SHAPE
 from rnnkit.kernels.update import (
     ENTRY,
     HEAD,
@@ -25,24 +26,31 @@ from rnnkit.kernels.update import (
     MAX_NORM,
     NEW_COUNT,
     NORM,
+    NUMBERS,
     PARAMS,
+    TO,
     Update,
 )  # fmt: skip
 from rnnkit.kernels.vector import I64
 
 
-def numba_function(name: str, writer: Update, inplace: bool) -> Callable[..., Any]:
+def numba_function(
+    name: str, writer: Update, tables: tuple[int, ...], inplace: bool
+) -> Callable[..., Any]:
     """Return a function of arrays, for Numba's compiler, that runs an update kernel.
 
     Its arguments are loss, limits of an element and of the norm, number of updates,
-    hyper-parameters, slots, gradients and parameters; it returns the norm of the gradients, and
-    new number of updates, slots and parameters.
+    hyper-parameters, slots, gradients, parameters, and numbers of rows for each table; it returns
+    the norm of the gradients, and new number of updates, slots and parameters. A number that
+    names no row raises an IndexError.
 
     Parameters
     ----------
     name : str
         Prefix of the kernel's symbols.
     writer : Update
+    tables : tuple of int
+        The places of those parameters whose gradient is by rows.
     inplace : bool
         Whether new values go to the place of the old ones.
     """
@@ -51,6 +59,7 @@ def numba_function(name: str, writer: Update, inplace: bool) -> Callable[..., An
     n_slots = writer.rule.n_slots
 
     def results(args: Sequence[Any]) -> list[Any]:
+        args = args[: len(args) - len(tables)]
         n_params = (len(args) - first - n_slots) // 2
         changed = [args[3], *args[first : first + n_slots], *args[len(args) - n_params :]]
         if not inplace:
@@ -60,7 +69,7 @@ def numba_function(name: str, writer: Update, inplace: bool) -> Callable[..., An
     @intrinsic
     def run(typing_context, arrays):
         def codegen(context, builder, signature, args):
-            call = _UpdateCall(name, writer, inplace, context, builder, signature)
+            call = _UpdateCall(name, writer, tables, inplace, context, builder, signature)
             return call.write(args[0])
 
         return types.Tuple(results(arrays))(arrays), codegen
@@ -75,9 +84,11 @@ class _UpdateCall(Call):
     """Writer of one call of the update kernel."""
 
     def __init__(
-        self, name: str, writer: Update, inplace: bool, context: Any, builder: Any, signature: Any
-    ):
-        self.what, self.name, self.writer, self.inplace = 'update', name, writer, inplace
+        self, name: str, writer: Update, tables: tuple[int, ...], inplace: bool, context: Any,
+        builder: Any, signature: Any,
+    ):  # fmt: skip
+        self.what, self.name, self.writer = 'update', name, writer
+        self.tables, self.inplace = tables, inplace
         self.context, self.builder, self.signature = context, builder, signature
 
     def write(self, arrays: Any) -> Any:
@@ -87,7 +98,7 @@ class _UpdateCall(Call):
         given = [builder.extract_value(arrays, i) for i in range(len(kinds))]
         n_hyper, n_slots = len(self.writer.rule.hyper), self.writer.rule.n_slots
         slots, gradients = 4 + n_hyper, 4 + n_hyper + n_slots
-        n_params = (len(kinds) - gradients) // 2
+        n_params = (len(kinds) - gradients - len(self.tables)) // 2
         params = gradients + n_params
         table = self.integers(self.writer.params + ENTRY * n_params)
         self.put(ir.Constant(I64, n_params), table, PARAMS)
@@ -109,13 +120,41 @@ class _UpdateCall(Call):
         for k in range(n_params):
             kind, value = kinds[params + k], given[params + k]
             new, at = self._changed(results[2 + n_slots + k], kind, value)
-            entry = self.builder.add(table, ir.Constant(I64, 8 * (self.writer.params + ENTRY * k)))
+            entry = self._after(table, self.writer.params + ENTRY * k)
             self.describe(entry, 0, kinds[gradients + k], given[gradients + k])
             self.describe(entry, 1, kind, value)
-            self.put(ir.Constant(I64, 0) if self.inplace else at, entry, 2 * DESCRIPTOR)
+            self.put(ir.Constant(I64, 0) if self.inplace else at, entry, TO)
+            self.put(ir.Constant(I64, 0), entry, NUMBERS)
             made.append(new)
+        first = params + n_params  # of the numbers of rows
+        rooms = [
+            self._gather(self._after(table, self.writer.params + ENTRY * k), kinds[i], given[i])
+            for i, k in enumerate(self.tables, first)
+        ]
         self.call(f'{self.name}_run', table)
+        for room in rooms:
+            self.call(f'{pool.compiled().name}_give', room)
         return self.context.make_tuple(builder, self.signature.return_type, made)
+
+    def _after(self, table: Any, n: int) -> Any:
+        """Return the address of integer number `n` of the table."""
+        return self.builder.add(table, ir.Constant(I64, 8 * n))
+
+    def _gather(self, entry: Any, kind: Any, ids: Any) -> Any:
+        """Sum the gradient of a table by its rows; return the room for it, to be given back."""
+        described = self.integers(DESCRIPTOR)
+        self.describe(described, 0, kind, ids)
+        room = self.take(self.call(f'{self.name}_room', entry, described))
+        n = self.builder.load(self.place(entry, DESCRIPTOR + AXES - 1))
+        status = self.call(
+            f'{self.name}_gather', entry, described, n, room, self._after(entry, NUMBERS)
+        )
+        wrong = self.builder.icmp_signed('!=', status, ir.Constant(I64, 0))
+        with self.builder.if_then(wrong, likely=False):
+            self.call(f'{pool.compiled().name}_give', room)
+        self.complain_if(status, WRONG_ID, IndexError, 'update: no row of that number')
+        self.complain_if(status, WRONG_SHAPE, ValueError, 'update: a gradient for each row')
+        return room
 
     def _address(self, kind: Any, value: Any) -> Any:
         array = make_array(kind)(self.context, self.builder, value)

@@ -35,6 +35,7 @@ class Arguments(NamedTuple):
     slots: list[Any]  # flat
     gradients: list[Any]
     params: list[Any]
+    ids: dict[int, Any] = {}  # by the place of a parameter whose gradient is by rows: their numbers
 
 
 # -> [norm of the gradients, new count, *new slots, *new params], by PyTensor's own Ops
@@ -50,16 +51,21 @@ class UpdateParams(FusedOp):
     plain : callable
         Builds the graph that this means.
     n_params : int
+    tables : tuple of int
+        Which parameters are tables, whose gradient is by rows.
     inplace : bool
         Whether count, slots and parameters are changed where they are.
     """
 
-    __props__ = ('key', 'n_params', 'inplace')
+    __props__ = ('key', 'n_params', 'tables', 'inplace')
     kind = 'update'
 
-    def __init__(self, rule: Rule, plain: Plain, n_params: int, inplace: bool = False):
+    def __init__(
+        self, rule: Rule, plain: Plain, n_params: int, tables: tuple[int, ...] = (),
+        inplace: bool = False,
+    ):  # fmt: skip
         self.rule, self.plain, self.key = rule, plain, rule.digest
-        self.n_params, self.inplace = n_params, inplace
+        self.n_params, self.tables, self.inplace = n_params, tables, inplace
         slots = self._slot_places()
         first = slots.stop + n_params
         if inplace:
@@ -86,7 +92,8 @@ class UpdateParams(FusedOp):
             dict(zip(self.rule.hyper, inputs[4 : slots.start], strict=True)),
             list(inputs[slots.start : slots.stop]),
             list(inputs[slots.stop : params]),
-            list(inputs[params:]),
+            list(inputs[params : params + self.n_params]),
+            dict(zip(self.tables, inputs[params + self.n_params :], strict=True)),
         )
 
     def meaning(self, inputs: Sequence[Variable]) -> list[Variable]:
@@ -105,9 +112,11 @@ class UpdateParams(FusedOp):
         writer = Update(self.rule, kernel.host_target(node.inputs[0].type.dtype))
         description = repr((self.kind, writer.description, writer.target))
         compiled = library(self.kind, description, writer.write)
-        compiled.address('run')
-        function = update_glue.numba_function(compiled.name, writer, self.inplace)
-        return function, f'{compiled.name} in {pool.compiled().name}, inplace={self.inplace}'
+        for symbol in ('run', 'room', 'gather'):
+            compiled.address(symbol)
+        function = update_glue.numba_function(compiled.name, writer, self.tables, self.inplace)
+        kind = f'inplace={self.inplace}, tables={self.tables}'
+        return function, f'{compiled.name} in {pool.compiled().name}, {kind}'
 
 
 @node_rewriter([UpdateParams], inplace=True)
@@ -116,7 +125,7 @@ def update_in_place(fgraph: Any, node: Apply) -> list[Variable] | bool:
     op = node.op
     if not isinstance(op, UpdateParams) or op.inplace:
         return False
-    changing = UpdateParams(op.rule, op.plain, op.n_params, inplace=True)
+    changing = UpdateParams(op.rule, op.plain, op.n_params, op.tables, inplace=True)
     return changing(*node.inputs, return_list=True)
 
 
@@ -138,6 +147,7 @@ def update_params(change: Change, plain: Plain, given: Arguments) -> list[Variab
     """
     scalars = [given.loss, given.max_elem, given.max_norm, given.count, *given.hyper.values()]
     arrays = [*given.slots, *given.gradients, *given.params]
+    ids = list(given.ids.values())
     dtypes = {v.type.dtype for v in [*scalars, *arrays]}
     if len(dtypes) > 1 or not dtypes <= {'float32', 'float64'}:
         return None
@@ -150,4 +160,5 @@ def update_params(change: Change, plain: Plain, given: Arguments) -> list[Variab
             why = f'{type(why).__name__}: {why}'
         log.debug('an update rule keeps its plain graph: %s', why)
         return None
-    return UpdateParams(rule, plain, len(given.params))(*scalars, *arrays, return_list=True)
+    op = UpdateParams(rule, plain, len(given.params), tuple(given.ids))
+    return op(*scalars, *arrays, *ids, return_list=True)

@@ -7,9 +7,10 @@ from rnnkit.optimizers.esgd import ESGD
 from rnnkit.optimizers.lbfgs import LBFGS
 from rnnkit.optimizers.lion import Lion
 from rnnkit.optimizers.rmsprop import RMSProp
+from rnnkit.optimizers.rows import flattened
 from rnnkit.optimizers.rprop import RProp
 from rnnkit.optimizers.sgd import NAG, SGD
-from rnnkit.optimizers.step import LIMITS, Objective, StepGraph, check_params, flattened
+from rnnkit.optimizers.step import LIMITS, Objective, StepGraph, check_params
 
 registry = optimizers
 add = registry.add

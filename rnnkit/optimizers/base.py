@@ -34,6 +34,9 @@ class Optimizer:
         Whether the learning rate may change from one update to the next.
     full_batch : bool
         Whether an update needs all data at once.
+    by_rows : bool
+        Whether a row of a table that no example has read may be left out of an update, so that
+        `t` is not the number of times that the row was changed.
 
     Notes
     -----
@@ -51,6 +54,7 @@ class Optimizer:
     may_be_zero: ClassVar[tuple[str, ...]] = ()
     scheduled: ClassVar[bool] = True
     full_batch: ClassVar[bool] = False
+    by_rows: ClassVar[bool] = True
     nesterov: ClassVar[bool] = False  # the default of the option of that name
     momentum: ClassVar[float] = 0.0  # likewise
 

@@ -32,6 +32,7 @@ class RProp(Optimizer):
     slots = ('sign', 'size')
     may_be_zero = ('rprop_min_step',)
     scheduled = False
+    by_rows = False  # the first update gives each element the size of its step
 
     def check(self, options):
         if not options['rprop_decrease'] <= 1 <= options['rprop_increase']:

@@ -1,6 +1,6 @@
 """One training step as a symbolic graph: gradient, clipping, rule, update."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from rnnkit import kernels
 from rnnkit.errors import ConfigError
 from rnnkit.kernels import Arguments
 from rnnkit.optimizers.base import Optimizer
+from rnnkit.optimizers.rows import flattened, gradients_by_rows, pieces
 
 LIMITS = ('max_gradient_norm', 'max_gradient_elem')
 
@@ -55,6 +56,9 @@ class StepGraph:
     The gradients of all parameters are joined to one vector, which is clipped and handed
     to the rule as a whole. What the rule remembers is kept in flat vectors as well.
 
+    Of a table that the loss reads by rows alone, ``w[whole numbers]``, the update changes the
+    rows that were read: of the others neither parameter nor memory, whatever the rule.
+
     Parameters
     ----------
     objective : Objective
@@ -77,12 +81,13 @@ class StepGraph:
         self.dtype = np.result_type(*(p.dtype for p in self.params)).name
         self.hyper = self._shared_scalars(rule, momentum)
         self.rule, self.momentum, self.nesterov = rule, momentum, nesterov
-        self.size = sum(p.get_value(borrow=True).size for p in self.params)
+        self.shapes = [p.get_value(borrow=True).shape for p in self.params]
+        self.size = sum(int(np.prod(shape)) for shape in self.shapes)
         names = [*rule.slots, *['velocity'] * momentum]
         self.slots = {n: self._shared_zeros(n, (self.size,)) for n in names}  # flat vectors
         count = self._shared_zeros('updates', ())
         loss = objective.loss
-        gradients = pytensor.grad(loss, self.params, disconnected_inputs='ignore')
+        gradients, ids = self._gradients(loss)
         self.probe, seen = None, []
         if 'curvature' in rule.reads:
             self.probe = self._shared_zeros('probe', (self.size,))
@@ -98,6 +103,7 @@ class StepGraph:
             [*self.slots.values(), *seen],
             [g.astype(self.dtype) for g in gradients],
             self.params,
+            ids,
         )
         fused = kernels.update_params(self._change, self._plain, given)
         norm, *new = self._plain(given) if fused is None else fused
@@ -107,6 +113,12 @@ class StepGraph:
             self.outputs[0] = pt.switch(abs(given.loss) < np.inf, norm, np.nan).astype(self.dtype)
         self.updates = list(zip([count, *self.slots.values(), *self.params], new, strict=True))
         self.slots['updates'] = count
+
+    def _gradients(self, loss: TensorVariable) -> tuple[list[TensorVariable], dict[int, Any]]:
+        """Return the gradients, and the numbers of rows for those that are by rows."""
+        if self.rule.by_rows and 'curvature' not in self.rule.reads:
+            return gradients_by_rows(loss, self.params)
+        return pytensor.grad(loss, self.params, disconnected_inputs='ignore'), {}
 
     def _shared_zeros(self, name: str, shape: tuple[int, ...]) -> Any:
         return pytensor.shared(np.zeros(shape, self.dtype), name, shape=shape)
@@ -137,27 +149,23 @@ class StepGraph:
 
     def _plain(self, given: Arguments) -> list[TensorVariable]:
         """Return norm of the gradients, new count, slots and parameters, by PyTensor's own Ops."""
-        flat = flattened(given.gradients)
-        norm = pt.sqrt(pt.sqr(flat).sum())
+        parts = pieces(given.params, given.gradients, given.ids, self.shapes)
+        norm = length(part.once for part in parts)
         ok = abs(norm + given.loss) < np.inf  # False for NaN, too
-        g = pt.clip(flat, -given.max_elem, given.max_elem)
-        g = g * (given.max_norm / pt.maximum(pt.sqrt(pt.sqr(g).sum()), given.max_norm))
+        clipped = length(pt.clip(part.once, -given.max_elem, given.max_elem) for part in parts)
+        scale = given.max_norm / pt.maximum(clipped, given.max_norm)
         count = given.count + 1
-        p = flattened(given.params).astype(self.dtype) if 'p' in self.rule.reads else None
-        delta, *new = self._step(g, p, given.slots, count, given.hyper)
-        old = [given.count, *given.slots]
-        kept = [pt.switch(ok, n, o) for n, o in zip([count, *new], old, strict=True)]
-        return [norm, *kept, *self._without(given.params, pt.switch(ok, delta, 0))]
-
-    def _without(self, params: list[Any], delta: TensorVariable) -> list[TensorVariable]:
-        """Return the parameters less what is subtracted, a flat vector for all."""
-        new, start = [], 0
-        for p, shared in zip(params, self.params, strict=True):
-            shape = shared.get_value(borrow=True).shape
-            stop = start + int(np.prod(shape))
-            new.append((p - delta[start:stop].reshape(shape)).astype(shared.dtype))
-            start = stop
-        return new
+        slots, params = list(given.slots), {}
+        for part in parts:
+            g = pt.clip(part.gradient, -given.max_elem, given.max_elem) * scale
+            p = part.values().astype(self.dtype) if 'p' in self.rule.reads else None
+            old = [part.read(slot) for slot in given.slots]
+            delta, *new = self._step(g, p, old, count, given.hyper)
+            kept = [pt.switch(ok, n, o) for n, o in zip(new, old, strict=True)]
+            slots = [part.written(slot, v) for slot, v in zip(slots, kept, strict=True)]
+            params |= part.less(pt.switch(ok, delta, 0))
+        changed = [params[k] for k in range(len(given.params))]
+        return [norm, pt.switch(ok, count, given.count), *slots, *changed]
 
     def reset(self) -> None:
         """Forget everything that the rule remembers."""
@@ -186,9 +194,10 @@ class StepGraph:
             self.probe.set_value(rng.standard_normal(self.size).astype(self.dtype))
 
 
-def flattened(arrays: Sequence[Any]) -> TensorVariable:
-    """Return the elements of all arrays as one vector."""
-    return pt.concatenate([a.ravel() for a in arrays])
+def length(vectors: Iterable[Any]) -> TensorVariable:
+    """Return the Euclidean norm of some vectors together."""
+    first, *rest = (pt.sqr(v).sum() for v in vectors)
+    return pt.sqrt(sum(rest, first))
 
 
 def curvature(gradients: list[Any], params: list[Any], probe: Any) -> TensorVariable:
