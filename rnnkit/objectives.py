@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pytensor
 
+from rnnkit import disturbances
 from rnnkit.compiled import Compiled
+from rnnkit.disturbances import Disturbance
 from rnnkit.errors import ConfigError
 from rnnkit.graph import Graph, Outputs
 from rnnkit.lbfgs import make_step
@@ -29,6 +31,7 @@ class Task:
         Returns the reports of the objective without noise.
     weights : dict of str to shared scalar
         The weight of each regularizer, by its name.
+    disturbance : Disturbance
     noise : Noise or None
         Where the random numbers of training come from.
     """
@@ -36,7 +39,13 @@ class Task:
     training: Objective
     evaluate: Compiled
     weights: dict[str, Any]
+    disturbance: Disturbance
     noise: Noise | None
+
+
+def term_names() -> list[str]:
+    """Return the keywords of a training that are regularizers, noise and so on."""
+    return [*regularizers, *disturbances.WORDS]
 
 
 class Objectives:
@@ -47,16 +56,18 @@ class Objectives:
     graph : Graph
     build : callable
         Makes the objective, without regularizers, of a dict of outputs.
+    compared : list of str
+        The outputs that it compares with the target.
     """
 
-    def __init__(self, graph: Graph, build: Callable[[Outputs], Objective]):
-        self.graph, self.build = graph, build
+    def __init__(self, graph: Graph, build: Callable[[Outputs], Objective], compared: list[str]):
+        self.graph, self.build, self.compared = graph, build, compared
         self.plain = build(graph.outputs)
         self._tasks: dict[Any, Task] = {}
         self._steps: dict[Any, TrainStep] = {}
 
     def train_step(
-        self, rule: Optimizer, options: Options, penalties: dict[str, Any]
+        self, rule: Optimizer, options: Options, given: dict[str, Any]
     ) -> tuple[TrainStep, Compiled]:
         """Return the functions that train and that validate.
 
@@ -64,19 +75,28 @@ class Objectives:
         ----------
         rule : Optimizer
         options : Options
-        penalties : dict of str to float or dict
-            The weight of each regularizer, by its name; or its weight and its options.
+        given : dict of str to object
+            Of the words that `term_names` lists: the weight of a regularizer; or its weight
+            and its options; the amount of noise, and so on.
 
         Raises
         ------
         ConfigError
-            If a weight is not a number of at least 0, or an option does not fit.
+            If an amount or an option does not fit.
         """
-        terms = {name: build(name, penalties[name]) for name in sorted(penalties)}
-        kind = tuple((name, term.key) for name, term in terms.items())
+        terms = {name: build(name, given[name]) for name in sorted(given) if name in regularizers}
+        others = {name: value for name, value in given.items() if name in disturbances.WORDS}
+        amounts = disturbances.read(self.graph, self.compared, others)
+        kind = (tuple((name, term.key) for name, term in terms.items()), tuple(sorted(amounts)))
         if kind not in self._tasks:
-            self._tasks[kind] = self._make(terms)
+            self._tasks[kind] = self._make(terms, Disturbance(self.graph, sorted(amounts)))
         task = self._tasks[kind]
+        if rule.full_batch and (task.noise or task.training.limits):
+            raise ConfigError(
+                f'{type(rule).__name__} needs a loss that is the same each time, and all say in '
+                f'an update; noise, dropout and max_norm do not go with it'
+            )
+        task.disturbance.set(amounts)
         for name, term in terms.items():
             task.weights[name].set_value(np.asarray(term.weight, self.graph.dtype))
         momentum, nesterov = bool(options.momentum), bool(options.nesterov)
@@ -85,7 +105,7 @@ class Objectives:
             self._steps[key] = make_step(task.training, rule, momentum, nesterov, task.noise)
         return self._steps[key], task.evaluate
 
-    def _make(self, terms: dict[str, Term]) -> Task:
+    def _make(self, terms: dict[str, Term], disturbance: Disturbance) -> Task:
         """Return the task with these regularizers."""
         if len({regularizers[name] for name in terms}) < len(terms):
             raise ConfigError(f'two of {", ".join(terms)} are the same regularizer')
@@ -93,13 +113,14 @@ class Objectives:
         weights = {name: pytensor.shared(zero, name, shape=()) for name in terms}
         validation = self._penalised(self.plain, self.graph.outputs, terms, weights)
         training, noise = validation, None
-        if any('noise' in layer.needs for layer in self.graph.layers):
+        if disturbance.random or any('noise' in layer.needs for layer in self.graph.layers):
             noise = Noise()
-            outputs = self.graph.again(noise=noise)
+            outputs = disturbance.outputs(noise)
             training = self._penalised(self.build(outputs), outputs, terms, weights)
             training = replace(training, updates=noise.updates)
+        training = replace(training, limits=disturbance.limits())
         evaluate = Compiled('the validation', validation.inputs, validation.reports())
-        return Task(training, evaluate, weights, noise)
+        return Task(training, evaluate, weights, disturbance, noise)
 
     def _penalised(
         self, objective: Objective, outputs: Outputs, terms: dict[str, Term],

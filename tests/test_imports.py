@@ -17,8 +17,8 @@ ROWS = [
     'version', 'errors', 'registry', 'tensors', 'activations', 'initializers',
     'windows', 'datasets', 'sequences', 'text', 'cells', 'kernels', 'unroll', 'noise', 'layers',
     'plan', 'graph', 'losses', 'regularizers', 'metrics', 'optimizers', 'progress', 'compiled',
-    'history', 'schedules', 'options', 'trainer', 'lbfgs', 'objectives', 'streaming',
-    'fields', 'border', 'inference', 'summary', 'storage', 'network', 'models', 'recurrent',
+    'history', 'schedules', 'options', 'trainer', 'lbfgs', 'disturbances', 'objectives',
+    'streaming', 'fields', 'border', 'inference', 'summary', 'storage', 'network', 'models', 'recurrent',
     'minimize', 'testing', '__init__', 'precompile', 'integrations',
 ]  # fmt: skip
 # Order inside a folder, likewise.
@@ -90,6 +90,7 @@ FOLDERS = {
         '__init__',
     ],
     'losses': ['base', 'regression', 'classes', 'distributions', '__init__'],
+    'noise': ['philox', 'ops', 'for_numba', 'for_jax', '__init__'],
     'optimizers': [
         'base',
         'sgd',

@@ -24,25 +24,25 @@ WEYL_K, WEYL_L = map(np.uint32, philox.WEYL)
 
 
 @njit(inline='always')
-def block(a, b, c, d, k, l):
+def block(a, b, c, d, k, m):
     """Return four words for a counter and a key."""
     for _ in range(ROUNDS):
         p, q = np.uint64(a) * FACTOR_A, np.uint64(c) * FACTOR_C
-        b, d = np.uint32(np.uint32(q >> SHIFT) ^ b ^ k), np.uint32(np.uint32(p >> SHIFT) ^ d ^ l)
+        b, d = np.uint32(np.uint32(q >> SHIFT) ^ b ^ k), np.uint32(np.uint32(p >> SHIFT) ^ d ^ m)
         a, b, c, d = b, np.uint32(q), d, np.uint32(p)
-        k, l = np.uint32(k + WEYL_K), np.uint32(l + WEYL_L)
+        k, m = np.uint32(k + WEYL_K), np.uint32(m + WEYL_L)
     return a, b, c, d
 
 
 @njit
 def words(state, draw, n):
     """Return `n` words; see `rnnkit.noise.philox.words`."""
-    k, l, low, high = state[0], state[1], state[2], state[3]
+    k, m, low, high = state[0], state[1], state[2], state[3]
     full, found, number = n // 4, np.empty(n, np.uint32), np.uint32(draw)
     for j in range(full):
-        a, b, c, d = block(np.uint32(j), number, low, high, k, l)
+        a, b, c, d = block(np.uint32(j), number, low, high, k, m)
         found[j], found[full + j], found[2 * full + j], found[3 * full + j] = a, b, c, d
-    last = block(np.uint32(full), number, low, high, k, l)
+    last = block(np.uint32(full), number, low, high, k, m)
     for i in range(4 * full, n):
         found[i] = last[i - 4 * full]
     return found

@@ -34,12 +34,12 @@ def words(state: Any, draw: int, n: int, xp: Any = np) -> Any:
 def block(counter: list[Any], key: list[Any]) -> list[Any]:
     """Return four words for each counter of four words and key of two; all are arrays."""
     a, b, c, d = counter
-    k, l = key
+    k, m = key
     for _ in range(ROUNDS):
         high_a, low_a = product(a, FACTORS[0])
         high_c, low_c = product(c, FACTORS[1])
-        a, b, c, d = high_c ^ b ^ k, low_c, high_a ^ d ^ l, low_a
-        k, l = k + np.uint32(WEYL[0]), l + np.uint32(WEYL[1])
+        a, b, c, d = high_c ^ b ^ k, low_c, high_a ^ d ^ m, low_a
+        k, m = k + np.uint32(WEYL[0]), m + np.uint32(WEYL[1])
     return [a, b, c, d]
 
 

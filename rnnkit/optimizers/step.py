@@ -1,6 +1,6 @@
 """One training step as a symbolic graph: gradient, clipping, rule, update."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,8 @@ class Objective:
         What else is reported, as means over batches.
     updates : list of (shared variable, new value)
         What a training step stores besides what its rule does.
+    limits : dict of str to callable
+        For parameters, by name, what makes a new value one that is allowed.
     """
 
     loss: TensorVariable
@@ -42,6 +44,7 @@ class Objective:
     weight: TensorVariable | None = None
     monitors: dict[str, TensorVariable] = field(default_factory=dict)
     updates: list[tuple[Any, TensorVariable]] = field(default_factory=list)
+    limits: dict[str, Callable[[TensorVariable], TensorVariable]] = field(default_factory=dict)
 
     def reports(self) -> list[TensorVariable]:
         """Return loss, weight and monitors, in this order."""
@@ -105,6 +108,9 @@ class StepGraph:
             del new[1 + len(self.slots)]
             self.outputs[0] = norm + (given.loss - given.loss)  # NaN if no update was made
         self.updates = list(zip([count, *self.slots.values(), *self.params], new, strict=True))
+        if objective.limits:
+            self.updates = [(old, objective.limits.get(old.name, _same)(value))
+                            for old, value in self.updates]  # fmt: skip
         self.slots['updates'] = count
 
     def _shared_zeros(self, name: str, shape: tuple[int, ...]) -> Any:
@@ -183,6 +189,10 @@ class StepGraph:
         if self.probe is not None:
             rng = np.random.default_rng(None if seed is None else [*np.atleast_1d(seed), number])
             self.probe.set_value(rng.standard_normal(self.size).astype(self.dtype))
+
+
+def _same(value: TensorVariable) -> TensorVariable:
+    return value
 
 
 def flattened(arrays: Sequence[Any]) -> TensorVariable:
