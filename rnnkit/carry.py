@@ -1,6 +1,6 @@
 """The state that training carries from each batch to the next."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,6 @@ import pytensor
 
 from rnnkit.errors import ConfigError
 from rnnkit.graph import Graph, Outputs
-from rnnkit.noise import Noise
 from rnnkit.streaming import course, last_outputs, state_sizes
 
 
@@ -59,13 +58,19 @@ class Carry:
         self._examples = 0
         self.updates: list[tuple[Any, Any]] = []
 
-    def outputs(self, noise: Noise | None = None) -> Outputs:
-        """Return the outputs of the network where it starts from the state; set `updates`."""
+    def outputs(self, again: Callable[..., Outputs]) -> Outputs:
+        """Return the outputs of the network where it starts from the state; set `updates`.
+
+        Parameters
+        ----------
+        again : callable
+            ``again(states=...)`` makes the outputs, as `Graph.again` does.
+        """
         states = {
             layer.name: lambda default, layer=layer: self._start(layer, default)
             for layer in self.layers
         }
-        outputs = self.graph.again(states=states, noise=noise)
+        outputs = again(states=states)
         shared = [variable for layer in self.layers for variable in self.states[layer.name]]
         after = [outputs[name] for name in last_outputs(self.layers)]
         self.updates = list(zip(shared, after, strict=True))

@@ -18,11 +18,10 @@ from rnnkit.graph import Graph, Outputs
 from rnnkit.history import History
 from rnnkit.inference import Inference
 from rnnkit.layers import parse_layers
-from rnnkit.objectives import Objectives
+from rnnkit.objectives import Objectives, term_names
 from rnnkit.optimizers import Objective, optimizers
 from rnnkit.options import check_data, number, parse_options
 from rnnkit.registry import hint, reject_unknown
-from rnnkit.regularizers import regularizers
 from rnnkit.streaming import State
 from rnnkit.trainer import Monitors, Trainer
 
@@ -135,7 +134,7 @@ class Network(ABC):
         weights = [self.target_weights] * self.weighted
         self.variables = [*self.inputs, self.target, *weights, *self.graph.masks.values()]
         self.inference = Inference(self.graph, self.border, self._kernel)
-        self._objectives = Objectives(self.graph, self._objective)
+        self._objectives = Objectives(self.graph, self._objective, self._compared)
 
     def _objective(self, outputs: Outputs) -> Objective:
         """Return what is minimised, without regularizers, for a graph's outputs."""
@@ -313,7 +312,8 @@ class Network(ABC):
             The name of an update rule: 'rmsprop', 'adam', 'sgd', ..., or 'lbfgs'.
         **options
             See `rnnkit.options.Options`; the hyper-parameters of the rule, such as
-            `learning_rate`; and regularizers with their weights, such as ``weight_l2=1e-4``.
+            `learning_rate`; regularizers with their weights, such as ``weight_l2=1e-4``; and
+            noise, such as ``hidden_dropout=0.2``.
 
         Returns
         -------
@@ -347,13 +347,14 @@ class Network(ABC):
     ) -> tuple[Trainer, Any, Any]:
         """Return a trainer, and the batches to train and to validate with."""
         own = optimizers[algo].options  # such as weight_decay, which also is a regularizer
-        penalties = {n: v for n, v in given.items() if n in regularizers and n not in own}
-        rest = {name: value for name, value in given.items() if name not in penalties}
+        known = term_names()
+        terms = {n: v for n, v in given.items() if n in known and n not in own}
+        rest = {name: value for name, value in given.items() if name not in terms}
         norm = 1.0 if self.recurrent else 0.0
-        rule, options, hyper = parse_options(where, algo, rest, list(regularizers), norm)
+        rule, options, hyper = parse_options(where, algo, rest, known, norm)
         check_data(where, algo, rule, train)
         with kernels.allowed(self._kernel):
-            step, evaluate, carries = self._objectives.train_step(rule, options, penalties)
+            step, evaluate, carries = self._objectives.train_step(rule, options, terms)
         seed = [self.seed, self._trainings] if options.seed is None else options.seed
         batching = Batching(self.border, options, carries, where)
         batches, tested = batching(train, valid, np.random.default_rng(seed))

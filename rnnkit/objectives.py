@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytensor
 
+from rnnkit import disturbances
 from rnnkit.carry import Carry
 from rnnkit.compiled import Compiled
+from rnnkit.disturbances import Disturbance
 from rnnkit.errors import ConfigError
 from rnnkit.graph import Graph, Outputs
 from rnnkit.lbfgs import make_step
@@ -30,6 +33,7 @@ class Task:
         Returns the reports of the objective without noise.
     weights : dict of str to shared scalar
         The weight of each regularizer, by its name.
+    disturbance : Disturbance
     noise : Noise or None
         Where the random numbers of training come from.
     carries : tuple of Carry, or None
@@ -39,8 +43,14 @@ class Task:
     training: Objective
     evaluate: Compiled
     weights: dict[str, Any]
+    disturbance: Disturbance
     noise: Noise | None
     carries: tuple[Carry, Carry] | None
+
+
+def term_names() -> list[str]:
+    """Return the keywords of a training that are regularizers, noise and so on."""
+    return [*regularizers, *disturbances.WORDS]
 
 
 class Objectives:
@@ -51,16 +61,18 @@ class Objectives:
     graph : Graph
     build : callable
         Makes the objective, without regularizers, of a dict of outputs.
+    compared : list of str
+        The outputs that it compares with the target.
     """
 
-    def __init__(self, graph: Graph, build: Callable[[Outputs], Objective]):
-        self.graph, self.build = graph, build
+    def __init__(self, graph: Graph, build: Callable[[Outputs], Objective], compared: list[str]):
+        self.graph, self.build, self.compared = graph, build, compared
         self.plain = build(graph.outputs)
         self._tasks: dict[Any, Task] = {}
         self._steps: dict[Any, TrainStep] = {}
 
     def train_step(
-        self, rule: Optimizer, options: Options, penalties: dict[str, Any]
+        self, rule: Optimizer, options: Options, given: dict[str, Any]
     ) -> tuple[TrainStep, Compiled, tuple[Carry, Carry] | None]:
         """Return the functions that train and that validate, and what each of them carries.
 
@@ -68,20 +80,29 @@ class Objectives:
         ----------
         rule : Optimizer
         options : Options
-        penalties : dict of str to float or dict
-            The weight of each regularizer, by its name; or its weight and its options.
+        given : dict of str to object
+            Of the words that `term_names` lists: the weight of a regularizer; or its weight
+            and its options; the amount of noise, and so on.
 
         Raises
         ------
         ConfigError
-            If a weight is not a number of at least 0, or an option does not fit.
+            If an amount or an option does not fit.
         """
-        terms = {name: build(name, penalties[name]) for name in sorted(penalties)}
+        terms = {name: build(name, given[name]) for name in sorted(given) if name in regularizers}
+        others = {name: value for name, value in given.items() if name in disturbances.WORDS}
+        amounts = disturbances.read(self.graph, self.compared, others)
         carry = bool(options.carry_state)
-        kind = (carry, *((name, term.key) for name, term in terms.items()))
+        kind = (carry, tuple((n, term.key) for n, term in terms.items()), tuple(sorted(amounts)))
         if kind not in self._tasks:
-            self._tasks[kind] = self._make(terms, carry)
+            self._tasks[kind] = self._make(terms, Disturbance(self.graph, sorted(amounts)), carry)
         task = self._tasks[kind]
+        if rule.full_batch and (task.noise or task.training.limits):
+            raise ConfigError(
+                f'{type(rule).__name__} needs a loss that is the same each time, and all say in '
+                f'an update; noise, dropout and max_norm do not go with it'
+            )
+        task.disturbance.set(amounts)
         for name, term in terms.items():
             task.weights[name].set_value(np.asarray(term.weight, self.graph.dtype))
         momentum, nesterov = bool(options.momentum), bool(options.nesterov)
@@ -90,35 +111,38 @@ class Objectives:
             self._steps[key] = make_step(task.training, rule, momentum, nesterov, task.noise)
         return self._steps[key], task.evaluate, task.carries
 
-    def _make(self, terms: dict[str, Term], carry: bool) -> Task:
+    def _make(self, terms: dict[str, Term], disturbance: Disturbance, carry: bool) -> Task:
         """Return the task with these regularizers, with or without a state that is carried."""
         if len({regularizers[name] for name in terms}) < len(terms):
             raise ConfigError(f'two of {", ".join(terms)} are the same regularizer')
         zero = np.zeros((), self.graph.dtype)
         weights = {name: pytensor.shared(zero, name, shape=()) for name in terms}
         carries = (Carry(self.graph), Carry(self.graph)) if carry else None
-        noisy = any('noise' in layer.needs for layer in self.graph.layers)
+        noisy = disturbance.random or any('noise' in layer.needs for layer in self.graph.layers)
         noise = Noise() if noisy else None
-        validation = self._objective(terms, weights, None, carries and carries[1])
+        validation = self._objective(terms, weights, self.graph.again, carries and carries[1])
         training = validation
-        if carry or noisy:
-            training = self._objective(terms, weights, noise, carries and carries[0])
+        if carry or noise:
+            again = partial(disturbance.outputs, noise) if noise else self.graph.again
+            training = self._objective(terms, weights, again, carries and carries[0])
+            updates = [*training.updates, *(noise.updates if noise else ())]
+            training = replace(training, updates=updates)
+        training = replace(training, limits=disturbance.limits())
         evaluate = Compiled(
             'the validation', validation.inputs, validation.reports(), validation.updates
         )
-        return Task(training, evaluate, weights, noise, carries)
+        return Task(training, evaluate, weights, disturbance, noise, carries)
 
     def _objective(
-        self, terms: dict[str, Term], weights: dict[str, Any], noise: Noise | None,
+        self, terms: dict[str, Term], weights: dict[str, Any], again: Callable[..., Outputs],
         carry: Carry | None,
     ) -> Objective:  # fmt: skip
-        """Return the objective with regularizers, noise and a state that is carried."""
-        if carry is None and noise is None:
+        """Return the objective with regularizers, and with a state that is carried."""
+        if carry is None and again == self.graph.again:
             return self._penalised(self.plain, self.graph.outputs, terms, weights)
-        outputs = self.graph.again(noise=noise) if carry is None else carry.outputs(noise)
+        outputs = again() if carry is None else carry.outputs(again)
         objective = self._penalised(self.build(outputs), outputs, terms, weights)
-        updates = [*(noise.updates if noise else ()), *(carry.updates if carry else ())]
-        return replace(objective, updates=updates)
+        return replace(objective, updates=carry.updates if carry else [])
 
     def _penalised(
         self, objective: Objective, outputs: Outputs, terms: dict[str, Term],

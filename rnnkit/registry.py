@@ -21,6 +21,9 @@ FOREIGN_WORDS = {
     'steps_per_epoch': 'train_batches',
     'binary_crossentropy': 'bce', 'categorical_crossentropy': 'xe', 'nll': 'xe',
     'sparse_categorical_crossentropy': 'xe', 'smooth_l1': 'huber', 'l1': 'mae', 'l2': 'mse',
+    'input_dropouts': 'input_dropout', 'hidden_dropouts': 'hidden_dropout',
+    'output_dropouts': 'output_dropout', 'dropouts': 'dropout', 'recurrent_dropout': 'dropout',
+    'variational_dropout': 'dropout', 'maxnorm': 'max_norm', 'max_column_norm': 'max_norm',
     'leaky_relu': 'leaky-relu', 'hardsigmoid': 'hard_sigmoid', 'layer_norm': 'norm:z',
 }  # fmt: skip
 

@@ -17,9 +17,9 @@ ROWS = [
     'version', 'errors', 'registry', 'tensors', 'activations', 'initializers',
     'windows', 'datasets', 'sequences', 'text', 'cells', 'kernels', 'unroll', 'noise', 'layers',
     'plan', 'graph', 'losses', 'regularizers', 'metrics', 'optimizers', 'progress', 'compiled',
-    'history', 'schedules', 'options', 'trainer', 'lbfgs', 'streaming', 'carry', 'objectives',
-    'fields', 'border', 'batching', 'sampling', 'generation', 'inference', 'summary', 'storage',
-    'network', 'models', 'recurrent', 'minimize', 'testing', '__init__', 'precompile',
+    'history', 'schedules', 'options', 'trainer', 'lbfgs', 'streaming', 'carry', 'disturbances',
+    'objectives', 'fields', 'border', 'batching', 'sampling', 'generation', 'inference', 'summary',
+    'storage', 'network', 'models', 'recurrent', 'minimize', 'testing', '__init__', 'precompile',
     'integrations',
 ]  # fmt: skip
 # Order inside a folder, likewise.
@@ -94,6 +94,7 @@ FOLDERS = {
         '__init__',
     ],
     'losses': ['base', 'regression', 'classes', 'distributions', '__init__'],
+    'noise': ['philox', 'ops', 'for_numba', 'for_jax', '__init__'],
     'optimizers': [
         'base',
         'sgd',

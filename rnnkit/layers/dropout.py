@@ -36,7 +36,7 @@ class Dropout(Layer):
     def transform(self, x, noise=None):
         if noise is None or self.rate == 0:
             return {'out': x}
-        return {'out': x * noise.keep(self.rate, x)}
+        return {'out': noise.drop(x, self.rate)}
 
 
 def check_rate(where: str, rate: Any) -> float:

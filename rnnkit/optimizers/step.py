@@ -1,6 +1,6 @@
 """One training step as a symbolic graph: gradient, clipping, rule, update."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,8 @@ class Objective:
         What else is reported, as means over batches.
     updates : list of (shared variable, new value)
         What a training step stores besides what its rule does.
+    limits : dict of str to callable
+        For parameters, by name, what makes a new value one that is allowed.
     """
 
     loss: TensorVariable
@@ -43,6 +45,7 @@ class Objective:
     weight: TensorVariable | None = None
     monitors: dict[str, TensorVariable] = field(default_factory=dict)
     updates: list[tuple[Any, TensorVariable]] = field(default_factory=list)
+    limits: dict[str, Callable[[TensorVariable], TensorVariable]] = field(default_factory=dict)
 
     def reports(self) -> list[TensorVariable]:
         """Return loss, weight and monitors, in this order."""
@@ -112,6 +115,9 @@ class StepGraph:
             del new[1 + len(self.slots)]
             self.outputs[0] = pt.switch(abs(given.loss) < np.inf, norm, np.nan).astype(self.dtype)
         self.updates = list(zip([count, *self.slots.values(), *self.params], new, strict=True))
+        if objective.limits:
+            self.updates = [(old, objective.limits.get(old.name, _same)(value))
+                            for old, value in self.updates]  # fmt: skip
         self.slots['updates'] = count
 
     def _gradients(self, loss: TensorVariable) -> tuple[list[TensorVariable], dict[int, Any]]:
@@ -198,6 +204,10 @@ def length(vectors: Iterable[Any]) -> TensorVariable:
     """Return the Euclidean norm of some vectors together."""
     first, *rest = (pt.sqr(v).sum() for v in vectors)
     return pt.sqrt(sum(rest, first))
+
+
+def _same(value: TensorVariable) -> TensorVariable:
+    return value
 
 
 def curvature(gradients: list[Any], params: list[Any], probe: Any) -> TensorVariable:

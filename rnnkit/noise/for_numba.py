@@ -1,0 +1,153 @@
+"""Random numbers on the Numba backend; imported when PyTensor compiles for it.
+
+The loops give the same bits as `rnnkit.noise.philox`. They are written so that LLVM computes
+several blocks at once: without branches, and with stores to neighbouring places.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba import njit
+from pytensor.graph.basic import Apply
+from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_and_cache_key
+
+from rnnkit.noise import philox
+from rnnkit.noise.ops import Advance, Draw, Drop
+
+SOURCE = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+ROUNDS, SHIFT = philox.ROUNDS, np.uint64(32)
+FACTOR_A, FACTOR_C = map(np.uint64, philox.FACTORS)
+WEYL_K, WEYL_L = map(np.uint32, philox.WEYL)
+
+
+@njit(inline='always')
+def block(a, b, c, d, k, m):
+    """Return four words for a counter and a key."""
+    for _ in range(ROUNDS):
+        p, q = np.uint64(a) * FACTOR_A, np.uint64(c) * FACTOR_C
+        b, d = np.uint32(np.uint32(q >> SHIFT) ^ b ^ k), np.uint32(np.uint32(p >> SHIFT) ^ d ^ m)
+        a, b, c, d = b, np.uint32(q), d, np.uint32(p)
+        k, m = np.uint32(k + WEYL_K), np.uint32(m + WEYL_L)
+    return a, b, c, d
+
+
+@njit
+def words(state, draw, n):
+    """Return `n` words; see `rnnkit.noise.philox.words`."""
+    k, m, low, high = state[0], state[1], state[2], state[3]
+    full, found, number = n // 4, np.empty(n, np.uint32), np.uint32(draw)
+    for j in range(full):
+        a, b, c, d = block(np.uint32(j), number, low, high, k, m)
+        found[j], found[full + j], found[2 * full + j], found[3 * full + j] = a, b, c, d
+    last = block(np.uint32(full), number, low, high, k, m)
+    for i in range(4 * full, n):
+        found[i] = last[i - 4 * full]
+    return found
+
+
+@njit
+def uniform32(state, draw, n):
+    """Return `n` numbers from [0, 1) of 24 bits."""
+    found, w = np.empty(n, np.float32), words(state, draw, n)
+    for i in range(n):
+        found[i] = np.float32(w[i] >> np.uint32(8)) * np.float32(2**-24)
+    return found
+
+
+@njit
+def uniform64(state, draw, n):
+    """Return `n` numbers from [0, 1) of 53 bits."""
+    found, w = np.empty(n, np.float64), words(state, draw, 2 * n)
+    for i in range(n):
+        high, low = np.float64(w[i] >> np.uint32(5)), np.float64(w[n + i] >> np.uint32(6))
+        found[i] = (high * 2.0**26 + low) * 2.0**-53
+    return found
+
+
+@njit
+def box_muller(u, n, one):
+    """Return `n` normal numbers from as many uniform ones, or one more; `one` is of their type."""
+    found, half = np.empty(n, u.dtype), u.size // 2
+    for i in range(half):
+        radius = np.sqrt(-2 * one * np.log(one - u[i]))
+        angle = u[half + i] * (2 * np.pi * one)
+        found[i] = radius * np.cos(angle)
+        if half + i < n:
+            found[half + i] = radius * np.sin(angle)
+    return found
+
+
+@njit
+def drop(state, draw, x, rate, one):
+    """Return `x`, a vector, with elements left out, and what it was multiplied by."""
+    n = x.size
+    made, kept = np.empty_like(x), np.empty_like(x)
+    least = np.uint32(np.float64(rate) * 2.0**32)
+    zero, scale, w = one - one, one / (one - rate), words(state, draw, n)
+    for i in range(n):
+        kept[i] = scale if w[i] >= least else zero
+        made[i] = x[i] * kept[i]
+    return made, kept
+
+
+@register_funcify_and_cache_key(Draw)
+def draw_in_numba(op: Draw, node: Apply, **kwargs: Any) -> tuple[Callable[..., Any], str]:
+    """Return the function of one draw, and a key for the cache."""
+    number, normal, width = op.number, op.law == 'normal', op.width or 1
+    uniform = uniform32 if op.dtype == 'float32' else uniform64
+    one = np.ones((), op.dtype)[()]
+    ndim, axes = node.outputs[0].type.ndim, op.axes
+    lengths = ', '.join([*(f'like.shape[{axis}]' for axis in axes), *['width'] * bool(op.width)])
+    shape_of = _compiled(f'def shape_of(like, width):\n    return ({lengths},)', 'shape_of')
+
+    def noise_draw(state, like):
+        shape = shape_of(like, width)
+        n = 1
+        for length in shape:
+            n *= length
+        if normal:
+            return box_muller(uniform(state, number, n + n % 2), n, one).reshape(shape)
+        return uniform(state, number, n).reshape(shape)
+
+    return numba_njit(noise_draw), _key('draw', op._props(), ndim)
+
+
+@register_funcify_and_cache_key(Advance)
+def advance_in_numba(op: Advance, **kwargs: Any) -> tuple[Callable[..., Any], str]:
+    """Return the function that counts an update, and a key for the cache."""
+
+    def noise_advance(state):
+        new = state.copy()
+        new[2] = np.uint32(state[2] + np.uint32(1))
+        if new[2] == 0:
+            new[3] = np.uint32(state[3] + np.uint32(1))
+        return new
+
+    return numba_njit(noise_advance), _key('advance')
+
+
+@register_funcify_and_cache_key(Drop)
+def drop_in_numba(op: Drop, node: Apply, **kwargs: Any) -> tuple[Callable[..., Any], str]:
+    """Return the function of one dropout, and a key for the cache."""
+    number, one = op.number, np.ones((), node.inputs[1].type.dtype)[()]
+
+    def noise_drop(state, x, rate):
+        flat = np.ascontiguousarray(x).reshape(-1)
+        made, kept = drop(state, number, flat, rate.item(), one)
+        return made.reshape(x.shape), kept.reshape(x.shape)
+
+    return numba_njit(noise_drop), _key('drop', op._props(), one.dtype)
+
+
+def _compiled(source: str, name: str) -> Any:
+    """Return a Numba function from its text."""
+    names: dict[str, Any] = {}
+    exec(source, names)
+    return njit(names[name])
+
+
+def _key(*parts: Any) -> str:
+    return hashlib.sha256(repr((SOURCE, *parts)).encode()).hexdigest()
