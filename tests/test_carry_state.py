@@ -32,7 +32,7 @@ def net():
 def carried(net):
     """Return what carries the state, and a function of x and y: output and gradients."""
     carry = Carry(net.graph)
-    out = carry.outputs()['out:out']
+    out = carry.outputs(carry.graph.again)['out:out']
     error = ((out - net.target) ** 2).sum()
     gradients = pytensor.grad(error, net.params)
     inputs = [*net.inputs, net.target]
