@@ -59,14 +59,18 @@ def gradients_by_rows(
 def lookups(loss: TensorVariable, params: Sequence[Any]) -> dict[Any, list[Any]]:
     """Return the nodes ``p[whole numbers]`` for each matrix that a loss reads in no other way."""
     found: dict[Any, list[Any]] = {p: [] for p in params if p.type.ndim == 2}
+    others = {}
     for node in {v.owner: None for v in ancestors([loss]) if v.owner is not None}:
         for i, v in enumerate(node.inputs):
             if v not in found:
                 continue
             if i == 0 and _is_lookup(node):
                 found[v].append(node)
-            elif found.pop(v):
-                log.debug('%s is read by %s too: an update costs the whole of it', v, node.op)
+            else:
+                others[v] = node.op
+    for p, op in others.items():
+        if found.pop(p):
+            log.debug('%s is read by %s too: an update costs the whole of it', p, op)
     return {p: nodes for p, nodes in found.items() if nodes}
 
 
