@@ -18,8 +18,8 @@ ROWS = [
     'windows', 'datasets', 'sequences', 'text', 'cells', 'kernels', 'unroll', 'noise', 'layers',
     'plan', 'graph', 'losses', 'regularizers', 'metrics', 'optimizers', 'progress', 'compiled',
     'history', 'schedules', 'options', 'trainer', 'lbfgs', 'disturbances', 'objectives',
-    'streaming', 'fields', 'border', 'inference', 'summary', 'storage', 'network', 'models', 'recurrent',
-    'minimize', 'testing', '__init__', 'precompile', 'integrations',
+    'streaming', 'fields', 'border', 'inference', 'summary', 'storage', 'network', 'models',
+    'recurrent', 'minimize', 'testing', '__init__', 'precompile', 'integrations',
 ]  # fmt: skip
 # Order inside a folder, likewise.
 FOLDERS = {
@@ -38,6 +38,7 @@ FOLDERS = {
         'scrn',
         'clockwork',
         'bcrnn',
+        'noisy',
         '__init__',
     ],
     'kernels': [
