@@ -39,6 +39,7 @@ FOLDERS = {
         'scrn',
         'clockwork',
         'bcrnn',
+        'noisy',
         '__init__',
     ],
     'kernels': [
