@@ -9,7 +9,7 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
-from rnnkit import datasets, kernels, losses, storage, summary
+from rnnkit import datasets, flow, kernels, losses, storage, summary
 from rnnkit.border import LAYOUTS, Border, check_settings
 from rnnkit.errors import ConfigError
 from rnnkit.fields import fields_of
@@ -145,7 +145,8 @@ class Network(ABC):
         output, weights = (output, *more) if more else output, self._weights()
         error, weight = self.loss.mean(output, self.target, weights)
         monitors = self.monitors(output, error, weights)
-        return Objective(error, self.params, self.variables, weight, monitors)
+        given = (self.target, weights)
+        return Objective(error, self.params, self.variables, weight, monitors, compared=given)
 
     def _weights(self) -> TensorVariable | None:
         """Return the weight of each target: 0 over padding."""
@@ -300,6 +301,8 @@ class Network(ABC):
     def score(self, x: Any, y: Any, weights: Any = None) -> float:
         """Return how good the predictions for `x` are."""
 
+    gradient_flow = flow.gradient_flow
+
     # --- training ---
 
     def train(
@@ -369,7 +372,8 @@ class Network(ABC):
             tested = batches.in_order(options.valid_batches)
         else:
             tested = self._batches(valid, 'valid', options.batch_size, options.valid_batches)
-        trainer = Trainer(step, evaluate, options, hyper, self.history, seed)
+        alarm = self._objectives.alarm(options)
+        trainer = Trainer(step, evaluate, options, hyper, self.history, seed, alarm)
         return trainer, batches, datasets.frozen(tested)
 
     def _batches(self, data: Any, where: str, batch_size: int, n: int | None, rng: Any = None):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,10 @@ import pytensor
 
 from rnnkit.compiled import Compiled
 from rnnkit.errors import ConfigError
+from rnnkit.flow import Alarm, Flow
 from rnnkit.graph import Graph, Outputs
 from rnnkit.lbfgs import make_step
+from rnnkit.monitors import Watch, read, watched
 from rnnkit.noise import Noise
 from rnnkit.optimizers import Objective, Optimizer
 from rnnkit.options import Options
@@ -31,12 +34,15 @@ class Task:
         The weight of each regularizer, by its name.
     noise : Noise or None
         Where the random numbers of training come from.
+    watch : Watch
+        What it reports besides; kept, for the key of the task has no hold on its functions.
     """
 
     training: Objective
     evaluate: Compiled
     weights: dict[str, Any]
     noise: Noise | None
+    watch: Watch
 
 
 class Objectives:
@@ -70,42 +76,56 @@ class Objectives:
         Raises
         ------
         ConfigError
-            If a weight is not a number of at least 0, or an option does not fit.
+            If a weight is not a number of at least 0, an option does not fit, or there is
+            nothing of what the monitors name.
         """
         terms = {name: build(name, penalties[name]) for name in sorted(penalties)}
-        kind = tuple((name, term.key) for name, term in terms.items())
+        watch = read(options.monitors, options.monitor_gradients)
+        kind = (watch.key, *((name, term.key) for name, term in terms.items()))
         if kind not in self._tasks:
-            self._tasks[kind] = self._make(terms)
+            self._tasks[kind] = self._make(terms, watch)
         task = self._tasks[kind]
         for name, term in terms.items():
             task.weights[name].set_value(np.asarray(term.weight, self.graph.dtype))
         momentum, nesterov = bool(options.momentum), bool(options.nesterov)
-        key = (type(rule), momentum, nesterov, kind)
+        key = (type(rule), momentum, nesterov, watch.gradients, kind)
         if key not in self._steps:
-            self._steps[key] = make_step(task.training, rule, momentum, nesterov, task.noise)
+            self._steps[key] = make_step(
+                task.training, rule, momentum, nesterov, task.noise, watched=watch.gradients
+            )
         return self._steps[key], task.evaluate
 
-    def _make(self, terms: dict[str, Term]) -> Task:
-        """Return the task with these regularizers."""
+    @cached_property
+    def flow(self) -> Flow:
+        """The gradient by the states of the recurrent layers."""
+        return Flow(self.graph, self.build)
+
+    def alarm(self, options: Options) -> Alarm | None:
+        """Return what looks after the gradient in a training, if that is wanted and possible."""
+        wanted = read(options.monitors, options.monitor_gradients).gradients
+        return Alarm(self.flow) if wanted and self.flow.terms else None
+
+    def _make(self, terms: dict[str, Term], watch: Watch) -> Task:
+        """Return the task with these regularizers and monitors."""
         if len({regularizers[name] for name in terms}) < len(terms):
             raise ConfigError(f'two of {", ".join(terms)} are the same regularizer')
         zero = np.zeros((), self.graph.dtype)
         weights = {name: pytensor.shared(zero, name, shape=()) for name in terms}
-        validation = self._penalised(self.plain, self.graph.outputs, terms, weights)
+        validation = self._penalised(self.plain, self.graph.outputs, terms, weights, watch)
         training, noise = validation, None
         if any('noise' in layer.needs for layer in self.graph.layers):
             noise = Noise()
             outputs = self.graph.again(noise=noise)
-            training = self._penalised(self.build(outputs), outputs, terms, weights)
+            training = self._penalised(self.build(outputs), outputs, terms, weights, watch)
             training = replace(training, updates=noise.updates)
         evaluate = Compiled('the validation', validation.inputs, validation.reports())
-        return Task(training, evaluate, weights, noise)
+        return Task(training, evaluate, weights, noise, watch)
 
     def _penalised(
         self, objective: Objective, outputs: Outputs, terms: dict[str, Term],
-        weights: dict[str, Any],
+        weights: dict[str, Any], watch: Watch,
     ) -> Objective:  # fmt: skip
-        """Return an objective with regularizers."""
+        """Return an objective with regularizers and monitors."""
         layers = self.graph.layers
         parts = Parts(
             params={p.name: p for p in objective.params},
@@ -118,4 +138,4 @@ class Objectives:
         loss = objective.loss
         for name, term in terms.items():
             loss = loss + weights[name] * term.penalty(parts)
-        return replace(objective, loss=loss)
+        return watched(watch, replace(objective, loss=loss), parts, layers[-1].name)

@@ -16,9 +16,9 @@ TESTS = Path(__file__).parent
 ROWS = [
     'version', 'errors', 'registry', 'tensors', 'activations', 'initializers',
     'windows', 'datasets', 'sequences', 'text', 'cells', 'kernels', 'unroll', 'noise', 'layers',
-    'plan', 'graph', 'losses', 'regularizers', 'metrics', 'optimizers', 'progress', 'compiled',
-    'history', 'schedules', 'options', 'trainer', 'lbfgs', 'objectives', 'streaming',
-    'fields', 'border', 'inference', 'summary', 'storage', 'network', 'models', 'recurrent',
+    'plan', 'graph', 'losses', 'regularizers', 'metrics', 'optimizers', 'monitors', 'progress',
+    'compiled', 'history', 'schedules', 'options', 'trainer', 'lbfgs', 'flow', 'objectives',
+    'streaming', 'fields', 'border', 'inference', 'summary', 'storage', 'network', 'models', 'recurrent',
     'minimize', 'testing', '__init__', 'precompile', 'integrations',
 ]  # fmt: skip
 # Order inside a folder, likewise.

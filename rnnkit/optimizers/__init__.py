@@ -9,7 +9,14 @@ from rnnkit.optimizers.lion import Lion
 from rnnkit.optimizers.rmsprop import RMSProp
 from rnnkit.optimizers.rprop import RProp
 from rnnkit.optimizers.sgd import NAG, SGD
-from rnnkit.optimizers.step import LIMITS, Objective, StepGraph, check_params, flattened
+from rnnkit.optimizers.step import (
+    LIMITS,
+    Objective,
+    StepGraph,
+    check_params,
+    flattened,
+    gradient_names,
+)
 
 registry = optimizers
 add = registry.add
@@ -17,5 +24,5 @@ add = registry.add
 __all__ = [
     'ESGD', 'LBFGS', 'LIMITS', 'NAG', 'SGD', 'AMSGrad', 'Adadelta', 'Adagrad', 'Adam', 'AdamW',
     'Lion', 'NAdam', 'Objective', 'Optimizer', 'RMSProp', 'RProp', 'StepGraph', 'add',
-    'check_params', 'decay', 'flattened', 'library', 'optimizers', 'registry',
+    'check_params', 'decay', 'flattened', 'gradient_names', 'library', 'optimizers', 'registry',
 ]  # fmt: skip

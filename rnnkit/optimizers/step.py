@@ -1,6 +1,6 @@
 """One training step as a symbolic graph: gradient, clipping, rule, update."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,10 @@ class Objective:
         What else is reported, as means over batches.
     updates : list of (shared variable, new value)
         What a training step stores besides what its rule does.
+    finish : callable
+        Makes what is reported of the means, over batches, of loss and monitors, all by name.
+    compared : tuple of (tensor, tensor or None), optional
+        The target and its weights, for metrics.
     """
 
     loss: TensorVariable
@@ -42,6 +46,8 @@ class Objective:
     weight: TensorVariable | None = None
     monitors: dict[str, TensorVariable] = field(default_factory=dict)
     updates: list[tuple[Any, TensorVariable]] = field(default_factory=list)
+    finish: Callable[[Mapping[str, float]], dict[str, float]] = dict
+    compared: tuple[TensorVariable, TensorVariable | None] | None = None
 
     def reports(self) -> list[TensorVariable]:
         """Return loss, weight and monitors, in this order."""
@@ -61,18 +67,25 @@ class StepGraph:
     rule : Optimizer
     momentum, nesterov : bool
         Whether there is a velocity, and whether it is Nesterov's.
+    watched : bool
+        Whether to report about the gradients.
 
     Attributes
     ----------
+    health : dict of str to scalar tensor
+        What is reported about the gradients, see `health`.
     hyper : dict of str to shared scalar
         Learning rate, clipping and so on: set them at any time.
     outputs : list of tensors
-        Gradient norm (before clipping), loss, weight and monitors.
+        Gradient norm (before clipping), loss, weight, monitors and health.
     updates : list of (shared variable, new value)
         If the loss or a gradient is not finite, every new value equals the old one.
     """
 
-    def __init__(self, objective: Objective, rule: Optimizer, momentum: bool, nesterov: bool):
+    def __init__(
+        self, objective: Objective, rule: Optimizer, momentum: bool, nesterov: bool,
+        watched: bool = False,
+    ):  # fmt: skip
         self.params = objective.params
         self.dtype = np.result_type(*(p.dtype for p in self.params)).name
         self.hyper = self._shared_scalars(rule, momentum)
@@ -100,7 +113,8 @@ class StepGraph:
         )
         fused = kernels.update_params(self._change, self._plain, given)
         norm, *new = self._plain(given) if fused is None else fused
-        self.outputs = [norm, *objective.reports()]
+        self.health = health(given, norm) if watched else {}
+        self.outputs = [norm, *objective.reports(), *self.health.values()]
         if seen:  # its place among the slots holds nothing to remember
             del new[1 + len(self.slots)]
             self.outputs[0] = norm + (given.loss - given.loss)  # NaN if no update was made
@@ -183,6 +197,27 @@ class StepGraph:
         if self.probe is not None:
             rng = np.random.default_rng(None if seed is None else [*np.atleast_1d(seed), number])
             self.probe.set_value(rng.standard_normal(self.size).astype(self.dtype))
+
+
+def health(given: Arguments, norm: TensorVariable) -> dict[str, TensorVariable]:
+    """Return the norm of the gradient by each parameter, and whether a limit was passed.
+
+    The norms are those before clipping. They are products of a vector with itself, which need
+    no further memory.
+    """
+    flat = [g.ravel() for g in given.gradients]
+    names = gradient_names(given.params)
+    found = {name: pt.sqrt(pt.dot(g, g)) for name, g in zip(names, flat, strict=True)}
+    largest = pt.stack([pt.maximum(g.max(), -g.min()) for g in flat]).max()
+    found['clipped'] = pt.or_(norm > given.max_norm, largest > given.max_elem)
+    return found
+
+
+def gradient_names(params: Sequence[Any]) -> list[str]:
+    """Return what the norm of each parameter's gradient is called in reports."""
+    names = [str(p.name) for p in params]
+    return [f'grad({name})' if names.count(name) == 1 else f'grad({name} {k})'
+            for k, name in enumerate(names)]  # fmt: skip
 
 
 def flattened(arrays: Sequence[Any]) -> TensorVariable:
