@@ -136,8 +136,15 @@ def test_rows_that_are_read_by_several_lookups(rng):
     loss = (w[X] ** 2).sum() / 2 + w[u].sum()
     goal = rnnkit.optimizers.Objective(loss, [w], [X, u, pt.dvector('unused')])
     given = [(np.array([[1, 2], [2, -1]]), np.array([2, 4, 6]), np.zeros(1))]  # -1 is 6
-    updates(goal, 'sgd', given, learning_rate=0.5, max_gradient_norm=0, max_gradient_elem=0,
-            function=lambda *a, **k: pytensor.function(*a, **k, on_unused_input='ignore'))  # fmt: skip
+    updates(
+        goal,
+        'sgd',
+        given,
+        learning_rate=0.5,
+        max_gradient_norm=0,
+        max_gradient_elem=0,
+        function=lambda *a, **k: pytensor.function(*a, **k, on_unused_input='ignore'),
+    )
     gradient = np.array([0, 1, 2, 0, 0, 0, 1])[:, None] * values
     gradient[[2, 4, 6]] += 1
     np.testing.assert_allclose(w.get_value(), values - 0.5 * gradient, rtol=1e-12)
