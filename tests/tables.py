@@ -26,7 +26,7 @@ def objective(values, dtype='float64', penalty=0.0):
     x = pt.tensor('x', dtype='int64', shape=(None, None))
     u = pt.tensor('u', dtype='int64', shape=(None,))
     y = pt.tensor('y', dtype=dtype, shape=(None, None))
-    error = p['w'][x] @ p['s'] - y
+    error = (p['w'][x] * p['s']).sum(axis=-1) - y
     loss = (error**2).sum() / 2 + (p['v'][u] ** 3).sum() / 3
     if penalty:
         loss = loss + penalty * (p['w'] ** 2).sum()

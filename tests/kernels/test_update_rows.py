@@ -11,7 +11,8 @@ from pytensor.compile.mode import NUMBA
 from tables import LIMITS, batches, objective, reference, updates, values_of
 
 import rnnkit
-from rnnkit.optimizers import Objective
+from rnnkit.kernels import Arguments, update_params
+from rnnkit.optimizers import SGD, Objective, StepGraph
 
 
 def with_kernel(*args, **options):
@@ -22,7 +23,7 @@ def with_kernel(*args, **options):
 
 @pytest.mark.parametrize(
     ('algo', 'momentum', 'nesterov'),
-    [('sgd', 0.0, False), ('rmsprop', 0.8, True), ('adam', 0.8, False), ('adamw', 0.0, False)],
+    [('rmsprop', 0.8, True), ('adamw', 0.0, False)],
 )
 def test_against_numpy(algo, momentum, nesterov, rng):
     values, given = tables.start(rng), batches(rng)
@@ -56,7 +57,7 @@ class Scatter:
         x = pt.tensor('x', dtype='int64', shape=(None, None))
         g = pt.tensor('g', dtype=dtype, shape=(None, None, shape[1]))
         objective = Objective((self.w[x] * g).sum(), [self.w], [x, g])
-        step = rnnkit.optimizers.StepGraph(objective, rnnkit.optimizers.SGD(), False, False)
+        step = StepGraph(objective, SGD(), False, False)
         step.set(learning_rate=1.0, max_gradient_norm=0, max_gradient_elem=0)
         self.function = function([x, g], step.outputs[:1], updates=step.updates, **options)
 
@@ -93,13 +94,27 @@ def test_arrays_that_are_not_in_order(width, rng):
     step.check(x, np.concatenate([g, g], axis=2)[..., ::2])
 
 
-def test_a_number_without_a_row_is_an_error(rng):
-    step = Scatter((20, 2))
-    for wrong in (20, -21, 2**62):
-        x = np.array([[3, wrong]])
-        with pytest.raises(IndexError, match='no row'):
-            step.function(x, np.ones((1, 2, 2)))
-    assert not step.w.get_value().any()
+@pytest.mark.parametrize('wrong', [20, -21, 2**62])
+def test_a_number_without_a_row_is_an_error(wrong):
+    """PyTensor finds it while it reads the table; here nothing else reads it."""
+    w = pytensor.shared(np.zeros((20, 2)), 'w', shape=(20, 2))
+    x, g = (
+        pt.tensor('x', dtype='int64', shape=(None,)),
+        pt.tensor('g', dtype='float64', shape=(None, 2)),
+    )
+    step = StepGraph(Objective((w[x] * g).sum(), [w], [x, g]), SGD(), False, False)
+    scalars = [pt.scalar(dtype='float64') for _ in range(5)]
+    rate = {'learning_rate': scalars.pop()}
+    given = Arguments(*scalars, rate, [], [g], [w], {0: x})
+    inputs = [*scalars, *rate.values(), x, g]
+    new = update_params(step._change, step._plain, given)
+    function, _ = compiled(inputs, [], updates=[(w, new[-1])])
+    numbers = [0.0, 9.0, 9.0, 0.0, 1.0]
+    with pytest.raises(IndexError, match='no row'):
+        function(*numbers, np.array([3, wrong]), np.ones((2, 2)))
+    assert not w.get_value().any()
+    function(*numbers, np.array([3, 19]), np.ones((2, 2)))
+    assert w.get_value()[[3, 19]].all()
 
 
 def test_new_tables_where_the_old_ones_are_kept(rng):
@@ -116,8 +131,8 @@ def test_new_tables_where_the_old_ones_are_kept(rng):
 
 def test_nothing_of_the_size_of_the_table_is_made(rng):
     net = rnnkit.Classifier([999, ('embedding', 3), ('lstm', 4), 2], seed=1)
-    objective, rule = net.objectives.plain, rnnkit.optimizers.Adam()
-    step = rnnkit.optimizers.StepGraph(objective, rule, True, False)
+    objective, rule = net._objectives.plain, rnnkit.optimizers.Adam()
+    step = StepGraph(objective, rule, True, False)
     step.set(**rule.options, momentum=0.5, max_gradient_norm=1, max_gradient_elem=0)
     function, _ = compiled(objective.inputs, step.outputs, updates=step.updates)
     *others, update = function.maker.fgraph.toposort()
