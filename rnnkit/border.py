@@ -1,6 +1,7 @@
 """The border of a network: what users pass in is checked, converted and turned here, once."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -28,15 +29,17 @@ class Border:
     layout : {'time', 'batch'}
         Which of the time and the batch axis comes first in what the user passes and gets.
         Inside the library it is always time.
+    dtype : str
+        What weights are converted to.
     """
 
     def __init__(
-        self, inputs: list[Field], target: Field, masks: list[Field], weighted: bool, layout: str
-    ):
+        self, inputs: list[Field], target: Field, masks: list[Field], weighted: bool, layout: str,
+        dtype: str,
+    ):  # fmt: skip
         self.inputs, self.target, self.masks = inputs, target, masks
         self.weighted, self.layout = weighted, layout
-        name, dtype = 'weights', masks[0].dtype if masks else inputs[0].dtype
-        self.weights = replace(target, name=name, kind=name, dtype=dtype)
+        self.weights = replace(target, name='weights', kind='weights', dtype=dtype)
 
     @property
     def fields(self) -> list[Field]:
@@ -45,7 +48,16 @@ class Border:
 
     def with_weights(self, weighted: bool) -> 'Border':
         """Return the same border for batches with weights, or without."""
-        return Border(self.inputs, self.target, self.masks, weighted, self.layout)
+        border = copy(self)
+        border.weighted = weighted
+        return border
+
+    def part(self, clock: str, having: bool) -> 'Border':
+        """Return the border of the inputs that have a time axis, or of all that do not have it."""
+        part = copy(self)
+        part.inputs = [field for field in self.inputs if (field.clock == clock) == having]
+        part.masks = [field for field in self.masks if (field.clock == clock) == having]
+        return part
 
     def turn(self, array: np.ndarray, has_time: bool) -> np.ndarray:
         """Exchange the first two axes if the user's layout is not the inner one."""
@@ -102,33 +114,28 @@ class Border:
             raise DataError(f'{where}: mask is a dict of {names}; got {describe(mask)}')
         return {self.masks[0].name: mask}
 
-    def read_step(self, x_t: Any, where: str = 'step()') -> list[np.ndarray]:
+    def read_step(self, x_t: Any, clock: str, where: str = 'step()') -> list[np.ndarray]:
         """Check and convert the inputs of one time step; return them with a time axis of 1.
 
-        Masks follow, which say that the step is real.
+        Inputs that do not have the time axis `clock` are read whole. Masks follow, which say that
+        the step is real.
         """
         names = [field.name for field in self.inputs]
         alone = len(names) == 1 and not isinstance(x_t, dict)
-        given = [x_t] if alone else self._named(x_t, names, where)
-        arrays = []
-        for field, value in zip(self.inputs, given, strict=True):
-            axes = tuple(axis for axis in field.axes if axis != 'time')
-            try:
-                array = replace(field, axes=axes).read(where, value)
-            except ShapeError as error:
-                shape = getattr(value, 'shape', ())
-                if len(shape) == len(axes):
-                    raise
-                raise ShapeError(
-                    f'{where}: {field.name} has {len(shape)} axes, shape {shape}; a single time '
-                    f'step is ({", ".join(axes)})'
-                ) from error
-            arrays.append(array[None] if field.has_time else array)
-        sizes = [a.shape[field.batch_axis] for a, field in zip(arrays, self.inputs, strict=True)]
+        given = dict(zip(names, [x_t] if alone else self._named(x_t, names, where), strict=True))
+        stays, arrays = self.part(clock, False), {}
+        if stays.inputs:
+            found, _ = stays.read_inputs({f.name: given[f.name] for f in stays.inputs}, where)
+            known = [field.name for field in [*stays.inputs, *stays.masks]]
+            arrays = dict(zip(known, found, strict=True))
+        moves = self.part(clock, True)
+        for field in moves.inputs:
+            arrays[field.name] = _one_step(field, given[field.name], where)
+        sizes = [arrays[field.name].shape[field.batch_axis] for field in self.inputs]
         if len(set(sizes)) > 1:
             raise ShapeError(f'{where}: the inputs have different numbers of examples')
-        real = [np.ones((1, sizes[0]), field.dtype) for field in self.masks]
-        return [*arrays, *real]
+        arrays |= {field.name: np.ones((1, sizes[0]), field.dtype) for field in moves.masks}
+        return [arrays[field.name] for field in [*self.inputs, *self.masks]]
 
     def read_batch(self, data: Any, where: str) -> list[np.ndarray]:
         """Check and convert inputs, target, weights and masks.
@@ -322,6 +329,21 @@ class Border:
                         f'{where}: {field.name} has length {array.shape[axis]} on axis {axis} '
                         f'({what}), but {other.name} has {wanted}; the shape is {array.shape}'
                     )
+
+
+def _one_step(field: Field, value: Any, where: str) -> np.ndarray:
+    """Return a single time step of an input, with a time axis of 1."""
+    axes = tuple(axis for axis in field.axes if axis != 'time')
+    try:
+        return replace(field, axes=axes).read(where, value)[None]
+    except ShapeError as error:
+        shape = getattr(value, 'shape', ())
+        if len(shape) == len(axes):
+            raise
+        raise ShapeError(
+            f'{where}: {field.name} has {len(shape)} axes, shape {shape}; a single time step is '
+            f'({", ".join(axes)})'
+        ) from error
 
 
 def describe(value: Any) -> str:

@@ -90,8 +90,8 @@ class Graph:
         ----------
         inputs, masks : like the attributes, optional
         states : dict of str to named tuple of tensors of shape (B, H)
-            The state before the first step, by the name of the layer; those left out start
-            as they do by default.
+            The state before the first step, by the name of the layer, or a function that makes it
+            of the default; those left out start as they do by default.
         noise : Noise, optional
             Where random numbers come from in training.
         noisy : callable, optional
@@ -153,7 +153,8 @@ class Graph:
         if 'state' in layer.needs:
             start = {k: outputs[name] for k, name in self.plan.starts[layer.name].items()}
             default = layer.state(*(start.get(name) for name in layer.state._fields))
-            context['state'] = (states or {}).get(layer.name, default)
+            state = (states or {}).get(layer.name, default)
+            context['state'] = state(default) if callable(state) else state
         found = layer.transform(*given, **context)
         self._check(layer, found)
         return {f'{layer.name}:{name}': output for name, output in found.items()}

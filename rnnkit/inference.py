@@ -9,6 +9,7 @@ from pytensor.tensor import TensorVariable
 from rnnkit import kernels, sequences
 from rnnkit.border import Border
 from rnnkit.compiled import Compiled
+from rnnkit.generation import Continuation
 from rnnkit.graph import Graph
 from rnnkit.streaming import State, Stream
 
@@ -28,6 +29,7 @@ class Inference:
         self.graph, self.border, self.kernel = graph, border, kernel
         self._functions: dict[str, Compiled] = {}
         self._stream: Stream | None = None
+        self._continuation: Continuation | None = None
 
     @property
     def output(self) -> TensorVariable:
@@ -49,11 +51,13 @@ class Inference:
     ) -> Any:
         """Return the output for `x`, with the state after it if that is wanted."""
         border = self.border
+        if state is not None:
+            border = border.part(self.stream.course.clock, True)
         arrays, ragged = border.read_inputs(x, where, mask)
         if state is None and not return_state:
             out = self._outputs(arrays)
         else:
-            out, state = self.stream(where, arrays, state)
+            out, state = self._go_on(where, arrays, state)
         padding = border.mask_of_target(arrays)
         if padding is not None:
             out = out * padding[..., None]
@@ -63,16 +67,46 @@ class Inference:
             out = border.turn(out, border.target.has_time)
         return (out, state) if return_state else out
 
-    def stream(self, where: str, arrays: list[np.ndarray], state: State | None) -> Any:
-        """Return the output for checked arrays, and the state after them."""
+    @property
+    def stream(self) -> Stream:
+        """The functions that carry a state."""
         if self._stream is None:
             with kernels.allowed(self.kernel):
                 self._stream = Stream(self.graph)
-        return self._stream(where, arrays, state)
+        return self._stream
+
+    @property
+    def continuation(self) -> Continuation:
+        """The functions by which the network goes on from its own outputs."""
+        if self._continuation is None:
+            with kernels.allowed(self.kernel):
+                self._continuation = Continuation(self.graph, self.border)
+        return self._continuation
+
+    def _go_on(self, where: str, arrays: list[np.ndarray], state: State | None) -> Any:
+        """Return the output for checked arrays, and the state after them.
+
+        Without a state, the arrays are all inputs and masks; with one, those that move on.
+        """
+        stream = self.stream
+        if state is None:
+            fields = [*self.border.inputs, *self.border.masks]
+            moves = [field.clock == stream.course.clock for field in fields]
+            stays = [a for a, on in zip(arrays, moves, strict=True) if not on]
+            arrays = [a for a, on in zip(arrays, moves, strict=True) if on]
+            flat = stream.begin(stays, arrays[0].shape[1])
+        else:
+            flat = stream.read(where, state, arrays[0].shape[1])
+        out, flat = stream.run(arrays, flat)
+        return out, stream.named(flat)
 
     def step(self, x_t: Any, state: State | None) -> tuple[np.ndarray, State]:
         """Return the output for a single time step, and the state after it."""
-        out, state = self.stream('step()', self.border.read_step(x_t), state)
+        border = self.border
+        if state is not None:
+            border = border.part(self.stream.course.clock, True)
+        arrays = border.read_step(x_t, self.stream.course.clock)
+        out, state = self._go_on('step()', arrays, state)
         return out[0], state
 
     def feed_forward(self, x: Any, mask: Any) -> dict[str, np.ndarray]:

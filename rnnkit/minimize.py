@@ -78,6 +78,9 @@ def minimize(
     inputs = _check_inputs(inputs, free)
     params = check_params(shared if params is None else params)
     rule, parsed, hyper = parse_options('minimize()', algo, options)
+    for name in ('bucket', 'carry_state', 'bptt_steps'):
+        if options.get(name):
+            raise ConfigError(f'minimize(): {name} is for networks; here is no time axis')
     check_data('minimize()', algo, rule, train)
     weight = pt.cast(inputs[0].shape[0], loss.dtype) if inputs and inputs[0].ndim else None
     objective = Objective(loss, params, inputs, weight, dict(monitors or {}))

@@ -1,6 +1,9 @@
 """The networks that users make."""
 
+from collections.abc import Iterator
 from typing import Any
+
+import numpy as np
 
 from rnnkit import metrics, storage
 from rnnkit.errors import ConfigError, FormatError, RnnkitError
@@ -8,6 +11,7 @@ from rnnkit.layers import Dense
 from rnnkit.losses import accuracy
 from rnnkit.network import Network
 from rnnkit.registry import Registry
+from rnnkit.sampling import Sampling
 from rnnkit.streaming import State
 
 models = Registry('model', check=Network)
@@ -45,8 +49,8 @@ class Regressor(Network):
         mask : array of shape (T, B), optional
             Where steps are real, for a network with ``masked=True``; by default everywhere.
         state : dict, optional
-            The state that an earlier call returned, to go on from; by default each call
-            starts from zeros.
+            The state that an earlier call returned, to go on from; `x` then has only the inputs
+            that have the time axis of the output. By default each call starts a new sequence.
         return_state : bool
             Whether to return the state after the last step, too.
 
@@ -57,7 +61,7 @@ class Regressor(Network):
             list of arrays (T_i, O).
         state : dict
             Only with `return_state`: a named tuple of arrays (B, size) for each recurrent
-            layer, by its name.
+            layer, by its name; and the outputs of other layers that stay the same.
 
         Raises
         ------
@@ -78,6 +82,32 @@ class Regressor(Network):
             Where steps are real.
         """
         return self.inference.score(metrics.r2, x, y, weights, mask)
+
+    def generate(self, seed: Any, steps: int, *, start: Any = None) -> np.ndarray:
+        """Return how a sequence goes on, when each output is the next input.
+
+        Parameters
+        ----------
+        seed : array of shape (T, B, I)
+            The start of the sequence; the network has as many outputs as inputs. For a network
+            with an encoder, what the encoder reads.
+        steps : int
+        start : array of shape (B, I), or anything that is broadcast to it, optional
+            For a network with an encoder: the first input of the decoder.
+
+        Returns
+        -------
+        y : array of shape (steps, B, I)
+            The steps that follow the seed; (B, steps, I) with ``layout='batch'``.
+
+        Raises
+        ------
+        ConfigError
+            If the output cannot be the next input, or a layer needs to see the whole sequence.
+        ShapeError, DataError
+            If the seed is not such an array.
+        """
+        return self.inference.continuation.numbers(seed, steps, start)
 
 
 @models.add('Classifier')
@@ -165,6 +195,99 @@ class Classifier(Network):
             Where steps are real.
         """
         return self.inference.score(metrics.accuracy, x, y, weights, mask)
+
+    def generate(
+        self, seed: Any, steps: int, *, temperature: float = 1.0, top_k: int | None = None,
+        top_p: float | None = None, beam: int | None = None, streams: int = 1, start: Any = None,
+        stop: int | None = None, rng: Any = None,
+    ) -> np.ndarray:  # fmt: skip
+        """Return how a sequence goes on, when each label is the next input.
+
+        The network has as many inputs as classes, and reads labels through an embedding or as
+        vectors with a single 1. Its state is carried, so that each step costs the same.
+
+        Parameters
+        ----------
+        seed : array of int of shape (T,) or (T, B), or int
+            The start of the sequence; or an array (T, B, I) of the vectors. For a network with an
+            encoder, what the encoder reads.
+        steps : int
+            How many labels follow, at most.
+        temperature : float
+            Labels are drawn from softmax(pre / temperature), where pre is what the softmax of
+            the network is taken of. 0 takes the most likely one.
+        top_k : int, optional
+            Draw only from the k most likely labels.
+        top_p : float, optional
+            Draw only from the most likely labels, as many as it takes to reach this probability.
+        beam : int, optional
+            Instead of drawing, search for the most likely sequence, and go on from so many of the
+            best at each step.
+        streams : int
+            How many sequences go on from a single seed.
+        start : int or array of int of shape (B,), optional
+            For a network with an encoder: the first label that the decoder reads.
+        stop : int, optional
+            A label after which a sequence has ended. It is repeated until all have.
+        rng : int or numpy.random.Generator, optional
+            A seed or a generator; without one, each call draws other labels.
+
+        Returns
+        -------
+        labels : array of int of shape (steps, streams)
+            (streams, steps) with ``layout='batch'``; (steps, B) if there are several seeds.
+
+        Raises
+        ------
+        ConfigError
+            If the output cannot be the next input, a layer needs to see the whole sequence, or an
+            option makes no sense.
+        ShapeError, DataError
+            If the seed is not usable.
+
+        References
+        ----------
+        Graves 2013, arXiv:1308.0850, for sampling; Sutskever et al. 2014, NeurIPS 27, for beams.
+
+        Examples
+        --------
+        >>> net = Classifier([5, ('gru', 4), 5], seed=0)
+        >>> net.generate([1, 2], steps=3, streams=2, rng=0).shape
+        (3, 2)
+        """
+        given = {'temperature': temperature, 'top_k': top_k, 'top_p': top_p, 'rng': rng}
+        go_on = self.inference.continuation
+        if beam is None:
+            return go_on.sampled(seed, steps, Sampling(**given), streams, start, stop)
+        wrong = [name for name, value in given.items() if value != getattr(Sampling, name)]
+        if wrong or streams != 1:
+            raise ConfigError(
+                f'generate(): beam looks for one sequence, nothing is drawn; leave out '
+                f'{", ".join(wrong or ["streams"])}'
+            )
+        return go_on.searched(seed, steps, beam, start, stop)
+
+    def predict_sequence(
+        self, labels: Any, steps: int, streams: int = 1, rng: Any = None
+    ) -> Iterator[int | list[int]]:
+        """Yield labels that go on from `labels`, one at a time, as theanets did.
+
+        Parameters
+        ----------
+        labels : list of int
+            The start of the sequence.
+        steps : int
+        streams : int
+            How many sequences go on from it. If there are several, lists of labels are yielded.
+        rng : int or numpy.random.Generator, optional
+
+        Examples
+        --------
+        >>> net = Classifier([5, ('gru', 4), 5], seed=0)
+        >>> len(list(net.predict_sequence([1, 2], 3, rng=0)))
+        3
+        """
+        return self.inference.continuation.sequence(labels, steps, streams, rng)
 
 
 def from_spec(spec: dict[str, Any]) -> Network:

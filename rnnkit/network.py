@@ -9,7 +9,8 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
-from rnnkit import datasets, kernels, losses, storage, summary
+from rnnkit import kernels, losses, storage, summary
+from rnnkit.batching import Batching
 from rnnkit.border import LAYOUTS, Border, check_settings
 from rnnkit.errors import ConfigError
 from rnnkit.fields import fields_of
@@ -125,7 +126,7 @@ class Network(ABC):
                     f'loss {self.loss.form!r}: no output {name!r}; {hint(name, self.outputs)}'
                 )
         fields = fields_of(self.graph, self._compared[-1], self.loss, LAYOUTS[self.layout])
-        self.border = Border(*fields, self.weighted, self.layout)
+        self.border = Border(*fields, self.weighted, self.layout, self.dtype)
         output = self.outputs[self._compared[-1]]
         ndim = output.ndim - self.integer_targets
         kind = 'int64' if self.integer_targets else self.dtype
@@ -246,11 +247,12 @@ class Network(ABC):
         Parameters
         ----------
         x_t : array of shape (B, I)
-            A list of arrays for a network with several inputs.
+            A list of arrays for a network with several inputs. Those that do not have the time
+            axis of the output, an encoder's say, are given whole, and only without a state.
         state : dict, optional
             What an earlier call, or ``predict(..., return_state=True)``, returned: a named
-            tuple of arrays (B, size) for each recurrent layer, by its name. Without one, the
-            series starts here.
+            tuple of arrays (B, size) for each recurrent layer, by its name; and the outputs of
+            other layers that stay the same. Without one, the series starts here.
 
         Returns
         -------
@@ -360,21 +362,12 @@ class Network(ABC):
         rule, options, hyper = parse_options(where, algo, rest, list(regularizers), norm)
         check_data(where, algo, rule, train)
         with kernels.allowed(self._kernel):
-            step, evaluate = self._objectives.train_step(rule, options, penalties)
+            step, evaluate, carries = self._objectives.train_step(rule, options, penalties)
         seed = [self.seed, self._trainings] if options.seed is None else options.seed
-        rng = np.random.default_rng(seed)
+        batching = Batching(self.border, options, carries, where)
+        batches, tested = batching(train, valid, np.random.default_rng(seed))
         self._trainings += 1
-        batches = self._batches(train, 'train', options.batch_size, options.train_batches, rng)
-        if valid is None:
-            tested = batches.in_order(options.valid_batches)
-        else:
-            tested = self._batches(valid, 'valid', options.batch_size, options.valid_batches)
-        trainer = Trainer(step, evaluate, options, hyper, self.history, seed)
-        return trainer, batches, datasets.frozen(tested)
-
-    def _batches(self, data: Any, where: str, batch_size: int, n: int | None, rng: Any = None):
-        axes = [field.batch_axis for field in self.border.fields]
-        return datasets.build(data, self.border.read_batch, axes, where, batch_size, n, rng)
+        return Trainer(step, evaluate, options, hyper, self.history, seed), batches, tested
 
 
 def _flag(where: str, value: Any) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytensor
 
+from rnnkit.carry import Carry
 from rnnkit.compiled import Compiled
 from rnnkit.errors import ConfigError
 from rnnkit.graph import Graph, Outputs
@@ -31,12 +32,15 @@ class Task:
         The weight of each regularizer, by its name.
     noise : Noise or None
         Where the random numbers of training come from.
+    carries : tuple of Carry, or None
+        The state that is carried in training, and in a validation.
     """
 
     training: Objective
     evaluate: Compiled
     weights: dict[str, Any]
     noise: Noise | None
+    carries: tuple[Carry, Carry] | None
 
 
 class Objectives:
@@ -57,8 +61,8 @@ class Objectives:
 
     def train_step(
         self, rule: Optimizer, options: Options, penalties: dict[str, Any]
-    ) -> tuple[TrainStep, Compiled]:
-        """Return the functions that train and that validate.
+    ) -> tuple[TrainStep, Compiled, tuple[Carry, Carry] | None]:
+        """Return the functions that train and that validate, and what each of them carries.
 
         Parameters
         ----------
@@ -73,9 +77,10 @@ class Objectives:
             If a weight is not a number of at least 0, or an option does not fit.
         """
         terms = {name: build(name, penalties[name]) for name in sorted(penalties)}
-        kind = tuple((name, term.key) for name, term in terms.items())
+        carry = bool(options.carry_state)
+        kind = (carry, *((name, term.key) for name, term in terms.items()))
         if kind not in self._tasks:
-            self._tasks[kind] = self._make(terms)
+            self._tasks[kind] = self._make(terms, carry)
         task = self._tasks[kind]
         for name, term in terms.items():
             task.weights[name].set_value(np.asarray(term.weight, self.graph.dtype))
@@ -83,23 +88,37 @@ class Objectives:
         key = (type(rule), momentum, nesterov, kind)
         if key not in self._steps:
             self._steps[key] = make_step(task.training, rule, momentum, nesterov, task.noise)
-        return self._steps[key], task.evaluate
+        return self._steps[key], task.evaluate, task.carries
 
-    def _make(self, terms: dict[str, Term]) -> Task:
-        """Return the task with these regularizers."""
+    def _make(self, terms: dict[str, Term], carry: bool) -> Task:
+        """Return the task with these regularizers, with or without a state that is carried."""
         if len({regularizers[name] for name in terms}) < len(terms):
             raise ConfigError(f'two of {", ".join(terms)} are the same regularizer')
         zero = np.zeros((), self.graph.dtype)
         weights = {name: pytensor.shared(zero, name, shape=()) for name in terms}
-        validation = self._penalised(self.plain, self.graph.outputs, terms, weights)
-        training, noise = validation, None
-        if any('noise' in layer.needs for layer in self.graph.layers):
-            noise = Noise()
-            outputs = self.graph.again(noise=noise)
-            training = self._penalised(self.build(outputs), outputs, terms, weights)
-            training = replace(training, updates=noise.updates)
-        evaluate = Compiled('the validation', validation.inputs, validation.reports())
-        return Task(training, evaluate, weights, noise)
+        carries = (Carry(self.graph), Carry(self.graph)) if carry else None
+        noisy = any('noise' in layer.needs for layer in self.graph.layers)
+        noise = Noise() if noisy else None
+        validation = self._objective(terms, weights, None, carries and carries[1])
+        training = validation
+        if carry or noisy:
+            training = self._objective(terms, weights, noise, carries and carries[0])
+        evaluate = Compiled(
+            'the validation', validation.inputs, validation.reports(), validation.updates
+        )
+        return Task(training, evaluate, weights, noise, carries)
+
+    def _objective(
+        self, terms: dict[str, Term], weights: dict[str, Any], noise: Noise | None,
+        carry: Carry | None,
+    ) -> Objective:  # fmt: skip
+        """Return the objective with regularizers, noise and a state that is carried."""
+        if carry is None and noise is None:
+            return self._penalised(self.plain, self.graph.outputs, terms, weights)
+        outputs = self.graph.again(noise=noise) if carry is None else carry.outputs(noise)
+        objective = self._penalised(self.build(outputs), outputs, terms, weights)
+        updates = [*(noise.updates if noise else ()), *(carry.updates if carry else ())]
+        return replace(objective, updates=updates)
 
     def _penalised(
         self, objective: Objective, outputs: Outputs, terms: dict[str, Term],

@@ -20,8 +20,18 @@ class Options:
 
     Parameters
     ----------
-    batch_size : int
-        Examples in a batch, where data are arrays.
+    batch_size : int, optional
+        Examples in a batch, where data are arrays: 32, or with ``carry_state`` all.
+    bucket : bool
+        Whether sequences of similar length share a batch, which is cut to the longest of its own:
+        for arrays, or lists of sequences, in a network with ``masked=True``.
+    carry_state : bool
+        Whether each batch goes on from the state that the last one left behind, instead of
+        starting afresh. Arrays (T, B, I) are then long series: they are cut along time, in order,
+        into windows of ``bptt_steps``, and are never shuffled. Batches of a callable go on until
+        one is a `rnnkit.windows.Window` that is fresh.
+    bptt_steps : int, optional
+        The length of these windows, through which gradients go back: 100 by default.
     train_batches, valid_batches : int, optional
         Batches in an epoch and in a validation. By default all batches of arrays, and 100
         of a callable.
@@ -51,7 +61,10 @@ class Options:
         Drives the shuffling of examples.
     """
 
-    batch_size: int = 32
+    batch_size: int | None = None
+    bucket: bool = False
+    carry_state: bool = False
+    bptt_steps: int | None = None
     train_batches: int | None = None
     valid_batches: int | None = None
     epochs: int | None = None
@@ -67,9 +80,8 @@ class Options:
 
     def check(self) -> None:
         """Raise a ConfigError for the first value that makes no sense."""
-        for name in ('batch_size', 'validate_every'):
-            number(name, getattr(self, name), Integral, 1)
-        for name in ('train_batches', 'valid_batches', 'epochs'):
+        number('validate_every', self.validate_every, Integral, 1)
+        for name in ('batch_size', 'bptt_steps', 'train_batches', 'valid_batches', 'epochs'):
             if getattr(self, name) is not None:
                 number(name, getattr(self, name), Integral, 1)
         number('patience', self.patience, Integral, 0)
@@ -79,11 +91,15 @@ class Options:
                 number(name, getattr(self, name), Real, 0)
         if self.momentum is not None:
             number('momentum', self.momentum, Real, 0, 1)
-        for name in ('restore_best', 'nesterov'):
+        for name in ('restore_best', 'nesterov', 'bucket', 'carry_state'):
             if not isinstance(getattr(self, name), bool | np.bool_ | None):
                 raise ConfigError(f'{name} is True or False; got {getattr(self, name)!r}')
         if self.seed is not None:
             number('seed', self.seed, Integral, 0)
+        if self.bucket and self.carry_state:
+            raise ConfigError('bucket=True sorts examples, carry_state=True keeps their order')
+        if self.bptt_steps is not None and not self.carry_state:
+            raise ConfigError('bptt_steps is for carry_state=True')
 
 
 def number(name: str, value: Any, kind: type, least: float, below: float = np.inf) -> None:
@@ -190,13 +206,15 @@ def _general(algo: str, rule: Optimizer, options: Options, norm: float) -> dict[
         raise ConfigError('nesterov=True does nothing without momentum; add momentum=0.9')
     if options.max_gradient_norm is not None:
         norm = options.max_gradient_norm
+    if options.batch_size is None and not options.carry_state:
+        options.batch_size = 32
     limits = {'max_gradient_norm': norm, 'max_gradient_elem': options.max_gradient_elem}
     return limits | ({'momentum': options.momentum} if options.momentum else {})
 
 
 def _check_full_batch(algo: str, options: Options) -> None:
     """Refuse what makes no sense for a rule that wants all data at once; make them one batch."""
-    for name in ('momentum', 'nesterov', *LIMITS):
+    for name in ('momentum', 'nesterov', 'bucket', 'carry_state', *LIMITS):
         if getattr(options, name):
             raise ConfigError(f'{name} does not go with algo {algo!r}; leave it out')
     if options.train_batches not in (None, 1):

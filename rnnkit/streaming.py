@@ -1,25 +1,107 @@
 """A network that goes on where it stopped: the state goes in, and comes out again."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytensor.tensor as pt
+from pytensor.graph.replace import graph_replace
+from pytensor.tensor import TensorVariable
 
 from rnnkit.compiled import Compiled
 from rnnkit.errors import ConfigError, ShapeError
 from rnnkit.graph import Graph
 from rnnkit.layers import Layer
 
-State = dict[str, Any]  # a named tuple of arrays (B, H) for each recurrent layer, by its name
+# A named tuple of arrays (B, H) for each recurrent layer, by its name; and an array for each
+# output that stays the same, by the name of the output.
+State = dict[str, Any]
+
+
+class Course(NamedTuple):
+    """What moves when a network goes on by a time step, and what stays.
+
+    Attributes
+    ----------
+    clock : str
+        The time axis of the network's output.
+    moving : list of Layer
+        The layers that have this time axis.
+    fixed : list of str
+        The outputs of all other layers that these read: an encoder's, or of an input that has no
+        time. They are the same at every step.
+    """
+
+    clock: str
+    moving: list[Layer]
+    fixed: list[str]
+
+    @property
+    def recurrent(self) -> list[Layer]:
+        """The moving layers that have a state."""
+        return [layer for layer in self.moving if layer.state is not None]
+
+
+def course(graph: Graph) -> Course:
+    """Find out what moves.
+
+    Raises
+    ------
+    ConfigError
+        If there is no state to carry, or a layer needs to see the whole sequence.
+    """
+    plan, names = graph.plan, graph.by_name
+    if not any(layer.state for layer in graph.layers) and all(x.causal for x in graph.layers):
+        raise ConfigError('this network has no recurrent layer, so it has no state')
+    clock = plan.clock_of(f'{graph.layers[-1].name}:out', names)
+    moving = [x for x in graph.layers if clock and clock == plan.clocks[x.name] and x.keeps_time]
+    for layer in moving or graph.layers:
+        if not layer.causal:
+            raise _whole(layer)
+    if not any(layer.state for layer in moving):
+        raise ConfigError('no recurrent layer has the time axis of the output, so it has no state')
+    read = [
+        name
+        for layer in moving
+        for name in [*plan.sources[layer.name], *plan.starts[layer.name].values()]
+    ]
+    fixed = [name for name in dict.fromkeys(read) if plan.clock_of(name, names) != clock]
+    stays = {layer.name for layer in graph.layers} - {layer.name for layer in moving}
+    seen: set[str] = set()
+    waiting = list(fixed)
+    while waiting:
+        name = waiting.pop()
+        layer = name.partition(':')[0]
+        if layer not in stays:
+            raise ConfigError(
+                f'a layer reads {name!r}, which is known when the whole sequence has been read, so '
+                f'this network cannot go on from a state'
+            )
+        if layer not in seen:
+            seen.add(layer)
+            waiting += [*plan.sources[layer], *plan.starts[layer].values()]
+    return Course(clock, moving, fixed)
+
+
+def _whole(layer: Layer) -> ConfigError:
+    return ConfigError(
+        f'layer {layer.name!r} ({layer.form}) needs the whole sequence at once, so this network '
+        f'cannot go on from a state'
+    )
 
 
 class Stream:
-    """The compiled function that carries a network's state.
+    """The compiled functions that carry a network's state.
+
+    Layers that have the time axis of the output move on. What they read of others, such as an
+    encoder's last state, is computed once, where a series begins, and belongs to the state.
 
     Parameters
     ----------
     graph : Graph
-        Of a network with at least one recurrent layer.
+    output : str, optional
+        The name of the output that is computed; by default the main one of the last layer.
+    at_end : bool
+        Whether only the last time step of the output is wanted.
 
     Raises
     ------
@@ -27,75 +109,108 @@ class Stream:
         If there is no state to carry, or a layer needs to see the whole sequence.
     """
 
-    def __init__(self, graph: Graph):
-        self.layers = [layer for layer in graph.layers if layer.state is not None]
-        self.dtype = graph.dtype
-        for layer in graph.layers:
-            if not layer.causal:
-                raise ConfigError(
-                    f'layer {layer.name!r} ({layer.form}) needs the whole sequence at once, so '
-                    f'this network cannot go on from a state'
-                )
-        if not self.layers:
-            raise ConfigError('this network has no recurrent layer, so it has no state')
-        states = {layer.name: self._variables(layer) for layer in self.layers}
+    def __init__(self, graph: Graph, output: str | None = None, at_end: bool = False):
+        self.graph, self.course = graph, course(graph)
+        self.layers, self.dtype = self.course.recurrent, graph.dtype
+        states = {layer.name: state_variables(layer, self.dtype) for layer in self.layers}
         outputs = graph.again(states=states)
-        last = [
-            outputs[f'{layer.name}:{layer.last_name(part)}']
-            for layer in self.layers
-            for part in layer.state._fields
-        ]
-        self.sizes = [size for layer in self.layers for size in _sizes(layer).values()]
-        flat = [variable for state in states.values() for variable in state]
-        out = outputs[f'{graph.layers[-1].name}:out']
-        self._function = Compiled(
-            'the prediction from a state', [*graph.inputs, *graph.masks.values(), *flat],
-            [out, *last],
-        )  # fmt: skip
-
-    def _variables(self, layer: Layer) -> Any:
-        return layer.state(
-            *(
-                pt.tensor(f'{layer.name}:{name}', dtype=self.dtype, shape=(None, size))
-                for name, size in _sizes(layer).items()
-            )
+        last = [outputs[name] for name in last_outputs(self.layers)]
+        out = outputs[output or f'{graph.layers[-1].name}:out']
+        constants = [outputs[name].type(name) for name in self.course.fixed]
+        found = graph_replace(
+            [out[-1] if at_end else out, *last],
+            {outputs[n]: c for n, c in zip(self.course.fixed, constants, strict=True)},
+            strict=False,
         )
+        flat = [variable for state in states.values() for variable in state]
+        moves, stays = self._variables(True), self._variables(False)
+        self._go_on = Compiled(
+            'the prediction from a state', [*moves, *constants, *flat], found
+        )  # fmt: skip
+        kept = [graph.outputs[name] for name in self.course.fixed]
+        self._encode = Compiled('what stays the same', stays, kept)
 
-    def __call__(
-        self, where: str, x: list[np.ndarray], state: State | None
-    ) -> tuple[np.ndarray, State]:
+    def _variables(self, moving: bool) -> list[TensorVariable]:
+        """Return inputs and masks with the clock of the output, or all others."""
+        clocks = self.graph.plan.clocks
+        inputs = [x for x in self.graph.inputs if (clocks[x.name] == self.course.clock) == moving]
+        masks = self.graph.masks.items()
+        return [*inputs, *(m for clock, m in masks if (clock == self.course.clock) == moving)]
+
+    def begin(self, fixed: list[np.ndarray], n: int) -> list[np.ndarray]:
+        """Return the state in which a series begins.
+
+        Parameters
+        ----------
+        fixed : list of arrays
+            The inputs that do not have the time axis of the output, then their masks.
+        n : int
+            The number of examples.
+
+        Returns
+        -------
+        flat : list of arrays
+            As `run` takes it.
+        """
+        names = self.course.fixed
+        constants = dict(zip(names, self._encode(*fixed) if names else [], strict=True))
+        flat = list(constants.values())
+        for layer in self.layers:
+            sources = self.graph.plan.starts[layer.name]
+            for part, size in state_sizes(layer).items():
+                start: Any = 0
+                if part in sources:
+                    start = constants[sources[part]]
+                elif f'{part}_0' in layer.params:
+                    start = layer.params[f'{part}_0'].get_value(borrow=True)
+                flat.append(np.ascontiguousarray(np.broadcast_to(start, (n, size)), self.dtype))
+        return flat
+
+    def run(
+        self, x: list[np.ndarray], flat: list[np.ndarray]
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
         """Return the output for `x`, and the state after its last step.
 
         Parameters
         ----------
-        where : str
-            The call, for messages.
-        x : list of arrays of shape (T, B, I)
-            The inputs, then the masks.
-        state : dict, or None for zeros
+        x : list of arrays (T, B, I)
+            The inputs that have the time axis of the output, then the mask.
+        flat : list of arrays
+            What stays, and the state of each layer.
         """
-        n = x[0].shape[1]
-        if state is None:
-            start = [np.zeros((n, size), self.dtype) for size in self.sizes]
-        else:
-            start = self._read(where, state, n)
-        out, *last = self._function(*x, *start)
-        return out, self._named(last)
+        out, *last = self._go_on(*x, *flat)
+        return out, [*flat[: len(self.course.fixed)], *last]
 
-    def _named(self, arrays: list[np.ndarray]) -> State:
-        """Return arrays as named tuples by layer."""
-        rest = iter(arrays)
-        return {
+    def select(self, flat: list[np.ndarray], chosen: np.ndarray) -> list[np.ndarray]:
+        """Return the state of the chosen examples, in their order, any of them several times."""
+        axes = [int(self.graph.has_time(name)) for name in self.course.fixed]
+        axes += [0] * (len(flat) - len(axes))
+        return [array.take(chosen, axis) for array, axis in zip(flat, axes, strict=True)]
+
+    def named(self, flat: list[np.ndarray]) -> State:
+        """Return the state with names, as users have it."""
+        rest = iter(flat)
+        fixed = {name: next(rest) for name in self.course.fixed}
+        states = {
             layer.name: layer.state(*(next(rest) for _ in layer.state._fields))
             for layer in self.layers
         }
+        return states | fixed
 
-    def _read(self, where: str, state: State, n: int) -> list[np.ndarray]:
-        """Check a state, and return its arrays in order."""
-        if isinstance(state, dict) and len(state) != len(self.layers):
-            names = ', '.join(layer.name for layer in self.layers)
-            raise ConfigError(f'{where}: state is for the layers {names}; got {", ".join(state)}')
+    def read(self, where: str, state: Any, n: int) -> list[np.ndarray]:
+        """Check a state with names, and return its arrays in order."""
+        wanted = [*(layer.name for layer in self.layers), *self.course.fixed]
+        if isinstance(state, dict) and set(state) != set(wanted):
+            raise ConfigError(
+                f'{where}: state is for the layers {", ".join(wanted)}; got '
+                f'{", ".join(map(str, state))}'
+            )
         arrays = []
+        for name in self.course.fixed:
+            given = state[name] if isinstance(state, dict) else None
+            variable = self.graph.outputs[name]
+            shape = [None] * (variable.ndim - 2) + [n, variable.type.shape[-1]]
+            arrays.append(self._array(where, f'state {name!r}', given, shape, n))
         for layer in self.layers:
             try:
                 found = state[layer.name]
@@ -105,17 +220,41 @@ class Stream:
                     f'{where}: state must be what an earlier call returned, with the '
                     f'{layer.state.__name__} of layer {layer.name!r}; got {state!r}'
                 ) from None
-            for (name, size), value in zip(_sizes(layer).items(), values, strict=True):
-                if getattr(value, 'shape', None) != (n, size):
-                    raise ShapeError(
-                        f'{where}: state {name!r} of layer {layer.name!r} must have shape '
-                        f'{(n, size)} (batch, size), as x has {n} examples; got '
-                        f'{getattr(value, "shape", type(value).__name__)}'
-                    )
-                arrays.append(np.ascontiguousarray(value, self.dtype))
+            for (name, size), value in zip(state_sizes(layer).items(), values, strict=True):
+                what = f'state {name!r} of layer {layer.name!r}'
+                arrays.append(self._array(where, what, value, [n, size], n))
         return arrays
 
+    def _array(self, where: str, what: str, value: Any, wanted: list[Any], n: int) -> np.ndarray:
+        shape = getattr(value, 'shape', ())
+        if len(shape) != len(wanted) or any(
+            w not in (None, s) for w, s in zip(wanted, shape, strict=True)
+        ):
+            axes = '(batch, size)' if len(wanted) == 2 else '(time, batch, size)'
+            raise ShapeError(
+                f'{where}: {what} must have shape {tuple(wanted)} {axes}, as x has {n} examples; '
+                f'got {getattr(value, "shape", type(value).__name__)}'
+            )
+        return np.ascontiguousarray(value, self.dtype)
 
-def _sizes(layer: Layer) -> dict[str, int]:
+
+def state_sizes(layer: Layer) -> dict[str, int]:
     """Return the number of units of each state of a layer, by its name."""
     return {part: layer.output_size(layer.last_name(part)) for part in layer.state._fields}
+
+
+def state_variables(layer: Layer, dtype: str) -> Any:
+    """Return a layer's state as inputs of a graph."""
+    return layer.state(
+        *(
+            pt.tensor(f'{layer.name}:{name}', dtype=dtype, shape=(None, size))
+            for name, size in state_sizes(layer).items()
+        )
+    )
+
+
+def last_outputs(layers: list[Layer]) -> list[str]:
+    """Return the names of the outputs that are the final states of layers."""
+    return [
+        f'{layer.name}:{layer.last_name(part)}' for layer in layers for part in layer.state._fields
+    ]

@@ -166,6 +166,16 @@ TABLE = {
     'train_batches a word': (lambda: train(train_batches='all'), ConfigError,
                              ['train_batches', "'all'"]),
     'halflife 0': (lambda: train(rms_halflife=0), ConfigError, ['rms_halflife', 'got 0']),
+    'bucket a word': (lambda: train(bucket='yes'), ConfigError, ['bucket', "'yes'"]),
+    'bucket without masks': (lambda: train(bucket=True), ConfigError,
+                             ['train()', 'bucket=True', 'masked=True']),
+    'bucket of a callable': (lambda: train(list, bucket=True), ConfigError,
+                             ['bucket=True', 'callable']),
+    'carry_state a word': (lambda: train(carry_state=1), ConfigError, ['carry_state', 'got 1']),
+    'carry_state through both directions': (
+        lambda: make(2, dict(form='bidirectional', size=4), 1).train([X, Y], carry_state=True),
+        ConfigError, ["'hid1' (bidirectional)", 'whole sequence']),
+    'bptt_steps alone': (lambda: train(bptt_steps=3), ConfigError, ['bptt_steps', 'carry_state']),
     'seed of a training': (lambda: train(seed=1.5), ConfigError, ['seed', '1.5']),
     # data
     'rank of x': (lambda: train((X[0], Y)), ShapeError, ['train: x', '2 axes', '(3, 2)']),
@@ -200,6 +210,13 @@ TABLE = {
     'predict on other features': (lambda: net().predict(Y), ShapeError,
                                   ['predict(): x', '1 features', '2']),
     'score on other lengths': (lambda: net().score(X, Y[:2]), ShapeError, ['score(): y', 'time']),
+    'generate with other outputs than inputs': (
+        lambda: net().generate(X, 2), ConfigError,
+        ['generate()', 'x must be like the output', '2 features', '1 units']),
+    'generate no steps': (lambda: make(1, ('rnn', 3), 1).generate(Y, 0), ConfigError,
+                          ['generate(): steps', 'got 0']),
+    'generate from another rank': (lambda: make(1, ('rnn', 3), 1).generate(Y[0], 2), ShapeError,
+                                   ['generate(): seed', '2 axes']),
     'feed_forward on text': (lambda: net().feed_forward('abc'), DataError,
                              ['feed_forward(): x', 'str']),
 }  # fmt: skip

@@ -17,9 +17,10 @@ ROWS = [
     'version', 'errors', 'registry', 'tensors', 'activations', 'initializers',
     'windows', 'datasets', 'sequences', 'text', 'cells', 'kernels', 'unroll', 'noise', 'layers',
     'plan', 'graph', 'losses', 'regularizers', 'metrics', 'optimizers', 'progress', 'compiled',
-    'history', 'schedules', 'options', 'trainer', 'lbfgs', 'objectives', 'streaming',
-    'fields', 'border', 'inference', 'summary', 'storage', 'network', 'models', 'recurrent',
-    'minimize', 'testing', '__init__', 'precompile', 'integrations',
+    'history', 'schedules', 'options', 'trainer', 'lbfgs', 'streaming', 'carry', 'objectives',
+    'fields', 'border', 'batching', 'sampling', 'generation', 'inference', 'summary', 'storage',
+    'network', 'models', 'recurrent', 'minimize', 'testing', '__init__', 'precompile',
+    'integrations',
 ]  # fmt: skip
 # Order inside a folder, likewise.
 FOLDERS = {
