@@ -95,6 +95,15 @@ def test_another_number_of_examples_starts_afresh(net, carried, data):
     np.testing.assert_array_equal(last, net.predict(x[3:6, :2]))
 
 
+def test_a_validation_starts_afresh_each_time(net, carried, data):
+    x, y = data
+    carry, function = carried
+    batches = Followed([[x[:3], y[:3]], [x[3:], y[3:]]], carry, anew=True)
+    for _ in range(2):
+        out = np.concatenate([function(*batch)[0] for batch in batches])
+        np.testing.assert_array_equal(out, net.predict(x))
+
+
 @pytest.fixture(scope='module')
 def trained():
     """Return a network, series, and the losses of a training so slow that nothing changes."""
