@@ -31,9 +31,10 @@ def test_training_with_known_noise(name, rates, rng):
     for output, state in zip(outputs, states, strict=False):
         assert np.allclose(output, state * MASK[:, :, None], rtol=0, atol=1e-13)
 
-    def at(distance, start=(x, values)):
-        moved = start[0] + distance * directions[0]
-        p = {k: v + distance * d for (k, v), d in zip(start[1].items(), directions[1:], strict=True)}
+    def at(distance):
+        moved, *rest = (v + distance * d
+                        for v, d in zip([x, *values.values()], directions, strict=True))  # fmt: skip
+        p = dict(zip(values, rest, strict=True))
         found = reference(name, moved, p, mask=MASK, **wanted)
         return sum((w * s * MASK[:, :, None]).sum() for w, s in zip(weights, found, strict=False))
 
