@@ -32,8 +32,8 @@ def test_training_with_known_noise(name, rates, rng):
         assert np.allclose(output, state * MASK[:, :, None], rtol=0, atol=1e-13)
 
     def at(distance):
-        moved, *rest = (v + distance * d
-                        for v, d in zip([x, *values.values()], directions, strict=True))  # fmt: skip
+        start = [x, *values.values()]
+        moved, *rest = (v + distance * d for v, d in zip(start, directions, strict=True))
         p = dict(zip(values, rest, strict=True))
         found = reference(name, moved, p, mask=MASK, **wanted)
         return sum((w * s * MASK[:, :, None]).sum() for w, s in zip(weights, found, strict=False))
