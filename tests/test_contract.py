@@ -25,6 +25,8 @@ VARIANTS = [(form, NEEDED.get(form, {})) for form in FORMS] + [
     ('conv1', {'filter_size': 2, 'border_mode': 'causal', 'stride': 2}),
     ('bidirectional', {'worker': 'lstm'}),
     ('bidirectional', {'worker': 'gru', 'merge': 'sum'}),
+    ('lstm', {'dropout': 0.3, 'zoneout': 0.2}),
+    ('bidirectional', {'worker': 'gru', 'dropout': 0.3}),
     ('ff', {'activation': 'tanh'}),
     ('rrnn', {'rate': 'log'}),
     ('bidirectional', {'worker': 'scrn', 'rate': 'uniform', 'context_size': 3}),

@@ -62,7 +62,7 @@ class Dropped(Wrapper):
     r"""A cell whose recurrent products read :math:`h_{t-1} \odot m`, with one m for all steps.
 
     The states are ``fed``, which is :math:`h \odot m`, then those of the cell, then ``kept``,
-    which is m.
+    which is m. What is fed back is the state called h, or else the first.
 
     References
     ----------
@@ -72,10 +72,12 @@ class Dropped(Wrapper):
     def __init__(self, cell: Cell):
         super().__init__(cell)
         self.state = namedtuple('DroppedState', ('fed', *cell.state._fields, 'kept'))
+        fields = cell.state._fields  # of SCRN it is not the output that is fed back
+        self.place = fields.index('h') if 'h' in fields else 0
 
     def start(self, state: Any, kept: TensorVariable) -> Any:
         """Return the state before the first step, from the cell's own and the mask (B, H)."""
-        return self.state(state[0] * kept, *state, kept)
+        return self.state(state[self.place] * kept, *state, kept)
 
     def step(self, z, s, p):
         old = self.cell.state(*s[1:-1])
@@ -83,8 +85,8 @@ class Dropped(Wrapper):
         if not isinstance(new, self.cell.state):
             return new  # for the error that it deserves
         leaves = [z, *old, *vars(p).values()]
-        new = drop_products(leaves, old[0], list(new), s.fed, s.kept)
-        return self.state(new[0] * s.kept, *new, s.kept)
+        new = drop_products(leaves, old[self.place], list(new), s.fed, s.kept)
+        return self.state(new[self.place] * s.kept, *new, s.kept)
 
 
 def drop_products(
@@ -117,7 +119,7 @@ def drop_products(
         if inputs != node.inputs:
             made.update(zip(node.outputs, node.clone_with_new_inputs(inputs).outputs, strict=True))
     if not found:
-        raise ConfigError('dropout has nothing to act on: no product of the cell reads its output')
+        raise ConfigError('dropout has nothing to act on: no product of the cell reads its state')
     return [made.get(v, v) for v in outputs]
 
 
