@@ -16,7 +16,7 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels
 from rnnkit.cells import Cell
-from rnnkit.compiled import Compiled
+from rnnkit.compiled import Compiled, quickly
 from rnnkit.errors import ConfigError
 from rnnkit.graph import Graph, Outputs
 from rnnkit.layers import Layer, Recurrent
@@ -121,10 +121,11 @@ class Flow:
         self._clocks: dict[str, str | None] = {}
         twin = copy(graph)
         twin.layers = [self._twin(layer, layer.name) for layer in graph.layers]
-        with kernels.allowed(False):  # e_t comes with the input, of which kernels know nothing
+        # e_t comes with the input, of which kernels know nothing.
+        with kernels.allowed(False), quickly():
             objective = build(twin.again())
-        terms = list(self.terms.values())
-        slopes = pytensor.grad(objective.loss, terms, disconnected_inputs='ignore')
+            terms = list(self.terms.values())
+            slopes = pytensor.grad(objective.loss, terms, disconnected_inputs='ignore')
         norms = [pt.sqrt(pt.sqr(slope).sum(axis=(1, 2))) for slope in slopes]
         self._norms = Compiled('the flow of the gradient', objective.inputs, norms)
 
@@ -165,7 +166,9 @@ class Flow:
         norms, verdicts = {}, {}
         clocks = list(self.graph.masks)
         masks = dict(zip(clocks, batch[len(batch) - len(clocks) :], strict=True))
-        for name, found in zip(self.terms, self._norms(*batch), strict=True):
+        with quickly():  # the first call compiles
+            steps = self._norms(*batch)
+        for name, found in zip(self.terms, steps, strict=True):
             order = slice(None, None, 1 if self._layers[name].causal else -1)
             mask = masks.get(self._clocks[name])
             wrong = verdict(found if mask is None else found[mask.any(axis=1)[order]])
