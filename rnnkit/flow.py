@@ -133,7 +133,11 @@ class Flow:
         """Return a layer with the same parameters, and with e where it is recurrent."""
         twin = copy(layer)
         if isinstance(layer, Recurrent):
-            twin.cell = self._with_term(layer)
+
+            def unroll(cell, x, start, mask):  # the cell may have been wrapped, as by zoneout
+                return layer._unroll(self._with_term(layer, cell), x, start, mask)
+
+            twin._unroll = unroll
             self._layers[layer.name] = layer
             self._clocks[layer.name] = self.graph.plan.clock_of(f'{owner}:out', self.graph.by_name)
         elif layer.children:
@@ -143,9 +147,8 @@ class Flow:
                     setattr(twin, name, twins[id(value)])
         return twin
 
-    def _with_term(self, layer: Recurrent) -> Cell:
+    def _with_term(self, layer: Recurrent, cell: Cell) -> Cell:
         """Return a layer's cell with an input that brings along e; a step adds it to the output."""
-        cell = layer.cell
         twin, width = copy(cell), cell.widths(layer.size)[0]
 
         def project(x, p):

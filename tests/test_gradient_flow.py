@@ -91,7 +91,12 @@ def test_each_layer_and_direction_has_its_own(xy):
 
 @pytest.mark.parametrize(
     'layer',
-    [{'form': 'mut1'}, {'form': 'scrn'}, {'form': 'clockwork', 'periods': [1, 2]}],
+    [
+        {'form': 'mut1'},
+        {'form': 'scrn'},
+        {'form': 'clockwork', 'periods': [1, 2]},
+        {'form': 'rnn', 'zoneout': 0.5},
+    ],
     ids=lambda layer: layer['form'],
 )
 def test_other_cells_have_it_too(layer, xy):

@@ -143,6 +143,17 @@ def test_gradients_of_lbfgs_and_of_minimize(xy):
     assert found['grad(a)'] == pytest.approx(5)
 
 
+def test_the_gradient_of_a_table_of_which_some_rows_are_read(rng):
+    words, y = np.array([[1, 2, 1], [1, 0, 1]]), rng.standard_normal((2, 3, 1))
+    net = rnnkit.Regressor([5, ('embedding', 2), ('rnn', 3), 1], seed=0, dtype='float64')
+    start = net.find('hid1', 'w').get_value()
+    options = {'algo': 'sgd', 'epochs': 1, 'restore_best': False, 'max_gradient_norm': 0}
+    train, _ = net.train([words, y], learning_rate=1e-3, monitors='gradients', **options)
+    norm = np.linalg.norm(start - net.find('hid1', 'w').get_value()) / 1e-3
+    assert train['grad(hid1.w)'] == pytest.approx(norm)
+    assert train['clipped'] == 0
+
+
 def test_the_same_monitors_compile_nothing_anew(xy, caplog):
     net = regressor()
     asked = [{'hid1:out': [0.1, ('top', largest)]}, 'rmse', 'gradients']
