@@ -1,6 +1,7 @@
 """Symbolic graphs turned into functions: the one place that calls ``pytensor.function``."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,17 @@ import pytensor
 from pytensor.tensor import TensorVariable
 
 from rnnkit import progress
+
+
+@contextmanager
+def quickly() -> Iterator[None]:
+    """Build and compile graphs within in PyTensor's quickest way: for what is called seldom."""
+    flags = {'mode': 'FAST_COMPILE'}
+    # PyTensor 3.0 fuses operations inside scan, which Python then does number by number.
+    if not pytensor.__version__.startswith('3.0.'):
+        flags['cxx'] = ''
+    with pytensor.config.change_flags(**flags):
+        yield
 
 
 class Compiled:

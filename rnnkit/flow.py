@@ -16,7 +16,7 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels
 from rnnkit.cells import Cell
-from rnnkit.compiled import Compiled
+from rnnkit.compiled import Compiled, quickly
 from rnnkit.errors import ConfigError
 from rnnkit.graph import Graph, Outputs
 from rnnkit.layers import Layer, Recurrent
@@ -121,10 +121,11 @@ class Flow:
         self._clocks: dict[str, str | None] = {}
         twin = copy(graph)
         twin.layers = [self._twin(layer, layer.name) for layer in graph.layers]
-        with kernels.allowed(False):  # e_t comes with the input, of which kernels know nothing
+        # e_t comes with the input, of which kernels know nothing.
+        with kernels.allowed(False), quickly():
             objective = build(twin.again())
-        terms = list(self.terms.values())
-        slopes = pytensor.grad(objective.loss, terms, disconnected_inputs='ignore')
+            terms = list(self.terms.values())
+            slopes = pytensor.grad(objective.loss, terms, disconnected_inputs='ignore')
         norms = [pt.sqrt(pt.sqr(slope).sum(axis=(1, 2))) for slope in slopes]
         self._norms = Compiled('the flow of the gradient', objective.inputs, norms)
 
@@ -132,7 +133,11 @@ class Flow:
         """Return a layer with the same parameters, and with e where it is recurrent."""
         twin = copy(layer)
         if isinstance(layer, Recurrent):
-            twin.cell = self._with_term(layer)
+
+            def unroll(cell, x, start, mask):  # the cell may have been wrapped, as by zoneout
+                return layer._unroll(self._with_term(layer, cell), x, start, mask)
+
+            twin._unroll = unroll
             self._layers[layer.name] = layer
             self._clocks[layer.name] = self.graph.plan.clock_of(f'{owner}:out', self.graph.by_name)
         elif layer.children:
@@ -142,9 +147,8 @@ class Flow:
                     setattr(twin, name, twins[id(value)])
         return twin
 
-    def _with_term(self, layer: Recurrent) -> Cell:
+    def _with_term(self, layer: Recurrent, cell: Cell) -> Cell:
         """Return a layer's cell with an input that brings along e; a step adds it to the output."""
-        cell = layer.cell
         twin, width = copy(cell), cell.widths(layer.size)[0]
 
         def project(x, p):
@@ -165,7 +169,9 @@ class Flow:
         norms, verdicts = {}, {}
         clocks = list(self.graph.masks)
         masks = dict(zip(clocks, batch[len(batch) - len(clocks) :], strict=True))
-        for name, found in zip(self.terms, self._norms(*batch), strict=True):
+        with quickly():  # the first call compiles
+            steps = self._norms(*batch)
+        for name, found in zip(self.terms, steps, strict=True):
             order = slice(None, None, 1 if self._layers[name].causal else -1)
             mask = masks.get(self._clocks[name])
             wrong = verdict(found if mask is None else found[mask.any(axis=1)[order]])

@@ -7,7 +7,8 @@ class History(list):
     """One dict for each epoch, with a view by column and a plot.
 
     Each record has ``epoch``, ``updates`` (so far), ``loss`` and the other monitors of the
-    training data, ``gradient_norm`` (mean before clipping), ``learning_rate``, ``seconds``;
+    training data (with ``monitors='gradients'`` also norms by parameter, ``'grad(hid1.xh)'``, and
+    ``clipped``), ``gradient_norm`` (mean before clipping), ``learning_rate``, ``seconds``;
     and, in the epochs after which the network was validated, ``valid_loss`` and so on.
 
     Examples

@@ -177,6 +177,27 @@ TABLE = {
         ConfigError, ["'hid1' (bidirectional)", 'whole sequence']),
     'bptt_steps alone': (lambda: train(bptt_steps=3), ConfigError, ['bptt_steps', 'carry_state']),
     'seed of a training': (lambda: train(seed=1.5), ConfigError, ['seed', '1.5']),
+    'pattern of a monitor that matches nothing': (
+        lambda: train(monitors={'hid7:out': 0.5}), ConfigError,
+        ['monitors', "'hid7:out'", 'hid1:out', 'hid1.xh']),
+    'monitor of no number': (lambda: train(monitors={'hid1:out': 'low'}), ConfigError,
+                             ['monitors', "'hid1:out'", "'low'", 'dict(norm=function)']),
+    'monitor that is no name': (lambda: train(monitors=[3]), ConfigError,
+                                ['monitors', "'gradients'", 'got 3']),
+    'metric misspelt': (lambda: train(monitors='rmes'), ConfigError,
+                        ['monitors', "'rmes'", "did you mean 'rmse'"]),
+    'metric of labels': (lambda: train(monitors=['perplexity']), ConfigError,
+                         ['monitors', "'perplexity'", 'class labels', 'rmse']),
+    'metric that has no mean': (lambda: train(monitors='f1'), ConfigError,
+                                ['monitors', "'f1'", 'predictions']),
+    'function of a monitor that fails': (
+        lambda: train(monitors={'hid1.xh': {'bad': lambda w: w @ np.ones(9)}}), ConfigError,
+        ['monitors', "'hid1.xh:bad'"]),
+    'function of a monitor that returns no scalar': (
+        lambda: train(monitors={'hid1.xh': {'all': abs}}), ConfigError,
+        ["'hid1.xh:all'", 'symbolic scalar']),
+    'monitor_gradients a word': (lambda: train(monitor_gradients='all'), ConfigError,
+                                 ['monitor_gradients', "'all'"]),
     # data
     'rank of x': (lambda: train((X[0], Y)), ShapeError, ['train: x', '2 axes', '(3, 2)']),
     'features of x': (lambda: train((X[..., :1], Y)), ShapeError, ['train: x', '1 features', '2']),
@@ -217,6 +238,10 @@ TABLE = {
                           ['generate(): steps', 'got 0']),
     'generate from another rank': (lambda: make(1, ('rnn', 3), 1).generate(Y[0], 2), ShapeError,
                                    ['generate(): seed', '2 axes']),
+    'gradient_flow on other lengths': (lambda: net().gradient_flow(X, Y[:2]), ShapeError,
+                                       ['gradient_flow(): y', 'time']),
+    'gradient_flow without time': (lambda: make(2, 1).gradient_flow(X[0], Y[0]), ConfigError,
+                                   ['gradient_flow()', 'no recurrent layer']),
     'feed_forward on text': (lambda: net().feed_forward('abc'), DataError,
                              ['feed_forward(): x', 'str']),
 }  # fmt: skip

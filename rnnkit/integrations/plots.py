@@ -1,6 +1,6 @@
 """Pictures, by matplotlib."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rnnkit.errors import ConfigError
@@ -42,6 +42,49 @@ def history(records: Sequence[dict], path: str | None, keys: Sequence[str]) -> A
     if path is not None:
         picture.savefig(path, dpi=120)
     return picture
+
+
+def gradient_flow(flow: Mapping[str, Any], path: str | None = None, axes: Any = None) -> Any:
+    """Draw the norm of a gradient over time, one line for each recurrent layer.
+
+    Parameters
+    ----------
+    flow : dict of str to array of shape (T,)
+        What `gradient_flow` of a network returned.
+    path : str, optional
+        A file that the picture is written to.
+    axes : matplotlib.axes.Axes, optional
+        Where to draw; by default a new picture.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+
+    Raises
+    ------
+    ConfigError
+        If there is no layer in `flow`.
+    ImportError
+        If matplotlib is not installed: ``pip install 'rnnkit[plot]'``.
+    """
+    if not isinstance(flow, Mapping) or not flow:
+        raise ConfigError(
+            f'plots.gradient_flow(): wants what net.gradient_flow(x, y) returns; got {flow!r}'
+        )
+    if axes is None:
+        axes = figure(figsize=(7, 4))[1]
+    for name, norms in flow.items():
+        # A logarithm has no place for 0: the line is broken where nothing arrives.
+        points = [norm if 0 < norm < float('inf') else float('nan') for norm in norms]
+        axes.plot(points, '-' if len(points) > 1 else 'o', label=name)
+    axes.set_yscale('log')
+    axes.set_xlabel('time step t')
+    axes.set_ylabel('‖∂L / ∂h_t‖')
+    axes.legend()
+    axes.grid(alpha=0.3)
+    if path is not None:
+        axes.figure.savefig(path, dpi=120)
+    return axes.figure
 
 
 def _running_count(counts: Sequence[int]) -> list[int]:

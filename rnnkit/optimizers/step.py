@@ -233,7 +233,7 @@ def health(given: Arguments, norm: TensorVariable) -> dict[str, TensorVariable]:
     flat = []
     for k, (g, p) in enumerate(zip(given.gradients, given.params, strict=True)):
         if k in given.ids:  # by rows, some of which may be there more than once
-            g = row_sums(given.ids[k], g, p.get_value(borrow=True).shape[0])[2]
+            g = row_sums(given.ids[k], g, p.get_value(borrow=True).shape)[2]
         flat.append(g.ravel())
     names = gradient_names(given.params)
     found = {name: pt.sqrt(pt.dot(g, g)) for name, g in zip(names, flat, strict=True)}
