@@ -34,7 +34,7 @@ JUDGED = [['dull', 'bad', 'poor', 'weak'], ['good', 'fine', 'great', 'clever']]
 def make_review(rng):
     """Return a label and a review: what others think, then what the author thinks."""
     said, label = rng.integers(0, 2, 2)
-    other, negated = rng.integers(0, 4, 2) == 0  # a quarter has a `not`
+    other, negated = (int(k == 0) for k in rng.integers(0, 4, 2))  # a quarter has a `not`
     own = 'not ' * negated + rng.choice(JUDGED[label ^ negated])
     other = 'not ' * other + rng.choice(JUDGED[said])
     things = rng.choice(['film', 'plot', 'cast', 'end'], 2)
