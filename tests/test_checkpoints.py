@@ -119,6 +119,15 @@ def test_a_recurrent_network_with_masks(path):
     assert_same(found, right)
 
 
+@pytest.mark.parametrize('options', [
+    {'bucket': True, 'batch_size': 4, 'hidden_dropout': 0.3, 'input_noise': 0.1},
+    {'carry_state': True, 'bptt_steps': 2, 'batch_size': 9, 'train_batches': 2},  # of 3 in a series
+])  # fmt: skip
+def test_buckets_noise_and_a_state_that_is_carried(options, path):
+    found, right = whole_and_in_parts(recurrent, SEQUENCES, path, [2], 4, **{**QUICK, **options})
+    assert_same(found, right)
+
+
 def test_dropout_goes_on(path):
     def make():
         return rnnkit.Regressor([1, ('relu', 4), ('dropout', 0.5), 1], seed=0)
