@@ -35,7 +35,7 @@ class Batching:
         self.border, self.options, self.carries = border, options, carries
         self.where = where
 
-    def __call__(self, train: Any, valid: Any, rng: np.random.Generator) -> tuple[Any, Any]:
+    def __call__(self, train: Any, valid: Any, seed: Any) -> tuple[Any, Any]:
         """Return the batches to train with, and those to validate with, which stay the same.
 
         Raises
@@ -47,11 +47,11 @@ class Batching:
         """
         options = self.options
         self._check(train, valid)
-        batches = self._build(train, 'train', options.train_batches, rng)
+        batches = self._build(train, 'train', options.train_batches, seed)
         if valid is None:
             tested = batches.in_order(options.valid_batches)
         else:
-            tested = self._build(valid, 'valid', options.valid_batches)
+            tested = self._build(valid, 'valid', options.valid_batches, seed)
         tested = datasets.frozen(tested)
         if self.carries is None:
             return batches, tested
@@ -75,22 +75,23 @@ class Batching:
                 f'{where}: bptt_steps cuts arrays into windows; a callable makes its own batches'
             )
 
-    def _build(self, data: Any, where: str, n: int | None, rng: Any = None) -> Any:
+    def _build(self, data: Any, where: str, n: int | None, seed: Any) -> Any:
         axes = [field.batch_axis for field in self.border.fields]
         return datasets.build(
-            data, self.border.read_batch, axes, where, self.options.batch_size, n, rng, self._make
-        )
+            data, self.border.read_batch, axes, where, self.options.batch_size, n, seed, self._make,
+            purpose=where,
+        )  # fmt: skip
 
     def _make(
         self, arrays: Sequence[np.ndarray], axes: Sequence[int], batch_size: int | None,
-        n: int | None, rng: Any,
+        n: int | None, seed: Any,
     ) -> Any:  # fmt: skip
         fields = self.border.fields
         if self.options.carry_state:
             steps = self.options.bptt_steps or BPTT_STEPS
             times = [field.time_axis for field in fields]
             return Windows(arrays, axes, times, steps, batch_size, n)
-        make = partial(datasets.Arrays, arrays, axes, batch_size, n, rng)
+        make = partial(datasets.Arrays, arrays, axes, batch_size, n, seed)
         if not self.options.bucket:
             return make()
         masks = {field.clock: k for k, field in enumerate(fields) if field.kind == 'mask'}

@@ -22,6 +22,8 @@ class Carry:
     ----------
     updates : list of (shared variable, new value)
         What the function of `outputs` stores: the state after the batch.
+    examples : int
+        How many examples the last batch had; 0 if there was none.
 
     Raises
     ------
@@ -55,7 +57,7 @@ class Carry:
         }
         # A batch that is ready is not looked at closely, so its first array with time says B.
         self._batch = next(k for k, x in enumerate(graph.inputs) if graph.plan.clocks[x.name])
-        self._examples = 0
+        self.examples = 0
         self.updates: list[tuple[Any, Any]] = []
 
     def outputs(self, again: Callable[..., Outputs]) -> Outputs:
@@ -89,18 +91,18 @@ class Carry:
 
     def reset(self) -> None:
         """Forget: the next batch begins new series."""
-        self._examples = 0
+        self.examples = 0
 
     def follow(self, batch: list[np.ndarray]) -> None:
         """Get ready for a batch: go on, or start afresh where it begins new series."""
         examples = batch[self._batch].shape[1]
-        fresh = getattr(batch, 'fresh', False) or examples != self._examples
+        fresh = getattr(batch, 'fresh', False) or examples != self.examples
         if fresh:
             for variables in self.states.values():
                 for variable in variables:
                     variable.set_value(np.zeros((examples, variable.type.shape[1]), variable.dtype))
         self.fresh.set_value(np.asarray(fresh, self.fresh.dtype))
-        self._examples = examples
+        self.examples = examples
 
 
 class Followed:
@@ -117,6 +119,27 @@ class Followed:
     def __init__(self, batches: Any, carry: Carry, anew: bool):
         self.batches, self.carry, self.anew = batches, carry, anew
         carry.reset()
+
+    def get_state(self) -> dict[str, Any]:
+        """Return where the batches are, and the state that was carried so far."""
+        states = {
+            name: [variable.get_value() for variable in variables]
+            for name, variables in self.carry.states.items()
+        }
+        examples = self.carry.examples
+        return {'batches': self.batches.get_state(), 'states': states, 'examples': examples}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from where `get_state` was."""
+        self.batches.set_state(state['batches'])
+        self.carry.examples = state['examples']
+        for name, variables in self.carry.states.items():
+            for variable, value in zip(variables, state['states'][name], strict=True):
+                variable.set_value(value)
+
+    def describe(self) -> Any:
+        """Return the shapes of the data."""
+        return self.batches.describe()
 
     def __iter__(self) -> Iterator[list[np.ndarray]]:
         if self.anew:

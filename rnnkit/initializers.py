@@ -1,7 +1,9 @@
 """How parameters start: functions of a shape and a random generator."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from numbers import Real
 from typing import Any
 
@@ -152,6 +154,33 @@ def _with_radius(form: str, value: np.ndarray, radius: float) -> np.ndarray:
     return value * (radius / now)
 
 
+_known: ContextVar[Mapping[str, np.ndarray] | None] = ContextVar('_known', default=None)
+
+
+@contextmanager
+def known_values(arrays: Mapping[str, np.ndarray]) -> Iterator[None]:
+    """Inside this context parameters start as these arrays, by name, whatever their specs say.
+
+    So a network that is read from a file takes no memory that the file does not have.
+    """
+    token = _known.set(arrays)
+    try:
+        yield
+    finally:
+        _known.reset(token)
+
+
+def _known_value(where: str, shape: tuple[int, ...], arrays: Mapping) -> np.ndarray:
+    if where not in arrays:
+        raise ConfigError(f'parameter {where!r} is missing, or does not belong there')
+    found = arrays[where]
+    if found.shape != tuple(shape):
+        raise ShapeError(
+            f'parameter {where!r} is {found.dtype} {found.shape}; the network wants {shape}'
+        )
+    return found
+
+
 def initial_value(
     where: str,
     spec: Any,
@@ -180,6 +209,8 @@ def initial_value(
     ConfigError, ShapeError
         If `spec` is none of the above, or makes an array of another shape.
     """
+    if (arrays := _known.get()) is not None:
+        return _known_value(where, shape, arrays)
     if isinstance(spec, dict) and 'form' not in spec:
         unknown = set(spec) - set(gates or ())
         if unknown:

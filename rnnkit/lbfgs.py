@@ -150,6 +150,19 @@ class LBFGSStep:
     def prepare(self, number: int, **hyper: float) -> None:
         """Do nothing: all updates are alike."""
 
+    def get_state(self) -> dict[str, Any]:
+        """Return what the next iterations depend on."""
+        return {
+            'rule': {name: slot.get_value() for name, slot in self.slots.items()},
+            'finished': self.finished,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from where `get_state` was."""
+        self.finished = state['finished']
+        for name, slot in self.slots.items():
+            slot.set_value(state['rule'][name])
+
     def end(self) -> None:
         """End the thread, if there is one."""
         if self._iterations is not None:

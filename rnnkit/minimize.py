@@ -81,6 +81,9 @@ def minimize(
     for name in ('bucket', 'carry_state', 'bptt_steps'):
         if options.get(name):
             raise ConfigError(f'minimize(): {name} is for networks; here is no time axis')
+    for name in ('checkpoint', 'save_every', 'resume'):
+        if options.get(name) is not None:
+            raise ConfigError(f'minimize(): {name} is for networks')
     check_data('minimize()', algo, rule, train)
     weight = pt.cast(inputs[0].shape[0], loss.dtype) if inputs and inputs[0].ndim else None
     objective = Objective(loss, params, inputs, weight, dict(monitors or {}))
@@ -90,19 +93,22 @@ def minimize(
     )  # fmt: skip
     evaluate = Compiled('the validation', inputs, objective.reports())
 
-    def batches(data: Any, where: str, n: int | None, rng: Any = None) -> Any:
+    def batches(data: Any, where: str, n: int | None, seed: Any, purpose: str = 'train') -> Any:
         if data is None and not inputs:
             return [[]] * (n or (1 if rule.full_batch else CALLABLE_BATCHES))
         axes = [0] * len(inputs)
         prepare = _reader(inputs)
-        return datasets.build(data, prepare, axes, where, parsed.batch_size, n, rng)
+        return datasets.build(
+            data, prepare, axes, where, parsed.batch_size, n, seed, purpose=purpose
+        )
 
-    rng = np.random.default_rng(parsed.seed)
-    trained = batches(train, 'train', parsed.train_batches, rng)
+    seed = np.random.SeedSequence().entropy if parsed.seed is None else parsed.seed
+    trained = batches(train, 'train', parsed.train_batches, seed)
     if valid is None:
-        tested = batches(train, 'train', parsed.valid_batches or (None if inputs else 1))
+        n = parsed.valid_batches or (None if inputs else 1)
+        tested = batches(train, 'train', n, seed, 'valid')
     else:
-        tested = batches(valid, 'valid', parsed.valid_batches)
+        tested = batches(valid, 'valid', parsed.valid_batches, seed, 'valid')
     trainer = Trainer(step, evaluate, parsed, hyper, History(), parsed.seed)
     return trainer.train(trained, datasets.frozen(tested))
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from rnnkit import metrics, storage
+from rnnkit import checkpoints, metrics, storage
 from rnnkit.errors import ConfigError, FormatError, RnnkitError
+from rnnkit.initializers import known_values
 from rnnkit.layers import Dense
 from rnnkit.losses import accuracy
 from rnnkit.network import Network
@@ -314,35 +315,43 @@ def from_spec(spec: dict[str, Any]) -> Network:
 
 
 def load(path: Any) -> Network:
-    """Read a network that `save` has written. No code is run from the file.
+    """Read a network that `save`, or a training with ``checkpoint=``, has written.
+
+    No code is run from the file, and no more memory is taken than it is long.
 
     Parameters
     ----------
     path : str or path-like
+
+    Returns
+    -------
+    net : Network
+        From a checkpoint, with the parameters of the best validation so far, and the history.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     FormatError
-        If the file is damaged, foreign, or from a newer version; or if it needs a layer or
-        an activation that has not been registered.
+        If the file is damaged, changed, foreign, or from a newer version; or if it needs a layer
+        or an activation that has not been registered.
     """
-    spec, arrays = storage.read(path)
+    file = storage.read(path)
     try:
-        net = from_spec(spec)
-    except RnnkitError as error:
+        with known_values(file.arrays):
+            net = from_spec(file.spec)
+    except (RnnkitError, RecursionError) as error:
         raise FormatError(f'{path}: its network cannot be built: {error}') from error
-    wanted = {p.name: p.get_value(borrow=True) for p in net.params}
-    if set(arrays) != set(wanted):
-        odd = min(set(arrays) ^ set(wanted))
-        raise FormatError(f'{path}: parameter {odd!r} is missing, or does not belong there')
+    odd = set(file.arrays) - {p.name for p in net.params}
+    if odd:
+        raise FormatError(f'{path}: parameter {min(odd)!r} is missing, or does not belong there')
     for p in net.params:
-        array, old = arrays[p.name], wanted[p.name]
-        if array.shape != old.shape or array.dtype != old.dtype:
+        array = file.arrays[p.name]
+        if array.dtype != p.dtype:
             raise FormatError(
                 f'{path}: parameter {p.name!r} is {array.dtype} {array.shape}; the network wants '
-                f'{old.dtype} {old.shape}'
+                f'{p.dtype} {array.shape}'
             )
-        p.set_value(array)
+    if file.training is not None:
+        checkpoints.recall(path, net, file.training)
     return net

@@ -12,6 +12,7 @@ from pytensor.tensor import TensorVariable
 from rnnkit import flow, kernels, losses, storage, summary
 from rnnkit.batching import Batching
 from rnnkit.border import LAYOUTS, Border, check_settings
+from rnnkit.checkpoints import Files
 from rnnkit.errors import ConfigError
 from rnnkit.fields import fields_of
 from rnnkit.graph import Graph, Outputs
@@ -67,6 +68,8 @@ class Network(ABC):
         Every output of every layer as a symbolic graph, named ``'hid1:out'`` and so on.
     history : History
         One record for each epoch of all trainings.
+    trainings : int
+        How many trainings have begun.
 
     Raises
     ------
@@ -106,7 +109,7 @@ class Network(ABC):
         self.layers = parse_layers(layers)
         self._finish_last_layer()
         self.history = History()
-        self._trainings = 0
+        self.trainings = 0
         with kernels.allowed(self._kernel):
             self._build()
 
@@ -228,7 +231,8 @@ class Network(ABC):
         path : str or path-like
             An existing file is replaced only when the new one is complete.
         """
-        storage.write(path, self.to_spec(), {p.name: p.get_value() for p in self.params})
+        values = {p.name: p.get_value() for p in self.params}
+        storage.write(path, storage.File(self.to_spec(), values))
 
     # --- use ---
 
@@ -326,8 +330,8 @@ class Network(ABC):
 
         Raises
         ------
-        ConfigError, ShapeError, DataError
-            If an option or an array is not usable.
+        ConfigError, ShapeError, DataError, FormatError
+            If an option, an array or a file is not usable.
         TrainingError
             If the loss or a gradient is not finite. The best parameters are restored.
         """
@@ -358,12 +362,13 @@ class Network(ABC):
         check_data(where, algo, rule, train)
         with kernels.allowed(self._kernel):
             step, evaluate, carries = self._objectives.train_step(rule, options, terms)
-        seed = [self.seed, self._trainings] if options.seed is None else options.seed
+        files = Files(where, self, options)
         batching = Batching(self.border, options, carries, where)
-        batches, tested = batching(train, valid, np.random.default_rng(seed))
-        self._trainings += 1
+        batches, tested = batching(train, valid, files.seed)
+        self.trainings += 1
         alarm = self._objectives.alarm(options)
-        trainer = Trainer(step, evaluate, options, hyper, self.history, seed, alarm)
+        trainer = Trainer(step, evaluate, options, hyper, self.history, files.seed, alarm)
+        files.connect(trainer, batches, {'algo': algo, **terms})
         return trainer, batches, tested
 
 

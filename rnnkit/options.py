@@ -1,5 +1,6 @@
 """What `train` takes as keywords: checked, and sorted into a rule, its numbers and the rest."""
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,6 +65,15 @@ class Options:
         and parameters, as `rnnkit.monitors.read` takes them.
     monitor_gradients : bool
         theanets' word for ``monitors='gradients'``.
+    checkpoint : str or path-like, optional
+        A file that the training is written to as it goes on; ``{}`` in it stands for the number
+        of the epoch.
+    save_every : int or float, optional
+        How often: an int is a number of epochs, a float of minutes. By default after each
+        validation. The last epoch is always written.
+    resume : str or path-like, optional
+        A checkpoint to go on from, to `epochs` in all. ``'auto'``: the file of `checkpoint`, if
+        there is one.
     """
 
     batch_size: int | None = None
@@ -84,6 +94,9 @@ class Options:
     seed: int | None = None
     monitors: Any = None
     monitor_gradients: bool = False
+    checkpoint: Any = None
+    save_every: float | None = None
+    resume: Any = None
 
     def check(self) -> None:
         """Raise a ConfigError for the first value that makes no sense."""
@@ -107,6 +120,22 @@ class Options:
             raise ConfigError('bucket=True sorts examples, carry_state=True keeps their order')
         if self.bptt_steps is not None and not self.carry_state:
             raise ConfigError('bptt_steps is for carry_state=True')
+        self._check_files()
+
+    def _check_files(self) -> None:
+        """Raise a ConfigError if what concerns checkpoints makes no sense."""
+        for name in ('checkpoint', 'resume'):
+            value = getattr(self, name)
+            if value is not None and not (isinstance(value, str | os.PathLike) and str(value)):
+                raise ConfigError(f'{name} is the path of a file; got {value!r}')
+        every = self.save_every
+        if self.checkpoint is None and (every is not None or self.resume == 'auto'):
+            name = 'save_every' if every is not None else "resume='auto'"
+            raise ConfigError(f'{name} is for a training with checkpoint=path')
+        if isinstance(every, Integral):
+            number('save_every', every, Integral, 1)
+        elif every is not None:
+            number('save_every', every, Real, 0)
 
 
 def number(name: str, value: Any, kind: type, least: float, below: float = np.inf) -> None:

@@ -1,10 +1,11 @@
-"""A network as one safetensors file: arrays, and the spec as JSON in the header."""
+"""A network, or a whole training, as one safetensors file: arrays, and JSON in the header."""
 
+import hashlib
 import json
 import os
-import tempfile
+import secrets
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError
@@ -13,43 +14,102 @@ from safetensors import numpy as safetensors
 from rnnkit.errors import FormatError
 
 FORMAT = 'rnnkit'
-VERSION = 1
+VERSION = 2  # 1: without a digest, and never of a training
+LONGEST_HEADER = 100_000_000  # what safetensors itself allows
+MARK = ':tensor'  # in JSON, stands for an array that is stored beside it
 
 
-def write(path: Any, spec: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Write a spec and arrays; an old file is replaced only by a complete new one.
+class File(NamedTuple):
+    """What a file holds.
+
+    Parameters
+    ----------
+    spec : dict
+        The network, as JSON.
+    arrays : dict of str to array
+        Its parameters.
+    training : dict or None
+        The state of a training, if the file is a checkpoint.
+    """
+
+    spec: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+    training: dict[str, Any] | None = None
+
+
+def write(path: Any, file: File) -> None:
+    """Write a file; an old one is replaced only by a complete new one.
 
     Parameters
     ----------
     path : str or path-like
-    spec : dict
-        Must be fit for JSON.
-    arrays : dict of str to array
+    file : File
+        Its spec must be fit for JSON; its training likewise, but for arrays in it.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written. Then the old file is as it was.
     """
-    header = {'format': FORMAT, 'version': str(VERSION), 'spec': json.dumps(spec)}
-    content = safetensors.save({n: np.ascontiguousarray(a) for n, a in arrays.items()}, header)
+    header = {'format': FORMAT, 'version': str(VERSION), 'spec': json.dumps(file.spec)}
+    arrays = {name: np.asarray(array, order='C') for name, array in file.arrays.items()}
+    if file.training is not None:
+        found: dict[str, np.ndarray] = {}
+        header['training'] = json.dumps(_taken_out(file.training, '', found))
+        arrays |= {name: np.asarray(array, order='C') for name, array in found.items()}
+    header['digest'] = digest(header, arrays)
+    content = safetensors.save(arrays, header)
     target = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix='.part')
+    try:
+        _replace(target, content)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OSError(error.errno, f'the file was not written: {reason}', str(target)) from error
+
+
+def _replace(target: Path, content: bytes) -> None:
+    temporary = target.with_name(f'{target.name}.{secrets.token_hex(4)}.part')
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, 'O_BINARY', 0)
+    handle = os.open(temporary, flags, 0o666)
     try:
         with os.fdopen(handle, 'wb') as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes files that only the owner reads
         os.replace(temporary, target)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
+    _flush_folder(target.parent)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _flush_folder(folder: Path) -> None:
+    """See to it that a new name of a file outlives a loss of power, where that can be done."""
+    if not hasattr(os, 'O_DIRECTORY'):
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    except OSError:  # some file systems cannot; the file itself is complete
+        pass
+    finally:
+        os.close(handle)
 
 
-def read(path: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Read a spec and arrays.
+def digest(header: dict[str, str], arrays: dict[str, np.ndarray]) -> str:
+    """Return a number, as text, that almost any change to the content of a file would change."""
+    found = hashlib.sha256()
+    for name in sorted(set(header) - {'digest'}):
+        found.update(json.dumps([name, header[name]]).encode())
+    for name in sorted(arrays):
+        array = arrays[name]
+        found.update(json.dumps([name, array.dtype.name, list(array.shape)]).encode())
+        found.update(array.tobytes())
+    return found.hexdigest()
+
+
+def read(path: Any) -> File:
+    """Read a file. No code is run from it, and no more memory is taken than it is long.
 
     Raises
     ------
@@ -58,22 +118,84 @@ def read(path: Any) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     FormatError
         If the file is not one that `write` of this version, or an older one, has written.
     """
-    content = Path(path).read_bytes()
+    path = Path(path)
     try:
-        arrays = safetensors.load(content)
-        length = int.from_bytes(content[:8], 'little')
-        header = json.loads(content[8 : 8 + length]).get('__metadata__') or {}
-    except (SafetensorError, ValueError) as error:
+        header = _read_header(path)
+        _check(path, header)
+        arrays = safetensors.load(path.read_bytes())
+    except (SafetensorError, ValueError, TypeError, KeyError, RecursionError) as error:
+        if isinstance(error, FormatError):
+            raise
         raise FormatError(f'{path}: not a complete safetensors file ({error})') from None
+    kept = header.get('digest')
+    if kept != digest(header, arrays) and (kept is not None or header['version'] != '1'):
+        raise FormatError(f'{path}: its content was changed after it had been written')
+    spec = _parsed(path, header, 'spec', 'its description of the network')
+    training = None
+    if 'training' in header:
+        training = _parsed(path, header, 'training', 'its description of the training')
+        training = _put_back(training, arrays)
+        if not isinstance(training, dict):
+            raise FormatError(f'{path}: its description of the training is damaged')
+    own = {name: array for name, array in arrays.items() if ':' not in name}
+    return File(spec, own, training)
+
+
+def _read_header(path: Path) -> dict[str, str]:
+    """Return the text entries of the header, before anything else is read."""
+    with path.open('rb') as file:
+        length = int.from_bytes(file.read(8), 'little')
+        size = os.fstat(file.fileno()).st_size
+        if length > min(size - 8, LONGEST_HEADER):
+            raise ValueError(f'a header of {length} bytes does not fit into {size} bytes')
+        found = json.loads(file.read(length))
+    entries = found.get('__metadata__') if isinstance(found, dict) else None
+    if not isinstance(entries, dict):
+        return {}
+    return {name: text for name, text in entries.items() if isinstance(text, str)}
+
+
+def _check(path: Path, header: dict[str, str]) -> None:
     if header.get('format') != FORMAT:
         raise FormatError(f'{path}: a safetensors file, but not one that rnnkit has written')
-    if not header.get('version', '').isdecimal() or int(header['version']) > VERSION:
+    version = header.get('version', '')
+    if not (version.isascii() and version.isdecimal() and len(version) < 9):
+        raise FormatError(f'{path}: its format version is {version[:20]!r}, which is none')
+    if int(version) > VERSION:
         raise FormatError(
-            f'{path}: has format version {header.get("version")!r}, this rnnkit reads up to '
-            f'{VERSION}; a newer rnnkit is needed'
+            f'{path}: has format version {version!r}, this rnnkit reads up to {VERSION}; a newer '
+            f'rnnkit is needed'
         )
+
+
+def _parsed(path: Path, header: dict[str, str], name: str, what: str) -> Any:
     try:
-        spec = json.loads(header['spec'])
-    except (KeyError, ValueError) as error:
-        raise FormatError(f'{path}: its description of the network is damaged ({error})') from None
-    return spec, arrays
+        return json.loads(header[name])
+    except (KeyError, ValueError, RecursionError) as error:
+        raise FormatError(f'{path}: {what} is damaged ({error})') from None
+
+
+def _taken_out(value: Any, name: str, found: dict[str, np.ndarray]) -> Any:
+    """Return nested dicts and lists without the arrays in them, which `found` gets by name."""
+    if isinstance(value, np.ndarray):
+        found[name] = value
+        return {MARK: name}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {str(k): _taken_out(v, f'{name}:{k}' if name else str(k), found)
+                for k, v in value.items()}  # fmt: skip
+    if isinstance(value, list | tuple):
+        return [_taken_out(v, f'{name}:{k}', found) for k, v in enumerate(value)]
+    return value
+
+
+def _put_back(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """Undo `_taken_out`; a name without an array stays as it is."""
+    if isinstance(value, dict):
+        if set(value) == {MARK}:
+            return arrays.get(str(value[MARK]), value)
+        return {k: _put_back(v, arrays) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_put_back(v, arrays) for v in value]
+    return value

@@ -10,13 +10,15 @@ import pytensor
 
 from rnnkit import progress
 from rnnkit.compiled import Compiled
-from rnnkit.errors import RnnkitError, TrainingError
+from rnnkit.errors import DataError, RnnkitError, TrainingError
 from rnnkit.history import History
 from rnnkit.noise import Noise
 from rnnkit.optimizers import Objective, Optimizer, StepGraph
 from rnnkit.options import Options
 
 Monitors = dict[str, float]
+COUNTS = ('training', 'epoch', 'updates', 'failures')
+MONITORS = ('best', 'latest', 'trained')
 
 
 class TrainStep:
@@ -77,6 +79,18 @@ class TrainStep:
     def end(self) -> None:
         """Do nothing: there is nothing that only a training needs."""
 
+    def get_state(self) -> dict[str, Any]:
+        """Return what the next updates depend on, besides parameters and hyper-parameters."""
+        state: dict[str, Any] = {n: slot.get_value() for n, slot in self.graph.slots.items()}
+        return {'rule': state, 'noise': self.noise.get_state() if self.noise else None}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from where `get_state` was."""
+        if self.noise:
+            self.noise.set_state(state['noise'])
+        for name, slot in self.graph.slots.items():
+            slot.set_value(state['rule'][name])
+
     def blame(self, batch: Sequence[np.ndarray]) -> str:
         """Say which parameter or gradient is the first that is not finite on this batch."""
         params = self.objective.params
@@ -110,6 +124,14 @@ class Trainer:
         Drives what is random in an update.
     inspect : callable, optional
         Called with the first batch of each validation.
+
+    Attributes
+    ----------
+    keeper : callable, or None
+        ``keeper(trainer, validated, ended, state)`` is called after each epoch, and before the
+        first one, to write the training to a file; `state` is what it goes on from.
+    resumed : dict, or None
+        What `get_state` of an earlier training returned, to go on from.
     """
 
     def __init__(
@@ -134,8 +156,11 @@ class Trainer:
         self.best: Monitors = {'loss': np.inf}
         self.latest: Monitors = {}
         self.best_params: list[np.ndarray] = []
-        self.updates = 0
-        self.failures = 0
+        self.trained: Monitors = {}
+        self.epoch = self.updates = self.failures = 0
+        self.training = 1 + (history[-1].get('training', 0) if history else 0)
+        self.keeper: Callable[..., None] | None = None
+        self.resumed: dict[str, Any] | None = None
 
     def train(self, train: Any, valid: Any) -> tuple[Monitors, Monitors]:
         """Train to the end, as `itertrain` does.
@@ -145,10 +170,10 @@ class Trainer:
         train, valid : dict of str to float
             The monitors of the last epoch, and those of the parameters as they are left.
         """
-        last: Monitors = {}
-        for monitors, _ in self.itertrain(train, valid):
-            last = monitors
-        return last, dict(self.best if self.options.restore_best else self.latest)
+        for _ in self.itertrain(train, valid):
+            pass
+        best = self.best if self.options.restore_best else self.latest
+        return dict(self.trained), dict(best)
 
     def itertrain(self, train: Any, valid: Any) -> Iterator[tuple[Monitors, Monitors]]:
         """Train; yield the monitors of training and of the last validation, once an epoch.
@@ -165,7 +190,10 @@ class Trainer:
         """
         progress.prepare_logging()
         self.step.start(self.seed, **self.hyper, **self._rate())
+        self.batches = train
         try:
+            if self.resumed is not None:
+                self.set_state(self.resumed)
             yield from self._epochs(train, valid)
         finally:
             self.step.end()
@@ -174,34 +202,87 @@ class Trainer:
 
     def _epochs(self, train: Any, valid: Any) -> Iterator[tuple[Monitors, Monitors]]:
         options = self.options
-        self._validate(valid)
-        validated, epoch = True, 0
+        if self.resumed is None:
+            self._validate(valid)
+            self._keep(validated=True)
+        validated = self.epoch % options.validate_every == 0
         try:
-            while self._patient() and epoch != options.epochs:
-                epoch += 1
-                start = time.perf_counter()
+            while self._patient() and self.epoch < (options.epochs or math.inf):
                 validated = False
-                found = self._train_epoch(train, epoch)
-                seconds = time.perf_counter() - start
-                due = epoch % options.validate_every == 0 or epoch == options.epochs
-                if due:
-                    self._validate(valid, epoch)
-                    validated = True
-                self._record(epoch, found, self.latest if due else {}, seconds)
-                yield self._monitors(found), dict(self.latest)
+                found, seconds = self._train_epoch(train)
+                validated = self._end_epoch(valid, found, seconds)
+                yield dict(self.trained), dict(self.latest)
         except KeyboardInterrupt:
-            progress.LOGGER.warning('training interrupted in epoch %d', epoch)
+            progress.LOGGER.warning('training interrupted in epoch %d', self.epoch)
         except RnnkitError:
             validated = True  # what went wrong would go wrong again
             raise
         finally:
             if not validated:
-                self._validate(valid, epoch)
+                self._validate(valid)
+
+    def _end_epoch(self, valid: Any, found: Monitors, seconds: float) -> bool:
+        """Record an epoch, validate and write to a file if it is time; return if validated."""
+        self.trained = self._monitors(found)
+        record = self._record(found, seconds)
+        due = self.epoch % self.options.validate_every == 0
+        last = self.epoch == self.options.epochs or self.step.finished
+        # A validation that only the end calls for is none that a longer training would make.
+        state = self.get_state() if last and not due and self.keeper else None
+        if due or last:
+            self._validate(valid)
+            seconds = record.pop('seconds')  # the last column
+            record |= {f'valid_{name}': value for name, value in self.latest.items()}
+            record['seconds'] = seconds
+        self._say(record, due or last)
+        self._keep(due or last, last or not self._patient(), state)
+        return due or last
+
+    def _keep(self, validated: bool, ended: bool = False, state: Any = None) -> None:
+        """Have the training written to a file, if that is wanted and it is time to."""
+        if self.keeper is not None:
+            self.keeper(self, validated, ended, state)
+
+    @property
+    def param_names(self) -> list[str]:
+        """The names of the parameters, in their order."""
+        return [p.name for p in self.step.objective.params]
+
+    def get_state(self) -> dict[str, Any]:
+        """Return all that the next epochs depend on, but options and data: numbers and arrays."""
+        params = self.step.objective.params
+        return {
+            **{name: getattr(self, name) for name in COUNTS},
+            **{name: dict(getattr(self, name)) for name in MONITORS},
+            'schedule': {} if self.schedule is None else self.schedule.state(),
+            'step': self.step.get_state(),
+            'batches': self.batches.get_state(),
+            'last': {p.name: p.get_value() for p in params},
+            'best_params': dict(zip(self.param_names, self.best_params, strict=False)),
+            'history': [dict(record) for record in self.history],
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from where `get_state` was."""
+        self.step.set_state(state['step'])
+        if self.schedule is not None:
+            self.schedule.restore(state['schedule'])
+        self.batches.set_state(state['batches'])
+        for name in (*COUNTS, *MONITORS):
+            setattr(self, name, state[name])
+        params = self.step.objective.params
+        self.best_params = [state['best_params'][name] for name in self.param_names]
+        self.history[:] = state['history']
+        for p in params:
+            p.set_value(state['last'][p.name])
 
     def _patient(self) -> bool:
         return self.failures <= self.options.patience and not self.step.finished
 
-    def _train_epoch(self, batches: Any, epoch: int) -> Monitors:
+    def _train_epoch(self, batches: Any) -> tuple[Monitors, float]:
+        """Return what was measured in an epoch, and how many seconds it took."""
+        self.epoch += 1
+        start = time.perf_counter()
         rows, health = [], []
         for number_, batch in enumerate(batches, 1):
             self.step.prepare(self.updates, **self._rate())
@@ -209,7 +290,7 @@ class Trainer:
             self.updates += 1
             if not math.isfinite(norm + values[0]):
                 raise TrainingError(
-                    f'the loss is {float(values[0])} in epoch {epoch}, batch {number_}; '
+                    f'the loss is {float(values[0])} in epoch {self.epoch}, batch {number_}; '
                     f'{self.step.blame(batch)}. The batch was not learned from. Try a smaller '
                     f'learning_rate or max_gradient_norm'
                 )
@@ -218,13 +299,14 @@ class Trainer:
             rows.append((weight, loss, *others[:reported], float(norm)))
             health.append((1.0, *others[reported:]))
         found = self._mean(rows, [*self.names, 'gradient_norm'])
-        return self.step.objective.finish(found) | self._mean(health, self.step.health)
+        found = self.step.objective.finish(found) | self._mean(health, self.step.health)
+        return found, time.perf_counter() - start
 
     def _rate(self) -> dict[str, float]:
         """Return the learning rate of the next update, if the rule has one."""
         return {} if self.schedule is None else {'learning_rate': self.schedule(self.updates)}
 
-    def _validate(self, batches: Any, epoch: int = 0) -> None:
+    def _validate(self, batches: Any) -> None:
         """Evaluate; keep a copy of the parameters if they are the best so far."""
         rows = []
         for batch in batches:
@@ -232,11 +314,13 @@ class Trainer:
                 self.inspect(batch)
             loss, weight, *monitors = self.evaluate_batch(*batch)
             rows.append((weight, loss, *monitors))
+        if not any(row[0] for row in rows):
+            raise DataError('valid: all weights are 0, so there is nothing to be judged by')
         found = self.step.objective.finish(self._mean(rows, self.names))
         if not np.isfinite(found['loss']):
             raise TrainingError(
-                f'the validation loss is {found["loss"]} after epoch {epoch}; the best parameters '
-                f'are kept. Try a smaller learning_rate or max_gradient_norm'
+                f'the validation loss is {found["loss"]} after epoch {self.epoch}; the best '
+                f'parameters are kept. Try a smaller learning_rate or max_gradient_norm'
             )
         self.latest = found
         if self.schedule is not None:
@@ -260,17 +344,21 @@ class Trainer:
     def _monitors(self, found: Monitors) -> Monitors:
         return {name: value for name, value in found.items() if name != 'gradient_norm'}
 
-    def _record(self, epoch: int, train: Monitors, valid: Monitors, seconds: float) -> None:
-        record = {'epoch': epoch, 'updates': self.updates, **train}
-        record |= {f'valid_{name}': value for name, value in valid.items()}
-        record |= {**self.step.changed, 'seconds': seconds}
+    def _record(self, train: Monitors, seconds: float) -> dict[str, Any]:
+        """Append a record of an epoch to the history, and return it."""
+        record = {'training': self.training, 'epoch': self.epoch, 'updates': self.updates}
+        record |= {**train, **self.step.changed, 'seconds': seconds}
         self.history.append(record)
-        shown = ' '.join(f'{name} {value:.4g}' for name, value in self._monitors(train).items())
+        return record
+
+    def _say(self, record: dict[str, Any], validated: bool) -> None:
+        shown = ' '.join(f'{name} {value:.4g}' for name, value in self.trained.items())
+        valid = self.latest if validated else {}
         tested = ' '.join(f'{name} {value:.4g}' for name, value in valid.items())
         star = ' *' if valid and valid == self.best else ''
         progress.say(
-            'epoch %d: %s%s%s (%.2g s)', epoch, shown, tested and f' | valid {tested}', star,
-            seconds, live=not valid,
+            'epoch %d: %s%s%s (%.2g s)', self.epoch, shown, tested and f' | valid {tested}', star,
+            record['seconds'], live=not valid,
         )  # fmt: skip
 
     def _restore(self) -> None:

@@ -4,7 +4,6 @@ NumPy only.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 from numbers import Integral
 from typing import Any
 
@@ -80,10 +79,17 @@ class Windows:
         groups = -(-self.n_examples // self.batch_size)
         self.batches_of_a_pass = groups * -(-self.length // self.steps)
         self.n_batches = n_batches or self.batches_of_a_pass
-        self._stream = self._forever()
+        self._drawn = 0  # windows handed out so far
 
     def __iter__(self) -> Iterator[Window]:
-        return islice(self._stream, self.n_batches)
+        of_a_series = -(-self.length // self.steps)
+        for _ in range(self.n_batches):
+            group, k = divmod(self._drawn % self.batches_of_a_pass, of_a_series)
+            self._drawn += 1
+            series = slice(group * self.batch_size, (group + 1) * self.batch_size)
+            time = slice(k * self.steps, (k + 1) * self.steps)
+            yield Window([self._cut(n, series, time) for n in range(len(self.arrays))],
+                         fresh=k == 0)  # fmt: skip
 
     @property
     def one_pass(self) -> bool:
@@ -96,14 +102,17 @@ class Windows:
             self.arrays, self.axes, self.time_axes, self.steps, self.batch_size, n_batches
         )
 
-    def _forever(self) -> Iterator[Window]:
-        while True:
-            for first in range(0, self.n_examples, self.batch_size):
-                series = slice(first, first + self.batch_size)
-                for start in range(0, self.length, self.steps):
-                    time = slice(start, start + self.steps)
-                    yield Window([self._cut(k, series, time) for k in range(len(self.arrays))],
-                                 fresh=start == 0)  # fmt: skip
+    def get_state(self) -> dict[str, Any]:
+        """Return where the stream of windows is."""
+        return {'drawn': self._drawn}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from where `get_state` was."""
+        self._drawn = int(state['drawn'])
+
+    def describe(self) -> list[list[int]]:
+        """Return the shapes of the arrays."""
+        return [list(array.shape) for array in self.arrays]
 
     def _cut(self, k: int, series: slice, time: slice) -> np.ndarray:
         index = [slice(None)] * self.arrays[k].ndim

@@ -15,8 +15,7 @@ def arrays(n=10, batch_size=4, n_batches=None, seed=0):
     """Return batches of examples x (2, n, 1) and y (n,) that carry their number."""
     numbers = np.arange(float(n))
     x = np.stack([numbers, numbers + 100])[..., None]
-    rng = None if seed is None else np.random.default_rng(seed)
-    return Arrays([x, numbers], [1, 0], batch_size, n_batches, rng)
+    return Arrays([x, numbers], [1, 0], batch_size, n_batches, seed)
 
 
 def test_examples_are_shuffled_and_not_batches():
@@ -118,9 +117,8 @@ def bucketed(lengths, batch_size=4, seed=0, **options):
     numbers = np.arange(float(len(lengths)))
     x = (mask * (1 + numbers))[..., None]
     static = np.stack([numbers, lengths], axis=1)
-    rng = None if seed is None else np.random.default_rng(seed)
     return Arrays(
-        [x, static, mask], [1, 0, 1], batch_size, rng=rng,
+        [x, static, mask], [1, 0, 1], batch_size, seed=seed,
         bucket=True, masks=[2, None, 2], **options,
     )  # fmt: skip
 
@@ -155,7 +153,7 @@ def test_buckets_have_far_fewer_steps_that_are_filled_up():
 
     bucket = steps(bucketed(LENGTHS))
     plain = bucketed(LENGTHS)
-    plain = Arrays(plain.arrays, plain.axes, 4, rng=np.random.default_rng(0))
+    plain = Arrays(plain.arrays, plain.axes, 4, seed=0)
     assert LENGTHS.sum() < bucket < 1.2 * LENGTHS.sum()
     assert steps(plain) == 99 * len(LENGTHS)
 

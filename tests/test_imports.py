@@ -19,8 +19,8 @@ ROWS = [
     'plan', 'graph', 'losses', 'regularizers', 'metrics', 'optimizers', 'monitors', 'progress',
     'compiled', 'history', 'schedules', 'options', 'trainer', 'lbfgs', 'streaming', 'carry',
     'disturbances', 'flow', 'objectives', 'fields', 'border', 'batching', 'sampling', 'generation',
-    'inference', 'summary', 'storage', 'network', 'models', 'recurrent', 'minimize', 'testing',
-    '__init__', 'precompile', 'integrations',
+    'inference', 'summary', 'storage', 'checkpoints', 'network', 'models', 'recurrent',
+    'minimize', 'testing', '__init__', 'precompile', 'integrations',
 ]  # fmt: skip
 # Order inside a folder, likewise.
 FOLDERS = {

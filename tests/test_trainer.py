@@ -134,7 +134,7 @@ def test_the_best_of_all_validations_is_restored(data, rng):
     net = linear_net()
     data[1] = data[1] + rng.standard_normal(data[1].shape)  # so that single examples mislead
     seen = []
-    options = {'algo': 'sgd', 'learning_rate': 0.1, 'batch_size': 1, 'patience': 12}
+    options = {'algo': 'sgd', 'learning_rate': 0.1, 'batch_size': 1, 'patience': 12, 'seed': 1}
     for _, valid in net.itertrain(data, validate_every=1, epochs=12, **options):
         seen.append((valid['loss'], params(net)))
     best = min(seen, key=lambda pair: pair[0])

@@ -186,7 +186,8 @@ def test_numpys_global_generator_is_neither_read_nor_moved():
 def test_history_has_one_record_an_epoch():
     net = dense()
     net.train(FLAT, epochs=2, validate_every=2, learning_rate=0.01)
-    common = {'epoch', 'updates', 'loss', 'err', 'gradient_norm', 'learning_rate', 'seconds'}
+    common = {'training', 'epoch', 'updates', 'loss', 'err', 'gradient_norm', 'learning_rate',
+              'seconds'}  # fmt: skip
     assert set(net.history[0]) == common
     assert set(net.history[1]) == common | {'valid_loss', 'valid_err'}
     assert net.history['learning_rate'] == [0.01, 0.01]
@@ -194,6 +195,7 @@ def test_history_has_one_record_an_epoch():
     assert net.history['nothing'] == [None, None]
     net.train(FLAT, epochs=1)
     assert net.history['epoch'] == [1, 2, 1]
+    assert net.history['training'] == [1, 1, 2]
 
 
 def test_the_loss_of_an_epoch_is_a_mean_over_examples_and_not_over_batches():
