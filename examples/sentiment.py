@@ -60,7 +60,8 @@ def read(path, part='train'):
 def load(paths, reviews, rng):
     """Return lists of (label, text), to learn from and for the test."""
     if not paths:
-        return [make_review(rng) for _ in range(reviews)], [make_review(rng) for _ in range(500)]
+        made = [make_review(rng) for _ in range(reviews)]
+        return made[reviews // 4 :], made[: reviews // 4]
     if len(paths) == 2 or paths[0].is_dir():
         return read(paths[0]), read(paths[-1], 'test')
     if len(paths) > 2:
@@ -77,7 +78,7 @@ def split(text, maxlen):
     return words[-maxlen:] or ['']
 
 
-def main(data=(), *, reviews=2000, maxlen=100, min_count=2, embedding=100, size=128,
+def main(data=(), *, reviews=3000, maxlen=100, min_count=2, embedding=100, size=128,
          dropout=0.5, bidirectional=False, batch_size=32, algo='adam', learning_rate=0.002,
          updates=2000, seed=1, plot=''):  # fmt: skip
     """Train a network on labelled texts, test it on others, draw how it learned.

@@ -37,8 +37,8 @@ SHORT = {
     ),
     'sentiment': (
         {
-            'reviews': 300, 'embedding': 8, 'size': 8, 'dropout': 0.1, 'updates': 60,
-            'learning_rate': 0.03,
+            'reviews': 200, 'maxlen': 4, 'embedding': 8, 'size': 8, 'dropout': 0.1,
+            'batch_size': 50, 'updates': 30, 'learning_rate': 0.06,
         },
         0.35,
     ),
