@@ -85,10 +85,12 @@ def test_words_of_other_libraries_are_translated_where_the_word_exists():
 
 
 def test_no_foreign_word_is_a_word_of_ours_by_now():
+    from rnnkit.objectives import term_names
     from rnnkit.options import option_names
 
     ours = {
         *option_names(),
+        *term_names(),
         'size',
         'name',
         'inputs',
