@@ -27,8 +27,9 @@ autodoc_typehints = 'none'  # numpydoc's sections have the types, with shapes
 autodoc_member_order = 'bysource'
 numpydoc_show_class_members = False  # the template of a class lists them
 default_role = 'autolink'
-nitpick_ignore_regex = [  # bases that have no page of their own
-    ('py:class', r'abc\.ABC|rnnkit\.cells\..*State'),
+nitpick_ignore_regex = [
+    ('py:class', r'abc\.ABC|rnnkit\.cells\..*State'),  # bases that have no page of their own
+    ('py:class', r'None\. .*|an? .* (D|values|keys|items)'),  # what dict says of its methods
 ]
 
 html_theme = 'alabaster'

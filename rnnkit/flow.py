@@ -191,8 +191,8 @@ def verdict(norms: np.ndarray) -> str:
     Returns
     -------
     what : {'', 'vanishing', 'exploding', 'not finite'}
-        It vanishes if the mean over the first tenth of the steps is less than `VANISHING` times
-        that over the last tenth, and explodes if it is more than `EXPLODING` times that. Steps
+        It vanishes if the mean over the first tenth of the steps is less than ``VANISHING`` times
+        that over the last tenth, and explodes if it is more than ``EXPLODING`` times that. Steps
         at the end, from which nothing reaches the loss, are left out.
     """
     if not np.isfinite(norms).all():

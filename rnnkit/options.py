@@ -72,7 +72,7 @@ class Options:
         How often: an int is a number of epochs, a float of minutes. By default after each
         validation. The last epoch is always written.
     resume : str or path-like, optional
-        A checkpoint to go on from, to `epochs` in all. ``'auto'``: the file of `checkpoint`, if
+        A checkpoint to go on from, to ``epochs`` in all. ``'auto'``: the file of ``checkpoint``, if
         there is one.
     """
 

@@ -54,8 +54,8 @@ class Layer:
         What `transform` takes besides its inputs, as keywords:
 
         - ``'mask'``: a tensor (T, B), 1 where a step of the input is real, or None;
-        - ``'noise'``: a `rnnkit.noise.Noise` in training, else None;
-        - ``'state'``: see `state`.
+        - ``'noise'``: a source of random numbers in training, ``rnnkit.noise.Noise``, else None;
+        - ``'state'``: see the attribute of this name.
     state : type of named tuple, or None
         What it carries from step to step. Where ``'state'`` is among the needs, `transform`
         takes such a tuple: of tensors of shape (B, size), or None for what starts as it does
