@@ -28,7 +28,12 @@ SHORT = {
         {'steps': 3, 'values': 1, 'size': 8, 'updates': 50, 'learning_rate': 0.06},
         0.3,
     ),
-}
+    'stateful_cosine': (
+        {'steps': 400, 'period': 16, 'ahead': 4, 'streams': 7, 'window': 15, 'size': 8,
+         'updates': 60, 'learning_rate': 0.03},
+        0.1,
+    ),
+}  # fmt: skip
 
 
 def load(path):
