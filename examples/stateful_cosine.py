@@ -28,10 +28,10 @@ import numpy as np
 import rnnkit
 
 
-def cosine(steps, period=25, decay=1e-4):
+def cosine(steps, period, decay=1e-4):
     """Return the series, of shape (T,)."""
     t = np.arange(steps)
-    return np.cos(t / (2 * np.pi * period)) * np.exp(-decay * t)
+    return np.cos(2 * np.pi * t / period) * np.exp(-decay * t)
 
 
 def predict(net, x, piece=1000):
@@ -43,7 +43,7 @@ def predict(net, x, piece=1000):
     return np.concatenate(outputs)
 
 
-def main(*, steps=50_000, ahead=50, streams=40, window=50, size=50, algo='adam',
+def main(*, steps=50_000, period=987, ahead=50, streams=40, window=50, size=50, algo='adam',
          learning_rate=0.003, updates=3000, seed=1, plot=None):  # fmt: skip
     """Train a network, measure its error on the whole series, draw truth and prediction.
 
@@ -55,14 +55,14 @@ def main(*, steps=50_000, ahead=50, streams=40, window=50, size=50, algo='adam',
     """
     if steps < 2 * streams or ahead < 1:
         sys.exit(f'{steps} steps are too few for {streams} streams that look {ahead} ahead')
-    series = cosine(steps + ahead)[:, None]
+    series = cosine(steps + ahead, period)[:, None]
     x, y = series[:-ahead], series[ahead:]
     net = rnnkit.Regressor([1, ('lstm', size), ('lstm', size), 1], seed=seed)
     folded = [rnnkit.recurrent.fold(a, streams) for a in (x, y)]  # (T / streams, streams, 1)
     windows = min(updates, -(-len(folded[0]) // window))
     epochs = updates // windows
-    net.train(folded, carry_state=True, bptt_steps=window, train_batches=windows, epochs=epochs,
-              validate_every=1, patience=epochs, algo=algo, learning_rate=learning_rate)  # fmt: skip
+    net.train(folded, algo=algo, learning_rate=learning_rate, carry_state=True, bptt_steps=window,
+              train_batches=windows, epochs=epochs, validate_every=1, patience=epochs)  # fmt: skip
 
     output = predict(net, x[:, None])[:, 0]
     repeat = float(np.mean((x - y) ** 2))
@@ -110,6 +110,7 @@ if __name__ == '__main__':
     )
     option = parser.add_argument
     option('--steps', type=int, metavar='T', help='length of the series')
+    option('--period', type=int, metavar='T', help='period of the cosine')
     option('--ahead', type=int, metavar='N', help='predict what comes so many steps later')
     option('--streams', type=int, metavar='B', help='parts of the series that are read together')
     option('--window', type=int, metavar='T', help='steps through which gradients go back')

@@ -26,8 +26,15 @@ SHORT = {
     ),
     'language_model': (
         {
-            'sentences': 60, 'embedding': 8, 'size': 16, 'layers': 1, 'batch_size': 16, 'steps': 10,
-            'updates': 60, 'learning_rate': 0.03, 'write': 20,
+            'sentences': 60,
+            'embedding': 8,
+            'size': 16,
+            'layers': 1,
+            'batch_size': 16,
+            'steps': 10,
+            'updates': 60,
+            'learning_rate': 0.03,
+            'write': 20,
         },
         3.3,
     ),
@@ -37,14 +44,33 @@ SHORT = {
     ),
     'sentiment': (
         {
-            'reviews': 200, 'maxlen': 4, 'embedding': 8, 'size': 8, 'dropout': 0.1,
-            'batch_size': 50, 'updates': 30, 'learning_rate': 0.06,
+            'reviews': 200,
+            'maxlen': 4,
+            'embedding': 8,
+            'size': 8,
+            'dropout': 0.1,
+            'batch_size': 50,
+            'updates': 30,
+            'learning_rate': 0.06,
         },
         0.35,
     ),
     'seq2seq': (
         {'digits': 1, 'size': 16, 'batch_size': 16, 'updates': 14, 'learning_rate': 0.03},
         2.2,
+    ),
+    'stateful_cosine': (
+        {
+            'steps': 400,
+            'period': 16,
+            'ahead': 4,
+            'streams': 7,
+            'window': 15,
+            'size': 8,
+            'updates': 60,
+            'learning_rate': 0.03,
+        },
+        0.1,
     ),
 }
 MEASURES = {'seq2seq': 'loss'}  # it takes longer until all characters of an answer are right
