@@ -78,7 +78,8 @@ def _targets(graph: Graph, compared: list[str], word: str, value: Any) -> dict[T
             )
     else:
         names = [p.name for layer in graph.layers for p in layer.params.values() if p.ndim > 1]
-        value = value if isinstance(value, Mapping) else {'*': value}
+        if not isinstance(value, Mapping):
+            value = {'*': _amount(word, word, value)}
     found: dict[Target, float] = {}
     for pattern, amount in value.items():
         full = pattern

@@ -16,7 +16,7 @@ import scipy.optimize
 
 from rnnkit.compiled import Compiled
 from rnnkit.errors import ConfigError
-from rnnkit.optimizers import Objective, Optimizer, flattened
+from rnnkit.optimizers import Objective, Optimizer, flattened, gradient_names
 from rnnkit.trainer import TrainStep
 
 # Where to stop is for patience to say, not for SciPy.
@@ -107,9 +107,13 @@ class LBFGSStep:
     Parameters
     ----------
     objective : Objective
+    watched : bool
+        Whether updates report the norm of each parameter's gradient.
 
     Attributes
     ----------
+    health : list of str
+        As in `TrainStep`. Nothing is clipped here.
     slots : dict of str to shared variable
         The point where the training started, and the number of iterations since. SciPy does
         not show what it remembers; from these two it is found again, by repeating the
@@ -118,9 +122,10 @@ class LBFGSStep:
         Whether SciPy has found no better point.
     """
 
-    def __init__(self, objective: Objective):
+    def __init__(self, objective: Objective, watched: bool = False):
         self.objective = objective
         params = objective.params
+        self.health = gradient_names(params) if watched else []
         gradients = pytensor.grad(objective.loss, params, disconnected_inputs='ignore')
         outputs = [flattened(gradients), *objective.reports()]
         self._function = Compiled('the loss and its gradient', objective.inputs, outputs)
@@ -157,8 +162,8 @@ class LBFGSStep:
         Returns
         -------
         values : list
-            The gradient's norm, loss, weight and monitors, all before the iteration. If one of
-            the first two is not finite, no iteration was made.
+            The gradient's norm, loss, weight, monitors and health, all before the iteration. If
+            one of the first two is not finite, no iteration was made.
 
         Raises
         ------
@@ -182,7 +187,8 @@ class LBFGSStep:
             raise
         finally:
             self._set(self._point)
-        return [norm, *reports]
+        parts = self._parts(gradient) if self.health else []
+        return [norm, *reports, *map(np.linalg.norm, parts)]
 
     def _begin(self) -> None:
         """Begin; or repeat the iterations made so far, if what SciPy remembered is lost."""
@@ -244,7 +250,9 @@ class LBFGSStep:
         return 'all gradients are finite'
 
 
-def make_step(objective: Objective, rule: Optimizer, *settings: Any) -> TrainStep | LBFGSStep:
+def make_step(
+    objective: Objective, rule: Optimizer, *settings: Any, watched: bool = False
+) -> TrainStep | LBFGSStep:
     """Return what makes the updates by a rule; `settings` are further arguments of TrainStep.
 
     Raises
@@ -253,10 +261,10 @@ def make_step(objective: Objective, rule: Optimizer, *settings: Any) -> TrainSte
         If a rule that compares losses is to be used where they are random.
     """
     if not rule.full_batch:
-        return TrainStep(objective, rule, *settings)
+        return TrainStep(objective, rule, *settings, watched=watched)
     if objective.updates:
         raise ConfigError(
             "algo 'lbfgs' compares losses, which noise and dropout make random; leave them out, or "
             'take another algo'
         )
-    return LBFGSStep(objective)
+    return LBFGSStep(objective, watched)

@@ -9,7 +9,7 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
-from rnnkit import kernels, losses, storage, summary
+from rnnkit import flow, kernels, losses, storage, summary
 from rnnkit.batching import Batching
 from rnnkit.border import LAYOUTS, Border, check_settings
 from rnnkit.errors import ConfigError
@@ -141,7 +141,8 @@ class Network(ABC):
         output, weights = self.loss.pick(outputs, self.layers[-1].name), self._weights()
         error, weight = self.loss.mean(output, self.target, weights)
         monitors = self.monitors(output, error, weights)
-        return Objective(error, self.params, self.variables, weight, monitors)
+        given = (self.target, weights)
+        return Objective(error, self.params, self.variables, weight, monitors, compared=given)
 
     def _weights(self) -> TensorVariable | None:
         """Return the weight of each target: 0 over padding."""
@@ -292,6 +293,8 @@ class Network(ABC):
     def score(self, x: Any, y: Any, weights: Any = None) -> float:
         """Return how good the predictions for `x` are."""
 
+    gradient_flow = flow.gradient_flow
+
     # --- training ---
 
     def train(
@@ -359,7 +362,9 @@ class Network(ABC):
         batching = Batching(self.border, options, carries, where)
         batches, tested = batching(train, valid, np.random.default_rng(seed))
         self._trainings += 1
-        return Trainer(step, evaluate, options, hyper, self.history, seed), batches, tested
+        alarm = self._objectives.alarm(options)
+        trainer = Trainer(step, evaluate, options, hyper, self.history, seed, alarm)
+        return trainer, batches, tested
 
 
 def _flag(where: str, value: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,10 @@ from rnnkit.carry import Carry
 from rnnkit.compiled import Compiled
 from rnnkit.disturbances import Disturbance
 from rnnkit.errors import ConfigError
+from rnnkit.flow import Alarm, Flow
 from rnnkit.graph import Graph, Outputs
 from rnnkit.lbfgs import make_step
+from rnnkit.monitors import Watch, read, watched
 from rnnkit.noise import Noise
 from rnnkit.optimizers import Objective, Optimizer
 from rnnkit.options import Options
@@ -38,6 +40,8 @@ class Task:
         Where the random numbers of training come from.
     carries : tuple of Carry, or None
         The state that is carried in training, and in a validation.
+    watch : Watch
+        What it reports besides; kept, for the key of the task has no hold on its functions.
     """
 
     training: Objective
@@ -46,6 +50,7 @@ class Task:
     disturbance: Disturbance
     noise: Noise | None
     carries: tuple[Carry, Carry] | None
+    watch: Watch
 
 
 def term_names() -> list[str]:
@@ -87,15 +92,21 @@ class Objectives:
         Raises
         ------
         ConfigError
-            If an amount or an option does not fit.
+            If an amount or an option does not fit, or there is nothing of what the monitors
+            name.
         """
         terms = {name: build(name, given[name]) for name in sorted(given) if name in regularizers}
         others = {name: value for name, value in given.items() if name in disturbances.WORDS}
         amounts = disturbances.read(self.graph, self.compared, others)
+        watch = read(options.monitors, options.monitor_gradients)
         carry = bool(options.carry_state)
-        kind = (carry, tuple((n, term.key) for n, term in terms.items()), tuple(sorted(amounts)))
+        kind = (
+            carry, watch.key, tuple((n, term.key) for n, term in terms.items()),
+            tuple(sorted(amounts)),
+        )  # fmt: skip
         if kind not in self._tasks:
-            self._tasks[kind] = self._make(terms, Disturbance(self.graph, sorted(amounts)), carry)
+            disturbance = Disturbance(self.graph, sorted(amounts))
+            self._tasks[kind] = self._make(terms, disturbance, carry, watch)
         task = self._tasks[kind]
         if rule.full_batch and (task.noise or task.training.limits):
             raise ConfigError(
@@ -106,13 +117,27 @@ class Objectives:
         for name, term in terms.items():
             task.weights[name].set_value(np.asarray(term.weight, self.graph.dtype))
         momentum, nesterov = bool(options.momentum), bool(options.nesterov)
-        key = (type(rule), momentum, nesterov, kind)
+        key = (type(rule), momentum, nesterov, watch.gradients, kind)
         if key not in self._steps:
-            self._steps[key] = make_step(task.training, rule, momentum, nesterov, task.noise)
+            self._steps[key] = make_step(
+                task.training, rule, momentum, nesterov, task.noise, watched=watch.gradients
+            )
         return self._steps[key], task.evaluate, task.carries
 
-    def _make(self, terms: dict[str, Term], disturbance: Disturbance, carry: bool) -> Task:
-        """Return the task with these regularizers, with or without a state that is carried."""
+    @cached_property
+    def flow(self) -> Flow:
+        """The gradient by the states of the recurrent layers."""
+        return Flow(self.graph, self.build)
+
+    def alarm(self, options: Options) -> Alarm | None:
+        """Return what looks after the gradient in a training, if that is wanted and possible."""
+        wanted = read(options.monitors, options.monitor_gradients).gradients
+        return Alarm(self.flow) if wanted and self.flow.terms else None
+
+    def _make(
+        self, terms: dict[str, Term], disturbance: Disturbance, carry: bool, watch: Watch
+    ) -> Task:
+        """Return the task with these regularizers, monitors, and a state that is carried or not."""
         if len({regularizers[name] for name in terms}) < len(terms):
             raise ConfigError(f'two of {", ".join(terms)} are the same regularizer')
         zero = np.zeros((), self.graph.dtype)
@@ -120,35 +145,32 @@ class Objectives:
         carries = (Carry(self.graph), Carry(self.graph)) if carry else None
         noisy = disturbance.random or any('noise' in layer.needs for layer in self.graph.layers)
         noise = Noise() if noisy else None
-        validation = self._objective(terms, weights, self.graph.again, carries and carries[1])
+
+        def objective(again: Callable[..., Outputs], carry: Carry | None) -> Objective:
+            outputs, plain = self.graph.outputs, self.plain
+            if carry or again != self.graph.again:
+                outputs = carry.outputs(again) if carry else again()
+                plain = replace(self.build(outputs), updates=carry.updates if carry else [])
+            return self._penalised(plain, outputs, terms, weights, watch)
+
+        validation = objective(self.graph.again, carries and carries[1])
         training = validation
         if carry or noise:
             again = partial(disturbance.outputs, noise) if noise else self.graph.again
-            training = self._objective(terms, weights, again, carries and carries[0])
+            training = objective(again, carries and carries[0])
             updates = [*training.updates, *(noise.updates if noise else ())]
             training = replace(training, updates=updates)
         training = replace(training, limits=disturbance.limits())
         evaluate = Compiled(
             'the validation', validation.inputs, validation.reports(), validation.updates
         )
-        return Task(training, evaluate, weights, disturbance, noise, carries)
-
-    def _objective(
-        self, terms: dict[str, Term], weights: dict[str, Any], again: Callable[..., Outputs],
-        carry: Carry | None,
-    ) -> Objective:  # fmt: skip
-        """Return the objective with regularizers, and with a state that is carried."""
-        if carry is None and again == self.graph.again:
-            return self._penalised(self.plain, self.graph.outputs, terms, weights)
-        outputs = again() if carry is None else carry.outputs(again)
-        objective = self._penalised(self.build(outputs), outputs, terms, weights)
-        return replace(objective, updates=carry.updates if carry else [])
+        return Task(training, evaluate, weights, disturbance, noise, carries, watch)
 
     def _penalised(
         self, objective: Objective, outputs: Outputs, terms: dict[str, Term],
-        weights: dict[str, Any],
+        weights: dict[str, Any], watch: Watch,
     ) -> Objective:  # fmt: skip
-        """Return an objective with regularizers."""
+        """Return an objective with regularizers and monitors."""
         layers = self.graph.layers
         parts = Parts(
             params={p.name: p for p in objective.params},
@@ -161,4 +183,4 @@ class Objectives:
         loss = objective.loss
         for name, term in terms.items():
             loss = loss + weights[name] * term.penalty(parts)
-        return replace(objective, loss=loss)
+        return watched(watch, replace(objective, loss=loss), parts, layers[-1].name)

@@ -59,6 +59,11 @@ class Options:
         Whether momentum is Nesterov's.
     seed : int, optional
         Drives the shuffling of examples.
+    monitors : str, dict or sequence of these, optional
+        What else is reported: names of metrics, ``'gradients'``, and dicts of patterns of outputs
+        and parameters, as `rnnkit.monitors.read` takes them.
+    monitor_gradients : bool
+        theanets' word for ``monitors='gradients'``.
     """
 
     batch_size: int | None = None
@@ -77,6 +82,8 @@ class Options:
     momentum: float | None = None
     nesterov: bool | None = None
     seed: int | None = None
+    monitors: Any = None
+    monitor_gradients: bool = False
 
     def check(self) -> None:
         """Raise a ConfigError for the first value that makes no sense."""
@@ -91,7 +98,7 @@ class Options:
                 number(name, getattr(self, name), Real, 0)
         if self.momentum is not None:
             number('momentum', self.momentum, Real, 0, 1)
-        for name in ('restore_best', 'nesterov', 'bucket', 'carry_state'):
+        for name in ('restore_best', 'nesterov', 'bucket', 'carry_state', 'monitor_gradients'):
             if not isinstance(getattr(self, name), bool | np.bool_ | None):
                 raise ConfigError(f'{name} is True or False; got {getattr(self, name)!r}')
         if self.seed is not None:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,16 +29,24 @@ class TrainStep:
     momentum, nesterov : bool
     noise : Noise, optional
         Where the random numbers of the objective come from.
+    watched : bool
+        Whether updates report about the gradients.
+
+    Attributes
+    ----------
+    health : list of str
+        What they report about the gradients, after all else.
     """
 
     finished = False  # whether there is nothing more to gain; patience finds out
 
     def __init__(
         self, objective: Objective, rule: Optimizer, momentum: bool, nesterov: bool,
-        noise: Noise | None = None,
+        noise: Noise | None = None, watched: bool = False,
     ):  # fmt: skip
         self.objective, self.noise = objective, noise
-        self.graph = StepGraph(objective, rule, momentum, nesterov)
+        self.graph = StepGraph(objective, rule, momentum, nesterov, watched)
+        self.health = list(self.graph.health)
         self.update = Compiled(
             'the train step', objective.inputs, self.graph.outputs,
             [*self.graph.updates, *objective.updates],
@@ -100,6 +108,8 @@ class Trainer:
         One record an epoch is appended here.
     seed : int, sequence of int, or None
         Drives what is random in an update.
+    inspect : callable, optional
+        Called with the first batch of each validation.
     """
 
     def __init__(
@@ -110,8 +120,10 @@ class Trainer:
         hyper: dict[str, Any],
         history: History,
         seed: Any = 0,
+        inspect: Callable[[Sequence[np.ndarray]], None] | None = None,
     ):
         self.step = step
+        self.inspect = inspect
         self.evaluate_batch = evaluate
         self.options = options
         self.hyper = dict(hyper)
@@ -190,7 +202,7 @@ class Trainer:
         return self.failures <= self.options.patience and not self.step.finished
 
     def _train_epoch(self, batches: Any, epoch: int) -> Monitors:
-        rows = []
+        rows, health = [], []
         for number_, batch in enumerate(batches, 1):
             self.step.prepare(self.updates, **self._rate())
             norm, *values = self.step.update(*batch)
@@ -201,9 +213,12 @@ class Trainer:
                     f'{self.step.blame(batch)}. The batch was not learned from. Try a smaller '
                     f'learning_rate or max_gradient_norm'
                 )
-            loss, weight, *monitors = map(float, values)
-            rows.append((weight, loss, *monitors, float(norm)))
-        return self._mean(rows, [*self.names, 'gradient_norm'])
+            loss, weight, *others = map(float, values)
+            reported = len(others) - len(self.step.health)
+            rows.append((weight, loss, *others[:reported], float(norm)))
+            health.append((1.0, *others[reported:]))
+        found = self._mean(rows, [*self.names, 'gradient_norm'])
+        return self.step.objective.finish(found) | self._mean(health, self.step.health)
 
     def _rate(self) -> dict[str, float]:
         """Return the learning rate of the next update, if the rule has one."""
@@ -213,9 +228,11 @@ class Trainer:
         """Evaluate; keep a copy of the parameters if they are the best so far."""
         rows = []
         for batch in batches:
+            if self.inspect and not rows:
+                self.inspect(batch)
             loss, weight, *monitors = self.evaluate_batch(*batch)
             rows.append((weight, loss, *monitors))
-        found = self._mean(rows, self.names)
+        found = self.step.objective.finish(self._mean(rows, self.names))
         if not np.isfinite(found['loss']):
             raise TrainingError(
                 f'the validation loss is {found["loss"]} after epoch {epoch}; the best parameters '
@@ -241,7 +258,7 @@ class Trainer:
                 for n, c in zip(names, columns, strict=True)}  # fmt: skip
 
     def _monitors(self, found: Monitors) -> Monitors:
-        return {name: found[name] for name in self.names}
+        return {name: value for name, value in found.items() if name != 'gradient_norm'}
 
     def _record(self, epoch: int, train: Monitors, valid: Monitors, seconds: float) -> None:
         record = {'epoch': epoch, 'updates': self.updates, **train}

@@ -32,7 +32,7 @@ def net():
 def carried(net):
     """Return what carries the state, and a function of x and y: output and gradients."""
     carry = Carry(net.graph)
-    out = carry.outputs()['out:out']
+    out = carry.outputs(carry.graph.again)['out:out']
     error = ((out - net.target) ** 2).sum()
     gradients = pytensor.grad(error, net.params)
     inputs = [*net.inputs, net.target]
@@ -93,6 +93,15 @@ def test_another_number_of_examples_starts_afresh(net, carried, data):
     batches = [[x[:3], y[:3]], [x[3:6, :2].copy(), y[3:6, :2].copy()]]
     *_, (last, *_) = [function(*b) for b in Followed(batches, carry, False)]
     np.testing.assert_array_equal(last, net.predict(x[3:6, :2]))
+
+
+def test_a_validation_starts_afresh_each_time(net, carried, data):
+    x, y = data
+    carry, function = carried
+    batches = Followed([[x[:3], y[:3]], [x[3:], y[3:]]], carry, anew=True)
+    for _ in range(2):
+        out = np.concatenate([function(*batch)[0] for batch in batches])
+        np.testing.assert_array_equal(out, net.predict(x))
 
 
 @pytest.fixture(scope='module')

@@ -12,6 +12,14 @@ EXAMPLES = sorted((Path(__file__).parent.parent / 'examples').glob('*.py'))
 # main() is given, and an error that it reaches only if the network learns to use its memory.
 SHORT = {
     'addition_task': ({'length': 4, 'size': 8, 'updates': 50, 'learning_rate': 0.06}, 0.05),
+    'karpathy_modes': (
+        {'steps': 8, 'form': 'rnn', 'size': 16, 'updates': 150, 'learning_rate': 0.02},
+        0.15,
+    ),
+    'masked_addition': (
+        {'shortest': 3, 'longest': 5, 'size': 8, 'updates': 60, 'learning_rate': 0.03},
+        0.05,
+    ),
     'language_model': (
         {
             'sentences': 60,

@@ -16,11 +16,11 @@ TESTS = Path(__file__).parent
 ROWS = [
     'version', 'errors', 'registry', 'tensors', 'activations', 'initializers',
     'windows', 'datasets', 'sequences', 'text', 'cells', 'kernels', 'unroll', 'noise', 'layers',
-    'plan', 'graph', 'losses', 'regularizers', 'metrics', 'optimizers', 'progress', 'compiled',
-    'history', 'schedules', 'options', 'trainer', 'lbfgs', 'streaming', 'carry', 'disturbances',
-    'objectives', 'fields', 'border', 'batching', 'sampling', 'generation', 'inference', 'summary',
-    'storage', 'network', 'models', 'recurrent', 'minimize', 'testing', '__init__', 'precompile',
-    'integrations',
+    'plan', 'graph', 'losses', 'regularizers', 'metrics', 'optimizers', 'monitors', 'progress',
+    'compiled', 'history', 'schedules', 'options', 'trainer', 'lbfgs', 'streaming', 'carry',
+    'disturbances', 'flow', 'objectives', 'fields', 'border', 'batching', 'sampling', 'generation',
+    'inference', 'summary', 'storage', 'network', 'models', 'recurrent', 'minimize', 'testing',
+    '__init__', 'precompile', 'integrations',
 ]  # fmt: skip
 # Order inside a folder, likewise.
 FOLDERS = {
@@ -39,6 +39,7 @@ FOLDERS = {
         'scrn',
         'clockwork',
         'bcrnn',
+        'noisy',
         '__init__',
     ],
     'kernels': [

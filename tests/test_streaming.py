@@ -81,6 +81,17 @@ def test_the_state_is_named_and_is_that_of_the_last_step(net, x):
     np.testing.assert_array_equal(state['hid2'].h, turned(net, outputs['hid2:out'])[-1])
 
 
+def test_a_series_starts_from_what_was_learned(x, rng):
+    layers = [2, dict(form='lstm', size=4, h_0='learn', c_0='learn'), 2]
+    net = rnnkit.Regressor(layers, dtype='float64', seed=3)
+    for part in ('h_0', 'c_0'):
+        net.find('hid1', part).set_value(rng.standard_normal(4))
+    whole = net.predict(x)
+    found, state = net.predict(x[:4], return_state=True)
+    np.testing.assert_array_equal(found, whole[:4])
+    np.testing.assert_array_equal(net.predict(x[4:], state=state), whole[4:])
+
+
 def test_any_number_of_examples_and_steps_may_follow(net, rng):
     for steps, examples in [(1, 1), (4, 2), (2, 5)]:
         x = turned(net, rng.standard_normal((steps, examples, 2)))

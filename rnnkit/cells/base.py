@@ -37,6 +37,8 @@ class Cell:
         Shapes of what `prepare` returns, written as in `params`, if they are others.
     axes : dict of str to str
         The letter of the length of a state, for states that are not of H units.
+    counters : tuple of str
+        The states that count steps: zoneout leaves them alone.
     smallest : int
         The least size that the layer can have.
 
@@ -63,6 +65,7 @@ class Cell:
     options: ClassVar[dict[str, Any]] = {}
     inner: ClassVar[dict[str, tuple[str, ...]] | None] = None
     axes: ClassVar[dict[str, str]] = {}
+    counters: ClassVar[tuple[str, ...]] = ()
     smallest: int = 1
 
     def __init__(self, **options: Any):

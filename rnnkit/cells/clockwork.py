@@ -52,6 +52,7 @@ class ClockworkCell(Cell):
     """
 
     state = ClockworkState
+    counters = ('phase',)
     gates = 'h'
     params = {'xh': ('I', 'H'), 'hh': ('H', 'H'), 'b': ('H',)}
     inner = {**params, 'period': ('H',)}

@@ -1,5 +1,6 @@
 """What every layer is: options, a parameter table and a symbolic transform."""
 
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -81,7 +82,7 @@ class Layer:
     smallest: int = 1
     sized: ClassVar[bool] = True
     amount: ClassVar[str] = 'size'
-    needs: ClassVar[tuple[str, ...]] = ()
+    needs: tuple[str, ...] = ()
     wants_time: ClassVar[bool | None] = None  # False: its inputs must have no time axis
     keeps_time: ClassVar[bool] = True
     starts_time: ClassVar[bool] = False
@@ -221,6 +222,13 @@ def check_size(where: str, size: Any) -> int:
     if isinstance(size, bool | np.bool_) or not isinstance(size, int | np.integer) or size < 1:
         raise ConfigError(f'{where}: size is a whole number of at least 1; got {size!r}')
     return int(size)
+
+
+def check_rate(where: str, rate: Any) -> float:
+    """Return a probability below 1, or raise a ConfigError."""
+    if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= rate < 1:
+        raise ConfigError(f'{where} is a probability from 0 to below 1; got {rate!r}')
+    return float(rate)
 
 
 def check_inputs(form: str, inputs: Any) -> tuple[str, ...] | None:

@@ -29,7 +29,7 @@ class Bidirectional(Layer):
     merge : {'concat', 'sum'}
         How the two outputs become one.
     **options
-        Keywords of the worker.
+        Keywords of the worker, such as ``dropout=0.2``.
 
     Notes
     -----
@@ -44,7 +44,6 @@ class Bidirectional(Layer):
 
     recurrent = True
     causal = False
-    needs = ('mask',)
 
     def __init__(
         self, size: int | None = None, *, name=None, inputs=None, worker: str = 'rnn',
@@ -75,6 +74,7 @@ class Bidirectional(Layer):
             layers.build(worker, size=half, direction=direction, **options)
             for direction in ('forward', 'backward')
         )
+        self.needs = tuple(need for need in self.forward.needs if need != 'state')
         self.smallest = self.forward.smallest * (2 if merge == 'concat' else 1)
         self.given = {'worker': worker, 'merge': merge, **options}
 
@@ -103,8 +103,8 @@ class Bidirectional(Layer):
             child.bind(sources, dtype, rng)
             self.params |= {f'{suffix}.{name}': p for name, p in child.params.items()}
 
-    def transform(self, x, mask=None):  # x: (T, B, I)
-        forward, backward = (child.transform(x, mask) for child in self.children)
+    def transform(self, x, mask=None, noise=None):  # x: (T, B, I)
+        forward, backward = (child.transform(x, mask, noise=noise) for child in self.children)
         outputs = {}
         for name, fw in forward.items():
             bw = backward[name]

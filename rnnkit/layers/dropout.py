@@ -1,10 +1,6 @@
 """A layer that leaves out some of its inputs while a network is trained."""
 
-from numbers import Real
-from typing import Any
-
-from rnnkit.errors import ConfigError
-from rnnkit.layers.base import Layer
+from rnnkit.layers.base import Layer, check_rate
 from rnnkit.layers.registry import layers
 
 
@@ -37,10 +33,3 @@ class Dropout(Layer):
         if noise is None or self.rate == 0:
             return {'out': x}
         return {'out': noise.drop(x, self.rate)}
-
-
-def check_rate(where: str, rate: Any) -> float:
-    """Return a probability below 1, or raise a ConfigError."""
-    if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= rate < 1:
-        raise ConfigError(f'{where} is a probability from 0 to below 1; got {rate!r}')
-    return float(rate)

@@ -3,15 +3,18 @@
 from numbers import Integral
 from typing import Any, ClassVar
 
+import numpy as np
 import pytensor.tensor as pt
 
 from rnnkit.cells import Cell
+from rnnkit.cells.noisy import Dropped, Mixed, Zoned, wrapped
 from rnnkit.errors import ConfigError
-from rnnkit.layers.base import Layer
+from rnnkit.layers.base import Layer, check_rate
 from rnnkit.tensors import masked
 from rnnkit.unroll import unroll
 
 LEARN = 'learn'
+NOISES = ('dropout', 'zoneout')
 
 
 class Recurrent(Layer):
@@ -37,6 +40,19 @@ class Recurrent(Layer):
         By default 0.
     bptt_limit : int, optional
         Cut the gradient every so many steps (truncated backpropagation through time).
+    dropout : float
+        In training, leave out units with this probability where h enters the recurrent
+        product: the same ones at all steps of a sequence. The others are scaled up, and what
+        is used after training has all.
+    zoneout : float
+        In training, each element of each state keeps its old value with this probability, at
+        each step anew. What is used after training has the mean,
+        ``zoneout * old + (1 - zoneout) * new``.
+
+    References
+    ----------
+    Gal & Ghahramani 2016, arXiv:1512.05287 (dropout); Krueger et al. 2017, arXiv:1606.01305
+    (zoneout).
     """
 
     cell_class: ClassVar[type[Cell]]
@@ -56,6 +72,10 @@ class Recurrent(Layer):
                 f"{where}: direction is 'forward' or 'backward'; got {self.direction!r}"
             )
         self.causal = self.direction == 'forward'
+        for rate in NOISES:
+            setattr(self, rate, check_rate(f'{where}: {rate}', getattr(self, rate)))
+        if self.dropout or self.zoneout:
+            self.needs = (*self.needs, 'noise')
         limit = self.bptt_limit
         if limit is not None and (
             isinstance(limit, bool) or not isinstance(limit, Integral) or limit < 1
@@ -101,15 +121,39 @@ class Recurrent(Layer):
     def gates(self, name):
         return None if name.endswith('_0') else self.cell.gate_columns(name, self.size)
 
-    def transform(self, x, mask=None, state=None):  # x: (T, B, I)
+    def transform(self, x, mask=None, state=None, noise=None):  # x: (T, B, I)
+        start = self._start(state)
+        if noise is None or not (self.dropout or self.zoneout):
+            cell = self.cell if not self.zoneout else wrapped(Mixed, self.cell, self.zoneout)
+            return self._outputs(self._unroll(cell, x, start, mask), mask)
+        cell = self.cell
+        if self.zoneout:
+            cell = wrapped(Zoned, cell, self.size)
+            bits = [pt.lt(noise.uniform(x, (0, 1), width), self.zoneout)
+                    for width in cell.bit_widths(self.size)]  # fmt: skip
+            x = pt.concatenate([x, cell.codes(bits).astype(x.dtype)], axis=-1)
+        if self.dropout:
+            cell = wrapped(Dropped, cell)
+            kept = noise.keep(np.asarray(self.dropout, x.dtype), x, (1,), self.size)
+            if start is None:
+                start = [pt.zeros((1, width), dtype=x.dtype)
+                         for width in self.cell.widths(self.size)]  # fmt: skip
+            start = cell.start(start, kept)
+        states = self._unroll(cell, x, start, mask)
+        return self._outputs(states[1:-1] if self.dropout else states, mask)
+
+    def _unroll(self, cell: Cell, x: Any, start: Any, mask: Any) -> Any:
         params = {name: self.params[name] for name in self.cell.params}
-        states = unroll(
-            self.cell, x, params, self.size, self._start(state), mask, reverse=not self.causal,
+        return unroll(
+            cell, x, params, self.size, start, mask, reverse=not self.causal,
             bptt_limit=self.bptt_limit,
         )  # fmt: skip
+
+    def _outputs(self, states: Any, mask: Any) -> dict[str, Any]:
+        """Return the outputs by name, from the states of all steps."""
         end = -1 if self.causal else 0
         outputs = {}
-        for k, (part, values) in enumerate(zip(states._fields, states, strict=True)):
+        for k, (part, values) in enumerate(zip(self.state._fields, states, strict=True)):
             outputs['out' if k == 0 else part] = masked(values, mask)
             outputs[self.last_name(part)] = values[end]
         return outputs
@@ -136,6 +180,7 @@ def recurrent_layer(form: str, cell: type[Cell]) -> type[Recurrent]:
     starts = {f'{part}_0': None for part in cell.state._fields}
     options = {
         **cell.options, **starts, 'direction': 'forward', 'bptt_limit': None,
+        **dict.fromkeys(NOISES, 0.0),
     }  # fmt: skip
     return type(
         f'{cell.__name__.removesuffix("Cell")}Layer',

@@ -10,7 +10,7 @@ from rnnkit.optimizers.rmsprop import RMSProp
 from rnnkit.optimizers.rows import flattened
 from rnnkit.optimizers.rprop import RProp
 from rnnkit.optimizers.sgd import NAG, SGD
-from rnnkit.optimizers.step import LIMITS, Objective, StepGraph, check_params
+from rnnkit.optimizers.step import LIMITS, Objective, StepGraph, check_params, gradient_names
 
 registry = optimizers
 add = registry.add
@@ -18,5 +18,5 @@ add = registry.add
 __all__ = [
     'ESGD', 'LBFGS', 'LIMITS', 'NAG', 'SGD', 'AMSGrad', 'Adadelta', 'Adagrad', 'Adam', 'AdamW',
     'Lion', 'NAdam', 'Objective', 'Optimizer', 'RMSProp', 'RProp', 'StepGraph', 'add',
-    'check_params', 'decay', 'flattened', 'library', 'optimizers', 'registry',
+    'check_params', 'decay', 'flattened', 'gradient_names', 'library', 'optimizers', 'registry',
 ]  # fmt: skip

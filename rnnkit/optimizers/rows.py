@@ -13,7 +13,7 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor import TensorVariable
-from pytensor.tensor.subtensor import AdvancedSubtensor, AdvancedSubtensor1
+from pytensor.tensor.subtensor import AdvancedSubtensor
 
 log = logging.getLogger('rnnkit')
 
@@ -59,26 +59,30 @@ def gradients_by_rows(
 def lookups(loss: TensorVariable, params: Sequence[Any]) -> dict[Any, list[Any]]:
     """Return the nodes ``p[whole numbers]`` for each matrix that a loss reads in no other way."""
     found: dict[Any, list[Any]] = {p: [] for p in params if p.type.ndim == 2}
+    others = {}
     for node in {v.owner: None for v in ancestors([loss]) if v.owner is not None}:
         for i, v in enumerate(node.inputs):
             if v not in found:
                 continue
             if i == 0 and _is_lookup(node):
                 found[v].append(node)
-            elif found.pop(v):
-                log.debug('%s is read by %s too: an update costs the whole of it', v, node.op)
+            else:
+                others[v] = node.op
+    for p, op in others.items():
+        if found.pop(p):
+            log.debug('%s is read by %s too: an update costs the whole of it', p, op)
     return {p: nodes for p, nodes in found.items() if nodes}
 
 
 def _is_lookup(node: Any) -> bool:
-    if not isinstance(node.op, AdvancedSubtensor | AdvancedSubtensor1) or len(node.inputs) != 2:
+    if not isinstance(node.op, AdvancedSubtensor) or len(node.inputs) != 2:
         return False
     kind = node.inputs[1].type
     return tuple(node.op.idx_list) == (0,) and kind.dtype.startswith('int') and 0 < kind.ndim < 3
 
 
 def row_sums(
-    ids: TensorVariable, rows: TensorVariable, n: int
+    ids: TensorVariable, rows: TensorVariable, shape: tuple[int, int]
 ) -> tuple[TensorVariable, TensorVariable, TensorVariable]:
     """Return the sums of rows that have the same number.
 
@@ -89,8 +93,8 @@ def row_sums(
     ----------
     ids : integer tensor of shape (...)
     rows : tensor of shape (..., O)
-    n : int
-        Number of rows of the table; a negative number counts from its end.
+    shape : tuple of int
+        That of the table, (V, O); a negative number counts from its end.
 
     Returns
     -------
@@ -102,8 +106,8 @@ def row_sums(
         The same, but 0 where a number is there again.
     """
     ids = ids.ravel()
-    ids = pt.switch(ids < 0, ids + n, ids)
-    rows = rows.reshape((-1, rows.shape[-1]))
+    ids = pt.switch(ids < 0, ids + shape[0], ids)
+    rows = rows.reshape((-1, shape[1]))
     order = pt.argsort(ids)
     ids = ids[order]
     first = pt.concatenate([pt.zeros((1,), 'int64'), pt.neq(ids[1:], ids[:-1]).astype('int64')])
@@ -178,7 +182,7 @@ class Rows:
 
     def __init__(self, k: int, table: Any, gradient: Any, ids: Any, shapes: Sequence[Any]):
         self.k, self.table, self.width = k, table, shapes[k][1]
-        self.numbers, sums, once = row_sums(ids, gradient, shapes[k][0])
+        self.numbers, sums, once = row_sums(ids, gradient, shapes[k])
         self.gradient, self.once = sums.ravel(), once.ravel()
         start = sum(int(np.prod(shape)) for shape in shapes[:k])
         row = np.arange(start, start + self.width)

@@ -1,6 +1,6 @@
 """One training step as a symbolic graph: gradient, clipping, rule, update."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from rnnkit import kernels
 from rnnkit.errors import ConfigError
 from rnnkit.kernels import Arguments
 from rnnkit.optimizers.base import Optimizer
-from rnnkit.optimizers.rows import flattened, gradients_by_rows, pieces
+from rnnkit.optimizers.rows import flattened, gradients_by_rows, pieces, row_sums
 
 LIMITS = ('max_gradient_norm', 'max_gradient_elem')
 
@@ -37,6 +37,10 @@ class Objective:
         What a training step stores besides what its rule does.
     limits : dict of str to callable
         For parameters, by name, what makes a new value one that is allowed.
+    finish : callable
+        Makes what is reported of the means, over batches, of loss and monitors, all by name.
+    compared : tuple of (tensor, tensor or None), optional
+        The target and its weights, for metrics.
     """
 
     loss: TensorVariable
@@ -46,6 +50,8 @@ class Objective:
     monitors: dict[str, TensorVariable] = field(default_factory=dict)
     updates: list[tuple[Any, TensorVariable]] = field(default_factory=list)
     limits: dict[str, Callable[[TensorVariable], TensorVariable]] = field(default_factory=dict)
+    finish: Callable[[Mapping[str, float]], dict[str, float]] = dict
+    compared: tuple[TensorVariable, TensorVariable | None] | None = None
 
     def reports(self) -> list[TensorVariable]:
         """Return loss, weight and monitors, in this order."""
@@ -68,18 +74,25 @@ class StepGraph:
     rule : Optimizer
     momentum, nesterov : bool
         Whether there is a velocity, and whether it is Nesterov's.
+    watched : bool
+        Whether to report about the gradients.
 
     Attributes
     ----------
+    health : dict of str to scalar tensor
+        What is reported about the gradients, see `health`.
     hyper : dict of str to shared scalar
         Learning rate, clipping and so on: set them at any time.
     outputs : list of tensors
-        Gradient norm (before clipping), loss, weight and monitors.
+        Gradient norm (before clipping), loss, weight, monitors and health.
     updates : list of (shared variable, new value)
         If the loss or a gradient is not finite, every new value equals the old one.
     """
 
-    def __init__(self, objective: Objective, rule: Optimizer, momentum: bool, nesterov: bool):
+    def __init__(
+        self, objective: Objective, rule: Optimizer, momentum: bool, nesterov: bool,
+        watched: bool = False,
+    ):  # fmt: skip
         self.params = objective.params
         self.dtype = np.result_type(*(p.dtype for p in self.params)).name
         self.hyper = self._shared_scalars(rule, momentum)
@@ -110,7 +123,8 @@ class StepGraph:
         )
         fused = kernels.update_params(self._change, self._plain, given)
         norm, *new = self._plain(given) if fused is None else fused
-        self.outputs = [norm, *objective.reports()]
+        self.health = health(given, norm) if watched else {}
+        self.outputs = [norm, *objective.reports(), *self.health.values()]
         if seen:  # its place among the slots holds nothing to remember
             del new[1 + len(self.slots)]
             self.outputs[0] = pt.switch(abs(given.loss) < np.inf, norm, np.nan).astype(self.dtype)
@@ -208,6 +222,31 @@ def length(vectors: Iterable[Any]) -> TensorVariable:
 
 def _same(value: TensorVariable) -> TensorVariable:
     return value
+
+
+def health(given: Arguments, norm: TensorVariable) -> dict[str, TensorVariable]:
+    """Return the norm of the gradient by each parameter, and whether a limit was passed.
+
+    The norms are those before clipping. They are products of a vector with itself, which need
+    no further memory.
+    """
+    flat = []
+    for k, (g, p) in enumerate(zip(given.gradients, given.params, strict=True)):
+        if k in given.ids:  # by rows, some of which may be there more than once
+            g = row_sums(given.ids[k], g, p.get_value(borrow=True).shape[0])[2]
+        flat.append(g.ravel())
+    names = gradient_names(given.params)
+    found = {name: pt.sqrt(pt.dot(g, g)) for name, g in zip(names, flat, strict=True)}
+    largest = pt.stack([pt.maximum(g.max(), -g.min()) for g in flat]).max()
+    found['clipped'] = pt.or_(norm > given.max_norm, largest > given.max_elem)
+    return found
+
+
+def gradient_names(params: Sequence[Any]) -> list[str]:
+    """Return what the norm of each parameter's gradient is called in reports."""
+    names = [str(p.name) for p in params]
+    return [f'grad({name})' if names.count(name) == 1 else f'grad({name} {k})'
+            for k, name in enumerate(names)]  # fmt: skip
 
 
 def curvature(gradients: list[Any], params: list[Any], probe: Any) -> TensorVariable:

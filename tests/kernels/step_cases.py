@@ -130,7 +130,7 @@ class UpdateKernel:
         for slot in slots:
             head += [slot.ctypes.data] * 2
         for g, p in zip(gradients, params, strict=True):
-            head += [*describe(g), *describe(p), 0]
+            head += [*describe(g), *describe(p), 0, 0]
         return np.array(head, np.int64)
 
 
