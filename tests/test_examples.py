@@ -50,7 +50,7 @@ SHORT = {
             'size': 8,
             'dropout': 0.1,
             'batch_size': 50,
-            'updates': 30,
+            'updates': 24,
             'learning_rate': 0.06,
         },
         0.35,
