@@ -360,14 +360,14 @@ def describe(value: Any) -> str:
 
 def check_settings(layout: Any, dtype: Any) -> str:
     """Return `dtype` by its name, or raise a ConfigError for a layout or type that is not one."""
-    if layout not in LAYOUTS:
+    if not isinstance(layout, str) or layout not in LAYOUTS:
         raise ConfigError(
             f"layout is 'time' for (time, batch, features) or 'batch' for (batch, time, "
             f'features); got {layout!r}'
         )
     try:
         name = np.dtype(dtype).name
-    except TypeError:
+    except (TypeError, ValueError):
         name = repr(dtype)
     if name not in ('float32', 'float64'):
         raise ConfigError(f"dtype is 'float32' or 'float64'; got {dtype!r}")

@@ -176,6 +176,13 @@ TABLE = {
         lambda: make(2, dict(form='bidirectional', size=4), 1).train([X, Y], carry_state=True),
         ConfigError, ["'hid1' (bidirectional)", 'whole sequence']),
     'bptt_steps alone': (lambda: train(bptt_steps=3), ConfigError, ['bptt_steps', 'carry_state']),
+    'checkpoint no path': (lambda: train(checkpoint=1), ConfigError, ['checkpoint', 'got 1']),
+    'checkpoint nowhere': (lambda: train(checkpoint='/no/where/x'), ConfigError,
+                           ['train()', 'no folder', '/no/where']),
+    'save_every without a file': (lambda: train(save_every=1), ConfigError,
+                                  ['save_every', 'checkpoint=path']),
+    'callable of two': (lambda: train(lambda a, b: None), ConfigError, ['train', 'wants a, b']),
+    'layout an array': (lambda: net(layout=np.ones(2)), ConfigError, ['layout', "'batch'"]),
     'seed of a training': (lambda: train(seed=1.5), ConfigError, ['seed', '1.5']),
     'pattern of a monitor that matches nothing': (
         lambda: train(monitors={'hid7:out': 0.5}), ConfigError,

@@ -47,10 +47,33 @@ specs = st.one_of(
     st.builds(lambda a, k, v: {**a, k: v}, sensible, keys, values),
     st.dictionaries(keys, values, max_size=3),
 )  # fmt: skip
-networks = st.builds(
-    lambda first, middle, last: [first, *middle, last],
-    st.one_of(st.integers(1, 3), specs), st.lists(specs, max_size=2),
-    st.one_of(st.integers(1, 3), specs),
+
+
+@st.composite
+def nearly_right(draw):
+    """Return a layer with the options that its form has, some of them of an odd kind."""
+    form = draw(st.sampled_from(FORMS))
+    spec = {'form': form}
+    if forms[form].sized:
+        spec['size'] = draw(st.sampled_from([1, 2, 3, 4, 6]))
+    own = [*forms[form].options, 'w', 'xh', 'hh', 'b', 'inputs', 'name']
+    for key in draw(st.lists(st.sampled_from(own), max_size=2, unique=True)):
+        spec[key] = draw(st.one_of(
+            values, st.sampled_from(WORDS), st.lists(st.integers(1, 3), min_size=1, max_size=3),
+            st.sampled_from(['relu', 'in', ['in', 'hid1'], 'before', 'identity', 2, 0.5, True]),
+        ))  # fmt: skip
+    return spec
+
+
+plain_layers = st.builds(lambda form, n: (form, n), st.sampled_from(['rnn', 'relu']),
+                         st.integers(1, 3))  # fmt: skip
+networks = st.one_of(
+    st.builds(
+        lambda n, before, layer, after, m: [n, *before, layer, *after, m],
+        st.integers(1, 3), st.lists(plain_layers, max_size=1), nearly_right(),
+        st.lists(st.one_of(plain_layers, nearly_right()), max_size=1), st.integers(1, 3),
+    ),
+    st.lists(specs, max_size=4),
 )  # fmt: skip
 some_settings = st.dictionaries(
     st.sampled_from(['loss', 'weighted', 'masked', 'layout', 'dtype', 'seed', 'x']),

@@ -32,7 +32,9 @@ class Tied(Layer):
 
     def __init__(self, size=None, *, name=None, inputs=None, **options):
         super().__init__(size, name=name, inputs=inputs, **options)
-        activations.build(self.activation or 'linear')  # a wrong name fails here
+        activations.build(
+            'linear' if self.activation is None else self.activation
+        )  # a wrong name fails here
 
     def meet(self, before):
         known = {layer.name: layer for layer in before if isinstance(layer, Dense)}
@@ -42,7 +44,7 @@ class Tied(Layer):
             if not free:
                 raise ConfigError(f'layer {self.name!r} (tied): no layer is left to be its partner')
             self.mate = free[-1]
-        elif self.partner in known:
+        elif isinstance(self.partner, str) and self.partner in known:
             self.mate = known[self.partner]
         else:
             raise ConfigError(
