@@ -53,8 +53,8 @@ def read(file, level, sentences, rng):
 
 
 def main(file=None, *, sentences=2000, level='character', embedding=64, size=128,
-         layers=2, batch_size=32, steps=32, algo='adam', learning_rate=0.003, updates=12500,
-         goal=0.5, write=400, temperature=0.8, seed=1, plot=''):  # fmt: skip
+         layers=2, dropout=0.0, batch_size=32, steps=32, algo='adam', learning_rate=0.003,
+         updates=12500, goal=0.5, write=400, temperature=0.8, seed=1, plot=''):  # fmt: skip
     """Train a network on a text, judge it by the last 5 %, let it write, draw how it learned.
 
     Returns
@@ -71,7 +71,8 @@ def main(file=None, *, sentences=2000, level='character', embedding=64, size=128
         for numbers, streams in ((text.numbers, batch_size), (held_back, 8))
     )
     V = text.size
-    net = rnnkit.Classifier([V, ('embedding', embedding), *[('lstm', size)] * layers, V], seed=seed)
+    hidden = [('lstm', size), ('dropout', dropout)] * layers
+    net = rnnkit.Classifier([V, ('embedding', embedding), *hidden, V], seed=seed)
     print(f'{text}; {net.num_params:,} parameters')
 
     windows = -(-len(train[0]) // steps)  # in a pass through the text
@@ -143,6 +144,7 @@ if __name__ == '__main__':
     option('--embedding', type=int, metavar='E', help='numbers for each character or word')
     option('--size', type=int, metavar='H', help='LSTM units in a layer')
     option('--layers', type=int, metavar='N', help='number of LSTM layers')
+    option('--dropout', type=float, metavar='P', help='share of outputs that are left out')
     option('--batch-size', type=int, metavar='B', help='streams side by side')
     option('--steps', type=int, metavar='T', help='length of a window')
     option('--algo', choices=sorted(rnnkit.optimizers.registry), help='update rule')
