@@ -5,6 +5,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from rnnkit.trainer import COUNTS, MONITORS, Trainer
 
 # A longer training, or one that is written elsewhere, is still the same one.
 FREE = ('epochs', 'patience', 'restore_best', 'checkpoint', 'save_every', 'resume')
+
+DEFAULTS = {field.name: field.default for field in fields(Options)}
 
 
 class Files:
@@ -148,17 +151,20 @@ class Files:
 
     def _settings(self, trainer: Trainer, batches: Any, given: dict[str, Any]) -> dict[str, Any]:
         """Return all that a training depends on, as JSON."""
-        own = {n: value for n, value in vars(self.options).items() if n not in FREE}
+        # Left out where they say nothing, so that options that are new do not make files old.
+        own = {n: v for n, v in vars(self.options).items() if n not in FREE}
+        own = {n: v for n, v in own.items() if _plain(v) != DEFAULTS[n]}
         rate = {} if trainer.schedule is None else {'learning_rate': trainer.schedule}
         data = {'the shapes of the data': batches.describe()}
         return _plain({**own, **trainer.hyper, **rate, **given, **data})
 
     def _compare(self, there: dict[str, Any], here: dict[str, Any]) -> None:
         for name in [*here, *there]:
-            if there.get(name) != here.get(name):
+            was, now = (found.get(name, DEFAULTS.get(name)) for found in (there, here))
+            if was != now:
                 raise ConfigError(
                     f'{self.where}: the checkpoint {self.source} is of another training: '
-                    f'{_difference(name, there.get(name), here.get(name))}'
+                    f'{_difference(name, was, now)}'
                 )
 
 

@@ -53,7 +53,8 @@ class Conv1(Layer):
                 f"layer 'conv1': border_mode is {', '.join(map(repr, MODES))}; got "
                 f'{self.border_mode!r}'
             )
-        activations.build(self.activation or 'linear')  # a wrong name fails here
+        chosen = 'linear' if self.activation is None else self.activation
+        activations.build(chosen)  # a wrong name fails here
         self.causal = False  # a single step is not enough for it
         self.starts_time = self.stride > 1 or (self.border_mode == 'valid' and self.filter_size > 1)
 

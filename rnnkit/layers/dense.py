@@ -36,7 +36,8 @@ class Dense(Layer):
         # The matrices of a layer that reads several others are named after these.
         several = {key: 0 for key in options if key.startswith('w_')}
         # A wrong name fails here, not in the graph.
-        self._learned = activations.Chain(options.get('activation') or 'linear')
+        chosen = options.get('activation')
+        self._learned = activations.Chain('linear' if chosen is None else chosen)
         own = {**type(self).initial, **dict.fromkeys(several, 'glorot')}
         self.initial = {**own, **self._learned.initial}
         taken = set(self._learned.initial) & (set(own) | {*self.options, *COMMON})
