@@ -172,6 +172,7 @@ def test_ctrl_c_in_every_phase(phase, count, path, monkeypatch, compiled):
     again, right = compiled
     net = network() if phase == 'compiling' else again
     begin_again(net)
+    begin_again(again)
     best = loss(again)
     interrupted_at(monkeypatch, PHASES[phase][0], count)
     try:
