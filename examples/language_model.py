@@ -54,7 +54,7 @@ def read(file, level, sentences, rng):
 
 def main(file=None, *, sentences=2000, level='character', embedding=64, size=128,
          layers=2, dropout=0.0, batch_size=32, steps=32, algo='adam', learning_rate=0.003,
-         updates=12500, goal=0.5, write=400, temperature=0.8, seed=1, plot=''):  # fmt: skip
+         updates=6300, goal=0.5, write=400, temperature=0.8, seed=1, plot=''):  # fmt: skip
     """Train a network on a text, judge it by the last 5 %, let it write, draw how it learned.
 
     Returns
