@@ -52,11 +52,19 @@ def has(results: dict, what: str) -> bool:
     return any(what in found['rnnkit'] for found in results.values())
 
 
+def version(package: str) -> str:
+    """Return the version of a package, as far as it says."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return '(version unknown)'
+
+
 def machine(peers: list[str]) -> str:
     """Return what was measured, and on what."""
     names = {'naive': 'pytensor'}
     packages = dict.fromkeys(['pytensor', 'numba', *(names.get(p, p) for p in peers)])
-    versions = ', '.join(f'{p} {metadata.version(p)}' for p in packages if p != 'plain')
+    versions = ', '.join(f'{p} {version(p)}' for p in packages if p != 'plain')
     return (
         f'{platform.machine()} ({llvm.get_host_cpu_name()}), {CORES} of {os.cpu_count()} cores; '
         f'Python {platform.python_version()}, {versions}.'

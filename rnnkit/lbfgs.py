@@ -266,18 +266,7 @@ class LBFGSStep:
 def make_step(
     objective: Objective, rule: Optimizer, *settings: Any, watched: bool = False
 ) -> TrainStep | LBFGSStep:
-    """Return what makes the updates by a rule; `settings` are further arguments of TrainStep.
-
-    Raises
-    ------
-    ConfigError
-        If a rule that compares losses is to be used where they are random.
-    """
-    if not rule.full_batch:
-        return TrainStep(objective, rule, *settings, watched=watched)
-    if objective.updates:
-        raise ConfigError(
-            "algo 'lbfgs' compares losses, which noise and dropout make random; leave them out, or "
-            'take another algo'
-        )
-    return LBFGSStep(objective, watched)
+    """Return what makes the updates by a rule; `settings` are further arguments of TrainStep."""
+    if rule.full_batch:
+        return LBFGSStep(objective, watched)
+    return TrainStep(objective, rule, *settings, watched=watched)

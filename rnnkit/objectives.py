@@ -110,8 +110,8 @@ class Objectives:
         task = self._tasks[kind]
         if rule.full_batch and (task.noise or task.training.limits):
             raise ConfigError(
-                f'{type(rule).__name__} needs a loss that is the same each time, and all say in '
-                f'an update; noise, dropout and max_norm do not go with it'
+                "algo 'lbfgs' compares losses, which noise and dropout make random, and max_norm "
+                'would change its steps; leave them out, or take another algo'
             )
         task.disturbance.set(amounts)
         for name, term in terms.items():

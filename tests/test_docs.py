@@ -98,7 +98,7 @@ def test_page_runs(page, tmp_path):
 def test_readme_has_the_two_commands():
     lines = (ROOT / 'README.md').read_text(encoding='utf-8').splitlines()
     assert lines.count("pip install '.[plot]' && python examples/memory_task.py") == 1
-    assert lines.count("pip install '.[test]' && pytest") == 1
+    assert lines.count("pip install '.[test]' && pytest -n auto --dist worksteal") == 1
     assert sum(line.startswith('pip install') for line in lines) == 2
 
 

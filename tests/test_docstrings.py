@@ -8,7 +8,10 @@ import pytest
 
 import rnnkit
 
-NEEDS_MORE = {'rnnkit.kernels.lower_jax'}  # JAX, which is not there in general
+NEEDS_MORE = {
+    'rnnkit.kernels.lower_jax',
+    'rnnkit.noise.for_jax',
+}  # JAX, which is not there in general
 FOUND = {m.name for m in pkgutil.walk_packages(rnnkit.__path__, 'rnnkit.')}
 MODULES = ['rnnkit', *sorted(FOUND - NEEDS_MORE)]
 
