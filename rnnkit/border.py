@@ -1,8 +1,8 @@
 """The border of a network: what users pass in is checked, converted and turned here, once."""
 
 from collections.abc import Sequence
-from copy import copy
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,24 +40,37 @@ class Border:
         self.inputs, self.target, self.masks = inputs, target, masks
         self.weighted, self.layout = weighted, layout
         self.weights = replace(target, name='weights', kind='weights', dtype=dtype)
+        self._parts: dict[tuple[str, bool], Border] = {}
 
-    @property
+    @cached_property
     def fields(self) -> list[Field]:
         """All arrays of a batch, in order."""
         return [*self.inputs, self.target, *[self.weights] * self.weighted, *self.masks]
 
     def with_weights(self, weighted: bool) -> 'Border':
         """Return the same border for batches with weights, or without."""
-        border = copy(self)
-        border.weighted = weighted
-        return border
+        dtype = self.weights.dtype
+        return Border(self.inputs, self.target, self.masks, weighted, self.layout, dtype)
 
     def part(self, clock: str, having: bool) -> 'Border':
         """Return the border of the inputs that have a time axis, or of all that do not have it."""
-        part = copy(self)
-        part.inputs = [field for field in self.inputs if (field.clock == clock) == having]
-        part.masks = [field for field in self.masks if (field.clock == clock) == having]
-        return part
+        if (clock, having) not in self._parts:
+            inputs, masks = (
+                [field for field in fields if (field.clock == clock) == having]
+                for fields in (self.inputs, self.masks)
+            )
+            dtype = self.weights.dtype
+            part = Border(inputs, self.target, masks, self.weighted, self.layout, dtype)
+            self._parts[clock, having] = part
+        return self._parts[clock, having]
+
+    @cached_property
+    def _step(self) -> Field | None:
+        """A single time step of the input, where that is all there is to read."""
+        if len(self.inputs) > 1 or self.masks or not self.inputs[0].has_time:
+            return None
+        axes = tuple(axis for axis in self.inputs[0].axes if axis != 'time')
+        return replace(self.inputs[0], axes=axes)
 
     def turn(self, array: np.ndarray, has_time: bool) -> np.ndarray:
         """Exchange the first two axes if the user's layout is not the inner one."""
@@ -120,6 +133,8 @@ class Border:
         Inputs that do not have the time axis `clock` are read whole. Masks follow, which say that
         the step is real.
         """
+        if self._step is not None and self._step.is_ready(x_t):
+            return [x_t[None]]
         names = [field.name for field in self.inputs]
         alone = len(names) == 1 and not isinstance(x_t, dict)
         given = dict(zip(names, [x_t] if alone else self._named(x_t, names, where), strict=True))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import count
 from typing import Any
 
@@ -58,27 +59,27 @@ class Field:
     steps_after: Callable[[int], int] | None = None
     check: Callable[[str, np.ndarray], None] | None = None
 
-    @property
+    @cached_property
     def has_features(self) -> bool:
         """Whether the last axis counts features."""
         return self.axes[-1] == 'features'
 
-    @property
+    @cached_property
     def has_time(self) -> bool:
         """Whether there is a time axis."""
         return 'time' in self.axes
 
-    @property
+    @cached_property
     def ndim(self) -> int:
         """The number of axes."""
         return len(self.axes)
 
-    @property
+    @cached_property
     def batch_axis(self) -> int:
         """The axis that counts examples, inside the library."""
         return int(self.has_time)
 
-    @property
+    @cached_property
     def time_axis(self) -> int | None:
         """The axis that counts time steps, inside the library, or None."""
         return 0 if self.has_time else None

@@ -123,6 +123,7 @@ class Stream:
             strict=False,
         )
         flat = [variable for state in states.values() for variable in state]
+        self._sizes = {layer.name: state_sizes(layer) for layer in self.layers}
         moves, stays = self._variables(True), self._variables(False)
         self._go_on = Compiled(
             'the prediction from a state', [*moves, *constants, *flat], found
@@ -220,7 +221,10 @@ class Stream:
                     f'{where}: state must be what an earlier call returned, with the '
                     f'{layer.state.__name__} of layer {layer.name!r}; got {state!r}'
                 ) from None
-            for (name, size), value in zip(state_sizes(layer).items(), values, strict=True):
+            for (name, size), value in zip(self._sizes[layer.name].items(), values, strict=True):
+                if type(value) is np.ndarray and value.shape == (n, size):
+                    arrays.append(np.ascontiguousarray(value, self.dtype))
+                    continue
                 what = f'state {name!r} of layer {layer.name!r}'
                 arrays.append(self._array(where, what, value, [n, size], n))
         return arrays
