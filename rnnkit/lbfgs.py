@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytensor
-import scipy.optimize
 
 from rnnkit.compiled import Compiled
 from rnnkit.errors import ConfigError
@@ -50,6 +49,9 @@ class Iterations:
         return self._thread.is_alive()
 
     def _run(self, start: np.ndarray, memory: int) -> None:
+        # It takes half a second to import: only who uses it pays for it.
+        import scipy.optimize
+
         end: Any = None
         try:
             scipy.optimize.minimize(
