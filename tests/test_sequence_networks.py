@@ -79,6 +79,15 @@ def test_flatten_puts_all_steps_side_by_side(rng):
         net.predict(rng.standard_normal((5, B, 2)))
 
 
+def test_flatten_hides_what_a_mask_hides(rng):
+    net = regressor(2, (3, 'tanh'), ('flatten', 4), 1, masked=True)
+    x, mask = rng.standard_normal((4, B, 2)), np.ones((4, B))
+    mask[2:, 1] = 0
+    other = x + 1e3 * (1 - mask[..., None])
+    np.testing.assert_array_equal(net.predict(other, mask=mask), net.predict(x, mask=mask))
+    assert (net.predict(x, mask=mask)[0] == net.predict(x)[0]).all()
+
+
 def test_layers_that_join_others(rng):
     net = regressor(
         2, ('rnn', 3, 'tanh'), dict(form='rnn', size=3, name='two'),

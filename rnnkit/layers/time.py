@@ -7,6 +7,7 @@ import pytensor.tensor as pt
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers
+from rnnkit.tensors import masked
 
 
 @layers.add('last')
@@ -32,8 +33,29 @@ class Last(Layer):
         return {'out': x[x.shape[0] - 1 - after, pt.arange(x.shape[1])]}
 
 
+class Stepped(Layer):
+    """A layer with a number of time steps of its own."""
+
+    sized = False
+    amount = 'steps'
+    options = {'steps': None}
+
+    def __init__(self, size=None, *, name=None, inputs=None, **options):
+        super().__init__(size, name=name, inputs=inputs, **options)
+        steps = self.steps
+        if isinstance(steps, bool) or not isinstance(steps, Integral) or steps < 1:
+            raise ConfigError(
+                f'layer {self.form!r}: steps is a whole number of at least 1; got {steps!r}'
+            )
+        self.steps = int(steps)
+
+    @property
+    def fixed_steps(self):
+        return self.steps
+
+
 @layers.add('repeat')
-class Repeat(Layer):
+class Repeat(Stepped):
     """The same vector at each of a number of time steps: (B, I) becomes (steps, B, I).
 
     Parameters
@@ -42,29 +64,20 @@ class Repeat(Layer):
         ``('repeat', 10)`` for short.
     """
 
-    sized = False
-    amount = 'steps'
-    options = {'steps': None}
     causal = False
     keeps_time = True
     starts_time = True
     wants_time = False
-
-    def __init__(self, size=None, *, name=None, inputs=None, **options):
-        super().__init__(size, name=name, inputs=inputs, **options)
-        self.steps = check_steps(self.form, self.steps)
-
-    @property
-    def fixed_steps(self):
-        return self.steps
 
     def transform(self, x):
         return {'out': pt.repeat(x[None], self.steps, axis=0)}
 
 
 @layers.add('flatten', 'flat')
-class Flatten(Layer):
+class Flatten(Stepped):
     """All steps side by side: (T, B, I) becomes (B, T * I), for sequences of one length.
+
+    Over padding, a mask's zeros, there is 0.
 
     Parameters
     ----------
@@ -72,31 +85,15 @@ class Flatten(Layer):
         The number of steps, T, of every sequence: ``('flatten', 10)`` for short.
     """
 
-    sized = False
-    amount = 'steps'
-    options = {'steps': None}
     recurrent = True
     causal = False
     keeps_time = False
-
-    def __init__(self, size=None, *, name=None, inputs=None, **options):
-        super().__init__(size, name=name, inputs=inputs, **options)
-        self.steps = check_steps(self.form, self.steps)
-
-    @property
-    def fixed_steps(self):
-        return self.steps
+    needs = ('mask',)
 
     def own_size(self):
         return self.steps * self.input_size
 
-    def transform(self, x):
+    def transform(self, x, mask=None):
+        x = masked(x, mask)
         flat = x.swapaxes(0, 1).reshape((x.shape[1], self.size))
         return {'out': flat}
-
-
-def check_steps(form: str, steps: object) -> int:
-    """Return a number of time steps, or raise a ConfigError."""
-    if isinstance(steps, bool) or not isinstance(steps, Integral) or steps < 1:
-        raise ConfigError(f'layer {form!r}: steps is a whole number of at least 1; got {steps!r}')
-    return int(steps)
