@@ -50,6 +50,12 @@ class Layer:
         Whether the user gives the size; if not, `own_size` finds it.
     amount : str
         The option that a bare number stands for in a layer spec.
+    wants_time : bool or None
+        False if its inputs must have no time axis.
+    keeps_time : bool
+        Whether its outputs have the time axis of its inputs.
+    starts_time : bool
+        Whether its outputs have a time axis of their own.
     needs : tuple of str
         What `transform` takes besides its inputs, as keywords:
 
@@ -83,7 +89,7 @@ class Layer:
     sized: ClassVar[bool] = True
     amount: ClassVar[str] = 'size'
     needs: tuple[str, ...] = ()
-    wants_time: ClassVar[bool | None] = None  # False: its inputs must have no time axis
+    wants_time: ClassVar[bool | None] = None
     keeps_time: ClassVar[bool] = True
     starts_time: ClassVar[bool] = False
     state: type | None = None
