@@ -20,9 +20,10 @@ class Workload:
         Whether the layer is bidirectional, with H units for each direction.
     stream : bool
         Whether single time steps are measured, the state carried by the caller.
-    variant : {'', 'custom'}
+    variant : {'', 'custom', 'everything'}
         How rnnkit's network differs from the plain one that it is measured beside: 'custom' has
-        a user's own cell with the equations of `cell`.
+        a user's own cell with the equations of `cell`; 'everything' is trained with masks,
+        dropout, regularizers and a schedule at once.
     """
 
     cell: str
@@ -69,6 +70,9 @@ WORKLOADS |= {
     'gru stream': Workload('gru', 1, 1, 64, 64, 1, stream=True),
     'lstm custom small': Workload('lstm', *SIZES['small'], variant='custom'),
     'lstm custom medium': Workload('lstm', *SIZES['medium'], variant='custom'),
+    'lstm everything small': Workload('lstm', *SIZES['small'], variant='everything'),
+    'lstm everything medium': Workload('lstm', *SIZES['medium'], variant='everything'),
+    'lstm everything large': Workload('lstm', *SIZES['large'], variant='everything'),
 }
 
 # The same for everybody: RMSProp or its like, and the norm of the gradient clipped at 1.

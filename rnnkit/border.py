@@ -186,9 +186,7 @@ class Border:
                 return False
             if field.kind == 'weights' and array.shape != data[len(self.inputs)].shape:
                 return False
-            if field.kind == 'mask' and not (
-                array.any(axis=0).all() and ((array == 0) | (array == 1)).all()
-            ):
+            if field.kind == 'mask' and not has_real_steps(array):
                 return False
             known = {None: array.shape[field.batch_axis]}
             if field.origin and array.shape[0] != field.steps_after(lengths[field.origin]):
@@ -350,6 +348,16 @@ class Border:
                         f'({what}), but {other.name} has {wanted}{after}; the shape is '
                         f'{array.shape}'
                     )
+
+
+def has_real_steps(mask: np.ndarray) -> bool:
+    """Return whether a mask (T, B) is of zeros and ones, with a real step in each example."""
+    real = mask == 1
+    n = np.count_nonzero(real)
+    if n == mask.size:
+        return True
+    started = real[0].all() or real.any(axis=0).all()  # padding mostly is at the end
+    return bool(started) and n + np.count_nonzero(mask == 0) == mask.size
 
 
 def _one_step(field: Field, value: Any, where: str) -> np.ndarray:

@@ -97,11 +97,13 @@ class Field:
             return False
         if self.kind in ('words', 'labels'):
             return array.min() >= 0 and array.max() < self.size
+        if self.kind == 'mask':
+            return True  # its values are looked at together with its axes, see `has_real_steps`
         if not np.isfinite(array).all():
             return False
         if self.check and self.kind == 'numbers':
             self.check(self.name, array)
-        return self.kind not in ('weights', 'mask') or array.min() >= 0
+        return self.kind != 'weights' or array.min() >= 0
 
     def read(self, where: str, value: Any) -> np.ndarray:
         """Convert what the user passed to an array, and check what can be seen of it alone.

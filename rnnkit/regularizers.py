@@ -146,10 +146,12 @@ def _mean(values: TensorVariable, real: TensorVariable | None) -> TensorVariable
     if real is None:
         # There may be none: pairs of time steps in sequences of one step.
         return values.sum() / pt.cast(pt.maximum(values.size, 1), values.dtype)
-    if values.ndim == 3:
-        values = values.mean(axis=-1)
     # The padding may hold anything, and 0 times infinity is NaN.
-    return pt.switch(real > 0, values, 0).sum() / pt.maximum(real.sum(), 1)
+    count = pt.maximum(real.sum(), 1)
+    if values.ndim == 2:
+        return pt.switch(real > 0, values, 0).sum() / count
+    width = pt.cast(values.shape[-1], values.dtype)
+    return pt.switch(real[:, :, None] > 0, values, 0).sum() / (count * width)
 
 
 def _mean_of_pairs(values: TensorVariable, mask: TensorVariable | None) -> TensorVariable:

@@ -2,11 +2,19 @@
 
 import logging
 
+import numpy as np
 from workloads import LEARNING_RATE, MAX_GRADIENT_NORM, Workload
 
 import rnnkit
 
 UPDATES = 5  # an epoch has so many
+EVERYTHING = {
+    'learning_rate': rnnkit.schedules.Cosine(LEARNING_RATE, 10**6),
+    'weight_l2': 1e-4,
+    'hidden_l1': 1e-4,
+    'input_dropout': 0.1,
+    'hidden_dropout': 0.2,
+}
 
 
 def build(workload: Workload, threads: int):
@@ -14,18 +22,21 @@ def build(workload: Workload, threads: int):
     logging.getLogger('rnnkit').setLevel('WARNING')
     rnnkit.set_threads(threads)
     x, y = workload.batch()
-    net = rnnkit.Regressor([workload.I, *hidden(workload), workload.O], seed=0)
+    everything = workload.variant == 'everything'
+    layers = [workload.I, *hidden(workload), workload.O]
+    net = rnnkit.Regressor(layers, masked=everything, seed=0)
     if workload.stream:
         return {'step': stream(net, x[0])}
+    batch = [x, y, np.ones(x.shape[:2], 'float32')] if everything else [x, y]
     epochs = net.itertrain(
-        lambda: [x, y],
+        lambda: batch,
         algo='rmsprop',
-        learning_rate=LEARNING_RATE,
         max_gradient_norm=MAX_GRADIENT_NORM,
         train_batches=UPDATES,
         valid_batches=1,
         validate_every=10**9,
         patience=10**9,
+        **(EVERYTHING if everything else {'learning_rate': LEARNING_RATE}),
     )
     return {'train': lambda: next(epochs), 'predict': lambda: net.predict(x)}
 
