@@ -1,5 +1,6 @@
 """Symbolic graphs turned into functions: the one place that calls ``pytensor.function``."""
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -60,7 +61,9 @@ class Compiled:
             return self._in_order(found)
         inputs, outputs, updates = self._graph
         progress.prepare_logging()
-        with progress.timed(f'compiling {self.what}'):
+        with progress.timed(f'compiling {self.what}'), warnings.catch_warnings():
+            # Numba says so of products with transposed matrices, which users can do nothing about.
+            warnings.filterwarnings('ignore', r'(?s).*np\.dot\(\) is faster on contiguous arrays')
             function = pytensor.function(
                 inputs, outputs, updates=updates, on_unused_input='ignore', name=self.what
             )

@@ -67,17 +67,18 @@ class LossOp(FusedOp):
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         """Return which outputs have a derivative by which inputs."""
-        none = [False] * (self.n_reports - 1 + self.keep)
-        target = [node.inputs[1].type.dtype.startswith('float'), *none]
-        weights = [[True] * self.n_reports + [False] * self.keep] * self.weighted
-        return [[True, *none], target, *weights]
+        counts, slope = [False] * (self.n_reports - 1), [True] * self.keep
+        numbers = node.inputs[1].type.dtype.startswith('float')
+        target = [numbers, *counts, *(numbers and one for one in slope)]
+        weights = [[True] * self.n_reports + slope] * self.weighted
+        return [[True, *counts, *slope], target, *weights]
 
     def pullback(
         self, inputs: Sequence[Variable], outputs: Sequence[Variable], gradients: Sequence[Variable]
     ) -> list[Variable]:
         """Return the gradients: by the output from the slope, by others from the plain graph."""
-        if not self.keep:
-            return super().pullback(inputs, outputs, gradients)
+        if not self.keep or not isinstance(gradients[-1].type, DisconnectedType):
+            return super().pullback(inputs, outputs, gradients)  # the latter: second derivatives
         plain = super().pullback(
             inputs, outputs, [*gradients[: self.n_reports], disconnected_type()]
         )

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytensor
+import pytensor.tensor as pt
 import pytest
 from pytensor.compile.mode import NUMBA
 
@@ -82,3 +83,24 @@ def test_kernels_off_means_the_plain_graph(monkeypatch):
 
     variables = ancestors([*graph.outputs, *(new for _, new in graph.updates)])
     assert not any(isinstance(v.owner.op, FusedOp) for v in variables if v.owner is not None)
+
+
+@pytest.mark.parametrize('kind', ['Regressor', 'Classifier'])
+@pytest.mark.parametrize('weighted', [False, True])
+def test_second_derivatives_are_those_of_the_plain_graph(kind, weighted, rng, monkeypatch):
+    monkeypatch.delenv('RNNKIT_KERNELS', raising=False)
+    found, given = [], None
+    probe = np.random.default_rng(2).standard_normal(200)
+    for kernel in (None, False):
+        net = getattr(rnnkit, kind)(
+            [2, (4, 'tanh'), 3], weighted=weighted, seed=0, dtype='float64', kernel=kernel
+        )
+        objective = net._objectives.plain
+        flat = pt.concatenate([g.ravel() for g in pytensor.grad(objective.loss, net.params)])
+        slope = (flat * probe[: net.num_params]).sum()
+        products = pytensor.grad(slope, net.params)
+        given = given or batch(net, rng)
+        found.append(pytensor.function(objective.inputs, products)(*given))
+    for a, b in zip(*found, strict=True):
+        assert np.abs(b).max() > 1e-3
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
