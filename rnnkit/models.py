@@ -131,8 +131,8 @@ class Classifier(Network):
     output_activation = 'softmax'
     integer_targets = True
 
-    def _finish_last_layer(self):
-        super()._finish_last_layer()
+    def _finish_last_layer(self, loss):
+        super()._finish_last_layer(loss)
         last = self.layers[-1]
         if not isinstance(last, Dense) or last.activation != 'softmax':
             raise ConfigError(
@@ -140,9 +140,9 @@ class Classifier(Network):
                 f'alone; got {last.form!r} with activation {getattr(last, "activation", None)!r}'
             )
 
-    def monitors(self, output, error, weights):
+    def monitors(self, output, error, target, weights):
         """Return the error and the accuracy, as symbolic scalars."""
-        return {'err': error, 'acc': accuracy(output, self.target, weights)}
+        return {'err': error, 'acc': accuracy(output, target, weights)}
 
     def predict(
         self, x: Any, *, mask: Any = None, state: State | None = None, return_state: bool = False
