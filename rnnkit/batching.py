@@ -73,8 +73,8 @@ class Batching:
         fixed = [field for field in self.border.fields if field.steps and field.has_time]
         if options.bucket and fixed:
             raise ConfigError(
-                f'{where}: bucket=True cuts batches to the longest sequence of each; {fixed[0].name} '
-                f'always has {fixed[0].steps} time steps'
+                f'{where}: bucket=True cuts batches to the longest of their sequences; '
+                f'{fixed[0].name} always has {fixed[0].steps} time steps'
             )
         if options.bptt_steps and callable(train) and (valid is None or callable(valid)):
             raise ConfigError(

@@ -87,8 +87,7 @@ class Goal:
 
     def to_spec(self) -> dict[str, Any]:
         """Return the keywords, fit for JSON, that make an equal one."""
-        named = {word: getattr(self, word) for word in WORDS}
-        return {'loss': self.loss.to_spec(), **named}
+        return {'loss': self.loss.to_spec(), **{word: getattr(self, word) for word in WORDS}}
 
     def __repr__(self) -> str:
         compared = ', '.join(self.outputs)
@@ -112,6 +111,8 @@ def read_goal(where: str, loss: Any, given: dict[str, Any]) -> Goal:
     """
     given = {name: value for name, value in given.items() if value is not None}
     if isinstance(loss, dict):
+        if 'weight' in loss and isinstance(weight := given.get('weight'), float) and weight == 1:
+            del given['weight']  # the default
         twice = [word for word in given if word in loss]
         if twice:
             raise ConfigError(f'{where}: {twice[0]} is there twice, in the dict and beside it')
@@ -119,10 +120,13 @@ def read_goal(where: str, loss: Any, given: dict[str, Any]) -> Goal:
         loss = {word: value for word, value in loss.items() if word not in given}
     words = {word: given.pop(word) for word in WORDS if word in given}
     form = loss.get('form') if isinstance(loss, dict) else loss
-    if given:
-        known = losses.losses[form].options if isinstance(form, str) else ()
-        reject_unknown(where, given, [*known, *WORDS])
+    if given and isinstance(form, str):
+        reject_unknown(where, given, [*losses.losses[form].options, *WORDS])
         loss = {**(loss if isinstance(loss, dict) else {'form': loss}), **given}
+    elif given:
+        raise ConfigError(
+            f'{where}: {min(given)} is an option of a loss that is given by its name; got {loss!r}'
+        )
     loss = losses.build(loss)
     number(f'{where}: weight', words.get('weight', 1.0), Real, 0)
     for word in ('output', 'target'):
@@ -132,6 +136,8 @@ def read_goal(where: str, loss: Any, given: dict[str, Any]) -> Goal:
             raise ConfigError(f'{where}: {word} is the name of {what}; got {value!r}')
     if not isinstance(words.get('weighted', True), bool | np.bool_):
         raise ConfigError(f'{where}: weighted is True or False; got {words["weighted"]!r}')
+    if 'weighted' in words:
+        words['weighted'] = bool(words['weighted'])
     return Goal(loss, **words)
 
 
@@ -234,9 +240,10 @@ class Goals:
         """Find out what a goal compares with what; note its target and weights."""
         graph, last = self.graph, self.graph.layers[-1].name
         goal.outputs = goal.loss.names(last, goal.output)
-        layer, other = graph.by_name.get(goal.layer), None if goal.layer == last else goal.layer
+        layer, first = graph.by_name.get(goal.layer), goal.layer == last and not self.names
         if layer is not None:
-            goal.loss.check_activation(layer.form, getattr(layer, 'activation', None), other)
+            given = getattr(layer, 'activation', None)
+            goal.loss.check_activation(layer.form, given, None if first else goal.layer)
         goal.loss.pick(graph.outputs, goal.outputs)  # raises if it cannot read them
         if goal.target is None:
             goal.target = next(iter(self.fields), 'x' if self.reconstructs else 'y')
@@ -299,11 +306,77 @@ class Goals:
                 )
 
 
+def add_loss(
+    net: Any, loss: Any, weight: float = 1.0, output: str | None = None,
+    target: str | None = None, weighted: bool | None = None, **options: Any,
+) -> None:  # fmt: skip
+    """Add a loss: what is minimised is the sum of all, each times its weight.
+
+    Parameters and history stay; what trains and predicts is compiled anew.
+
+    Parameters
+    ----------
+    loss : str, dict or Loss
+        As for the network: ``'mae'``, ``dict(form='huber', delta=0.5)``; a dict may also have
+        the keywords below in it.
+    weight : float
+        How much it counts. ``net.losses[k].weight = 0.1`` changes it, and compiles nothing.
+    output : str, optional
+        What it compares, ``'hid1'`` or ``'hid1:out'``; by default the last layer.
+    target : str, optional
+        The name of a further array of each batch, that it compares with; those come after the
+        first target, in the order of the losses. By default the first target, which must be
+        of the same kind and shape.
+    weighted : bool, optional
+        Whether there are weights of the targets. By default as for the loss before it with
+        the same target, and for a new target none.
+    **options
+        Those of the loss.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such loss or output, or its targets are not like those that it shares.
+    """
+    given = {'weight': weight, 'output': output, 'target': target, 'weighted': weighted}
+    net._aim([*net.losses, read_goal('add_loss()', loss, given | options)])
+
+
+def set_loss(
+    net: Any, loss: Any, weight: float = 1.0, output: str | None = None,
+    weighted: bool | None = None, **options: Any,
+) -> None:  # fmt: skip
+    """Replace all losses by this one; its target is the first one of each batch.
+
+    Parameters
+    ----------
+    loss, weight, output, **options
+        As in `add_loss`.
+    weighted : bool, optional
+        Whether there are weights of the targets; by default as for the first loss so far.
+
+    Raises
+    ------
+    ConfigError
+        Likewise; or if the targets of a loss are not those of this kind of network.
+    """
+    given = {'weight': weight, 'output': output, 'weighted': weighted}
+    goal = read_goal('set_loss()', loss, given | options)
+    if goal.target is not None:
+        raise ConfigError(
+            f'set_loss(): the first loss has no target of another name; got {goal.target!r}'
+        )
+    if goal.weighted is None:
+        goal.weighted = net.weighted
+    net._aim([goal])
+
+
 def _kind(field: Field) -> str:
     """Say what a target is like."""
-    what = f'{field.size} classes' if field.kind == 'labels' else f'{field.size} numbers'
+    what = 'class' if field.kind == 'labels' else 'number'
+    many = '' if field.size == 1 else 'es' if what == 'class' else 's'
     time = f' for each time step of {field.clock!r}' if field.clock else ' for each example'
-    return what + time
+    return f'{field.size} {what}{many}{time}'
 
 
 def _check_both(one: Callable, other: Callable, where: str, array: np.ndarray) -> None:

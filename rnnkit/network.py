@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 from pytensor.tensor import TensorVariable
 
-from rnnkit import flow, kernels, losses, storage, summary
+from rnnkit import flow, goals, kernels, losses, storage, summary
 from rnnkit.batching import Batching
 from rnnkit.border import LAYOUTS, check_settings
 from rnnkit.checkpoints import Files
 from rnnkit.errors import ConfigError
-from rnnkit.goals import Goal, Goals, read_goal
+from rnnkit.goals import Goal, Goals
 from rnnkit.graph import Graph
 from rnnkit.history import History
 from rnnkit.inference import Inference
@@ -123,9 +123,9 @@ class Network(ABC):
         self.params = [p for layer in self.layers for p in layer.params.values()]
         self.recurrent = any(self.graph.plan.clocks.values())
 
-    def _aim(self, goals: list[Goal]) -> None:
+    def _aim(self, chosen: list[Goal]) -> None:
         """Have trainings minimise these losses from now on."""
-        loss = goals[0].loss
+        loss = chosen[0].loss
         if loss.integer_targets != self.integer_targets:
             kind = 'class labels' if loss.integer_targets else 'arrays of numbers'
             raise ConfigError(
@@ -134,15 +134,15 @@ class Network(ABC):
             )
         with kernels.allowed(self._kernel):
             found = Goals(
-                self.graph, goals, self.layout, self.params, self.monitors, self.reconstructs
+                self.graph, chosen, self.layout, self.params, self.monitors, self.reconstructs
             )
             objectives = Objectives(self.graph, found)
-        self.losses, self.loss, self.weighted = list(goals), loss, goals[0].weighted
+        self.losses, self.loss, self.weighted = list(chosen), loss, chosen[0].weighted
         self.border, self.variables = found.border, found.variables
-        self.target = found.targets[goals[0].target]
-        self.target_weights = found.weights.get(goals[0].target)
+        self.target = found.targets[chosen[0].target]
+        self.target_weights = found.weights.get(chosen[0].target)
         self._objectives = objectives
-        self.inference = Inference(self.graph, self.border, self._kernel, goals[0].layer)
+        self.inference = Inference(self.graph, self.border, self._kernel, chosen[0].layer)
 
     def _finish_last_layer(self, loss: Loss) -> None:
         last = self.layers[-1]
@@ -159,6 +159,8 @@ class Network(ABC):
     ) -> dict[str, TensorVariable]:  # fmt: skip
         """Return what is reported of the first loss, as symbolic scalars."""
         return {'err': error}
+
+    add_loss, set_loss = goals.add_loss, goals.set_loss
 
     # --- parameters ---
 
@@ -205,8 +207,8 @@ class Network(ABC):
             'seed': self.seed,
         }
         found = [goal.to_spec() for goal in self.losses]
-        plain = {'loss': spec['loss'], 'weight': 1.0, 'output': None, 'weighted': weighted}
-        if len(found) > 1 or any(found[0][word] != plain[word] for word in plain):
+        del found[0]['target']  # the first of each batch
+        if found != [{'loss': spec['loss'], 'weight': 1.0, 'output': None, 'weighted': weighted}]:
             spec['losses'] = found
         return spec
 
