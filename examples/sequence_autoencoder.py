@@ -110,6 +110,7 @@ def draw(path, x, output, between, history, variance, linear):
     error.axhline(linear, color='0.4', ls=':', lw=1, label='best linear code')
     error.set(xlabel='updates', ylabel='relative squared error', title='While learning')
     waves.set(ylim=(None, 1.9))
+    error.set(ylim=(None, 8))
     for axes in (waves, error):
         axes.legend(loc='upper right', fontsize='small')
     figure.savefig(path, dpi=130)
