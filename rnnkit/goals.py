@@ -194,10 +194,12 @@ class Goals:
         weights = [variable for _, variable in by_target]
         self.variables = [*graph.inputs, *own, *weights, *graph.masks.values()]
         self.summed = len(goals) > 1 or goals[0].weight != 1
-        for goal in goals:
-            if self.summed and goal.shared is None:
-                value = np.asarray(goal.weight, graph.dtype)
-                goal.shared = pytensor.shared(value, f'weight of {goal.name}', shape=())
+        self.factors = [self._factor(goal) for goal in goals] if self.summed else []
+
+    def settle(self) -> None:
+        """Let the weights of the goals be changed, now that this is what is trained."""
+        for goal, factor in zip(self.goals, self.factors, strict=False):
+            goal.shared = factor
 
     @property
     def compared(self) -> list[str]:
@@ -219,9 +221,16 @@ class Goals:
                 monitors[goal.name] = error
         loss = errors[0]
         if self.summed:
-            parts = [goal.shared * error for goal, error in zip(self.goals, errors, strict=True)]
+            parts = [factor * error for factor, error in zip(self.factors, errors, strict=True)]
             loss = sum(parts[1:], parts[0])
         return Objective(loss, self.params, self.variables, weight, monitors, compared=compared)
+
+    def _factor(self, goal: Goal) -> Any:
+        """Return the weight of a goal as a shared variable."""
+        if goal.shared is not None:
+            return goal.shared
+        value = np.asarray(goal.weight, self.graph.dtype)
+        return pytensor.shared(value, f'weight of {goal.name}', shape=())
 
     def _weights(self, goal: Goal) -> TensorVariable | None:
         """Return the weight of each target: 0 over padding."""

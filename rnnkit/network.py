@@ -30,7 +30,7 @@ from rnnkit.trainer import Monitors, Trainer
 class Network(ABC):
     """Layers that are connected, and what one can do with them.
 
-    This class is the common part of `Regressor` and `Classifier`.
+    This class is the common part of `Regressor`, `Classifier` and `Autoencoder`.
 
     Parameters
     ----------
@@ -66,6 +66,8 @@ class Network(ABC):
         The symbolic inputs.
     outputs : dict of str to tensor
         Every output of every layer as a symbolic graph, named ``'hid1:out'`` and so on.
+    losses : list of Goal
+        What is minimised: the loss that the network was made with, and others that were added.
     history : History
         One record for each epoch of all trainings.
     trainings : int
@@ -137,6 +139,7 @@ class Network(ABC):
                 self.graph, chosen, self.layout, self.params, self.monitors, self.reconstructs
             )
             objectives = Objectives(self.graph, found)
+        found.settle()
         self.losses, self.loss, self.weighted = list(chosen), loss, chosen[0].weighted
         self.border, self.variables = found.border, found.variables
         self.target = found.targets[chosen[0].target]
@@ -299,7 +302,8 @@ class Network(ABC):
         ----------
         train : list of arrays, or callable
             ``[x, y]`` with x of shape (T, B, I) and y of shape (T, B, O), or integers (T, B)
-            for a classifier; ``[x, y, weights]`` for a weighted network; a dict of the same;
+            for a classifier; ``[x, y, weights]`` for a weighted network, ``[x, y, mask]`` for a
+            masked one; x alone for an autoencoder; a dict of the same;
             or a callable that returns one such batch each time it is called.
         valid : likewise, optional
             What patience and the best parameters are judged by; the training data if not

@@ -243,7 +243,8 @@ def test_a_file_that_is_changed_is_refused_or_the_same(files, change, checkpoint
     except FormatError:
         return
     except RnnkitError as error:
-        assert 'of another' in str(error)  # noqa: PT017
+        # A network that has become a weighted one wants more arrays.
+        assert 'of another' in str(error) or 'wants 3 arrays' in str(error)  # noqa: PT017
         return
     if not sealed:
         path.write_bytes(content)
