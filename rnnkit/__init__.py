@@ -17,6 +17,7 @@ from rnnkit import (
     regularizers,
     schedules,
 )
+from rnnkit.autoencoder import Autoencoder
 from rnnkit.cells import Cell
 from rnnkit.errors import (
     ConfigError,
@@ -36,6 +37,7 @@ from rnnkit.tensors import split
 from rnnkit.version import __version__
 
 __all__ = [
+    'Autoencoder',
     'Cell',
     'Classifier',
     'ConfigError',

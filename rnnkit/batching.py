@@ -70,6 +70,12 @@ class Batching:
                 f'{where}: bucket=True sorts sequences by their lengths, which are known in a '
                 f'network with masked=True'
             )
+        fixed = [field for field in self.border.fields if field.steps and field.has_time]
+        if options.bucket and fixed:
+            raise ConfigError(
+                f'{where}: bucket=True cuts batches to the longest of their sequences; '
+                f'{fixed[0].name} always has {fixed[0].steps} time steps'
+            )
         if options.bptt_steps and callable(train) and (valid is None or callable(valid)):
             raise ConfigError(
                 f'{where}: bptt_steps cuts arrays into windows; a callable makes its own batches'

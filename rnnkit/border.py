@@ -9,7 +9,8 @@ import numpy as np
 
 from rnnkit import sequences
 from rnnkit.errors import ConfigError, DataError, ShapeError
-from rnnkit.fields import Field
+from rnnkit.fields import Field, weights_of
+from rnnkit.given import describe, in_order, is_one_array
 
 LAYOUTS = {'time': ('time', 'batch'), 'batch': ('batch', 'time')}
 
@@ -21,11 +22,13 @@ class Border:
     ----------
     inputs : list of Field
         One for each input layer.
-    target : Field
+    targets : list of Field
+        What outputs are compared with; the first is that of the first loss. One that has the name
+        of an input is that input.
+    weights : list of Field
+        Those of targets that come with weights.
     masks : list of Field
         One for each time axis that comes with a mask.
-    weighted : bool
-        Whether a batch also has weights.
     layout : {'time', 'batch'}
         Which of the time and the batch axis comes first in what the user passes and gets.
         Inside the library it is always time.
@@ -34,23 +37,36 @@ class Border:
     """
 
     def __init__(
-        self, inputs: list[Field], target: Field, masks: list[Field], weighted: bool, layout: str,
-        dtype: str,
+        self, inputs: list[Field], targets: list[Field], weights: list[Field], masks: list[Field],
+        layout: str, dtype: str,
     ):  # fmt: skip
-        self.inputs, self.target, self.masks = inputs, target, masks
-        self.weighted, self.layout = weighted, layout
-        self.weights = replace(target, name='weights', kind='weights', dtype=dtype)
+        self.inputs, self.targets, self.weights, self.masks = inputs, targets, weights, masks
+        self.layout, self.dtype = layout, dtype
         self._parts: dict[tuple[str, bool], Border] = {}
+
+    @property
+    def target(self) -> Field:
+        """What the first loss compares an output with."""
+        return self.targets[0]
+
+    @property
+    def extra(self) -> list[Field]:
+        """The targets that are arrays of their own."""
+        names = [field.name for field in self.inputs]
+        return [field for field in self.targets if field.name not in names]
 
     @cached_property
     def fields(self) -> list[Field]:
         """All arrays of a batch, in order."""
-        return [*self.inputs, self.target, *[self.weights] * self.weighted, *self.masks]
+        targets = {field.name: field for field in self.targets}
+        inputs = [targets.get(field.name, field) for field in self.inputs]
+        return [*inputs, *self.extra, *self.weights, *self.masks]
 
-    def with_weights(self, weighted: bool) -> 'Border':
-        """Return the same border for batches with weights, or without."""
-        dtype = self.weights.dtype
-        return Border(self.inputs, self.target, self.masks, weighted, self.layout, dtype)
+    def of_first_target(self, weighted: bool) -> 'Border':
+        """Return the border for batches with no other target than the first, and its weights."""
+        weights = [weights_of(self.target, self.dtype)] * weighted
+        args = (self.inputs, [self.target], weights, self.masks, self.layout, self.dtype)
+        return Border(*args)
 
     def part(self, clock: str, having: bool) -> 'Border':
         """Return the border of the inputs that have a time axis, or of all that do not have it."""
@@ -59,8 +75,7 @@ class Border:
                 [field for field in fields if (field.clock == clock) == having]
                 for fields in (self.inputs, self.masks)
             )
-            dtype = self.weights.dtype
-            part = Border(inputs, self.target, masks, self.weighted, self.layout, dtype)
+            part = Border(inputs, self.targets, self.weights, masks, self.layout, self.dtype)
             self._parts[clock, having] = part
         return self._parts[clock, having]
 
@@ -78,18 +93,17 @@ class Border:
             return np.ascontiguousarray(array.swapaxes(0, 1))
         return array
 
-    def mask_of_target(self, arrays: list[np.ndarray]) -> np.ndarray | None:
-        """Return the mask of the target's time axis, or None.
+    def mask_of(self, clock: str | None, arrays: list[np.ndarray]) -> np.ndarray | None:
+        """Return the mask of a time axis, or None.
 
         Parameters
         ----------
+        clock : str or None
         arrays : list of arrays
             What `read_batch` or `read_inputs` returned: the masks come last.
         """
         clocks = [field.clock for field in self.masks]
-        if self.target.clock not in clocks:
-            return None
-        return arrays[clocks.index(self.target.clock) - len(clocks)]
+        return arrays[clocks.index(clock) - len(clocks)] if clock in clocks else None
 
     def read_inputs(
         self, x: Any, where: str = 'predict()', mask: Any = None
@@ -109,7 +123,7 @@ class Border:
             )
         names = [field.name for field in self.inputs]
         alone = len(names) == 1 and not isinstance(x, dict)
-        given = dict(zip(names, [x] if alone else self._named(x, names, where), strict=True))
+        given = dict(zip(names, [x] if alone else in_order(x, names, where), strict=True))
         given |= self._named_masks(mask, where)
         ragged = self.masks and sequences.is_ragged(given[names[0]], self.inputs[0].ndim - 1)
         fields = [*self.inputs, *self.masks]
@@ -137,7 +151,7 @@ class Border:
             return [x_t[None]]
         names = [field.name for field in self.inputs]
         alone = len(names) == 1 and not isinstance(x_t, dict)
-        given = dict(zip(names, [x_t] if alone else self._named(x_t, names, where), strict=True))
+        given = dict(zip(names, [x_t] if alone else in_order(x_t, names, where), strict=True))
         stays, arrays = self.part(clock, False), {}
         if stays.inputs:
             found, _ = stays.read_inputs({f.name: given[f.name] for f in stays.inputs}, where)
@@ -166,8 +180,34 @@ class Border:
         names = [field.name for field in self.fields]
         without = names[: len(names) - len(self.masks)]  # lists of sequences bring their masks
         optional = names[len(without) :]
-        given = dict(zip(names, self._named(data, names, where, optional), strict=False))
+        if len(without) == 1 and is_one_array(data, self.inputs[0].ndim, bool(self.masks)):
+            data = [data]
+        having = {'weighted': bool(self.weights), 'masked': bool(self.masks)}
+        given = dict(zip(names, in_order(data, names, where, optional, having), strict=False))
         return self._read(self.fields, given, where)
+
+    def join(
+        self, where: str, x: Any, y: Any = None, weights: Any = None, mask: Any = None
+    ) -> list[Any]:
+        """Return a batch as `read_batch` takes it, of arrays that were given one by one.
+
+        Parameters
+        ----------
+        where : str
+        x, mask : array, or list of arrays
+        y, weights : array; a list or a dict of arrays where there are several
+            None for y where all targets are inputs.
+        """
+        names = [field.name for field in self.extra]
+        if y is not None and not names:
+            raise DataError(f'{where}: the target is x itself; leave y out')
+        targets = in_order(y, names, where) if len(names) > 1 else [y] * len(names)
+        given = [] if weights is None else [weights]
+        if len(self.weights) > 1 and given:
+            given = in_order(weights, [field.name for field in self.weights], where)
+        inputs = [x] if len(self.inputs) == 1 else list(x)
+        masks = [] if mask is None else [mask] if len(self.masks) == 1 else list(mask)
+        return [*inputs, *targets, *given, *masks]
 
     def _is_ready(self, data: Any) -> bool:
         """Return whether a batch is right as it is, in a fraction of the time of a full check.
@@ -181,10 +221,11 @@ class Border:
         if self.layout != 'time':
             return False
         lengths: dict[str | None, int] = {}
+        names = [field.name for field in fields]
         for field, array in zip(fields, data, strict=True):
             if not field.is_ready(array):
                 return False
-            if field.kind == 'weights' and array.shape != data[len(self.inputs)].shape:
+            if field.kind == 'weights' and array.shape != data[names.index(field.of)].shape:
                 return False
             if field.kind == 'mask' and not has_real_steps(array):
                 return False
@@ -197,33 +238,6 @@ class Border:
                 if lengths.setdefault(key, length) != length:
                     return False
         return True
-
-    def _named(
-        self, data: Any, names: Sequence[str], where: str, optional: Sequence[str] = ()
-    ) -> list[Any]:
-        """Return the arrays of a list, tuple or dict in the order of `names`."""
-        wanted = ', '.join(names)
-        if isinstance(data, dict):
-            if not set(names) - set(optional) <= set(data) <= set(names):
-                raise DataError(
-                    f'{where}: wants {{{wanted}}}; got a dict of {sorted(map(str, data))}'
-                )
-            return [data.get(name) for name in names]
-        if not isinstance(data, list | tuple):
-            raise DataError(f'{where}: wants a list of arrays [{wanted}]; got {describe(data)}')
-        if len(data) not in (len(names), len(names) - len(optional)):
-            hint = ''
-            if len(data) == len(names) + 1 and not (self.weighted and self.masks):
-                words = ' or '.join(
-                    f'{word}=True' for word, has in
-                    (('weighted', self.weighted), ('masked', self.masks)) if not has
-                )  # fmt: skip
-                hint = f'; was the network meant to be built with {words}?'
-            raise DataError(
-                f'{where}: wants {len(names)} arrays [{wanted}]; got {len(data)}: '
-                f'[{", ".join(map(describe, data))}]{hint}'
-            )
-        return list(data)
 
     # --- reading ---
 
@@ -244,7 +258,7 @@ class Border:
                 value = self._padded(field, value, where, found)
             array = field.read(where, value)
             if field.kind == 'weights':
-                array = self._spread(field, array, arrays[self.target.name], where)
+                array = self._spread(field, array, arrays[field.of], where)
             else:
                 self._check_lengths(field, array, arrays, where)
             arrays[field.name] = array
@@ -271,7 +285,7 @@ class Border:
         array, mask = sequences.pad(
             value, field.dtype, ndim=field.ndim - 1, layout=self.layout,
             lengths=None if known is None else self._lengths(known),
-            mask_dtype=self.masks[0].dtype, where=f'{where}: {field.name}',
+            mask_dtype=self.masks[0].dtype, steps=field.steps, where=f'{where}: {field.name}',
         )  # fmt: skip
         found.setdefault(field.clock, (field.name, mask))
         return array
@@ -373,12 +387,6 @@ def _one_step(field: Field, value: Any, where: str) -> np.ndarray:
             f'{where}: {field.name} has {len(shape)} axes, shape {shape}; a single time step is '
             f'({", ".join(axes)})'
         ) from error
-
-
-def describe(value: Any) -> str:
-    """Say in a few words what `value` is."""
-    shape = getattr(value, 'shape', None)
-    return type(value).__name__ if shape is None else f'array of shape {tuple(shape)}'
 
 
 def check_settings(layout: Any, dtype: Any) -> str:

@@ -101,12 +101,12 @@ class Files:
         here, there = _plain(self.net.to_spec()), file.spec
         if not isinstance(there, dict):
             raise FormatError(f'{path}: its description of the network is damaged')
-        for name in here:
+        for name in dict.fromkeys([*here, *there]):
             # One that has been drawn is never the same, and has done its work.
-            if name != 'seed' and there.get(name) != here[name]:
+            if name != 'seed' and there.get(name) != here.get(name):
                 raise ConfigError(
                     f'{self.where}: the checkpoint {path} is of another network: '
-                    f'{_difference(name, there.get(name), here[name])}'
+                    f'{_difference(name, there.get(name), here.get(name))}'
                 )
         if found['state'].get('best_params') is None:
             found['state']['best_params'] = file.arrays

@@ -1,5 +1,6 @@
 """Symbolic graphs turned into functions: the one place that calls ``pytensor.function``."""
 
+import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,8 +20,16 @@ def quickly() -> Iterator[None]:
     # PyTensor 3.0 fuses operations inside scan, which Python then does number by number.
     if not pytensor.__version__.startswith('3.0.'):
         flags['cxx'] = ''
-    with pytensor.config.change_flags(**flags):
-        yield
+    # It tells users to install another BLAS, which makes no difference for these functions.
+    log = logging.getLogger('pytensor.tensor.blas')
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with pytensor.config.change_flags(**flags), warnings.catch_warnings():
+            warnings.filterwarnings('ignore', 'PyTensor could not link to a BLAS installation')
+            yield
+    finally:
+        log.setLevel(level)
 
 
 class Compiled:

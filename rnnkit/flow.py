@@ -42,7 +42,9 @@ class GradientFlow(dict):
         self.verdicts = verdicts
 
 
-def gradient_flow(net: Any, x: Any, y: Any, weights: Any = None, mask: Any = None) -> GradientFlow:
+def gradient_flow(
+    net: Any, x: Any, y: Any = None, weights: Any = None, mask: Any = None
+) -> GradientFlow:
     r"""Return how large the derivative of the loss is by each recurrent layer at each time step.
 
     It is the total derivative by the output :math:`h_t`, through all later steps as well. Where
@@ -53,9 +55,10 @@ def gradient_flow(net: Any, x: Any, y: Any, weights: Any = None, mask: Any = Non
     Parameters
     ----------
     x, y : arrays
-        One batch, as in `score`.
+        One batch, as in `score`; a list or dict of targets where there are several losses with
+        targets of their own, and no y where the target is x.
     weights : array, optional
-        The weight of each target, for a network with ``weighted=True``.
+        The weight of each target, for a network with ``weighted=True``; likewise.
     mask : array of shape (T, B), optional
         Where steps are real, for a network with ``masked=True``.
 
@@ -86,10 +89,8 @@ def gradient_flow(net: Any, x: Any, y: Any, weights: Any = None, mask: Any = Non
     >>> flow['hid1'].shape, flow.verdicts
     ((20,), {})
     """
-    given = [x] if len(net.inputs) == 1 else list(x)
-    masks = [] if mask is None else [mask] if len(net.border.masks) == 1 else list(mask)
-    weights = [] if weights is None else [weights]
-    batch = net.border.read_batch([*given, y, *weights, *masks], 'gradient_flow()')
+    where = 'gradient_flow()'
+    batch = net.border.read_batch(net.border.join(where, x, y, weights, mask), where)
     flow = net._objectives.flow
     if not flow.terms:
         raise ConfigError(f'gradient_flow(): {type(net).__name__} has no recurrent layer')

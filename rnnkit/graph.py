@@ -90,6 +90,7 @@ class Graph:
         states: dict[str, Any] | None = None,
         noise: Noise | None = None,
         noisy: Any = None,
+        known: Outputs | None = None,
     ) -> Outputs:
         """Return the outputs once more, for other inputs, states or with noise.
 
@@ -104,10 +105,18 @@ class Graph:
         noisy : callable, optional
             ``noisy(name, output) -> output``, applied to each output ``'hid1:out'`` before
             another layer reads it.
+        known : dict of str to tensor, optional
+            Outputs that need not be computed. Then there are no others than what it takes to get
+            from these to the output of the last layer.
+
+        Raises
+        ------
+        ConfigError
+            If that output depends on something that `known` does not say.
         """
-        outputs: Outputs = {}
+        outputs: Outputs = dict(known or {})
         fresh = iter(self.inputs if inputs is None else inputs)
-        for layer in self.layers:
+        for layer in self.layers if known is None else self._between(known):
             given = [outputs[name] for name in self.plan.sources[layer.name]] or [next(fresh)]
             found = self._transform(
                 layer, given, outputs, self.masks if masks is None else masks, noise, states
@@ -117,6 +126,29 @@ class Graph:
                 found[main] = noisy(main, found[main])
             outputs |= found
         return outputs
+
+    def _between(self, known: Outputs) -> list[Layer]:
+        """Return the layers that are computed where some outputs are known."""
+        reads = {
+            layer.name: [*self.plan.sources[layer.name], *self.plan.starts[layer.name].values()]
+            for layer in self.layers
+        }
+        owners = {name.partition(':')[0] for name in known}
+        after: set[str] = set()
+        for name, read in reads.items():
+            if name not in owners and {one.partition(':')[0] for one in read} & (owners | after):
+                after.add(name)
+        needed, waiting = set(), [(f'{self.layers[-1].name}:out', '')]
+        while waiting:
+            name, reader = waiting.pop()
+            owner = name.partition(':')[0]
+            if name not in known and owner not in after:
+                what = f'layer {reader!r} reads {name!r}' if reader else f'the result is {name!r}'
+                raise ConfigError(f'{what}, which does not follow from {", ".join(known)}')
+            if name not in known and owner not in needed:
+                needed.add(owner)
+                waiting += [(source, owner) for source in reads[owner]]
+        return [layer for layer in self.layers if layer.name in needed]
 
     def has_time(self, output: str) -> bool:
         """Return whether an output has a time axis."""

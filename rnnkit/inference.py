@@ -7,11 +7,31 @@ import numpy as np
 from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels, sequences
-from rnnkit.border import Border
+from rnnkit.border import LAYOUTS, Border
 from rnnkit.compiled import Compiled
+from rnnkit.errors import ConfigError
+from rnnkit.fields import output_as_array
 from rnnkit.generation import Continuation
 from rnnkit.graph import Graph
 from rnnkit.streaming import State, Stream
+
+
+def rest_of(graph: Graph, border: Border, name: str) -> tuple[Border, Compiled]:
+    """Return the function of one output that the network goes on with, and its border.
+
+    Raises
+    ------
+    ConfigError
+        If the result does not follow from this output alone.
+    """
+    field = output_as_array('z', graph, name, LAYOUTS[border.layout])
+    masks = [mask for mask in border.masks if mask.clock == field.clock]
+    z = graph.outputs[name].type('z')
+    last = f'{graph.layers[-1].name}:out'
+    result = graph.again(known={name: z})[last]
+    inputs = [z, *(graph.masks[mask.clock] for mask in masks)]
+    function = Compiled(f'what follows from {name!r}', inputs, [result])
+    return Border([field], border.targets, [], masks, border.layout, border.dtype), function
 
 
 class Inference:
@@ -23,18 +43,22 @@ class Inference:
     border : Border
     kernel : bool or None
         False keeps kernels out.
+    compared : str
+        The layer whose output `score` compares with the target.
     """
 
-    def __init__(self, graph: Graph, border: Border, kernel: bool | None):
+    def __init__(self, graph: Graph, border: Border, kernel: bool | None, compared: str):
         self.graph, self.border, self.kernel = graph, border, kernel
+        self.last = f'{graph.layers[-1].name}:out'
+        self.compared = f'{compared}:out'
+        # The output may have a target's time axis instead of one of its own.
+        self.clock = graph.plan.clock_of(self.last, graph.by_name)
+        if self.last == self.compared:
+            self.clock = border.target.clock
         self._functions: dict[str, Compiled] = {}
+        self._rests: dict[str, tuple[Border, Compiled]] = {}
         self._stream: Stream | None = None
         self._continuation: Continuation | None = None
-
-    @property
-    def output(self) -> TensorVariable:
-        """The output of the last layer."""
-        return self.graph.outputs[f'{self.graph.layers[-1].name}:out']
 
     def function(self, what: str, outputs: list[TensorVariable]) -> Compiled:
         """Return a function of the inputs and masks."""
@@ -43,8 +67,9 @@ class Inference:
             self._functions[what] = Compiled(what, variables, outputs)
         return self._functions[what]
 
-    def _outputs(self, arrays: list[np.ndarray]) -> np.ndarray:
-        return self.function('the prediction', [self.output])(*arrays)[0]
+    def _outputs(self, arrays: list[np.ndarray], name: str) -> np.ndarray:
+        what = 'the prediction' if name == self.last else f'the output {name!r}'
+        return self.function(what, [self.graph.outputs[name]])(*arrays)[0]
 
     def predict(
         self, where: str, x: Any, mask: Any, state: State | None, return_state: bool
@@ -55,17 +80,22 @@ class Inference:
             border = border.part(self.stream.course.clock, True)
         arrays, ragged = border.read_inputs(x, where, mask)
         if state is None and not return_state:
-            out = self._outputs(arrays)
+            out = self._outputs(arrays, self.last)
         else:
             out, state = self._go_on(where, arrays, state)
-        padding = border.mask_of_target(arrays)
+        padding = border.mask_of(self.clock, arrays)
+        out = self._shown(out, padding, ragged, self.graph.has_time(self.last))
+        return (out, state) if return_state else out
+
+    def _shown(
+        self, out: np.ndarray, padding: np.ndarray | None, ragged: bool, has_time: bool
+    ) -> Any:
+        """Return an output as users have it: 0 over padding, or without it; and turned."""
         if padding is not None:
             out = out * padding[..., None]
         if padding is not None and ragged:
-            out = sequences.unpad(out, padding)
-        else:
-            out = border.turn(out, border.target.has_time)
-        return (out, state) if return_state else out
+            return sequences.unpad(out, padding)
+        return self.border.turn(out, has_time)
 
     @property
     def stream(self) -> Stream:
@@ -119,18 +149,38 @@ class Inference:
             for name, array in zip(graph.outputs, found, strict=True)
         }
 
+    def output(self, where: str, name: str, x: Any, mask: Any) -> Any:
+        """Return one output for `x`, 0 over padding."""
+        clock = self.graph.plan.clock_of(name, self.graph.by_name)
+        arrays, ragged = self.border.read_inputs(x, where, mask)
+        padding = self.border.mask_of(clock, arrays)
+        return self._shown(self._outputs(arrays, name), padding, ragged, clock is not None)
+
+    def rest(self, where: str, name: str, z: Any, mask: Any) -> Any:
+        """Return what the network makes of one of its outputs."""
+        if name not in self._rests:
+            with kernels.allowed(self.kernel):
+                self._rests[name] = rest_of(self.graph, self.border, name)
+        border, function = self._rests[name]
+        if mask is not None and self.border.masks and not border.masks:
+            raise ConfigError(f'{where}: {name!r} has no time axis, so that there is no mask')
+        arrays, ragged = border.read_inputs(z, where, mask)
+        (out,) = function(*arrays)
+        clock = self.graph.plan.clock_of(self.last, self.graph.by_name)
+        return self._shown(out, border.mask_of(clock, arrays), ragged, clock is not None)
+
     def score(self, metric: Callable[..., float], x: Any, y: Any, weights: Any, mask: Any) -> float:
         """Return what a metric makes of targets and predictions."""
-        border, n = self.border.with_weights(weights is not None), len(self.graph.inputs)
-        given = [x] if n == 1 else list(x)
-        masks = [] if mask is None else [mask] if len(border.masks) == 1 else list(mask)
-        batch = border.read_batch([*given, y, *[weights] * border.weighted, *masks], 'score()')
-        inputs, y, rest = batch[:n], batch[n], batch[n + 1 :]
-        weights = rest.pop(0) if border.weighted else None
-        predicted = self._outputs([*inputs, *rest])
+        border = self.border.of_first_target(weights is not None)
+        batch = border.read_batch(border.join('score()', x, y, weights, mask), 'score()')
+        given = dict(zip([field.name for field in border.fields], batch, strict=True))
+        y, weights = given[border.target.name], given.get('weights')
+        n = len(border.inputs)
+        predicted = self._outputs([*batch[:n], *batch[len(batch) - len(border.masks) :]],
+                                  self.compared)  # fmt: skip
         if border.target.kind == 'labels':
             predicted = predicted.argmax(axis=-1)
-        real = border.mask_of_target(batch)
+        real = border.mask_of(border.target.clock, batch)
         if real is not None:
             real = real[..., None] if y.ndim > real.ndim else real
             weights = np.broadcast_to(real, y.shape) * (1 if weights is None else weights)

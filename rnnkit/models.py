@@ -131,8 +131,8 @@ class Classifier(Network):
     output_activation = 'softmax'
     integer_targets = True
 
-    def _finish_last_layer(self):
-        super()._finish_last_layer()
+    def _finish_last_layer(self, loss):
+        super()._finish_last_layer(loss)
         last = self.layers[-1]
         if not isinstance(last, Dense) or last.activation != 'softmax':
             raise ConfigError(
@@ -140,9 +140,9 @@ class Classifier(Network):
                 f'alone; got {last.form!r} with activation {getattr(last, "activation", None)!r}'
             )
 
-    def monitors(self, output, error, weights):
+    def monitors(self, output, error, target, weights):
         """Return the error and the accuracy, as symbolic scalars."""
-        return {'err': error, 'acc': accuracy(output, self.target, weights)}
+        return {'err': error, 'acc': accuracy(output, target, weights)}
 
     def predict(
         self, x: Any, *, mask: Any = None, state: State | None = None, return_state: bool = False
@@ -305,13 +305,38 @@ def from_spec(spec: dict[str, Any]) -> Network:
         If it is not such a dict.
     """
     wanted = {'model', 'layers', 'loss', 'weighted', 'layout', 'dtype', 'seed'}
-    if not isinstance(spec, dict) or set(spec) - {'masked'} != wanted:
+    if not isinstance(spec, dict) or set(spec) - {'masked', 'losses'} != wanted:
         raise ConfigError(
             f'from_spec(): wants a dict with {", ".join(sorted(wanted))}; got '
             f'{sorted(map(str, spec)) if isinstance(spec, dict) else spec!r}'
         )
     rest = dict(spec)
-    return models[rest.pop('model')](**rest)
+    chosen = rest.pop('losses', None)
+    net = models[rest.pop('model')](**rest)
+    if chosen is not None:
+        _set_losses(net, chosen)
+    return net
+
+
+def _set_losses(net: Network, specs: Any) -> None:
+    """Give a network the losses that its spec lists."""
+    known = {'loss', 'weight', 'output', 'target', 'weighted'}
+    if (
+        not isinstance(specs, list)
+        or not specs
+        or not all(
+            isinstance(one, dict) and set(one) == (known if k else known - {'target'})
+            for k, one in enumerate(specs)
+        )
+    ):
+        raise ConfigError(
+            f'from_spec(): losses is a list of dicts with {", ".join(sorted(known))}, the first '
+            f'one without target; got {specs!r}'
+        )
+    first, *others = specs
+    net.set_loss(**first)
+    for one in others:
+        net.add_loss(**one)
 
 
 def load(path: Any) -> Network:

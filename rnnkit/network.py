@@ -6,21 +6,21 @@ from numbers import Integral
 from typing import Any, ClassVar
 
 import numpy as np
-import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
-from rnnkit import flow, kernels, losses, storage, summary
+from rnnkit import flow, goals, kernels, losses, storage, summary
 from rnnkit.batching import Batching
-from rnnkit.border import LAYOUTS, Border, check_settings
+from rnnkit.border import LAYOUTS, check_settings
 from rnnkit.checkpoints import Files
 from rnnkit.errors import ConfigError
-from rnnkit.fields import fields_of
-from rnnkit.graph import Graph, Outputs
+from rnnkit.goals import Goal, Goals
+from rnnkit.graph import Graph
 from rnnkit.history import History
 from rnnkit.inference import Inference
 from rnnkit.layers import parse_layers
+from rnnkit.losses import Loss
 from rnnkit.objectives import Objectives, term_names
-from rnnkit.optimizers import Objective, optimizers
+from rnnkit.optimizers import optimizers
 from rnnkit.options import check_data, number, parse_options
 from rnnkit.registry import hint, reject_unknown
 from rnnkit.streaming import State
@@ -30,7 +30,7 @@ from rnnkit.trainer import Monitors, Trainer
 class Network(ABC):
     """Layers that are connected, and what one can do with them.
 
-    This class is the common part of `Regressor` and `Classifier`.
+    This class is the common part of `Regressor`, `Classifier` and `Autoencoder`.
 
     Parameters
     ----------
@@ -66,6 +66,8 @@ class Network(ABC):
         The symbolic inputs.
     outputs : dict of str to tensor
         Every output of every layer as a symbolic graph, named ``'hid1:out'`` and so on.
+    losses : list of Goal
+        What is minimised: the loss that the network was made with, and others that were added.
     history : History
         One record for each epoch of all trainings.
     trainings : int
@@ -80,6 +82,7 @@ class Network(ABC):
     default_loss: ClassVar[str]
     output_activation: ClassVar[str]
     integer_targets: ClassVar[bool] = False
+    reconstructs: ClassVar[bool] = False  # whether the target is the input
 
     def __init__(
         self,
@@ -98,86 +101,69 @@ class Network(ABC):
         settings = ('layers', 'loss', 'weighted', 'masked', 'layout', 'dtype', 'seed', 'kernel')
         reject_unknown(where, unknown, settings)
         self.dtype, self.layout = check_settings(layout, dtype), layout
-        self.weighted = _flag(f'{where}: weighted', weighted)
+        weighted = _flag(f'{where}: weighted', weighted)
         self.masked = _flag(f'{where}: masked', masked)
         self._kernel = None if kernel is None else _flag(f'{where}: kernel', kernel)
-        self.loss = losses.build(self.default_loss if loss is None else loss)
-        self._check_loss()
+        loss = losses.build(self.default_loss if loss is None else loss)
+        self._given = (loss, weighted)
         if seed is not None:
             number('seed', seed, Integral, 0)
         self.seed = int(np.random.SeedSequence().entropy % 2**53 if seed is None else seed)
         self.layers = parse_layers(layers)
-        self._finish_last_layer()
+        self._finish_last_layer(loss)
         self.history = History()
         self.trainings = 0
         with kernels.allowed(self._kernel):
             self._build()
+        self._aim([Goal(loss, weighted=weighted)])
 
     def _build(self) -> None:
-        """Connect the layers, and compare their output with a target."""
+        """Connect the layers."""
         rng = np.random.default_rng(self.seed)
         self.graph = Graph(self.layers, self.dtype, rng, self.masked)
         self.inputs, self.outputs = self.graph.inputs, self.graph.outputs
         self.params = [p for layer in self.layers for p in layer.params.values()]
         self.recurrent = any(self.graph.plan.clocks.values())
-        last = self.layers[-1]
-        self.loss.check_activation(last.form, getattr(last, 'activation', None))
-        self.loss.pick(self.outputs, last.name)  # raises if it cannot read them
-        self._compared = [n if ':' in n else f'{last.name}:{n}' for n in self.loss.outputs]
-        fields = fields_of(self.graph, self._compared[-1], self.loss, LAYOUTS[self.layout])
-        self.border = Border(*fields, self.weighted, self.layout, self.dtype)
-        output = self.outputs[self._compared[-1]]
-        ndim = output.ndim - self.integer_targets
-        kind = 'int64' if self.integer_targets else self.dtype
-        shape = output.type.shape[:ndim]
-        self.target = pt.tensor('target', dtype=kind, shape=shape)
-        self.target_weights = None
-        if self.weighted:
-            self.target_weights = pt.tensor('weights', dtype=self.dtype, shape=shape)
-        weights = [self.target_weights] * self.weighted
-        self.variables = [*self.inputs, self.target, *weights, *self.graph.masks.values()]
-        self.inference = Inference(self.graph, self.border, self._kernel)
-        self._objectives = Objectives(self.graph, self._objective, self._compared)
 
-    def _objective(self, outputs: Outputs) -> Objective:
-        """Return what is minimised, without regularizers, for a graph's outputs."""
-        output, weights = self.loss.pick(outputs, self.layers[-1].name), self._weights()
-        error, weight = self.loss.mean(output, self.target, weights)
-        monitors = self.monitors(output, error, weights)
-        given = (self.target, weights)
-        return Objective(error, self.params, self.variables, weight, monitors, compared=given)
-
-    def _weights(self) -> TensorVariable | None:
-        """Return the weight of each target: 0 over padding."""
-        mask, weights = self.graph.mask_of(self._compared[-1]), self.target_weights
-        if mask is None:
-            return weights
-        if self.target.ndim > mask.ndim:
-            mask = mask[:, :, None]
-        return mask + pt.zeros_like(self.target) if weights is None else weights * mask
-
-    def _check_loss(self) -> None:
-        if self.loss.integer_targets != self.integer_targets:
-            kind = 'class labels' if self.loss.integer_targets else 'arrays of numbers'
+    def _aim(self, chosen: list[Goal]) -> None:
+        """Have trainings minimise these losses from now on."""
+        loss = chosen[0].loss
+        if loss.integer_targets != self.integer_targets:
+            kind = 'class labels' if loss.integer_targets else 'arrays of numbers'
             raise ConfigError(
-                f'{type(self).__name__}: loss {self.loss.form!r} is for targets that are {kind}; '
+                f'{type(self).__name__}: loss {loss.form!r} is for targets that are {kind}; '
                 f'the default here is {self.default_loss!r}'
             )
+        with kernels.allowed(self._kernel):
+            found = Goals(
+                self.graph, chosen, self.layout, self.params, self.monitors, self.reconstructs
+            )
+            objectives = Objectives(self.graph, found)
+        found.settle()
+        self.losses, self.loss, self.weighted = list(chosen), loss, chosen[0].weighted
+        self.border, self.variables = found.border, found.variables
+        self.target = found.targets[chosen[0].target]
+        self.target_weights = found.weights.get(chosen[0].target)
+        self._objectives = objectives
+        self.inference = Inference(self.graph, self.border, self._kernel, chosen[0].layer)
 
-    def _finish_last_layer(self) -> None:
+    def _finish_last_layer(self, loss: Loss) -> None:
         last = self.layers[-1]
         if 'activation' in last.options and last.activation is None:
-            last.activation = self.loss.activation or self.output_activation
+            last.activation = loss.activation or self.output_activation
 
     def output(self, name: str = 'out') -> TensorVariable:
         """Return an output of the last layer as a symbolic graph."""
         return self.outputs[f'{self.layers[-1].name}:{name}']
 
     def monitors(
-        self, output: TensorVariable, error: TensorVariable, weights: TensorVariable | None
-    ) -> dict[str, TensorVariable]:
-        """Return what is reported besides the loss, as symbolic scalars."""
+        self, output: TensorVariable, error: TensorVariable, target: TensorVariable,
+        weights: TensorVariable | None,
+    ) -> dict[str, TensorVariable]:  # fmt: skip
+        """Return what is reported of the first loss, as symbolic scalars."""
         return {'err': error}
+
+    add_loss, set_loss = goals.add_loss, goals.set_loss
 
     # --- parameters ---
 
@@ -212,16 +198,22 @@ class Network(ABC):
 
     def to_spec(self) -> dict[str, Any]:
         """Return a dict, fit for JSON, from which `rnnkit.from_spec` builds the same network."""
-        return {
+        loss, weighted = self._given
+        spec = {
             'model': type(self).__name__,
             'layers': [layer.to_spec() for layer in self.layers],
-            'loss': self.loss.to_spec(),
-            'weighted': self.weighted,
+            'loss': loss.to_spec(),
+            'weighted': weighted,
             'masked': self.masked,
             'layout': self.layout,
             'dtype': self.dtype,
             'seed': self.seed,
         }
+        found = [goal.to_spec() for goal in self.losses]
+        del found[0]['target']  # the first of each batch
+        if found != [{'loss': spec['loss'], 'weight': 1.0, 'output': None, 'weighted': weighted}]:
+            spec['losses'] = found
+        return spec
 
     def save(self, path: str) -> None:
         """Write the spec and the parameters to one safetensors file.
@@ -310,7 +302,8 @@ class Network(ABC):
         ----------
         train : list of arrays, or callable
             ``[x, y]`` with x of shape (T, B, I) and y of shape (T, B, O), or integers (T, B)
-            for a classifier; ``[x, y, weights]`` for a weighted network; a dict of the same;
+            for a classifier; ``[x, y, weights]`` for a weighted network, ``[x, y, mask]`` for a
+            masked one; x alone for an autoencoder; a dict of the same;
             or a callable that returns one such batch each time it is called.
         valid : likewise, optional
             What patience and the best parameters are judged by; the training data if not

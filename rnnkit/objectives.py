@@ -14,6 +14,7 @@ from rnnkit.compiled import Compiled
 from rnnkit.disturbances import Disturbance
 from rnnkit.errors import ConfigError
 from rnnkit.flow import Alarm, Flow
+from rnnkit.goals import Goals
 from rnnkit.graph import Graph, Outputs
 from rnnkit.lbfgs import make_step
 from rnnkit.monitors import Watch, read, watched
@@ -64,15 +65,13 @@ class Objectives:
     Parameters
     ----------
     graph : Graph
-    build : callable
-        Makes the objective, without regularizers, of a dict of outputs.
-    compared : list of str
-        The outputs that it compares with the target.
+    goals : Goals
+        What is minimised, without regularizers.
     """
 
-    def __init__(self, graph: Graph, build: Callable[[Outputs], Objective], compared: list[str]):
-        self.graph, self.build, self.compared = graph, build, compared
-        self.plain = build(graph.outputs)
+    def __init__(self, graph: Graph, goals: Goals):
+        self.graph, self.goals, self.build = graph, goals, goals.objective
+        self.plain = self.build(graph.outputs)
         self._tasks: dict[Any, Task] = {}
         self._steps: dict[Any, TrainStep] = {}
 
@@ -97,8 +96,14 @@ class Objectives:
         """
         terms = {name: build(name, given[name]) for name in sorted(given) if name in regularizers}
         others = {name: value for name, value in given.items() if name in disturbances.WORDS}
-        amounts = disturbances.read(self.graph, self.compared, others)
+        amounts = disturbances.read(self.graph, self.goals.compared, others)
         watch = read(options.monitors, options.monitor_gradients)
+        taken = [name for name in watch.metrics if name in self.goals.names]
+        if taken:
+            raise ConfigError(
+                f'monitors: {taken[0]!r} is what a loss of this network is reported as; leave it '
+                f'out'
+            )
         carry = bool(options.carry_state)
         kind = (
             carry, watch.key, tuple((n, term.key) for n, term in terms.items()),
@@ -183,4 +188,4 @@ class Objectives:
         loss = objective.loss
         for name, term in terms.items():
             loss = loss + weights[name] * term.penalty(parts)
-        return watched(watch, replace(objective, loss=loss), parts, layers[-1].name)
+        return watched(watch, replace(objective, loss=loss), parts, self.goals.goals[0].layer)

@@ -60,7 +60,7 @@ def warm(case: Case) -> None:
     steps = (2, 2) if net.recurrent else (2,)
     x = np.zeros((*steps, I))
     y = np.zeros(steps, int) if net.integer_targets else np.zeros((*steps, O))
-    net.train([x, y], algo=case.algo, epochs=1)
+    net.train([x] if net.reconstructs else [x, y], algo=case.algo, epochs=1)
     net.predict(x)
     if net.recurrent and all(layer.causal for layer in net.layers):
         net.step(x[0])

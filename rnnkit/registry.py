@@ -10,6 +10,7 @@ from rnnkit.errors import ConfigError
 # Words of other libraries, and the word that rnnkit has for the same thing.
 FOREIGN_WORDS = {
     'units': 'size', 'hidden_size': 'size', 'num_units': 'size', 'output_size': 'size',
+    'output_name': 'output',
     'nonlinearity': 'activation', 'batch_first': 'layout', 'time_major': 'layout',
     'rng': 'seed', 'random_state': 'seed', 'lr': 'learning_rate', 'algorithm': 'algo',
     'optimizer': 'algo', 'optimize': 'algo', 'max_epochs': 'epochs', 'nb_epoch': 'epochs',

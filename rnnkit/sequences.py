@@ -60,6 +60,7 @@ def pad(
     ndim: int | None = None,
     lengths: Sequence[int] | None = None,
     mask_dtype: str | None = None,
+    steps: int | None = None,
     layout: str = 'time',
     where: str = 'x',
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -76,6 +77,8 @@ def pad(
         The lengths that the sequences must have, such as those of the inputs.
     mask_dtype : str, optional
         The type of the mask: `dtype` where that is a float type, else ``'float32'``.
+    steps : int, optional
+        The least number of time steps of the array.
     layout : {'time', 'batch'}
     where : str
         What the sequences are called in messages.
@@ -108,7 +111,7 @@ def pad(
         raise DataError(f'{where} is empty: it is a list without a sequence')
     arrays = [_read(f'{where}[{k}]', one, dtype) for k, one in enumerate(sequences)]
     _check_alike(arrays, ndim, lengths, where)
-    T, B = max(map(len, arrays)), len(arrays)
+    T, B = max(steps or 0, *map(len, arrays)), len(arrays)
     array = np.zeros((T, B, *arrays[0].shape[1:]), dtype)
     for k, one in enumerate(arrays):
         array[: len(one), k] = one

@@ -25,9 +25,13 @@ def network(**options):
     return rnnkit.Regressor(layers, seed=0, dtype='float64', **options)
 
 
+def compared(net):
+    return net._objectives.goals.compared
+
+
 def outputs(net, x, **words):
     """Return the outputs in training, by the graph itself."""
-    amounts = disturbances.read(net.graph, net._compared, words)
+    amounts = disturbances.read(net.graph, compared(net), words)
     made = disturbances.Disturbance(net.graph, sorted(amounts))
     made.set(amounts)
     noise = Noise()
@@ -44,13 +48,13 @@ def test_words_and_what_they_act_on():
         'input_noise': ['in:out'], 'hidden_noise': ['hid1:out', 'hid2:out'],
         'output_dropout': ['out:out'], 'hidden_dropout': ['hid1:out', 'hid2:out'],
     }.items():  # fmt: skip
-        found = disturbances.read(net.graph, net._compared, {word: 0.5})
+        found = disturbances.read(net.graph, compared(net), {word: 0.5})
         assert found == {(word.partition('_')[2], name): 0.5 for name in names}
-    found = disturbances.read(net.graph, net._compared, {'dropout': {'hid2': 0.1, 'in:out': 0.2}})
+    found = disturbances.read(net.graph, compared(net), {'dropout': {'hid2': 0.1, 'in:out': 0.2}})
     assert found == {('dropout', 'hid2:out'): 0.1, ('dropout', 'in:out'): 0.2}
-    found = disturbances.read(net.graph, net._compared, {'weight_noise': 0.1})
+    found = disturbances.read(net.graph, compared(net), {'weight_noise': 0.1})
     assert {t.name for t in found} == {'hid1.w', 'hid2.xh', 'hid2.hh', 'out.w'}
-    found = disturbances.read(net.graph, net._compared, {'max_norm': {'hid2.*': 2}})
+    found = disturbances.read(net.graph, compared(net), {'max_norm': {'hid2.*': 2}})
     assert found == {('max_norm', 'hid2.xh'): 2.0, ('max_norm', 'hid2.hh'): 2.0}
 
 

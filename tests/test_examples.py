@@ -59,6 +59,10 @@ SHORT = {
         {'digits': 1, 'size': 16, 'batch_size': 16, 'updates': 14, 'learning_rate': 0.03},
         2.2,
     ),
+    'sequence_autoencoder': (
+        {'steps': 3, 'code': 2, 'size': 8, 'updates': 35, 'learning_rate': 0.06},
+        0.7,
+    ),
     'stateful_cosine': (
         {
             'steps': 400,

@@ -18,8 +18,10 @@ ROWS = [
     'windows', 'datasets', 'sequences', 'text', 'cells', 'kernels', 'unroll', 'noise', 'layers',
     'plan', 'graph', 'losses', 'regularizers', 'metrics', 'optimizers', 'monitors', 'progress',
     'compiled', 'history', 'schedules', 'options', 'trainer', 'lbfgs', 'streaming', 'carry',
-    'disturbances', 'flow', 'objectives', 'fields', 'border', 'batching', 'sampling', 'generation',
-    'inference', 'summary', 'storage', 'checkpoints', 'network', 'models', 'recurrent',
+    'disturbances', 'flow', 'fields', 'given', 'border', 'goals', 'objectives', 'batching',
+    'sampling', 'generation',
+    'inference', 'summary', 'storage', 'checkpoints', 'network', 'models',
+    'autoencoder', 'recurrent',
     'minimize', 'testing', '__init__', 'precompile', 'integrations',
 ]  # fmt: skip
 # Order inside a folder, likewise.

@@ -90,6 +90,7 @@ def test_a_network_that_cannot_be(capsys):
     Case('Regressor', 'rnn', 'rmsprop', 'float32', (1, 2, 1)),
     Case('Classifier', 'gru', 'adam', 'float64', (2, 3, 4)),
     Case('Regressor', 'bidirectional', 'sgd', 'float32', (1, 2, 1)),
+    Case('Autoencoder', 'rnn', 'sgd', 'float32', (2, 1, 2)),
     Case('Classifier', 'ff', 'sgd', 'float32', (1, 2, 2)),
 ], ids=str)  # fmt: skip
 def test_warm(case, monkeypatch):

@@ -51,6 +51,13 @@ def test_the_mask_says_where_there_is_data_and_the_rest_is_0(sequences):
         assert not array[len(one) :, k].any()
 
 
+def test_pad_to_more_steps_than_there_are():
+    array, mask = pad([[1, 2], [3]], 'int64', steps=3, layout='batch')
+    assert array.tolist() == [[1, 2, 0], [3, 0, 0]]
+    assert mask.tolist() == [[1, 1, 0], [1, 0, 0]]
+    assert pad([[1, 2], [3]], 'int64', steps=1)[0].shape == (2, 2)
+
+
 def test_the_layout_with_the_batch_first_is_the_same_turned():
     x = [np.ones((2, 3)), np.ones((4, 3))]
     for time, batch in zip(pad(x), pad(x, layout='batch'), strict=True):

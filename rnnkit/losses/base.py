@@ -1,7 +1,7 @@
 """What every loss is: options, an error for each target, and a weighted mean of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -76,22 +76,48 @@ class Loss(ABC):
         """
         return (self.output,)
 
-    def pick(self, outputs: Mapping[str, TensorVariable], last: str) -> Output:
+    def names(self, layer: str, output: str | None = None) -> tuple[str, ...]:
+        """Return the full names of the outputs that it reads, in a network.
+
+        Parameters
+        ----------
+        layer : str
+            The last layer, which is compared unless something else is said.
+        output : str, optional
+            ``'hid1'``, or ``'hid1:out'``. If the loss wants an activation, both mean that its
+            argument is read, ``'hid1:pre'``.
+
+        Raises
+        ------
+        ConfigError
+            If it is not free which outputs it reads.
+        """
+        if output is None:
+            return tuple(name if ':' in name else f'{layer}:{name}' for name in self.outputs)
+        if len(self.outputs) > 1 or ':' in self.outputs[0]:
+            raise ConfigError(
+                f'{self._where}: its own options say that it reads '
+                f'{", ".join(map(repr, self.outputs))}; leave output out'
+            )
+        owner, colon, what = output.partition(':')
+        same = not colon or (self.activation and what == 'out')
+        return (f'{owner}:{self.outputs[0] if same else what}',)
+
+    def pick(self, outputs: Mapping[str, TensorVariable], names: Sequence[str]) -> Output:
         """Return what it reads: a tensor, or a tuple if it reads several.
 
         Parameters
         ----------
         outputs : dict of str to tensor
             Every output of every layer of a network, named ``'hid1:out'``.
-        last : str
-            The name of the last layer.
+        names : sequence of str
+            What `names` returned.
 
         Raises
         ------
         ConfigError
             If there is no such output, or two that should be of one size are not.
         """
-        names = [name if ':' in name else f'{last}:{name}' for name in self.outputs]
         missing = [name for name in names if name not in outputs]
         if missing:
             raise ConfigError(
@@ -105,12 +131,26 @@ class Loss(ABC):
             raise ConfigError(f'{self._where}: reads outputs of one size; {shown}')
         return found if len(found) > 1 else found[0]
 
-    def check_activation(self, form: str, given: Any) -> None:
-        """Raise a ConfigError unless the last layer, of this form, has an activation that fits."""
+    def check_activation(self, form: str, given: Any, layer: str | None = None) -> None:
+        """Raise a ConfigError unless a layer of this form has an activation that fits.
+
+        Parameters
+        ----------
+        form : str
+        given : str, callable or None
+            The activation.
+        layer : str, optional
+            The name of the layer, if it is not the last one.
+        """
         if self.activation is None:
             return
         wanted = activations.build(self.activation)
         if not isinstance(given, str) or activations.Chain(given).steps != [(wanted, {})]:
+            if layer is not None:
+                raise ConfigError(
+                    f'{self._where} wants a layer with activation {self.activation!r}; layer '
+                    f'{layer!r} ({form}) has {given or "that of its form"!r}'
+                )
             raise ConfigError(
                 f'{self._where} wants a last layer with activation {self.activation!r}, which is '
                 f'there if nothing is said; got {form!r} with {given!r}'

@@ -47,20 +47,22 @@ NETS = {
 def test_train_step_is_a_handful_of_ops_of_ours(name, rng, monkeypatch):
     monkeypatch.delenv('RNNKIT_KERNELS', raising=False)
     net = NETS[name]()
-    function, objective, _graph = step_of(net)
+    function, _, _ = step_of(net)
     ops = [node.op for node in function.maker.fgraph.toposort()]
     foreign = [op for op in ops if not isinstance(op, FusedOp | RecurrentOp)]
     # The monitor that equals the loss is copied, as it is put out twice.
     assert {type(op).__name__ for op in foreign} <= {'DeepCopyOp'}, ops
     assert len(ops) <= 8
-    given = batch(net, rng)
+    check_updates(NETS[name], net, function, batch(net, rng), monkeypatch)
+
+
+def check_updates(make, net, function, given, monkeypatch):
+    """Compare updates by kernels with those by the plain graphs, in a virtual machine."""
     start = [p.get_value() for p in net.params]
     found = [function(*given) for _ in range(3)]
     after = [p.get_value() for p in net.params]
-
-    # The same updates by the plain graphs, in a virtual machine.
     monkeypatch.setenv('RNNKIT_KERNELS', 'off')
-    other = NETS[name]()
+    other = make()
     for p, value in zip(other.params, start, strict=True):
         np.testing.assert_array_equal(p.get_value(), value)
     objective = other._objectives.plain
@@ -72,6 +74,25 @@ def test_train_step_is_a_handful_of_ops_of_ours(name, rng, monkeypatch):
     np.testing.assert_allclose(found, wanted, rtol=1e-9)
     for a, b in zip(after, other.params, strict=True):
         np.testing.assert_allclose(a, b.get_value(), rtol=1e-8, atol=1e-10)
+
+
+def with_several_losses():
+    net = rnnkit.Regressor([
+        2, ('lstm', 4), dict(form='softmax', size=3, name='kind'), dict(size=3, inputs='hid1'),
+    ], seed=0, dtype='float64')  # fmt: skip
+    net.add_loss('xe', weight=0.3, output='kind', target='labels')
+    net.add_loss('mae', weight=0.2)
+    return net
+
+
+def test_several_losses_train_by_kernels_as_by_plain_graphs(rng, monkeypatch):
+    monkeypatch.delenv('RNNKIT_KERNELS', raising=False)
+    net = with_several_losses()
+    function, _, _ = step_of(net)
+    ops = [node.op for node in function.maker.fgraph.toposort()]
+    assert sum(isinstance(op, FusedOp) for op in ops) >= 5  # two of dense layers, losses, update
+    given = [*batch(net, rng), rng.integers(0, 3, (5, 4))]
+    check_updates(with_several_losses, net, function, given, monkeypatch)
 
 
 def test_kernels_off_means_the_plain_graph(monkeypatch):
