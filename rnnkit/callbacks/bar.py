@@ -36,11 +36,14 @@ class Progress(Callback):
     def on_batch_end(self, training: Training) -> None:
         """Show the line, if it is time to."""
         now = time.perf_counter()
-        if training.batch == 1:  # of a new epoch
-            self._next = now - training.seconds + self.after
-        if now >= self._next:
-            self._next = now + self.every
-            self._show(training)
+        if now < self._next:  # nearly always
+            return
+        seconds = training.seconds
+        if seconds < self.after:
+            self._next = now + self.after - seconds
+            return
+        self._next = now + self.every
+        self._show(training)
 
     def _show(self, training: Training) -> None:
         terminal = progress.terminal()
