@@ -114,12 +114,12 @@ class Hooks:
             return
         self._begun = False
         first = None
-        for hook in self._overriding('on_train_end'):
+        for one in self._with('on_train_end'):
             try:
-                hook(self.training)
+                one.on_train_end(self.training)
             except BaseException as error:
                 if failed or first is not None:
-                    progress.LOGGER.error('%s raised an exception', hook, exc_info=error)
+                    progress.LOGGER.error('on_train_end of %s failed', _name(one), exc_info=error)
                 else:
                     first = error
         if first is not None:
@@ -130,17 +130,17 @@ class Hooks:
             hook(self.training)
 
     def _overriding(self, name: str) -> list[Any]:
-        return [getattr(one, name) for one in self.members if _overrides(one, name)]
+        return [getattr(one, name) for one in self._with(name)]
+
+    def _with(self, name: str) -> list[Callback]:
+        return [one for one in self.members if _overrides(one, name)]
 
     # --- states ---
-
-    def _stateful(self) -> list[Callback]:
-        return [one for one in self.members if _overrides(one, 'get_state')]
 
     def get_state(self) -> States:
         """Return the states of those that have one, in their order."""
         found = []
-        for one in self._stateful():
+        for one in self._with('get_state'):
             state = one.get_state()
             if state is None:
                 continue
@@ -161,7 +161,7 @@ class Hooks:
             If a callback does not take it.
         """
         left = list(states)
-        for one in self._stateful():
+        for one in self._with('get_state'):
             at = next((k for k, entry in enumerate(left) if entry['name'] == _name(one)), None)
             if at is None:
                 progress.say('%s begins anew: the checkpoint has no state of it', _name(one))
