@@ -13,7 +13,7 @@ class Progress(Callback):
     """A line that shows how far the epoch is: tqdm's bar if tqdm is installed, else numbers.
 
     Every training on a terminal has one, unless ``train(progress=False)``. It needs the
-    lines that rnnkit itself writes there: a program that has configured `logging`, or has silenced
+    lines that rnnkit itself writes there: a program that has configured logging, or has silenced
     the logger ``rnnkit``, gets none. The loss in it is that of the latest batch.
 
     Parameters

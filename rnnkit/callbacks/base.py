@@ -10,7 +10,7 @@ class Training:
     """What goes on in a training, as callbacks see it. Everything in it is read afresh.
 
     There is one for each training; callbacks get it as their only argument, and may keep it. What
-    it returns is only to be read, but for `record`: what is put into that stays in the history.
+    it returns is only to be read, but for ``record``: what is put into that stays in the history.
 
     Attributes
     ----------
