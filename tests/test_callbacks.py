@@ -5,36 +5,25 @@ import math
 import numpy as np
 import pytensor
 import pytest
+from one_weight import DATA, X, made, renewed, values
 
 import rnnkit
 from rnnkit.callbacks import Callback
 from rnnkit.errors import ConfigError, DataError, TrainingError
 
 HOOKS = ['on_train_begin', 'on_batch_end', 'on_validation_end', 'on_epoch_end', 'on_train_end']
-X = np.random.default_rng(1).standard_normal((40, 1))
-DATA = [X, 3 * X + 1]
 # Four batches an epoch; plain gradient descent, so that there is one function to compile.
 QUICK = {'algo': 'sgd', 'batch_size': 10, 'seed': 0, 'validate_every': 2}
 
 
 @pytest.fixture(scope='module')
 def shared():
-    return rnnkit.Regressor([1, 1], dtype='float64', seed=0)
+    return made()
 
 
 @pytest.fixture
 def net(shared):
-    """Return a network as good as new, whose functions are compiled."""
-    fresh = rnnkit.Regressor([1, 1], dtype='float64', seed=0)
-    for p, new in zip(shared.params, fresh.params, strict=True):
-        p.set_value(new.get_value())
-    shared.history.clear()
-    shared.trainings = 0
-    return shared
-
-
-def values(net):
-    return [p.get_value() for p in net.params]
+    return renewed(shared)
 
 
 def same(a, b):
