@@ -8,6 +8,7 @@
 
 from rnnkit import (
     activations,
+    callbacks,
     initializers,
     layers,
     losses,
@@ -52,6 +53,7 @@ __all__ = [
     'TrainingError',
     '__version__',
     'activations',
+    'callbacks',
     'from_spec',
     'initializers',
     'layers',

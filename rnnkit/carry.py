@@ -120,6 +120,11 @@ class Followed:
         self.batches, self.carry, self.anew = batches, carry, anew
         carry.reset()
 
+    @property
+    def n_batches(self) -> int | None:
+        """How many batches there are, where that is known."""
+        return getattr(self.batches, 'n_batches', None)
+
     def get_state(self) -> dict[str, Any]:
         """Return where the batches are, and the state that was carried so far."""
         states = {

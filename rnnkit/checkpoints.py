@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import time
 from collections.abc import Callable
 from dataclasses import fields
@@ -12,14 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from rnnkit import progress, storage
+from rnnkit import paths, progress, storage
+from rnnkit.callbacks import are_states
 from rnnkit.errors import ConfigError, FormatError
 from rnnkit.options import Options
 from rnnkit.schedules import Schedule
 from rnnkit.trainer import COUNTS, MONITORS, Trainer
 
 # A longer training, or one that is written elsewhere, is still the same one.
-FREE = ('epochs', 'patience', 'restore_best', 'checkpoint', 'save_every', 'resume')
+FREE = ('epochs', 'patience', 'restore_best', 'checkpoint', 'save_every', 'resume',
+        'callbacks', 'progress')  # fmt: skip
 
 DEFAULTS = {field.name: field.default for field in fields(Options)}
 
@@ -79,7 +80,7 @@ class Files:
                     2, f'{self.where}: there is no checkpoint to resume from{hint}', str(path)
                 )
             return path
-        return newest(checkpoint)
+        return paths.newest(checkpoint)
 
     def _check_target(self, path: Path) -> None:
         if not path.parent.is_dir():
@@ -202,9 +203,11 @@ class Keeper:
             return
         best = dict(zip(trainer.param_names, trainer.best_params, strict=True))
         state = trainer.get_state() if state is None else dict(state)
+        if callbacks := trainer.hooks.get_state():
+            state['callbacks'] = callbacks
         if all(state['best_params'][name] is value for name, value in best.items()):
             state['best_params'] = None  # the file's own parameters
-        path = self.path.replace('{}', str(trainer.epoch))
+        path = paths.numbered(self.path, trainer.epoch)
         storage.write(path, storage.File(self.spec(), best, {**self.header, 'state': state}))
         self._written = time.monotonic()
 
@@ -214,17 +217,6 @@ class Keeper:
         if isinstance(self.every, Integral):
             return epoch % self.every == 0
         return time.monotonic() - self._written >= 60 * self.every
-
-
-def newest(checkpoint: Any) -> Path | None:
-    """Return the file of that name, or with ``{}`` in it the one of the latest epoch; or None."""
-    path = Path(checkpoint)
-    if '{}' not in path.name:
-        return path if path.exists() else None
-    pattern = re.compile(re.escape(path.name).replace(re.escape('{}'), '([0-9]+)'))
-    found = [(int(match[1]), one) for one in path.parent.glob('*')
-             if (match := pattern.fullmatch(one.name))]  # fmt: skip
-    return max(found)[1] if found else None
 
 
 def recall(path: Any, net: Any, training: dict[str, Any]) -> None:
@@ -277,6 +269,7 @@ def _check_state(path: Any, like: dict[str, Any], state: dict[str, Any]) -> None
     wrong += [name for name in ('best', 'latest') if 'loss' not in (state.get(name) or {})]
     wrong += ['history'] * (not _is_history(state.get('history')))
     rest = set(like) - {*COUNTS, *tables, 'history'}
+    wrong += ['callbacks'] * (not are_states(state.get('callbacks', [])))
     wrong += [name for name in rest if not _fits(like[name], state.get(name), name == 'batches')]
     if wrong:
         raise FormatError(f'{path}: the state of its training does not fit: {wrong[0]}')

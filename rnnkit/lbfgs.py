@@ -16,7 +16,7 @@ import pytensor
 from rnnkit.compiled import Compiled
 from rnnkit.errors import ConfigError
 from rnnkit.optimizers import Objective, Optimizer, flattened, gradient_names
-from rnnkit.trainer import TrainStep
+from rnnkit.trainstep import TrainStep
 
 # Where to stop is for patience to say, not for SciPy.
 ENDLESS = {'maxiter': 2**31 - 1, 'maxfun': 2**31 - 1, 'ftol': 0.0, 'gtol': 0.0}

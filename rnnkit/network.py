@@ -12,6 +12,7 @@ from rnnkit import flow, goals, kernels, losses, storage, summary
 from rnnkit.batching import Batching
 from rnnkit.border import LAYOUTS, check_settings
 from rnnkit.checkpoints import Files
+from rnnkit.checks import number
 from rnnkit.errors import ConfigError
 from rnnkit.goals import Goal, Goals
 from rnnkit.graph import Graph
@@ -21,7 +22,7 @@ from rnnkit.layers import parse_layers
 from rnnkit.losses import Loss
 from rnnkit.objectives import Objectives, term_names
 from rnnkit.optimizers import optimizers
-from rnnkit.options import check_data, number, parse_options
+from rnnkit.options import check_data, parse_options
 from rnnkit.registry import hint, reject_unknown
 from rnnkit.streaming import State
 from rnnkit.trainer import Monitors, Trainer
@@ -360,7 +361,7 @@ class Network(ABC):
         batches, tested = batching(train, valid, files.seed)
         self.trainings += 1
         alarm = self._objectives.alarm(options)
-        trainer = Trainer(step, evaluate, options, hyper, self.history, files.seed, alarm)
+        trainer = Trainer(step, evaluate, options, hyper, self.history, files.seed, alarm, self)
         files.connect(trainer, batches, {'algo': algo, **terms})
         return trainer, batches, tested
 

@@ -22,7 +22,7 @@ from rnnkit.noise import Noise
 from rnnkit.optimizers import Objective, Optimizer
 from rnnkit.options import Options
 from rnnkit.regularizers import Parts, Term, build, regularizers
-from rnnkit.trainer import TrainStep
+from rnnkit.trainstep import TrainStep
 
 
 @dataclass

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from rnnkit import schedules
+from rnnkit import callbacks, schedules
+from rnnkit.checks import number
 from rnnkit.errors import ConfigError
 from rnnkit.optimizers import LIMITS, Optimizer, optimizers
 from rnnkit.registry import reject_unknown
@@ -97,6 +98,8 @@ class Options:
     checkpoint: Any = None
     save_every: float | None = None
     resume: Any = None
+    callbacks: Any = None
+    progress: bool | None = None
 
     def check(self) -> None:
         """Raise a ConfigError for the first value that makes no sense."""
@@ -120,6 +123,9 @@ class Options:
             raise ConfigError('bucket=True sorts examples, carry_state=True keeps their order')
         if self.bptt_steps is not None and not self.carry_state:
             raise ConfigError('bptt_steps is for carry_state=True')
+        if not isinstance(self.progress, bool | np.bool_ | None):
+            raise ConfigError(f'progress is True or False; got {self.progress!r}')
+        callbacks.check(self.callbacks, self.progress)
         self._check_files()
 
     def _check_files(self) -> None:
@@ -136,15 +142,6 @@ class Options:
             number('save_every', every, Integral, 1)
         elif every is not None:
             number('save_every', every, Real, 0)
-
-
-def number(name: str, value: Any, kind: type, least: float, below: float = np.inf) -> None:
-    """Raise a ConfigError unless `value` is a number of this kind in [least, below)."""
-    ok = isinstance(value, kind) and not isinstance(value, bool)
-    if not (ok and least <= value < below):
-        what = 'a whole number' if kind is Integral else 'a number'
-        limit = '' if below == np.inf else f' and below {below}'
-        raise ConfigError(f'{name} is {what} of at least {least}{limit}; got {value!r}')
 
 
 def option_names(rule: type[Optimizer] | None = None) -> list[str]:

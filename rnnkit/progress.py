@@ -6,34 +6,108 @@ records; one that has not, gets them on standard error. ``logging.getLogger('rnn
 """
 
 import logging
+import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 LOGGER = logging.getLogger('rnnkit')
+ROOM = 3  # columns at the end for a "^C": a line that is wrapped cannot be overwritten
 
 
 class LiveHandler(logging.StreamHandler):
-    """Write each record as a line; a record marked as live is overwritten by the next one."""
+    """Write each record as a line; a record marked as live is overwritten by the next one.
+
+    Attributes
+    ----------
+    unfinished : int
+        The length of the live line that stands on the terminal.
+    bar : bool
+        Whether this is what `show` has written.
+    """
 
     def __init__(self):
         super().__init__(sys.stderr)
-        self.unfinished = 0  # length of the live line that stands on the terminal
+        self.unfinished, self.bar = 0, False
         self.setFormatter(logging.Formatter('%(message)s'))
+
+    @property
+    def on_terminal(self) -> bool:
+        """Whether somebody sees it at once."""
+        closed = getattr(self.stream, 'closed', False)
+        return not closed and bool(getattr(self.stream, 'isatty', bool)())
+
+    @property
+    def columns(self) -> int | None:
+        """How long a live line may be, if that is known."""
+        try:
+            return max(0, os.get_terminal_size(self.stream.fileno()).columns - ROOM) or None
+        except (OSError, ValueError, AttributeError):  # not everything that is shown is a file
+            return None
+
+    @property
+    def ascii(self) -> bool:
+        """Whether the terminal can show nothing but ASCII."""
+        return not (getattr(self.stream, 'encoding', None) or '').lower().startswith('utf')
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write `record`, over the live line if there is one."""
         try:
-            text = self.format(record)
-            live = getattr(record, 'live', False) and self.stream.isatty()
-            padding = ' ' * max(0, self.unfinished - len(text))
-            start = '\r' if self.unfinished else ''
-            self.stream.write(start + text + padding + ('' if live else '\n'))
-            self.stream.flush()
-            self.unfinished = len(text) if live else 0
+            # An epoch that was long enough for a bar gets a line that stays.
+            live = getattr(record, 'live', False) and not self.bar and self.on_terminal
+            echo = 2 * (record.levelno > logging.INFO)  # Ctrl-C leaves a "^C" behind
+            self._write(self.format(record), live, echo)
         except Exception:
             self.handleError(record)
+
+    def show(self, text: str) -> None:
+        """Write a line about what goes on just now, over the live line if there is one."""
+        with self.lock:
+            try:
+                self._write(text, True)
+                self.bar = True
+            except (OSError, ValueError):  # a terminal that is gone does not end a training
+                pass
+
+    def settle(self) -> None:
+        """Leave the terminal at the start of a line: what is said next is not by us."""
+        with self.lock:
+            try:
+                if self.unfinished and self.bar:
+                    self._write('', False, 2, '\r')
+                elif self.unfinished:
+                    self.stream.write('\n')
+                    self.stream.flush()
+            except (OSError, ValueError):
+                pass
+            self.unfinished, self.bar = 0, False
+
+    def _write(self, text: str, live: bool, spare: int = 0, end: str = '\n') -> None:
+        if live and (columns := self.columns):
+            text = text[:columns]
+        padding = ' ' * max(0, self.unfinished + spare * bool(self.unfinished) - len(text))
+        start = '\r' if self.unfinished else ''
+        self.stream.write(start + text + padding + ('' if live else end))
+        self.stream.flush()
+        self.unfinished, self.bar = len(text) if live else 0, False
+
+
+def terminal() -> LiveHandler | None:
+    """Return what writes lines to a terminal, if rnnkit does that itself and is not silenced."""
+    if not LOGGER.isEnabledFor(logging.INFO):
+        return None
+    for handler in LOGGER.handlers:
+        if isinstance(handler, LiveHandler) and handler.level <= logging.INFO:
+            return handler if handler.on_terminal else None
+    return None
+
+
+def settle() -> None:
+    """End the live line, if there is one."""
+    for handler in LOGGER.handlers:
+        if isinstance(handler, LiveHandler):
+            handler.settle()
 
 
 def prepare_logging() -> None:

@@ -19,7 +19,7 @@ FOREIGN_WORDS = {
     'clipvalue': 'max_gradient_elem', 'gradient_clip': 'max_gradient_elem',
     'min_delta': 'min_improvement', 'restore_best_weights': 'restore_best',
     'stateful': 'carry_state', 'validation_data': 'valid',
-    'steps_per_epoch': 'train_batches',
+    'steps_per_epoch': 'train_batches', 'verbose': 'progress',
     'binary_crossentropy': 'bce', 'categorical_crossentropy': 'xe', 'nll': 'xe',
     'sparse_categorical_crossentropy': 'xe', 'smooth_l1': 'huber', 'l1': 'mae', 'l2': 'mse',
     'input_dropouts': 'input_dropout', 'hidden_dropouts': 'hidden_dropout',

@@ -61,13 +61,14 @@ def write(path: Any, file: File) -> None:
     content = safetensors.save(arrays, header)
     target = Path(path)
     try:
-        _replace(target, content)
+        replace(target, content)
     except OSError as error:
         reason = error.strerror or str(error)
         raise OSError(error.errno, f'the file was not written: {reason}', str(target)) from error
 
 
-def _replace(target: Path, content: bytes) -> None:
+def replace(target: Path, content: bytes) -> None:
+    """Write a file; an old one is replaced only by a complete new one."""
     temporary = target.with_name(f'{target.name}.{secrets.token_hex(4)}.part')
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, 'O_BINARY', 0)
     handle = os.open(temporary, flags, 0o666)

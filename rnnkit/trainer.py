@@ -6,105 +6,18 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import pytensor
 
 from rnnkit import progress
+from rnnkit.callbacks import Hooks, Training
 from rnnkit.compiled import Compiled
 from rnnkit.errors import DataError, RnnkitError, TrainingError
 from rnnkit.history import History
-from rnnkit.noise import Noise
-from rnnkit.optimizers import Objective, Optimizer, StepGraph
 from rnnkit.options import Options
+from rnnkit.trainstep import TrainStep
 
 Monitors = dict[str, float]
 COUNTS = ('training', 'epoch', 'updates', 'failures')
 MONITORS = ('best', 'latest', 'trained')
-
-
-class TrainStep:
-    """The compiled functions for one objective and one kind of update.
-
-    Parameters
-    ----------
-    objective : Objective
-    rule : Optimizer
-    momentum, nesterov : bool
-    noise : Noise, optional
-        Where the random numbers of the objective come from.
-    watched : bool
-        Whether updates report about the gradients.
-
-    Attributes
-    ----------
-    health : list of str
-        What they report about the gradients, after all else.
-    """
-
-    finished = False  # whether there is nothing more to gain; patience finds out
-
-    def __init__(
-        self, objective: Objective, rule: Optimizer, momentum: bool, nesterov: bool,
-        noise: Noise | None = None, watched: bool = False,
-    ):  # fmt: skip
-        self.objective, self.noise = objective, noise
-        self.graph = StepGraph(objective, rule, momentum, nesterov, watched)
-        self.health = list(self.graph.health)
-        self.update = Compiled(
-            'the train step', objective.inputs, self.graph.outputs,
-            [*self.graph.updates, *objective.updates],
-        )  # fmt: skip
-
-    def start(self, seed: Any = 0, **hyper: float) -> None:
-        """Set the hyper-parameters, and forget what the last training left behind.
-
-        Parameters
-        ----------
-        seed : int, sequence of int, or None
-            Drives what is random in an update.
-        **hyper : float
-        """
-        self.graph.reset()
-        self.seed, self.changed = seed, {}
-        if self.noise:
-            self.noise.seed(seed)
-        self.graph.set(**hyper)
-
-    def prepare(self, number: int, **hyper: float) -> None:
-        """Set what changes from one update to the next; `number` of them have been made."""
-        self.graph.draw(self.seed, number)
-        if hyper != self.changed:
-            self.graph.set(**hyper)
-            self.changed = hyper
-
-    def end(self) -> None:
-        """Do nothing: there is nothing that only a training needs."""
-
-    def get_state(self) -> dict[str, Any]:
-        """Return what the next updates depend on, besides parameters and hyper-parameters."""
-        state: dict[str, Any] = {n: slot.get_value() for n, slot in self.graph.slots.items()}
-        return {'rule': state, 'noise': self.noise.get_state() if self.noise else None}
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from where `get_state` was."""
-        if self.noise:
-            self.noise.set_state(state['noise'])
-        for name, slot in self.graph.slots.items():
-            slot.set_value(state['rule'][name])
-
-    def blame(self, batch: Sequence[np.ndarray]) -> str:
-        """Say which parameter or gradient is the first that is not finite on this batch."""
-        params = self.objective.params
-        for p in params:
-            if not np.isfinite(p.get_value(borrow=True)).all():
-                return f'parameter {p.name!r} is not finite'
-        gradients = pytensor.grad(self.objective.loss, params, disconnected_inputs='ignore')
-        found = Compiled('the gradients, to find what went wrong', self.objective.inputs, gradients)
-        for p, gradient in zip(params, found(*batch), strict=True):
-            if not np.isfinite(gradient).all():
-                return f'the gradient of {p.name!r} is not finite'
-        if self.graph.probe is not None:
-            return 'all parameters and gradients are finite, but maybe not a second derivative'
-        return 'all parameters and their gradients are finite'
 
 
 class Trainer:
@@ -124,9 +37,15 @@ class Trainer:
         Drives what is random in an update.
     inspect : callable, optional
         Called with the first batch of each validation.
+    net : Network, optional
+        What is trained, for callbacks.
 
     Attributes
     ----------
+    hooks : Hooks
+        The callbacks of the options.
+    ended : str, or None
+        Why the training has ended, as in `rnnkit.callbacks.Training`.
     keeper : callable, or None
         ``keeper(trainer, validated, ended, state)`` is called after each epoch, and before the
         first one, to write the training to a file; `state` is what it goes on from.
@@ -143,6 +62,7 @@ class Trainer:
         history: History,
         seed: Any = 0,
         inspect: Callable[[Sequence[np.ndarray]], None] | None = None,
+        net: Any = None,
     ):
         self.step = step
         self.inspect = inspect
@@ -161,6 +81,16 @@ class Trainer:
         self.training = 1 + (history[-1].get('training', 0) if history else 0)
         self.keeper: Callable[..., None] | None = None
         self.resumed: dict[str, Any] | None = None
+        self.net = net
+        self.record: dict[str, Any] | None = None
+        self.rows: list[tuple] = []  # of this epoch's batches: weight, loss, monitors, norm
+        self.health: list[tuple] = []
+        self.began = time.perf_counter()  # this epoch
+        self.stopping: str | None = None  # why it is to end, if a callback says so
+        self.ended: str | None = None
+        self.validated = self.unplanned = False
+        show = options.progress is None or bool(options.progress)
+        self.hooks = Hooks(options.callbacks, Training(self), show)
 
     def train(self, train: Any, valid: Any) -> tuple[Monitors, Monitors]:
         """Train to the end, as `itertrain` does.
@@ -191,57 +121,104 @@ class Trainer:
         progress.prepare_logging()
         self.step.start(self.seed, **self.hyper, **self._rate())
         self.batches = train
+        failed = True
         try:
             if self.resumed is not None:
                 self.set_state(self.resumed)
+            self.hooks.begin()
             yield from self._epochs(train, valid)
+            failed = False
+        except GeneratorExit:
+            self.ended, failed = 'stopped: the caller has left the loop', False
+            raise
+        except BaseException as error:
+            self.ended = 'interrupted' if isinstance(error, KeyboardInterrupt) else 'error'
+            raise
         finally:
+            progress.settle()
             self.step.end()
             if self.options.restore_best and self.best_params:
                 self._restore()
+            self.hooks.end(failed)
 
     def _epochs(self, train: Any, valid: Any) -> Iterator[tuple[Monitors, Monitors]]:
-        options = self.options
         if self.resumed is None:
             self._validate(valid)
-            self._keep(validated=True)
-        validated = self.epoch % options.validate_every == 0
+            self._keep()
+            self.hooks.validation_end()
+        self.validated = self.epoch % self.options.validate_every == 0
         try:
-            while self._patient() and self.epoch < (options.epochs or math.inf):
-                validated = False
+            while (reason := self._reason_to_end()) is None:
+                self.validated = False
                 found, seconds = self._train_epoch(train)
-                validated = self._end_epoch(valid, found, seconds)
+                self._end_epoch(valid, found, seconds)
                 yield dict(self.trained), dict(self.latest)
+            self.ended = reason
+            if self.stopping is not None:
+                progress.say('training %s, after epoch %d', reason, self.epoch)
         except KeyboardInterrupt:
+            self.ended = 'interrupted'
             progress.LOGGER.warning('training interrupted in epoch %d', self.epoch)
         except RnnkitError:
-            validated = True  # what went wrong would go wrong again
+            self.validated = True  # what went wrong would go wrong again
             raise
         finally:
-            if not validated:
+            if not self.validated:
                 self._validate(valid)
 
-    def _end_epoch(self, valid: Any, found: Monitors, seconds: float) -> bool:
-        """Record an epoch, validate and write to a file if it is time; return if validated."""
-        self.trained = self._monitors(found)
-        record = self._record(found, seconds)
-        due = self.epoch % self.options.validate_every == 0
-        last = self.epoch == self.options.epochs or self.step.finished
-        # A validation that only the end calls for is none that a longer training would make.
-        state = self.get_state() if last and not due and self.keeper else None
-        if due or last:
-            self._validate(valid)
-            seconds = record.pop('seconds')  # the last column
-            record |= {f'valid_{name}': value for name, value in self.latest.items()}
-            record['seconds'] = seconds
-        self._say(record, due or last)
-        self._keep(due or last, last or not self._patient(), state)
-        return due or last
+    def stop(self, reason: str) -> None:
+        """End the training as soon as it can be done in the normal way."""
+        if self.stopping is None:
+            self.stopping = reason
 
-    def _keep(self, validated: bool, ended: bool = False, state: Any = None) -> None:
+    def _reason_to_end(self, patient: bool = False) -> str | None:
+        if self.stopping is not None:
+            return f'stopped: {self.stopping}'
+        if self.step.finished:
+            return 'finished'
+        if self.failures > self.options.patience and not patient:
+            return 'patience'
+        return None if self.epoch < (self.options.epochs or math.inf) else 'epochs'
+
+    def _end_epoch(self, valid: Any, found: Monitors, seconds: float) -> None:
+        """Record an epoch, validate, tell the callbacks and write to a file, if it is time."""
+        self.trained = self._monitors(found)
+        self.record = self._record(found, seconds)
+        due = self.epoch % self.options.validate_every == 0
+        last = self._reason_to_end(patient=True) is not None
+        self.unplanned = last and not due
+        state = self._judge(valid) if due or last else None
+        self._say()
+        try:
+            if self.validated:
+                self.hooks.validation_end()
+            self.hooks.epoch_end()
+        except BaseException:
+            self._keep(True, state)  # the epoch is complete
+            raise
+        if self.stopping is not None and not self.validated:
+            self.unplanned = True
+            state = self._judge(valid)
+            self._say()
+        self._keep(self._reason_to_end() is not None, state)
+
+    def _judge(self, valid: Any) -> dict[str, Any] | None:
+        """Validate after an epoch, and record it.
+
+        A validation that only the end calls for is none that a longer training would make: then
+        the state before it is returned, which a longer training goes on from.
+        """
+        state = self.get_state() if self.unplanned and self.keeper else None
+        self._validate(valid)
+        seconds = self.record.pop('seconds')  # the last column
+        self.record.update({f'valid_{name}': value for name, value in self.latest.items()})
+        self.record['seconds'] = seconds
+        return state
+
+    def _keep(self, ended: bool = False, state: dict[str, Any] | None = None) -> None:
         """Have the training written to a file, if that is wanted and it is time to."""
         if self.keeper is not None:
-            self.keeper(self, validated, ended, state)
+            self.keeper(self, self.validated, ended, state)
 
     @property
     def param_names(self) -> list[str]:
@@ -249,7 +226,7 @@ class Trainer:
         return [p.name for p in self.step.objective.params]
 
     def get_state(self) -> dict[str, Any]:
-        """Return all that the next epochs depend on, but options and data: numbers and arrays."""
+        """Return all that the next epochs depend on, but options, data and callbacks."""
         params = self.step.objective.params
         return {
             **{name: getattr(self, name) for name in COUNTS},
@@ -264,6 +241,7 @@ class Trainer:
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on from where `get_state` was."""
+        self.hooks.set_state(state.get('callbacks', []))
         self.step.set_state(state['step'])
         if self.schedule is not None:
             self.schedule.restore(state['schedule'])
@@ -273,17 +251,16 @@ class Trainer:
         params = self.step.objective.params
         self.best_params = [state['best_params'][name] for name in self.param_names]
         self.history[:] = state['history']
+        self.record = self.history[-1] if self.epoch else None
         for p in params:
             p.set_value(state['last'][p.name])
-
-    def _patient(self) -> bool:
-        return self.failures <= self.options.patience and not self.step.finished
 
     def _train_epoch(self, batches: Any) -> tuple[Monitors, float]:
         """Return what was measured in an epoch, and how many seconds it took."""
         self.epoch += 1
-        start = time.perf_counter()
-        rows, health = [], []
+        self.began = time.perf_counter()
+        self.rows, self.health = rows, health = [], []
+        watched = self.hooks.watches
         for number_, batch in enumerate(batches, 1):
             self.step.prepare(self.updates, **self._rate())
             norm, *values = self.step.update(*batch)
@@ -298,9 +275,22 @@ class Trainer:
             reported = len(others) - len(self.step.health)
             rows.append((weight, loss, *others[:reported], float(norm)))
             health.append((1.0, *others[reported:]))
+            if watched:
+                self.hooks.batch_end()
+                if self.stopping is not None:
+                    break
+        return self._found(rows, health), time.perf_counter() - self.began
+
+    def _found(self, rows: list[tuple], health: list[tuple]) -> Monitors:
+        """Return what batches report, as means over them."""
         found = self._mean(rows, [*self.names, 'gradient_norm'])
-        found = self.step.objective.finish(found) | self._mean(health, self.step.health)
-        return found, time.perf_counter() - start
+        return self.step.objective.finish(found) | self._mean(health, self.step.health)
+
+    def monitors_of_batch(self) -> Monitors:
+        """Return what the latest batch of this epoch reports; nothing if there is none."""
+        if not self.rows:
+            return {}
+        return self._found([(1.0, *self.rows[-1][1:])], self.health[-1:])
 
     def _rate(self) -> dict[str, float]:
         """Return the learning rate of the next update, if the rule has one."""
@@ -322,7 +312,7 @@ class Trainer:
                 f'the validation loss is {found["loss"]} after epoch {self.epoch}; the best '
                 f'parameters are kept. Try a smaller learning_rate or max_gradient_norm'
             )
-        self.latest = found
+        self.latest, self.validated = found, True
         if self.schedule is not None:
             self.schedule.observe(found['loss'])
         best = self.best['loss']
@@ -351,14 +341,15 @@ class Trainer:
         self.history.append(record)
         return record
 
-    def _say(self, record: dict[str, Any], validated: bool) -> None:
+    def _say(self) -> None:
         shown = ' '.join(f'{name} {value:.4g}' for name, value in self.trained.items())
-        valid = self.latest if validated else {}
+        valid = self.latest if self.validated else {}
         tested = ' '.join(f'{name} {value:.4g}' for name, value in valid.items())
         star = ' *' if valid and valid == self.best else ''
+        fleeting = not (valid or self.hooks.prints) and self.hooks.show
         progress.say(
             'epoch %d: %s%s%s (%.2g s)', self.epoch, shown, tested and f' | valid {tested}', star,
-            record['seconds'], live=not valid,
+            self.record['seconds'], live=fleeting,
         )  # fmt: skip
 
     def _restore(self) -> None:

@@ -14,19 +14,20 @@ TESTS = Path(__file__).parent
 
 # A row imports rows above it, or modules of its own folder. A folder is one row.
 ROWS = [
-    'version', 'errors', 'registry', 'tensors', 'activations', 'initializers',
+    'version', 'errors', 'checks', 'paths', 'registry', 'tensors', 'activations', 'initializers',
     'windows', 'datasets', 'sequences', 'text', 'cells', 'kernels', 'unroll', 'noise', 'layers',
     'plan', 'graph', 'losses', 'regularizers', 'metrics', 'optimizers', 'monitors', 'progress',
-    'compiled', 'history', 'schedules', 'options', 'trainer', 'lbfgs', 'streaming', 'carry',
+    'compiled', 'history', 'schedules', 'storage', 'callbacks', 'options', 'trainstep', 'trainer',
+    'lbfgs', 'streaming', 'carry',
     'disturbances', 'flow', 'fields', 'given', 'border', 'goals', 'objectives', 'batching',
     'sampling', 'generation',
-    'inference', 'summary', 'storage', 'checkpoints', 'network', 'models',
-    'autoencoder', 'recurrent',
+    'inference', 'summary', 'checkpoints', 'network', 'models', 'autoencoder', 'recurrent',
     'minimize', 'testing', '__init__', 'precompile', 'integrations',
 ]  # fmt: skip
 # Order inside a folder, likewise.
 FOLDERS = {
     'activations': ['registry', 'elementwise', 'features', 'learned', 'chain', '__init__'],
+    'callbacks': ['base', 'best', 'early_stop', 'files', 'bar', 'hooks', '__init__'],
     'cells': [
         'base',
         'checks',
@@ -112,7 +113,7 @@ FOLDERS = {
         'step',
         '__init__',
     ],
-    'integrations': ['__init__', 'plots'],
+    'integrations': ['__init__', 'plots', 'bars'],
 }
 MODULES = sorted(path.relative_to(ROOT).with_suffix('').parts for path in ROOT.rglob('*.py'))
 
@@ -191,7 +192,7 @@ def test_a_dependency_has_one_door(name, doors):
 
 
 def test_optional_packages_are_imported_in_integrations_alone():
-    optional = {'matplotlib', 'pandas', 'sklearn', 'torch', 'onnx'}
+    optional = {'matplotlib', 'pandas', 'sklearn', 'torch', 'onnx', 'tqdm'}
     for parts in MODULES:
         names = set()
         for node in ast.walk(source(parts)):
@@ -207,7 +208,7 @@ def test_import_rnnkit_loads_no_optional_package():
     code = (
         'import sys, pytensor.tensor; before = set(sys.modules); import rnnkit; '
         'new = {name.split(".")[0] for name in set(sys.modules) - before}; '
-        'print(sorted(new & {"matplotlib", "pandas", "numba", "torch", "jax", "sklearn"}), '
+        'print(sorted(new & {"matplotlib", "pandas", "numba", "torch", "jax", "sklearn", "tqdm"}), '
         '"matplotlib" in sys.modules, "pandas" in sys.modules)'
     )
     found = subprocess.run(

@@ -16,7 +16,7 @@ import numpy as np
 import pytensor
 import rnnkit
 from rnnkit.optimizers import optimizers
-from rnnkit.trainer import TrainStep
+from rnnkit.trainstep import TrainStep
 
 t = np.arange(24.0).reshape(4, 3, 2)
 net = rnnkit.Regressor([2, ('rnn', 3), 1], seed=0, dtype='float64')
