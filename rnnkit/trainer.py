@@ -132,6 +132,8 @@ class Trainer:
         first one, to write the training to a file; `state` is what it goes on from.
     resumed : dict, or None
         What `get_state` of an earlier training returned, to go on from.
+    interrupted : bool
+        Whether Ctrl-C has ended it.
     """
 
     def __init__(
@@ -159,6 +161,7 @@ class Trainer:
         self.trained: Monitors = {}
         self.epoch = self.updates = self.failures = 0
         self.training = 1 + (history[-1].get('training', 0) if history else 0)
+        self.interrupted = False
         self.keeper: Callable[..., None] | None = None
         self.resumed: dict[str, Any] | None = None
 
@@ -172,6 +175,10 @@ class Trainer:
         """
         for _ in self.itertrain(train, valid):
             pass
+        return self.result()
+
+    def result(self) -> tuple[Monitors, Monitors]:
+        """Return the two dicts of `train`, once the training has ended."""
         best = self.best if self.options.restore_best else self.latest
         return dict(self.trained), dict(best)
 
@@ -213,6 +220,7 @@ class Trainer:
                 validated = self._end_epoch(valid, found, seconds)
                 yield dict(self.trained), dict(self.latest)
         except KeyboardInterrupt:
+            self.interrupted = True
             progress.LOGGER.warning('training interrupted in epoch %d', self.epoch)
         except RnnkitError:
             validated = True  # what went wrong would go wrong again

@@ -19,8 +19,8 @@ ROWS = [
     'plan', 'graph', 'losses', 'regularizers', 'metrics', 'optimizers', 'monitors', 'progress',
     'compiled', 'history', 'schedules', 'options', 'trainer', 'lbfgs', 'streaming', 'carry',
     'disturbances', 'flow', 'objectives', 'fields', 'border', 'batching', 'sampling', 'generation',
-    'inference', 'summary', 'storage', 'checkpoints', 'network', 'models', 'recurrent',
-    'minimize', 'testing', '__init__', 'precompile', 'integrations',
+    'inference', 'summary', 'storage', 'checkpoints', 'algorithms', 'network', 'models',
+    'pretraining', 'recurrent', 'minimize', 'testing', '__init__', 'precompile', 'integrations',
 ]  # fmt: skip
 # Order inside a folder, likewise.
 FOLDERS = {
@@ -111,6 +111,7 @@ FOLDERS = {
         '__init__',
     ],
     'integrations': ['__init__', 'plots'],
+    'pretraining': ['settings', 'stages', 'layerwise', 'autoencoders', 'samples', '__init__'],
 }
 MODULES = sorted(path.relative_to(ROOT).with_suffix('').parts for path in ROOT.rglob('*.py'))
 
