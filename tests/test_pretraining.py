@@ -5,7 +5,7 @@ import pytest
 
 import rnnkit
 from rnnkit.errors import ConfigError, DataError, ShapeError, TrainingError
-from rnnkit.pretraining import layerwise, pretrain
+from rnnkit.pretraining import layerwise
 
 X = np.linspace(-1, 1, 60).reshape(20, 3)
 Y = np.c_[X.prod(axis=1), np.sin(3 * X[:, 0])]
@@ -101,7 +101,7 @@ def test_words_labels_masks_and_layouts_go_into_the_stages():
     )
     x = [np.array([1, 2, 6]), np.array([3])]
     data = [x, [one % 3 for one in x]]
-    train, valid = net.train(data, algo='layerwise', subalgo='sgd', epochs=1)
+    _, valid = net.train(data, algo='layerwise', subalgo='sgd', epochs=1)
     assert 'acc' in valid
     assert net.history['stage'] == ['hid1', 'hid2']
 
@@ -164,12 +164,26 @@ def test_a_stage_starts_where_the_one_before_it_ended(monkeypatch):
 def test_layerwise_training_learns():
     net = dense()
     untrained = np.square(net.predict(X) - Y).mean()
-    train, valid = net.train([X, Y], algo='layerwise', subalgo='adam', epochs=30,
-                             learning_rate=0.02)  # fmt: skip
+    _, valid = net.train([X, Y], algo='layerwise', subalgo='adam', epochs=30,
+                         learning_rate=0.02)  # fmt: skip
     assert valid['loss'] < 0.3 * untrained
     np.testing.assert_allclose(np.square(net.predict(X) - Y).mean(), valid['loss'])
     first = [r['loss'] for r in net.history if r['stage'] == 'hid1']
     assert first[-1] < first[0]
+
+
+def test_a_state_can_be_carried_in_each_stage():
+    net = rnnkit.Regressor([1, ('rnn', 2), ('rnn', 3), 1], seed=0)
+    x = np.ones((12, 2, 1))
+    net.train([x, x], algo='layerwise', epochs=1, carry_state=True, bptt_steps=4)
+    assert net.history['updates'] == [3, 3]
+
+
+def test_weights_and_losses_go_into_the_stages():
+    net = rnnkit.Regressor([3, 5, 4, dict(size=2, w=np.ones((4, 2)))], weighted=True, seed=0,
+                           loss=dict(form='huber', delta=0.5))  # fmt: skip
+    net.train([X, Y, np.ones(20)], algo='layerwise', subalgo='lbfgs', epochs=2)
+    assert net.history['stage'] == ['hid1', 'hid1', 'hid2', 'hid2']
 
 
 def test_tied_layers_are_trained_with_their_partners():
@@ -261,7 +275,7 @@ def test_ctrl_c_ends_all_stages(after, found):
     net = dense([3, 5, 4, 4, 2])
     start = values(net)
     draw = failing(after, interrupt)
-    train, valid = net.train(
+    _, valid = net.train(
         draw, algo='layerwise', epochs=1, train_batches=1, valid_batches=1, learning_rate=1e-4
     )
     assert net.history['stage'] == found

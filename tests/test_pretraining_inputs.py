@@ -227,7 +227,8 @@ def test_weights_are_samples_of_what_is_read_then():
 
 def test_samples_of_recurrent_layers():
     net = rnnkit.Regressor(
-        [3, dict(form='bidirectional', size=4, worker='lstm'), dict(form='rrnn', size=2, rate='matrix'),
+        [3, dict(form='bidirectional', size=4, worker='lstm'),
+         dict(form='rrnn', size=2, rate='matrix'),
          dict(form='ff', size=3, inputs=('hid1', 'hid2')), 'layernorm', 1],
         seed=0, dtype='float64',
     )  # fmt: skip

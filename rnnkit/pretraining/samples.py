@@ -143,6 +143,7 @@ class Sampler:
 
     def __init__(self, net: Network, trainer: Trainer, seeds: list[int]):
         self.net, self.trainer, self.seeds = net, trainer, seeds
+        self._places = {variable: k for k, variable in enumerate(net.variables)}  # in a batch
 
     def train(self, train: Any, valid: Any) -> tuple[Monitors, Monitors]:
         """Set the weights, as `itertrain` does, and return what that yields."""
@@ -189,6 +190,7 @@ class Sampler:
             if layer is not self.net.layers[-1]:
                 return [Job(w, name) for w, name in zip(matrices, sources, strict=True)]
             whole = self.net._compared == [f'{layer.name}:out'] and not self.net.integer_targets
+            whole = whole and self.net.target in self._places
             return [Job(w, None) for w in matrices] if whole else []
         parts = layer.children or (layer,)
         return [
@@ -200,39 +202,42 @@ class Sampler:
     def _set(self, layer: Layer, jobs: list[Job], batches: Any, rng: np.random.Generator) -> None:
         """Set the matrices of one layer, in one pass over the batches."""
         names = list(dict.fromkeys(job.read for job in jobs if job.read))
-        outputs = self.net.inference.function(
+        function = self.net.inference.function(
             f'what {layer.name} reads', [self.net.outputs[name] for name in names]
         )
-        columns = [job.param.type.shape[job.read is not None] for job in jobs]
-        kept = [Reservoir(size, rng) for size in columns]
+        sizes = [job.param.type.shape[job.read is not None] for job in jobs]
+        kept = [Reservoir(size, rng) for size in sizes]
         n = len(self.net.inputs)
         for batch in batches:
-            masks = dict(zip(self.net.graph.masks, batch[len(batch) - len(self.net.graph.masks) :],
-                             strict=True))  # fmt: skip
-            arrays = dict(zip(names, outputs(*batch[:n], *masks.values()), strict=True))
+            masks = batch[len(batch) - len(self.net.graph.masks) :]
+            found = function(*batch[:n], *masks) if names else []
+            arrays = dict(zip(names, found, strict=True))
+            real = dict(zip(self.net.graph.masks, masks, strict=True))
             for job, reservoir in zip(jobs, kept, strict=True):
                 if job.read is None:
-                    weights = batch[n + 1] if self.net.weighted else None
-                    rows = _rows(batch[n], self._mask(self.net._compared[0], masks), weights)
+                    reservoir.add(self._targets(batch, real))
                 else:
-                    rows = _rows(arrays[job.read], self._mask(job.read, masks))
-                reservoir.add(rows)
+                    reservoir.add(_rows(arrays[job.read], self._mask(job.read, real)))
         for job, reservoir in zip(jobs, kept, strict=True):
             what = f'what {layer.name!r} reads ({job.read})' if job.read else 'the target'
-            found = reservoir.directions(f"algo 'sample': {what}")
-            value = found if job.read is None else found.T
+            rows = reservoir.directions(f"algo 'sample': {what}")
+            value = rows if job.read is None else rows.T
             job.param.set_value(np.ascontiguousarray(value, self.net.dtype))
+
+    def _targets(self, batch: list[np.ndarray], masks: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the targets in a batch that count, as rows."""
+        target = batch[self._places[self.net.target]]
+        mask = self._mask(self.net._compared[0], masks)
+        if self.net.weighted:
+            some = (batch[self._places[self.net.target_weights]] != 0).any(axis=-1)
+            mask = some if mask is None else some & (mask != 0)
+        return _rows(target, mask)
 
     def _mask(self, output: str, masks: Mapping[str, np.ndarray]) -> np.ndarray | None:
         """Return the mask of an output's time axis, or None."""
         return masks.get(self.net.graph.plan.clock_of(output, self.net.graph.by_name) or '')
 
 
-def _rows(
-    array: np.ndarray, mask: np.ndarray | None, weights: np.ndarray | None = None
-) -> np.ndarray:
-    """Return the real rows of an array, (T, B, size) or (B, size), that have a weight."""
-    real = np.ones(array.shape[:-1], bool) if mask is None else mask != 0
-    if weights is not None:
-        real = real & (weights != 0).any(axis=-1)
-    return array[real]
+def _rows(array: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    """Return the real rows of an array, (T, B, size) or (B, size)."""
+    return array.reshape(-1, array.shape[-1]) if mask is None else array[mask != 0]
