@@ -111,7 +111,7 @@ FOLDERS = {
         '__init__',
     ],
     'integrations': ['__init__', 'plots'],
-    'pretraining': ['settings', 'stages', 'layerwise', 'autoencoders', 'samples', '__init__'],
+    'pretraining': ['settings', 'stages', 'growing', 'autoencoders', 'samples', '__init__'],
 }
 MODULES = sorted(path.relative_to(ROOT).with_suffix('').parts for path in ROOT.rglob('*.py'))
 

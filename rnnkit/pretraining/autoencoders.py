@@ -12,7 +12,7 @@ from rnnkit.errors import ConfigError, DataError
 from rnnkit.layers import Dense, Embedding, Input, Layer
 from rnnkit.models import Regressor
 from rnnkit.network import Network
-from rnnkit.pretraining.layerwise import has_weights
+from rnnkit.pretraining.growing import has_weights
 from rnnkit.pretraining.settings import Settings
 from rnnkit.pretraining.stages import Stage, Staged, like
 from rnnkit.sequences import is_ragged
