@@ -11,7 +11,7 @@ from rnnkit.errors import ConfigError
 from rnnkit.layers import Input, Layer, Tied
 from rnnkit.network import Network
 from rnnkit.pretraining.settings import Settings
-from rnnkit.pretraining.stages import Stage, Staged, like
+from rnnkit.pretraining.stages import Stage, Staged, like, rebuilt
 
 
 @ways.add('layerwise', 'supervised')
@@ -142,7 +142,7 @@ def _waist(net: Network, k: int) -> str:
         for name in _read(net, layer):
             if name.partition(':')[0] in own:
                 found.setdefault(name, layer.name)
-    for name in net._compared:
+    for name in net._objectives.compared:
         if name.partition(':')[0] != net.layers[-1].name:
             raise ConfigError(f'the loss compares {name!r}, which is not of the last layer')
     if len(found) != 1:
@@ -174,10 +174,7 @@ def _stage(name: str, net: Network, end: int, head: list[Layer], seed: int) -> S
     reads = [waist.removesuffix(':out'), *(layer.name for layer in head[:-1])]
     layers = [_again(net, layer, inputs=layer.inputs) for layer in own]
     layers += [_again(net, layer, inputs=read) for layer, read in zip(head, reads, strict=True)]
-    stage = type(net)(
-        layers, loss=net.loss, weighted=net.weighted, masked=net.masked, layout=net.layout,
-        dtype=net.dtype, seed=seed, kernel=net._kernel,
-    )  # fmt: skip
+    stage = rebuilt(net, layers, seed)
     whole = {p.name: p for p in net.params}
     new = set() if isinstance(last, Tied) else set(stage.layers[-1].params.values())
     return Stage(name, stage, [(p, whole[p.name]) for p in stage.params if p not in new])

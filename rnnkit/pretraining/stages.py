@@ -29,6 +29,14 @@ def like(layer: Layer, without: Collection[str] = (), **changes: Any) -> Layer:
     return type(layer)(size, **{'name': layer.name, 'inputs': layer.inputs, **given, **changes})
 
 
+def rebuilt(net: Network, layers: list[Layer], seed: int) -> Network:
+    """Return a network of the same kind, with the same loss and settings, of other layers."""
+    return type(net)(
+        layers, loss=net.loss, weighted=net.weighted, masked=net.masked, layout=net.layout,
+        dtype=net.dtype, seed=seed, kernel=net._kernel,
+    )  # fmt: skip
+
+
 @dataclass
 class Stage:
     """A network that is trained for the sake of some layers of another.
