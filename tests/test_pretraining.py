@@ -89,10 +89,11 @@ def test_a_stage_has_the_layers_that_it_needs(layers, found):
         assert [x.name for x in stage.net.inputs] == [x.name for x in net.inputs]
 
 
-def test_a_stage_reads_the_final_state_where_the_network_does():
-    net = rnnkit.Regressor([2, ('bidirectional', 4), 'last', 3, 1], seed=0)
-    stage = stages(layerwise, net)[0].net
-    assert stage.graph.plan.sources['hid2'] == net.graph.plan.sources['hid2'] == ['hid1:last']
+@pytest.mark.parametrize('layers', [['last', 3], [('rnn', 3), 'last']], ids=str)
+def test_last_reads_the_final_states_in_a_stage(layers):
+    net = rnnkit.Regressor([2, ('bidirectional', 4), *layers, 1], seed=0)
+    graph = stages(layerwise, net)[0].net.graph
+    assert [graph.plan.sources[x.name] for x in graph.layers if x.form == 'last'] == [['hid1:last']]
 
 
 def test_words_labels_masks_and_layouts_go_into_the_stages():
@@ -237,11 +238,11 @@ def test_the_last_stage_is_compiled_for_the_next_training(monkeypatch):
 
 
 def failing(after, what):
-    """Return a callable that makes so many batches, and then something else."""
+    """Return a callable that makes so many batches, then once something else, then batches."""
     count = iter(range(100))
 
     def draw():
-        return [X, Y] if next(count) < after else what()
+        return [X, Y] if next(count) != after else what()
 
     return draw
 
