@@ -317,7 +317,7 @@ class Network(ABC):
             given. The batches of a callable are drawn once and kept.
         algo : str
             The name of an update rule: 'rmsprop', 'adam', 'sgd', ..., or 'lbfgs'; or of a way to
-            prepare a network for one: 'layerwise', 'pretrain' or 'sample'.
+            prepare a network for one: 'sample'; or, by the rule `subalgo`, 'layerwise', 'pretrain'.
         **options
             See `rnnkit.options.Options`; the hyper-parameters of the rule, such as
             `learning_rate`; regularizers with their weights, such as ``weight_l2=1e-4``; and

@@ -59,6 +59,17 @@ def test_a_stage_is_an_autoencoder_of_what_its_layer_reads():
         assert stage.net.layers[-1].activation == 'linear'
 
 
+def test_several_outputs_of_a_layer_are_read():
+    net = rnnkit.Regressor(
+        [2, ('rnn', 4), ('rnn', 3), dict(form='ff', size=3, inputs='hid1:last'), 1], seed=0
+    )
+    x = series(net)
+    everything, found = net.feed_forward(x), staged(net, x).stages
+    for stage, read in zip(found, ['in:out', 'hid1:out', 'hid1:last'], strict=True):
+        h = stage.convert(x, 'train')[0]
+        np.testing.assert_allclose(h, everything[read], rtol=1e-5)
+
+
 def test_the_data_of_a_stage_do_not_depend_on_the_batch_size():
     net = dense()
     below = staged(net, X, batch_size=3).stages[1].convert

@@ -152,7 +152,7 @@ class Below:
         """Return what the layer reads, computed from a few examples at a time."""
         axes = [field.batch_axis for field in [*self.border.inputs, *self.border.masks]]
         function = self.net.inference.function(
-            f'the outputs of {self.source.partition(":")[0]}', [self.net.outputs[self.source]]
+            f'the output {self.source}', [self.net.outputs[self.source]]
         )
         parts = []
         for start in range(0, arrays[0].shape[axes[0]], self.batch_size):
