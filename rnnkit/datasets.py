@@ -296,7 +296,7 @@ class Stream:
         self.n_batches = n_batches or CALLABLE_BATCHES
         self.where = where
         self.seed, self.purpose = seed, purpose
-        self._wants_rng = _wants_rng(function, where)
+        self._wants_rng = wants_rng(function, where)
         self._epochs = 0  # how often it has been read
 
     def in_order(self, n_batches: int | None = None) -> 'Stream':
@@ -327,7 +327,7 @@ class Stream:
                 yield self.prepare(batch, where)
 
 
-def _wants_rng(function: Callable, where: str) -> bool:
+def wants_rng(function: Callable, where: str) -> bool:
     """Return whether a callable has a parameter that must be given."""
     try:
         parameters = inspect.signature(function).parameters.values()

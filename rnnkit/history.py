@@ -9,7 +9,8 @@ class History(list):
     Each record has ``epoch``, ``updates`` (so far), ``loss`` and the other monitors of the
     training data (with ``monitors='gradients'`` also norms by parameter, ``'grad(hid1.xh)'``, and
     ``clipped``), ``gradient_norm`` (mean before clipping), ``learning_rate``, ``seconds``;
-    and, in the epochs after which the network was validated, ``valid_loss`` and so on.
+    and, in the epochs after which the network was validated, ``valid_loss`` and so on. A training
+    layer by layer adds ``stage``, the layer that it was about.
 
     Examples
     --------

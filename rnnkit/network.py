@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pytensor.tensor import TensorVariable
 
-from rnnkit import flow, goals, kernels, losses, storage, summary
+from rnnkit import algorithms, flow, goals, kernels, losses, storage, summary
 from rnnkit.batching import Batching
 from rnnkit.border import LAYOUTS, check_settings
 from rnnkit.checkpoints import Files
@@ -310,7 +310,8 @@ class Network(ABC):
             What patience and the best parameters are judged by; the training data if not
             given. The batches of a callable are drawn once and kept.
         algo : str
-            The name of an update rule: 'rmsprop', 'adam', 'sgd', ..., or 'lbfgs'.
+            The name of an update rule: 'rmsprop', 'adam', 'sgd', ..., or 'lbfgs'; or of a way to
+            prepare a network for one: 'sample'; or, by the rule `subalgo`, 'layerwise', 'pretrain'.
         **options
             See `rnnkit.options.Options`; the hyper-parameters of the rule, such as
             `learning_rate`; regularizers with their weights, such as ``weight_l2=1e-4``; and
@@ -347,6 +348,9 @@ class Network(ABC):
         self, where: str, train: Any, valid: Any, algo: str, given: dict[str, Any]
     ) -> tuple[Trainer, Any, Any]:
         """Return a trainer, and the batches to train and to validate with."""
+        way = algorithms.find(where, algo, given)
+        if way:
+            return way(where, self, train, valid, given)
         own = optimizers[algo].options  # such as weight_decay, which also is a regularizer
         known = term_names()
         terms = {n: v for n, v in given.items() if n in known and n not in own}

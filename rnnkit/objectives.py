@@ -176,16 +176,19 @@ class Objectives:
         weights: dict[str, Any], watch: Watch,
     ) -> Objective:  # fmt: skip
         """Return an objective with regularizers and monitors."""
+        parts, loss = self.parts(outputs), objective.loss
+        for name, term in terms.items():
+            loss = loss + weights[name] * term.penalty(parts)
+        return watched(watch, replace(objective, loss=loss), parts, self.goals.goals[0].layer)
+
+    def parts(self, outputs: Outputs) -> Parts:
+        """Return what regularizers and monitors choose from."""
         layers = self.graph.layers
-        parts = Parts(
-            params={p.name: p for p in objective.params},
+        return Parts(
+            params={p.name: p for p in self.plain.params},
             outputs=outputs,
             hidden=[f'{layer.name}:out' for layer in layers[1:-1]],
             recurrent=[f'{layer.name}:out' for layer in layers if layer.recurrent],
             inputs={x.name: x for x in self.graph.inputs},
             masks={n: m for n in outputs if (m := self.graph.mask_of(n)) is not None},
         )
-        loss = objective.loss
-        for name, term in terms.items():
-            loss = loss + weights[name] * term.penalty(parts)
-        return watched(watch, replace(objective, loss=loss), parts, self.goals.goals[0].layer)

@@ -64,7 +64,8 @@ def plan(layers: list[Layer]) -> Plan:
         before = layer.name
     words = _words(layers, sources)
     found = Plan(sources, starts, {}, words, {}, {})
-    if any(layer.recurrent or layer.starts_time for layer in layers):
+    # An input says ndim=3 where its data have time, though no layer needs it.
+    if any(x.recurrent or x.starts_time or getattr(x, 'ndim', None) == 3 for x in layers):
         _find_clocks(layers, names, found)
     else:
         found.clocks.update(dict.fromkeys(names))

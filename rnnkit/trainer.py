@@ -102,6 +102,10 @@ class Trainer:
         """
         for _ in self.itertrain(train, valid):
             pass
+        return self.result()
+
+    def result(self) -> tuple[Monitors, Monitors]:
+        """Return the two dicts of `train`, once the training has ended."""
         best = self.best if self.options.restore_best else self.latest
         return dict(self.trained), dict(best)
 

@@ -21,8 +21,8 @@ ROWS = [
     'lbfgs', 'streaming', 'carry',
     'disturbances', 'flow', 'fields', 'given', 'border', 'goals', 'objectives', 'batching',
     'sampling', 'generation',
-    'inference', 'summary', 'checkpoints', 'network', 'models', 'autoencoder', 'recurrent',
-    'minimize', 'testing', '__init__', 'precompile', 'integrations',
+    'inference', 'summary', 'checkpoints', 'algorithms', 'network', 'models', 'autoencoder',
+    'pretraining', 'recurrent', 'minimize', 'testing', '__init__', 'precompile', 'integrations',
 ]  # fmt: skip
 # Order inside a folder, likewise.
 FOLDERS = {
@@ -114,6 +114,7 @@ FOLDERS = {
         '__init__',
     ],
     'integrations': ['__init__', 'plots', 'bars'],
+    'pretraining': ['settings', 'stages', 'growing', 'autoencoders', 'samples', '__init__'],
 }
 MODULES = sorted(path.relative_to(ROOT).with_suffix('').parts for path in ROOT.rglob('*.py'))
 

@@ -19,7 +19,7 @@ class Input(Layer):
     ----------
     ndim : {2, 3}, optional
         2 for (B, size), one value for each example; 3 for (T, B, size). By default what the
-        layers that read it want.
+        layers that read it want; without a layer that is about time, the network has none.
     """
 
     options = {'ndim': None}

@@ -1,0 +1,7 @@
+"""Ways to prepare a network layer by layer, before all of it is trained."""
+
+from rnnkit.pretraining.autoencoders import pretrain
+from rnnkit.pretraining.growing import layerwise
+from rnnkit.pretraining.samples import sample
+
+__all__ = ['layerwise', 'pretrain', 'sample']

@@ -1,0 +1,202 @@
+"""Hidden layers that learn, one after the other, to keep what they read."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from rnnkit.algorithms import ways
+from rnnkit.border import describe
+from rnnkit.datasets import wants_rng
+from rnnkit.errors import ConfigError, DataError
+from rnnkit.layers import Dense, Embedding, Input, Layer
+from rnnkit.models import Regressor
+from rnnkit.network import Network
+from rnnkit.pretraining.growing import has_weights
+from rnnkit.pretraining.settings import Settings
+from rnnkit.pretraining.stages import Stage, Staged, like
+from rnnkit.sequences import is_ragged
+
+REFUSED = ('carry_state', 'bptt_steps')
+
+
+@ways.add('pretrain', 'unsupervised')
+def pretrain(
+    where: str, net: Network, train: Any, valid: Any, given: Mapping[str, Any]
+) -> tuple[Staged, Any, Any]:
+    """Return what trains each hidden layer as the first half of an autoencoder.
+
+    In the stage of a layer, a linear layer makes what the layer reads of what it puts out, and
+    their error is the mean square. What it reads is the output of the layers below, whose stages
+    came before.
+
+    Parameters
+    ----------
+    where : str
+        The call, for messages.
+    net : Network
+    train, valid
+        Data as `Network.train` takes them, or the inputs alone; targets are not used.
+    given : dict
+        ``subalgo``, and keywords for each stage.
+
+    Raises
+    ------
+    ConfigError
+        If there is no layer to train so, or what a layer reads cannot be made of its output.
+
+    References
+    ----------
+    Hinton & Salakhutdinov 2006, Science 313; Bengio, Lamblin, Popovici & Larochelle 2007,
+    NeurIPS 19. With noise at the input: Vincent et al. 2010, Journal of Machine Learning
+    Research 11.
+    """
+    settings = Settings(where, net, 'pretrain', given, REFUSED)
+    found = [x for x in net.layers[1:-1] if has_weights(x) and not isinstance(x, Embedding)]
+    if not found:
+        raise ConfigError(
+            f"{where}: algo 'pretrain' trains hidden layers with weights that read numbers, and "
+            f'there is none'
+        )
+    stages = []
+    for number, layer in enumerate(found):
+        try:
+            stages.append(_stage(net, layer, settings.seed(number), settings.batch_size))
+        except ConfigError as error:
+            raise ConfigError(f"{where}: algo 'pretrain', layer {layer.name!r}: {error}") from error
+    return Staged(settings, net, stages, train, valid), train, valid
+
+
+def _stage(net: Network, layer: Layer, seed: int, batch_size: int) -> Stage:
+    """Return the stage of one layer."""
+    graph = net.graph
+    source, *others = graph.plan.sources[layer.name]
+    if others:
+        raise ConfigError(f'it reads several layers, {source} and {", ".join(others)}')
+    clock = graph.plan.clock_of(source, graph.by_name)
+    if not layer.keeps_time or layer.starts_time:
+        raise ConfigError(
+            f'it has other time steps than what it reads, which its output is to be compared with '
+            f'({layer.form})'
+        )
+    # A state that other layers provide starts at 0 here.
+    starts = [f'{part}_0' for part in layer.start_sources]
+    last = net.layers[-1].name
+    width = layer.input_sizes[source]
+    mask = graph.masks.get(clock or '')
+    stage = Regressor(
+        [
+            Input(width, name=source.partition(':')[0], ndim=2 if clock is None else 3),
+            like(layer, starts, inputs=None),
+            Dense(width, name=last),
+        ],
+        masked=mask is not None, dtype=net.dtype, seed=seed, kernel=net._kernel,
+    )  # fmt: skip
+    mine = stage.layers[1].params
+    pairs = [(mine[name], p) for name, p in layer.params.items() if name in mine]
+    return Stage(layer.name, stage, pairs, Below(net, source, clock, batch_size))
+
+
+class Below:
+    """Makes the data of a stage: what a layer reads, twice, and its mask.
+
+    Parameters
+    ----------
+    net : Network
+    source : str
+        The output that the layer reads.
+    clock : str or None
+        Whose time axis it has.
+    batch_size : int
+        How many examples are computed at a time.
+    """
+
+    def __init__(self, net: Network, source: str, clock: str | None, batch_size: int):
+        self.net, self.source, self.clock = net, source, clock
+        self.batch_size = batch_size
+        self.masks = [k for k, name in enumerate(net.graph.masks) if name == clock]
+        self.border = net.border
+
+    def __call__(self, data: Any, where: str) -> Any:
+        """Return the data of the stage: arrays, or a callable that makes them.
+
+        Parameters
+        ----------
+        data : array, list, dict or callable
+            Of the whole network, with a target or without.
+        where : str
+            What they are, for messages.
+        """
+        if not callable(data):
+            return self._batch(data, where)
+        what = f'the batch returned by the {where} callable'
+
+        def drawn() -> list[np.ndarray]:
+            return self._batch(data(), what)
+
+        def drawn_by(rng: np.random.Generator) -> list[np.ndarray]:
+            return self._batch(data(rng), what)
+
+        return drawn_by if wants_rng(data, where) else drawn
+
+    def _batch(self, data: Any, where: str) -> list[np.ndarray]:
+        x, mask = self._inputs(data, where)
+        arrays, _ = self.border.read_inputs(x, where, mask)
+        n = len(self.border.inputs)
+        names = [x.name for x in self.net.inputs]
+        layer = self.source.partition(':')[0]
+        h = arrays[names.index(layer)] if layer in names else self._computed(arrays)
+        return [h, h, *(arrays[n + k] for k in self.masks)]
+
+    def _computed(self, arrays: list[np.ndarray]) -> np.ndarray:
+        """Return what the layer reads, computed from a few examples at a time."""
+        axes = [field.batch_axis for field in [*self.border.inputs, *self.border.masks]]
+        function = self.net.inference.function(
+            f'the output {self.source}', [self.net.outputs[self.source]]
+        )
+        parts = []
+        for start in range(0, arrays[0].shape[axes[0]], self.batch_size):
+            few = [array[(slice(None),) * axis + (slice(start, start + self.batch_size),)]
+                   for array, axis in zip(arrays, axes, strict=True)]  # fmt: skip
+            parts += function(*map(np.ascontiguousarray, few))
+        return np.concatenate(parts, axis=0 if self.clock is None else 1)
+
+    def _inputs(self, data: Any, where: str) -> tuple[Any, Any]:
+        """Return the inputs and masks of what may have a target and weights as well."""
+        fields, masks = self.border.inputs, [field.name for field in self.border.masks]
+        names = [field.name for field in fields]
+        if isinstance(data, dict):
+            odd = set(data) - {field.name for field in self.border.fields}
+            if odd or not set(names) <= set(data):
+                raise DataError(
+                    f'{where}: wants {{{", ".join(names)}}}; got a dict of {sorted(map(str, data))}'
+                )
+            return self._pair(data)
+        if not isinstance(data, list | tuple) or (
+            masks and len(names) == 1 and is_ragged(data, fields[0].ndim - 1)
+        ):
+            return self._pair({names[0]: data} if len(names) == 1 else self._wrong(data, where))
+        full = [field.name for field in self.border.fields]
+        known = [full, full[: len(full) - len(masks)], names]
+        # Lists of sequences have no mask beside them, so the next array is a target.
+        if not (masks and data and is_ragged(data[0], fields[0].ndim - 1)):
+            known.insert(1, [*names, *masks])
+        for one in known:
+            if len(one) == len(data):
+                return self._pair(dict(zip(one, data, strict=True)))
+        return self._wrong(data, where)
+
+    def _pair(self, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        x = {field.name: given[field.name] for field in self.border.inputs}
+        mask = {field.name: given[field.name] for field in self.border.masks
+                if given.get(field.name) is not None}  # fmt: skip
+        return x, mask or None
+
+    def _wrong(self, data: Any, where: str) -> Any:
+        names = ', '.join(field.name for field in self.border.inputs)
+        every = ', '.join(field.name for field in self.border.fields)
+        if isinstance(data, list | tuple):
+            got = f'{len(data)} of them: [{", ".join(map(describe, data))}]'
+        else:
+            got = describe(data)
+        raise DataError(f'{where}: wants arrays [{names}] or [{every}]; got {got}')

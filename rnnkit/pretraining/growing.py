@@ -1,0 +1,199 @@
+"""Networks that grow by a layer from stage to stage, each trained on the target."""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from rnnkit.algorithms import ways
+from rnnkit.errors import ConfigError
+from rnnkit.layers import Input, Layer, Tied
+from rnnkit.network import Network
+from rnnkit.pretraining.settings import Settings
+from rnnkit.pretraining.stages import Stage, Staged, like, rebuilt
+
+
+@ways.add('layerwise', 'supervised')
+def layerwise(
+    where: str, net: Network, train: Any, valid: Any, given: Mapping[str, Any]
+) -> tuple[Staged, Any, Any]:
+    """Return what trains a network that grows by a hidden layer from stage to stage.
+
+    The first stage has the first hidden layer and an output layer like the network's; each
+    further one has one more hidden layer, with a new output layer, and starts from the values of
+    the one before; the last stage is the network itself. All layers of a stage are trained, as
+    theanets does; in the paper those of earlier stages are held.
+
+    Parameters
+    ----------
+    where : str
+        The call, for messages.
+    net : Network
+    train, valid
+        Data, as `Network.train` takes them.
+    given : dict
+        ``subalgo``, and keywords for each stage.
+
+    Raises
+    ------
+    ConfigError
+        If there is no hidden layer with weights, or no stage can end before the last layer.
+
+    References
+    ----------
+    Bengio, Lamblin, Popovici & Larochelle 2007, NeurIPS 19.
+    """
+    settings = Settings(where, net, 'layerwise', given)
+    if len(net.losses) > 1:
+        raise ConfigError(
+            f"{where}: algo 'layerwise' trains with a single loss, and here are {len(net.losses)}; "
+            f'add the others after it, by add_loss'
+        )
+    try:
+        ends = ends_of(net)
+    except ConfigError as error:
+        raise ConfigError(f'{where}: {error}') from None
+    stages, before = [], 0
+    for number, (names, (end, head)) in enumerate(ends.items()):
+        name = '+'.join(names[before:])
+        before = len(names)
+        if number == len(ends) - 1:
+            stages.append(Stage(name, net, []))
+        else:
+            stages.append(_stage(name, net, end, head, settings.seed(number)))
+    return Staged(settings, net, stages, train, valid), train, valid
+
+
+def has_weights(layer: Layer) -> bool:
+    """Return whether there is a matrix among a layer's parameters."""
+    return any(p.ndim > 1 for p in layer.params.values())
+
+
+def ends_of(net: Network) -> dict[tuple[str, ...], tuple[int, list[Layer]]]:
+    """Return the places at which a stage can end.
+
+    Returns
+    -------
+    ends : dict of tuple of str to (int, list of Layer)
+        By the hidden layers with weights that there are up to it: the last of a stage's own
+        layers, and which of the later ones stay, so that the output has the target's axes.
+
+    Raises
+    ------
+    ConfigError
+        If there is no hidden layer with weights; or there are several, and no place between.
+    """
+    layers, ends, reasons = net.layers, {}, []
+    hidden = [k for k, layer in enumerate(layers[:-1]) if has_weights(layer)]
+    if not hidden:
+        raise ConfigError("algo 'layerwise' trains hidden layers, and here none has weights")
+    for k in range(hidden[0], hidden[-1]):
+        try:
+            # Layers without weights belong to the stage of those before them.
+            ends[tuple(layers[j].name for j in hidden if j <= k)] = (k, _head(net, k))
+        except ConfigError as error:
+            reasons.append(error)
+    if not ends and reasons:
+        raise ConfigError(
+            f"algo 'layerwise' finds no place where a first stage could end: {reasons[0]}"
+        )
+    ends[tuple(layers[j].name for j in hidden)] = (len(layers) - 1, [])
+    return ends
+
+
+def _head(net: Network, k: int) -> list[Layer]:
+    """Return the layers after layer `k` that a stage which ends there needs.
+
+    Raises
+    ------
+    ConfigError
+        If there can be no such stage. The message names a layer.
+    """
+    layers, plan = net.layers, net.graph.plan
+    waist, after, last = _waist(net, k), layers[k + 1 :], layers[-1]
+    own = {layer.name for layer in layers[: k + 1]}
+    stay = [x for x in after[:-1]
+            if _moves(x) or (isinstance(x, Tied) and x.mate.name in own)]  # fmt: skip
+    if isinstance(last, Tied) and last.mate.name not in own:
+        raise ConfigError(f'layer {last.name!r} is tied to {last.mate.name!r}, which comes later')
+    odd = next((layer for layer in stay if has_weights(layer)), None)
+    if odd is not None:
+        raise ConfigError(
+            f'layer {odd.name!r} ({odd.form}) comes later; it changes the time steps, and has '
+            f'weights'
+        )
+    if stay:
+        for before, layer in pairwise(after):
+            read = {name.partition(':')[0] for name in _read(net, layer)}
+            if read != {before.name}:
+                raise ConfigError(
+                    f'layer {layer.name!r} reads {", ".join(sorted(read))}, not just the layer '
+                    f'before it; what comes after a stage is a chain, as there is '
+                    f'{stay[0].name!r}'
+                )
+    elif plan.clock_of(waist, net.graph.by_name) not in _clocks(net, last):
+        raise ConfigError(f'{waist!r} has another time axis than what {last.name!r} reads')
+    return [*stay, last]
+
+
+def _waist(net: Network, k: int) -> str:
+    """Return the one output of layer `k`, or of those before it, that later layers read."""
+    own = {layer.name for layer in net.layers[: k + 1]}
+    found: dict[str, str] = {}
+    for layer in net.layers[k + 1 :]:
+        if isinstance(layer, Input):
+            raise ConfigError(f'layer {layer.name!r}, an input, comes later')
+        for name in _read(net, layer):
+            if name.partition(':')[0] in own:
+                found.setdefault(name, layer.name)
+    for name in net._objectives.compared:
+        if name.partition(':')[0] != net.layers[-1].name:
+            raise ConfigError(f'the loss compares {name!r}, which is not of the last layer')
+    if len(found) != 1:
+        listed = ' and '.join(f'{name!r} by {reader!r}' for name, reader in found.items())
+        raise ConfigError(f'later layers read more than one output: {listed}')
+    return next(iter(found))
+
+
+def _read(net: Network, layer: Layer) -> list[str]:
+    """Return all outputs that a layer reads, or starts from."""
+    return [*net.graph.plan.sources[layer.name], *net.graph.plan.starts[layer.name].values()]
+
+
+def _clocks(net: Network, layer: Layer) -> set[str | None]:
+    plan = net.graph.plan
+    return {plan.clock_of(name, net.graph.by_name) for name in plan.sources[layer.name]}
+
+
+def _moves(layer: Layer) -> bool:
+    """Return whether a layer's outputs have other time steps than what it reads."""
+    return layer.starts_time or not layer.keeps_time
+
+
+def _stage(name: str, net: Network, end: int, head: list[Layer], seed: int) -> Stage:
+    """Return the stage whose own layers end at number `end`."""
+    own, last = net.layers[: end + 1], net.layers[-1]
+    waist = _waist(net, end)
+    # A layer's name alone also stands for its final state, where 'last' reads it.
+    reads = [waist.removesuffix(':out'), *(layer.name for layer in head[:-1])]
+    layers = [_again(net, layer, inputs=layer.inputs) for layer in own]
+    layers += [_again(net, layer, inputs=read) for layer, read in zip(head, reads, strict=True)]
+    stage = rebuilt(net, layers, seed)
+    whole = {p.name: p for p in net.params}
+    new = set() if isinstance(last, Tied) else set(stage.layers[-1].params.values())
+    return Stage(name, stage, [(p, whole[p.name]) for p in stage.params if p not in new])
+
+
+def _again(net: Network, layer: Layer, inputs: Any) -> Layer:
+    """Return a layer for a stage."""
+    changes: dict[str, Any] = {'inputs': inputs}
+    if isinstance(layer, Input):
+        changes['ndim'] = 2 if net.graph.plan.clocks[layer.name] is None else 3
+    if isinstance(layer, Tied):
+        changes['partner'] = layer.mate.name
+    own = []
+    if layer is net.layers[-1]:  # it reads something of another size here
+        own = [key for key, value in layer.given.items()
+               if key.startswith('w_') or isinstance(value, np.ndarray | list)]  # fmt: skip
+    return like(layer, own, **changes)

@@ -1,0 +1,168 @@
+"""Trainings of small networks, one after the other, whose values a whole network gets."""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from rnnkit import progress
+from rnnkit.errors import RnnkitError
+from rnnkit.layers import Layer
+from rnnkit.network import Network
+from rnnkit.pretraining.settings import Settings
+from rnnkit.trainer import Monitors, Trainer
+
+
+def like(layer: Layer, without: Collection[str] = (), **changes: Any) -> Layer:
+    """Return a new layer with the options of one that is part of a network.
+
+    Parameters
+    ----------
+    layer : Layer
+    without : collection of str
+        Options to leave out.
+    **changes
+        Keywords that are others.
+    """
+    size = layer.size if layer.sized else None
+    given = {key: value for key, value in layer.given.items() if key not in without}
+    return type(layer)(size, **{'name': layer.name, 'inputs': layer.inputs, **given, **changes})
+
+
+def rebuilt(net: Network, layers: list[Layer], seed: int) -> Network:
+    """Return a network of the same kind, with the same loss and settings, of other layers."""
+    return type(net)(
+        layers, loss=net.loss, weighted=net.weighted, masked=net.masked, layout=net.layout,
+        dtype=net.dtype, seed=seed, kernel=net._kernel,
+    )  # fmt: skip
+
+
+@dataclass
+class Stage:
+    """A network that is trained for the sake of some layers of another.
+
+    Attributes
+    ----------
+    name : str
+        The layers that it is about: ``'hid1'``, or ``'hid1+hid2'``.
+    net : Network
+    pairs : list of (shared variable, shared variable)
+        A parameter of `net`, and that of the whole network which it stands for.
+    convert : callable
+        Makes the data of the stage of those of the whole network: ``convert(data, where)``.
+    """
+
+    name: str
+    net: Network
+    pairs: list[tuple[Any, Any]]
+    convert: Callable[[Any, str], Any] = lambda data, where: data
+
+    def borrow(self) -> None:
+        """Start from the values of the whole network."""
+        for mine, whole in self.pairs:
+            mine.set_value(whole.get_value())
+
+    def give_back(self) -> None:
+        """Let the whole network have the values."""
+        for mine, whole in self.pairs:
+            whole.set_value(mine.get_value())
+
+
+class Staged:
+    """Trains the stages of a network; it is used as a `Trainer` is.
+
+    Parameters
+    ----------
+    settings : Settings
+    net : Network
+        The whole network; its history gets a record an epoch.
+    stages : list of Stage
+    train, valid
+        Data of the whole network, as `Network.train` takes them.
+
+    Raises
+    ------
+    ConfigError, ShapeError, DataError
+        If an option, or the data for the first stage, are not usable.
+    """
+
+    def __init__(
+        self, settings: Settings, net: Network, stages: list[Stage], train: Any, valid: Any
+    ):
+        self.settings, self.net, self.stages = settings, net, stages
+        self.given = settings.for_stages({stage.name: stage.net for stage in stages})
+        self.training = 1 + (net.history[-1].get('training', 0) if net.history else 0)
+        self._first = self._start(0, train, valid)
+        self._found: tuple[Monitors, Monitors] = ({}, {})
+        net.trainings += 1
+
+    def _start(self, number: int, train: Any, valid: Any) -> tuple[Trainer, Any, Any]:
+        """Return the trainer of a stage, and its batches."""
+        stage, where = self.stages[number], self.settings.where
+        stage.borrow()
+        count = self.net.trainings  # the last stage may be the network itself
+        data = [None if one is None else stage.convert(one, what)
+                for one, what in ((train, 'train'), (valid, 'valid'))]  # fmt: skip
+        started = stage.net._start(where, *data, self.settings.subalgo, self.given[number])
+        self.net.trainings = count
+        started[0].history, started[0].training = self.net.history, self.training
+        return started
+
+    def train(self, train: Any, valid: Any) -> tuple[Monitors, Monitors]:
+        """Train to the end, as `itertrain` does.
+
+        Returns
+        -------
+        train, valid : dict of str to float
+            The monitors of the last stage: of its last epoch, and of the parameters it has left.
+        """
+        for _ in self.itertrain(train, valid):
+            pass
+        return self._found
+
+    def itertrain(self, train: Any, valid: Any) -> Iterator[tuple[Monitors, Monitors]]:
+        """Train; yield the monitors of training and of the last validation, once an epoch.
+
+        Parameters
+        ----------
+        train, valid
+            The data, for the stages after the first one.
+
+        Raises
+        ------
+        RnnkitError
+            What the training of a stage raises. The message says which stage; its best values,
+            and those of the stages before, are in the network.
+        """
+        progress.prepare_logging()
+        for number, stage in enumerate(self.stages):
+            title = f'stage {number + 1} of {len(self.stages)} ({stage.name})'
+            try:
+                progress.say('%s', title)
+                started = self._start(number, train, valid) if number else self._first
+                with closing(self._train(stage, started)) as epochs:
+                    yield from epochs
+            except RnnkitError as error:
+                raise type(error)(f'{title}: {error}') from error
+            except KeyboardInterrupt:  # while there was no trainer to note it
+                progress.LOGGER.warning('training interrupted in %s', title)
+                return
+            self._found = started[0].result()
+            if started[0].ended == 'interrupted':
+                return
+
+    def _train(
+        self, stage: Stage, started: tuple[Trainer, Any, Any]
+    ) -> Iterator[tuple[Monitors, Monitors]]:
+        """Train one stage, and say in the history which one it was."""
+        trainer, batches, tested = started
+        done = len(self.net.history)
+        try:
+            with closing(trainer.itertrain(batches, tested)) as epochs:
+                for found in epochs:
+                    self.net.history[-1]['stage'] = stage.name
+                    yield found
+        finally:
+            for record in self.net.history[done:]:
+                record['stage'] = stage.name
+            stage.give_back()
