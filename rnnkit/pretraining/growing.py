@@ -147,7 +147,7 @@ def _waist(net: Network, k: int) -> str:
         for name in _read(net, layer):
             if name.partition(':')[0] in own:
                 found.setdefault(name, layer.name)
-    for name in net._objectives.compared:
+    for name in net._objectives.goals.compared:
         if name.partition(':')[0] != net.layers[-1].name:
             raise ConfigError(f'the loss compares {name!r}, which is not of the last layer')
     if len(found) != 1:

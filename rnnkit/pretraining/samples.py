@@ -189,7 +189,7 @@ class Sampler:
             matrices = [layer.params.get(f'w_{name}', layer.params.get('w')) for name in sources]
             if layer is not self.net.layers[-1]:
                 return [Job(w, name) for w, name in zip(matrices, sources, strict=True)]
-            compared, numbers = self.net._objectives.compared, not self.net.integer_targets
+            compared, numbers = self.net._objectives.goals.compared, not self.net.integer_targets
             fits = numbers and compared == [f'{layer.name}:out'] and self.net.target in self._places
             return [Job(w, None) for w in matrices] if fits else []
         parts = layer.children or (layer,)
@@ -227,7 +227,7 @@ class Sampler:
     def _targets(self, batch: list[np.ndarray], masks: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the targets in a batch that count, as rows."""
         target = batch[self._places[self.net.target]]
-        mask = self._mask(self.net._objectives.compared[0], masks)
+        mask = self._mask(self.net._objectives.goals.compared[0], masks)
         if self.net.weighted:
             some = (batch[self._places[self.net.target_weights]] != 0).any(axis=-1)
             mask = some if mask is None else some & (mask != 0)
