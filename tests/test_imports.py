@@ -14,13 +14,13 @@ TESTS = Path(__file__).parent
 
 # A row imports rows above it, or modules of its own folder. A folder is one row.
 ROWS = [
-    'version', 'errors', 'registry', 'tensors', 'activations', 'initializers',
-    'windows', 'datasets', 'sequences', 'text', 'cells', 'kernels', 'unroll', 'noise', 'layers',
+    'version', 'errors', 'spellings', 'registry', 'tensors', 'activations', 'initializers',
+    'short_forms', 'windows', 'datasets', 'sequences', 'text', 'cells', 'kernels', 'unroll', 'noise', 'layers',
     'plan', 'graph', 'losses', 'regularizers', 'metrics', 'optimizers', 'monitors', 'progress',
     'compiled', 'history', 'schedules', 'options', 'trainer', 'lbfgs', 'streaming', 'carry',
     'disturbances', 'flow', 'objectives', 'fields', 'border', 'batching', 'sampling', 'generation',
     'inference', 'summary', 'storage', 'checkpoints', 'network', 'models', 'recurrent',
-    'minimize', 'testing', '__init__', 'precompile', 'integrations',
+    'experiment', 'minimize', 'testing', '__init__', 'precompile', 'integrations',
 ]  # fmt: skip
 # Order inside a folder, likewise.
 FOLDERS = {
@@ -91,6 +91,7 @@ FOLDERS = {
         'conv',
         'normalization',
         'time',
+        'reshape',
         'spec',
         '__init__',
     ],
