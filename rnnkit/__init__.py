@@ -26,6 +26,7 @@ from rnnkit.errors import (
     ShapeError,
     TrainingError,
 )
+from rnnkit.experiment import Experiment, log
 from rnnkit.kernels import set_threads
 from rnnkit.layers import Layer
 from rnnkit.minimize import minimize
@@ -40,6 +41,7 @@ __all__ = [
     'Classifier',
     'ConfigError',
     'DataError',
+    'Experiment',
     'FormatError',
     'Layer',
     'Network',
@@ -54,6 +56,7 @@ __all__ = [
     'initializers',
     'layers',
     'load',
+    'log',
     'losses',
     'metrics',
     'minimize',

@@ -9,7 +9,7 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
-from rnnkit import flow, kernels, losses, storage, summary
+from rnnkit import flow, kernels, losses, spellings, storage, summary
 from rnnkit.batching import Batching
 from rnnkit.border import LAYOUTS, Border, check_settings
 from rnnkit.checkpoints import Files
@@ -81,6 +81,7 @@ class Network(ABC):
     output_activation: ClassVar[str]
     integer_targets: ClassVar[bool] = False
 
+    @spellings.of_network
     def __init__(
         self,
         layers: Any = None,
@@ -96,6 +97,7 @@ class Network(ABC):
     ):
         where = f'{type(self).__name__}()'
         settings = ('layers', 'loss', 'weighted', 'masked', 'layout', 'dtype', 'seed', 'kernel')
+        chosen = spellings.take_activations(unknown)
         reject_unknown(where, unknown, settings)
         self.dtype, self.layout = check_settings(layout, dtype), layout
         self.weighted = _flag(f'{where}: weighted', weighted)
@@ -106,7 +108,7 @@ class Network(ABC):
         if seed is not None:
             number('seed', seed, Integral, 0)
         self.seed = int(np.random.SeedSequence().entropy % 2**53 if seed is None else seed)
-        self.layers = parse_layers(layers)
+        self.layers = parse_layers(layers, **chosen)
         self._finish_last_layer()
         self.history = History()
         self.trainings = 0
@@ -273,13 +275,13 @@ class Network(ABC):
         """
         return self.inference.step(x_t, state)
 
-    def feed_forward(self, x: Any, mask: Any = None) -> dict[str, np.ndarray]:
+    def feed_forward(self, x: Any, mask: Any = None, **noise: Any) -> dict[str, np.ndarray]:
         """Return every output of every layer for `x`, by name.
 
         Parameters
         ----------
         x : array of shape (T, B, I)
-        mask : array of shape (T, B), optional
+        mask, **noise
             As in `predict`.
 
         Returns
@@ -287,7 +289,7 @@ class Network(ABC):
         outputs : dict of str to array
             ``{'in:out': ..., 'hid1:out': ..., 'hid1:c': ..., 'out:out': ...}``
         """
-        return self.inference.feed_forward(x, mask)
+        return self.inference.feed_forward(x, mask, noise)
 
     @abstractmethod
     def predict(self, x: Any) -> np.ndarray:
@@ -301,6 +303,7 @@ class Network(ABC):
 
     # --- training ---
 
+    @spellings.of_training
     def train(
         self, train: Any, valid: Any = None, algo: str = 'rmsprop', **options: Any
     ) -> tuple[Monitors, Monitors]:
@@ -338,6 +341,7 @@ class Network(ABC):
         trainer, batches, valid_batches = self._start('train()', train, valid, algo, options)
         return trainer.train(batches, valid_batches)
 
+    @spellings.of_training
     def itertrain(
         self, train: Any, valid: Any = None, algo: str = 'rmsprop', **options: Any
     ) -> Iterator[tuple[Monitors, Monitors]]:

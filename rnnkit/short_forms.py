@@ -30,8 +30,8 @@ class ShortForms:
     without a name:
 
     - ``std_hh=0.1``, ``mean_hh=0.5``: a normal distribution, ``dict(form='normal', ...)``.
-      ``std`` and ``mean`` are about all matrices, not about biases. A ``mean`` alone has the deviation
-      1 / sqrt(inputs + outputs) in a matrix, and 0 in a bias.
+      ``std`` and ``mean`` are about all matrices, not about biases. With a ``mean`` alone the
+      deviation is 1 / sqrt(inputs + outputs) in a matrix, and 0 in a bias.
     - ``sparsity_xh=0.9``: this part of the values is 0. ``sparsity`` is about all matrices.
     - ``radius_hh=1.1``: scaled to this spectral radius. ``radius`` is about the recurrent
       matrices: those that are square, gate by gate.
@@ -108,9 +108,7 @@ class ShortForms:
             std = 0.0 if len(shape) == 1 else (n_in + n_out) ** -0.5
         return {'form': 'normal', 'mean': mean or 0.0, 'std': std, **values}
 
-    def _about(
-        self, where: str, name: str, axes: int, recurrent: bool | None
-    ) -> dict[str, str]:
+    def _about(self, where: str, name: str, axes: int, recurrent: bool | None) -> dict[str, str]:
         """Return the words that are about a parameter, by their kind."""
         found = {kind: f'{kind}_{name}' for kind in WORDS if f'{kind}_{name}' in self.words}
         if name in self.explicit:
@@ -145,8 +143,7 @@ class ShortForms:
             kind, _, name = word.partition('_')
             if name and name not in params:
                 raise ConfigError(
-                    f'layer {layer!r}: {word}: there is no parameter {name!r}; '
-                    f'{hint(name, params)}'
+                    f'layer {layer!r}: {word}: there is no parameter {name!r}; {hint(name, params)}'
                 )
             what = 'recurrent matrix' if kind in ('radius', 'diagonal') else 'matrix'
             raise ConfigError(

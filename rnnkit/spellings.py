@@ -32,11 +32,14 @@ class Old:
         Why there is nothing to say any more.
     new : str or None
         The keyword of today, if the word has but changed its name.
+    instead : str
+        What to write, if that is not a keyword of the same call.
     """
 
     read: Callable[[Any], Keywords | None]
     why: str = ''
     new: str | None = None
+    instead: str = ''
 
 
 class NoMeaningError(Exception):
@@ -84,7 +87,7 @@ def translate(
         if new is None:
             new = {word: value}
         else:
-            warn(f'{where}: {word}= is an old word; {_advice(word, new, olds[word].why)}')
+            warn(f'{where}: {word}= is an old word; {_advice(new, olds[word])}')
         for name in new:
             if name in found or name in taken or (name != word and name in given):
                 raise ConfigError(f'{where}: {word}= and another word both say {name}=')
@@ -92,9 +95,11 @@ def translate(
     return found
 
 
-def _advice(word: str, new: Keywords, why: str) -> str:
+def _advice(new: Keywords, old: Old) -> str:
+    if old.instead:
+        return old.instead
     if not new:
-        return f'leave it out{why and f": {why}"}'
+        return f'leave it out{old.why and f": {old.why}"}'
     simple = str | int | float | bool | os.PathLike | None
     shown = (f'{k}={v!r}' if isinstance(v, simple) else f'{k}=...' for k, v in new.items())
     return f'write {", ".join(shown)}'
@@ -217,6 +222,8 @@ NOT_OF_TRAINING = {
     ),
 }
 
+of_training = understood(TRAINING, NOT_OF_TRAINING)
+
 # --- of networks
 
 _TO_TRAIN = 'is an option of train()'
@@ -235,11 +242,10 @@ NETWORK = {
     'tied_weights': dropped(
         False, 'no weights are tied', "is written as layers: [4, 3, 'tied']"
     ),
-    # These two go on to `parse_layers`.
     'hidden_activation': Old(lambda name: {'hidden_activation': name},
-                             "the layers say it: (20, 'tanh')"),
+                             instead="write it with the layers: (20, 'tanh')"),
     'output_activation': Old(lambda name: {'output_activation': name},
-                             "the last layer says it: (1, 'tanh')"),
+                             instead="write it with the last layer: (1, 'tanh')"),
 }  # fmt: skip
 
 NOT_OF_NETWORKS = {
@@ -250,6 +256,15 @@ NOT_OF_NETWORKS = {
         _TO_TRAIN,
     ),
 }  # fmt: skip
+
+of_network = understood(NETWORK, NOT_OF_NETWORKS)
+
+
+def take_activations(given: Keywords) -> Keywords:
+    """Take the words that are about the activations of layers out of those of a network."""
+    words = ('hidden_activation', 'output_activation')
+    return {word: given.pop(word) for word in words if word in given}
+
 
 # --- of layers
 
@@ -266,10 +281,11 @@ NOT_FORMS = {
 
 
 def _size(shape: Any) -> Keywords | None:
-    if isinstance(shape, list | tuple) and len(shape) == 1:
-        return {'size': shape[0]}
-    raise NoMeaningError(f'of several axes is not here: {_IMAGES}' if isinstance(shape, list | tuple)
-                      else 'is written as size=')  # fmt: skip
+    if not isinstance(shape, list | tuple):
+        raise NoMeaningError('is written as size=')
+    if len(shape) != 1:
+        raise NoMeaningError(f'of several axes is not here: {_IMAGES}')
+    return {'size': shape[0]}
 
 
 def _direction(value: Any) -> Keywords | None:

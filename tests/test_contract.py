@@ -13,7 +13,8 @@ from rnnkit.layers import registry
 FORMS = sorted({registry[name].form: None for name in registry})
 NEEDED = {  # options without a default
     'repeat': {'steps': 3}, 'flatten': {'steps': 4}, 'clockwork': {'periods': [1, 2]},
-    'reshape': {'shape': [3, 1]}, 'bcrnn': {'num_modules': 2}, 'conv1': {'filter_size': 3, 'border_mode': 'same'},
+    'reshape': {'shape': [3, 1]}, 'bcrnn': {'num_modules': 2},
+    'conv1': {'filter_size': 3, 'border_mode': 'same'},
 }  # fmt: skip
 VARIANTS = [(form, NEEDED.get(form, {})) for form in FORMS] + [
     ('gru', {'reset': 'before'}),

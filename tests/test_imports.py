@@ -15,12 +15,13 @@ TESTS = Path(__file__).parent
 # A row imports rows above it, or modules of its own folder. A folder is one row.
 ROWS = [
     'version', 'errors', 'spellings', 'registry', 'tensors', 'activations', 'initializers',
-    'short_forms', 'windows', 'datasets', 'sequences', 'text', 'cells', 'kernels', 'unroll', 'noise', 'layers',
+    'short_forms', 'windows', 'datasets', 'sequences', 'text', 'cells', 'kernels', 'unroll',
+    'noise', 'layers',
     'plan', 'graph', 'losses', 'regularizers', 'metrics', 'optimizers', 'monitors', 'progress',
     'compiled', 'history', 'schedules', 'options', 'trainer', 'lbfgs', 'streaming', 'carry',
     'disturbances', 'flow', 'objectives', 'fields', 'border', 'batching', 'sampling', 'generation',
-    'inference', 'summary', 'storage', 'checkpoints', 'network', 'models', 'recurrent',
-    'experiment', 'minimize', 'testing', '__init__', 'precompile', 'integrations',
+    'inference', 'summary', 'storage', 'checkpoints', 'network', 'theanets_methods', 'models',
+    'recurrent', 'experiment', 'minimize', 'testing', '__init__', 'precompile', 'integrations',
 ]  # fmt: skip
 # Order inside a folder, likewise.
 FOLDERS = {

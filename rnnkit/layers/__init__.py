@@ -20,6 +20,6 @@ add = registry.add
 
 __all__ = [
     'Bidirectional', 'Concatenate', 'Conv1', 'Dense', 'Dropout', 'Embedding', 'Flatten', 'Input',
-    'Last', 'Layer', 'LayerNorm', 'Product', 'Recurrent', 'Repeat', 'Reshape', 'Softmax', 'Sum', 'Tied', 'add',
-    'parse_layers', 'registry',
+    'Last', 'Layer', 'LayerNorm', 'Product', 'Recurrent', 'Repeat', 'Reshape', 'Softmax', 'Sum',
+    'Tied', 'add', 'parse_layers', 'registry',
 ]  # fmt: skip

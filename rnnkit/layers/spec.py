@@ -11,7 +11,6 @@ from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers
 from rnnkit.registry import hint
 
-
 # Of these the activation was fixed in theanets, whatever the default of the network was.
 FIXED = ('lstm', 'mut1', 'classifier', 'softmax')
 
