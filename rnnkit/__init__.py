@@ -6,6 +6,8 @@
 491
 """
 
+from typing import NoReturn
+
 from rnnkit import (
     activations,
     initializers,
@@ -16,6 +18,7 @@ from rnnkit import (
     recurrent,
     regularizers,
     schedules,
+    spellings,
 )
 from rnnkit.cells import Cell
 from rnnkit.errors import (
@@ -67,3 +70,9 @@ __all__ = [
     'set_threads',
     'split',
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> NoReturn:
+    """Say what to write for a name that theanets has, and rnnkit has not."""
+    instead = f'; {spellings.NAMES[name]}' if name in spellings.NAMES else ''
+    raise AttributeError(f"module 'rnnkit' has no attribute {name!r}{instead}")

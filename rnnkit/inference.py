@@ -15,6 +15,7 @@ from rnnkit.errors import ConfigError
 from rnnkit.generation import Continuation
 from rnnkit.graph import Graph
 from rnnkit.noise import Noise
+from rnnkit.objectives import term_names
 from rnnkit.options import number
 from rnnkit.registry import reject_unknown
 from rnnkit.streaming import State, Stream
@@ -60,6 +61,9 @@ class Inference:
         self, where: str, names: list[str], arrays: list[np.ndarray], given: dict[str, Any]
     ) -> list[np.ndarray]:
         """Return outputs by their names for checked arrays, with noise as in training."""
+        lost = [word for word in given if word in term_names() and word not in NOISES]
+        if lost:
+            raise ConfigError(f'{where}: {lost[0]} is about training alone; leave it out')
         reject_unknown(where, given, [*NOISES, 'seed', 'mask'])
         words = dict(given)
         seed = words.pop('seed', None)

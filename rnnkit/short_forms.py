@@ -61,7 +61,10 @@ class ShortForms:
         self.used: set[str] = set()
         for word, value in self.words.items():
             if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(value):
-                raise ConfigError(f'{where}: {word} is a number; got {value!r}')
+                raise ConfigError(
+                    f'{where}: {word} is a number; got {value!r}. A parameter can start as an '
+                    f'array: hh=array'
+                )
             if word.partition('_')[0] == 'std' and value < 0:
                 raise ConfigError(f'{where}: {word} is at least 0; got {value!r}')
 

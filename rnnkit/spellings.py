@@ -166,9 +166,8 @@ def _seed(value: Any) -> Keywords:
 
 
 def _save_every(value: Any) -> Keywords | None:
-    if isinstance(value, bool) or not isinstance(value, Real) or value > 0:
-        return None
-    return {'save_every': float(-value)} if value else {}
+    old = isinstance(value, Real) and not isinstance(value, bool) and value < 0
+    return {'save_every': float(-value)} if old else None
 
 
 def _regularizers(value: Any) -> Keywords:
@@ -199,7 +198,7 @@ TRAINING = {
         lambda path: {} if path is None else {'checkpoint': path}, 'no file is written',
         'checkpoint',
     ),
-    'save_every': Old(_save_every, 'a file is written after each validation'),
+    'save_every': Old(_save_every),
     'regularizers': Old(_regularizers),
     'axis': dropped(
         0, 'the network knows its axes',
@@ -273,9 +272,9 @@ _IMAGES = 'rnnkit is for sequences; make each image a row of numbers, x.reshape(
 FORMS = {'lrrnn': {'form': 'rrnn', 'rate': 'vector'}, 'arrnn': {'form': 'rrnn', 'rate': 'matrix'}}
 
 NOT_FORMS = {
-    'conv2': f'a convolution over images is not here: {_IMAGES}; conv1 is one over time',
-    'pool1': "pooling is not here, nor did it work in theanets; conv1 has a stride, 'last' takes "
-    'the last step',
+    'conv2': f"a convolution over images is not here, 'conv1' is one over time: {_IMAGES}",
+    'pool1': "pooling is not here, nor did it work in theanets; 'conv1' has a stride, and 'last' "
+    'takes the last step',
     'pool2': f'pooling over images is not here: {_IMAGES}',
 }
 
@@ -332,6 +331,24 @@ def new_layer(keywords: Keywords) -> Keywords:
         keywords = {**keywords, 'rate': 'matrix'}
     return translate('layer', olds, NOT_OF_LAYERS, keywords)
 
+
+# --- of the package
+
+_REGISTERED = 'write a {} and register it with @rnnkit.{}.add; see "Coming from theanets"'
+
+NAMES = {
+    'Loss': _REGISTERED.format('class derived from rnnkit.losses.Loss', 'losses'),
+    'Regularizer': _REGISTERED.format('function', 'regularizers'),
+    'Activation': _REGISTERED.format('function', 'activations'),
+    'convolution': _IMAGES,
+    'feedforward': 'write rnnkit.Regressor and rnnkit.Classifier',
+    'graph': 'write rnnkit.Network',
+    'main': 'write rnnkit.Experiment',
+    'trainer': "algorithms have names, train(algo='rmsprop')",
+    'util': 'rnnkit.initializers and rnnkit.registry have what there was',
+    'Text': 'write rnnkit.recurrent.Text',
+    'batches': 'write rnnkit.recurrent.batches',
+}
 
 # --- for messages about words that are given where nobody translates them
 
