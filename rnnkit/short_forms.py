@@ -106,9 +106,13 @@ class ShortForms:
         mean, std = values.pop('mean', None), values.pop('std', None)
         if mean is None and std is None:
             return {**self._base(where, default, found), **values}
+        if std is None and len(shape) == 1:
+            std = 0.0
+        if std == 0 and not values:
+            return mean or 0.0
         if std is None:
             n_in, n_out = int(np.prod(shape[:-1])), shape[-1] // blocks
-            std = 0.0 if len(shape) == 1 else (n_in + n_out) ** -0.5
+            std = (n_in + n_out) ** -0.5
         return {'form': 'normal', 'mean': mean or 0.0, 'std': std, **values}
 
     def _about(self, where: str, name: str, axes: int, recurrent: bool | None) -> dict[str, str]:

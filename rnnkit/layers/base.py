@@ -102,7 +102,7 @@ class Layer:
         short = short_forms.among(options, known) if self.starts() else {}
         words = short_forms.WORDS if self.starts() else ()
         reject_unknown(f'layer {self.form!r}', set(options) - set(short), [*known, *words])
-        self.short = ShortForms(f'layer {self.form!r}', short, set(options) & set(known))
+        self.short = ShortForms(f'layer {self.form!r}', short, set(options) & set(self.starts()))
         self.promised: dict[str, Any] = {}
         if isinstance(inputs, dict):
             spellings.warn(f'a dict of inputs is an old form; write inputs={tuple(inputs)!r}')
