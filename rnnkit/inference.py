@@ -1,27 +1,19 @@
 """What a network is used for once it has parameters: predictions, scores, single steps."""
 
 from collections.abc import Callable
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 from pytensor.tensor import TensorVariable
 
-from rnnkit import disturbances, kernels, sequences
+from rnnkit import kernels, sequences
 from rnnkit.border import Border
 from rnnkit.compiled import Compiled
-from rnnkit.disturbances import Disturbance
 from rnnkit.errors import ConfigError
 from rnnkit.generation import Continuation
 from rnnkit.graph import Graph
-from rnnkit.noise import Noise
-from rnnkit.objectives import term_names
-from rnnkit.options import number
-from rnnkit.registry import reject_unknown
+from rnnkit.noisy_outputs import NoisyOutputs
 from rnnkit.streaming import State, Stream
-
-# What a prediction may be made with, of what there is in training.
-NOISES = [word for word in disturbances.WORDS if word != 'max_norm']
 
 
 class Inference:
@@ -38,7 +30,7 @@ class Inference:
     def __init__(self, graph: Graph, border: Border, kernel: bool | None):
         self.graph, self.border, self.kernel = graph, border, kernel
         self._functions: dict[str, Compiled] = {}
-        self._noisy: dict[Any, tuple[Disturbance, Noise, Compiled]] = {}
+        self._noisy = NoisyOutputs(graph, kernel)
         self._stream: Stream | None = None
         self._continuation: Continuation | None = None
 
@@ -57,38 +49,6 @@ class Inference:
     def _outputs(self, arrays: list[np.ndarray]) -> np.ndarray:
         return self.function('the prediction', [self.output])(*arrays)[0]
 
-    def _with_noise(
-        self, where: str, names: list[str], arrays: list[np.ndarray], given: dict[str, Any]
-    ) -> list[np.ndarray]:
-        """Return outputs by their names for checked arrays, with noise as in training."""
-        lost = [word for word in given if word in term_names() and word not in NOISES]
-        if lost:
-            raise ConfigError(f'{where}: {lost[0]} is about training alone; leave it out')
-        reject_unknown(where, given, [*NOISES, 'seed', 'mask'])
-        words = dict(given)
-        seed = words.pop('seed', None)
-        if seed is not None:
-            number(f'{where}: seed', seed, Integral, 0)
-        if not words:
-            raise ConfigError(
-                f'{where}: seed= is for a prediction with noise, such as hidden_dropout=0.5'
-            )
-        amounts = disturbances.read(self.graph, [names[-1]], words)
-        key = (*names, *sorted(amounts))
-        if key not in self._noisy:
-            disturbance, noise = Disturbance(self.graph, sorted(amounts)), Noise()
-            with kernels.allowed(self.kernel):
-                outputs = disturbance.outputs(noise)
-            variables = [*self.graph.inputs, *self.graph.masks.values()]
-            function = Compiled(
-                'the prediction with noise', variables, [outputs[name] for name in names]
-            )
-            self._noisy[key] = disturbance, noise, function
-        disturbance, noise, function = self._noisy[key]
-        disturbance.set(amounts)
-        noise.seed(seed)
-        return function(*arrays)
-
     def predict(
         self, where: str, x: Any, mask: Any, state: State | None, return_state: bool,
         noise: dict[str, Any],
@@ -102,7 +62,7 @@ class Inference:
         arrays, ragged = border.read_inputs(x, where, mask)
         if noise:
             last = f'{self.graph.layers[-1].name}:out'
-            out = self._with_noise(where, [last], arrays, noise)[0]
+            out = self._noisy(where, [last], arrays, noise)[0]
         elif state is None and not return_state:
             out = self._outputs(arrays)
         else:
@@ -163,7 +123,7 @@ class Inference:
         graph, where = self.graph, 'feed_forward()'
         arrays, _ = self.border.read_inputs(x, where, mask)
         if noise:
-            found = self._with_noise(where, list(graph.outputs), arrays, noise)
+            found = self._noisy(where, list(graph.outputs), arrays, noise)
         else:
             found = self.function('all outputs', list(graph.outputs.values()))(*arrays)
         return {
@@ -174,9 +134,9 @@ class Inference:
     def logits(self, x: Any, mask: Any) -> np.ndarray:
         """Return what the activation of the last layer is taken of."""
         arrays, _ = self.border.read_inputs(x, 'predict_logit()', mask)
-        pre = self.graph.outputs[f'{self.graph.layers[-1].name}:pre']
-        found = self.function('the logits', [pre])(*arrays)[0]
-        return self.border.turn(found, self.border.target.has_time)
+        name = f'{self.graph.layers[-1].name}:pre'
+        found = self.function('the logits', [self.graph.outputs[name]])(*arrays)[0]
+        return self.border.turn(found, self.graph.has_time(name))
 
     def score(self, metric: Callable[..., float], x: Any, y: Any, weights: Any, mask: Any) -> float:
         """Return what a metric makes of targets and predictions."""

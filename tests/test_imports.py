@@ -20,7 +20,7 @@ ROWS = [
     'plan', 'graph', 'losses', 'regularizers', 'metrics', 'optimizers', 'monitors', 'progress',
     'compiled', 'history', 'schedules', 'options', 'trainer', 'lbfgs', 'streaming', 'carry',
     'disturbances', 'flow', 'objectives', 'fields', 'border', 'batching', 'sampling', 'generation',
-    'inference', 'summary', 'storage', 'checkpoints', 'network', 'theanets_methods', 'models',
+    'noisy_outputs', 'inference', 'summary', 'storage', 'checkpoints', 'network', 'theanets_methods', 'models',
     'recurrent', 'experiment', 'minimize', 'testing', '__init__', 'precompile', 'integrations',
 ]  # fmt: skip
 # Order inside a folder, likewise.
