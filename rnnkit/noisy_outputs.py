@@ -45,7 +45,7 @@ class NoisyOutputs:
         where : str
             The call, for messages.
         names : list of str
-            The outputs, of which the last is that of the network.
+            The outputs.
         arrays : list of arrays
             Inputs and masks.
         given : dict
@@ -57,7 +57,7 @@ class NoisyOutputs:
             If a word is not known, or its value makes no sense.
         """
         seed, words = self._read(where, given)
-        amounts = disturbances.read(self.graph, names[-1:], words)
+        amounts = disturbances.read(self.graph, [f'{self.graph.layers[-1].name}:out'], words)
         key = (*names, *sorted(amounts))
         if key not in self._made:
             self._made[key] = self._make(names, sorted(amounts))

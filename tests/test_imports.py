@@ -20,8 +20,8 @@ ROWS = [
     'plan', 'graph', 'losses', 'regularizers', 'metrics', 'optimizers', 'monitors', 'progress',
     'compiled', 'history', 'schedules', 'options', 'trainer', 'lbfgs', 'streaming', 'carry',
     'disturbances', 'flow', 'objectives', 'fields', 'border', 'batching', 'sampling', 'generation',
-    'noisy_outputs', 'inference', 'summary', 'storage', 'checkpoints', 'network', 'theanets_methods', 'models',
-    'recurrent', 'experiment', 'minimize', 'testing', '__init__', 'precompile', 'integrations',
+    'noisy_outputs', 'inference', 'summary', 'storage', 'checkpoints', 'network',
+    'theanets_methods', 'models', 'recurrent', 'experiment', 'minimize', 'testing', '__init__', 'precompile', 'integrations',
 ]  # fmt: skip
 # Order inside a folder, likewise.
 FOLDERS = {

@@ -122,6 +122,7 @@ def test_a_prediction_with_noise():
     assert 0.4 < kept[full != 0].mean() < 0.6
     np.testing.assert_allclose(dropped[kept], 2 * full[kept], rtol=1e-5)
     assert net.predict(x, input_dropout=0.1).shape == y.shape
+    assert (net.feed_forward(x, output_noise=1.0, seed=1)['out:out'] != plain).all()
     np.testing.assert_array_equal(net.predict_proba(x), plain)
 
 
