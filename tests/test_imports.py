@@ -21,7 +21,8 @@ ROWS = [
     'compiled', 'history', 'schedules', 'options', 'trainer', 'lbfgs', 'streaming', 'carry',
     'disturbances', 'flow', 'objectives', 'fields', 'border', 'batching', 'sampling', 'generation',
     'noisy_outputs', 'inference', 'summary', 'storage', 'checkpoints', 'network',
-    'theanets_methods', 'models', 'recurrent', 'experiment', 'minimize', 'testing', '__init__', 'precompile', 'integrations',
+    'theanets_methods', 'models', 'recurrent', 'experiment', 'minimize', 'testing', '__init__',
+    'precompile', 'integrations',
 ]  # fmt: skip
 # Order inside a folder, likewise.
 FOLDERS = {
