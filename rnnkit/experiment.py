@@ -31,7 +31,7 @@ class Experiment:
     Raises
     ------
     ConfigError
-        If `network` is none of these, or there is nothing to use the other arguments for.
+        If the first one is none of these, or there is nothing to use the other arguments for.
 
     Examples
     --------
