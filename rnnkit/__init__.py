@@ -21,6 +21,7 @@ from rnnkit import (
     spellings,
 )
 from rnnkit.cells import Cell
+from rnnkit.custom import Regularizer
 from rnnkit.errors import (
     ConfigError,
     DataError,
@@ -50,6 +51,7 @@ __all__ = [
     'Network',
     'Optimizer',
     'Regressor',
+    'Regularizer',
     'RnnkitError',
     'ShapeError',
     'TrainingError',

@@ -338,7 +338,6 @@ _REGISTERED = 'write a {} and register it with @rnnkit.{}.add; see "Coming from 
 
 NAMES = {
     'Loss': _REGISTERED.format('class derived from rnnkit.losses.Loss', 'losses'),
-    'Regularizer': _REGISTERED.format('function', 'regularizers'),
     'Activation': _REGISTERED.format('function', 'activations'),
     'convolution': _IMAGES,
     'feedforward': 'write rnnkit.Regressor and rnnkit.Classifier',

@@ -176,6 +176,51 @@ def test_files_of_theanets_are_told_apart(tmp_path, start):
     assert 'pickle' not in str(caught.value)
 
 
+# --- customizing
+
+
+@pytest.fixture
+def forgotten():
+    """Forget the regularizers that a test has added."""
+    known = theanets.regularizers.regularizers._members
+    before = set(known)
+    yield
+    for name in set(known) - before:
+        del known[name]
+
+
+@pytest.mark.usefixtures('forgotten')
+def test_a_regularizer_of_ones_own():
+    with pytest.warns(DeprecationWarning, match=r"regularizers.add\('shrink'\)") as caught:
+
+        class Shrink(theanets.Regularizer):
+            def loss(self, layers, outputs):
+                assert [layer.name for layer in layers] == ['hid1', 'out']
+                assert {'in:out', 'hid1:out', 'out:out'} <= set(outputs)
+                return sum((p * p).sum() for l in layers for p in l.params if p.ndim == 2)  # noqa: E741
+
+    assert caught[0].filename == __file__
+    x, _ = blobs(n=40)
+    one, two = (theanets.Regressor([6, (4, 'linear'), 6], seed=1) for _ in range(2))
+    one.train([x, x], shrink=0.0, weight_l2=0.001, **QUICK)
+    two.train([x, x], shrink=dict(weight=5.0), weight_l2=0.001, **QUICK)
+    sizes = [sum((p.get_value() ** 2).sum() for p in net.params) for net in (one, two)]
+    assert sizes[1] < sizes[0]
+    assert two.history[-1]['loss'] > two.history[-1]['err'] + 1
+
+
+@pytest.mark.usefixtures('forgotten')
+@OLD
+def test_regularizers_that_cannot_be():
+    with pytest.raises(theanets.ConfigError, match='modify_graph'):
+        type('Noisy', (theanets.Regularizer,), {'modify_graph': lambda self, outputs: outputs})
+    with pytest.raises(theanets.ConfigError, match='already a regularizer'):
+        type('Weight_L2', (theanets.Regularizer,), {})
+    type('Lazy', (theanets.Regularizer,), {})
+    with pytest.raises(NotImplementedError, match='Lazy must define loss'):
+        theanets.Regressor([2, 1]).train([np.ones((3, 2)), np.ones((3, 1))], lazy=0.1, **QUICK)
+
+
 # --- the README: classification
 
 
