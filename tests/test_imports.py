@@ -19,8 +19,8 @@ ROWS = [
     'noise', 'layers',
     'plan', 'graph', 'losses', 'regularizers', 'custom', 'metrics', 'optimizers', 'monitors',
     'progress', 'compiled', 'history', 'schedules', 'options', 'trainer', 'lbfgs', 'streaming',
-    'carry', 'disturbances', 'flow', 'objectives', 'fields', 'border', 'batching', 'sampling', 'generation',
-    'noisy_outputs', 'inference', 'summary', 'storage', 'checkpoints', 'network',
+    'carry', 'disturbances', 'flow', 'objectives', 'fields', 'border', 'batching', 'sampling',
+    'generation', 'noisy_outputs', 'inference', 'summary', 'storage', 'checkpoints', 'network',
     'theanets_methods', 'models', 'recurrent', 'experiment', 'minimize', 'testing', '__init__',
     'precompile', 'integrations',
 ]  # fmt: skip
