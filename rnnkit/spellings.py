@@ -133,7 +133,7 @@ def dropped(default: Any, why: str, instead: str) -> Old:
     """Return an old word that had one value that is still true, and others that are gone."""
 
     def read(value: Any) -> Keywords:
-        if value is None or value == default:
+        if value is None or (isinstance(value, type(default)) and value == default):
             return {}
         raise NoMeaningError(instead)
 
@@ -171,7 +171,7 @@ def _save_every(value: Any) -> Keywords | None:
 
 
 def _regularizers(value: Any) -> Keywords:
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
         return dict(value)
     raise NoMeaningError('is a dict of names and weights here; or write them as keywords')
 
@@ -288,11 +288,9 @@ def _size(shape: Any) -> Keywords | None:
 
 
 def _direction(value: Any) -> Keywords | None:
-    if value in ('forward', 'backward'):
-        return None
     if value is None:
         return {}
-    if isinstance(value, str) and 'back' in value:
+    if isinstance(value, str) and 'back' in value and value != 'backward':
         return {'direction': 'backward'}
     return None
 
@@ -325,7 +323,8 @@ def new_layer(keywords: Keywords) -> Keywords:
             keywords = {**keywords, **new, 'form': form} | {key: new['form']}
             warn(f'the form {old!r} is an old word; write {key}={new["form"]!r}, '
                  f'rate={new["rate"]!r}')  # fmt: skip
-    olds = {word: old for word, old in LAYER.items() if (word, form) != ('shape', 'reshape')}
+    reshapes = isinstance(form, str) and form.lower() == 'reshape'
+    olds = {word: old for word, old in LAYER.items() if not (reshapes and word == 'shape')}
     if keywords.get('rate', '') is None:
         warn("rate=None is an old word; write rate='matrix'")
         keywords = {**keywords, 'rate': 'matrix'}

@@ -106,6 +106,8 @@ class Layer:
         self.promised: dict[str, Any] = {}
         if isinstance(inputs, dict):
             spellings.warn(f'a dict of inputs is an old form; write inputs={tuple(inputs)!r}')
+            for source, width in inputs.items():
+                check_size(f'layer {self.form!r}: inputs, {source!r}', width)
             self.promised, inputs = inputs, tuple(inputs)
         if self.sized or size is not None:
             size = check_size(f'layer {self.form!r}', size)

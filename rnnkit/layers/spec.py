@@ -75,7 +75,8 @@ def _parse(spec: Any, place: int, n: int, activation: Any = None) -> Layer:
     try:
         keywords = spellings.new_layer(_keywords(spec, default))
         form = keywords.pop('form')
-        if activation is not None and form not in FIXED and 'activation' in layers[form].options:
+        takes = 'activation' in layers[form].options and form.lower() not in FIXED
+        if activation is not None and takes:
             keywords.setdefault('activation', activation)
         return layers.build(form, **keywords)
     except ConfigError as error:
