@@ -107,48 +107,6 @@ def test_outputs_and_parameters_are_looked_at():
     np.testing.assert_allclose(e / e.sum(axis=1, keepdims=True), net.predict_proba(x), rtol=1e-5)
 
 
-def test_a_prediction_with_noise():
-    x, y = blobs(n=40)
-    net = theanets.Classifier([6, 20, 3], seed=1)
-    plain = net.predict_proba(x)
-    noisy = net.predict_proba(x, hidden_dropout=0.5, seed=3)
-    assert abs(noisy - plain).max() > 0.01
-    np.testing.assert_array_equal(noisy, net.predict_proba(x, hidden_dropout=0.5, seed=3))
-    assert (noisy != net.predict_proba(x, hidden_dropout=0.5)).any()
-    outputs = net.feed_forward(x, input_noise=0.3, seed=1)
-    assert 0.25 < (outputs['in:out'] - x).std() < 0.35
-    dropped = net.feed_forward(x, hidden_dropout=0.5, seed=1)['hid1:out']
-    kept, full = dropped != 0, net.feed_forward(x)['hid1:out']
-    assert 0.4 < kept[full != 0].mean() < 0.6
-    np.testing.assert_allclose(dropped[kept], 2 * full[kept], rtol=1e-5)
-    assert net.predict(x, input_dropout=0.1).shape == y.shape
-    assert (net.feed_forward(x, output_noise=1.0, seed=1)['out:out'] != plain).all()
-    np.testing.assert_array_equal(net.predict_proba(x), plain)
-
-
-def test_noise_is_turned_as_the_layout_says():
-    net = theanets.Regressor([2, ('rnn', 3), 1], layout='batch', seed=1)
-    x = np.ones((4, 6, 2), 'f')
-    np.testing.assert_allclose(net.predict(x, hidden_noise=0.0), net.predict(x), rtol=1e-6)
-    many = [net.predict(x, hidden_dropout=0.5, seed=k) for k in range(400)]
-    np.testing.assert_allclose(np.mean(many, axis=0), net.predict(x), atol=0.2)
-
-
-@pytest.mark.parametrize(('noise', 'message'), [
-    ({'seed': 3}, 'seed= is for a prediction with noise'),
-    ({'hidden_droput': 0.5}, "did you mean 'hidden_dropout'"),
-    ({'hidden_dropout': 2}, 'probability'),
-    ({'weight_l2': 0.1}, 'weight_l2 is about training alone'),
-    ({'max_norm': 1}, 'max_norm is about training alone'),
-    ({'hidden_dropout': 0.1, 'seed': -1}, 'seed is a whole number'),
-    ({'hidden_dropout': 0.1, 'return_state': True}, 'hidden_dropout does not go with a state'),
-])  # fmt: skip
-def test_noise_that_makes_no_sense_is_an_error(noise, message):
-    net = theanets.Regressor([2, ('rnn', 3), 1])
-    with pytest.raises(theanets.ConfigError, match=message):
-        net.predict(np.ones((4, 6, 2), 'f'), **noise)
-
-
 def test_models_are_saved_and_loaded(tmp_path):
     net = theanets.Classifier([6, 5, 3])
     path = f'{tmp_path}/model.pkl'
