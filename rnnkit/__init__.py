@@ -6,6 +6,8 @@
 491
 """
 
+from typing import NoReturn
+
 from rnnkit import (
     activations,
     callbacks,
@@ -18,9 +20,11 @@ from rnnkit import (
     recurrent,
     regularizers,
     schedules,
+    spellings,
 )
 from rnnkit.autoencoder import Autoencoder
 from rnnkit.cells import Cell
+from rnnkit.custom import Regularizer
 from rnnkit.errors import (
     ConfigError,
     DataError,
@@ -29,6 +33,7 @@ from rnnkit.errors import (
     ShapeError,
     TrainingError,
 )
+from rnnkit.experiment import Experiment, log
 from rnnkit.kernels import set_threads
 from rnnkit.layers import Layer
 from rnnkit.minimize import minimize
@@ -44,11 +49,13 @@ __all__ = [
     'Classifier',
     'ConfigError',
     'DataError',
+    'Experiment',
     'FormatError',
     'Layer',
     'Network',
     'Optimizer',
     'Regressor',
+    'Regularizer',
     'RnnkitError',
     'ShapeError',
     'TrainingError',
@@ -59,6 +66,7 @@ __all__ = [
     'initializers',
     'layers',
     'load',
+    'log',
     'losses',
     'metrics',
     'minimize',
@@ -70,3 +78,9 @@ __all__ = [
     'set_threads',
     'split',
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> NoReturn:
+    """Say what to write for a name that theanets has, and rnnkit has not."""
+    instead = f'; {spellings.NAMES[name]}' if name in spellings.NAMES else ''
+    raise AttributeError(f"module 'rnnkit' has no attribute {name!r}{instead}")

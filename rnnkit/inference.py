@@ -13,6 +13,7 @@ from rnnkit.errors import ConfigError
 from rnnkit.fields import output_as_array
 from rnnkit.generation import Continuation
 from rnnkit.graph import Graph
+from rnnkit.noisy_outputs import NoisyOutputs
 from rnnkit.streaming import State, Stream
 
 
@@ -57,6 +58,7 @@ class Inference:
             self.clock = border.target.clock
         self._functions: dict[str, Compiled] = {}
         self._rests: dict[str, tuple[Border, Compiled]] = {}
+        self._noisy = NoisyOutputs(graph, kernel)
         self._stream: Stream | None = None
         self._continuation: Continuation | None = None
 
@@ -72,14 +74,19 @@ class Inference:
         return self.function(what, [self.graph.outputs[name]])(*arrays)[0]
 
     def predict(
-        self, where: str, x: Any, mask: Any, state: State | None, return_state: bool
-    ) -> Any:
+        self, where: str, x: Any, mask: Any, state: State | None, return_state: bool,
+        noise: dict[str, Any],
+    ) -> Any:  # fmt: skip
         """Return the output for `x`, with the state after it if that is wanted."""
         border = self.border
+        if noise and (state is not None or return_state):
+            raise ConfigError(f'{where}: {min(noise)} does not go with a state')
         if state is not None:
             border = border.part(self.stream.course.clock, True)
         arrays, ragged = border.read_inputs(x, where, mask)
-        if state is None and not return_state:
+        if noise:
+            out = self._noisy(where, [self.last], arrays, noise)[0]
+        elif state is None and not return_state:
             out = self._outputs(arrays, self.last)
         else:
             out, state = self._go_on(where, arrays, state)
@@ -139,11 +146,14 @@ class Inference:
         out, state = self._go_on('step()', arrays, state)
         return out[0], state
 
-    def feed_forward(self, x: Any, mask: Any) -> dict[str, np.ndarray]:
+    def feed_forward(self, x: Any, mask: Any, noise: dict[str, Any]) -> dict[str, np.ndarray]:
         """Return every output of every layer."""
-        graph = self.graph
-        arrays, _ = self.border.read_inputs(x, 'feed_forward()', mask)
-        found = self.function('all outputs', list(graph.outputs.values()))(*arrays)
+        graph, where = self.graph, 'feed_forward()'
+        arrays, _ = self.border.read_inputs(x, where, mask)
+        if noise:
+            found = self._noisy(where, list(graph.outputs), arrays, noise)
+        else:
+            found = self.function('all outputs', list(graph.outputs.values()))(*arrays)
         return {
             name: self.border.turn(array, graph.has_time(name))
             for name, array in zip(graph.outputs, found, strict=True)
@@ -168,6 +178,13 @@ class Inference:
         (out,) = function(*arrays)
         clock = self.graph.plan.clock_of(self.last, self.graph.by_name)
         return self._shown(out, border.mask_of(clock, arrays), ragged, clock is not None)
+
+    def logits(self, x: Any, mask: Any) -> np.ndarray:
+        """Return what the activation of the last layer is taken of."""
+        arrays, _ = self.border.read_inputs(x, 'predict_logit()', mask)
+        name = f'{self.graph.layers[-1].name}:pre'
+        found = self.function('the logits', [self.graph.outputs[name]])(*arrays)[0]
+        return self.border.turn(found, self.graph.has_time(name))
 
     def score(self, metric: Callable[..., float], x: Any, y: Any, weights: Any, mask: Any) -> float:
         """Return what a metric makes of targets and predictions."""

@@ -93,13 +93,13 @@ def spectral_radius(matrix: np.ndarray) -> float:
     return float(abs(np.linalg.eigvals(matrix)).max())
 
 
-def changed(form: str, **keywords: Any) -> Initializer:
+def changed(form: str | Initializer, **keywords: Any) -> Initializer:
     """Return the initializer `form` with its keywords set, and its result changed.
 
     Parameters
     ----------
-    form : str
-        The name of an initializer.
+    form : str or callable
+        The name of an initializer, or a function of (shape, rng).
     gain : float
         What the values are multiplied by.
     sparsity : float
@@ -116,7 +116,7 @@ def changed(form: str, **keywords: Any) -> Initializer:
     ConfigError
         If a keyword is not known or not a number in its range.
     """
-    start = initializers[form]
+    start = form if callable(form) else initializers[form]
     own = list(inspect.signature(start).parameters)[2:]
     reject_unknown(f'initializer {form!r}', keywords, [*own, *CHANGES])
     for name, value in keywords.items():

@@ -17,9 +17,11 @@ from rnnkit.history import History
 from rnnkit.lbfgs import make_step
 from rnnkit.optimizers import Objective, check_params
 from rnnkit.options import check_data, parse_options
+from rnnkit.spellings import of_training
 from rnnkit.trainer import Monitors, Trainer
 
 
+@of_training
 def minimize(
     loss: Any,
     train: Any = None,

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnkit import checkpoints, metrics, storage
+from rnnkit import checkpoints, metrics, storage, theanets_methods
 from rnnkit.errors import ConfigError, FormatError, RnnkitError
 from rnnkit.initializers import known_values
 from rnnkit.layers import Dense
@@ -37,8 +37,9 @@ class Regressor(Network):
     output_activation = 'linear'
 
     def predict(
-        self, x: Any, *, mask: Any = None, state: State | None = None, return_state: bool = False
-    ) -> Any:
+        self, x: Any, *, mask: Any = None, state: State | None = None, return_state: bool = False,
+        **noise: Any,
+    ) -> Any:  # fmt: skip
         """Return the output of the last layer.
 
         Parameters
@@ -54,6 +55,10 @@ class Regressor(Network):
             that have the time axis of the output. By default each call starts a new sequence.
         return_state : bool
             Whether to return the state after the last step, too.
+        **noise
+            What `train` calls noise and dropout, such as ``hidden_dropout=0.5``: the output is then
+            one that training could see, and another one at each call. The same ``seed=3`` gives
+            the same one. The mean over many is that of Gal & Ghahramani 2016, arXiv:1506.02142.
 
         Returns
         -------
@@ -69,7 +74,7 @@ class Regressor(Network):
         ShapeError, DataError
             If `x` is not such an array.
         """
-        return self.inference.predict('predict()', x, mask, state, return_state)
+        return self.inference.predict('predict()', x, mask, state, return_state, noise)
 
     def score(self, x: Any, y: Any, weights: Any = None, mask: Any = None) -> float:
         """Return R², the share of the variance of `y` that is predicted; at best 1.
@@ -145,15 +150,16 @@ class Classifier(Network):
         return {'err': error, 'acc': accuracy(output, target, weights)}
 
     def predict(
-        self, x: Any, *, mask: Any = None, state: State | None = None, return_state: bool = False
-    ) -> Any:
+        self, x: Any, *, mask: Any = None, state: State | None = None, return_state: bool = False,
+        **noise: Any,
+    ) -> Any:  # fmt: skip
         """Return the most probable class.
 
         Parameters
         ----------
         x : array of shape (T, B, I)
             As in `Regressor.predict`.
-        mask, state, return_state
+        mask, state, return_state, **noise
             Likewise.
 
         Returns
@@ -161,20 +167,21 @@ class Classifier(Network):
         labels : array of int of shape (T, B)
             0 over padding.
         """
-        found = self.inference.predict('predict()', x, mask, state, return_state)
+        found = self.inference.predict('predict()', x, mask, state, return_state, noise)
         out, *rest = found if return_state else (found,)
         best = [one.argmax(-1) for one in out] if isinstance(out, list) else out.argmax(-1)
         return (best, *rest) if return_state else best
 
     def predict_proba(
-        self, x: Any, *, mask: Any = None, state: State | None = None, return_state: bool = False
-    ) -> Any:
+        self, x: Any, *, mask: Any = None, state: State | None = None, return_state: bool = False,
+        **noise: Any,
+    ) -> Any:  # fmt: skip
         """Return the probability of each class.
 
         Parameters
         ----------
         x : array of shape (T, B, I)
-        mask, state, return_state
+        mask, state, return_state, **noise
             As in `Regressor.predict`.
 
         Returns
@@ -182,7 +189,10 @@ class Classifier(Network):
         probabilities : array of shape (T, B, O)
             They sum to 1 over the last axis; over padding all are 0.
         """
-        return self.inference.predict('predict_proba()', x, mask, state, return_state)
+        return self.inference.predict('predict_proba()', x, mask, state, return_state, noise)
+
+    predict_logit = theanets_methods.predict_logit
+    classify = theanets_methods.classify
 
     def score(self, x: Any, y: Any, weights: Any = None, mask: Any = None) -> float:
         """Return the share of labels that are predicted correctly.
@@ -380,3 +390,6 @@ def load(path: Any) -> Network:
     if file.training is not None:
         checkpoints.recall(path, net, file.training)
     return net
+
+
+Network.load = theanets_methods.Loader(load)  # not before, as only here all models are known

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pytensor.tensor import TensorVariable
 
-from rnnkit import algorithms, flow, goals, kernels, losses, storage, summary
+from rnnkit import algorithms, flow, goals, kernels, losses, spellings, storage, summary
 from rnnkit.batching import Batching
 from rnnkit.border import LAYOUTS, check_settings
 from rnnkit.checkpoints import Files
@@ -85,6 +85,7 @@ class Network(ABC):
     integer_targets: ClassVar[bool] = False
     reconstructs: ClassVar[bool] = False  # whether the target is the input
 
+    @spellings.of_network
     def __init__(
         self,
         layers: Any = None,
@@ -100,6 +101,7 @@ class Network(ABC):
     ):
         where = f'{type(self).__name__}()'
         settings = ('layers', 'loss', 'weighted', 'masked', 'layout', 'dtype', 'seed', 'kernel')
+        chosen = spellings.take_activations(unknown)
         reject_unknown(where, unknown, settings)
         self.dtype, self.layout = check_settings(layout, dtype), layout
         weighted = _flag(f'{where}: weighted', weighted)
@@ -110,7 +112,7 @@ class Network(ABC):
         if seed is not None:
             number('seed', seed, Integral, 0)
         self.seed = int(np.random.SeedSequence().entropy % 2**53 if seed is None else seed)
-        self.layers = parse_layers(layers)
+        self.layers = parse_layers(layers, **chosen)
         self._finish_last_layer(loss)
         self.history = History()
         self.trainings = 0
@@ -266,13 +268,13 @@ class Network(ABC):
         """
         return self.inference.step(x_t, state)
 
-    def feed_forward(self, x: Any, mask: Any = None) -> dict[str, np.ndarray]:
+    def feed_forward(self, x: Any, mask: Any = None, **noise: Any) -> dict[str, np.ndarray]:
         """Return every output of every layer for `x`, by name.
 
         Parameters
         ----------
         x : array of shape (T, B, I)
-        mask : array of shape (T, B), optional
+        mask, **noise
             As in `predict`.
 
         Returns
@@ -280,7 +282,7 @@ class Network(ABC):
         outputs : dict of str to array
             ``{'in:out': ..., 'hid1:out': ..., 'hid1:c': ..., 'out:out': ...}``
         """
-        return self.inference.feed_forward(x, mask)
+        return self.inference.feed_forward(x, mask, noise)
 
     @abstractmethod
     def predict(self, x: Any) -> np.ndarray:
@@ -294,6 +296,7 @@ class Network(ABC):
 
     # --- training ---
 
+    @spellings.of_training
     def train(
         self, train: Any, valid: Any = None, algo: str = 'rmsprop', **options: Any
     ) -> tuple[Monitors, Monitors]:
@@ -333,6 +336,7 @@ class Network(ABC):
         trainer, batches, valid_batches = self._start('train()', train, valid, algo, options)
         return trainer.train(batches, valid_batches)
 
+    @spellings.of_training
     def itertrain(
         self, train: Any, valid: Any = None, algo: str = 'rmsprop', **options: Any
     ) -> Iterator[tuple[Monitors, Monitors]]:

@@ -6,24 +6,24 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from rnnkit.errors import ConfigError
+from rnnkit.spellings import HINTS
 
 # Words of other libraries, and the word that rnnkit has for the same thing.
 FOREIGN_WORDS = {
+    **HINTS,
     'units': 'size', 'hidden_size': 'size', 'num_units': 'size', 'output_size': 'size',
     'output_name': 'output',
     'nonlinearity': 'activation', 'batch_first': 'layout', 'time_major': 'layout',
-    'rng': 'seed', 'random_state': 'seed', 'lr': 'learning_rate', 'algorithm': 'algo',
-    'optimizer': 'algo', 'optimize': 'algo', 'max_epochs': 'epochs', 'nb_epoch': 'epochs',
+    'random_state': 'seed', 'lr': 'learning_rate',
+    'optimizer': 'algo', 'max_epochs': 'epochs', 'nb_epoch': 'epochs',
     'n_epochs': 'epochs', 'clipnorm': 'max_gradient_norm', 'global_clipnorm': 'max_gradient_norm',
-    'clip_norm': 'max_gradient_norm', 'max_gradient_clip': 'max_gradient_norm',
-    'clipvalue': 'max_gradient_elem', 'gradient_clip': 'max_gradient_elem',
+    'clip_norm': 'max_gradient_norm', 'clipvalue': 'max_gradient_elem',
     'min_delta': 'min_improvement', 'restore_best_weights': 'restore_best',
     'stateful': 'carry_state', 'validation_data': 'valid',
     'steps_per_epoch': 'train_batches', 'verbose': 'progress',
     'binary_crossentropy': 'bce', 'categorical_crossentropy': 'xe', 'nll': 'xe',
     'sparse_categorical_crossentropy': 'xe', 'smooth_l1': 'huber', 'l1': 'mae', 'l2': 'mse',
-    'input_dropouts': 'input_dropout', 'hidden_dropouts': 'hidden_dropout',
-    'output_dropouts': 'output_dropout', 'dropouts': 'dropout', 'recurrent_dropout': 'dropout',
+    'dropouts': 'dropout', 'recurrent_dropout': 'dropout',
     'variational_dropout': 'dropout', 'maxnorm': 'max_norm', 'max_column_norm': 'max_norm',
     'leaky_relu': 'leaky-relu', 'hardsigmoid': 'hard_sigmoid', 'layer_norm': 'norm:z',
 }  # fmt: skip

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -127,7 +128,9 @@ def read(path: Any) -> File:
     except (SafetensorError, ValueError, TypeError, KeyError, RecursionError) as error:
         if isinstance(error, FormatError):
             raise
-        raise FormatError(f'{path}: not a complete safetensors file ({error})') from None
+        raise FormatError(
+            f'{path}: not a complete safetensors file ({error}){_pickled(path)}'
+        ) from None
     kept = header.get('digest')
     if kept != digest(header, arrays) and (kept is not None or header['version'] != '1'):
         raise FormatError(f'{path}: its content was changed after it had been written')
@@ -140,6 +143,20 @@ def read(path: Any) -> File:
             raise FormatError(f'{path}: its description of the training is damaged')
     own = {name: array for name, array in arrays.items() if ':' not in name}
     return File(spec, own, training)
+
+
+def _pickled(path: Path) -> str:
+    """Say so if a file looks like one that theanets has written."""
+    with path.open('rb') as file:
+        start = file.read(2)
+    looks = (b'\x1f\x8b', *(bytes((0x80, protocol)) for protocol in range(2, 6)))
+    if start not in looks and not re.search(r'\.(pkl|pickle)(\.gz)?$', path.name):
+        return ''
+    return (
+        '. It looks like a pickle, as theanets writes them. rnnkit reads none, because that runs '
+        'code from the file, which here would need Theano; save the parameters as arrays with '
+        'theanets, and set them with net.find(layer, param).set_value(array)'
+    )
 
 
 def _read_header(path: Path) -> dict[str, str]:

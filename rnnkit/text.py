@@ -1,7 +1,7 @@
 """Text as whole numbers: an alphabet or a vocabulary, and batches of windows. NumPy only."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, repeat
 from typing import Any
 
@@ -140,12 +140,12 @@ class Text:
     def _encoded(self, symbols: str | list[str]) -> list[int]:
         return list(map(self._number.get, symbols, repeat(0)))
 
-    def decode(self, numbers: ArrayLike) -> str:
+    def decode(self, numbers: ArrayLike | Iterable[int]) -> str:
         """Return the text that numbers stand for; words are joined by spaces.
 
         Parameters
         ----------
-        numbers : list or array of int of shape (T,)
+        numbers : list, array or iterator of int of shape (T,)
 
         Raises
         ------
@@ -154,7 +154,7 @@ class Text:
         ShapeError
             If there is more than one axis.
         """
-        array = np.asarray(numbers)
+        array = np.asarray(list(numbers) if isinstance(numbers, Iterator) else numbers)
         if array.ndim != 1:
             raise ShapeError(f'decode(): wants the numbers of one text, (T,); got {array.shape}')
         wrong = [n for n in array.tolist() if n not in range(self.size)]

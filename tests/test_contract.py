@@ -13,7 +13,8 @@ from rnnkit.layers import registry
 FORMS = sorted({registry[name].form: None for name in registry})
 NEEDED = {  # options without a default
     'repeat': {'steps': 3}, 'flatten': {'steps': 4}, 'clockwork': {'periods': [1, 2]},
-    'bcrnn': {'num_modules': 2}, 'conv1': {'filter_size': 3, 'border_mode': 'same'},
+    'reshape': {'shape': [3, 1]}, 'bcrnn': {'num_modules': 2},
+    'conv1': {'filter_size': 3, 'border_mode': 'same'},
 }  # fmt: skip
 VARIANTS = [(form, NEEDED.get(form, {})) for form in FORMS] + [
     ('gru', {'reset': 'before'}),
@@ -28,6 +29,8 @@ VARIANTS = [(form, NEEDED.get(form, {})) for form in FORMS] + [
     ('lstm', {'dropout': 0.3, 'zoneout': 0.2}),
     ('bidirectional', {'worker': 'gru', 'dropout': 0.3}),
     ('ff', {'activation': 'tanh'}),
+    ('reshape', {'shape': [3]}),
+    ('lstm', {'std': 0.3, 'radius_hh': 0.8, 'mean_b': 0.5}),
     ('rrnn', {'rate': 'log'}),
     ('bidirectional', {'worker': 'scrn', 'rate': 'uniform', 'context_size': 3}),
     ('ff', {'activation': 'tanh+maxout:3+lgrelu', 'leak': 0.1}),

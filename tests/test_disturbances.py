@@ -142,8 +142,8 @@ def test_max_norm_limits_columns(data):
     ({'weight_noise': {'hid9.*': 1}}, "'hid9.*' matches nothing; there is hid1.w"),
     ({'noise': {'hid*': 0.1, 'hid1': 0.2}}, "two patterns match 'hid1:out'"),
     ({'noise': {'hid1': 0.1}, 'hidden_noise': 0.1}, "both noise and hidden_noise are about 'hid1"),
-    ({'hidden_dropouts': 0.1}, "did you mean 'hidden_dropout'"),
-    ({'input_dropouts': 0.1}, "did you mean 'input_dropout'"),
+    ({'hiden_dropout': 0.1}, "did you mean 'hidden_dropout'"),
+    ({'dropouts': 0.1}, "did you mean 'dropout'"),
     ({'hidden_dropout': 0.1, 'algo': 'lbfgs'}, 'lbfgs.*noise and dropout make random'),
     ({'max_norm': 1.0, 'algo': 'lbfgs'}, 'lbfgs.*noise and dropout make random'),
 ])  # fmt: skip

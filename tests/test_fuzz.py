@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import rnnkit
+from rnnkit import short_forms, spellings
 from rnnkit.activations import activations
 from rnnkit.errors import FormatError, RnnkitError
 from rnnkit.layers.registry import layers as forms
@@ -28,6 +29,9 @@ def tried(count):
     )  # fmt: skip
 
 
+# Old words warn, whatever comes of them.
+pytestmark = pytest.mark.filterwarnings('ignore::DeprecationWarning')
+
 FORMS, WORDS = sorted(forms), [*sorted(activations), 'maxout:2', 'relu+norm:z', 'maxout:', '']
 odd = st.one_of(
     st.none(), st.booleans(), st.integers(-2, 5), st.floats(), st.text(max_size=3),
@@ -35,9 +39,11 @@ odd = st.one_of(
     st.just(np.float32(2)), st.just(np.ones((2, 2))), st.just(object), st.just(b'x'),
 )  # fmt: skip
 values = st.one_of(odd, st.lists(odd, max_size=3), st.dictionaries(st.text(max_size=2), odd))
+SHORT = [f'{word}{param}' for word in short_forms.WORDS for param in ('', '_hh', '_w', '_b', '_')]
+OLD_WORDS = [*SHORT, *spellings.LAYER, *spellings.NOT_OF_LAYERS]
 OPTIONS = sorted({name for form in forms for name in forms[form].options})
 keys = st.sampled_from([
-    'form', 'size', 'name', 'inputs', 'activation', 'w', 'b', 'hh', 'xh', *OPTIONS, 'x',
+    'form', 'size', 'name', 'inputs', 'activation', 'w', 'b', 'hh', 'xh', *OPTIONS, 'x', *OLD_WORDS,
 ])  # fmt: skip
 sensible = st.fixed_dictionaries({'form': st.sampled_from(FORMS)}, optional={
     'size': st.integers(1, 4), 'activation': st.sampled_from(WORDS),
@@ -56,7 +62,7 @@ def nearly_right(draw):
     spec = {'form': form}
     if forms[form].sized:
         spec['size'] = draw(st.sampled_from([1, 2, 3, 4, 6]))
-    own = [*forms[form].options, 'w', 'xh', 'hh', 'b', 'inputs', 'name']
+    own = [*forms[form].options, 'w', 'xh', 'hh', 'b', 'inputs', 'name', *SHORT]
     for key in draw(st.lists(st.sampled_from(own), max_size=2, unique=True)):
         spec[key] = draw(st.one_of(
             values, st.sampled_from(WORDS), st.lists(st.integers(1, 3), min_size=1, max_size=3),
@@ -76,7 +82,8 @@ networks = st.one_of(
     st.lists(specs, max_size=4),
 )  # fmt: skip
 some_settings = st.dictionaries(
-    st.sampled_from(['loss', 'weighted', 'masked', 'layout', 'dtype', 'seed', 'x']),
+    st.sampled_from(['loss', 'weighted', 'masked', 'layout', 'dtype', 'seed', 'x',
+                     *spellings.NETWORK, *spellings.NOT_OF_NETWORKS]),
     st.one_of(odd, st.sampled_from(['mse', 'mae', 'batch', 'float64'])), max_size=2,
 )  # fmt: skip
 
@@ -143,8 +150,8 @@ batches = st.one_of(
 )  # fmt: skip
 NAMES = sorted({
     *rnnkit.options.Options.__dataclass_fields__, 'learning_rate', 'weight_l2', 'hidden_l1',
-    'rms_halflife', 'x',
-} - {'epochs', 'checkpoint', 'resume'})  # fmt: skip
+    'rms_halflife', 'x', *spellings.TRAINING, *spellings.NOT_OF_TRAINING,
+} - {'epochs', 'checkpoint', 'resume', 'save_progress', 'train_set', 'valid_set'})  # fmt: skip
 
 
 @tried(250)

@@ -14,15 +14,17 @@ TESTS = Path(__file__).parent
 
 # A row imports rows above it, or modules of its own folder. A folder is one row.
 ROWS = [
-    'version', 'errors', 'checks', 'paths', 'registry', 'tensors', 'activations', 'initializers',
-    'windows', 'datasets', 'sequences', 'text', 'cells', 'kernels', 'unroll', 'noise', 'layers',
-    'plan', 'graph', 'losses', 'regularizers', 'metrics', 'optimizers', 'monitors', 'progress',
-    'compiled', 'history', 'schedules', 'storage', 'callbacks', 'options', 'trainstep', 'trainer',
-    'lbfgs', 'streaming', 'carry',
+    'version', 'errors', 'checks', 'paths', 'spellings', 'registry', 'tensors', 'activations',
+    'initializers', 'short_forms', 'windows', 'datasets', 'sequences', 'text', 'cells', 'kernels',
+    'unroll', 'noise', 'layers',
+    'plan', 'graph', 'losses', 'regularizers', 'custom', 'metrics', 'optimizers', 'monitors',
+    'progress', 'compiled', 'history', 'schedules', 'storage', 'callbacks', 'options', 'trainstep',
+    'trainer', 'lbfgs', 'streaming', 'carry',
     'disturbances', 'flow', 'fields', 'given', 'border', 'goals', 'objectives', 'batching',
     'sampling', 'generation',
-    'inference', 'summary', 'checkpoints', 'algorithms', 'network', 'models', 'autoencoder',
-    'pretraining', 'recurrent', 'minimize', 'testing', '__init__', 'precompile', 'integrations',
+    'noisy_outputs', 'inference', 'summary', 'checkpoints', 'algorithms', 'network',
+    'theanets_methods', 'models', 'autoencoder', 'pretraining', 'recurrent', 'experiment',
+    'minimize', 'testing', '__init__', 'precompile', 'integrations',
 ]  # fmt: skip
 # Order inside a folder, likewise.
 FOLDERS = {
@@ -94,6 +96,7 @@ FOLDERS = {
         'conv',
         'normalization',
         'time',
+        'reshape',
         'spec',
         '__init__',
     ],

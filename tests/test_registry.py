@@ -98,7 +98,9 @@ def test_no_foreign_word_is_a_word_of_ours_by_now():
         'layout',
         'seed',
         'algo',
+        'train',
         'valid',
+        *rnnkit.optimizers.optimizers,
         *rnnkit.losses.losses,
         *rnnkit.activations.activations,
     }

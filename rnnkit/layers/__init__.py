@@ -11,6 +11,7 @@ from rnnkit.layers.joining import Concatenate, Product, Sum
 from rnnkit.layers.normalization import LayerNorm
 from rnnkit.layers.recurrent import Recurrent
 from rnnkit.layers.registry import layers as registry
+from rnnkit.layers.reshape import Reshape
 from rnnkit.layers.spec import parse_layers
 from rnnkit.layers.tied import Tied
 from rnnkit.layers.time import Flatten, Last, Repeat
@@ -19,6 +20,6 @@ add = registry.add
 
 __all__ = [
     'Bidirectional', 'Concatenate', 'Conv1', 'Dense', 'Dropout', 'Embedding', 'Flatten', 'Input',
-    'Last', 'Layer', 'LayerNorm', 'Product', 'Recurrent', 'Repeat', 'Softmax', 'Sum', 'Tied', 'add',
-    'parse_layers', 'registry',
+    'Last', 'Layer', 'LayerNorm', 'Product', 'Recurrent', 'Repeat', 'Reshape', 'Softmax', 'Sum',
+    'Tied', 'add', 'parse_layers', 'registry',
 ]  # fmt: skip

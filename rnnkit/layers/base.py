@@ -7,9 +7,11 @@ import numpy as np
 import pytensor
 from pytensor.tensor import TensorVariable
 
+from rnnkit import short_forms, spellings
 from rnnkit.errors import ConfigError
 from rnnkit.initializers import initial_value
 from rnnkit.registry import reject_unknown
+from rnnkit.short_forms import ShortForms
 
 COMMON = ('size', 'name', 'inputs')  # keywords of every layer
 
@@ -30,7 +32,8 @@ class Layer:
         What it reads: ``'hid1'`` or ``'hid1:out'``. By default the layer before it.
     **options
         The layer's own options; and, under the name of a parameter, how it starts: an
-        initializer's name, a number, an array, or a function of (shape, rng).
+        initializer's name, a number, an array, or a function of (shape, rng). For short,
+        ``std=0.1`` or ``radius_hh=1.1``: see `rnnkit.short_forms.ShortForms`.
 
     Attributes
     ----------
@@ -95,8 +98,17 @@ class Layer:
     state: type | None = None
 
     def __init__(self, size: int | None = None, *, name=None, inputs=None, **options: Any):
-        known = [*self.options, *self.starts()]
-        reject_unknown(f'layer {self.form!r}', options, [*COMMON, *known])
+        known = [*COMMON, *self.options, *self.starts()]
+        short = short_forms.among(options, known) if self.starts() else {}
+        words = short_forms.WORDS if self.starts() else ()
+        reject_unknown(f'layer {self.form!r}', set(options) - set(short), [*known, *words])
+        self.short = ShortForms(f'layer {self.form!r}', short, set(options) & set(self.starts()))
+        self.promised: dict[str, Any] = {}
+        if isinstance(inputs, dict):
+            spellings.warn(f'a dict of inputs is an old form; write inputs={tuple(inputs)!r}')
+            for source, width in inputs.items():
+                check_size(f'layer {self.form!r}: inputs, {source!r}', width)
+            self.promised, inputs = inputs, tuple(inputs)
         if self.sized or size is not None:
             size = check_size(f'layer {self.form!r}', size)
         self.size, self.name = size, name
@@ -186,6 +198,7 @@ class Layer:
                 f'layer {self.name!r} ({self.form}) reads one layer; got {", ".join(sources)}'
             )
         self.input_sizes = dict(sources)
+        self._check_promised()
         if not self.sized:
             given, self.size = self.size, self.own_size()
             if given not in (None, self.size):
@@ -194,11 +207,28 @@ class Layer:
                     f'got size={given}'
                 )
         for name, shape in self.shapes().items():
-            where = f'{self.name}.{name}'
-            value = initial_value(where, self.start_of(name), shape, rng, self.gates(name)).astype(
-                dtype
+            where, gates = f'{self.name}.{name}', self.gates(name)
+            blocks = len(gates or (1,))
+            start = self.short.start(
+                where, name, self.start_of(name), shape, blocks, self.is_recurrent(name)
             )
+            value = initial_value(where, start, shape, rng, gates).astype(dtype)
             self.params[name] = pytensor.shared(value, where, shape=shape)
+        self.short.check_used(self.name, list(self.params))
+
+    def is_recurrent(self, name: str) -> bool | None:
+        """Return whether a parameter multiplies a state of as many units; None without states."""
+        return None
+
+    def _check_promised(self) -> None:
+        """Compare the sizes of inputs, where the user gave them, with what they are."""
+        for name, size in self.promised.items():
+            full = name if ':' in name else f'{name}:out'
+            if self.input_sizes.get(full, size) != size:
+                raise ConfigError(
+                    f'layer {self.name!r}: inputs has {name!r} of size {size}; its size is '
+                    f'{self.input_sizes[full]}'
+                )
 
     @property
     def children(self) -> tuple['Layer', ...]:

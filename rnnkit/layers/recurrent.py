@@ -114,6 +114,11 @@ class Recurrent(Layer):
     def start_of(self, name):
         return 0.0 if name not in self.cell.params else super().start_of(name)
 
+    def is_recurrent(self, name):
+        # One block for each gate: the radius is that of a square matrix.
+        axes = self.cell.params.get(name, ())
+        return len(axes) == 2 and axes[0] == 'H' and axes[1].lstrip('0123456789') == 'H'
+
     def output_size(self, name):
         widths = dict(zip(self.state._fields, self.cell.widths(self.size), strict=True))
         return widths.get(name.removeprefix('last_'), self.size)

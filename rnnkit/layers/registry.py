@@ -8,6 +8,7 @@ from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.recurrent import recurrent_layer
 from rnnkit.registry import Registry
+from rnnkit.spellings import NOT_FORMS
 
 
 class LayerRegistry(Registry):
@@ -37,6 +38,11 @@ class LayerRegistry(Registry):
             return member
 
         return adapt
+
+    def __getitem__(self, name: str) -> type[Layer]:
+        if isinstance(name, str) and name not in self and name.lower() in NOT_FORMS:
+            raise ConfigError(f'no layer named {name!r}: {NOT_FORMS[name.lower()]}')
+        return super().__getitem__(name)
 
     def build(self, form: str, **keywords: Any) -> Layer:
         """Make a layer of this form."""

@@ -5,14 +5,19 @@ from typing import Any
 
 import numpy as np
 
-from rnnkit import activations
+from rnnkit import activations, spellings
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers
 from rnnkit.registry import hint
 
+# Of these the activation was fixed in theanets, whatever the default of the network was.
+FIXED = ('lstm', 'mut1', 'classifier', 'softmax')
 
-def parse_layers(specs: Any) -> list[Layer]:
+
+def parse_layers(
+    specs: Any, hidden_activation: Any = None, output_activation: Any = None
+) -> list[Layer]:
     """Make the layers of a network, and give names to those that have none.
 
     Parameters
@@ -28,6 +33,9 @@ def parse_layers(specs: Any) -> list[Layer]:
         - a str: the form alone;
         - a dict with ``form`` and any keywords of that layer;
         - a `rnnkit.Layer`.
+    hidden_activation, output_activation : str, optional
+        The activation of the layers inside, or of the last one, where they do not say it. An
+        LSTM keeps its own.
 
     Raises
     ------
@@ -38,7 +46,9 @@ def parse_layers(specs: Any) -> list[Layer]:
         raise ConfigError(f"layers is a list such as [1, ('lstm', 10), 1]; got {specs!r}")
     if len(specs) < 2:
         raise ConfigError(f'a network has an input and at least one more layer; got {specs!r}')
-    found = [_parse(spec, place, len(specs)) for place, spec in enumerate(specs)]
+    chosen = [None, *[hidden_activation] * (len(specs) - 2), output_activation]
+    found = [_parse(spec, k, len(specs), one)
+             for k, (spec, one) in enumerate(zip(specs, chosen, strict=True))]  # fmt: skip
     if found[0].form != 'input':
         raise ConfigError(
             f'the first layer is the input: an int, or dict(form="input", size=...); '
@@ -57,14 +67,18 @@ def _default_name(place: int, n: int) -> str:
     return 'in' if place == 0 else 'out' if place == n - 1 else f'hid{place}'
 
 
-def _parse(spec: Any, place: int, n: int) -> Layer:
+def _parse(spec: Any, place: int, n: int, activation: Any = None) -> Layer:
     """Make one layer; errors say which entry of the list it came from."""
     if isinstance(spec, Layer):
         return spec
     default = 'input' if place == 0 else 'feedforward'
     try:
-        keywords = _keywords(spec, default)
-        return layers.build(keywords.pop('form'), **keywords)
+        keywords = spellings.new_layer(_keywords(spec, default))
+        form = keywords.pop('form')
+        takes = 'activation' in layers[form].options and form.lower() not in FIXED
+        if activation is not None and takes:
+            keywords.setdefault('activation', activation)
+        return layers.build(form, **keywords)
     except ConfigError as error:
         raise ConfigError(f'layers[{place}], {_default_name(place, n)!r}: {error}') from None
 
@@ -79,7 +93,7 @@ def _keywords(spec: Any, default: str) -> dict[str, Any]:
     if _is_number(spec) and not isinstance(spec, float):
         return {'form': default, 'size': spec}
     if isinstance(spec, str):
-        return {'form': layers[spec] and spec}
+        return {'form': spec if _is_form(spec) else layers[spec] and spec}
     if isinstance(spec, tuple | list):
         return _from_words(spec, default)
     raise ConfigError(
@@ -89,12 +103,14 @@ def _keywords(spec: Any, default: str) -> dict[str, Any]:
 
 def _from_words(spec: Sequence, default: str) -> dict[str, Any]:
     """Sort the words of a tuple into size, form and activation."""
+    if len(spec) > 1 and all(_is_number(word) for word in spec):
+        return {'form': default, 'shape': spec}
     forms = [word for word in spec if isinstance(word, str) and word in layers]
     amount = layers[forms[0] if forms else default].amount
     keywords = {}
     for word in spec:
         if isinstance(word, str):
-            key = 'form' if word in layers else 'activation'
+            key = 'form' if _is_form(word) else 'activation'
         elif _is_number(word) and not (isinstance(word, float) and amount == 'size'):
             key = amount
         elif callable(word):
@@ -107,6 +123,10 @@ def _from_words(spec: Sequence, default: str) -> dict[str, Any]:
             _check_word(word)
         keywords[key] = word
     return {'form': default, **keywords}
+
+
+def _is_form(word: str) -> bool:
+    return word in layers or word.lower() in {**spellings.FORMS, **spellings.NOT_FORMS}
 
 
 def _is_number(word: Any) -> bool:
