@@ -50,15 +50,16 @@ class Autoencoder(Network):
     reconstructs = True
 
     def predict(
-        self, x: Any, *, mask: Any = None, state: State | None = None, return_state: bool = False
-    ) -> Any:
+        self, x: Any, *, mask: Any = None, state: State | None = None, return_state: bool = False,
+        **noise: Any,
+    ) -> Any:  # fmt: skip
         """Return the reconstruction of `x`.
 
         Parameters
         ----------
         x : array of shape (T, B, I)
             As in `Regressor.predict`.
-        mask, state, return_state
+        mask, state, return_state, **noise
             Likewise.
 
         Returns
@@ -73,7 +74,7 @@ class Autoencoder(Network):
         ShapeError, DataError
             If `x` is not such an array.
         """
-        return self.inference.predict('predict()', x, mask, state, return_state)
+        return self.inference.predict('predict()', x, mask, state, return_state, noise)
 
     def encode(
         self, x: Any, layer: str | int | None = None, sample: bool = False, rng: Any = None,

@@ -71,10 +71,10 @@ class Graph:
         for layer in layers:
             sources = {name: self._size(layer, name) for name in self.plan.sources[layer.name]}
             for part, name in self.plan.starts[layer.name].items():
-                if self._size(layer, name) != layer.size:
+                size, wanted = self._size(layer, name), layer.output_size(layer.last_name(part))
+                if size != wanted:
                     raise ConfigError(
-                        f'layer {layer.name!r}: {part}_0 wants {layer.size} features; {name!r} '
-                        f'has {self._sizes[name]}'
+                        f'layer {layer.name!r}: {part}_0 wants {wanted} features; {name!r} has {size}'
                     )
             layer.meet(layers[: layers.index(layer)])
             layer.bind(sources, dtype, rng)

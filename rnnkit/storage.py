@@ -141,8 +141,14 @@ def read(path: Any) -> File:
         training = _put_back(training, arrays)
         if not isinstance(training, dict):
             raise FormatError(f'{path}: its description of the training is damaged')
-    own = {name: array for name, array in arrays.items() if ':' not in name}
+    own = {name: array for name, array in arrays.items() if not _of_training(name)}
     return File(spec, own, training)
+
+
+def _of_training(name: str) -> bool:
+    """Return whether an array belongs to a training: ``'last:hid1.w'``, not ``'hid1.w_in:out'``."""
+    first, colon, _ = name.partition(':')
+    return bool(colon) and '.' not in first
 
 
 def _pickled(path: Path) -> str:
