@@ -74,7 +74,8 @@ class Graph:
                 size, wanted = self._size(layer, name), layer.output_size(layer.last_name(part))
                 if size != wanted:
                     raise ConfigError(
-                        f'layer {layer.name!r}: {part}_0 wants {wanted} features; {name!r} has {size}'
+                        f'layer {layer.name!r}: {part}_0 wants {wanted} features; {name!r} has '
+                        f'{size}'
                     )
             layer.meet(layers[: layers.index(layer)])
             layer.bind(sources, dtype, rng)
