@@ -99,6 +99,7 @@ def test_no_foreign_word_is_a_word_of_ours_by_now():
         'seed',
         'algo',
         'valid',
+        'output',
         *rnnkit.losses.losses,
         *rnnkit.activations.activations,
     }
