@@ -188,4 +188,4 @@ class Objectives:
         loss = objective.loss
         for name, term in terms.items():
             loss = loss + weights[name] * term.penalty(parts)
-        return watched(watch, replace(objective, loss=loss), parts, self.goals.goals[0].layer)
+        return watched(watch, replace(objective, loss=loss), parts, self.goals.goals[0].predicted)
