@@ -159,7 +159,7 @@ class Border:
             arrays = dict(zip(known, found, strict=True))
         moves = self.part(clock, True)
         for field in moves.inputs:
-            arrays[field.name] = _one_step(field, given[field.name], where)
+            arrays[field.name] = field.read_step(where, given[field.name])
         sizes = [arrays[field.name].shape[field.batch_axis] for field in self.inputs]
         if len(set(sizes)) > 1:
             raise ShapeError(f'{where}: the inputs have different numbers of examples')
@@ -372,21 +372,6 @@ def has_real_steps(mask: np.ndarray) -> bool:
         return True
     started = real[0].all() or real.any(axis=0).all()  # padding mostly is at the end
     return bool(started) and n + np.count_nonzero(mask == 0) == mask.size
-
-
-def _one_step(field: Field, value: Any, where: str) -> np.ndarray:
-    """Return a single time step of an input, with a time axis of 1."""
-    axes = tuple(axis for axis in field.axes if axis != 'time')
-    try:
-        return replace(field, axes=axes).read(where, value)[None]
-    except ShapeError as error:
-        shape = getattr(value, 'shape', ())
-        if len(shape) == len(axes):
-            raise
-        raise ShapeError(
-            f'{where}: {field.name} has {len(shape)} axes, shape {shape}; a single time step is '
-            f'({", ".join(axes)})'
-        ) from error
 
 
 def check_settings(layout: Any, dtype: Any) -> str:

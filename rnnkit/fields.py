@@ -146,6 +146,20 @@ class Field:
             )
         return array
 
+    def read_step(self, where: str, value: Any) -> np.ndarray:
+        """Convert a single time step, and return it with a time axis of 1."""
+        axes = tuple(axis for axis in self.axes if axis != 'time')
+        try:
+            return replace(self, axes=axes).read(where, value)[None]
+        except ShapeError as error:
+            shape = getattr(value, 'shape', ())
+            if len(shape) == len(axes):
+                raise
+            raise ShapeError(
+                f'{where}: {self.name} has {len(shape)} axes, shape {shape}; a single time step is '
+                f'({", ".join(axes)})'
+            ) from error
+
     def _check_steps(self, where: str, array: np.ndarray) -> None:
         steps = array.shape[self.axes.index('time')]
         if self.steps not in (None, steps):

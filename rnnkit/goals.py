@@ -85,6 +85,12 @@ class Goal:
         """The layer that is compared."""
         return self.outputs[0].partition(':')[0]
 
+    @property
+    def predicted(self) -> str:
+        """The output that scores compare with the target."""
+        argument = self.outputs[0].endswith(':pre') and self.loss.outputs[0] == 'pre'
+        return f'{self.layer}:out' if argument else self.outputs[0]
+
     def to_spec(self) -> dict[str, Any]:
         """Return the keywords, fit for JSON, that make an equal one."""
         return {'loss': self.loss.to_spec(), **{word: getattr(self, word) for word in WORDS}}

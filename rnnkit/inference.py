@@ -45,13 +45,13 @@ class Inference:
     kernel : bool or None
         False keeps kernels out.
     compared : str
-        The layer whose output `score` compares with the target.
+        The output that `score` compares with the target, ``'out:out'``.
     """
 
     def __init__(self, graph: Graph, border: Border, kernel: bool | None, compared: str):
         self.graph, self.border, self.kernel = graph, border, kernel
         self.last = f'{graph.layers[-1].name}:out'
-        self.compared = f'{compared}:out'
+        self.compared = compared
         # The output may have a target's time axis instead of one of its own.
         self.clock = graph.plan.clock_of(self.last, graph.by_name)
         if self.last == self.compared:

@@ -95,7 +95,7 @@ def _levels(pattern: Any, given: Any) -> Iterator[tuple[str, Level]]:
             )
 
 
-def watched(watch: Watch, objective: Objective, parts: Parts, layer: str) -> Objective:
+def watched(watch: Watch, objective: Objective, parts: Parts, output: str) -> Objective:
     """Return an objective that also reports what is watched, all but gradients.
 
     Parameters
@@ -104,8 +104,8 @@ def watched(watch: Watch, objective: Objective, parts: Parts, layer: str) -> Obj
     objective : Objective
     parts : Parts
         What the patterns choose from.
-    layer : str
-        The name of the layer that the first loss compares.
+    output : str
+        The output that metrics compare with the target.
 
     Raises
     ------
@@ -120,7 +120,7 @@ def watched(watch: Watch, objective: Objective, parts: Parts, layer: str) -> Obj
     chosen = {name: _metric(name, objective) for name in watch.metrics}
     means = {mean for metric in chosen.values() for mean in metric.means}
     if means:
-        given = _compared(objective, parts, layer)
+        given = _compared(objective, parts, output)
         added |= {_column(mean): mean(*given) for mean in means}
     monitors = {**objective.monitors, **added}
 
@@ -265,15 +265,16 @@ def _metric(name: str, objective: Objective) -> Metric:
     raise ConfigError(f'monitors: no metric named {name!r}; {found}')
 
 
-def _compared(objective: Objective, parts: Parts, layer: str) -> tuple[Compared, Any, Any]:
+def _compared(objective: Objective, parts: Parts, output: str) -> tuple[Compared, Any, Any]:
     """Return what the means are made of."""
     target, weights = objective.compared
-    given = Compared(parts.outputs[f'{layer}:out'], parts.outputs.get(f'{layer}:pre'))
+    argument = f'{output.partition(":")[0]}:pre'
+    given = Compared(parts.outputs[output], parts.outputs.get(argument))
     width = given.out.type.shape[-1]
     if not target.dtype.startswith('int') and (
         given.out.ndim != target.ndim or target.type.shape[-1] not in (None, width)
     ):
         raise ConfigError(
-            f'monitors: metrics compare {layer}:out with the target, which has another shape here'
+            f'monitors: metrics compare {output} with the target, which has another shape here'
         )
     return given, target, weights

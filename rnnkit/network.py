@@ -148,7 +148,7 @@ class Network(ABC):
         self.target = found.targets[chosen[0].target]
         self.target_weights = found.weights.get(chosen[0].target)
         self._objectives = objectives
-        self.inference = Inference(self.graph, self.border, self._kernel, chosen[0].layer)
+        self.inference = Inference(self.graph, self.border, self._kernel, chosen[0].predicted)
 
     def _finish_last_layer(self, loss: Loss) -> None:
         last = self.layers[-1]

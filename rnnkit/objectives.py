@@ -179,7 +179,7 @@ class Objectives:
         parts, loss = self.parts(outputs), objective.loss
         for name, term in terms.items():
             loss = loss + weights[name] * term.penalty(parts)
-        return watched(watch, replace(objective, loss=loss), parts, self.goals.goals[0].layer)
+        return watched(watch, replace(objective, loss=loss), parts, self.goals.goals[0].predicted)
 
     def parts(self, outputs: Outputs) -> Parts:
         """Return what regularizers and monitors choose from."""

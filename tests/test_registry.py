@@ -101,6 +101,7 @@ def test_no_foreign_word_is_a_word_of_ours_by_now():
         'train',
         'valid',
         *rnnkit.optimizers.optimizers,
+        'output',
         *rnnkit.losses.losses,
         *rnnkit.activations.activations,
     }

@@ -312,11 +312,11 @@ def test_a_classifier_and_an_autoencoder_have_further_losses_too(data, rng):
 
 
 def test_a_first_loss_of_another_output(data, rng):
-    x, state = data[0], rng.standard_normal((T, B, 3))
+    x, state = data[0], rng.standard_normal((B, 3))
     net = two_headed()
-    net.set_loss('mse', output='hid1')
+    net.set_loss('mse', output='hid1:last')
     _, valid = net.train([x, state], **FREE, monitors=['r2', 'mse'])
-    h = net.feed_forward(x)['hid1:out']
+    h = net.feed_forward(x)['hid1:last']
     assert [valid['err'], valid['mse']] == pytest.approx([((h - state) ** 2).mean()] * 2)
     assert [valid['r2'], net.score(x, state)] == pytest.approx([rnnkit.metrics.r2(state, h)] * 2)
     assert net.predict(x).shape == (T, B, 1)

@@ -139,8 +139,8 @@ class Settings:
         objectives, graph = net._objectives, net.graph
         if word == 'monitors':
             parts = objectives.parts(graph.outputs)
-            last = objectives.goals.goals[0].layer
-            watched(read([value]), objectives.plain, parts, last)
+            compared = objectives.goals.goals[0].predicted
+            watched(read([value]), objectives.plain, parts, compared)
         elif word in self.terms and word in disturbances.WORDS:
             disturbances.read(graph, objectives.goals.compared, {word: value})
         elif word in self.terms:
