@@ -75,7 +75,7 @@ class Inference:
 
     def predict(
         self, where: str, x: Any, mask: Any, state: State | None, return_state: bool,
-        noise: dict[str, Any],
+        noise: dict[str, Any] | None = None,
     ) -> Any:  # fmt: skip
         """Return the output for `x`, with the state after it if that is wanted."""
         border = self.border
