@@ -134,15 +134,20 @@ def read(path: Any) -> File:
     if kept != digest(header, arrays) and (kept is not None or header['version'] != '1'):
         raise FormatError(f'{path}: its content was changed after it had been written')
     spec = _parsed(path, header, 'spec', 'its description of the network')
-    training, used = None, set()
+    training = None
     if 'training' in header:
         training = _parsed(path, header, 'training', 'its description of the training')
-        training = _put_back(training, arrays, used)
+        training = _put_back(training, arrays)
         if not isinstance(training, dict):
             raise FormatError(f'{path}: its description of the training is damaged')
-    # Parameters may have a colon in their names, too: 'out.w_hid1:out'.
-    own = {name: array for name, array in arrays.items() if name not in used}
+    own = {name: array for name, array in arrays.items() if not _of_training(name)}
     return File(spec, own, training)
+
+
+def _of_training(name: str) -> bool:
+    """Return whether an array belongs to a training: ``'last:hid1.w'``, not ``'hid1.w_in:out'``."""
+    first, colon, _ = name.partition(':')
+    return bool(colon) and '.' not in first
 
 
 def _pickled(path: Path) -> str:
@@ -208,14 +213,12 @@ def _taken_out(value: Any, name: str, found: dict[str, np.ndarray]) -> Any:
     return value
 
 
-def _put_back(value: Any, arrays: dict[str, np.ndarray], used: set[str]) -> Any:
-    """Undo `_taken_out`; a name without an array stays as it is. Names are added to `used`."""
+def _put_back(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """Undo `_taken_out`; a name without an array stays as it is."""
     if isinstance(value, dict):
         if set(value) == {MARK}:
-            name = str(value[MARK])
-            used.add(name)
-            return arrays.get(name, value)
-        return {k: _put_back(v, arrays, used) for k, v in value.items()}
+            return arrays.get(str(value[MARK]), value)
+        return {k: _put_back(v, arrays) for k, v in value.items()}
     if isinstance(value, list):
-        return [_put_back(v, arrays, used) for v in value]
+        return [_put_back(v, arrays) for v in value]
     return value
