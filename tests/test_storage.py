@@ -195,3 +195,16 @@ def test_loading_runs_no_code_of_the_file(path, tmp_path):
         rewrite(path, spec=changed_spec(path, lambda s, name=name: s.update(model=name)))
         with pytest.raises(FormatError, match='no model named'):
             rnnkit.load(path)
+
+
+def test_parameters_of_layers_that_read_several_others(tmp_path):
+    layers = [3, dict(size=2, name='a', activation='tanh'), dict(size=2, inputs=('in', 'a'))]
+    net = rnnkit.Regressor(layers, seed=1)
+    x = np.random.default_rng(0).standard_normal((6, 3))
+    net.save(tmp_path / 'net')
+    net.train([x, x[:, :2]], epochs=1, checkpoint=tmp_path / 'training')
+    for name in ('net', 'training'):
+        again = rnnkit.load(tmp_path / name)
+        assert [p.name for p in again.params] == [p.name for p in net.params]
+    np.testing.assert_array_equal(again.predict(x), net.predict(x))
+    net.train([x, x[:, :2]], epochs=2, resume=tmp_path / 'training')
