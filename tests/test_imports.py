@@ -18,7 +18,7 @@ ROWS = [
     'windows', 'datasets', 'sequences', 'text', 'cells', 'kernels', 'unroll', 'noise', 'layers',
     'plan', 'graph', 'losses', 'regularizers', 'metrics', 'optimizers', 'monitors', 'progress',
     'compiled', 'history', 'schedules', 'options', 'trainer', 'lbfgs', 'streaming', 'carry',
-    'disturbances', 'flow', 'fields', 'given', 'border', 'goals', 'objectives', 'batching',
+    'disturbances', 'flow', 'fields', 'given', 'border', 'goal', 'goals', 'objectives', 'batching',
     'sampling', 'generation',
     'inference', 'summary', 'storage', 'checkpoints', 'network', 'models',
     'autoencoder', 'recurrent',
