@@ -14,7 +14,8 @@ from rnnkit.border import LAYOUTS, check_settings
 from rnnkit.checkpoints import Files
 from rnnkit.checks import number
 from rnnkit.errors import ConfigError
-from rnnkit.goals import Goal, Goals
+from rnnkit.goal import Goal
+from rnnkit.goals import Goals
 from rnnkit.graph import Graph
 from rnnkit.history import History
 from rnnkit.inference import Inference

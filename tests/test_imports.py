@@ -20,7 +20,7 @@ ROWS = [
     'plan', 'graph', 'losses', 'regularizers', 'custom', 'metrics', 'optimizers', 'monitors',
     'progress', 'compiled', 'history', 'schedules', 'storage', 'callbacks', 'options', 'trainstep',
     'trainer', 'lbfgs', 'streaming', 'carry',
-    'disturbances', 'flow', 'fields', 'given', 'border', 'goals', 'objectives', 'batching',
+    'disturbances', 'flow', 'fields', 'given', 'border', 'goal', 'goals', 'objectives', 'batching',
     'sampling', 'generation',
     'noisy_outputs', 'inference', 'summary', 'checkpoints', 'algorithms', 'network',
     'theanets_methods', 'models', 'autoencoder', 'pretraining', 'recurrent', 'experiment',
