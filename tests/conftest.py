@@ -22,13 +22,10 @@ os.environ.setdefault('RNNKIT_KERNELS', 'off')
 os.environ['PYTENSOR_FLAGS'] = ','.join(flag for flag in _flags if flag)
 
 import numpy as np  # noqa: E402
-import pytensor.compile.mode  # noqa: E402
-import pytensor.tensor  # noqa: E402
 import pytest  # noqa: E402
+from unfused import unfuse  # noqa: E402
 
-# Fused operations run number by number in Python. PyTensor 3.0 fuses inside scan in any mode.
-for _fusion in ('elemwise_fusion', 'add_mul_fusion'):
-    pytensor.compile.mode.optdb.remove_tags(_fusion, 'fast_run')
+unfuse()
 
 
 @pytest.fixture

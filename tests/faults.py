@@ -21,8 +21,9 @@ def network():
 
 def fork(work):
     """Run a function in a child, and return the child's number; it ends with 0 if all was well."""
-    with warnings.catch_warnings():  # of Python 3.12, about threads; the children have none
+    with warnings.catch_warnings():  # of Python 3.12 and JAX, about threads; children have none
         warnings.simplefilter('ignore', DeprecationWarning)
+        warnings.simplefilter('ignore', RuntimeWarning)
         child = os.fork()
     if child == 0:
         code = 1

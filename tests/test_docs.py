@@ -13,6 +13,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from unfused import unfuse
 
 import rnnkit
 
@@ -76,6 +77,7 @@ def run(path):
         if source.count(long) != 1:
             raise AssertionError(f'{page.name} is expected to contain {long!r} once')
         source = source.replace(long, short)
+    unfuse()
     exec(compile(checked(source), path, 'exec'), {'__name__': '__main__', '_shown': _shown})
 
 

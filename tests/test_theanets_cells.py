@@ -13,7 +13,7 @@ def layer(form, size, **options):
 
 
 @pytest.mark.parametrize(('spec', 'message'), [
-    (layer('rrnn', 3, rate=None), "rrnn: rate is 'matrix', 'vector', 'uniform' or 'log'; got None"),
+    (layer('rrnn', 3, rate=3), "rrnn: rate is 'matrix', 'vector', 'uniform' or 'log'; got 3"),
     (layer('rrnn', 3, rate='matrx'), "or 'log'; got 'matrx'"),
     (layer('scrn', 3, rate='matrix'), "scrn: rate is 'vector', 'uniform' or 'log'; got 'matrix'"),
     (layer('scrn', 3, context_size=0), 'scrn: context_size is a whole number of at least 1; got 0'),

@@ -156,12 +156,11 @@ ROWS = {
     'mrnn, bcrnn, clockwork': Row([I, {'form': 'mrnn', 'size': 3, 'factors': 2},
                                    {'form': 'bcrnn', 'size': 4, 'num_modules': 2},
                                    {'form': 'clockwork', 'size': 4, 'periods': [1, 2]}, O]),
-    'rates': Row([I, *({'form': 'rrnn', 'size': 2, 'rate': rate}
-                       for rate in ('matrix', 'vector', 'uniform', 'log')),
-                  ('lrrnn', 2), ('arrnn', 2), O]),
+    'rates': Row([I, {'form': 'rrnn', 'size': 2, 'rate': 'matrix'}, ('lrrnn', 2), O]),
+    'fixed rates': Row([I, {'form': 'rrnn', 'size': 2, 'rate': 'uniform'}, ('arrnn', 2), O]),
     'scrn': Row([I, {'form': 'scrn', 'size': 3, 'rate': 'vector', 'context_size': 2, 'name': 'a'},
-                 {'form': 'scrn', 'size': 3, 'context_size': 2, 's_0': 'a:last_s'},
-                 {'form': 'scrn', 'size': 2, 'rate': 'log'}, O]),
+                 {'form': 'scrn', 'size': 2, 'context_size': 2, 's_0': 'a:last_s', 'rate': 'log'},
+                 O]),
     'bidirectional': Row([I, ('bidirectional', 4),
                           {'form': 'bidirectional', 'size': 4, 'worker': 'lstm'}, O]),
     # --- 1.5: activations
@@ -253,17 +252,14 @@ def test_word(name, tmp_path):
     net.save(path)
     again = rnnkit.load(path)
     assert again.to_spec() == net.to_spec()
-    found, wanted = again.feed_forward(row.data[0]), net.feed_forward(row.data[0])
-    assert list(found) == list(wanted)
-    for output, value in wanted.items():
-        assert np.isfinite(value).all(), output
-        np.testing.assert_array_equal(found[output], value, err_msg=output)
-    np.testing.assert_array_equal(again.predict(row.data[0]), net.predict(row.data[0]))
+    found, wanted = again.predict(row.data[0]), net.predict(row.data[0])
+    assert np.isfinite(wanted).all()
+    assert np.ptp(wanted) > 0 or net.integer_targets
+    np.testing.assert_array_equal(found, wanted)
 
 
 def test_every_word_is_in_the_table():
     used = set().union(*(row.words() for row in ROWS.values()))
-    used |= {part for word in used if not word.startswith('relu+') for part in [word]}
     missing = {kind: sorted(set(words.split()) - used) for kind, words in WORDS.items()}
     assert not any(missing.values()), {k: v for k, v in missing.items() if v}
 
