@@ -51,6 +51,8 @@ class Trainer:
         first one, to write the training to a file; `state` is what it goes on from.
     resumed : dict, or None
         What `get_state` of an earlier training returned, to go on from.
+    stage : str, or None
+        What is trained, in a training layer by layer; a column of the history.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Trainer:
         self.training = 1 + (history[-1].get('training', 0) if history else 0)
         self.keeper: Callable[..., None] | None = None
         self.resumed: dict[str, Any] | None = None
+        self.stage: str | None = None
         self.net = net
         self.record: dict[str, Any] | None = None
         self.rows: list[tuple] = []  # of this epoch's batches: weight, loss, monitors, norm
@@ -221,8 +224,13 @@ class Trainer:
 
     def _keep(self, ended: bool = False, state: dict[str, Any] | None = None) -> None:
         """Have the training written to a file, if that is wanted and it is time to."""
-        if self.keeper is not None:
-            self.keeper(self, self.validated, ended, state)
+        if self.keeper is None:
+            return
+        if state is not None:  # callbacks may have added columns since
+            judged = {f'valid_{name}' for name in self.latest}
+            added = {name: value for name, value in self.record.items() if name not in judged}
+            state['history'][-1].update(added)
+        self.keeper(self, self.validated, ended, state)
 
     @property
     def param_names(self) -> list[str]:
@@ -341,6 +349,7 @@ class Trainer:
     def _record(self, train: Monitors, seconds: float) -> dict[str, Any]:
         """Append a record of an epoch to the history, and return it."""
         record = {'training': self.training, 'epoch': self.epoch, 'updates': self.updates}
+        record |= {} if self.stage is None else {'stage': self.stage}
         record |= {**train, **self.step.changed, 'seconds': seconds}
         self.history.append(record)
         return record

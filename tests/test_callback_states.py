@@ -222,8 +222,8 @@ def test_arrays_are_kept_and_callbacks_are_matched_by_class_and_order(net, tmp_p
     net.train(NOISY, epochs=3, resume=path, callbacks=[EarlyStop('loss'), Checkpoint(
         tmp_path / 'b', best_only=True)], **QUICK)  # fmt: skip
     assert 'Checkpoint begins anew: the checkpoint has no state of it' in caplog.text
-    assert 'has the state of a Drawn, which is not among the callbacks' in caplog.text
-    assert 'has the state of a EarlyStop' in caplog.text
+    assert 'has the state of Drawn, which is not among the callbacks' in caplog.text
+    assert 'has the state of EarlyStop' in caplog.text
 
 
 def test_a_state_that_does_not_fit(net, tmp_path):

@@ -135,6 +135,44 @@ def test_what_is_put_into_the_record_stays_there(net):
     assert net.history['mine'] == [2, 4]
 
 
+@pytest.mark.parametrize(('value', 'found'), [
+    (np.float32(0.5), 0.5), (np.array(3), 3), (np.bool_(True), True), ('low', 'low'), (None, None),
+])  # fmt: skip
+def test_columns_of_callbacks_are_in_files(net, value, found, tmp_path):
+    def add(training):
+        training.record['mine'] = value
+
+    # The last validation is one that a longer training would not make.
+    net.train(DATA, epochs=3, callbacks=add, checkpoint=tmp_path / 'a.rnn', **QUICK)
+    for history in (net.history, rnnkit.load(tmp_path / 'a.rnn').history):
+        assert history['mine'] == [found] * 3
+        assert type(history['mine'][0]) is type(found)
+
+
+@pytest.mark.parametrize(('name', 'value'), [
+    ('mine', np.zeros(2)), ('mine', [1]), ('mine', 1j), ('mine', object()), (3, 3.0),
+])  # fmt: skip
+@pytest.mark.parametrize('hook', ['on_epoch_end', 'on_train_end'])
+def test_columns_that_no_file_could_hold_are_refused(net, name, value, hook, tmp_path):
+    log = Log(hook, do=lambda training: training.record.update({name: value}))
+    path = tmp_path / 'a.rnn'
+    with pytest.raises(ConfigError, match='a column of the history has a name, and a number or'):
+        net.train(DATA, epochs=1, callbacks=log, checkpoint=path, **QUICK)
+    assert len(rnnkit.load(path).history) == 1
+    net.train(DATA, epochs=1, checkpoint=path, **QUICK)
+    assert len(rnnkit.load(path).history) == 2
+
+
+def test_a_hook_that_nothing_calls_is_refused(net):
+    class Wrong(Callback):
+        def on_epoch_ends(self, training):
+            raise AssertionError
+
+    message = "Wrong has 'on_epoch_ends', which nothing calls; did you mean 'on_epoch_end'?"
+    with pytest.raises(ConfigError, match=message):
+        net.train(DATA, epochs=1, callbacks=Wrong(), **QUICK)
+
+
 def test_hooks_that_are_not_overridden_are_not_called(net, monkeypatch):
     for name in HOOKS:
         monkeypatch.setattr(Callback, name, raising(AssertionError))

@@ -1,9 +1,12 @@
 """Layers that are trained one after the other: on the target, or to keep what they read."""
 
+import csv
+
 import numpy as np
 import pytest
 
 import rnnkit
+from rnnkit.callbacks import CSV
 from rnnkit.errors import ConfigError, DataError, ShapeError, TrainingError
 from rnnkit.pretraining import layerwise
 
@@ -225,6 +228,24 @@ def test_history_and_counters():
     stages = [None, 'hid1', 'hid1', 'hid2', 'hid2', 'hid1', 'hid2', None, None]
     assert net.history['stage'] == stages
     assert net.trainings == 5
+
+
+@pytest.mark.parametrize(('algo', 'data'), [('layerwise', [X, Y]), ('pretrain', X)])
+def test_callbacks_hear_of_each_stage(algo, data, tmp_path):
+    seen, path = [], tmp_path / 'a.csv'
+    net, file = dense(), CSV(path)
+    callbacks = [lambda t: seen.append((t.stage, t.record['stage'], t.epoch)), file]
+    for k in (1, 2):  # the second one begins anew
+        net.train(data, algo=algo, epochs=2, callbacks=callbacks)
+        assert seen == [(s, s, e) for s in ('hid1', 'hid2') for e in (1, 2)] * k
+        with open(path, newline='') as lines:
+            rows = list(csv.DictReader(lines))
+        assert [(row['training'], row['stage'], row['epoch']) for row in rows] == [
+            (str(k), s, e) for s in ('hid1', 'hid2') for e in '12'
+        ]
+    other = dense()
+    other.train([X, Y], epochs=1, callbacks=file)
+    assert len(path.read_text().split()) == 2
 
 
 def test_the_last_stage_is_compiled_for_the_next_training(monkeypatch):

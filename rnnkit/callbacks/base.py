@@ -15,7 +15,9 @@ class Training:
     Attributes
     ----------
     net : Network, or None
-        What is trained; None in `rnnkit.minimize`.
+        What is trained, layer by layer the network of the stage; None in `rnnkit.minimize`.
+    stage : str, or None
+        In a training layer by layer, the name of the stage, ``'hid1'``.
     options : Options
     number : int
         The number of this training, from 1, as in the column ``'training'`` of the history.
@@ -65,6 +67,10 @@ class Training:
     @property
     def net(self) -> Any:
         return self._trainer.net
+
+    @property
+    def stage(self) -> str | None:
+        return self._trainer.stage
 
     @property
     def options(self) -> Any:

@@ -110,7 +110,8 @@ class CSV(Callback):
     ----------
     path : str or path-like
     append : bool
-        Whether lines are added to what is in the file. Otherwise it is begun anew. In both cases
+        Whether lines are added to what is in the file. Otherwise it is begun anew, but for the
+        later stages of a training layer by layer, which add their lines. In both cases
         the lines that a training has left which is resumed are replaced by its history up to
         there.
     """
@@ -125,10 +126,14 @@ class CSV(Callback):
         self._lines: list[Record] = []
         self._columns: list[str] = []
         self._written: Record | None = None  # the latest record that is in the file
+        self._staged: tuple[Any, int] | None = None  # whose stages it has lines of
 
     def on_train_begin(self, training: Training) -> None:
         """Begin a file, or read the one that is there."""
         _check_folder('CSV', self.path)
+        if self._goes_on(training):
+            self._written = dict(training.history[-1])
+            return
         self._lines, self._columns = [], []
         if self.append and os.path.exists(self.path):
             self._read()
@@ -165,6 +170,18 @@ class CSV(Callback):
         self._lines.append(line)
         self._add_columns(line)
         self._write_all()
+
+    def _goes_on(self, training: Training) -> bool:
+        """Return whether this is a later stage of the training that the file has lines of."""
+        before, self._staged = self._staged, None
+        if training.stage is not None:
+            self._staged = training.history, training.number
+        return (
+            before is not None
+            and before[0] is training.history
+            and before[1] == training.number
+            and bool(self._lines)
+        )
 
     def _drop(self, number: str) -> None:
         """Leave out the last lines in the file if they are of the training of this number."""

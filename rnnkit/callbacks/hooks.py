@@ -8,6 +8,7 @@ from rnnkit import progress
 from rnnkit.callbacks.bar import Progress
 from rnnkit.callbacks.base import Callback, Training
 from rnnkit.errors import ConfigError, FormatError
+from rnnkit.registry import hint
 
 States = list[dict[str, Any]]
 
@@ -44,10 +45,21 @@ def _callback(given: Any) -> Callback:
     if isinstance(given, Callback):
         if _overrides(given, 'get_state') != _overrides(given, 'set_state'):
             raise ConfigError(f'callbacks: {_name(given)} needs both get_state and set_state')
+        hooks = _hooks(Callback)
+        for name in _hooks(type(given)):
+            if name not in hooks:
+                raise ConfigError(
+                    f'callbacks: {_name(given)} has {name!r}, which nothing calls; '
+                    f'{hint(name, hooks)}'
+                )
         return given
     if callable(given):
         return AtEpochEnd(given)
     raise ConfigError(f'callbacks: {wanted} of a Training; got {given!r}')
+
+
+def _hooks(kind: type) -> list[str]:
+    return [name for name in dir(kind) if name.startswith('on_')]
 
 
 def check(given: Any, show: bool | None) -> None:
@@ -103,6 +115,7 @@ class Hooks:
     def epoch_end(self) -> None:
         """Tell that an epoch has ended."""
         self._call('on_epoch_end')
+        self._settle_record()
 
     def end(self, failed: bool) -> None:
         """Tell everyone that the training has ended, whatever the others do.
@@ -117,6 +130,7 @@ class Hooks:
         for one in self._with('on_train_end'):
             try:
                 one.on_train_end(self.training)
+                self._settle_record()
             except BaseException as error:
                 if failed or first is not None:
                     progress.LOGGER.error('on_train_end of %s failed', _name(one), exc_info=error)
@@ -124,6 +138,19 @@ class Hooks:
                     first = error
         if first is not None:
             raise first
+
+    def _settle_record(self) -> None:
+        """Make what callbacks have put into the record plain numbers and text, for files."""
+        record = self.training.record or {}
+        for name, value in list(record.items()):
+            single = isinstance(value, np.generic | np.ndarray) and value.ndim == 0
+            record[name] = plain = value.item() if single else value
+            if not isinstance(name, str) or not isinstance(plain, bool | int | float | str | None):
+                del record[name]  # a file with it could not be read
+                raise ConfigError(
+                    f'callbacks: a column of the history has a name, and a number or text in each '
+                    f'record; got {value!r} for {name!r}'
+                )
 
     def _call(self, name: str) -> None:
         for hook in self._overriding(name):
@@ -175,7 +202,7 @@ class Hooks:
                 ) from error
         for entry in left:
             progress.LOGGER.warning(
-                'the checkpoint has the state of a %s, which is not among the callbacks',
+                'the checkpoint has the state of %s, which is not among the callbacks',
                 entry['name'],
             )
 

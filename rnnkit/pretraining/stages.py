@@ -105,7 +105,9 @@ class Staged:
                 for one, what in ((train, 'train'), (valid, 'valid'))]  # fmt: skip
         started = stage.net._start(where, *data, self.settings.subalgo, self.given[number])
         self.net.trainings = count
-        started[0].history, started[0].training = self.net.history, self.training
+        trainer = started[0]
+        trainer.history, trainer.training = self.net.history, self.training
+        trainer.stage = stage.name
         return started
 
     def train(self, train: Any, valid: Any) -> tuple[Monitors, Monitors]:
@@ -154,15 +156,10 @@ class Staged:
     def _train(
         self, stage: Stage, started: tuple[Trainer, Any, Any]
     ) -> Iterator[tuple[Monitors, Monitors]]:
-        """Train one stage, and say in the history which one it was."""
+        """Train one stage, and give its values to the network."""
         trainer, batches, tested = started
-        done = len(self.net.history)
         try:
             with closing(trainer.itertrain(batches, tested)) as epochs:
-                for found in epochs:
-                    self.net.history[-1]['stage'] = stage.name
-                    yield found
+                yield from epochs
         finally:
-            for record in self.net.history[done:]:
-                record['stage'] = stage.name
             stage.give_back()
