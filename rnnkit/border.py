@@ -254,7 +254,7 @@ class Border:
                     field, value, where, found, arrays, all_real and value is None
                 )
                 continue
-            if field.clock and self._is_list(field, value, where):
+            if field.clock and self._is_list(field, value, where, field.clock in found):
                 value = self._padded(field, value, where, found)
             array = field.read(where, value)
             if field.kind == 'weights':
@@ -264,9 +264,11 @@ class Border:
             arrays[field.name] = array
         return [self.turn(arrays[field.name], field.has_time) for field in fields]
 
-    def _is_list(self, field: Field, value: Any, where: str) -> bool:
+    def _is_list(self, field: Field, value: Any, where: str, among_lists: bool) -> bool:
         ndim = field.ndim - 1
         if self.masks:
+            if field.kind == 'weights' and field.has_features and among_lists:
+                return any(sequences.is_ragged(value, n) for n in (ndim, ndim - 1))
             return sequences.is_ragged(value, ndim)
         if isinstance(value, list | tuple) and sequences.is_ragged(value, ndim):
             lengths = {len(one) for one in value}
@@ -283,7 +285,8 @@ class Border:
         """Return one array for a list of sequences, in the user's layout; note its mask."""
         known = found.get(field.clock, ('', None))[1]
         array, mask = sequences.pad(
-            value, field.dtype, ndim=field.ndim - 1, layout=self.layout,
+            value, field.dtype, layout=self.layout,
+            ndim=None if field.kind == 'weights' else field.ndim - 1,
             lengths=None if known is None else self._lengths(known),
             mask_dtype=self.masks[0].dtype, steps=field.steps, where=f'{where}: {field.name}',
         )  # fmt: skip

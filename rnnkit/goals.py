@@ -257,6 +257,16 @@ def set_loss(
     net._aim([goal])
 
 
+def listed(net: Any) -> tuple[Goal, ...]:
+    """Return all losses, in their order; `add_loss` and `set_loss` change which there are."""
+    return net._losses
+
+
+def first(net: Any) -> Any:
+    """Return the first loss, whose target is the first one of each batch."""
+    return net._losses[0].loss
+
+
 def _kind(field: Field) -> str:
     """Say what a target is like."""
     what = 'class' if field.kind == 'labels' else 'number'

@@ -144,7 +144,7 @@ class Network(ABC):
             )
             objectives = Objectives(self.graph, found)
         found.settle()
-        self.losses, self.loss, self.weighted = list(chosen), loss, chosen[0].weighted
+        self._losses, self.weighted = tuple(chosen), chosen[0].weighted
         self.border, self.variables = found.border, found.variables
         self.target = found.targets[chosen[0].target]
         self.target_weights = found.weights.get(chosen[0].target)
@@ -168,6 +168,7 @@ class Network(ABC):
         return {'err': error}
 
     add_loss, set_loss = goals.add_loss, goals.set_loss
+    loss, losses = property(goals.first), property(goals.listed)
 
     # --- parameters ---
 

@@ -257,6 +257,23 @@ def test_weights_and_masks_go_together(rng):
     assert other.train([x, hidden, w, mask], epochs=1, restore_best=False)[0]['loss'] == loss
 
 
+@pytest.mark.parametrize('layout', ['time', 'batch'])
+def test_weights_are_lists_with_or_without_the_last_axis(rng, layout):
+    lengths = (3, 5, 1)
+    x, y = (sequences(rng, lengths, size) for size in (2, 1))
+    wide = [abs(one) for one in sequences(rng, lengths, 1)]
+    found = []
+    for w in (wide, [one[:, 0] for one in wide]):
+        net = regressor(2, ('rnn', 3), 1, masked=True, weighted=True, layout=layout)
+        found.append([net.train([x, y, w], epochs=1)[0]['loss'], net.score(x, y, w)])
+    assert found[0] == found[1]
+    with pytest.raises(ShapeError, match=re.escape('weights[1] has 4 steps, but x[1] has 5')):
+        net.train([x, y, [w[0], w[1][:4], w[2]]])
+    # Beside an array and its mask, nested lists are an array.
+    net = regressor(2, ('rnn', 3), 1, masked=True, weighted=True)
+    net.train([X, Y, MASK.tolist(), MASK], epochs=1)
+
+
 MASK = np.ones((T, B))
 X, Y = np.zeros((T, B, 2)), np.zeros((T, B, 1))
 HOLES = MASK.copy()

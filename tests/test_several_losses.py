@@ -325,6 +325,22 @@ def test_a_first_loss_of_another_output(data, rng):
 # --- what is refused
 
 
+def test_an_activation_that_nobody_named_is_said_in_words():
+    with pytest.raises(ConfigError, match=r"'hid1' \(feedforward\) has that of its form$"):
+        rnnkit.Regressor([2, 3, 1]).add_loss('xe', output='hid1', target='labels')
+
+
+def test_losses_are_changed_by_calls_alone(net):
+    before = net.losses
+    with pytest.raises(AttributeError):
+        net.losses.pop()
+    for name in ('loss', 'losses'):
+        with pytest.raises(AttributeError, match='no setter'):
+            setattr(net, name, [])
+    assert net.losses == before
+    assert net.loss is before[0].loss
+
+
 @pytest.mark.parametrize(('loss', 'options', 'message'), [
     ('hubert', {}, "no loss named 'hubert'; did you mean 'huber'?"),
     ('mae', {'delta': 1}, "unknown option 'delta'"),

@@ -149,7 +149,7 @@ class Loss(ABC):
             if layer is not None:
                 raise ConfigError(
                     f'{self._where} wants a layer with activation {self.activation!r}; layer '
-                    f'{layer!r} ({form}) has {given or "that of its form"!r}'
+                    f'{layer!r} ({form}) has {repr(given) if given else "that of its form"}'
                 )
             raise ConfigError(
                 f'{self._where} wants a last layer with activation {self.activation!r}, which is '
