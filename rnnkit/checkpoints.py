@@ -157,7 +157,8 @@ class Files:
         own = {n: v for n, v in own.items() if _plain(v) != DEFAULTS[n]}
         rate = {} if trainer.schedule is None else {'learning_rate': trainer.schedule}
         data = {'the shapes of the data': batches.describe()}
-        return _plain({**own, **trainer.hyper, **rate, **given, **data})
+        found = {**own, **trainer.hyper, **rate, **given, **data}
+        return _plain({'algo': None} | found)  # what a rule brings along says less than its name
 
     def _compare(self, there: dict[str, Any], here: dict[str, Any]) -> None:
         for name in [*here, *there]:

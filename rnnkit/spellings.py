@@ -341,6 +341,7 @@ NAMES = {
     'convolution': _IMAGES,
     'feedforward': 'write rnnkit.Regressor and rnnkit.Classifier',
     'main': 'write rnnkit.Experiment',
+    'Predictor': 'write rnnkit.Regressor, with the input, one step later, as its target',
     'util': 'rnnkit.initializers and rnnkit.registry have what there was',
     'Text': 'write rnnkit.recurrent.Text',
     'batches': 'write rnnkit.recurrent.batches',

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import secrets
+from errno import EISDIR
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,6 +63,8 @@ def write(path: Any, file: File) -> None:
     content = safetensors.save(arrays, header)
     target = Path(path)
     try:
+        if target.is_dir():
+            raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
         replace(target, content)
     except OSError as error:
         reason = error.strerror or str(error)

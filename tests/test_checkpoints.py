@@ -252,7 +252,7 @@ def other_layers(**options):
 @pytest.mark.parametrize(('make', 'data', 'options', 'message'), [
     (dense, FLAT, {'batch_size': 8}, 'another training: batch_size was 16, and is now 8'),
     (dense, FLAT, {'seed': 4}, 'another training: seed was 3, and is now 4'),
-    (dense, FLAT, {'algo': 'adam'}, 'another training: '),
+    (dense, FLAT, {'algo': 'adam'}, 'another training: algo was rmsprop, and is now adam'),
     (dense, FLAT, {'momentum': 0.5}, 'another training: momentum was 0.0, and is now 0.5'),
     (dense, FLAT, {'weight_l2': 0.5}, 'another training: weight_l2 was None, and is now 0.5'),
     (dense, FLAT, {'learning_rate': 0.5}, r"another training: learning_rate was \{'form'"),

@@ -208,3 +208,12 @@ def test_parameters_of_layers_that_read_several_others(tmp_path):
         assert [p.name for p in again.params] == [p.name for p in net.params]
     np.testing.assert_array_equal(again.predict(x), net.predict(x))
     net.train([x, x[:, :2]], epochs=2, resume=tmp_path / 'training')
+
+
+@pytest.mark.parametrize('path', ['.', '..', 'folder', 'folder/'])
+def test_a_folder_is_not_replaced_by_a_file(path, tmp_path, monkeypatch):
+    (tmp_path / 'folder').mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(IsADirectoryError, match='the file was not written'):
+        rnnkit.Regressor([1, 1]).save(path)
+    assert [one.name for one in tmp_path.iterdir()] == ['folder']
