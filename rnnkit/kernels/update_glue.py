@@ -59,7 +59,7 @@ def numba_function(
     n_slots = writer.rule.n_slots
 
     def results(args: Sequence[Any]) -> list[Any]:
-        args = args[: len(args) - len(tables)]
+        args = list(args)[: len(args) - len(tables)]  # numba slices no tuple of equal types
         n_params = (len(args) - first - n_slots) // 2
         changed = [args[3], *args[first : first + n_slots], *args[len(args) - n_params :]]
         if not inplace:

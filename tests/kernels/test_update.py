@@ -216,3 +216,17 @@ def test_rule_without_a_kernel_still_trains(rng):
     step.function(*batch(rng, 'float64'))
     moved = sum(((p.get_value() - b) ** 2).sum() for p, b in zip(step.params, before, strict=True))
     assert moved == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize('count', [1, 2])
+def test_parameters_may_all_be_single_numbers(count):
+    params = [pytensor.shared(value, name=f'p{value}') for value in (3.0, -2.0)[:count]]
+    objective = Objective(sum(p**2 for p in params), params, [])
+    graph = StepGraph(objective, optimizers['sgd'](), False, False)
+    function, names = compiled([], graph.outputs[:2], updates=graph.updates)
+    assert 'UpdateParams' in names
+    graph.reset()
+    graph.set(learning_rate=0.1, max_gradient_norm=0, max_gradient_elem=0)
+    function()
+    found = [float(p.get_value()) for p in params]
+    assert found == pytest.approx([0.8 * 3, 0.8 * -2][:count], abs=1e-14)
