@@ -191,4 +191,5 @@ class Objectives:
             recurrent=[f'{layer.name}:out' for layer in layers if layer.recurrent],
             inputs={x.name: x for x in self.graph.inputs},
             masks={n: m for n in outputs if (m := self.graph.mask_of(n)) is not None},
+            zero_padding=[f'{layer.name}:out' for layer in layers if layer.zero_padding],
         )

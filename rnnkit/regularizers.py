@@ -35,6 +35,8 @@ class Parts:
         The inputs of the network, by the names of their layers.
     masks : dict of str to tensor of shape (T, B)
         For outputs with padding, by their names: 1 where a time step is real, else 0.
+    zero_padding : sequence of str
+        The names of outputs that are 0 there.
     """
 
     params: Tensors = field(default_factory=dict)
@@ -43,6 +45,7 @@ class Parts:
     recurrent: Sequence[str] = ()
     inputs: Tensors = field(default_factory=dict)
     masks: Tensors = field(default_factory=dict)
+    zero_padding: Sequence[str] = ()
 
 
 regularizers = Registry('regularizer')
@@ -141,17 +144,22 @@ def _over_time(parts: Parts, pattern: str | None) -> list[str]:
     return found
 
 
-def _mean(values: TensorVariable, real: TensorVariable | None) -> TensorVariable:
-    """Return the mean of `values`, (T, B) or (T, B, size), over the steps that are real."""
+def _mean(
+    values: TensorVariable, real: TensorVariable | None, zero: bool = False
+) -> TensorVariable:
+    """Return the mean of `values`, (T, B) or (T, B, size), over the steps that are real.
+
+    If they are `zero` over padding, that need not be looked at.
+    """
     if real is None:
         # There may be none: pairs of time steps in sequences of one step.
         return values.sum() / pt.cast(pt.maximum(values.size, 1), values.dtype)
-    # The padding may hold anything, and 0 times infinity is NaN.
     count = pt.maximum(real.sum(), 1)
-    if values.ndim == 2:
-        return pt.switch(real > 0, values, 0).sum() / count
-    width = pt.cast(values.shape[-1], values.dtype)
-    return pt.switch(real[:, :, None] > 0, values, 0).sum() / (count * width)
+    if values.ndim == 3:
+        real = real[:, :, None]
+        count = count * pt.cast(values.shape[-1], values.dtype)
+    # The padding may hold anything, and 0 times infinity is NaN.
+    return (values if zero else pt.switch(real > 0, values, 0)).sum() / count
 
 
 def _mean_of_pairs(values: TensorVariable, mask: TensorVariable | None) -> TensorVariable:
@@ -178,7 +186,10 @@ def weight_l2(parts: Parts, pattern: str = '*') -> TensorVariable:
 def hidden_l1(parts: Parts, pattern: str | None = None) -> TensorVariable:
     """Mean over the hidden layers of the mean absolute output."""
     found = outputs(parts, pattern, parts.hidden)
-    return _mean_over(_mean(abs(parts.outputs[name]), parts.masks.get(name)) for name in found)
+    return _mean_over(
+        _mean(abs(parts.outputs[name]), parts.masks.get(name), name in parts.zero_padding)
+        for name in found
+    )
 
 
 @regularizers.add('recurrent_state')

@@ -128,3 +128,14 @@ def test_a_check_finds_a_broken_layer(layer, check, message, add_layer):
     add_layer('bad')(layer)
     with pytest.raises(AssertionError, match=message):
         check('bad')
+
+
+@pytest.mark.parametrize('form', [form for form in FORMS if registry[form].zero_padding])
+def test_padding_of_such_a_layer_is_zero(form, rng):
+    """The regularizers of outputs rely on it."""
+    layer = {'form': form, 'size': 4, **NEEDED.get(form, {})}
+    net = rnnkit.Regressor([2, layer, 1], masked=True, seed=0)
+    mask = np.array([[1, 1], [1, 0], [1, 0]], bool)
+    out = net.feed_forward(rng.standard_normal((3, 2, 2)), mask)['hid1:out']
+    assert not out[~mask].any()
+    assert out[mask].all()

@@ -59,6 +59,8 @@ class Layer:
         Whether its outputs have the time axis of its inputs.
     starts_time : bool
         Whether its outputs have a time axis of their own.
+    zero_padding : bool
+        Whether its main output is 0 over padding, whatever it reads there.
     needs : tuple of str
         What `transform` takes besides its inputs, as keywords:
 
@@ -95,6 +97,7 @@ class Layer:
     wants_time: ClassVar[bool | None] = None
     keeps_time: ClassVar[bool] = True
     starts_time: ClassVar[bool] = False
+    zero_padding: ClassVar[bool] = False
     state: type | None = None
 
     def __init__(self, size: int | None = None, *, name=None, inputs=None, **options: Any):

@@ -43,6 +43,7 @@ class Bidirectional(Layer):
     """
 
     recurrent = True
+    zero_padding = True
     causal = False
 
     def __init__(

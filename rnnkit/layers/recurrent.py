@@ -57,6 +57,7 @@ class Recurrent(Layer):
 
     cell_class: ClassVar[type[Cell]]
     recurrent = True
+    zero_padding = True
     needs = ('mask', 'state')
 
     def __init__(self, size: int | None = None, *, name=None, inputs=None, **options: Any):

@@ -83,12 +83,21 @@ def box_muller(u, n, one):
 @njit
 def drop(state, draw, x, rate, one):
     """Return `x`, a vector, with elements left out, and what it was multiplied by."""
+    k, m, low, high = state[0], state[1], state[2], state[3]
     n = x.size
-    made, kept = np.empty_like(x), np.empty_like(x)
+    full, made, kept, number = n // 4, np.empty_like(x), np.empty_like(x), np.uint32(draw)
     least = np.uint32(np.float64(rate) * 2.0**32)
-    zero, scale, w = one - one, one / (one - rate), words(state, draw, n)
+    zero, scale = one - one, one / (one - rate)
+    for j in range(full):  # as in `words`, which need not be stored here
+        a, b, c, d = block(np.uint32(j), number, low, high, k, m)
+        kept[j] = scale if a >= least else zero
+        kept[full + j] = scale if b >= least else zero
+        kept[2 * full + j] = scale if c >= least else zero
+        kept[3 * full + j] = scale if d >= least else zero
+    last = block(np.uint32(full), number, low, high, k, m)
+    for i in range(4 * full, n):
+        kept[i] = scale if last[i - 4 * full] >= least else zero
     for i in range(n):
-        kept[i] = scale if w[i] >= least else zero
         made[i] = x[i] * kept[i]
     return made, kept
 
