@@ -205,3 +205,13 @@ def test_a_network_without_time(name):
         net.train([x, x], epochs=1, **{name: 1})
     with pytest.raises(ConfigError, match=f"{name}: output 'hid1:out' has no time axis"):
         net.train([x, x], epochs=1, **{name: dict(weight=1, pattern='hid1')})
+
+
+def test_hidden_outputs_of_a_masked_network_are_averaged_over_real_steps(rng):
+    net = rnnkit.Regressor([2, ('rnn', 4), (3, 'tanh'), 1], masked=True, seed=0, dtype='float64')
+    mask = np.array([[1, 1, 1], [1, 0, 1], [1, 0, 0]], bool)
+    data = [rng.standard_normal((3, 3, 2)), rng.standard_normal((3, 3, 1)), mask]
+    _, valid = net.train(data, hidden_l1=0.5, epochs=1, restore_best=False)
+    out = net.feed_forward(data[0], mask)
+    wanted = np.mean([abs(out[f'{name}:out'][mask]).mean() for name in ('hid1', 'hid2')])
+    assert valid['loss'] - valid['err'] == pytest.approx(0.5 * wanted, rel=1e-9)
