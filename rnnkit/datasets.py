@@ -320,7 +320,14 @@ class Stream:
         given = [generator_for(self.seed, self._epochs, self.purpose)] * self._wants_rng
         self._epochs += 1
         for _ in range(self.n_batches):
-            batch = self.function(*given)
+            try:
+                batch = self.function(*given)
+            except StopIteration as end:  # in a generator it would be another error
+                raise DataError(
+                    f'the {self.where} callable has no further batch: it raised StopIteration; a '
+                    f'callable makes batches without end, and {self.where}_batches says how many '
+                    f'there are in an epoch. A list of arrays has an end'
+                ) from end
             if isinstance(batch, Window):
                 yield Window(self.prepare(list(batch), where), batch.fresh)
             else:

@@ -79,6 +79,9 @@ def minimize(
     free, shared = _leaves(loss)
     inputs = _check_inputs(inputs, free)
     params = check_params(shared if params is None else params)
+    foreign = [p for p in params if p not in shared]
+    if foreign:
+        raise ConfigError(f'minimize(): the loss does not depend on the parameter {foreign[0]}')
     rule, parsed, hyper = parse_options('minimize()', algo, options)
     for name in ('bucket', 'carry_state', 'bptt_steps'):
         if options.get(name):
@@ -141,6 +144,8 @@ def _reader(inputs: list[Any]) -> Any:
     """Return a function that checks and converts one batch, or a whole set, of arrays."""
 
     def read(data: Any, where: str) -> list[np.ndarray]:
+        if not inputs:
+            raise DataError(f'{where}: the loss has no inputs, so that there are no data; got some')
         given = [data] if len(inputs) == 1 and not isinstance(data, list | tuple) else data
         if not isinstance(given, list | tuple) or len(given) != len(inputs):
             n = len(given) if isinstance(given, list | tuple) else type(given).__name__

@@ -72,8 +72,8 @@ class Network(ABC):
         What is minimised: the loss that the network was made with, and others that were added.
     history : History
         One record for each epoch of all trainings.
-    trainings : int
-        How many trainings have begun.
+    trainings, running : int
+        How many trainings have begun, and how many of them go on.
 
     Raises
     ------
@@ -116,7 +116,7 @@ class Network(ABC):
         self.layers = parse_layers(layers, **chosen)
         self._finish_last_layer(loss)
         self.history = History()
-        self.trainings = 0
+        self.trainings = self.running = 0
         with kernels.allowed(self._kernel):
             self._build()
         self._aim([Goal(loss, weighted=weighted)])
@@ -131,6 +131,11 @@ class Network(ABC):
 
     def _aim(self, chosen: list[Goal]) -> None:
         """Have trainings minimise these losses from now on."""
+        if self.running:
+            raise ConfigError(
+                'add_loss() and set_loss() change what is trained next; a training of this network '
+                'is going on'
+            )
         loss = chosen[0].loss
         if loss.integer_targets != self.integer_targets:
             kind = 'class labels' if loss.integer_targets else 'arrays of numbers'

@@ -129,6 +129,7 @@ class Trainer:
         self.step.start(self.seed, **self.hyper, **self._rate())
         self.batches = train
         failed = True
+        self._count(1)
         try:
             if self.resumed is not None:
                 self.set_state(self.resumed)
@@ -144,9 +145,15 @@ class Trainer:
         finally:
             progress.settle()
             self.step.end()
+            self._count(-1)
             if self.options.restore_best and self.best_params:
                 self._restore()
             self.hooks.end(failed)
+
+    def _count(self, change: int) -> None:
+        """Let the network know that this training goes on, or has ended."""
+        if self.net is not None:
+            self.net.running += change
 
     def _epochs(self, train: Any, valid: Any) -> Iterator[tuple[Monitors, Monitors]]:
         if self.resumed is None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import rnnkit
-from rnnkit.errors import ConfigError
+from rnnkit.errors import ConfigError, DataError
 
 
 def test_options_are_used_and_written(tmp_path, rng):
@@ -81,3 +81,18 @@ def test_hinge_trains_a_classifier(rng):
     net = rnnkit.Classifier([2, 2], loss='hinge', seed=0)
     net.train([x, y], epochs=40, learning_rate=0.05, algo='adam')
     assert net.score(x, y) > 0.95
+
+
+def test_losses_stay_as_they_are_while_a_training_goes_on():
+    net, x = rnnkit.Regressor([2, 2], seed=0), np.ones((4, 2))
+    for epochs, _ in enumerate(net.itertrain([x, x], epochs=2)):
+        assert net.running == 1
+        with pytest.raises(ConfigError, match='a training of this network is going on'):
+            net.add_loss('mae') if epochs else net.set_loss('mae')
+    assert net.running == 0
+    next(net.itertrain([x, x]))  # a loop that is left
+    with pytest.raises(DataError, match=r'train callable has no further batch.*StopIteration'):
+        net.train(iter([[x, x]]).__next__, train_batches=2)
+    assert net.running == 0
+    net.add_loss('mae')
+    assert len(net.losses) == 2

@@ -148,9 +148,20 @@ def test_what_is_no_terminal_gets_lines(net, slow, logger):
     assert '\r' not in out.getvalue()
 
 
+def test_there_is_none_where_a_callback_may_print_within_an_epoch(net, stream, slow):
+    class Print(Callback):
+        def on_batch_end(self, training):
+            stream.write(f'batch {training.batch}\n')
+
+    net.train(DATA, epochs=1, train_batches=2, callbacks=Print(), **QUICK)
+    assert stream.lines()[:2] == ['batch 1', 'batch 2']
+
+
 @pytest.mark.parametrize('error', [KeyboardInterrupt, ZeroDivisionError])
 def test_an_end_in_the_middle_leaves_a_clean_line(net, stream, slow, error):
     class Fail(Callback):
+        prints = False
+
         def on_batch_end(self, training):
             if training.epoch == 2 and training.batch == 4:
                 stream.write('^C')  # as a terminal does

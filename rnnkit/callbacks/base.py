@@ -154,7 +154,7 @@ class Callback:
     ----------
     prints : bool
         Whether it may write to the terminal. If one of the callbacks has `on_epoch_end` and may,
-        lines of epochs are not overwritten there.
+        lines of epochs are not overwritten there; if it has `on_batch_end`, there is no bar.
 
     Examples
     --------

@@ -96,8 +96,10 @@ class Hooks:
 
     def begin(self) -> None:
         """Tell that the training begins."""
-        bars = [one for one in self.members if isinstance(one, Progress)]
-        if self.show and not bars and progress.terminal() is not None:
+        # A bar and what is printed within an epoch would write into each other's lines.
+        taken = [one for one in self.members if isinstance(one, Progress)
+                 or (one.prints and _overrides(one, 'on_batch_end'))]  # fmt: skip
+        if self.show and not taken and progress.terminal() is not None:
             self.members.append(Progress())
         self._batch_end = self._overriding('on_batch_end')
         self.watches, self._begun = bool(self._batch_end), True
