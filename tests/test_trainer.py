@@ -223,7 +223,7 @@ def test_an_exception_of_the_caller_inside_itertrain_restores_the_best(data, ove
 def test_an_exception_in_a_callable_comes_out_and_the_best_is_restored(data, overshoot, error):
     net = linear_net()
     before = params(net)
-    wanted = RuntimeError if isinstance(error, StopIteration) else type(error)
+    wanted = DataError if isinstance(error, StopIteration) else type(error)
     with pytest.raises(wanted):
         net.train(interrupting(data, 2, error), data, train_batches=5, **overshoot)
     assert same(params(net), before)
