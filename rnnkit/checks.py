@@ -1,5 +1,6 @@
 """Checks of single values that a user gives."""
 
+from collections.abc import Collection
 from numbers import Integral
 from typing import Any
 
@@ -15,3 +16,9 @@ def number(name: str, value: Any, kind: type, least: float, below: float = np.in
         what = 'a whole number' if kind is Integral else 'a number'
         limit = '' if below == np.inf else f' and below {below}'
         raise ConfigError(f'{name} is {what} of at least {least}{limit}; got {value!r}')
+
+
+def one_of(value: Any, choices: Collection[Any]) -> bool:
+    """Return whether a value is among some words and numbers; an array or the like never is."""
+    single = str | int | float | np.generic | None
+    return isinstance(value, single) and value in choices

@@ -245,6 +245,11 @@ def _draw(where: str, spec: Any, shape: tuple[int, ...], rng: np.random.Generato
             spec = _initializer(spec)(shape, rng)
         except ConfigError as error:
             raise ConfigError(f'{where}: {error}') from None
+        except Exception as why:  # a function of the user's may raise anything
+            raise ConfigError(
+                f'{where}: the function that makes its initial value, of (shape, rng), raised '
+                f'{type(why).__name__}: {why}'
+            ) from why
     try:
         value = np.array(spec, dtype='float64')
     except (TypeError, ValueError):

@@ -295,3 +295,23 @@ def test_keywords_that_the_constructor_does_not_know_are_refused():
         rnnkit.Classifier([1, 2], batch_first=True)
     with pytest.raises(ConfigError, match='layers is a list'):
         rnnkit.Regressor()
+
+
+ARRAY = np.ones((2, 2))
+
+
+@pytest.mark.parametrize('layer', [
+    {'form': 'rrnn', 'rate': ARRAY}, {'form': 'rnn', 'direction': ARRAY},
+    {'form': 'rnn', 'h_0': ARRAY}, {'form': 'bidirectional', 'h_0': ARRAY},
+    {'form': 'bidirectional', 'merge': ARRAY}, {'form': 'bidirectional', 'worker': ARRAY},
+    {'form': 'gru', 'reset': ARRAY}, {'form': 'lstm', 'peepholes': ARRAY},
+    {'form': 'lstm', 'zoneout': ARRAY}, {'form': 'lstm', 'bptt_limit': ARRAY},
+    {'form': 'conv1', 'filter_size': 1, 'border_mode': ARRAY},
+    {'form': 'clockwork', 'periods': ARRAY}, {'form': 'tied', 'partner': ARRAY},
+    {'form': 'reshape', 'shape': ARRAY}, {'activation': ARRAY}, {'form': ARRAY}, {'name': ARRAY},
+    {'form': 'rnn', 'radius_hh': ARRAY}, {'form': 'rnn', 'xh': object},
+], ids=str)  # fmt: skip
+def test_an_array_where_a_word_or_a_number_is_wanted(layer):
+    sized = {} if {'partner', 'shape'} & set(layer) else {'size': 2}
+    with pytest.raises(ConfigError):
+        rnnkit.Regressor([1, {**sized, **layer}, 1])

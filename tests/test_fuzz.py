@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import rnnkit
 from rnnkit import short_forms, spellings
 from rnnkit.activations import activations
-from rnnkit.errors import FormatError, RnnkitError
+from rnnkit.errors import FormatError, RnnkitError, TrainingError
 from rnnkit.layers.registry import layers as forms
 from rnnkit.optimizers import optimizers
 
@@ -235,6 +235,7 @@ def changes(draw):
     return change
 
 
+@pytest.mark.filterwarnings('ignore:overflow encountered', 'ignore:invalid value')
 @tried(250)
 @given(changes(), st.booleans(), st.booleans())
 def test_a_file_that_is_changed_is_refused_or_the_same(files, change, checkpoint, sealed):
@@ -247,7 +248,7 @@ def test_a_file_that_is_changed_is_refused_or_the_same(files, change, checkpoint
         if checkpoint:
             one = np.ones((3, 1))
             net.train([one, 2 * one], epochs=2, resume=path, seed=1)
-    except FormatError:
+    except (FormatError, TrainingError):  # values that somebody has made large overflow
         return
     except RnnkitError as error:
         # A network that has become a weighted one wants more arrays.

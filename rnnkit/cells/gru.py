@@ -7,6 +7,7 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import activations
 from rnnkit.cells.base import Cell, cells
+from rnnkit.checks import one_of
 from rnnkit.errors import ConfigError
 from rnnkit.tensors import split
 
@@ -51,7 +52,7 @@ class GRUCell(Cell):
 
     def setup(self):
         self.phi = activations.build(self.activation)
-        if self.reset not in ('after', 'before'):
+        if not one_of(self.reset, ('after', 'before')):
             raise ConfigError(f"gru: reset is 'after' or 'before'; got {self.reset!r}")
         if self.reset == 'before':
             self.params = {name: axes for name, axes in self.params.items() if name != 'bn'}

@@ -7,6 +7,7 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import activations
 from rnnkit.cells.base import Cell, cells
+from rnnkit.checks import one_of
 from rnnkit.errors import ConfigError
 from rnnkit.tensors import split
 
@@ -56,7 +57,7 @@ class LSTMCell(Cell):
 
     def setup(self):
         self.phi = activations.build(self.activation)
-        if self.peepholes not in (True, False):
+        if not one_of(self.peepholes, (True, False)):
             raise ConfigError(f'lstm: peepholes is True or False; got {self.peepholes!r}')
         if not self.peepholes:
             self.params = {name: self.params[name] for name in ('xh', 'hh', 'b')}

@@ -4,6 +4,7 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
+from rnnkit.checks import one_of
 from rnnkit.errors import ConfigError
 
 SMALLEST = np.exp(-6)  # of the logarithmic rates; theanets' choice
@@ -11,7 +12,7 @@ SMALLEST = np.exp(-6)  # of the logarithmic rates; theanets' choice
 
 def check_rate(cell: str, rate: str, forms: tuple[str, ...]) -> None:
     """Raise a ConfigError if `rate` is none of `forms`."""
-    if rate not in forms:
+    if not one_of(rate, forms):
         known = ', '.join(map(repr, forms[:-1]))
         raise ConfigError(f'{cell}: rate is {known} or {forms[-1]!r}; got {rate!r}')
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytensor.tensor as pt
 
+from rnnkit.checks import one_of
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.recurrent import Recurrent
@@ -51,7 +52,7 @@ class Bidirectional(Layer):
         merge: str = 'concat', **options: Any,
     ):  # fmt: skip
         super().__init__(size, name=name, inputs=inputs)
-        if merge not in MERGES:
+        if not one_of(merge, MERGES):
             raise ConfigError(f"layer 'bidirectional': merge is 'concat' or 'sum'; got {merge!r}")
         if merge == 'concat' and self.size % 2:
             raise ConfigError(
@@ -63,7 +64,8 @@ class Bidirectional(Layer):
                 f"layer 'bidirectional': worker is a recurrent layer, which gets its direction "
                 f'here; got {worker!r} with {options}'
             )
-        starts = [k for k, v in options.items() if k.endswith('_0') and v not in (None, 'learn')]
+        starts = [k for k, v in options.items()
+                  if k.endswith('_0') and not one_of(v, (None, 'learn'))]  # fmt: skip
         if starts:
             raise ConfigError(
                 f"layer 'bidirectional': {starts[0]} is 'learn' or nothing, as there are two "

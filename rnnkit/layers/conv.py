@@ -5,6 +5,7 @@ from numbers import Integral
 import pytensor.tensor as pt
 
 from rnnkit import activations
+from rnnkit.checks import one_of
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers
@@ -48,7 +49,7 @@ class Conv1(Layer):
                 raise ConfigError(
                     f"layer 'conv1': {option} is a whole number of at least 1; got {value!r}"
                 )
-        if self.border_mode not in MODES:
+        if not one_of(self.border_mode, MODES):
             raise ConfigError(
                 f"layer 'conv1': border_mode is {', '.join(map(repr, MODES))}; got "
                 f'{self.border_mode!r}'

@@ -1,5 +1,6 @@
 """Where data enter."""
 
+from rnnkit.checks import one_of
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers
@@ -28,7 +29,7 @@ class Input(Layer):
         super().__init__(size, name=name, inputs=inputs, **options)
         if self.inputs:
             raise ConfigError(f"layer 'input': it reads data, not {', '.join(self.inputs)}")
-        if self.ndim not in (None, 2, 3):
+        if not one_of(self.ndim, (None, 2, 3)):
             raise ConfigError(f"layer 'input': ndim is 2 or 3; got {self.ndim!r}")
 
     def transform(self, x):

@@ -8,6 +8,7 @@ import pytensor.tensor as pt
 
 from rnnkit.cells import Cell
 from rnnkit.cells.noisy import Dropped, Mixed, Zoned, wrapped
+from rnnkit.checks import one_of
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer, check_rate
 from rnnkit.tensors import masked
@@ -65,10 +66,11 @@ class Recurrent(Layer):
         known = self.cell_class.options
         self.cell = self.cell_class(**{k: v for k, v in options.items() if k in known})
         self.state, self.smallest = self.cell.state, self.cell.smallest
-        self.learned = [part for part in self.state._fields if options.get(f'{part}_0') == LEARN]
+        self.learned = [part for part in self.state._fields
+                        if one_of(options.get(f'{part}_0'), (LEARN,))]  # fmt: skip
         super().__init__(size, name=name, inputs=inputs, **options)
         where = f'layer {self.form!r}'
-        if self.direction not in ('forward', 'backward'):
+        if not one_of(self.direction, ('forward', 'backward')):
             raise ConfigError(
                 f"{where}: direction is 'forward' or 'backward'; got {self.direction!r}"
             )
