@@ -140,8 +140,10 @@ def _parts_of(x: Variable) -> list[Variable]:
     """Return what `x` was put together from, side by side, if all are of one width; else `x`."""
     if x.owner is None or not isinstance(x.owner.op, Join):
         return [x]
-    axis, *parts = x.owner.inputs
-    if not isinstance(axis, Constant) or axis.data not in (-1, x.ndim - 1):
+    axis, parts = getattr(x.owner.op, 'axis', None), x.owner.inputs
+    if axis is None:  # before PyTensor 3.3 it is the first input
+        axis, parts = parts[0].data if isinstance(parts[0], Constant) else None, parts[1:]
+    if axis not in (-1, x.ndim - 1):
         return [x]
     known = {(p.type.dtype, p.type.shape[-1]) for p in parts}
     same = len(known) == 1 and parts[0].type.shape[-1] is not None
