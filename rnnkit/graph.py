@@ -71,7 +71,7 @@ class Graph:
         for layer in layers:
             sources = {name: self._size(layer, name) for name in self.plan.sources[layer.name]}
             for part, name in self.plan.starts[layer.name].items():
-                size, wanted = self._size(layer, name), layer.output_size(layer.last_name(part))
+                size, wanted = self._size(layer, name), layer.state_width(part)
                 if size != wanted:
                     raise ConfigError(
                         f'layer {layer.name!r}: {part}_0 wants {wanted} features; {name!r} has '

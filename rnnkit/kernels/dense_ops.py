@@ -9,13 +9,15 @@ from typing import Any
 
 import pytensor.tensor as pt
 from pytensor.gradient import DisconnectedType, disconnected_type
-from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.rewriting.basic import node_rewriter
 from pytensor.tensor.basic import Join
 from pytensor.tensor.rewriting.basic import register_specialize
 
 from rnnkit.kernels import dense
 from rnnkit.kernels.meaning import FusedOp
+from rnnkit.kernels.program import Unsupported
+from rnnkit.kernels.trace import axis_of
 
 AXES = (2, 3)
 
@@ -140,9 +142,10 @@ def _parts_of(x: Variable) -> list[Variable]:
     """Return what `x` was put together from, side by side, if all are of one width; else `x`."""
     if x.owner is None or not isinstance(x.owner.op, Join):
         return [x]
-    axis, parts = getattr(x.owner.op, 'axis', None), x.owner.inputs
-    if axis is None:  # before PyTensor 3.3 it is the first input
-        axis, parts = parts[0].data if isinstance(parts[0], Constant) else None, parts[1:]
+    try:
+        axis, parts = axis_of(x.owner, 0)
+    except Unsupported:
+        return [x]
     if axis not in (-1, x.ndim - 1):
         return [x]
     known = {(p.type.dtype, p.type.shape[-1]) for p in parts}

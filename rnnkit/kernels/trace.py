@@ -193,7 +193,7 @@ def _read_dimshuffle(tracer: _Tracer, node: Apply) -> list[list[Variable]]:
 
 
 def _read_split(tracer: _Tracer, node: Apply) -> list[list[Variable]]:
-    axis, (source, sizes) = _axis(node, 1)
+    axis, (source, sizes) = axis_of(node, 1)
     if not isinstance(sizes, Constant):
         raise Unsupported('a split at places that are not constant')
     _check_axis(axis, source)
@@ -225,7 +225,7 @@ def _read_subtensor(tracer: _Tracer, node: Apply) -> list[list[Variable]]:
 
 
 def _read_join(tracer: _Tracer, node: Apply) -> list[list[Variable]]:
-    axis, parts = _axis(node, 0)
+    axis, parts = axis_of(node, 0)
     _check_axis(axis, parts[0])
     if any(_is_number(part) for part in parts):
         raise Unsupported('a concatenation with single columns')
@@ -239,7 +239,7 @@ def _read_alloc(tracer: _Tracer, node: Apply) -> list[list[Variable]]:
     return [tracer.read(value) * (width[0] // SIZE)]
 
 
-def _axis(node: Apply, place: int) -> tuple[int, list[Variable]]:
+def axis_of(node: Apply, place: int) -> tuple[int, list[Variable]]:
     """Return the axis of a split or join, and the other inputs.
 
     Before PyTensor 3.3 the axis is input number `place`, later a property of the Op.

@@ -166,6 +166,10 @@ class Layer:
         """For each part of the state that another layer provides, the name of that output."""
         return {}
 
+    def state_width(self, part: str) -> int:
+        """Return the number of features of a part of the state."""
+        return self.size
+
     def gates(self, name: str) -> dict[str, slice] | None:
         """Return the column block of each gate in parameter `name`, if it has gates."""
         return None

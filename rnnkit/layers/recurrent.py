@@ -109,9 +109,9 @@ class Recurrent(Layer):
 
     def shapes(self):
         shapes = self.cell.shapes(self.input_size, self.size)
-        return {**shapes, **{f'{part}_0': (self._width(part),) for part in self.learned}}
+        return {**shapes, **{f'{part}_0': (self.state_width(part),) for part in self.learned}}
 
-    def _width(self, part: str) -> int:
+    def state_width(self, part: str) -> int:
         return self.output_size(self.last_name(part))
 
     def start_of(self, name):
@@ -178,7 +178,8 @@ class Recurrent(Layer):
             return None
         known = next(value for value in parts.values() if value is not None)
         return self.state(**{
-            part: pt.zeros((1, self._width(part)), dtype=known.dtype) if value is None else value
+            part: value if value is not None
+            else pt.zeros((1, self.state_width(part)), dtype=known.dtype)
             for part, value in parts.items()
         })  # fmt: skip
 
