@@ -124,6 +124,7 @@ class Backward:
             'x_panels': gemm.panel_bytes(code, n_i, h * n_x, gemm.WIDE),
             'd_tiles': t * b * h * (n * size),
             'sums': h * (n * size),
+            'lost': h * (n * size),
             'hoisted': self.hoisted.size(h) * size,
             'partial': most * h * (len(self.summed) * size),
             **{f'carry{k}': b * h * size for k, row in enumerate(self.walk.rows) if row},
@@ -156,7 +157,8 @@ class Backward:
         if self.want_x:
             self._by_width(code, n_i, 'pack_x', xh, h * (n_x * size), n_i, h, areas['x_panels'])
         n = self._most_parts(code, block)
-        gemm.clear(code, areas['sums'], h * form.n_tiles)
+        for name in ('sums', 'lost'):
+            gemm.clear(code, areas[name], h * form.n_tiles)
         with flushed(code):
             vectors = vector_addresses(frame, form, code, block)
             self.hoisted.write(code, areas['hoisted'], vectors, h)
@@ -222,13 +224,14 @@ class Backward:
         where d are the `columns` of a segment; an address that is 0 means no such product.
         """
         size, lanes, width = self.target.size, self.target.lanes, self.target.width
-        args = 'part parts low high d d_row columns h h_row n_h dh dh_row x n_x dx dx_row sums'
+        args = 'part parts low high d d_row columns h h_row n_h dh dh_row x n_x dx dx_row sums lost'
         for vectors in (gemm.WIDE, gemm.NARROW):
             with unit.function(f'sums{vectors}', args) as (
                 code, part, n_parts, low, high, d, d_row, columns,
-                h, h_row, n_h, dh, dh_row, x, n_x, dx, dx_row, sums,
+                h, h_row, n_h, dh, dh_row, x, n_x, dx, dx_row, sums, lost,
             ):  # fmt: skip
-                panel, unused = code.room(CHUNK * vectors * width), code.room(vectors * width)
+                panel = code.room(CHUNK * vectors * width)
+                unused = [code.room(vectors * width) for _ in range(2)]
                 h_first, h_last = part_of(n_h, part, n_parts)
                 x_first, x_last = part_of(n_x, part, n_parts)
                 with code.loop(low, high, CHUNK) as k:
@@ -236,9 +239,12 @@ class Backward:
                     with code.loop(0, gemm.panels(code, columns, vectors)) as p:
                         start = p * (vectors * lanes)
                         mine = (p % n_parts).equals(part)
-                        total = mine.pick(sums + start * size, unused)
+                        total = [
+                            mine.pick(row + start * size, other)
+                            for row, other in zip((sums, lost), unused, strict=True)
+                        ]
                         code.call(f'pack_sums{vectors}', d + k * d_row + start * size, d_row,
-                                  terms, columns - start, panel, total)  # fmt: skip
+                                  terms, columns - start, panel, *total)  # fmt: skip
                         left = (columns - start).min(vectors * lanes)
                         for at, row, to, to_row, r0, r1 in (
                             (h, h_row, dh, dh_row, h_first, h_last),
@@ -269,13 +275,13 @@ class Backward:
             columns = h * segment.count
             dh = zero if segment.h_block is None else dhh + h * (segment.h_block * size)
             dx = zero if segment.x_block is None else dxh + h * (segment.x_block * size)
-            sums = areas['sums'] + h * (segment.first * size)
+            sums, lost = (areas[n] + h * (segment.first * size) for n in ('sums', 'lost'))
             d = areas['d_tiles'] + h * (segment.first * size)
             for low, high, source, source_row in self._old_states(rows, b, h, initial, new):
                 self._by_width(
                     code, columns, 'sums', part, n_parts, low, high, d, tile_row, columns, source,
                     source_row, h, dh, h * (n_h * size), x + low * n_i * size, n_i, dx,
-                    h * (n_x * size), sums,
+                    h * (n_x * size), sums, lost,
                 )  # fmt: skip
         if self.want_x:
             (to,) = frame.read(code, block, 'd_x')
@@ -310,7 +316,8 @@ class Backward:
         for name, k in form.vector_blocks():
             to = frame.read(code, block, f'd_{name}')[0] + h * (k * size)
             if (name, k) in shared:
-                gemm.copy_row(code, areas['sums'] + h * (shared[name, k] * size), to, h)
+                at = h * (shared[name, k] * size)
+                gemm.whole_row(code, areas['sums'] + at, areas['lost'] + at, to, h)
                 continue
             start = areas['partial'] + h * (summed.index((name, k)) * size)
             gemm.clear(code, to, h)

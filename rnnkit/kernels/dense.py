@@ -195,8 +195,9 @@ class Backward(Dense):
     def areas(self, code: Code, block: Int, start: Int) -> dict[str, Int]:
         """Return where in work memory things are, from `start` on."""
         i, h = self.frame.read(code, block, 'I', 'H')
-        size = gemm.panel_bytes(code, i, h, gemm.WIDE)
-        return layout(dict.fromkeys(self.names, size) if self.want_x else {}, start)
+        panels = dict.fromkeys(self.names, gemm.panel_bytes(code, i, h, gemm.WIDE))
+        lost = {'lost': h * self.target.size}  # what rounding takes away from the sums of columns
+        return layout(lost | panels if self.want_x else lost, start)
 
     def write(self, name: str) -> str:
         """Return the module as text."""
@@ -221,7 +222,8 @@ class Backward(Dense):
     def _run(self, code: Code, desc: Int, block: Int) -> None:
         areas = self.start(code, desc, block)
         i, h, d_b = self.frame.read(code, block, 'I', 'H', 'd_b')
-        gemm.clear(code, d_b, h)
+        for row in (d_b, areas['lost']):
+            gemm.clear(code, row, h)
         n, rows = self.rows(code, block), i.ceil_div(8)
         if self.want_x:
             each, row = self.each_x(code, block, 'w'), h * self.target.size
@@ -234,6 +236,8 @@ class Backward(Dense):
             rows = rows + n.ceil_div(8)
         work = n * i * h * (self.n_x * (1 + self.want_x))
         code.call('parallel', code.address_of('part'), parts(code, rows, work), block)
+        with code.when(h > 1):
+            gemm.whole_row(code, d_b, areas['lost'], d_b, h)
 
     def _write_sums(self, unit: Unit, vectors: int) -> None:
         """Write ``sums<vectors>``: rows `first` to `last` of ``x.T @ dz``, and column sums.
@@ -242,17 +246,20 @@ class Backward(Dense):
         does the part number -1.
         """
         size, lanes, width = self.target.size, self.target.lanes, self.target.width
-        args = 'part parts n x i dz h d_w d_b first last'
+        args = 'part parts n x i dz h d_w d_b lost first last'
         with unit.function(f'sums{vectors}', args) as (
-            code, part, n_parts, n, x, i, dz, h, d_w, d_b, first, last,
+            code, part, n_parts, n, x, i, dz, h, d_w, d_b, lost, first, last,
         ):  # fmt: skip
-            panel, aside = code.room(CHUNK * vectors * width), code.room(vectors * width)
+            panel = code.room(CHUNK * vectors * width)
+            aside = [code.room(vectors * width) for _ in range(2)]
             with code.loop(0, n, CHUNK) as k, code.loop(0, gemm.panels(code, h, vectors)) as p:
                 terms, start = (n - k).min(CHUNK), p * (vectors * lanes)
                 mine = (p % n_parts).equals(part)
                 code.call(
                     f'pack_sums{vectors}', dz + (k * h + start) * size, h * size, terms,
-                    h - start, panel, mine.pick(d_b + start * size, aside),
+                    h - start, panel,
+                    *(mine.pick(row + start * size, other)
+                      for row, other in zip((d_b, lost), aside, strict=True)),
                 )  # fmt: skip
                 left = (h - start).min(vectors * lanes)
                 code.call(
@@ -265,12 +272,12 @@ class Backward(Dense):
         i, h, dz, d_b = self.frame.read(code, block, 'I', 'H', 'dz', 'd_b')
         n, size = self.rows(code, block), self.target.size
         first, last = part_of(i, part, n_parts)
-        each = self.each_x(code, block, 'd_w')
+        each, lost = self.each_x(code, block, 'd_w'), self.at_work(code, block)['lost']
 
         def sums(v: int) -> None:
             for k, (_, x, d_w) in enumerate(each):
                 number = -1 if k else part  # the gradient by b is summed up once
-                code.call(f'sums{v}', number, n_parts, n, x, i, dz, h, d_w, d_b, first, last)
+                code.call(f'sums{v}', number, n_parts, n, x, i, dz, h, d_w, d_b, lost, first, last)
 
         def many() -> None:
             for _, _, d_w in each:
@@ -281,7 +288,7 @@ class Backward(Dense):
             for _, x, d_w in each:
                 self._weights_of_one(code, block, x, d_w, first, last)
             with code.when(part.equals(0)):
-                code.store(sum_of(code, dz, n), d_b, code.tail(code.int(1)))
+                code.store(sum_of(code, dz, n).value(), d_b, code.tail(code.int(1)))
 
         code.choose(h.equals(1), one, many)
 

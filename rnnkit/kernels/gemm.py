@@ -11,9 +11,11 @@ the last column, the tile is made in scratch memory and only its columns are cop
 
 from collections.abc import Sequence
 
+from rnnkit.kernels.lanes import Sum, whole_sum
 from rnnkit.kernels.vector import Code, Int, Target, Unit, Vec
 
 WIDE, NARROW = 4, 1  # vectors of a panel; the narrow one is for matrices of few columns
+PLAIN = 16  # rows that are added up before the rounding error of a sum is looked at
 
 
 def tile_rows(target: Target, vectors: int) -> int:
@@ -216,22 +218,37 @@ def write_pack_transposed(unit: Unit, name: str, blocks: Sequence[int], vectors:
 
 
 def write_pack_sums(unit: Unit, vectors: int) -> None:
-    """Write ``pack_sums<vectors>(a, row, rows, columns, out, sums)``.
+    """Write ``pack_sums<vectors>(a, row, rows, columns, out, sums, lost)``.
 
-    It packs one panel, of at most `columns` columns, and adds the sum of each column to `sums`.
+    It packs one panel, of at most `columns` columns, and adds the sum of each column to `sums`,
+    and what rounding took away from it to `lost`.
     """
     size, width, lanes = unit.target.size, unit.target.width, unit.target.lanes
-    with unit.function(f'pack_sums{vectors}', 'a row rows columns out sums') as (
-        code, a, row, rows, columns, out, sums,
+    with unit.function(f'pack_sums{vectors}', 'a row rows columns out sums lost') as (
+        code, a, row, rows, columns, out, sums, lost,
     ):  # fmt: skip
         starts = [v * lanes for v in range(vectors)]
         masks = [code.tail(columns - start) for start in starts]
-        totals = [code.var(code.vec(0.0)) for _ in starts]
-        with code.loop(0, rows) as k:
-            for v, (start, mask, total) in enumerate(zip(starts, masks, totals, strict=True)):
-                value: Vec = code.load(a + k * row + start * size, mask)
-                code.store(value, out + (k * vectors + v) * width)
-                total.set(total.get() + value)
+        totals, parts = [Sum(code) for _ in starts], [code.var(code.vec(0.0)) for _ in starts]
+        with code.loop(0, rows, PLAIN) as block:
+            for part in parts:
+                part.set(code.vec(0.0))
+            with code.loop(block, rows.min(block + PLAIN)) as k:
+                for v, (start, mask, part) in enumerate(zip(starts, masks, parts, strict=True)):
+                    value: Vec = code.load(a + k * row + start * size, mask)
+                    code.store(value, out + (k * vectors + v) * width)
+                    part.set(part.get() + value)
+            for total, part in zip(totals, parts, strict=True):
+                total.add(part.get())
         for start, mask, total in zip(starts, masks, totals, strict=True):
-            at = sums + start * size
-            code.store(code.load(at, mask) + total.get(), at, mask)
+            total.add_to(sums + start * size, lost + start * size, mask)
+
+
+def whole_row(code: Code, sums: Int, lost: Int, to: Int, n: Int) -> None:
+    """Put `n` sums, with what rounding took away from them, at `to`."""
+
+    def write(j: Int, mask) -> None:
+        total, rest = (code.load(row + j * code.target.size, mask) for row in (sums, lost))
+        code.store(whole_sum(total, rest), to + j * code.target.size, mask)
+
+    each_vector(code, n, write)

@@ -5,18 +5,19 @@ are weights, and whether the gradient is wanted. Out: a module with ``size(block
 ``run(descriptors, block)``; outputs are the mean, the number or total weight of errors, and the
 gradient of the mean by the output.
 
-Sums are taken over pieces of fixed length, and then over the pieces: so they are accurate, and do
-not depend on the number of threads.
+Sums are taken over pieces of fixed length, and then over the pieces, so that they do not depend
+on the number of threads.
 """
 
 from rnnkit.kernels.elementary import OPERATIONS
 from rnnkit.kernels.frame import Array, Frame
-from rnnkit.kernels.lanes import PIECE, each_piece, number, sum_of
+from rnnkit.kernels.lanes import Sum, each_piece, number, sum_of
 from rnnkit.kernels.loop import layout
 from rnnkit.kernels.program import Program
 from rnnkit.kernels.threads import flushed, part_of, parts, worker, write_parallel
 from rnnkit.kernels.vector import Code, Flag, Int, Target, Unit, Vec
 
+PIECE = 4096  # elements that one thread sums up at a time
 COST = 16  # multiply-adds that take as long as one error
 
 
@@ -81,13 +82,13 @@ class Mean:
             total = number(code, n)
             if self.weighted:
                 (weights,) = frame.read(code, block, 'weights')
-                total = sum_of(code, weights, n)
+                total = sum_of(code, weights, n).value()
             code.store(total, total_at, one)
         pieces = n.ceil_div(PIECE)
         code.call('parallel', code.address_of('errors'), parts(code, pieces, n * COST), block)
         with flushed(code):
             lanes = pieces * self.target.lanes
-            code.store(sum_of(code, sums, lanes) / nonzero(total), mean_at, one)
+            code.store(sum_of(code, sums, lanes).value() / nonzero(total), mean_at, one)
 
     def _errors(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
         """Compute the errors of some pieces."""
@@ -99,7 +100,7 @@ class Mean:
         scale = 1.0 / nonzero(code.spread(total_at))
         first, last = part_of(n.ceil_div(PIECE), part, n_parts)
         with code.loop(first, last) as piece:
-            total = code.var(code.vec(0.0))
+            total = Sum(code)
 
             def element(j: Int, lanes: Flag | None, total=total) -> None:
                 loaded = {k: code.load(at + j * size, lanes) for k, at in addresses.items()}
@@ -109,14 +110,14 @@ class Mean:
                 error, *slope = self.program.evaluate(nodes, known, code.vec, OPERATIONS)
                 if weight is not None:
                     error = code.vec(error) * weight
-                total.set(total.get() + (error if lanes is None else lanes.pick(error, 0.0)))
+                total.add(code.vec(error) if lanes is None else lanes.pick(error, 0.0))
                 for value in slope:
                     value = code.vec(value) * (scale if weight is None else weight * scale)
                     code.store(value, frame.read(code, block, 'slope')[0] + j * size, lanes)
 
             start = piece * PIECE
             each_piece(code, start, (start + PIECE).min(n), element)
-            code.store(total.get(), sums + piece * self.target.width)
+            code.store(total.lanes(), sums + piece * self.target.width)
 
 
 def nonzero(total: Vec) -> Vec:

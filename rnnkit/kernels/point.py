@@ -12,6 +12,7 @@ from rnnkit.kernels import gemm
 from rnnkit.kernels.elementary import OPERATIONS
 from rnnkit.kernels.form import Form
 from rnnkit.kernels.frame import Frame
+from rnnkit.kernels.lanes import each_width
 from rnnkit.kernels.vector import Code, Flag, Int, Vec
 from rnnkit.kernels.walk import Walk
 
@@ -127,18 +128,6 @@ class Once:
         if self.value is None:
             self.value = self.load()
         return self.value
-
-
-def each_width(code: Code, left: Int, write: Callable[[Flag | None], None]) -> None:
-    """Write for a vector of which `left` lanes are within the row: masked only if need be.
-
-    With 64-byte vectors masks cost nothing; narrower processors have slow masks, or none.
-    """
-    lanes = code.target.lanes
-    if code.target.width == 64:
-        write(code.tail(left.min(lanes)))
-    else:
-        code.choose(left >= lanes, lambda: write(None), lambda: write(code.tail(left)))
 
 
 def vector_addresses(frame: Frame, form: Form, code: Code, block: Int) -> dict[str, Int]:

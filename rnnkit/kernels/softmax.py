@@ -13,7 +13,7 @@ import math
 
 from rnnkit.kernels.elementary import exp, log, maximum
 from rnnkit.kernels.frame import Array, Frame, leading
-from rnnkit.kernels.lanes import across, each_piece, first, number, sum_of
+from rnnkit.kernels.lanes import across, each_piece, first, number, sum_of, sum_over
 from rnnkit.kernels.loop import layout
 from rnnkit.kernels.mean import nonzero
 from rnnkit.kernels.threads import flushed, part_of, parts, worker, write_parallel
@@ -111,13 +111,13 @@ class CrossEntropy(Softmax):
         with flushed(code):
             total = number(code, n)
             if self.weighted:
-                total = sum_of(code, self.frame.read(code, block, 'weights')[0], n)
+                total = sum_of(code, self.frame.read(code, block, 'weights')[0], n).value()
             code.store(total, total_at, one)
         super().run(code, block)
         areas = self.areas(code, block, self.frame.read(code, block, 'work')[0])
         with flushed(code):
             for name, to in (('errors', mean), ('right', hits)):
-                code.store(sum_of(code, areas[name], n) / nonzero(total), to, one)
+                code.store(sum_of(code, areas[name], n).value() / nonzero(total), to, one)
 
     def part(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
         """Do one part of the rows."""
@@ -177,7 +177,7 @@ def write_exponentials(unit: Unit) -> None:
     """Write ``exponentials(z, to, n, numbers)``: ``exp(z - m)``; as numbers, m and the sum."""
     with unit.function('exponentials', 'z to n numbers') as (code, z, to, n, numbers):
         size, width = unit.target.size, unit.target.width
-        largest, total = code.var(code.vec(-math.inf)), code.var(code.vec(0.0))
+        largest = code.var(code.vec(-math.inf))
 
         def compare(j: Int, lanes: Flag | None) -> None:
             value = maximum(largest.get(), code.load(z + j * size, lanes))
@@ -186,14 +186,14 @@ def write_exponentials(unit: Unit) -> None:
         each_piece(code, 0, n, compare)
         most = across(largest.get(), maximum)
 
-        def exponential(j: Int, lanes: Flag | None) -> None:
+        def exponential(j: Int, lanes: Flag | None) -> Vec:
             value = exp(code.load(z + j * size, lanes) - most)
             code.store(value, to + j * size, lanes)
-            total.set(total.get() + (value if lanes is None else lanes.pick(value, 0.0)))
+            return value if lanes is None else lanes.pick(value, 0.0)
 
-        each_piece(code, 0, n, exponential)
+        total = sum_over(code, n, exponential)
         code.store(most, numbers)
-        code.store(across(total.get(), Vec.__add__), numbers + width)
+        code.store(total.value(), numbers + width)
 
 
 def scale_row(code: Code, row: Int, n: Int, factor: Vec) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 from llvmlite import ir
 
 from rnnkit.kernels.frame import AXES, DESCRIPTOR, each_element, write_contiguous
-from rnnkit.kernels.lanes import each_piece, first, in_all_lanes, sum_of
+from rnnkit.kernels.lanes import across, each_piece, first, in_all_lanes, sum_of, whole_sum
 from rnnkit.kernels.rows import count, write_rows
 from rnnkit.kernels.rule import RULE_OPERATIONS, Rule
 from rnnkit.kernels.threads import flushed
@@ -32,6 +32,7 @@ HEAD = 6
 TO = 2 * DESCRIPTOR
 NUMBERS = TO + 1
 ENTRY = NUMBERS + 1
+SUMS = 4  # vectors: of squares and of squares of clipped elements, each with its rounding error
 WIDE = Target(64, 16, 16)  # what hyper-parameters are computed in
 
 
@@ -71,19 +72,18 @@ class Update:
 
     def _run(self, code: Code, table: Int) -> None:
         fixed = code.room(max(1, len(self.rule.fixed)) * 8)
-        sums = code.room(2 * self.target.width)
+        sums = code.room(SUMS * self.target.width)
         code.call('fixed', table + 8 * self.hyper, fixed)
-        for k in range(2):
+        for k in range(SUMS):
             code.store(0.0, sums + k * self.target.width)
         loop, entry = self._entries(code, table)
         with loop as i:
             g, *_ = entry(i)
             code.call('squares', g, code.get(table, MAX_ELEM), sums)
-        norm = code.load(sums).call('sqrt')
+        norm, clipped = (self._norm(code, sums, k) for k in range(2))
         one = code.tail(code.int(1))
         code.store(norm, code.get(table, NORM), one)
         limit = code.spread(code.get(table, MAX_NORM))
-        clipped = code.load(sums + self.target.width).call('sqrt')
         scale = limit / clipped.compare('<', limit).pick(limit, clipped)
         code.store(scale, sums)
         loss = code.spread(code.get(table, LOSS))
@@ -91,6 +91,12 @@ class Update:
         self._keep_all(code, table)
         with code.when(ok):
             self._change_all(code, table, fixed, sums)
+
+    def _norm(self, code: Code, sums: Int, k: int) -> Vec:
+        """Return the root of a sum of squares."""
+        total, lost = (code.load(sums + (2 * k + i) * self.target.width) for i in range(2))
+        total, lost = across(total, Vec.__add__), across(lost, Vec.__add__)
+        return whole_sum(total, lost).call('sqrt')
 
     def _change_all(self, code: Code, table: Int, fixed: Int, scale: Int) -> None:
         start = code.var(code.int(0))
@@ -151,13 +157,16 @@ class Update:
                 builder.store(narrow, pointer(to + k * size))
 
     def _write_squares(self, unit: Unit) -> None:
-        """Write ``squares(gradient, limit, sums)``: add to the sums, as it is and clipped."""
+        """Write ``squares(gradient, limit, sums)``: add to the sums, as it is and clipped.
+
+        Each sum is two vectors of lanes, see `rnnkit.kernels.lanes.Sum`.
+        """
         size, width = self.target.size, self.target.width
         with unit.function('squares_of', 'g n limit sums') as (code, g, n, limit, sums):
             most = code.spread(limit)
             for k, term in enumerate((lambda v: v * v, lambda v: square(clip(v, most)))):
-                at = sums + k * width
-                code.store(code.load(at) + sum_of(code, g, n, term), at)
+                at = sums + 2 * k * width
+                sum_of(code, g, n, term).add_to(at, at + width)
         with unit.function('squares', 'g limit sums') as (code, g, limit, sums):
 
             def one_by_one() -> None:

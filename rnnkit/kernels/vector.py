@@ -167,6 +167,14 @@ class Vec:
 
     __radd__, __rmul__ = __add__, __mul__
 
+    def plus(self, other: Vec | float) -> Vec:
+        """Return the rounded sum, even where `other` is a product that could be fused into it."""
+        return self._binary('fadd', other, ())
+
+    def minus(self, other: Vec | float) -> Vec:
+        """Return the rounded difference, likewise."""
+        return self._binary('fsub', other, ())
+
     def call(self, name: str, *others: Vec | float) -> Vec:
         """Call one of LLVM's functions on vectors."""
         args = [self.value, *[self.code.vec(o).value for o in others]]

@@ -119,14 +119,15 @@ def test_pack_with_sums_of_columns():
     name = f'pack_sums{gemm.WIDE}'
     function = compiled(
         where, lambda unit: gemm.write_pack_sums(unit, gemm.WIDE),
-        {name: 'a row rows columns out sums'},
+        {name: 'a row rows columns out sums lost'},
     )  # fmt: skip
     columns = gemm.WIDE * where.lanes
     for n in (1, columns - 1, columns):
         a, sums = random((9, n), 'float64'), random((n,), 'float64', 1)
         want = sums + a.sum(0)
         out = guarded((9, columns), 'float64')
-        function(name)(a, n * where.size, 9, n, out, sums)
+        lost = np.zeros(n)
+        function(name)(a, n * where.size, 9, n, out, sums, lost)
         np.testing.assert_array_equal(out[:, :n], a)
         assert not out[:, n:].any()
-        assert_near(sums, want, 'float64')
+        assert_near(sums + lost, want, 'float64')
