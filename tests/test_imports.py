@@ -222,9 +222,9 @@ def test_import_rnnkit_loads_no_optional_package():
     assert found.stdout.strip() == '[] False False'
 
 
-@pytest.mark.parametrize('folder', [ROOT, TESTS], ids=lambda folder: folder.name)
-def test_files_have_at_most_300_lines_of_code(folder):
-    long = {path.name: n for path in folder.rglob('*.py') if (n := lines_of_code(path)) > 300}
+@pytest.mark.parametrize(('folder', 'most'), [(ROOT, 300), (TESTS, 350)])
+def test_files_are_not_long(folder, most):
+    long = {path.name: n for path in folder.rglob('*.py') if (n := lines_of_code(path)) > most}
     assert not long
 
 
