@@ -34,10 +34,11 @@ from rnnkit.errors import (
     TrainingError,
 )
 from rnnkit.experiment import Experiment, log
+from rnnkit.files import from_spec, load
 from rnnkit.kernels import set_threads
 from rnnkit.layers import Layer
 from rnnkit.minimize import minimize
-from rnnkit.models import Classifier, Regressor, from_spec, load
+from rnnkit.models import Classifier, Regressor
 from rnnkit.network import Network
 from rnnkit.optimizers import Optimizer
 from rnnkit.tensors import split

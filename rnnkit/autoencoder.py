@@ -7,7 +7,7 @@ import numpy as np
 
 from rnnkit import metrics
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.models import models
+from rnnkit.files import models
 from rnnkit.network import Network
 from rnnkit.registry import hint
 from rnnkit.streaming import State

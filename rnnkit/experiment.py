@@ -6,7 +6,7 @@ from typing import Any
 
 from rnnkit import progress
 from rnnkit.errors import ConfigError
-from rnnkit.models import load
+from rnnkit.files import load
 from rnnkit.network import Network
 from rnnkit.spellings import warn
 from rnnkit.trainer import Monitors

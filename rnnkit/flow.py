@@ -7,7 +7,6 @@ that comes back from later steps.
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from typing import Any
 
 import numpy as np
 import pytensor
@@ -17,7 +16,6 @@ from pytensor.tensor import TensorVariable
 from rnnkit import kernels
 from rnnkit.cells import Cell
 from rnnkit.compiled import Compiled, quickly
-from rnnkit.errors import ConfigError
 from rnnkit.graph import Graph, Outputs
 from rnnkit.layers import Layer, Recurrent
 from rnnkit.optimizers import Objective
@@ -40,64 +38,6 @@ class GradientFlow(dict):
     def __init__(self, norms: dict[str, np.ndarray], verdicts: dict[str, str]):
         super().__init__(norms)
         self.verdicts = verdicts
-
-
-def gradient_flow(
-    net: Any, x: Any, y: Any = None, weights: Any = None, mask: Any = None
-) -> GradientFlow:
-    r"""Return how large the derivative of the loss is by each recurrent layer at each time step.
-
-    It is the total derivative by the output :math:`h_t`, through all later steps as well. Where
-    it is far smaller at the first steps than at the last, nothing that happened there can be
-    learned: the gradient vanishes. A layer whose gradient vanishes, explodes or is not finite
-    is named in a warning of the logger ``rnnkit``, and in the result's `verdicts`.
-
-    Parameters
-    ----------
-    x, y : arrays
-        One batch, as in `score`; a list or dict of targets where there are several losses with
-        targets of their own, and no y where the target is x.
-    weights : array, optional
-        The weight of each target, for a network with ``weighted=True``; likewise.
-    mask : array of shape (T, B), optional
-        Where steps are real, for a network with ``masked=True``.
-
-    Returns
-    -------
-    flow : dict of str to array of shape (T,)
-        The norm over examples and units, :math:`\|\partial L / \partial h_t\|`, for each
-        recurrent layer by its name, and for each direction of a bidirectional one by its
-        own: ``'hid1_fw'``, ``'hid1_bw'``. The loss L is that without regularizers and noise.
-
-    Raises
-    ------
-    ConfigError
-        If the network has no recurrent layer.
-    ShapeError, DataError
-        If an array is not usable.
-
-    References
-    ----------
-    Bengio, Simard & Frasconi 1994, IEEE Transactions on Neural Networks 5(2).
-    Pascanu, Mikolov & Bengio 2013, ICML, arXiv:1211.5063.
-
-    Examples
-    --------
-    >>> import numpy as np, rnnkit
-    >>> net = rnnkit.Regressor([1, ('rnn', 3), 1], seed=0)
-    >>> flow = net.gradient_flow(np.ones((20, 2, 1)), np.zeros((20, 2, 1)))
-    >>> flow['hid1'].shape, flow.verdicts
-    ((20,), {})
-    """
-    where = 'gradient_flow()'
-    batch = net.border.read_batch(net.border.join(where, x, y, weights, mask), where)
-    flow = net._objectives.flow
-    if not flow.terms:
-        raise ConfigError(f'gradient_flow(): {type(net).__name__} has no recurrent layer')
-    found = flow(batch)
-    for name, what in found.verdicts.items():
-        LOGGER.warning('gradient_flow(): %s', sentence(name, what))
-    return found
 
 
 class Flow:

@@ -13,7 +13,7 @@ from pytensor.tensor import TensorVariable
 from rnnkit.border import LAYOUTS, Border
 from rnnkit.errors import ConfigError
 from rnnkit.fields import Field, input_as_target, inputs_of, masks_of, target_of, weights_of
-from rnnkit.goal import Goal, read_goal
+from rnnkit.goal import Goal
 from rnnkit.graph import Graph, Outputs
 from rnnkit.optimizers import Objective
 
@@ -190,81 +190,6 @@ class Goals:
                     f'target {name!r} has the name of another array of a batch; there are '
                     f'{", ".join(others)}'
                 )
-
-
-def add_loss(
-    net: Any, loss: Any, weight: float = 1.0, output: str | None = None,
-    target: str | None = None, weighted: bool | None = None, **options: Any,
-) -> None:  # fmt: skip
-    """Add a loss: what is minimised is the sum of all, each times its weight.
-
-    Parameters and history stay; what trains and predicts is compiled anew.
-
-    Parameters
-    ----------
-    loss : str, dict or Loss
-        As for the network: ``'mae'``, ``dict(form='huber', delta=0.5)``; a dict may also have
-        the keywords below in it.
-    weight : float
-        How much it counts. ``net.losses[k].weight = 0.1`` changes it, and compiles nothing.
-    output : str, optional
-        What it compares, ``'hid1'`` or ``'hid1:out'``; by default the last layer.
-    target : str, optional
-        The name of a further array of each batch, that it compares with; those come after the
-        first target, in the order of the losses. By default the first target, which must be
-        of the same kind and shape.
-    weighted : bool, optional
-        Whether there are weights of the targets. By default as for the loss before it with
-        the same target, and for a new target none.
-    **options
-        Those of the loss.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such loss or output, or its targets are not like those that it shares.
-    """
-    given = {'weight': weight, 'output': output, 'target': target, 'weighted': weighted}
-    net._aim([*net.losses, read_goal('add_loss()', loss, given | options)])
-
-
-def set_loss(
-    net: Any, loss: Any, weight: float = 1.0, output: str | None = None,
-    weighted: bool | None = None, **options: Any,
-) -> None:  # fmt: skip
-    """Replace all losses by this one; its target is the first one of each batch.
-
-    Parameters
-    ----------
-    loss, weight, output, **options
-        As in `add_loss`.
-    weighted : bool, optional
-        Whether there are weights of the targets; by default as for the first loss so far.
-
-    Raises
-    ------
-    ConfigError
-        Likewise; or if the targets of a loss are not those of this kind of network.
-    """
-    given = {'weight': weight, 'output': output, 'weighted': weighted}
-    goal = read_goal('set_loss()', loss, given | options)
-    if goal.target is not None:
-        raise ConfigError(
-            f'set_loss(): the first loss has no target of another name; got {goal.target!r}'
-        )
-    if goal.weighted is None:
-        goal.weighted = net.weighted
-    net._aim([goal])
-
-
-def listed(net: Any) -> tuple[Goal, ...]:
-    """Return all losses, in their order; `add_loss` and `set_loss` change which there are."""
-    return net._losses
-
-
-def first(net: Any) -> Any:
-    """Return the first loss, whose target is the first one of each batch."""
-    return net._losses[0].loss
 
 
 def _kind(field: Field) -> str:

@@ -5,17 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from rnnkit import checkpoints, metrics, storage, theanets_methods
-from rnnkit.errors import ConfigError, FormatError, RnnkitError
-from rnnkit.initializers import known_values
+from rnnkit import metrics
+from rnnkit.errors import ConfigError
+from rnnkit.files import models
 from rnnkit.layers import Dense
 from rnnkit.losses import accuracy
 from rnnkit.network import Network
-from rnnkit.registry import Registry
 from rnnkit.sampling import Sampling
+from rnnkit.spellings import warn
 from rnnkit.streaming import State
-
-models = Registry('model', check=Network)
 
 
 @models.add('Regressor')
@@ -191,8 +189,25 @@ class Classifier(Network):
         """
         return self.inference.predict('predict_proba()', x, mask, state, return_state, noise)
 
-    predict_logit = theanets_methods.predict_logit
-    classify = theanets_methods.classify
+    def predict_logit(self, x: Any, *, mask: Any = None) -> np.ndarray:
+        """Return what the softmax of the network is taken of.
+
+        Parameters
+        ----------
+        x : array of shape (T, B, I)
+        mask : array of shape (T, B), optional
+            Where steps are real.
+
+        Returns
+        -------
+        logits : array of shape (T, B, O)
+        """
+        return self.inference.logits(x, mask)
+
+    def classify(self, x: Any) -> Any:
+        """Return what `predict` does, under an old name."""
+        warn('classify() is an old word; write predict()')
+        return self.predict(x)
 
     def score(self, x: Any, y: Any, weights: Any = None, mask: Any = None) -> float:
         """Return the share of labels that are predicted correctly.
@@ -299,97 +314,3 @@ class Classifier(Network):
         3
         """
         return self.inference.continuation.sequence(labels, steps, streams, rng)
-
-
-def from_spec(spec: dict[str, Any]) -> Network:
-    """Build the network that a spec describes, with new initial weights.
-
-    Parameters
-    ----------
-    spec : dict
-        What `to_spec` of a network returned.
-
-    Raises
-    ------
-    ConfigError
-        If it is not such a dict.
-    """
-    wanted = {'model', 'layers', 'loss', 'weighted', 'layout', 'dtype', 'seed'}
-    if not isinstance(spec, dict) or set(spec) - {'masked', 'losses'} != wanted:
-        raise ConfigError(
-            f'from_spec(): wants a dict with {", ".join(sorted(wanted))}; got '
-            f'{sorted(map(str, spec)) if isinstance(spec, dict) else spec!r}'
-        )
-    rest = dict(spec)
-    chosen = rest.pop('losses', None)
-    net = models[rest.pop('model')](**rest)
-    if chosen is not None:
-        _set_losses(net, chosen)
-    return net
-
-
-def _set_losses(net: Network, specs: Any) -> None:
-    """Give a network the losses that its spec lists."""
-    known = {'loss', 'weight', 'output', 'target', 'weighted'}
-    if (
-        not isinstance(specs, list)
-        or not specs
-        or not all(
-            isinstance(one, dict) and set(one) == (known if k else known - {'target'})
-            for k, one in enumerate(specs)
-        )
-    ):
-        raise ConfigError(
-            f'from_spec(): losses is a list of dicts with {", ".join(sorted(known))}, the first '
-            f'one without target; got {specs!r}'
-        )
-    first, *others = specs
-    net.set_loss(**first)
-    for one in others:
-        net.add_loss(**one)
-
-
-def load(path: Any) -> Network:
-    """Read a network that `save`, or a training with ``checkpoint=``, has written.
-
-    No code is run from the file, and no more memory is taken than it is long.
-
-    Parameters
-    ----------
-    path : str or path-like
-
-    Returns
-    -------
-    net : Network
-        From a checkpoint, with the parameters of the best validation so far, and the history.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    FormatError
-        If the file is damaged, changed, foreign, or from a newer version; or if it needs a layer
-        or an activation that has not been registered.
-    """
-    file = storage.read(path)
-    try:
-        with known_values(file.arrays):
-            net = from_spec(file.spec)
-    except (RnnkitError, RecursionError) as error:
-        raise FormatError(f'{path}: its network cannot be built: {error}') from error
-    odd = set(file.arrays) - {p.name for p in net.params}
-    if odd:
-        raise FormatError(f'{path}: parameter {min(odd)!r} is missing, or does not belong there')
-    for p in net.params:
-        array = file.arrays[p.name]
-        if array.dtype != p.dtype:
-            raise FormatError(
-                f'{path}: parameter {p.name!r} is {array.dtype} {array.shape}; the network wants '
-                f'{p.dtype} {array.shape}'
-            )
-    if file.training is not None:
-        checkpoints.recall(path, net, file.training)
-    return net
-
-
-Network.load = theanets_methods.Loader(load)  # not before, as only here all models are known

@@ -8,13 +8,14 @@ from typing import Any, ClassVar
 import numpy as np
 from pytensor.tensor import TensorVariable
 
-from rnnkit import algorithms, flow, goals, kernels, losses, spellings, storage, summary
+from rnnkit import algorithms, flow, kernels, losses, progress, spellings, storage, summary
 from rnnkit.batching import Batching
 from rnnkit.border import LAYOUTS, check_settings
 from rnnkit.checkpoints import Files
 from rnnkit.checks import number
 from rnnkit.errors import ConfigError
-from rnnkit.goal import Goal
+from rnnkit.files import Loader
+from rnnkit.goal import Goal, read_goal
 from rnnkit.goals import Goals
 from rnnkit.graph import Graph
 from rnnkit.history import History
@@ -172,8 +173,80 @@ class Network(ABC):
         """Return what is reported of the first loss, as symbolic scalars."""
         return {'err': error}
 
-    add_loss, set_loss = goals.add_loss, goals.set_loss
-    loss, losses = property(goals.first), property(goals.listed)
+    # --- losses ---
+
+    @property
+    def losses(self) -> tuple[Goal, ...]:
+        """All losses, in their order; `add_loss` and `set_loss` change which there are."""
+        return self._losses
+
+    @property
+    def loss(self) -> Loss:
+        """The first loss, whose target is the first one of each batch."""
+        return self._losses[0].loss
+
+    def add_loss(
+        self, loss: Any, weight: float = 1.0, output: str | None = None,
+        target: str | None = None, weighted: bool | None = None, **options: Any,
+    ) -> None:  # fmt: skip
+        """Add a loss: what is minimised is the sum of all, each times its weight.
+
+        Parameters and history stay; what trains and predicts is compiled anew.
+
+        Parameters
+        ----------
+        loss : str, dict or Loss
+            As for the network: ``'mae'``, ``dict(form='huber', delta=0.5)``; a dict may also have
+            the keywords below in it.
+        weight : float
+            How much it counts. ``net.losses[k].weight = 0.1`` changes it, and compiles nothing.
+        output : str, optional
+            What it compares, ``'hid1'`` or ``'hid1:out'``; by default the last layer.
+        target : str, optional
+            The name of a further array of each batch, that it compares with; those come after the
+            first target, in the order of the losses. By default the first target, which must be
+            of the same kind and shape.
+        weighted : bool, optional
+            Whether there are weights of the targets. By default as for the loss before it with
+            the same target, and for a new target none.
+        **options
+            Those of the loss.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such loss or output, or its targets are not like those that it shares.
+        """
+        given = {'weight': weight, 'output': output, 'target': target, 'weighted': weighted}
+        self._aim([*self.losses, read_goal('add_loss()', loss, given | options)])
+
+    def set_loss(
+        self, loss: Any, weight: float = 1.0, output: str | None = None,
+        weighted: bool | None = None, **options: Any,
+    ) -> None:  # fmt: skip
+        """Replace all losses by this one; its target is the first one of each batch.
+
+        Parameters
+        ----------
+        loss, weight, output, **options
+            As in `add_loss`.
+        weighted : bool, optional
+            Whether there are weights of the targets; by default as for the first loss so far.
+
+        Raises
+        ------
+        ConfigError
+            Likewise; or if the targets of a loss are not those of this kind of network.
+        """
+        given = {'weight': weight, 'output': output, 'weighted': weighted}
+        goal = read_goal('set_loss()', loss, given | options)
+        if goal.target is not None:
+            raise ConfigError(
+                f'set_loss(): the first loss has no target of another name; got {goal.target!r}'
+            )
+        if goal.weighted is None:
+            goal.weighted = self.weighted
+        self._aim([goal])
 
     # --- parameters ---
 
@@ -224,6 +297,8 @@ class Network(ABC):
         if found != [{'loss': spec['loss'], 'weight': 1.0, 'output': None, 'weighted': weighted}]:
             spec['losses'] = found
         return spec
+
+    load = Loader()
 
     def save(self, path: str) -> None:
         """Write the spec and the parameters to one safetensors file.
@@ -299,7 +374,62 @@ class Network(ABC):
     def score(self, x: Any, y: Any, weights: Any = None) -> float:
         """Return how good the predictions for `x` are."""
 
-    gradient_flow = flow.gradient_flow
+    def gradient_flow(
+        self, x: Any, y: Any = None, weights: Any = None, mask: Any = None
+    ) -> flow.GradientFlow:
+        r"""Return the norm of the loss gradient by each recurrent layer, for each time step.
+
+        It is the total derivative by the output :math:`h_t`, through all later steps as well. Where
+        it is far smaller at the first steps than at the last, nothing that happened there can be
+        learned: the gradient vanishes. A layer whose gradient vanishes, explodes or is not finite
+        is named in a warning of the logger ``rnnkit``, and in the result's `verdicts`.
+
+        Parameters
+        ----------
+        x, y : arrays
+            One batch, as in `score`; a list or dict of targets where there are several losses with
+            targets of their own, and no y where the target is x.
+        weights : array, optional
+            The weight of each target, for a network with ``weighted=True``; likewise.
+        mask : array of shape (T, B), optional
+            Where steps are real, for a network with ``masked=True``.
+
+        Returns
+        -------
+        flow : dict of str to array of shape (T,)
+            The norm over examples and units, :math:`\|\partial L / \partial h_t\|`, for each
+            recurrent layer by its name, and for each direction of a bidirectional one by its
+            own: ``'hid1_fw'``, ``'hid1_bw'``. The loss L is that without regularizers and noise.
+
+        Raises
+        ------
+        ConfigError
+            If the network has no recurrent layer.
+        ShapeError, DataError
+            If an array is not usable.
+
+        References
+        ----------
+        Bengio, Simard & Frasconi 1994, IEEE Transactions on Neural Networks 5(2).
+        Pascanu, Mikolov & Bengio 2013, ICML, arXiv:1211.5063.
+
+        Examples
+        --------
+        >>> import numpy as np, rnnkit
+        >>> net = rnnkit.Regressor([1, ('rnn', 3), 1], seed=0)
+        >>> flow = net.gradient_flow(np.ones((20, 2, 1)), np.zeros((20, 2, 1)))
+        >>> flow['hid1'].shape, flow.verdicts
+        ((20,), {})
+        """
+        where = 'gradient_flow()'
+        batch = self.border.read_batch(self.border.join(where, x, y, weights, mask), where)
+        measure = self._objectives.flow
+        if not measure.terms:
+            raise ConfigError(f'gradient_flow(): {type(self).__name__} has no recurrent layer')
+        found = measure(batch)
+        for name, what in found.verdicts.items():
+            progress.LOGGER.warning('gradient_flow(): %s', flow.sentence(name, what))
+        return found
 
     # --- training ---
 

@@ -23,9 +23,9 @@ import pytensor
 from rnnkit import kernels
 from rnnkit.border import check_settings
 from rnnkit.errors import RnnkitError
+from rnnkit.files import models
 from rnnkit.kernels import cache
 from rnnkit.layers.registry import layers as layer_registry
-from rnnkit.models import models
 from rnnkit.optimizers import optimizers
 
 

@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from rnnkit.files import from_spec, load
 from rnnkit.layers import Embedding, Input, registry
-from rnnkit.models import Regressor, from_spec, load
+from rnnkit.models import Regressor
 from rnnkit.network import Network
 
 T, B = 5, 6  # steps and examples in the data of the checks

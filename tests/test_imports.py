@@ -22,8 +22,8 @@ ROWS = [
     'trainer', 'lbfgs', 'streaming', 'carry',
     'disturbances', 'flow', 'fields', 'given', 'border', 'goal', 'goals', 'objectives', 'batching',
     'sampling', 'generation',
-    'noisy_outputs', 'inference', 'summary', 'checkpoints', 'algorithms', 'network',
-    'theanets_methods', 'models', 'autoencoder', 'pretraining', 'recurrent', 'experiment',
+    'noisy_outputs', 'inference', 'summary', 'checkpoints', 'algorithms', 'files', 'network',
+    'models', 'autoencoder', 'pretraining', 'recurrent', 'experiment',
     'minimize', 'testing', '__init__', 'precompile', 'integrations',
 ]  # fmt: skip
 # Order inside a folder, likewise.
