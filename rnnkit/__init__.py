@@ -20,11 +20,10 @@ from rnnkit import (
     recurrent,
     regularizers,
     schedules,
-    spellings,
 )
-from rnnkit.autoencoder import Autoencoder
 from rnnkit.cells import Cell
-from rnnkit.custom import Regularizer
+from rnnkit.common import old_words
+from rnnkit.common.tensors import split
 from rnnkit.errors import (
     ConfigError,
     DataError,
@@ -33,15 +32,16 @@ from rnnkit.errors import (
     ShapeError,
     TrainingError,
 )
-from rnnkit.experiment import Experiment, log
-from rnnkit.files import from_spec, load
 from rnnkit.kernels import set_threads
 from rnnkit.layers import Layer
-from rnnkit.minimize import minimize
-from rnnkit.models import Classifier, Regressor
-from rnnkit.network import Network
+from rnnkit.models.autoencoder import Autoencoder
+from rnnkit.models.classifier import Classifier
+from rnnkit.models.files import from_spec, load
+from rnnkit.models.network import Network
+from rnnkit.models.regressor import Regressor
 from rnnkit.optimizers import Optimizer
-from rnnkit.tensors import split
+from rnnkit.theanets import Experiment, Regularizer, log
+from rnnkit.training.minimize import minimize
 from rnnkit.version import __version__
 
 __all__ = [
@@ -83,5 +83,5 @@ __all__ = [
 
 def __getattr__(name: str) -> NoReturn:
     """Say what to write for a name that theanets has, and rnnkit has not."""
-    instead = f'; {spellings.NAMES[name]}' if name in spellings.NAMES else ''
+    instead = f'; {old_words.NAMES[name]}' if name in old_words.NAMES else ''
     raise AttributeError(f"module 'rnnkit' has no attribute {name!r}{instead}")

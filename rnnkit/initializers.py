@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from rnnkit.common.registry import Registry, reject_unknown
 from rnnkit.errors import ConfigError, ShapeError
-from rnnkit.registry import Registry, reject_unknown
 
 Initializer = Callable[[tuple[int, ...], np.random.Generator], np.ndarray]
 CHANGES = ('gain', 'sparsity', 'radius')  # of what an initializer has drawn, in this order

@@ -32,8 +32,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rnnkit.common.registry import Registry
 from rnnkit.errors import ConfigError, DataError, ShapeError
-from rnnkit.registry import Registry
 
 READS = ('prediction', 'probabilities')
 

@@ -21,11 +21,11 @@ import numpy as np
 import pytensor
 
 from rnnkit import kernels
-from rnnkit.border import check_settings
+from rnnkit.data.border import check_settings
 from rnnkit.errors import RnnkitError
-from rnnkit.files import models
-from rnnkit.kernels import cache
+from rnnkit.kernels.runtime import cache
 from rnnkit.layers.registry import layers as layer_registry
+from rnnkit.models.files import models
 from rnnkit.optimizers import optimizers
 
 

@@ -1,10 +1,11 @@
 """The networks under the name of their module in theanets, and what makes batches of sequences."""
 
-from rnnkit.autoencoder import Autoencoder
-from rnnkit.models import Classifier, Regressor
-from rnnkit.sequences import pad, unpad
-from rnnkit.text import Text
-from rnnkit.windows import batches, fold
+from rnnkit.data.ragged import pad, unpad
+from rnnkit.data.text import Text
+from rnnkit.data.windows import batches, fold
+from rnnkit.models.autoencoder import Autoencoder
+from rnnkit.models.classifier import Classifier
+from rnnkit.models.regressor import Regressor
 
 __all__ = [
     'Autoencoder', 'Classifier', 'Regressor', 'Text', 'batches', 'fold', 'pad', 'unpad',

@@ -12,8 +12,8 @@ import pytensor.tensor as pt
 from pytensor.gradient import grad
 from pytensor.tensor import TensorVariable
 
+from rnnkit.common.registry import Registry, glob, reject_unknown
 from rnnkit.errors import ConfigError
-from rnnkit.registry import Registry, glob, reject_unknown
 
 Tensors = Mapping[str, TensorVariable]
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from rnnkit.files import from_spec, load
 from rnnkit.layers import Embedding, Input, registry
-from rnnkit.models import Regressor
-from rnnkit.network import Network
+from rnnkit.models.files import from_spec, load
+from rnnkit.models.network import Network
+from rnnkit.models.regressor import Regressor
 
 T, B = 5, 6  # steps and examples in the data of the checks
 N_IN, SIZE, N_OUT, N_WORDS = 3, 4, 2, 7

@@ -7,8 +7,8 @@ import pytest
 from one_weight import NOISY, Feed, made, renewed, values
 
 import rnnkit
-from rnnkit import storage
 from rnnkit.callbacks import CSV, Callback, Checkpoint, EarlyStop
+from rnnkit.common import storage
 from rnnkit.errors import ConfigError, FormatError
 
 QUICK = {'algo': 'sgd', 'batch_size': 10, 'seed': 0, 'validate_every': 1, 'patience': 99}

@@ -5,10 +5,10 @@ import pytensor
 import pytest
 
 import rnnkit
-from rnnkit.batching import Batching
-from rnnkit.carry import Carry, Followed
-from rnnkit.options import Options
-from rnnkit.windows import Window, Windows
+from rnnkit.data.windows import Window, Windows
+from rnnkit.training.batching import Batching
+from rnnkit.training.carried_state import Carry, Followed
+from rnnkit.training.options import Options
 
 T, B, STEPS = 11, 4, 4
 

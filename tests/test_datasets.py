@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from rnnkit.datasets import Arrays, Stream, as_array, build, frozen, lengths_of
+from rnnkit.data.arrays import as_array
+from rnnkit.data.datasets import Arrays, Stream, build, frozen, lengths_of
 from rnnkit.errors import ConfigError, DataError, ShapeError
 
 

@@ -7,8 +7,8 @@ import pytensor
 import pytest
 
 import rnnkit
-from rnnkit import disturbances
 from rnnkit.errors import ConfigError
+from rnnkit.graph import perturbations
 from rnnkit.noise import Noise
 
 T, B = 4, 300
@@ -31,8 +31,8 @@ def compared(net):
 
 def outputs(net, x, **words):
     """Return the outputs in training, by the graph itself."""
-    amounts = disturbances.read(net.graph, compared(net), words)
-    made = disturbances.Disturbance(net.graph, sorted(amounts))
+    amounts = perturbations.read(net.graph, compared(net), words)
+    made = perturbations.Disturbance(net.graph, sorted(amounts))
     made.set(amounts)
     noise = Noise()
     noise.seed(1)
@@ -48,13 +48,13 @@ def test_words_and_what_they_act_on():
         'input_noise': ['in:out'], 'hidden_noise': ['hid1:out', 'hid2:out'],
         'output_dropout': ['out:out'], 'hidden_dropout': ['hid1:out', 'hid2:out'],
     }.items():  # fmt: skip
-        found = disturbances.read(net.graph, compared(net), {word: 0.5})
+        found = perturbations.read(net.graph, compared(net), {word: 0.5})
         assert found == {(word.partition('_')[2], name): 0.5 for name in names}
-    found = disturbances.read(net.graph, compared(net), {'dropout': {'hid2': 0.1, 'in:out': 0.2}})
+    found = perturbations.read(net.graph, compared(net), {'dropout': {'hid2': 0.1, 'in:out': 0.2}})
     assert found == {('dropout', 'hid2:out'): 0.1, ('dropout', 'in:out'): 0.2}
-    found = disturbances.read(net.graph, compared(net), {'weight_noise': 0.1})
+    found = perturbations.read(net.graph, compared(net), {'weight_noise': 0.1})
     assert {t.name for t in found} == {'hid1.w', 'hid2.xh', 'hid2.hh', 'out.w'}
-    found = disturbances.read(net.graph, compared(net), {'max_norm': {'hid2.*': 2}})
+    found = perturbations.read(net.graph, compared(net), {'max_norm': {'hid2.*': 2}})
     assert found == {('max_norm', 'hid2.xh'): 2.0, ('max_norm', 'hid2.hh'): 2.0}
 
 
@@ -126,7 +126,7 @@ def test_max_norm_limits_columns(data):
         elif p.ndim == 2:
             assert norm > 0.4
     columns = np.array([[3.0, 0.1], [4.0, 0.1]])
-    found = disturbances.limited(columns, np.float64(1)).eval()
+    found = perturbations.limited(columns, np.float64(1)).eval()
     assert np.allclose(found, [[0.6, 0.1], [0.8, 0.1]])
 
 

@@ -119,7 +119,7 @@ def test_every_page_is_in_the_index():
 
 
 def test_options_table_is_complete():
-    from rnnkit.options import option_names
+    from rnnkit.training.options import option_names
 
     text = (ROOT / 'docs' / 'training.rst').read_text(encoding='utf-8')
     table = set(re.findall(r'^``(\w+)``', text, re.MULTILINE))

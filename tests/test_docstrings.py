@@ -9,8 +9,8 @@ import pytest
 import rnnkit
 
 NEEDS_MORE = {
-    'rnnkit.kernels.lower_jax',
-    'rnnkit.noise.for_jax',
+    'rnnkit.kernels.recurrent.dispatch_jax',
+    'rnnkit.noise.dispatch_jax',
 }  # JAX, which is not there in general
 FOUND = {m.name for m in pkgutil.walk_packages(rnnkit.__path__, 'rnnkit.')}
 MODULES = ['rnnkit', *sorted(FOUND - NEEDS_MORE)]

@@ -9,7 +9,7 @@ from pytensor.graph.op import Op
 
 import rnnkit
 from rnnkit.errors import ConfigError, TrainingError
-from rnnkit.optimizers import step
+from rnnkit.optimizers import step_graph
 
 X = np.linspace(-1, 1, 12)[:, None]
 
@@ -24,8 +24,8 @@ def test_the_curvature_of_a_recurrent_network(layer, rng):
     goal = net._objectives.plain
     probe = rng.standard_normal(net.num_params)
     gradients = pytensor.grad(goal.loss, goal.params)
-    product = step.curvature(gradients, goal.params, pt.constant(probe))
-    f = pytensor.function(goal.inputs, [step.flattened(gradients), product])
+    product = step_graph.curvature(gradients, goal.params, pt.constant(probe))
+    f = pytensor.function(goal.inputs, [step_graph.flattened(gradients), product])
     batch = [rng.standard_normal((4, 3, 1)), rng.standard_normal((4, 3, 1))]
     start, eps, slopes = values(net), 1e-5, []
     for sign in (1, -1):

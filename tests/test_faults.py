@@ -10,9 +10,9 @@ import pytest
 from faults import DATA, OPTIONS, ends_well, fork, kill_one, network
 
 import rnnkit
-import rnnkit.compiled
-from rnnkit import storage
-from rnnkit.compiled import Compiled
+import rnnkit.common.compiled
+from rnnkit.common import storage
+from rnnkit.common.compiled import Compiled
 from rnnkit.errors import DataError, TrainingError
 
 START = [p.get_value() for p in network().params]
@@ -150,7 +150,7 @@ def interrupted_at(monkeypatch, what, count):
 
 
 PHASES = {
-    'compiling': ((rnnkit.compiled.pytensor, 'function'), (1, 2)),
+    'compiling': ((rnnkit.common.compiled.pytensor, 'function'), (1, 2)),
     'running a function': ((Compiled, '__call__'), (1, 2, 3, 6, 8, 11)),
     'writing': ((storage.os, 'fsync'), (1, 2, 3, 4)),
     'renaming': ((storage.os, 'replace'), (1, 2, 3)),

@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import rnnkit
-from rnnkit import short_forms, spellings
 from rnnkit.activations import activations
+from rnnkit.common import old_words
 from rnnkit.errors import FormatError, RnnkitError, TrainingError
+from rnnkit.layers import short_forms
 from rnnkit.layers.registry import layers as forms
 from rnnkit.optimizers import optimizers
 
@@ -40,7 +41,7 @@ odd = st.one_of(
 )  # fmt: skip
 values = st.one_of(odd, st.lists(odd, max_size=3), st.dictionaries(st.text(max_size=2), odd))
 SHORT = [f'{word}{param}' for word in short_forms.WORDS for param in ('', '_hh', '_w', '_b', '_')]
-OLD_WORDS = [*SHORT, *spellings.LAYER, *spellings.NOT_OF_LAYERS]
+OLD_WORDS = [*SHORT, *old_words.LAYER, *old_words.NOT_OF_LAYERS]
 OPTIONS = sorted({name for form in forms for name in forms[form].options})
 keys = st.sampled_from([
     'form', 'size', 'name', 'inputs', 'activation', 'w', 'b', 'hh', 'xh', *OPTIONS, 'x', *OLD_WORDS,
@@ -83,7 +84,7 @@ networks = st.one_of(
 )  # fmt: skip
 some_settings = st.dictionaries(
     st.sampled_from(['loss', 'weighted', 'masked', 'layout', 'dtype', 'seed', 'x',
-                     *spellings.NETWORK, *spellings.NOT_OF_NETWORKS]),
+                     *old_words.NETWORK, *old_words.NOT_OF_NETWORKS]),
     st.one_of(odd, st.sampled_from(['mse', 'mae', 'batch', 'float64'])), max_size=2,
 )  # fmt: skip
 
@@ -149,8 +150,8 @@ batches = st.one_of(
     st.fixed_dictionaries({'x': arrays, 'y': arrays}),
 )  # fmt: skip
 NAMES = sorted({
-    *rnnkit.options.Options.__dataclass_fields__, 'learning_rate', 'weight_l2', 'hidden_l1',
-    'rms_halflife', 'x', *spellings.TRAINING, *spellings.NOT_OF_TRAINING,
+    *rnnkit.training.options.Options.__dataclass_fields__, 'learning_rate', 'weight_l2',
+    'hidden_l1', 'rms_halflife', 'x', *old_words.TRAINING, *old_words.NOT_OF_TRAINING,
 } - {'epochs', 'checkpoint', 'resume', 'save_progress', 'train_set', 'valid_set'})  # fmt: skip
 
 
@@ -270,6 +271,8 @@ def resealed(content):
         head = json.loads(content[8 : header_of(content)])['__metadata__']
         arrays = safetensors.load(content)
         kept = {k: v for k, v in head.items() if k != 'digest'}
-        return safetensors.save(arrays, {**kept, 'digest': rnnkit.storage.digest(kept, arrays)})
+        return safetensors.save(
+            arrays, {**kept, 'digest': rnnkit.common.storage.digest(kept, arrays)}
+        )
     except Exception:  # it will be refused as it is
         return content

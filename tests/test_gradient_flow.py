@@ -5,8 +5,8 @@ import pytest
 
 import rnnkit
 from rnnkit.errors import ConfigError
-from rnnkit.flow import verdict
 from rnnkit.integrations import plots
+from rnnkit.training.gradient_flow import verdict
 
 T, B, H = 6, 3, 4
 

@@ -1,8 +1,10 @@
 """Which module may import which, and what `import rnnkit` does not import."""
 
 import ast
+import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,113 +14,6 @@ import rnnkit
 ROOT = Path(rnnkit.__file__).parent
 TESTS = Path(__file__).parent
 
-# A row imports rows above it, or modules of its own folder. A folder is one row.
-ROWS = [
-    'version', 'errors', 'checks', 'paths', 'spellings', 'registry', 'tensors', 'activations',
-    'initializers', 'short_forms', 'windows', 'datasets', 'sequences', 'text', 'cells', 'kernels',
-    'unroll', 'noise', 'layers',
-    'plan', 'graph', 'losses', 'regularizers', 'custom', 'metrics', 'optimizers', 'monitors',
-    'progress', 'compiled', 'history', 'schedules', 'storage', 'callbacks', 'options', 'trainstep',
-    'trainer', 'lbfgs', 'streaming', 'carry',
-    'disturbances', 'flow', 'fields', 'given', 'border', 'goal', 'goals', 'objectives', 'batching',
-    'sampling', 'generation',
-    'noisy_outputs', 'inference', 'summary', 'checkpoints', 'algorithms', 'files', 'network',
-    'models', 'autoencoder', 'pretraining', 'recurrent', 'experiment',
-    'minimize', 'testing', '__init__', 'precompile', 'integrations',
-]  # fmt: skip
-# Order inside a folder, likewise.
-FOLDERS = {
-    'activations': ['registry', 'elementwise', 'features', 'learned', 'chain', '__init__'],
-    'callbacks': ['base', 'best', 'early_stop', 'files', 'bar', 'hooks', '__init__'],
-    'cells': [
-        'base',
-        'checks',
-        'modules',
-        'rates',
-        'rnn',
-        'lstm',
-        'gru',
-        'rrnn',
-        'mrnn',
-        'mut1',
-        'scrn',
-        'clockwork',
-        'bcrnn',
-        'noisy',
-        '__init__',
-    ],
-    'kernels': [
-        'walk',
-        'program',
-        'pointwise',
-        'form',
-        'trace',
-        'vector',
-        'elementary',
-        'lanes',
-        'gemm',
-        'frame',
-        'threads',
-        'point',
-        'loop',
-        'backward',
-        'dense',
-        'mean',
-        'softmax',
-        'rule',
-        'rows',
-        'update',
-        'cache',
-        'kernel',
-        'pool',
-        'glue',
-        'update_glue',
-        'meaning',
-        'dense_ops',
-        'loss_ops',
-        'update_ops',
-        'ops',
-        'lower_jax',
-        'for_jax',
-        '__init__',
-    ],
-    'layers': [
-        'base',
-        'recurrent',
-        'registry',
-        'input',
-        'dense',
-        'bidirectional',
-        'dropout',
-        'embedding',
-        'joining',
-        'tied',
-        'conv',
-        'normalization',
-        'time',
-        'reshape',
-        'spec',
-        '__init__',
-    ],
-    'losses': ['base', 'regression', 'classes', 'distributions', '__init__'],
-    'noise': ['philox', 'ops', 'for_numba', 'for_jax', '__init__'],
-    'optimizers': [
-        'base',
-        'sgd',
-        'rprop',
-        'rmsprop',
-        'adagrad',
-        'esgd',
-        'adam',
-        'lion',
-        'lbfgs',
-        'rows',
-        'step',
-        '__init__',
-    ],
-    'integrations': ['__init__', 'plots', 'bars'],
-    'pretraining': ['settings', 'stages', 'growing', 'autoencoders', 'samples', '__init__'],
-}
 MODULES = sorted(path.relative_to(ROOT).with_suffix('').parts for path in ROOT.rglob('*.py'))
 
 
@@ -148,24 +43,67 @@ def target(module, name):
     return inner if inner in MODULES or (*inner, '__init__') in MODULES else folder
 
 
-def test_every_module_has_its_row():
-    assert {parts[0] for parts in MODULES} == set(ROWS)
-    for folder, order in FOLDERS.items():
-        assert {parts[1] for parts in MODULES if parts[0] == folder} == set(order)
+def rooms():
+    """Return the rooms in the order of the table of CONTRIBUTING.md."""
+    text = (TESTS.parent / 'CONTRIBUTING.md').read_text(encoding='utf-8')
+    table = text.partition('| rooms, in order |')[2].partition('\n\n')[0]
+    rows = [line.split('|')[1] for line in table.splitlines() if line.startswith('| `')]
+    return [
+        name.removesuffix('.py').rstrip('/') for row in rows for name in re.findall('`(.*?)`', row)
+    ]
+
+
+ROOMS = rooms()
+
+
+def room(parts):
+    """Return the room of a module: a file, a folder, or a part of kernels/."""
+    name = '/'.join(parts[:2] if parts[0] == 'kernels' else parts[:1])
+    return name or '__init__'
+
+
+def test_every_module_has_its_room():
+    assert {room(parts) for parts in MODULES} == set(ROOMS)
+    assert len(ROOMS) == len(set(ROOMS))
 
 
 @pytest.mark.parametrize('parts', MODULES, ids='.'.join)
-def test_a_module_imports_only_rows_above_it(parts):
+def test_a_module_imports_only_rooms_before_its_own(parts):
     for other in imported(parts):
         if other[:1] == ('integrations',) and inside_functions(parts, 'rnnkit.integrations'):
             continue
-        if other[:1] == parts[:1]:
-            order = FOLDERS[parts[0]]
-            inner = other[1] if len(other) > 1 else '__init__'
-            assert order.index(inner) < order.index(parts[1]), f'{parts} imports {other}'
-        else:
-            row = other[0] if other else '__init__'
-            assert ROWS.index(row) < ROWS.index(parts[0]), f'{parts} imports {other}'
+        here, there = room(parts), room(other)
+        if there == 'kernels':
+            there = 'kernels/__init__'
+        assert ROOMS.index(there) < ROOMS.index(here) or here == there, f'{parts} imports {other}'
+
+
+def test_no_imports_go_in_a_circle():
+    graph = {parts: set() for parts in MODULES}
+    for parts in MODULES:
+        for other in imported(parts):
+            inner = other if other in graph else (*other, '__init__')
+            if inner != parts and inner[0] != 'integrations':
+                graph[parts].add(inner)
+    TopologicalSorter(graph).prepare()  # raises a CycleError
+
+
+def test_data_is_numpy_alone():
+    seen, waiting = set(), [parts for parts in MODULES if parts[0] == 'data']
+    while waiting:
+        parts = waiting.pop()
+        seen.add(parts)
+        names = {
+            name.partition('.')[0]
+            for node in ast.walk(source(parts))
+            for name in (
+                [alias.name for alias in node.names] if isinstance(node, ast.Import)
+                else [node.module] if isinstance(node, ast.ImportFrom) else []
+            )
+        }  # fmt: skip
+        assert 'pytensor' not in names, parts
+        found = [other if other in MODULES else (*other, '__init__') for other in imported(parts)]
+        waiting += [other for other in found if other not in seen]
 
 
 def inside_functions(parts, module):
@@ -189,7 +127,7 @@ def uses(parts, name):
 @pytest.mark.parametrize(
     # An Op whose backend has no code for it must run by itself: the kernels' Ops do.
     ('name', 'doors'),
-    [('scan', ['unroll']), ('function', ['compiled', 'kernels.meaning'])],
+    [('scan', ['unroll']), ('function', ['common.compiled', 'kernels.runtime.fused_op'])],
 )
 def test_a_dependency_has_one_door(name, doors):
     assert ['.'.join(parts) for parts in MODULES if uses(parts, name)] == doors

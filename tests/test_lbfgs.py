@@ -10,8 +10,8 @@ import scipy.optimize
 
 import rnnkit
 from rnnkit.errors import ConfigError, TrainingError
-from rnnkit.lbfgs import LBFGSStep
 from rnnkit.optimizers import Objective
+from rnnkit.training.lbfgs import LBFGSStep
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_a_second_training_starts_afresh_and_compiles_nothing(data, monkeypatch)
     start = [p.get_value() for p in regressor.params]
     regressor.train(data, algo='lbfgs', epochs=5)
     end = params(regressor)
-    monkeypatch.setattr('rnnkit.compiled.pytensor.function', None)
+    monkeypatch.setattr('rnnkit.common.compiled.pytensor.function', None)
     for p, value in zip(regressor.params, start, strict=True):
         p.set_value(value)
     regressor.train(data, algo='lbfgs', epochs=5)

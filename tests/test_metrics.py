@@ -17,7 +17,7 @@ from rnnkit.metrics import (
     perplexity,
     r2,
     rmse,
-)  # fmt: skip
+)
 
 Y = np.array([[1.0, 2.0], [3.0, 6.0]])
 

@@ -251,7 +251,7 @@ def test_callbacks_hear_of_each_stage(algo, data, tmp_path):
 def test_the_last_stage_is_compiled_for_the_next_training(monkeypatch):
     net = dense()
     net.train([X, Y], algo='layerwise', subalgo='sgd', epochs=1)
-    monkeypatch.setattr(rnnkit.compiled.pytensor, 'function', None)
+    monkeypatch.setattr(rnnkit.common.compiled.pytensor, 'function', None)
     net.train([X, Y], algo='sgd', epochs=1)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import rnnkit
-from rnnkit import progress
 from rnnkit.callbacks import Callback, Progress, bar
+from rnnkit.common import progress
 from rnnkit.integrations import bars
 
 X = np.linspace(-1, 1, 12)[:, None]
@@ -79,7 +79,7 @@ def slow(monkeypatch):
     ticks = itertools.count(step=0.2)
     clock = types.SimpleNamespace(perf_counter=lambda: next(ticks))
     monkeypatch.setattr(bar, 'time', clock)
-    monkeypatch.setattr(rnnkit.trainer, 'time', clock)
+    monkeypatch.setattr(rnnkit.training.trainer, 'time', clock)
     monkeypatch.setattr(rnnkit.callbacks.base, 'time', clock)
 
 

@@ -7,7 +7,7 @@ import pytest
 from recurrent_noise import FORMS, MASK, B, I, Known, T, problem, reference
 
 import rnnkit
-from rnnkit.cells.noisy import Dropped, Zoned
+from rnnkit.cells.wrappers import Dropped, Zoned
 from rnnkit.errors import ConfigError
 from rnnkit.noise import Noise
 

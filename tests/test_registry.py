@@ -3,8 +3,8 @@
 import pytest
 
 import rnnkit
+from rnnkit.common.registry import FOREIGN_WORDS, Registry, hint, reject_unknown
 from rnnkit.errors import ConfigError
-from rnnkit.registry import FOREIGN_WORDS, Registry, hint, reject_unknown
 
 
 @pytest.fixture
@@ -85,8 +85,8 @@ def test_words_of_other_libraries_are_translated_where_the_word_exists():
 
 
 def test_no_foreign_word_is_a_word_of_ours_by_now():
-    from rnnkit.objectives import term_names
-    from rnnkit.options import option_names
+    from rnnkit.graph.perturbations import term_names
+    from rnnkit.training.options import option_names
 
     ours = {
         *option_names(),

@@ -11,7 +11,7 @@ from bowl import HYPER
 from tables import LIMITS, batches, objective, reference, updates, values_of
 
 import rnnkit
-from rnnkit.optimizers.rows import lookups, row_sums
+from rnnkit.optimizers.sparse_rows import lookups, row_sums
 
 WHOLE = ('rprop', 'esgd')  # their updates are of all rows
 KINDS = [(0.0, False), (0.8, False), (0.8, True)]

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from rnnkit.errors import ConfigError
-from rnnkit.sampling import Beams, Sampling, log_softmax
+from rnnkit.inference.sampling import Beams, Sampling, log_softmax
 
 PRE = np.log([[0.4, 0.3, 0.2, 0.1], [0.05, 0.05, 0.1, 0.8]])
 

@@ -112,7 +112,7 @@ def test_a_plateau_follows_the_validation_and_ends_with_the_training():
 def test_a_schedule_compiles_nothing(monkeypatch):
     net = rnnkit.Regressor([1, 1], seed=0)
     net.train([X, X], epochs=1)
-    monkeypatch.setattr('rnnkit.compiled.pytensor.function', None)
+    monkeypatch.setattr('rnnkit.common.compiled.pytensor.function', None)
     for rate in (Cosine(0.1, 3), 0.1, lambda n: 0.1):
         net.train([X, X], epochs=2, learning_rate=rate)
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from rnnkit.data.ragged import is_ragged, pad, unpad
 from rnnkit.errors import ConfigError, DataError, ShapeError
-from rnnkit.sequences import is_ragged, pad, unpad
 
 quick = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 FLOATS = st.floats(-1e6, 1e6, width=32)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import rnnkit
-from rnnkit import spellings
+from rnnkit.common import old_words
+from rnnkit.common.registry import FOREIGN_WORDS
 from rnnkit.errors import ConfigError
-from rnnkit.registry import FOREIGN_WORDS
 
 X, Y = np.random.default_rng(1).standard_normal((2, 12, 3)).astype('f')
 DATA = [X, Y[:, :1]]
@@ -90,7 +90,7 @@ def test_an_old_word_of_train_is_the_new_one(name):
 
 def test_every_old_word_of_train_is_tested():
     files = {'save_progress', 'save_every', 'train_set', 'valid_set'}
-    assert {name.partition(' ')[0] for name in TRAININGS} | files == set(spellings.TRAINING)
+    assert {name.partition(' ')[0] for name in TRAININGS} | files == set(old_words.TRAINING)
 
 
 def test_old_names_of_the_data():
@@ -247,44 +247,44 @@ def test_a_dict_of_inputs_with_a_wrong_size_is_an_error():
         recurrent(size=4, inputs={'in': 4})
 
 
-@pytest.mark.parametrize('word', spellings.NOT_OF_TRAINING)
+@pytest.mark.parametrize('word', old_words.NOT_OF_TRAINING)
 def test_words_of_train_that_are_gone_say_why(word):
     with pytest.raises(ConfigError, match=rf'train\(\): {word}= \w+'):
         dense().train(DATA, **{word: 1})
 
 
-@pytest.mark.parametrize('word', spellings.NOT_OF_NETWORKS)
+@pytest.mark.parametrize('word', old_words.NOT_OF_NETWORKS)
 def test_words_of_networks_that_are_gone_say_why(word):
     with pytest.raises(ConfigError, match=rf'Regressor\(\): {word}= \w+'):
         dense(**{word: 1})
 
 
-@pytest.mark.parametrize('name', spellings.NAMES)
+@pytest.mark.parametrize('name', old_words.NAMES)
 def test_names_that_are_not_here_say_what_to_write(name):
-    with pytest.raises(AttributeError, match=re.escape(spellings.NAMES[name])):
+    with pytest.raises(AttributeError, match=re.escape(old_words.NAMES[name])):
         getattr(rnnkit, name)
 
 
 def test_no_word_of_today_is_in_the_tables():
-    from rnnkit.objectives import term_names
-    from rnnkit.options import option_names
+    from rnnkit.graph.perturbations import term_names
+    from rnnkit.training.options import option_names
 
     today = {*option_names(), *term_names(), 'algo', 'train', 'valid'}
     for other in rnnkit.optimizers.optimizers:
         today |= set(rnnkit.optimizers.optimizers[other].options)
     # One whose meaning was another for numbers below 0.
-    assert today & {*spellings.TRAINING, *spellings.NOT_OF_TRAINING} == {'save_every'}
+    assert today & {*old_words.TRAINING, *old_words.NOT_OF_TRAINING} == {'save_every'}
     settings = set(inspect.signature(rnnkit.Regressor).parameters)
-    assert not settings & {*spellings.NETWORK, *spellings.NOT_OF_NETWORKS}
+    assert not settings & {*old_words.NETWORK, *old_words.NOT_OF_NETWORKS}
     forms = set(rnnkit.layers.registry)
-    assert not forms & {*spellings.FORMS, *spellings.NOT_FORMS}
-    assert not [name for name in spellings.NAMES if name in rnnkit.__all__]
+    assert not forms & {*old_words.FORMS, *old_words.NOT_FORMS}
+    assert not [name for name in old_words.NAMES if name in rnnkit.__all__]
 
 
 def test_hints_come_from_the_same_table():
     assert FOREIGN_WORDS['algorithm'] == 'algo'
     assert FOREIGN_WORDS['gradient_clip'] == 'max_gradient_elem'
-    assert set(spellings.HINTS) <= set(FOREIGN_WORDS)
+    assert set(old_words.HINTS) <= set(FOREIGN_WORDS)
 
 
 def test_signatures_are_those_of_today():

@@ -9,7 +9,7 @@ import pytest
 from safetensors import numpy as safetensors
 
 import rnnkit
-from rnnkit import storage
+from rnnkit.common import storage
 from rnnkit.errors import ConfigError, FormatError
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import rnnkit
-import rnnkit.compiled
-from rnnkit import progress
+import rnnkit.common.compiled
+from rnnkit.common import progress
 from rnnkit.errors import ConfigError
-from rnnkit.history import History
+from rnnkit.training.history import History
 
 
 @pytest.fixture
@@ -21,13 +21,13 @@ def data(rng):
 @pytest.fixture
 def compilations(monkeypatch):
     """Return a list that grows by one with every function that is compiled."""
-    calls, function = [], rnnkit.compiled.pytensor.function
+    calls, function = [], rnnkit.common.compiled.pytensor.function
 
     def counted(*args, **kwargs):
         calls.append(kwargs['name'])
         return function(*args, **kwargs)
 
-    monkeypatch.setattr(rnnkit.compiled.pytensor, 'function', counted)
+    monkeypatch.setattr(rnnkit.common.compiled.pytensor, 'function', counted)
     return calls
 
 

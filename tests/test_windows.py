@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnnkit.datasets import build, frozen
+from rnnkit.common.checks import generator
+from rnnkit.data.datasets import build, frozen
+from rnnkit.data.windows import Window, Windows, batches, fold, is_fresh
 from rnnkit.errors import ConfigError, ShapeError
-from rnnkit.windows import Window, Windows, batches, fold, generator, is_fresh
 
 quick = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 

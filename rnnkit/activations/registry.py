@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 from pytensor.tensor import TensorVariable
 
+from rnnkit.common.registry import Registry
 from rnnkit.errors import ConfigError
-from rnnkit.registry import Registry
 
 Activation = Callable[[TensorVariable], TensorVariable]
 

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 from numbers import Real
 
-from rnnkit import progress
 from rnnkit.callbacks.base import Callback, Training
-from rnnkit.checks import number
+from rnnkit.common import progress
+from rnnkit.common.checks import number
 
 
 class Progress(Callback):

@@ -5,7 +5,7 @@ from numbers import Real
 from typing import Any
 
 from rnnkit.callbacks.base import Training
-from rnnkit.checks import number
+from rnnkit.common.checks import number
 from rnnkit.errors import ConfigError
 
 RISING = ('acc', 'accuracy', 'r2', 'f1')  # what is the better the larger it is

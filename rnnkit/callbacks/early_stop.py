@@ -5,7 +5,7 @@ from typing import Any
 
 from rnnkit.callbacks.base import Callback, Training
 from rnnkit.callbacks.best import Best
-from rnnkit.checks import number
+from rnnkit.common.checks import number
 
 
 class EarlyStop(Callback):

@@ -8,10 +8,10 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any
 
-from rnnkit import paths, storage
 from rnnkit.callbacks.base import Callback, Record, Training
 from rnnkit.callbacks.best import Best
-from rnnkit.checks import number
+from rnnkit.common import epoch_paths, storage
+from rnnkit.common.checks import number
 from rnnkit.errors import ConfigError, DataError
 
 
@@ -79,7 +79,7 @@ class Checkpoint(Callback):
     def on_epoch_end(self, training: Training) -> None:
         """Write a file, if it is time to."""
         if training.epoch % self.every == 0 and (not self.best_only or self._improved(training)):
-            training.net.save(paths.numbered(self.path, training.epoch))
+            training.net.save(epoch_paths.numbered(self.path, training.epoch))
 
     def _improved(self, training: Training) -> bool:
         value, before = self._best.read(training), self._best.value

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from rnnkit import progress
 from rnnkit.callbacks.bar import Progress
 from rnnkit.callbacks.base import Callback, Training
+from rnnkit.common import progress
+from rnnkit.common.registry import hint
 from rnnkit.errors import ConfigError, FormatError
-from rnnkit.registry import hint
 
 States = list[dict[str, Any]]
 

@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 
 from pytensor.tensor import TensorVariable
 
+from rnnkit.common.registry import Registry, reject_unknown
+from rnnkit.common.tensors import affine
 from rnnkit.errors import ConfigError
-from rnnkit.registry import Registry, reject_unknown
-from rnnkit.tensors import affine
 
 
 class Cell:

@@ -8,8 +8,8 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import activations
 from rnnkit.cells.base import Cell, cells
-from rnnkit.cells.checks import is_count
-from rnnkit.cells.modules import check_modules, connections, modular, of_modules
+from rnnkit.cells.unit_modules import check_modules, connections, modular, of_modules
+from rnnkit.common.checks import is_count
 from rnnkit.errors import ConfigError
 
 

@@ -7,9 +7,9 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import activations
 from rnnkit.cells.base import Cell, cells
-from rnnkit.checks import one_of
+from rnnkit.common.checks import one_of
+from rnnkit.common.tensors import split
 from rnnkit.errors import ConfigError
-from rnnkit.tensors import split
 
 
 class GRUState(NamedTuple):

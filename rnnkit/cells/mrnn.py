@@ -8,8 +8,8 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import activations
 from rnnkit.cells.base import Cell, cells
-from rnnkit.cells.checks import check_count
-from rnnkit.tensors import affine
+from rnnkit.common.checks import check_optional_count
+from rnnkit.common.tensors import affine
 
 
 class MRNNState(NamedTuple):
@@ -53,7 +53,7 @@ class MRNNCell(Cell):
 
     def setup(self):
         self.g = activations.build(self.activation)
-        check_count('mrnn', 'factors', self.factors)
+        check_optional_count('mrnn', 'factors', self.factors)
 
     def lengths(self, size):
         return {'H': size, 'F': self.factors or isqrt(size - 1) + 1}

@@ -6,7 +6,7 @@ import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit.cells.base import Cell, cells
-from rnnkit.tensors import affine, split
+from rnnkit.common.tensors import affine, split
 
 
 class MUT1State(NamedTuple):

@@ -4,7 +4,7 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
-from rnnkit.checks import one_of
+from rnnkit.common.checks import one_of
 from rnnkit.errors import ConfigError
 
 SMALLEST = np.exp(-6)  # of the logarithmic rates; theanets' choice

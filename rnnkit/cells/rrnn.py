@@ -8,7 +8,7 @@ from pytensor.tensor import TensorVariable
 from rnnkit import activations
 from rnnkit.cells.base import Cell, cells
 from rnnkit.cells.rates import check_rate, rate_of
-from rnnkit.tensors import split
+from rnnkit.common.tensors import split
 
 
 class RRNNState(NamedTuple):

@@ -8,9 +8,9 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import activations
 from rnnkit.cells.base import Cell, cells
-from rnnkit.cells.checks import check_count
 from rnnkit.cells.rates import check_rate, rate_of
-from rnnkit.tensors import affine
+from rnnkit.common.checks import check_optional_count
+from rnnkit.common.tensors import affine
 
 
 class SCRNState(NamedTuple):
@@ -66,7 +66,7 @@ class SCRNCell(Cell):
     def setup(self):
         self.g = activations.build(self.activation)
         check_rate('scrn', self.rate, ('vector', 'uniform', 'log'))
-        check_count('scrn', 'context_size', self.context_size)
+        check_optional_count('scrn', 'context_size', self.context_size)
         self.inner = {k: v for k, v in self.params.items() if k != 'r'} | {'rate': ('C',)}
         if self.rate != 'vector':
             self.params = {k: v for k, v in self.params.items() if k != 'r'}

@@ -19,7 +19,7 @@ def figure(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
 
 
 def history(records: Sequence[dict], path: str | None, keys: Sequence[str]) -> Any:
-    """Draw columns of a training's history; see `rnnkit.history.History.plot`."""
+    """Draw columns of a training's history; see `rnnkit.training.history.History.plot`."""
     if not records:
         raise ConfigError('history.plot(): there is no record yet; train the network first')
     known = {key for record in records for key in record}

@@ -4,96 +4,50 @@ In: the symbolic inputs of a cell that is to be unrolled, of a dense layer, a lo
 rule. Out: its symbolic results, computed by one compiled function, forward and backward, where
 their form allows it; or None, and the caller builds a plain graph.
 
-The rooms, in the order in which a cell passes through them::
+The folders, from the bottom up::
 
-    trace, form, program    step -> scalar program of one unit, its gradient, what is kept
-    walk                    first states, direction, mask and limit of a loop
-    vector, elementary      a language of SIMD vectors, and tanh, sigmoid, exp... in it
-    gemm, threads, frame    matrix products; sharing out rows; what goes in and out of a kernel
-    point, loop, backward   one vector of units; the loop over a sequence, forward and backward
-    cache, kernel           machine code on disk; kernels as functions of NumPy arrays
-    pool, glue, ops         memory of outputs; calls from Numba's code; PyTensor's Ops
-    for_jax, lower_jax      the same Ops on JAX, as loops of its own
-
-and for the rest of a training step::
-
-    dense, mean, softmax    a dense layer; means of errors; classifiers
-    rows, update            clipping, and the update of all parameters, of tables by rows
-    pointwise, rule         losses' errors and update rules, read as programs of one element
-    lanes                   sums over arrays
-    meaning                 Ops that are a graph of PyTensor's own, computed by a kernel
-    dense_ops, loss_ops, update_ops, update_glue
+    language     SIMD vectors, elementary functions, matrix products, sums and threads, as LLVM IR
+    program      elementwise mathematics, read from a PyTensor graph as a program of scalars
+    runtime      machine code on disk; kernels as functions of NumPy arrays and as PyTensor Ops
+    dense, loss  a dense layer; means of errors, softmax and cross-entropy
+    update       gradient clipping and the update of all parameters, of tables by rows
+    recurrent    a cell's step, traced and differentiated; the loop over a sequence, both ways
+    switch       whether kernels are wanted, and whether they can be built here
+    jax_rewrites the same Ops on JAX, as loops of its own
 """
 
 import logging
-import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 from pytensor.graph.basic import Variable
 
 from rnnkit.cells import Cell
-from rnnkit.kernels import dense_ops, for_jax, loss_ops, update_ops
-from rnnkit.kernels.ops import RecurrentScan, Scan, register_with_numba
-from rnnkit.kernels.trace import form_of
-from rnnkit.kernels.update_ops import Arguments
-from rnnkit.kernels.walk import Walk
+from rnnkit.kernels import jax_rewrites
+from rnnkit.kernels.dense import op as dense_op
+from rnnkit.kernels.loss import op as loss_op
+from rnnkit.kernels.recurrent.op import RecurrentScan, Scan
+from rnnkit.kernels.recurrent.trace import form_of
+from rnnkit.kernels.recurrent.walk import Walk
+from rnnkit.kernels.switch import allowed, enabled, usable
+from rnnkit.kernels.update import op as update_op
+from rnnkit.kernels.update.op import Arguments
 
 __all__ = [
     'Arguments', 'Walk', 'affine', 'allowed', 'cross_entropy', 'enabled', 'fused', 'mean_error',
     'softmax_of', 'update_params', 'usable',
 ]  # fmt: skip
 
-for_jax.register()
+jax_rewrites.register()
 log = logging.getLogger('rnnkit')
-_usable: list[bool] = []
-_allowed: ContextVar[bool] = ContextVar('kernels are allowed', default=True)
-
-
-@contextmanager
-def allowed(wanted: bool | None) -> Iterator[None]:
-    """Build graphs without kernels within, if `wanted` is False."""
-    token = _allowed.set(_allowed.get() if wanted is None else wanted)
-    try:
-        yield
-    finally:
-        _allowed.reset(token)
-
-
-def enabled() -> bool:
-    """Return whether kernels are wanted: the environment may say ``RNNKIT_KERNELS=off``."""
-    if not _allowed.get():
-        return False
-    return os.environ.get('RNNKIT_KERNELS', 'on').lower() not in ('off', '0', 'no', 'false')
-
-
-def usable() -> bool:
-    """Return whether kernels can be built here; warns, the first time, if not."""
-    if not _usable:
-        try:
-            register_with_numba()
-            _usable.append(True)
-        except Exception as why:  # whatever keeps LLVM or Numba from working here
-            warnings.warn(
-                f'rnnkit: fused kernels cannot be built here, recurrent layers use scan, which '
-                f'is slower: {why!r}',
-                RuntimeWarning,
-                stacklevel=2,
-            )
-            _usable.append(False)
-    return _usable[0]
 
 
 def affine(x: Variable, w: Variable, b: Variable) -> Variable | None:
     """Return ``x @ w + b`` by a kernel, or None."""
-    return dense_ops.affine(x, w, b) if enabled() and usable() else None
+    return dense_op.affine(x, w, b) if enabled() and usable() else None
 
 
 def mean_error(
-    errors: Any, plain: loss_ops.Plain, output: Variable, target: Variable, weights: Variable | None
+    errors: Any, plain: loss_op.Plain, output: Variable, target: Variable, weights: Variable | None
 ) -> list[Variable] | None:
     """Return the mean of elementwise errors and their number or total weight, or None.
 
@@ -108,28 +62,28 @@ def mean_error(
     """
     if not (enabled() and usable()):
         return None
-    return loss_ops.mean_error(errors, plain, output, target, weights)
+    return loss_op.mean_error(errors, plain, output, target, weights)
 
 
 def cross_entropy(
-    plain: loss_ops.Plain, output: Variable, target: Variable, weights: Variable | None
+    plain: loss_op.Plain, output: Variable, target: Variable, weights: Variable | None
 ) -> list[Variable] | None:
     """Return mean cross-entropy, its number or total weight, and the share of hits; or None."""
     if not (enabled() and usable()):
         return None
-    return loss_ops.cross_entropy(plain, output, target, weights)
+    return loss_op.cross_entropy(plain, output, target, weights)
 
 
 def softmax_of(z: Variable) -> Variable | None:
     """Return the softmax over the last axis by a kernel, or None."""
-    return loss_ops.probabilities(z) if enabled() and usable() else None
+    return loss_op.probabilities(z) if enabled() and usable() else None
 
 
 def update_params(
-    change: update_ops.Change, plain: update_ops.Plain, given: Arguments
+    change: update_op.Change, plain: update_op.Plain, given: Arguments
 ) -> list[Variable] | None:
     """Return norm of the gradients, new count, slots and parameters by one kernel, or None."""
-    return update_ops.update_params(change, plain, given) if enabled() and usable() else None
+    return update_op.update_params(change, plain, given) if enabled() and usable() else None
 
 
 def fused(
@@ -179,7 +133,7 @@ def set_threads(n: int | None = None) -> None:
         From 1 to 256; the cores that this process may use, if not given.
     """
     # LLVM is loaded when the first kernel is wanted, or this is called.
-    from rnnkit.kernels import threads
+    from rnnkit.kernels.language import threads
 
     threads.set_threads(n)
 

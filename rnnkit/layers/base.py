@@ -7,11 +7,12 @@ import numpy as np
 import pytensor
 from pytensor.tensor import TensorVariable
 
-from rnnkit import short_forms, spellings
+from rnnkit.common import old_words
+from rnnkit.common.registry import reject_unknown
 from rnnkit.errors import ConfigError
 from rnnkit.initializers import initial_value
-from rnnkit.registry import reject_unknown
-from rnnkit.short_forms import ShortForms
+from rnnkit.layers import short_forms
+from rnnkit.layers.short_forms import ShortForms
 
 COMMON = ('size', 'name', 'inputs')  # keywords of every layer
 
@@ -33,7 +34,7 @@ class Layer:
     **options
         The layer's own options; and, under the name of a parameter, how it starts: an
         initializer's name, a number, an array, or a function of (shape, rng). For short,
-        ``std=0.1`` or ``radius_hh=1.1``: see `rnnkit.short_forms.ShortForms`.
+        ``std=0.1`` or ``radius_hh=1.1``: see `rnnkit.layers.short_forms.ShortForms`.
 
     Attributes
     ----------
@@ -108,7 +109,7 @@ class Layer:
         self.short = ShortForms(f'layer {self.form!r}', short, set(options) & set(self.starts()))
         self.promised: dict[str, Any] = {}
         if isinstance(inputs, dict):
-            spellings.warn(f'a dict of inputs is an old form; write inputs={tuple(inputs)!r}')
+            old_words.warn(f'a dict of inputs is an old form; write inputs={tuple(inputs)!r}')
             for source, width in inputs.items():
                 check_size(f'layer {self.form!r}: inputs, {source!r}', width)
             self.promised, inputs = inputs, tuple(inputs)

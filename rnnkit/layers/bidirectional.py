@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytensor.tensor as pt
 
-from rnnkit.checks import one_of
+from rnnkit.common.checks import one_of
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.recurrent import Recurrent

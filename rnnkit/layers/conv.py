@@ -5,11 +5,11 @@ from numbers import Integral
 import pytensor.tensor as pt
 
 from rnnkit import activations
-from rnnkit.checks import one_of
+from rnnkit.common.checks import one_of
+from rnnkit.common.tensors import affine, masked
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers
-from rnnkit.tensors import affine, masked
 
 MODES = ('valid', 'same', 'causal')
 

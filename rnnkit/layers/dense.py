@@ -4,10 +4,10 @@ import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit import activations, kernels
+from rnnkit.common.tensors import affine
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import COMMON, Layer
 from rnnkit.layers.registry import layers
-from rnnkit.tensors import affine
 
 
 @layers.add('feedforward', 'ff', 'dense')

@@ -1,6 +1,6 @@
 """Where data enter."""
 
-from rnnkit.checks import one_of
+from rnnkit.common.checks import one_of
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers

@@ -7,11 +7,11 @@ import numpy as np
 import pytensor.tensor as pt
 
 from rnnkit.cells import Cell
-from rnnkit.cells.noisy import Dropped, Mixed, Zoned, wrapped
-from rnnkit.checks import one_of
+from rnnkit.cells.wrappers import Dropped, Mixed, Zoned, wrapped
+from rnnkit.common.checks import one_of
+from rnnkit.common.tensors import masked
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer, check_rate
-from rnnkit.tensors import masked
 from rnnkit.unroll import unroll
 
 LEARN = 'learn'

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 from rnnkit.cells import Cell, cells
+from rnnkit.common.old_words import NOT_FORMS
+from rnnkit.common.registry import Registry
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.recurrent import recurrent_layer
-from rnnkit.registry import Registry
-from rnnkit.spellings import NOT_FORMS
 
 
 class LayerRegistry(Registry):

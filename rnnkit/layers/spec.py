@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from rnnkit import activations, spellings
+from rnnkit import activations
+from rnnkit.common import old_words
+from rnnkit.common.registry import hint
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers
-from rnnkit.registry import hint
 
 # Of these the activation was fixed in theanets, whatever the default of the network was.
 FIXED = ('lstm', 'mut1', 'classifier', 'softmax')
@@ -73,7 +74,7 @@ def _parse(spec: Any, place: int, n: int, activation: Any = None) -> Layer:
         return spec
     default = 'input' if place == 0 else 'feedforward'
     try:
-        keywords = spellings.new_layer(_keywords(spec, default))
+        keywords = old_words.new_layer(_keywords(spec, default))
         form = keywords.pop('form')
         takes = 'activation' in layers[form].options and form.lower() not in FIXED
         if activation is not None and takes:
@@ -126,7 +127,7 @@ def _from_words(spec: Sequence, default: str) -> dict[str, Any]:
 
 
 def _is_form(word: str) -> bool:
-    return word in layers or word.lower() in {**spellings.FORMS, **spellings.NOT_FORMS}
+    return word in layers or word.lower() in {**old_words.FORMS, **old_words.NOT_FORMS}
 
 
 def _is_number(word: Any) -> bool:

@@ -1,12 +1,12 @@
 """A layer that reads another one's weights backwards."""
 
 from rnnkit import activations
+from rnnkit.common.registry import hint
+from rnnkit.common.tensors import affine
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.dense import Dense
 from rnnkit.layers.registry import layers
-from rnnkit.registry import hint
-from rnnkit.tensors import affine
 
 
 @layers.add('tied')

@@ -4,10 +4,10 @@ from numbers import Integral
 
 import pytensor.tensor as pt
 
+from rnnkit.common.tensors import masked
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers
-from rnnkit.tensors import masked
 
 
 @layers.add('last')

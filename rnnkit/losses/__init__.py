@@ -7,13 +7,7 @@ from rnnkit.losses.distributions import (
     KullbackLeibler,
     MaximumMeanDiscrepancy,
 )
-from rnnkit.losses.regression import (
-    Huber,
-    MeanAbsoluteError,
-    MeanSquaredError,
-    Poisson,
-    Quantile,
-)
+from rnnkit.losses.regression import Huber, MeanAbsoluteError, MeanSquaredError, Poisson, Quantile
 
 __all__ = [
     'BinaryCrossEntropy', 'CrossEntropy', 'GaussianLogLikelihood', 'Hinge', 'Huber',

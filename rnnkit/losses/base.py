@@ -10,8 +10,8 @@ import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit import activations, kernels
+from rnnkit.common.registry import Registry, hint, reject_unknown
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.registry import Registry, hint, reject_unknown
 
 Output = TensorVariable | tuple[TensorVariable, ...]
 

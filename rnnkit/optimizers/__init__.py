@@ -6,11 +6,12 @@ from rnnkit.optimizers.base import Optimizer, decay, library, optimizers
 from rnnkit.optimizers.esgd import ESGD
 from rnnkit.optimizers.lbfgs import LBFGS
 from rnnkit.optimizers.lion import Lion
+from rnnkit.optimizers.objective import Objective
 from rnnkit.optimizers.rmsprop import RMSProp
-from rnnkit.optimizers.rows import flattened
 from rnnkit.optimizers.rprop import RProp
 from rnnkit.optimizers.sgd import NAG, SGD
-from rnnkit.optimizers.step import LIMITS, Objective, StepGraph, check_params, gradient_names
+from rnnkit.optimizers.sparse_rows import flattened
+from rnnkit.optimizers.step_graph import LIMITS, StepGraph, check_params, gradient_names
 
 registry = optimizers
 add = registry.add

@@ -7,7 +7,7 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.graph.basic import Variable
 
-from rnnkit.registry import Registry
+from rnnkit.common.registry import Registry
 
 
 class Optimizer:

@@ -1,4 +1,4 @@
-"""L-BFGS: what it is called and what it takes; `rnnkit.lbfgs` does it."""
+"""L-BFGS: what it is called and what it takes; `rnnkit.training.lbfgs` does it."""
 
 from numbers import Integral
 

@@ -5,17 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from rnnkit.algorithms import ways
-from rnnkit.border import describe
-from rnnkit.datasets import wants_rng
+from rnnkit.data.border import describe
+from rnnkit.data.datasets import wants_rng
+from rnnkit.data.ragged import is_ragged
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.layers import Dense, Embedding, Input, Layer
-from rnnkit.models import Regressor
-from rnnkit.network import Network
+from rnnkit.models.network import Network
+from rnnkit.models.regressor import Regressor
 from rnnkit.pretraining.growing import has_weights
 from rnnkit.pretraining.settings import Settings
 from rnnkit.pretraining.stages import Stage, Staged, like
-from rnnkit.sequences import is_ragged
+from rnnkit.training.algorithms import ways
 
 REFUSED = ('carry_state', 'bptt_steps')
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from rnnkit.algorithms import ways
 from rnnkit.errors import ConfigError
 from rnnkit.layers import Input, Layer, Tied
-from rnnkit.network import Network
+from rnnkit.models.network import Network
 from rnnkit.pretraining.settings import Settings
 from rnnkit.pretraining.stages import Stage, Staged, like, rebuilt
+from rnnkit.training.algorithms import ways
 
 
 @ways.add('layerwise', 'supervised')

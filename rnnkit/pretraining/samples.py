@@ -6,17 +6,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnnkit import progress
-from rnnkit.algorithms import ways
+from rnnkit.common import progress
+from rnnkit.common.registry import reject_unknown
 from rnnkit.errors import ConfigError, DataError
+from rnnkit.graph.perturbations import term_names
 from rnnkit.layers import Dense, Layer, Recurrent
-from rnnkit.monitors import read
-from rnnkit.network import Network
-from rnnkit.objectives import term_names
+from rnnkit.models.network import Network
 from rnnkit.optimizers import optimizers
-from rnnkit.options import option_names
-from rnnkit.registry import reject_unknown
-from rnnkit.trainer import Monitors, Trainer
+from rnnkit.training.algorithms import ways
+from rnnkit.training.monitors import read
+from rnnkit.training.options import option_names
+from rnnkit.training.trainer import Monitors, Trainer
 
 TAKEN = ('batch_size', 'train_batches', 'valid_batches', 'monitors', 'seed')
 

@@ -6,15 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from rnnkit import disturbances, kernels, regularizers
-from rnnkit.algorithms import ways
+from rnnkit import kernels, regularizers
+from rnnkit.common.registry import hint
 from rnnkit.errors import ConfigError
-from rnnkit.monitors import read, watched
-from rnnkit.network import Network
-from rnnkit.objectives import term_names
+from rnnkit.graph import perturbations
+from rnnkit.graph.perturbations import term_names
+from rnnkit.models.network import Network
 from rnnkit.optimizers import optimizers
-from rnnkit.options import parse_options
-from rnnkit.registry import hint
+from rnnkit.training.algorithms import ways
+from rnnkit.training.monitors import read, watched
+from rnnkit.training.options import parse_options
 
 FILES = ('checkpoint', 'save_every', 'resume')
 
@@ -129,7 +130,7 @@ class Settings:
         for word, value in self.given.items():
             if word == 'monitors':
                 yield from ((word, one) for one in _monitors(value))
-            elif word in disturbances.WORDS and isinstance(value, Mapping) and value:
+            elif word in perturbations.WORDS and isinstance(value, Mapping) and value:
                 yield from ((word, {pattern: amount}) for pattern, amount in value.items())
             else:
                 yield word, value
@@ -141,8 +142,8 @@ class Settings:
             parts = objectives.parts(graph.outputs)
             compared = objectives.goals.goals[0].predicted
             watched(read([value]), objectives.plain, parts, compared)
-        elif word in self.terms and word in disturbances.WORDS:
-            disturbances.read(graph, objectives.goals.compared, {word: value})
+        elif word in self.terms and word in perturbations.WORDS:
+            perturbations.read(graph, objectives.goals.compared, {word: value})
         elif word in self.terms:
             regularizers.build(word, value).penalty(objectives.parts(graph.outputs))
 

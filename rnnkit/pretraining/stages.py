@@ -5,12 +5,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from rnnkit import progress
+from rnnkit.common import progress
 from rnnkit.errors import RnnkitError
 from rnnkit.layers import Layer
-from rnnkit.network import Network
+from rnnkit.models.network import Network
 from rnnkit.pretraining.settings import Settings
-from rnnkit.trainer import Monitors, Trainer
+from rnnkit.training.trainer import Monitors, Trainer
 
 
 def like(layer: Layer, without: Collection[str] = (), **changes: Any) -> Layer:

@@ -9,10 +9,13 @@ import numpy as np
 import pytensor.tensor as pt
 
 from rnnkit.cells import Cell, GRUCell, LSTMCell, LSTMState, RNNCell
-from rnnkit.kernels import backward, kernel, loop, trace
-from rnnkit.kernels.vector import Target
-from rnnkit.kernels.walk import Walk
-from rnnkit.tensors import split
+from rnnkit.common.tensors import split
+from rnnkit.kernels.language.vector import Target
+from rnnkit.kernels.recurrent import trace
+from rnnkit.kernels.recurrent.backward import Backward
+from rnnkit.kernels.recurrent.forward import Forward
+from rnnkit.kernels.recurrent.walk import Walk
+from rnnkit.kernels.runtime import kernel
 
 
 class LeakyState(NamedTuple):
@@ -106,7 +109,7 @@ def forward(name, where, *, rows=False, keep=True, **walk):
     """Return the forward kernel of a cell; `walk` are other settings of a `Walk`."""
     form = trace.form_of(CELLS[name][0])
     walk = Walk((rows,) * form.n_states, **walk)
-    writer = loop.Forward(form, where, walk, keep)
+    writer = Forward(form, where, walk, keep)
     key = repr(('test', form.key, where, walk, keep))
     return kernel.build('test_forward', writer, key)
 
@@ -115,7 +118,7 @@ def backward_of(name, where, *, rows=False, given=None, want_x=True, **walk):
     """Return the backward kernel of a cell; `walk` are other settings of a `Walk`."""
     form = trace.form_of(CELLS[name][0])
     walk, given = Walk((rows,) * form.n_states, **walk), tuple(given or (True,) * form.n_states)
-    writer = backward.Backward(form, where, walk, given, want_x)
+    writer = Backward(form, where, walk, given, want_x)
     key = repr(('test', form.key, where, walk, given, want_x))
     return kernel.build('test_backward', writer, key)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytensor
 from pytensor.compile.mode import NUMBA, Mode
 
-from rnnkit.kernels.meaning import FusedOp
+from rnnkit.kernels.runtime.fused_op import FusedOp
 
 VM = Mode('vm', 'fast_compile')
 

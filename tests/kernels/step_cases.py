@@ -6,8 +6,13 @@ import numpy as np
 from kernel_cases import target
 from scipy.special import log_softmax
 
-from rnnkit.kernels import cache, dense, kernel, mean, pointwise, rule, softmax, update
-from rnnkit.kernels.frame import AXES, DESCRIPTOR
+from rnnkit.kernels.dense.backward import Backward
+from rnnkit.kernels.dense.forward import Forward
+from rnnkit.kernels.language.frame import AXES, DESCRIPTOR
+from rnnkit.kernels.loss import mean, softmax
+from rnnkit.kernels.program import elementwise
+from rnnkit.kernels.runtime import cache, kernel
+from rnnkit.kernels.update import rule, update
 from rnnkit.losses import MeanSquaredError
 from rnnkit.optimizers import optimizers
 
@@ -27,13 +32,13 @@ def compiled(kind, writer):
 def forward(where, sizes, rng):
     n, i, h = sizes
     x, w, b = (rng.standard_normal(s) for s in [(n, i), (i, h), (h,)])
-    return compiled('dense', dense.Forward(where, 2)), [x, w, b], lambda x, w, b: [x @ w + b]
+    return compiled('dense', Forward(where, 2)), [x, w, b], lambda x, w, b: [x @ w + b]
 
 
 def backward(where, sizes, rng, want_x=True):
     n, i, h = sizes
     arrays = [rng.standard_normal(s) for s in [(n, i), (i, h), (n, h)]]
-    writer = dense.Backward(where, 2, want_x)
+    writer = Backward(where, 2, want_x)
     first = (lambda w, dz: [dz @ w.T]) if want_x else lambda w, dz: []
     return (
         compiled('dense_backward', writer),
@@ -44,7 +49,7 @@ def backward(where, sizes, rng, want_x=True):
 
 def squares(where, sizes, rng, weighted=False):
     shape = sizes[0], sizes[2]
-    program, nodes = pointwise.read_errors(MeanSquaredError().errors, 2)
+    program, nodes = elementwise.read_errors(MeanSquaredError().errors, 2)
     arrays = [rng.standard_normal(shape) for _ in range(2)] + [rng.random(shape)] * weighted
 
     def wanted(output, target, weights=None):

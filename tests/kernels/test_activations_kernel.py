@@ -9,7 +9,7 @@ from numba_functions import assert_same, compiled, plain
 
 from rnnkit import activations
 from rnnkit.cells import Cell, RNNCell
-from rnnkit.kernels.trace import form_of
+from rnnkit.kernels.recurrent.trace import form_of
 from rnnkit.unroll import unroll
 
 ELEMENTWISE = [

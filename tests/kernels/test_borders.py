@@ -7,7 +7,7 @@ import pytest
 from kernel_cases import assert_near, can_run, guarded
 from step_cases import STEP_KERNELS, UpdateKernel, step_case
 
-from rnnkit.kernels import threads
+from rnnkit.kernels.language import threads
 
 WIDTHS = [('float32', 64), ('float32', 16), ('float64', 32)]
 SIZES = [(1, 1, 1), (5, 3, 1), (3, 1, 21), (37, 19, 70)]

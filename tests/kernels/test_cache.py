@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from rnnkit.kernels import cache
-from rnnkit.kernels.vector import Target, Unit
+from rnnkit.kernels.language.vector import Target, Unit
+from rnnkit.kernels.runtime import cache
 
 
 @pytest.fixture

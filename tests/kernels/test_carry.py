@@ -6,8 +6,8 @@ from pytensor.compile.mode import NUMBA
 from pytensor.graph.traversal import ancestors
 
 import rnnkit
-from rnnkit.carry import Carry, Followed
-from rnnkit.windows import Windows
+from rnnkit.data.windows import Windows
+from rnnkit.training.carried_state import Carry, Followed
 
 
 def test_carried_states_use_the_kernels(rng):

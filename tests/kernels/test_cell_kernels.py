@@ -10,7 +10,7 @@ import reference_theanets
 from kernel_cases import assert_near
 
 from rnnkit.cells import cells
-from rnnkit.kernels.trace import form_of
+from rnnkit.kernels.recurrent.trace import form_of
 from rnnkit.unroll import unroll
 
 FUSED = {

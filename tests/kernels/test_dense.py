@@ -7,8 +7,11 @@ import pytest
 from numba_functions import assert_same, compiled, plain, tolerance
 
 from rnnkit import kernels
-from rnnkit.kernels import dense, kernel, threads
-from rnnkit.kernels.vector import Target
+from rnnkit.kernels.dense.backward import Backward
+from rnnkit.kernels.dense.forward import Forward
+from rnnkit.kernels.language import threads
+from rnnkit.kernels.language.vector import Target
+from rnnkit.kernels.runtime import kernel
 
 SIZES = [
     (1, 1, 1),
@@ -32,9 +35,9 @@ def kernel_of(kind, writer):
 @pytest.mark.parametrize('dtype', ['float32', 'float64'])
 def test_against_numpy(dtype, width, n_threads, rng):
     target = Target(np.dtype(dtype).itemsize * 8, width, WIDTHS[width])
-    forward = kernel_of('dense', dense.Forward(target, 2))
-    backward = kernel_of('dense_backward', dense.Backward(target, 2, want_x=True))
-    lean = kernel_of('dense_backward', dense.Backward(target, 2, want_x=False))
+    forward = kernel_of('dense', Forward(target, 2))
+    backward = kernel_of('dense_backward', Backward(target, 2, want_x=True))
+    lean = kernel_of('dense_backward', Backward(target, 2, want_x=False))
     before = threads.get_threads()
     threads.set_threads(n_threads)
     try:
@@ -54,9 +57,9 @@ def test_against_numpy(dtype, width, n_threads, rng):
 @pytest.mark.parametrize(('dtype', 'n_x'), [('float32', 2), ('float64', 3)])
 def test_several_inputs_side_by_side(dtype, n_x, rng):
     target = kernel.host_target(dtype)
-    forward = kernel_of('dense', dense.Forward(target, 2, n_x))
-    backward = kernel_of('dense_backward', dense.Backward(target, 2, True, n_x))
-    lean = kernel_of('dense_backward', dense.Backward(target, 2, False, n_x))
+    forward = kernel_of('dense', Forward(target, 2, n_x))
+    backward = kernel_of('dense_backward', Backward(target, 2, True, n_x))
+    lean = kernel_of('dense_backward', Backward(target, 2, False, n_x))
     before = threads.get_threads()
     try:
         with threads.smallest_part(1):
@@ -75,7 +78,7 @@ def test_several_inputs_side_by_side(dtype, n_x, rng):
 
 
 def test_sums_do_not_depend_on_threads(rng):
-    writer = dense.Backward(kernel.host_target('float32'), 2, want_x=True)
+    writer = Backward(kernel.host_target('float32'), 2, want_x=True)
     backward = kernel_of('dense_backward', writer)
     arrays = [rng.standard_normal(s).astype('float32') for s in [(500, 40), (40, 70), (500, 70)]]
     before, results = threads.get_threads(), []
@@ -166,7 +169,7 @@ def test_second_derivative(rng):
 @pytest.mark.parametrize('bad', [np.nan, np.inf])
 def test_what_is_not_finite_spreads(bad):
     target = kernel.host_target('float32')
-    forward = kernel_of('dense', dense.Forward(target, 2))
+    forward = kernel_of('dense', Forward(target, 2))
     x, w, b = np.ones((3, 2), 'f'), np.ones((2, 20), 'f'), np.zeros(20, 'f')
     x[1, 0] = bad
     (z,) = forward(x, w, b)

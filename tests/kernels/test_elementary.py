@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from kernel_cases import can_run, target
 
-from rnnkit.kernels import cache, elementary
-from rnnkit.kernels.vector import Unit
+from rnnkit.kernels.language import elementary
+from rnnkit.kernels.language.vector import Unit
+from rnnkit.kernels.runtime import cache
 
 EXACT = {
     'exp': np.exp, 'expm1': np.expm1, 'tanh': np.tanh, 'log': np.log, 'log1p': np.log1p,

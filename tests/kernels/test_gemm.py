@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from kernel_cases import assert_near, can_run, guarded, target
 
-from rnnkit.kernels import cache, gemm
-from rnnkit.kernels.vector import Unit
+from rnnkit.kernels.language import gemm
+from rnnkit.kernels.language.vector import Unit
+from rnnkit.kernels.runtime import cache
 
 
 def compiled(where, write_functions, calls):

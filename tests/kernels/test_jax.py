@@ -11,8 +11,8 @@ import pytest
 
 import rnnkit
 from rnnkit.cells import Cell, ClockworkCell, GRUCell, LSTMCell, RNNCell
-from rnnkit.kernels import elementary
-from rnnkit.kernels.ops import RecurrentGradient, RecurrentScan
+from rnnkit.kernels.language import elementary
+from rnnkit.kernels.recurrent.op import RecurrentGradient, RecurrentScan
 from rnnkit.unroll import unroll
 
 pytest.importorskip('jax')
@@ -174,9 +174,9 @@ def test_padding_may_hold_nan(rng):
 
 
 def test_every_operation_of_the_kernels_has_a_counterpart():
-    from rnnkit.kernels import lower_jax
+    from rnnkit.kernels.recurrent import dispatch_jax
 
-    assert set(lower_jax.OPERATIONS) == set(elementary.OPERATIONS)
+    assert set(dispatch_jax.OPERATIONS) == set(elementary.OPERATIONS)
 
 
 NUMPY = {
@@ -194,7 +194,7 @@ NUMPY = {
 @pytest.mark.parametrize('name', sorted(elementary.OPERATIONS))
 def test_operations(name):
     """Against NumPy, on numbers that are in the domain of all, with some equal and some 0."""
-    from rnnkit.kernels import lower_jax
+    from rnnkit.kernels.recurrent import dispatch_jax
 
     a, b = np.repeat([-3.0, -0.5, 0.0, 0.5, 2.0], 4), np.tile([-3.0, -0.5, 0.5, 2.0], 5)
     if name in ('log', 'log1p', 'sqrt'):
@@ -202,7 +202,7 @@ def test_operations(name):
     n = {'not': 1, 'select': 3}.get(name, getattr(NUMPY[name], 'nin', 1))
     args = [a > 0, b > 0] if name in ('and', 'or', 'xor', 'not') else [a, b]
     args = [a > 0, a, b] if name == 'select' else args[:n]
-    found = np.asarray(lower_jax.OPERATIONS[name](*args))
+    found = np.asarray(dispatch_jax.OPERATIONS[name](*args))
     assert np.allclose(found, NUMPY[name](*args), rtol=1e-14, atol=0)
 
 
@@ -263,7 +263,7 @@ import sys
 import rnnkit, pytensor
 with pytensor.config.change_flags(mode='FAST_COMPILE'):
     rnnkit.Regressor([1, ('lstm', 2), 1]).predict([[[1.0]]])
-assert 'jax' not in sys.modules and 'rnnkit.kernels.lower_jax' not in sys.modules
+assert 'jax' not in sys.modules and 'rnnkit.kernels.recurrent.dispatch_jax' not in sys.modules
 """
 
 

@@ -15,7 +15,9 @@ from kernel_cases import (
 )  # fmt: skip
 
 from rnnkit.errors import ShapeError
-from rnnkit.kernels import kernel, threads, trace
+from rnnkit.kernels.language import threads
+from rnnkit.kernels.recurrent import trace
+from rnnkit.kernels.runtime import kernel
 
 # (T, B, I, H), threads: lengths of 1, tails of all widths, more than one panel, block and chunk
 SIZES = [

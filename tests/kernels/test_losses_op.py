@@ -6,9 +6,12 @@ import pytensor.tensor as pt
 import pytest
 from numba_functions import assert_same, compiled, plain, tolerance
 
-from rnnkit.kernels import kernel, mean, pointwise, softmax, threads
-from rnnkit.kernels.program import Unsupported
-from rnnkit.kernels.vector import Target
+from rnnkit.kernels.language import threads
+from rnnkit.kernels.language.vector import Target
+from rnnkit.kernels.loss import mean, softmax
+from rnnkit.kernels.program import elementwise
+from rnnkit.kernels.program.program import Unsupported
+from rnnkit.kernels.runtime import kernel
 from rnnkit.losses import (
     BinaryCrossEntropy,
     CrossEntropy,
@@ -64,7 +67,7 @@ def kernel_of(kind, writer):
 @pytest.mark.parametrize(('loss', 'oracle'), ORACLES, ids=['mse', 'mae', 'huber', 'bce'])
 def test_mean_against_numpy(loss, oracle, dtype, width, registers, weighted, rng):
     target = Target(np.dtype(dtype).itemsize * 8, width, registers)
-    program, nodes = pointwise.read_errors(loss.errors, 2)
+    program, nodes = elementwise.read_errors(loss.errors, 2)
     run = kernel_of('loss', mean.Mean(program, nodes, target, 2, weighted, keep=True))
     with threads.smallest_part(1):
         for shape in SIZES:
@@ -81,7 +84,7 @@ def test_mean_against_numpy(loss, oracle, dtype, width, registers, weighted, rng
 def test_sum_of_many_equal_errors():
     """A sum in one float32 number would stop growing at 2 ** 24."""
     target = kernel.host_target('float32')
-    program, nodes = pointwise.read_errors(MeanSquaredError().errors, 1)
+    program, nodes = elementwise.read_errors(MeanSquaredError().errors, 1)
     run = kernel_of('loss', mean.Mean(program, nodes, target, 1, False, keep=False))
     n = 2**25 + 5
     found, total = run(np.full(n, 0.1, 'f'), np.zeros(n, 'f'))
@@ -127,7 +130,7 @@ def test_validation_keeps_no_slope():
 ])  # fmt: skip
 def test_errors_that_mix_elements(errors):
     with pytest.raises((Unsupported, ValueError)):
-        pointwise.read_errors(errors, 2)
+        elementwise.read_errors(errors, 2)
 
 
 def cross_entropy(z, labels, w):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from step_cases import STEP_KERNELS, UpdateKernel, step_case
 
-from rnnkit.kernels import kernel
+from rnnkit.kernels.runtime import kernel
 
 WIDTH = kernel.host_target('float32').width
 SIZES = [(5, 3, 1), (6, 4, 21)]  # one unit has a path of its own

@@ -11,8 +11,12 @@ from step_cases import STEP_KERNELS, step_case
 
 import rnnkit
 from rnnkit import kernels
-from rnnkit.kernels import dense, kernel, loop, threads, trace
-from rnnkit.kernels.walk import Walk
+from rnnkit.kernels.dense.forward import Forward as Dense
+from rnnkit.kernels.language import threads
+from rnnkit.kernels.recurrent import trace
+from rnnkit.kernels.recurrent.forward import Forward
+from rnnkit.kernels.recurrent.walk import Walk
+from rnnkit.kernels.runtime import kernel
 
 WIDTH = kernel.host_target('float32').width
 
@@ -58,8 +62,8 @@ def no_more_threads():
 def test_parts_whose_thread_cannot_be_made_are_done_all_the_same(no_more_threads, rng):
     where = kernel.host_target('float32')
     writers = [
-        (dense.Forward(where, 2), step_case('dense', 'float32', WIDTH, (50, 6, 9), rng).arrays),
-        (loop.Forward(trace.form_of(CELLS['rnn-tanh'][0]), where, Walk((False,)), True),
+        (Dense(where, 2), step_case('dense', 'float32', WIDTH, (50, 6, 9), rng).arrays),
+        (Forward(trace.form_of(CELLS['rnn-tanh'][0]), where, Walk((False,)), True),
          problem('rnn-tanh', (4, 9, 3, 17), 'float32').args),
     ]  # fmt: skip
     for writer, arrays in writers:

@@ -13,8 +13,13 @@ from pytensor.graph.traversal import graph_inputs
 from rnnkit import kernels
 from rnnkit.cells import GRUCell, LSTMCell
 from rnnkit.errors import ConfigError
-from rnnkit.kernels import pool
-from rnnkit.kernels.ops import RecurrentGradient, RecurrentOp, RecurrentScan, expand_recurrent
+from rnnkit.kernels.recurrent.op import (
+    RecurrentGradient,
+    RecurrentOp,
+    RecurrentScan,
+    expand_recurrent,
+)
+from rnnkit.kernels.runtime import pool
 from rnnkit.unroll import unroll
 
 SIZES = (6, 5, 3, 19)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rnnkit.errors import ConfigError
-from rnnkit.kernels import pool
+from rnnkit.kernels.runtime import pool
 
 MIB = 1 << 20
 

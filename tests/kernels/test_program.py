@@ -5,7 +5,7 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 
-from rnnkit.kernels.program import Program, Unsupported
+from rnnkit.kernels.program.program import Program, Unsupported
 
 NUMPY = {
     'add': np.add, 'sub': np.subtract, 'mul': np.multiply, 'div': np.divide,

@@ -10,7 +10,7 @@ import pytensor
 import pytest
 
 import rnnkit
-from rnnkit.kernels import threads
+from rnnkit.kernels.language import threads
 from rnnkit.optimizers import optimizers
 
 RNG = np.random.default_rng(4)

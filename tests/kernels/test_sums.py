@@ -10,12 +10,17 @@ import numpy as np
 import pytest
 from kernel_cases import CELLS
 
-from rnnkit.kernels import backward, dense, kernel, mean, pointwise, softmax, trace, update
-from rnnkit.kernels.cache import library
-from rnnkit.kernels.frame import AXES
-from rnnkit.kernels.rule import read_rule
-from rnnkit.kernels.vector import Target
-from rnnkit.kernels.walk import Walk
+from rnnkit.kernels.dense.backward import Backward as DenseBackward
+from rnnkit.kernels.language.frame import AXES
+from rnnkit.kernels.language.vector import Target
+from rnnkit.kernels.loss import mean, softmax
+from rnnkit.kernels.program import elementwise
+from rnnkit.kernels.recurrent import backward, trace
+from rnnkit.kernels.recurrent.walk import Walk
+from rnnkit.kernels.runtime import kernel
+from rnnkit.kernels.runtime.cache import library
+from rnnkit.kernels.update import update
+from rnnkit.kernels.update.rule import read_rule
 from rnnkit.losses import MeanSquaredError
 
 WIDTHS = [(16, 16), (32, 16), (64, 32)]  # bytes of a vector, registers
@@ -41,7 +46,7 @@ def float32(value):
 @each_width
 @pytest.mark.parametrize('weighted', [False, True])
 def test_loss(width, registers, weighted):
-    program, nodes = pointwise.read_errors(MeanSquaredError().errors, 1)
+    program, nodes = elementwise.read_errors(MeanSquaredError().errors, 1)
     writer = mean.Mean(program, nodes, Target(32, width, registers), 1, weighted, keep=False)
     weights = [full(N, 0.3)] if weighted else []
     found, total = kernel_of('loss', writer)(full(N, 0.1), full(N, 0.0), *weights)
@@ -76,7 +81,7 @@ def test_softmax_of_many_classes(width, registers):
 @pytest.mark.parametrize('units', [1, 3])
 def test_bias_of_a_dense_layer(width, registers, units):
     n = 2**20 + 3
-    writer = dense.Backward(Target(32, width, registers), 2, want_x=False)
+    writer = DenseBackward(Target(32, width, registers), 2, want_x=False)
     run = kernel_of('dense_backward', writer)
     _, found = run(full((n, 1), 0.1), full((1, units), 1), full((n, units), 0.1))
     np.testing.assert_allclose(found, n * float32(0.1), rtol=EXACT)

@@ -8,7 +8,8 @@ import pytest
 from kernel_cases import backward_of, forward, problem
 
 from rnnkit.errors import ConfigError
-from rnnkit.kernels import kernel, threads
+from rnnkit.kernels.language import threads
+from rnnkit.kernels.runtime import kernel
 
 
 @pytest.fixture(autouse=True)

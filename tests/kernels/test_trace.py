@@ -9,9 +9,9 @@ import pytest
 from kernel_cases import CELLS
 
 from rnnkit.cells import Cell, GRUCell, LSTMCell, RNNCell, RNNState
-from rnnkit.kernels.form import MAX_TILES
-from rnnkit.kernels.trace import form_of
-from rnnkit.tensors import split
+from rnnkit.common.tensors import split
+from rnnkit.kernels.recurrent.form import MAX_TILES
+from rnnkit.kernels.recurrent.trace import form_of
 
 
 def rnn_like(step, **extra):

@@ -7,8 +7,8 @@ import pytest
 from pytensor.compile.mode import NUMBA
 
 import rnnkit
-from rnnkit.kernels.meaning import FusedOp
-from rnnkit.kernels.ops import RecurrentOp
+from rnnkit.kernels.recurrent.op import RecurrentOp
+from rnnkit.kernels.runtime.fused_op import FusedOp
 from rnnkit.optimizers import StepGraph, optimizers
 
 

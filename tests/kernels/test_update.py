@@ -6,8 +6,8 @@ import pytensor.tensor as pt
 import pytest
 from numba_functions import compiled, plain
 
-from rnnkit.kernels import rule
-from rnnkit.kernels.program import Unsupported
+from rnnkit.kernels.program.program import Unsupported
+from rnnkit.kernels.update import rule
 from rnnkit.optimizers import Objective, Optimizer, StepGraph, optimizers
 
 SHAPES = [(3, 5), (7,), (1, 1), (2, 3, 4), (), (40,)]

@@ -1,0 +1,89 @@
+"""Symbolic graphs turned into functions: the one place that calls ``pytensor.function``."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytensor
+from pytensor.tensor import TensorVariable
+
+from rnnkit.common import progress
+
+
+@contextmanager
+def quickly() -> Iterator[None]:
+    """Build and compile graphs within in PyTensor's quickest way: for what is called seldom."""
+    flags = {'mode': 'FAST_COMPILE'}
+    # PyTensor 3.0 fuses operations inside scan, which Python then does number by number.
+    if not pytensor.__version__.startswith('3.0.'):
+        flags['cxx'] = ''
+    # It tells users to install another BLAS, which makes no difference for these functions.
+    log = logging.getLogger('pytensor.tensor.blas')
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        with pytensor.config.change_flags(**flags), warnings.catch_warnings():
+            warnings.filterwarnings('ignore', 'PyTensor could not link to a BLAS installation')
+            yield
+    finally:
+        log.setLevel(level)
+
+
+class Compiled:
+    """A function that is compiled when it is first called, and then kept.
+
+    Parameters
+    ----------
+    what : str
+        What it computes, for the line that announces the compilation.
+    inputs, outputs : sequence of variables
+    updates : sequence of (shared variable, new value), optional
+
+    Notes
+    -----
+    Arguments must be contiguous arrays of exactly the declared type: they are checked at
+    the border of the library, and not a second time here.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        inputs: Sequence[TensorVariable],
+        outputs: Sequence[TensorVariable],
+        updates: Sequence[tuple[Any, TensorVariable]] = (),
+    ):
+        self.what = what
+        # A variable that is put out twice would be copied by compiled code.
+        unique = list(dict.fromkeys(outputs))
+        self._graph = (list(inputs), unique, list(updates))
+        self._order = [unique.index(output) for output in outputs]
+        self._function = None
+        self._foreign = False  # whether it returns arrays of JAX, or another library
+
+    def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
+        """Return the outputs for these inputs, and apply the updates."""
+        if self._function is not None:
+            found = self._function(*arrays)
+            return self._in_order(found)
+        inputs, outputs, updates = self._graph
+        progress.prepare_logging()
+        with progress.timed(f'compiling {self.what}'), warnings.catch_warnings():
+            # Numba says so of products with transposed matrices, which users can do nothing about.
+            warnings.filterwarnings('ignore', r'(?s).*np\.dot\(\) is faster on contiguous arrays')
+            function = pytensor.function(
+                inputs, outputs, updates=updates, on_unused_input='ignore', name=self.what
+            )
+            function.trust_input = True
+            result = function(*arrays)  # the Numba backend compiles in the first call
+        self._function, self._graph = function, None
+        self._foreign = not all(isinstance(a, np.ndarray | np.generic) for a in result)
+        return self._in_order(result)
+
+    def _in_order(self, found: list[Any]) -> list[np.ndarray]:
+        """Return the results as NumPy arrays, in the order and number that was asked for."""
+        if self._foreign:
+            found = [np.array(a) for a in found]
+        return [found[i] for i in self._order]

@@ -1,0 +1,172 @@
+"""Named plug-ins, and the rule that no unknown word is ever swallowed."""
+
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import Any
+
+from rnnkit.common.old_words import HINTS
+from rnnkit.errors import ConfigError
+
+# Words of other libraries, and the word that rnnkit has for the same thing.
+FOREIGN_WORDS = {
+    **HINTS,
+    'units': 'size', 'hidden_size': 'size', 'num_units': 'size', 'output_size': 'size',
+    'output_name': 'output',
+    'nonlinearity': 'activation', 'batch_first': 'layout', 'time_major': 'layout',
+    'random_state': 'seed', 'lr': 'learning_rate',
+    'optimizer': 'algo', 'max_epochs': 'epochs', 'nb_epoch': 'epochs',
+    'n_epochs': 'epochs', 'clipnorm': 'max_gradient_norm', 'global_clipnorm': 'max_gradient_norm',
+    'clip_norm': 'max_gradient_norm', 'clipvalue': 'max_gradient_elem',
+    'min_delta': 'min_improvement', 'restore_best_weights': 'restore_best',
+    'stateful': 'carry_state', 'validation_data': 'valid',
+    'steps_per_epoch': 'train_batches', 'verbose': 'progress',
+    'binary_crossentropy': 'bce', 'categorical_crossentropy': 'xe', 'nll': 'xe',
+    'sparse_categorical_crossentropy': 'xe', 'smooth_l1': 'huber', 'l1': 'mae', 'l2': 'mse',
+    'dropouts': 'dropout', 'recurrent_dropout': 'dropout',
+    'variational_dropout': 'dropout', 'maxnorm': 'max_norm', 'max_column_norm': 'max_norm',
+    'leaky_relu': 'leaky-relu', 'hardsigmoid': 'hard_sigmoid', 'layer_norm': 'norm:z',
+}  # fmt: skip
+
+
+class Registry:
+    """A table of named plug-ins of one kind.
+
+    Names are matched without regard to case. A name that is taken cannot be taken again,
+    so that a plug-in never changes what an existing script means.
+
+    Parameters
+    ----------
+    kind : str
+        What is kept here, for messages: ``'layer'``, ``'loss'``, ...
+    check : type, optional
+        A class that every member must be derived from.
+
+    Examples
+    --------
+    >>> shapes = Registry('shape')
+    >>> @shapes.add('circle', 'disc')
+    ... def circle(): return 'round'
+    >>> shapes['Disc']()
+    'round'
+    """
+
+    def __init__(self, kind: str, check: type | None = None):
+        self.kind = kind
+        self._a_kind = f'an {kind}' if kind[0] in 'aeiou' else f'a {kind}'
+        self.check = check
+        self._members: dict[str, Any] = {}
+
+    def add(self, *names: str) -> Callable[[Any], Any]:
+        """Return a decorator that registers what it decorates under all of `names`.
+
+        Raises
+        ------
+        ConfigError
+            If no name is given, a name is taken, or the member is of the wrong kind.
+        """
+        if not names or not all(isinstance(name, str) and name for name in names):
+            raise ConfigError(
+                f'{self._a_kind} is registered under one or more names, for example '
+                f"add('mine'); got {names!r}"
+            )
+
+        def register(member: Any) -> Any:
+            self._check_member(names, member)
+            for name in names:
+                if name.lower() in self._members:
+                    raise ConfigError(
+                        f'there is already {self._a_kind} named {name!r}; take another name'
+                    )
+            for name in names:
+                self._members[name.lower()] = member
+            return member
+
+        return register
+
+    def _check_member(self, names: tuple, member: Any) -> None:
+        if self.check is None:
+            return
+        if not (isinstance(member, type) and issubclass(member, self.check)):
+            raise ConfigError(
+                f'the {self.kind} {names[0]!r} must be a class derived from '
+                f'rnnkit.{self.check.__name__}; got {member!r}'
+            )
+
+    def __getitem__(self, name: str) -> Any:
+        if not isinstance(name, str):
+            raise ConfigError(f'{self._a_kind} is named by a str; got {name!r}')
+        try:
+            return self._members[name.lower()]
+        except KeyError:
+            raise ConfigError(f'no {self.kind} named {name!r}; {hint(name, self)}') from None
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._members
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def __repr__(self) -> str:
+        return f'<{self.kind}s: {", ".join(sorted(self))}>'
+
+
+def hint(word: str, known: Iterable[str], listed: Iterable[str] | None = None) -> str:
+    """Say which of the `known` words was probably meant by `word`.
+
+    If none is near, all of them are listed, or only those of `listed`.
+    """
+    known = sorted(set(known))
+    translated = FOREIGN_WORDS.get(word)
+    if translated in known:
+        return f'did you mean {translated!r}?'
+    near = get_close_matches(word.lower(), known, 1, 0.6)
+    if near:
+        return f'did you mean {near[0]!r}?'
+    return f'known are: {", ".join(known if listed is None else sorted(set(listed)))}'
+
+
+def reject_unknown(where: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise a ConfigError that names every word of `given` that is not `known`.
+
+    Parameters
+    ----------
+    where : str
+        The call that the words were given to, as the user would write it.
+    given, known : iterable of str
+        The words that came, and the words that there are.
+    """
+    known = set(known)
+    unknown = [word for word in given if word not in known]
+    if unknown:
+        hints = '; '.join(f'unknown option {word!r}, {hint(word, known)}' for word in unknown)
+        raise ConfigError(f'{where}: {hints}')
+
+
+def glob(what: str, pattern: Any, names: Iterable[str]) -> list[str]:
+    """Return the names that match a pattern such as ``'hid*.w'``.
+
+    Parameters
+    ----------
+    what : str
+        What the pattern is called by the user, for messages.
+    pattern : str
+        ``*`` stands for any characters, ``?`` for any one, ``[ab]`` for a or b.
+    names : iterable of str
+
+    Raises
+    ------
+    ConfigError
+        If no name matches; the message lists them.
+    """
+    names = list(names)
+    if not isinstance(pattern, str):
+        raise ConfigError(f"{what} is a pattern of names, such as 'hid*'; got {pattern!r}")
+    found = [name for name in names if fnmatchcase(name, pattern)]
+    if not found:
+        there = ', '.join(names) or 'nothing'
+        raise ConfigError(f'{what} {pattern!r} matches nothing; there is {there}')
+    return found

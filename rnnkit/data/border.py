@@ -1,0 +1,393 @@
+"""The border of a network: what users pass in is checked, converted and turned here, once."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from rnnkit.data import ragged
+from rnnkit.data.field import Field, weights_of
+from rnnkit.data.unpack import describe, in_order, is_one_array
+from rnnkit.errors import ConfigError, DataError, ShapeError
+
+LAYOUTS = {'time': ('time', 'batch'), 'batch': ('batch', 'time')}
+
+
+class Border:
+    """Checks and converts the arrays of one network.
+
+    Parameters
+    ----------
+    inputs : list of Field
+        One for each input layer.
+    targets : list of Field
+        What outputs are compared with; the first is that of the first loss. One that has the name
+        of an input is that input.
+    weights : list of Field
+        Those of targets that come with weights.
+    masks : list of Field
+        One for each time axis that comes with a mask.
+    layout : {'time', 'batch'}
+        Which of the time and the batch axis comes first in what the user passes and gets.
+        Inside the library it is always time.
+    dtype : str
+        What weights are converted to.
+    """
+
+    def __init__(
+        self, inputs: list[Field], targets: list[Field], weights: list[Field], masks: list[Field],
+        layout: str, dtype: str,
+    ):  # fmt: skip
+        self.inputs, self.targets, self.weights, self.masks = inputs, targets, weights, masks
+        self.layout, self.dtype = layout, dtype
+        self._parts: dict[tuple[str, bool], Border] = {}
+
+    @property
+    def target(self) -> Field:
+        """What the first loss compares an output with."""
+        return self.targets[0]
+
+    @property
+    def extra(self) -> list[Field]:
+        """The targets that are arrays of their own."""
+        names = [field.name for field in self.inputs]
+        return [field for field in self.targets if field.name not in names]
+
+    @cached_property
+    def fields(self) -> list[Field]:
+        """All arrays of a batch, in order."""
+        targets = {field.name: field for field in self.targets}
+        inputs = [targets.get(field.name, field) for field in self.inputs]
+        return [*inputs, *self.extra, *self.weights, *self.masks]
+
+    def of_first_target(self, weighted: bool) -> 'Border':
+        """Return the border for batches with no other target than the first, and its weights."""
+        weights = [weights_of(self.target, self.dtype)] * weighted
+        args = (self.inputs, [self.target], weights, self.masks, self.layout, self.dtype)
+        return Border(*args)
+
+    def part(self, clock: str, having: bool) -> 'Border':
+        """Return the border of the inputs that have a time axis, or of all that do not have it."""
+        if (clock, having) not in self._parts:
+            inputs, masks = (
+                [field for field in fields if (field.clock == clock) == having]
+                for fields in (self.inputs, self.masks)
+            )
+            part = Border(inputs, self.targets, self.weights, masks, self.layout, self.dtype)
+            self._parts[clock, having] = part
+        return self._parts[clock, having]
+
+    @cached_property
+    def _step(self) -> Field | None:
+        """A single time step of the input, where that is all there is to read."""
+        if len(self.inputs) > 1 or self.masks or not self.inputs[0].has_time:
+            return None
+        axes = tuple(axis for axis in self.inputs[0].axes if axis != 'time')
+        return replace(self.inputs[0], axes=axes)
+
+    def turn(self, array: np.ndarray, has_time: bool) -> np.ndarray:
+        """Exchange the first two axes if the user's layout is not the inner one."""
+        if has_time and self.layout == 'batch':
+            return np.ascontiguousarray(array.swapaxes(0, 1))
+        return array
+
+    def mask_of(self, clock: str | None, arrays: list[np.ndarray]) -> np.ndarray | None:
+        """Return the mask of a time axis, or None.
+
+        Parameters
+        ----------
+        clock : str or None
+        arrays : list of arrays
+            What `read_batch` or `read_inputs` returned: the masks come last.
+        """
+        clocks = [field.clock for field in self.masks]
+        return arrays[clocks.index(clock) - len(clocks)] if clock in clocks else None
+
+    def read_inputs(
+        self, x: Any, where: str = 'predict()', mask: Any = None
+    ) -> tuple[list[np.ndarray], bool]:
+        """Check and convert inputs and masks alone.
+
+        Returns
+        -------
+        arrays : list of arrays
+            The inputs, then the masks.
+        ragged : bool
+            Whether `x` was a list of sequences.
+        """
+        if mask is not None and not self.masks:
+            raise ConfigError(
+                f'{where}: a mask is for a network with masked=True; this one was built without'
+            )
+        names = [field.name for field in self.inputs]
+        alone = len(names) == 1 and not isinstance(x, dict)
+        given = dict(zip(names, [x] if alone else in_order(x, names, where), strict=True))
+        given |= self._named_masks(mask, where)
+        listed = self.masks and ragged.is_ragged(given[names[0]], self.inputs[0].ndim - 1)
+        fields = [*self.inputs, *self.masks]
+        arrays = self._read(fields, given, where, all_real=True)
+        return arrays, bool(listed)
+
+    def _named_masks(self, mask: Any, where: str) -> dict[str, Any]:
+        if mask is None or isinstance(mask, dict):
+            unknown = set(mask or ()) - {field.name for field in self.masks}
+            if unknown:
+                raise DataError(f'{where}: there is no mask {min(unknown)!r}')
+            return dict(mask or {})
+        if len(self.masks) > 1:
+            names = ', '.join(field.name for field in self.masks)
+            raise DataError(f'{where}: mask is a dict of {names}; got {describe(mask)}')
+        return {self.masks[0].name: mask}
+
+    def read_step(self, x_t: Any, clock: str, where: str = 'step()') -> list[np.ndarray]:
+        """Check and convert the inputs of one time step; return them with a time axis of 1.
+
+        Inputs that do not have the time axis `clock` are read whole. Masks follow, which say that
+        the step is real.
+        """
+        if self._step is not None and self._step.is_ready(x_t):
+            return [x_t[None]]
+        names = [field.name for field in self.inputs]
+        alone = len(names) == 1 and not isinstance(x_t, dict)
+        given = dict(zip(names, [x_t] if alone else in_order(x_t, names, where), strict=True))
+        stays, arrays = self.part(clock, False), {}
+        if stays.inputs:
+            found, _ = stays.read_inputs({f.name: given[f.name] for f in stays.inputs}, where)
+            known = [field.name for field in [*stays.inputs, *stays.masks]]
+            arrays = dict(zip(known, found, strict=True))
+        moves = self.part(clock, True)
+        for field in moves.inputs:
+            arrays[field.name] = field.read_step(where, given[field.name])
+        sizes = [arrays[field.name].shape[field.batch_axis] for field in self.inputs]
+        if len(set(sizes)) > 1:
+            raise ShapeError(f'{where}: the inputs have different numbers of examples')
+        arrays |= {field.name: np.ones((1, sizes[0]), field.dtype) for field in moves.masks}
+        return [arrays[field.name] for field in [*self.inputs, *self.masks]]
+
+    def read_batch(self, data: Any, where: str) -> list[np.ndarray]:
+        """Check and convert inputs, target, weights and masks.
+
+        Raises
+        ------
+        ShapeError, DataError
+            If the number of arrays, an array's axes or its values are not what the network
+            wants. The message names the array and the axis.
+        """
+        if self._is_ready(data):
+            return list(data)
+        names = [field.name for field in self.fields]
+        without = names[: len(names) - len(self.masks)]  # lists of sequences bring their masks
+        optional = names[len(without) :]
+        if len(without) == 1 and is_one_array(data, self.inputs[0].ndim, bool(self.masks)):
+            data = [data]
+        having = {'weighted': bool(self.weights), 'masked': bool(self.masks)}
+        given = dict(zip(names, in_order(data, names, where, optional, having), strict=False))
+        return self._read(self.fields, given, where)
+
+    def join(
+        self, where: str, x: Any, y: Any = None, weights: Any = None, mask: Any = None
+    ) -> list[Any]:
+        """Return a batch as `read_batch` takes it, of arrays that were given one by one.
+
+        Parameters
+        ----------
+        where : str
+        x, mask : array, or list of arrays
+        y, weights : array; a list or a dict of arrays where there are several
+            None for y where all targets are inputs.
+        """
+        names = [field.name for field in self.extra]
+        if y is not None and not names:
+            raise DataError(f'{where}: the target is x itself; leave y out')
+        targets = in_order(y, names, where) if len(names) > 1 else [y] * len(names)
+        given = [] if weights is None else [weights]
+        if len(self.weights) > 1 and given:
+            given = in_order(weights, [field.name for field in self.weights], where)
+        inputs = [x] if len(self.inputs) == 1 else list(x)
+        masks = [] if mask is None else [mask] if len(self.masks) == 1 else list(mask)
+        return [*inputs, *targets, *given, *masks]
+
+    def _is_ready(self, data: Any) -> bool:
+        """Return whether a batch is right as it is, in a fraction of the time of a full check.
+
+        That is what a callable returns at every update. False only means that `read_batch`
+        has to look closer.
+        """
+        fields = self.fields
+        if type(data) not in (list, tuple) or len(data) != len(fields):
+            return False
+        if self.layout != 'time':
+            return False
+        lengths: dict[str | None, int] = {}
+        names = [field.name for field in fields]
+        for field, array in zip(fields, data, strict=True):
+            if not field.is_ready(array):
+                return False
+            if field.kind == 'weights' and array.shape != data[names.index(field.of)].shape:
+                return False
+            if field.kind == 'mask' and not has_real_steps(array):
+                return False
+            known = {None: array.shape[field.batch_axis]}
+            if field.origin and array.shape[0] != field.steps_after(lengths[field.origin]):
+                return False
+            if field.clock:
+                known[field.clock] = array.shape[0]
+            for key, length in known.items():
+                if lengths.setdefault(key, length) != length:
+                    return False
+        return True
+
+    # --- reading ---
+
+    def _read(
+        self, fields: Sequence[Field], given: dict[str, Any], where: str, all_real: bool = False
+    ) -> list[np.ndarray]:
+        """Return the arrays of `fields` in the inner layout."""
+        arrays: dict[str, np.ndarray] = {}
+        found: dict[str, tuple[str, np.ndarray]] = {}  # masks of lists of sequences, by clock
+        for field in fields:
+            value = given.get(field.name)
+            if field.kind == 'mask':
+                arrays[field.name] = self._read_mask(
+                    field, value, where, found, arrays, all_real and value is None
+                )
+                continue
+            if field.clock and self._is_list(field, value, where, field.clock in found):
+                value = self._padded(field, value, where, found)
+            array = field.read(where, value)
+            if field.kind == 'weights':
+                array = self._spread(field, array, arrays[field.of], where)
+            else:
+                self._check_lengths(field, array, arrays, where)
+            arrays[field.name] = array
+        return [self.turn(arrays[field.name], field.has_time) for field in fields]
+
+    def _is_list(self, field: Field, value: Any, where: str, among_lists: bool) -> bool:
+        ndim = field.ndim - 1
+        if self.masks:
+            if field.kind == 'weights' and field.has_features and among_lists:
+                return any(ragged.is_ragged(value, n) for n in (ndim, ndim - 1))
+            return ragged.is_ragged(value, ndim)
+        if isinstance(value, list | tuple) and ragged.is_ragged(value, ndim):
+            lengths = {len(one) for one in value}
+            if len(lengths) > 1:
+                raise ShapeError(
+                    f'{where}: {field.name} is ragged, sequences of {min(lengths)} to '
+                    f'{max(lengths)} steps; a network that pads them is built with masked=True'
+                )
+        return False
+
+    def _padded(
+        self, field: Field, value: Any, where: str, found: dict[str, tuple[str, np.ndarray]]
+    ) -> np.ndarray:
+        """Return one array for a list of sequences, in the user's layout; note its mask."""
+        known = found.get(field.clock, ('', None))[1]
+        array, mask = ragged.pad(
+            value, field.dtype, layout=self.layout,
+            ndim=None if field.kind == 'weights' else field.ndim - 1,
+            lengths=None if known is None else self._lengths(known),
+            mask_dtype=self.masks[0].dtype, steps=field.steps, where=f'{where}: {field.name}',
+        )  # fmt: skip
+        found.setdefault(field.clock, (field.name, mask))
+        return array
+
+    def _lengths(self, mask: np.ndarray) -> list[int]:
+        return mask.sum(axis=0 if self.layout == 'time' else 1).astype(int).tolist()
+
+    def _read_mask(
+        self, field: Field, value: Any, where: str, found: dict[str, tuple[str, np.ndarray]],
+        arrays: dict[str, np.ndarray], all_real: bool,
+    ) -> np.ndarray:  # fmt: skip
+        if field.clock in found:
+            name, mask = found[field.clock]
+            if value is not None:
+                raise DataError(
+                    f'{where}: {name} is a list of sequences, whose lengths are the mask; leave '
+                    f'{field.name} out'
+                )
+            return mask
+        source = next(one for one in self.inputs if one.clock == field.clock)
+        shape = arrays[source.name].shape[:2]
+        if all_real:
+            return np.ones(shape, field.dtype)
+        if value is None:
+            raise DataError(
+                f'{where}: {field.name} is missing; it may be left out only where {source.name} is '
+                f'a list of sequences, one array for each'
+            )
+        mask = field.read(where, value)
+        self._check_lengths(field, mask, arrays, where)
+        real = mask.any(axis=0 if self.layout == 'time' else 1)
+        if not real.all():
+            raise DataError(
+                f'{where}: {field.name} has no real step in example {int(np.flatnonzero(~real)[0])}'
+            )
+        return mask
+
+    def _spread(
+        self, field: Field, array: np.ndarray, target: np.ndarray, where: str
+    ) -> np.ndarray:
+        """Return weights, one for each target."""
+        shape, given = target.shape, array.shape
+        if field.has_features and array.ndim == field.ndim - 1:
+            array = array[..., None]
+        if (
+            array.ndim != len(shape)
+            or any(n not in (1, m) for n, m in zip(array.shape[-1:], shape[-1:], strict=True))
+            or array.shape[:-1] != shape[:-1]
+        ):
+            raise ShapeError(
+                f'{where}: {field.name} has shape {given}; one weight for each target: {shape}'
+            )
+        return np.ascontiguousarray(np.broadcast_to(array, shape))
+
+    def _check_lengths(
+        self, field: Field, array: np.ndarray, arrays: dict[str, np.ndarray], where: str
+    ) -> None:
+        """Compare the lengths of an array's axes with those of the inputs before it."""
+        for axis, what in enumerate(field.axes):
+            if what == 'features':
+                continue
+            for other in self.inputs:
+                if other.name == field.name or other.name not in arrays or what not in other.axes:
+                    continue
+                if what == 'time' and other.clock not in (field.clock, field.origin):
+                    continue
+                wanted = arrays[other.name].shape[other.axes.index(what)]
+                if what == 'time' and field.origin:
+                    wanted = field.steps_after(wanted)
+                if array.shape[axis] != wanted:
+                    after = ' after its layers' if what == 'time' and field.origin else ''
+                    raise ShapeError(
+                        f'{where}: {field.name} has length {array.shape[axis]} on axis {axis} '
+                        f'({what}), but {other.name} has {wanted}{after}; the shape is '
+                        f'{array.shape}'
+                    )
+
+
+def has_real_steps(mask: np.ndarray) -> bool:
+    """Return whether a mask (T, B) is of zeros and ones, with a real step in each example."""
+    real = mask == 1
+    n = np.count_nonzero(real)
+    if n == mask.size:
+        return True
+    started = real[0].all() or real.any(axis=0).all()  # padding mostly is at the end
+    return bool(started) and n + np.count_nonzero(mask == 0) == mask.size
+
+
+def check_settings(layout: Any, dtype: Any) -> str:
+    """Return `dtype` by its name, or raise a ConfigError for a layout or type that is not one."""
+    if not isinstance(layout, str) or layout not in LAYOUTS:
+        raise ConfigError(
+            f"layout is 'time' for (time, batch, features) or 'batch' for (batch, time, "
+            f'features); got {layout!r}'
+        )
+    try:
+        name = np.dtype(dtype).name
+    except (TypeError, ValueError):
+        name = repr(dtype)
+    if name not in ('float32', 'float64'):
+        raise ConfigError(f"dtype is 'float32' or 'float64'; got {dtype!r}")
+    return name

@@ -1,0 +1,327 @@
+"""Arrays or callables in, batches of checked arrays out. NumPy only."""
+
+import inspect
+import math
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from rnnkit.data.windows import Window
+from rnnkit.errors import ConfigError, DataError
+
+CALLABLE_BATCHES = 100  # batches in an epoch of a callable, unless told otherwise
+
+Prepare = Callable[[Any, str], list[np.ndarray]]
+
+
+class Arrays:
+    """Examples held in memory; every epoch they are shuffled and cut into batches.
+
+    With `bucket`, sequences of similar length share a batch, and each batch is cut to the
+    longest of its own. The shuffled examples are parted into groups of several batches, sorted by
+    length in each group, and then the batches are shuffled, so that a batch has other examples
+    in every epoch. There are about as many batches in a group as there are groups.
+
+    Parameters
+    ----------
+    arrays : sequence of arrays
+    axes : sequence of int
+        The axis of each array that counts examples.
+    batch_size : int
+    n_batches : int, optional
+        How many batches make an epoch. By default all of them; with fewer, the next epoch
+        goes on where this one stopped.
+    seed : int or sequence of int, optional
+        Shuffles the examples; without one they keep their order, or with `bucket` are in the
+        order of their lengths.
+    bucket : bool
+    masks : sequence of (int or None), optional
+        For `bucket`: for each array, which of the arrays is the mask (T, B) of its time, not 0
+        where an example has data; None for an array that is not cut. Where there are several
+        masks, examples are sorted by the sum of their lengths.
+    time_axes : sequence of int, optional
+        For `bucket`: the axis of each array that counts time; the first if not given.
+
+    Raises
+    ------
+    ConfigError
+        If `bucket` is asked for without a mask.
+
+    Notes
+    -----
+    The order of the examples is a function of the seed and the number of the pass over them, so
+    that the number of batches handed out so far says all about where the stream is.
+    """
+
+    def __init__(
+        self,
+        arrays: Sequence[np.ndarray],
+        axes: Sequence[int],
+        batch_size: int,
+        n_batches: int | None = None,
+        seed: Any = None,
+        *,
+        bucket: bool = False,
+        masks: Sequence[int | None] = (),
+        time_axes: Sequence[int] | None = None,
+    ):
+        self.arrays = list(arrays)
+        self.axes = list(axes)
+        self.n_examples = arrays[0].shape[axes[0]] if arrays else 1
+        self.batch_size = min(batch_size, self.n_examples)
+        self.batches_of_a_pass = -(-self.n_examples // self.batch_size)
+        self.n_batches = n_batches or self.batches_of_a_pass
+        self.seed = seed
+        self.masks = list(masks) if bucket else [None] * len(self.arrays)
+        self.time_axes = list(time_axes or [0] * len(self.arrays))
+        self._lengths = {k: lengths_of(arrays[k]) for k in {*self.masks} - {None}}
+        self._sort_by = sum(self._lengths.values()) if bucket else None
+        if bucket and not self._lengths:
+            raise ConfigError(
+                'bucket=True sorts sequences by their lengths, which only a mask or a list of '
+                'sequences tells; there is none here'
+            )
+        self._drawn = 0  # batches handed out so far
+        self._plan: tuple[int, list[np.ndarray]] = (-1, [])  # a pass, and its batches
+
+    def __iter__(self) -> Iterator[list[np.ndarray]]:
+        for _ in range(self.n_batches):
+            number, k = divmod(self._drawn, self.batches_of_a_pass)
+            self._drawn += 1
+            if self.batch_size == self.n_examples:  # the order inside a batch does not matter
+                yield self._take(None)
+                continue
+            if number != self._plan[0]:
+                self._plan = (number, self._pass(number))
+            yield self._take(self._plan[1][k])
+
+    @property
+    def one_pass(self) -> bool:
+        """Whether an epoch has every example once."""
+        return self.n_batches == self.batches_of_a_pass
+
+    def get_state(self) -> dict[str, Any]:
+        """Return where the stream of batches is."""
+        return {'drawn': self._drawn}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from where `get_state` was."""
+        self._drawn = int(state['drawn'])
+
+    def describe(self) -> list[list[int]]:
+        """Return the shapes of the arrays."""
+        return [list(array.shape) for array in self.arrays]
+
+    def in_order(self, n_batches: int | None = None) -> 'Arrays':
+        """Return the same examples, not shuffled, without copying them."""
+        return Arrays(
+            self.arrays, self.axes, self.batch_size, n_batches,
+            bucket=bool(self._lengths), masks=self.masks, time_axes=self.time_axes,
+        )  # fmt: skip
+
+    def _pass(self, number: int) -> list[np.ndarray]:
+        """Return the examples of each batch of a pass."""
+        order, rng = np.arange(self.n_examples), None
+        if self.seed is not None:
+            rng = generator_for(self.seed, number, 'order')
+            rng.shuffle(order)
+        if self._lengths:
+            order = self._sorted(order)
+        starts = np.arange(0, self.n_examples, self.batch_size)
+        if self._lengths and rng is not None:
+            rng.shuffle(starts)
+        return [order[start : start + self.batch_size] for start in starts]
+
+    def _sorted(self, order: np.ndarray) -> np.ndarray:
+        """Sort examples by length: all of them, or if they are shuffled, group by group."""
+        size = self.n_examples
+        if self.seed is not None:
+            size = self.batch_size * math.ceil(math.sqrt(self.batches_of_a_pass))
+        # Stable, so that examples of one length stay shuffled.
+        groups = [order[k : k + size] for k in range(0, self.n_examples, size)]
+        return np.concatenate([g[self._sort_by[g].argsort(kind='stable')] for g in groups])
+
+    def _take(self, chosen: np.ndarray | None) -> list[np.ndarray]:
+        """Return the chosen examples, or all, without the time that none of them has."""
+        longest = {
+            k: int((lengths if chosen is None else lengths[chosen]).max())
+            for k, lengths in self._lengths.items()
+        }
+        batch = []
+        for array, axis, mask, time in zip(
+            self.arrays, self.axes, self.masks, self.time_axes, strict=True
+        ):
+            if mask is not None and longest[mask] < array.shape[time]:
+                array = array[(slice(None),) * time + (slice(longest[mask]),)]
+            batch.append(
+                np.asarray(array, order='C') if chosen is None else array.take(chosen, axis)
+            )
+        return batch
+
+
+def lengths_of(mask: np.ndarray) -> np.ndarray:
+    """Return how many steps each example has, up to its last one that is not masked.
+
+    Parameters
+    ----------
+    mask : array of shape (T, B)
+
+    Returns
+    -------
+    lengths : array of int of shape (B,)
+        At least 1, so that a batch is never empty.
+
+    Examples
+    --------
+    >>> lengths_of(np.array([[1, 0, 1], [1, 1, 0], [1, 0, 0]])).tolist()
+    [3, 2, 1]
+    """
+    real = np.asarray(mask) != 0
+    return np.where(real.any(axis=0), len(real) - real[::-1].argmax(axis=0), 1)
+
+
+PURPOSES = ('order', 'train', 'valid')  # what generators are for; from 1, as 0 is no number
+
+
+def generator_for(seed: Any, number: int, purpose: str) -> np.random.Generator:
+    """Return a generator that depends on nothing but these.
+
+    Parameters
+    ----------
+    seed : int or sequence of int
+    number : int
+        Of the pass, or of the epoch.
+    purpose : str
+        One of `PURPOSES`.
+    """
+    return np.random.default_rng([*np.atleast_1d(seed), number, 1 + PURPOSES.index(purpose)])
+
+
+class Stream:
+    """Batches made by a callable, as many as wanted.
+
+    Parameters
+    ----------
+    function : callable
+        Returns one batch, as a list or tuple of arrays, each time it is called. If it is a
+        `rnnkit.data.windows.Window`, so is the batch that is read. If it has a parameter that must
+        be given, it gets a `numpy.random.Generator`, which is a new one in each epoch.
+    prepare : callable
+        Checks a batch and converts it: ``prepare(batch, where)``.
+    n_batches : int, optional
+        How many batches make an epoch; 100 by default.
+    where : str
+        What the callable is, for messages.
+    seed : int or sequence of int
+        The seed of these generators, which depend on it and on the number of the epoch.
+    purpose : {'train', 'valid'}
+        What the batches are for: other generators for each.
+
+    Raises
+    ------
+    ConfigError
+        If the callable wants more than one argument.
+    """
+
+    one_pass = False
+
+    def __init__(
+        self, function: Callable, prepare: Prepare, n_batches: int | None, where: str,
+        seed: Any = 0, purpose: str = 'train',
+    ):  # fmt: skip
+        self.function = function
+        self.prepare = prepare
+        self.n_batches = n_batches or CALLABLE_BATCHES
+        self.where = where
+        self.seed, self.purpose = seed, purpose
+        self._wants_rng = wants_rng(function, where)
+        self._epochs = 0  # how often it has been read
+
+    def in_order(self, n_batches: int | None = None) -> 'Stream':
+        """Return further batches of the same callable."""
+        return Stream(self.function, self.prepare, n_batches, self.where, self.seed, 'valid')
+
+    def get_state(self) -> dict[str, Any]:
+        """Return how many epochs there have been; what the callable remembers is its own."""
+        return {'epochs': self._epochs}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on with the epoch that followed `get_state`."""
+        self._epochs = int(state['epochs'])
+
+    def describe(self) -> str:
+        """Return that it is a callable."""
+        return 'a callable'
+
+    def __iter__(self) -> Iterator[list[np.ndarray]]:
+        where = f'the batch returned by the {self.where} callable'
+        given = [generator_for(self.seed, self._epochs, self.purpose)] * self._wants_rng
+        self._epochs += 1
+        for _ in range(self.n_batches):
+            try:
+                batch = self.function(*given)
+            except StopIteration as end:  # in a generator it would be another error
+                raise DataError(
+                    f'the {self.where} callable has no further batch: it raised StopIteration; a '
+                    f'callable makes batches without end, and {self.where}_batches says how many '
+                    f'there are in an epoch. A list of arrays has an end'
+                ) from end
+            if isinstance(batch, Window):
+                yield Window(self.prepare(list(batch), where), batch.fresh)
+            else:
+                yield self.prepare(batch, where)
+
+
+def wants_rng(function: Callable, where: str) -> bool:
+    """Return whether a callable has a parameter that must be given."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # some that are written in C do not tell
+        return False
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind in kinds]
+    if len(needed) > 1:
+        raise ConfigError(
+            f'{where}: a callable that makes batches has no parameter, or one, for a '
+            f'numpy.random.Generator; this one wants {", ".join(needed)}'
+        )
+    return bool(needed)
+
+
+def build(
+    data: Any,
+    prepare: Prepare,
+    axes: Sequence[int],
+    where: str,
+    batch_size: int,
+    n_batches: int | None = None,
+    seed: Any = None,
+    make: Callable = Arrays,
+    *,
+    purpose: str = 'train',
+) -> Any:
+    """Make batches of `data`, which is a batch-generating callable, or arrays.
+
+    Those of arrays come from ``make(arrays, axes, batch_size, n_batches, seed)``, with None for
+    the seed where they are to validate with.
+    """
+    if callable(data):
+        return Stream(data, prepare, n_batches, where, 0 if seed is None else seed, purpose)
+    if isinstance(data, Iterator):
+        raise ConfigError(
+            f'{where} is an iterator, which can be read only once; pass a callable that returns '
+            f'a batch each time it is called, for example {where}={where}.__next__'
+        )
+    shuffled = seed if purpose == 'train' else None
+    return make(prepare(data, where), axes, batch_size, n_batches, shuffled)
+
+
+def frozen(dataset: Any) -> Any:
+    """Return batches that are the same each time they are read.
+
+    Batches of a callable are drawn here, once, so that what is measured on them can be
+    compared from one time to the next; and so are those of arrays if an epoch is only a
+    part of them.
+    """
+    return dataset if getattr(dataset, 'one_pass', False) else list(dataset)

@@ -1,0 +1,186 @@
+"""Sequences of different lengths: one array with a mask, and back. NumPy only."""
+
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rnnkit.common.checks import check_layout
+from rnnkit.data.arrays import as_array
+from rnnkit.errors import DataError, ShapeError
+
+
+def is_ragged(value: Any, ndim: int) -> bool:
+    """Return whether `value` holds one array for each sequence, and not one array for all.
+
+    The type decides, never the lengths: a list, tuple or array of objects whose first element
+    that is not empty has `ndim` axes. So sequences that happen to be of one length are still
+    sequences. An array, a frame, or a list of arrays with more axes, such as ``[x, y]`` of
+    whole batches, is not.
+
+    A nested list of numbers with ``ndim + 1`` levels is a list of sequences by this rule. A
+    network without a mask reads it as one array, so ask only where a mask is wanted.
+
+    Parameters
+    ----------
+    value : object
+        What stands for one array of a batch.
+    ndim : int
+        The number of axes of one sequence: 2 for (T_i, I), 1 for whole numbers (T_i,).
+
+    Examples
+    --------
+    >>> x = [np.zeros((5, 2)), np.zeros((5, 2))]
+    >>> is_ragged(x, 2), is_ragged(np.stack(x), 2), is_ragged([np.stack(x)], 2)
+    (True, False, False)
+    """
+    if not _is_list(value):
+        return False
+    first = next((one for one in value if _axes(one) and len(one)), None)
+    return first is not None and _axes(first) == ndim
+
+
+def _is_list(value: Any) -> bool:
+    of_objects = isinstance(value, np.ndarray) and value.dtype == object and value.ndim == 1
+    return of_objects or isinstance(value, list | tuple)
+
+
+def _axes(value: Any) -> int:
+    if isinstance(value, list | tuple):
+        return 1 + (_axes(value[0]) if value else 0)
+    return getattr(value, 'ndim', 0)
+
+
+def pad(
+    sequences: Sequence[ArrayLike],
+    dtype: str = 'float32',
+    *,
+    ndim: int | None = None,
+    lengths: Sequence[int] | None = None,
+    mask_dtype: str | None = None,
+    steps: int | None = None,
+    layout: str = 'time',
+    where: str = 'x',
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fill up sequences with zeros to the length of the longest.
+
+    Parameters
+    ----------
+    sequences : list of arrays (T_i, I), or of whole numbers (T_i,)
+    dtype : str
+        The type of the array: a float type, or ``'int64'`` for words and labels.
+    ndim : int, optional
+        The number of axes that each sequence must have; by default that of the first.
+    lengths : sequence of int, optional
+        The lengths that the sequences must have, such as those of the inputs.
+    mask_dtype : str, optional
+        The type of the mask: `dtype` where that is a float type, else ``'float32'``.
+    steps : int, optional
+        The least number of time steps of the array.
+    layout : {'time', 'batch'}
+    where : str
+        What the sequences are called in messages.
+
+    Returns
+    -------
+    array : (T, B, I), or (T, B)
+        T is the largest T_i, B the number of sequences; (B, T, I) with ``layout='batch'``.
+    mask : (T, B)
+        1 where there is data, 0 where it was filled up.
+
+    Raises
+    ------
+    ShapeError
+        If a sequence has another number of axes, features or steps than it should have.
+    DataError
+        If there is no sequence, or one is empty, not numbers, or not finite. The message names
+        the sequence.
+
+    Examples
+    --------
+    >>> array, mask = pad([[1, 2, 3], [4]], 'int64')
+    >>> array.tolist(), mask.tolist()
+    ([[1, 4], [2, 0], [3, 0]], [[1.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
+    """
+    check_layout(layout)
+    if not _is_list(sequences):
+        raise DataError(f'{where} must be a list of sequences; got {type(sequences).__name__}')
+    if len(sequences) == 0:
+        raise DataError(f'{where} is empty: it is a list without a sequence')
+    arrays = [_read(f'{where}[{k}]', one, dtype) for k, one in enumerate(sequences)]
+    _check_alike(arrays, ndim, lengths, where)
+    T, B = max(steps or 0, *map(len, arrays)), len(arrays)
+    array = np.zeros((T, B, *arrays[0].shape[1:]), dtype)
+    for k, one in enumerate(arrays):
+        array[: len(one), k] = one
+    if mask_dtype is None:
+        mask_dtype = dtype if np.dtype(dtype).kind == 'f' else 'float32'
+    mask = (np.arange(T)[:, None] < [len(one) for one in arrays]).astype(mask_dtype)
+    return _turned(array, layout), _turned(mask, layout)
+
+
+def _read(where: str, value: Any, dtype: str) -> np.ndarray:
+    if isinstance(value, Real) or getattr(value, 'ndim', 1) == 0:
+        raise ShapeError(f'{where} is a single number, {value!r}; a sequence is an array')
+    return as_array(where, value, dtype)
+
+
+def _check_alike(
+    arrays: list[np.ndarray], ndim: int | None, lengths: Sequence[int] | None, where: str
+) -> None:
+    wanted = arrays[0].ndim if ndim is None else ndim
+    if lengths is not None and len(lengths) != len(arrays):
+        raise ShapeError(f'{where} has {len(arrays)} sequences, but x has {len(lengths)}')
+    for k, one in enumerate(arrays):
+        if one.ndim != wanted:
+            axes = '(time, features)' if wanted == 2 else f'an array of {wanted} axes'
+            hint = ''
+            if one.ndim == 1 and wanted == 2:
+                hint = '; a single feature needs an axis of its own: array[:, None]'
+            raise ShapeError(
+                f'{where}[{k}] has {one.ndim} axes, shape {one.shape}; a sequence is {axes}{hint}'
+            )
+        if one.shape[1:] != arrays[0].shape[1:]:
+            mine, first = (a.shape[-1] if a.ndim == 2 else a.shape[1:] for a in (one, arrays[0]))
+            raise ShapeError(f'{where}[{k}] has {mine} features; {where}[0] has {first}')
+        if lengths is not None and len(one) != lengths[k]:
+            raise ShapeError(f'{where}[{k}] has {len(one)} steps, but x[{k}] has {lengths[k]}')
+
+
+def unpad(array: ArrayLike, mask: ArrayLike, layout: str = 'time') -> list[np.ndarray]:
+    """Return the steps of each sequence that are data: what `pad` has joined.
+
+    Parameters
+    ----------
+    array : (T, B, ...)
+        What `pad` returned, or the predictions for it; (B, T, ...) with ``layout='batch'``.
+    mask : (T, B)
+        Not 0 where there is data. Gaps are left out.
+    layout : {'time', 'batch'}
+
+    Returns
+    -------
+    sequences : list of arrays (T_i, ...)
+
+    Raises
+    ------
+    ShapeError
+        If the array does not begin with the axes of the mask.
+
+    Examples
+    --------
+    >>> [one.tolist() for one in unpad(*pad([[1, 2, 3], [4]], 'int64'))]
+    [[1, 2, 3], [4]]
+    """
+    check_layout(layout)
+    array, mask = np.asarray(array), np.asarray(mask)
+    if mask.ndim != 2 or array.shape[:2] != mask.shape:
+        raise ShapeError(f'unpad(): array {array.shape} and mask {mask.shape} must begin alike')
+    array, real = _turned(array, layout), _turned(mask, layout) != 0
+    return [array[real[:, k], k] for k in range(real.shape[1])]
+
+
+def _turned(array: np.ndarray, layout: str) -> np.ndarray:
+    return np.ascontiguousarray(array.swapaxes(0, 1)) if layout == 'batch' else array

@@ -1,0 +1,299 @@
+"""Text as whole numbers: an alphabet or a vocabulary, and batches of windows. NumPy only."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, repeat
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rnnkit.common.checks import check_count, check_layout
+from rnnkit.data.windows import Window, Windows, batches, fold
+from rnnkit.errors import ConfigError, DataError, ShapeError
+
+LEVELS = {'character': '\0', 'word': '<unk>'}  # with what stands for the unknown
+
+
+class Text:
+    r"""A text, the symbols that occur in it, and their numbers.
+
+    Symbols are characters, or words. They are numbered from 1 in the order of `alpha`; 0 is any
+    symbol that is not in `alpha`. A network for it has ``text.size`` inputs and outputs.
+
+    Parameters
+    ----------
+    text : str or list of str
+        With ``level='word'`` a str is split at white space. A list is taken to be of words.
+    alpha : str or list of str, optional
+        The known symbols, in the order of their numbers. By default, sorted, all that occur in the
+        text at least `min_count` times.
+    min_count : int
+    unknown : str, optional
+        What stands for all other symbols: ``'\0'`` for characters, ``'<unk>'`` for words.
+    level : {'character', 'word'}
+
+    Attributes
+    ----------
+    text : str
+        The text with `unknown` in place of the symbols that are not in `alpha`.
+    alpha : str, or tuple of str for words
+    size : int
+        ``1 + len(alpha)``.
+    numbers : array of int of shape (T_total,)
+        The number of each symbol of the text.
+
+    Raises
+    ------
+    DataError
+        If the text is no text, or no symbol of it is known.
+    ConfigError
+        If `alpha` has a symbol twice or `unknown` in it, or a setting is not one that exists.
+
+    Examples
+    --------
+    >>> text = Text('to be or not to be', min_count=3, unknown='_')
+    >>> text.alpha, text.size, text.text
+    (' ot', 4, 'to __ o_ _ot to __')
+    >>> text.encode('not'), text.decode([0, 2, 0])
+    ([0, 2, 3], '_o_')
+    >>> words = Text('to be or not to be', level='word')
+    >>> words.alpha, words.decode(words.encode('to be is to do'))
+    (('be', 'to'), 'to be <unk> to <unk>')
+    """
+
+    def __init__(
+        self,
+        text: str | Sequence[str],
+        alpha: str | Sequence[str] | None = None,
+        min_count: int = 2,
+        unknown: str | None = None,
+        *,
+        level: str = 'character',
+    ):
+        if level not in LEVELS:
+            raise ConfigError(f"Text: level is 'character' or 'word'; got {level!r}")
+        self.level = level if isinstance(text, str) else 'word'
+        self.unknown = LEVELS[self.level] if unknown is None else unknown
+        check_count('min_count', min_count)
+        symbols = self._symbols('Text: the text', text)
+        if not symbols:
+            raise DataError('Text: the text is empty')
+        if alpha is None:
+            alpha = [s for s, n in Counter(symbols).items() if n >= min_count and s != self.unknown]
+            if not alpha:
+                raise DataError(
+                    f'Text: no {self.level} occurs {min_count} times; try a smaller min_count'
+                )
+            alpha = sorted(alpha)
+        alpha = self._checked(self._symbols('Text: alpha', alpha))
+        self.alpha = ''.join(alpha) if self.level == 'character' else tuple(alpha)
+        self._known = [self.unknown, *alpha]
+        self._number = {symbol: k for k, symbol in enumerate(self._known)}
+        self.numbers = np.array(self._encoded(symbols), 'int64')
+        if not self.numbers.any():
+            raise DataError(f'Text: no {self.level} of the text is in alpha')
+        self.text = self._joined(self.numbers)
+
+    def _symbols(self, where: str, text: Any) -> str | list[str]:
+        if isinstance(text, str):
+            return text.split() if self.level == 'word' else text
+        if not isinstance(text, Iterable):
+            raise DataError(f'{where} must be a str or a list of str; got {type(text).__name__}')
+        symbols = list(text)
+        wrong = [s for s in symbols if not isinstance(s, str)]
+        if wrong:
+            raise DataError(f'{where} must be a str or a list of str; it contains {wrong[0]!r}')
+        return symbols
+
+    def _checked(self, alpha: str | list[str]) -> list[str]:
+        """Return the symbols of an alphabet, or say what is wrong with it."""
+        if not isinstance(self.unknown, str):
+            raise ConfigError(f'Text: unknown is a str; got {self.unknown!r}')
+        wrong = [s for s in [*alpha, self.unknown] if len(s) != 1]
+        if self.level == 'character' and wrong:
+            raise ConfigError(
+                f'Text: alpha and unknown are of single characters; got {wrong[0]!r}; '
+                f"level='word' is for words"
+            )
+        if self.unknown in alpha:
+            raise ConfigError(
+                f'Text: alpha contains {self.unknown!r}, which stands for unknown symbols; '
+                f'choose another unknown='
+            )
+        twice = [s for s, n in Counter(alpha).items() if n > 1]
+        if twice:
+            raise ConfigError(f'Text: alpha contains {twice[0]!r} twice')
+        return list(alpha)
+
+    def __repr__(self) -> str:
+        return f'<Text: {len(self.numbers):,} {self.level}s, {len(self.alpha):,} different>'
+
+    @property
+    def size(self) -> int:
+        """How many numbers there are: one for each known symbol, and 0 for the others."""
+        return len(self._known)
+
+    def encode(self, text: str | Sequence[str]) -> list[int]:
+        """Return the number of each symbol of a text, 0 for those that are not known."""
+        return self._encoded(self._symbols('encode(): the text', text))
+
+    def _encoded(self, symbols: str | list[str]) -> list[int]:
+        return list(map(self._number.get, symbols, repeat(0)))
+
+    def decode(self, numbers: ArrayLike | Iterable[int]) -> str:
+        """Return the text that numbers stand for; words are joined by spaces.
+
+        Parameters
+        ----------
+        numbers : list, array or iterator of int of shape (T,)
+
+        Raises
+        ------
+        DataError
+            If one is not a number of a symbol.
+        ShapeError
+            If there is more than one axis.
+        """
+        array = np.asarray(list(numbers) if isinstance(numbers, Iterator) else numbers)
+        if array.ndim != 1:
+            raise ShapeError(f'decode(): wants the numbers of one text, (T,); got {array.shape}')
+        wrong = [n for n in array.tolist() if n not in range(self.size)]
+        if wrong:
+            raise DataError(
+                f'decode(): {wrong[0]!r} is not the number of a {self.level}; they are 0 to '
+                f'{self.size - 1}'
+            )
+        return self._joined(array)
+
+    def _joined(self, numbers: np.ndarray) -> str:
+        separator = '' if self.level == 'character' else ' '
+        return separator.join(map(self._known.__getitem__, numbers.astype('int64').tolist()))
+
+    # --- batches ---
+
+    def classifier_batches(
+        self,
+        steps: int = 100,
+        batch_size: int = 64,
+        rng: int | np.random.Generator | None = None,
+        *,
+        layout: str = 'time',
+        dtype: str = 'float32',
+    ) -> Callable[[], list[np.ndarray]]:
+        """Return a callable that draws windows at random, and what follows each symbol.
+
+        Parameters
+        ----------
+        steps : int
+        batch_size : int
+        rng : int or numpy.random.Generator, optional
+            A seed or a generator; without one, every callable draws other windows.
+        layout : {'time', 'batch'}
+        dtype : str
+
+        Returns
+        -------
+        draw : callable
+            Each call returns ``[x, y]``: x (steps, batch_size, V) has a 1 at the number of its
+            symbol and else 0, where V is `size`; y (steps, batch_size) has the number of the next
+            symbol. With ``layout='batch'`` the first two axes change places.
+
+        Raises
+        ------
+        ConfigError, ShapeError
+            If a setting makes no sense, or the text is shorter than a window.
+
+        Examples
+        --------
+        >>> text = Text('abcd' * 50)
+        >>> x, y = text.classifier_batches(20, 8, rng=0)()
+        >>> x.shape, y.shape
+        ((20, 8, 5), (20, 8))
+        """
+        return self.batches(steps, batch_size, rng, one_hot=True, layout=layout, dtype=dtype)
+
+    def batches(
+        self,
+        steps: int = 100,
+        batch_size: int = 64,
+        rng: int | np.random.Generator | None = None,
+        *,
+        one_hot: bool = False,
+        layout: str = 'time',
+        dtype: str = 'float32',
+    ) -> Callable[[], list[np.ndarray]]:
+        """Return a callable like that of `classifier_batches`, whose x are whole numbers, too.
+
+        That is what a network that begins with an embedding reads: x (steps, batch_size), of
+        int64. With ``one_hot=True`` it is the same as `classifier_batches`.
+        """
+        check_count('steps', steps)
+        self._check_length(steps, 1)
+        draw = batches([self.numbers[:-1], self.numbers[1:]], steps, batch_size, rng, layout)
+        if not one_hot:
+            return draw
+
+        def draw_one_hot() -> list[np.ndarray]:
+            x, y = draw()
+            return [self.one_hot(x, dtype), y]
+
+        return draw_one_hot
+
+    def contiguous_batches(
+        self,
+        steps: int = 100,
+        batch_size: int = 64,
+        *,
+        one_hot: bool = False,
+        layout: str = 'time',
+        dtype: str = 'float32',
+    ) -> Callable[[], Window]:
+        """Return a callable that goes through the text in order, for a state that is carried.
+
+        The text is cut into `batch_size` streams that are read side by side, see
+        `rnnkit.recurrent.fold`. Each window begins where the last one ended; the last of a pass may
+        be shorter, and the one after it begins anew.
+
+        Returns
+        -------
+        draw : callable
+            Each call returns ``[x, y]`` as in `batches`, as a `rnnkit.data.windows.Window`: its
+            `fresh` says whether the streams begin here.
+        """
+        check_count('steps', steps)
+        check_count('batch_size', batch_size)
+        check_layout(layout)
+        self._check_length(steps, batch_size)
+        streams = [fold(self.numbers[:-1], batch_size), fold(self.numbers[1:], batch_size)]
+        windows = chain.from_iterable(repeat(Windows(streams, [1, 1], [0, 0], steps)))
+
+        def draw() -> Window:
+            window = next(windows)
+            x, y = window if layout == 'time' else map(np.ascontiguousarray, (w.T for w in window))
+            return Window([self.one_hot(x, dtype) if one_hot else x, y], window.fresh)
+
+        return draw
+
+    def one_hot(self, numbers: ArrayLike, dtype: str = 'float32') -> np.ndarray:
+        """Return an array with a further axis, of `size`, with a 1 at each number.
+
+        Parameters
+        ----------
+        numbers : array of int of any shape
+            From 0 to ``size - 1``.
+        dtype : str
+        """
+        numbers = np.asarray(numbers)
+        array = np.zeros((*numbers.shape, self.size), dtype)
+        np.put_along_axis(array, numbers[..., None], 1, axis=-1)
+        return array
+
+    def _check_length(self, steps: int, streams: int) -> None:
+        wanted, total = steps * streams + 1, len(self.numbers)
+        if total < wanted:
+            of = '' if streams == 1 else f' in each of {streams} streams'
+            raise ShapeError(
+                f'Text: windows of {steps} steps{of} want a text of {wanted} {self.level}s; '
+                f'it has {total}'
+            )

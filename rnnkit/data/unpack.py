@@ -1,0 +1,69 @@
+"""The arrays of a batch as users give them: in a list, in a dict, or one alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rnnkit.data.ragged import is_ragged
+from rnnkit.errors import DataError
+
+
+def in_order(
+    data: Any, names: Sequence[str], where: str, optional: Sequence[str] = (),
+    having: Mapping[str, bool] | None = None,
+) -> list[Any]:  # fmt: skip
+    """Return the arrays of a list, tuple or dict in the order of `names`.
+
+    Parameters
+    ----------
+    data : list, tuple or dict
+    names : sequence of str
+    where : str
+        The call, for messages.
+    optional : sequence of str
+        The last of the names, if they may be left out.
+    having : dict of str to bool, optional
+        The settings of a network that bring a further array, and whether it has them.
+
+    Raises
+    ------
+    DataError
+        If there are other arrays than these.
+    """
+    wanted = ', '.join(names)
+    if isinstance(data, dict):
+        if not set(names) - set(optional) <= set(data) <= set(names):
+            raise DataError(f'{where}: wants {{{wanted}}}; got a dict of {sorted(map(str, data))}')
+        return [data.get(name) for name in names]
+    if not isinstance(data, list | tuple):
+        raise DataError(f'{where}: wants a list of arrays [{wanted}]; got {describe(data)}')
+    if len(data) not in (len(names), len(names) - len(optional)):
+        hint, words = '', [f'{word}=True' for word, has in (having or {}).items() if not has]
+        if len(data) == len(names) + 1 and words:
+            hint = f'; was the network meant to be built with {" or ".join(words)}?'
+        raise DataError(
+            f'{where}: wants {len(names)} arrays [{wanted}]; got {len(data)}: '
+            f'[{", ".join(map(describe, data))}]{hint}'
+        )
+    return list(data)
+
+
+def is_one_array(data: Any, ndim: int, masked: bool) -> bool:
+    """Return whether a batch of one array is given as this array, and not in a list.
+
+    Parameters
+    ----------
+    data : object
+    ndim : int
+        The number of axes of the array.
+    masked : bool
+        Whether it may be a list of sequences.
+    """
+    if isinstance(data, list | tuple):
+        return masked and is_ragged(data, ndim - 1)
+    return not isinstance(data, dict)
+
+
+def describe(value: Any) -> str:
+    """Say in a few words what `value` is."""
+    shape = getattr(value, 'shape', None)
+    return type(value).__name__ if shape is None else f'array of shape {tuple(shape)}'

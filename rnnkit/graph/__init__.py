@@ -1,0 +1,1 @@
+"""Layers connected: which reads which, and the symbolic graph of their outputs."""

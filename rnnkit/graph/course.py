@@ -1,0 +1,103 @@
+"""Which layers carry a state from step to step, and what else they read."""
+
+from typing import Any, NamedTuple
+
+import pytensor.tensor as pt
+
+from rnnkit.errors import ConfigError
+from rnnkit.graph.graph import Graph
+from rnnkit.layers import Layer
+
+
+class Course(NamedTuple):
+    """What moves when a network goes on by a time step, and what stays.
+
+    Attributes
+    ----------
+    clock : str
+        The time axis of the network's output.
+    moving : list of Layer
+        The layers that have this time axis.
+    fixed : list of str
+        The outputs of all other layers that these read: an encoder's, or of an input that has no
+        time. They are the same at every step.
+    """
+
+    clock: str
+    moving: list[Layer]
+    fixed: list[str]
+
+    @property
+    def recurrent(self) -> list[Layer]:
+        """The moving layers that have a state."""
+        return [layer for layer in self.moving if layer.state is not None]
+
+
+def course(graph: Graph) -> Course:
+    """Find out what moves.
+
+    Raises
+    ------
+    ConfigError
+        If there is no state to carry, or a layer needs to see the whole sequence.
+    """
+    plan, names = graph.plan, graph.by_name
+    if not any(layer.state for layer in graph.layers) and all(x.causal for x in graph.layers):
+        raise ConfigError('this network has no recurrent layer, so it has no state')
+    clock = plan.clock_of(f'{graph.layers[-1].name}:out', names)
+    moving = [x for x in graph.layers if clock and clock == plan.clocks[x.name] and x.keeps_time]
+    for layer in moving or graph.layers:
+        if not layer.causal:
+            raise _whole(layer)
+    if not any(layer.state for layer in moving):
+        raise ConfigError('no recurrent layer has the time axis of the output, so it has no state')
+    read = [
+        name
+        for layer in moving
+        for name in [*plan.sources[layer.name], *plan.starts[layer.name].values()]
+    ]
+    fixed = [name for name in dict.fromkeys(read) if plan.clock_of(name, names) != clock]
+    stays = {layer.name for layer in graph.layers} - {layer.name for layer in moving}
+    seen: set[str] = set()
+    waiting = list(fixed)
+    while waiting:
+        name = waiting.pop()
+        layer = name.partition(':')[0]
+        if layer not in stays:
+            raise ConfigError(
+                f'a layer reads {name!r}, which is known when the whole sequence has been read, so '
+                f'this network cannot go on from a state'
+            )
+        if layer not in seen:
+            seen.add(layer)
+            waiting += [*plan.sources[layer], *plan.starts[layer].values()]
+    return Course(clock, moving, fixed)
+
+
+def _whole(layer: Layer) -> ConfigError:
+    return ConfigError(
+        f'layer {layer.name!r} ({layer.form}) needs the whole sequence at once, so this network '
+        f'cannot go on from a state'
+    )
+
+
+def state_sizes(layer: Layer) -> dict[str, int]:
+    """Return the number of units of each state of a layer, by its name."""
+    return {part: layer.output_size(layer.last_name(part)) for part in layer.state._fields}
+
+
+def state_variables(layer: Layer, dtype: str) -> Any:
+    """Return a layer's state as inputs of a graph."""
+    return layer.state(
+        *(
+            pt.tensor(f'{layer.name}:{name}', dtype=dtype, shape=(None, size))
+            for name, size in state_sizes(layer).items()
+        )
+    )
+
+
+def last_outputs(layers: list[Layer]) -> list[str]:
+    """Return the names of the outputs that are the final states of layers."""
+    return [
+        f'{layer.name}:{layer.last_name(part)}' for layer in layers for part in layer.state._fields
+    ]

@@ -1,0 +1,135 @@
+"""The arrays of a batch: what each is called, its axes, and what it may contain."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import count
+
+from rnnkit.data.field import Axes, Field
+from rnnkit.errors import ConfigError
+from rnnkit.graph.graph import Graph
+from rnnkit.layers import Input
+from rnnkit.losses import Loss
+
+
+def inputs_of(graph: Graph, layout: Axes) -> list[Field]:
+    """Return the inputs of a network: the first is called x, others after their layers."""
+    plan, inputs = graph.plan, []
+
+    def least(clock: str | None) -> int:
+        made = [graph.by_name[name] for name, of in plan.made_of.items() if of == clock]
+        return next(n for n in count(1) if all(layer.steps_after(n) >= 1 for layer in made))
+
+    for layer in graph.layers:
+        if isinstance(layer, Input):
+            clock, words = plan.clocks[layer.name], layer.name in plan.words
+            inputs.append(Field(
+                layer.name if inputs else 'x', 'words' if words else 'numbers',
+                _axes(graph, layout, clock, not words), layer.size,
+                f'layer {layer.name!r}' if words else 'the input layer', clock,
+                'int64' if words else graph.dtype, _steps(graph, clock), least(clock),
+            ))  # fmt: skip
+    return inputs
+
+
+def target_of(name: str, graph: Graph, output: str, loss: Loss, layout: Axes) -> Field:
+    """Return the target that a loss compares an output with.
+
+    Parameters
+    ----------
+    name : str
+        What the target is called.
+    graph : Graph
+    output : str
+        ``'hid1:out'``.
+    loss : Loss
+    layout : tuple of str
+    """
+    field = output_as_array(name, graph, output, layout)
+    origin, steps_after = _origin(graph, field.clock)
+    field = replace(field, origin=origin, steps_after=steps_after, check=loss.check_targets)
+    if not loss.integer_targets:
+        return field
+    return replace(field, kind='labels', axes=field.axes[:-1], dtype='int64')
+
+
+def output_as_array(name: str, graph: Graph, output: str, layout: Axes) -> Field:
+    """Return an array of numbers that is like an output."""
+    owner, _, what = output.partition(':')
+    layer, clock = graph.by_name[owner], graph.plan.clock_of(output, graph.by_name)
+    return Field(
+        name, 'numbers', _axes(graph, layout, clock, True), layer.output_size(what),
+        'the last layer' if layer is graph.layers[-1] else f'layer {owner!r}', clock, graph.dtype,
+        _steps(graph, clock),
+    )  # fmt: skip
+
+
+def input_as_target(graph: Graph, output: str, loss: Loss, given: list[Field]) -> Field:
+    """Return the only input of a network as the target of an output that reconstructs it.
+
+    Raises
+    ------
+    ConfigError
+        If the network has several inputs, or the output is not like the input.
+    """
+    where = f'an autoencoder compares {output!r} with its input'
+    if len(given) > 1:
+        names = ', '.join(field.name for field in given)
+        raise ConfigError(f'{where}, so that there can be one input; got {names}')
+    (field,), (owner, _, what) = given, output.partition(':')
+    if field.kind == 'words':
+        raise ConfigError(
+            f'{where}, which must be numbers; an embedding reads numbers of words. Take a '
+            f'Classifier, and the words as x and as y'
+        )
+    size, clock = (
+        graph.by_name[owner].output_size(what), graph.plan.clock_of(output, graph.by_name)
+    )  # fmt: skip
+    if size != field.size:
+        raise ConfigError(f'{where}; it has {size} features, and the input {field.size}')
+    steps = field.steps
+    if clock != field.clock:
+        steps = _steps(graph, clock)
+        if not (clock and field.clock):
+            has, wants = ('has a', 'the input none') if clock else ('has no', 'the input one')
+            raise ConfigError(f'{where}; it {has} time axis, and {wants}')
+        if steps is None or field.steps not in (None, steps):
+            raise ConfigError(
+                f'{where}, which must have as many time steps; layer {clock!r} makes '
+                f'{"other ones" if steps is None else steps}'
+            )
+    return replace(field, steps=steps, check=loss.check_targets)
+
+
+def masks_of(graph: Graph, layout: Axes) -> list[Field]:
+    """Return the masks of a network."""
+    return [
+        Field(variable.name, 'mask', _axes(graph, layout, clock), 0, '', clock, graph.dtype)
+        for clock, variable in graph.masks.items()
+    ]
+
+
+def _axes(graph: Graph, layout: Axes, clock: str | None, features: bool = False) -> tuple[str, ...]:
+    has_time = any(graph.plan.clocks.values())
+    leading = layout if clock else ('batch' if has_time else 'examples',)
+    return (*leading, *['features'] * features)
+
+
+def _steps(graph: Graph, clock: str | None) -> int | None:
+    """Return how many time steps a clock must have; None for any number."""
+    lengths = graph.plan.lengths
+    return lengths[clock].fixed_steps if clock in lengths else None
+
+
+def _origin(graph: Graph, clock: str | None) -> tuple[str | None, Callable[[int], int] | None]:
+    """Return the time axis of the data that a clock is made of, and how many steps that leaves."""
+    made = []
+    while clock in graph.plan.made_of:
+        made.insert(0, graph.by_name[clock])
+        clock = graph.plan.made_of[clock]
+
+    def steps_after(steps: int) -> int:
+        for layer in made:
+            steps = layer.steps_after(steps)
+        return steps
+
+    return (clock, steps_after) if made else (None, None)

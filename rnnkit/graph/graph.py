@@ -1,0 +1,227 @@
+"""Layers connected to one symbolic graph."""
+
+from typing import Any
+
+import pytensor.tensor as pt
+from pytensor.tensor import TensorVariable
+
+from rnnkit.common.registry import hint
+from rnnkit.errors import ConfigError
+from rnnkit.graph.plan import Plan, plan
+from rnnkit.layers import Input, Layer
+from rnnkit.noise import Noise
+
+Outputs = dict[str, TensorVariable]
+
+
+class Graph:
+    """The symbolic graph of connected layers; making it makes their parameters.
+
+    Parameters
+    ----------
+    layers : list of Layer
+        With names; each reads layers before it.
+    dtype : str
+    rng : numpy.random.Generator
+        Draws the initial values, layer by layer.
+    masked : bool
+        Whether sequences come with masks.
+
+    Attributes
+    ----------
+    plan : Plan
+    inputs : list of tensors
+        One variable for each input layer: (T, B, I), or (B, I) without time; (T, B) or (B,)
+        of whole numbers, if an embedding reads it.
+    masks : dict of str to tensor
+        A mask (T, B) for each time axis that data bring along, by the name of its input.
+    outputs : dict of str to tensor
+        Every output of every layer, named ``'hid1:out'``, without noise.
+
+    Raises
+    ------
+    ConfigError
+        If a layer reads something that does not exist, or returns something unusable.
+    """
+
+    def __init__(self, layers: list[Layer], dtype: str, rng: Any, masked: bool = False):
+        self.layers, self.dtype = layers, dtype
+        self.by_name = {layer.name: layer for layer in layers}
+        self.plan: Plan = plan(layers)
+        self.inputs: list[TensorVariable] = []
+        self.masks: dict[str, TensorVariable] = {}
+        for layer in layers:
+            if isinstance(layer, Input):
+                clock = self.plan.clocks[layer.name]
+                self.inputs.append(self._input(layer, clock is not None))
+                if masked and clock == layer.name:
+                    name = 'mask' if not self.masks else f'mask_{clock}'
+                    self.masks[clock] = pt.tensor(name, dtype=dtype, shape=(None, None))
+                continue
+            if masked and layer.starts_time and layer.wants_time is not False:
+                raise ConfigError(
+                    f'layer {layer.name!r} ({layer.form}) has other time steps than what it reads; '
+                    f'a network with masked=True cannot have it'
+                )
+        if masked and not self.masks:
+            raise ConfigError('masked=True, but no input of this network has a time axis')
+        self.outputs: Outputs = {}
+        self._sizes: dict[str, int] = {}
+        fresh = iter(self.inputs)
+        for layer in layers:
+            sources = {name: self._size(layer, name) for name in self.plan.sources[layer.name]}
+            for part, name in self.plan.starts[layer.name].items():
+                size, wanted = self._size(layer, name), layer.state_width(part)
+                if size != wanted:
+                    raise ConfigError(
+                        f'layer {layer.name!r}: {part}_0 wants {wanted} features; {name!r} has '
+                        f'{size}'
+                    )
+            layer.meet(layers[: layers.index(layer)])
+            layer.bind(sources, dtype, rng)
+            given = [self.outputs[name] for name in sources] or [next(fresh)]
+            found = self._transform(layer, given, self.outputs, self.masks)
+            self.outputs |= found
+            self._sizes |= {n: layer.output_size(n.partition(':')[2]) for n in found}
+
+    def again(
+        self,
+        inputs: list[TensorVariable] | None = None,
+        masks: dict[str, TensorVariable] | None = None,
+        states: dict[str, Any] | None = None,
+        noise: Noise | None = None,
+        noisy: Any = None,
+        known: Outputs | None = None,
+    ) -> Outputs:
+        """Return the outputs once more, for other inputs, states or with noise.
+
+        Parameters
+        ----------
+        inputs, masks : like the attributes, optional
+        states : dict of str to named tuple of tensors of shape (B, H)
+            The state before the first step, by the name of the layer, or a function that makes it
+            of the default; those left out start as they do by default.
+        noise : Noise, optional
+            Where random numbers come from in training.
+        noisy : callable, optional
+            ``noisy(name, output) -> output``, applied to each output ``'hid1:out'`` before
+            another layer reads it.
+        known : dict of str to tensor, optional
+            Outputs that need not be computed. Then there are no others than what it takes to get
+            from these to the output of the last layer.
+
+        Raises
+        ------
+        ConfigError
+            If that output depends on something that `known` does not say.
+        """
+        outputs: Outputs = dict(known or {})
+        fresh = iter(self.inputs if inputs is None else inputs)
+        for layer in self.layers if known is None else self._between(known):
+            given = [outputs[name] for name in self.plan.sources[layer.name]] or [next(fresh)]
+            found = self._transform(
+                layer, given, outputs, self.masks if masks is None else masks, noise, states
+            )
+            main = f'{layer.name}:out'
+            if noisy is not None and layer.name not in self.plan.words:
+                found[main] = noisy(main, found[main])
+            outputs |= found
+        return outputs
+
+    def _between(self, known: Outputs) -> list[Layer]:
+        """Return the layers that are computed where some outputs are known."""
+        reads = {
+            layer.name: [*self.plan.sources[layer.name], *self.plan.starts[layer.name].values()]
+            for layer in self.layers
+        }
+        owners = {name.partition(':')[0] for name in known}
+        after: set[str] = set()
+        for name, read in reads.items():
+            if name not in owners and {one.partition(':')[0] for one in read} & (owners | after):
+                after.add(name)
+        needed, waiting = set(), [(f'{self.layers[-1].name}:out', '')]
+        while waiting:
+            name, reader = waiting.pop()
+            owner = name.partition(':')[0]
+            if name not in known and owner not in after:
+                what = f'layer {reader!r} reads {name!r}' if reader else f'the result is {name!r}'
+                raise ConfigError(f'{what}, which does not follow from {", ".join(known)}')
+            if name not in known and owner not in needed:
+                needed.add(owner)
+                waiting += [(source, owner) for source in reads[owner]]
+        return [layer for layer in self.layers if layer.name in needed]
+
+    def has_time(self, output: str) -> bool:
+        """Return whether an output has a time axis."""
+        return self.plan.clock_of(output, self.by_name) is not None
+
+    def mask_of(self, output: str) -> TensorVariable | None:
+        """Return the mask of the time axis of an output, or None."""
+        return self.masks.get(self.plan.clock_of(output, self.by_name) or '')
+
+    def _input(self, layer: Input, time: bool) -> TensorVariable:
+        leading = (None,) * (1 + time)
+        if layer.name in self.plan.words:
+            return pt.tensor(layer.name, dtype='int64', shape=leading)
+        return pt.tensor(layer.name, dtype=self.dtype, shape=(*leading, layer.size))
+
+    def _size(self, layer: Layer, name: str) -> int:
+        if name not in self.outputs:
+            raise ConfigError(
+                f'layer {layer.name!r}: no output {name!r} before it; {hint(name, self.outputs)}'
+            )
+        if self.plan.sources[layer.name].count(name) > 1:
+            raise ConfigError(f'layer {layer.name!r} reads {name!r} more than once')
+        return self._sizes[name]
+
+    def _transform(
+        self,
+        layer: Layer,
+        given: list[TensorVariable],
+        outputs: Outputs,
+        masks: dict[str, TensorVariable],
+        noise: Noise | None = None,
+        states: dict[str, Any] | None = None,
+    ) -> Outputs:
+        """Return a layer's outputs under their full names, checked."""
+        context: dict[str, Any] = {}
+        if 'mask' in layer.needs:
+            clocks = [self.plan.clock_of(n, self.by_name) for n in self.plan.sources[layer.name]]
+            context['mask'] = masks.get(next(filter(None, clocks), ''))
+        if 'noise' in layer.needs:
+            context['noise'] = noise
+        if 'state' in layer.needs:
+            start = {k: outputs[name] for k, name in self.plan.starts[layer.name].items()}
+            default = layer.state(*(start.get(name) for name in layer.state._fields))
+            state = (states or {}).get(layer.name, default)
+            context['state'] = state(default) if callable(state) else state
+        found = layer.transform(*given, **context)
+        self._check(layer, found)
+        return {f'{layer.name}:{name}': output for name, output in found.items()}
+
+    def _check(self, layer: Layer, outputs: Any) -> None:
+        if not isinstance(outputs, dict) or 'out' not in outputs:
+            raise ConfigError(
+                f"layer {layer.name!r}: transform() must return a dict with 'out'; got {outputs!r}"
+            )
+        if layer.name in self.plan.words:
+            return
+        for name, output in outputs.items():
+            if getattr(output, 'dtype', None) != self.dtype:
+                raise ConfigError(
+                    f'layer {layer.name!r}: output {name!r} must be a {self.dtype} tensor; got '
+                    f'{output!r} of {getattr(output, "dtype", type(output).__name__)}. Cast '
+                    f'constants, for example np.float32(0.1)'
+                )
+            width, size = output.type.shape[-1] if output.ndim else 0, layer.output_size(name)
+            if width not in (None, size):
+                raise ConfigError(
+                    f'layer {layer.name!r}: output {name!r} has {width} features; its size is '
+                    f'{size}'
+                )
+            axes = 2 + self.has_time(f'{layer.name}:{name}')
+            if output.ndim != axes:
+                raise ConfigError(
+                    f'layer {layer.name!r}: output {name!r} has {output.ndim} axes; wanted {axes}. '
+                    f'A layer whose outputs have no time axis says so by keeps_time = False'
+                )

@@ -1,0 +1,43 @@
+"""A network as a table."""
+
+from typing import Any
+
+import numpy as np
+
+from rnnkit.graph.graph import Graph
+
+
+def table(graph: Graph, leading: tuple[str, str], title: str) -> str:
+    """Return the layers, their outputs and their parameters, one line for each layer.
+
+    Parameters
+    ----------
+    graph : Graph
+    leading : tuple of str
+        The names of the axes before the features, in the user's order.
+    title : str
+        What the network is, for the last line.
+    """
+    rows = [('layer', 'form', 'output', 'parameters', 'count')]
+    with_time = any(graph.plan.clocks.values())
+    total = 0
+    for layer in graph.layers:
+        shapes = {n: p.get_value(borrow=True).shape for n, p in layer.params.items()}
+        shown = '  '.join(f'{n} {"x".join(map(str, s))}' for n, s in shapes.items())
+        count = sum(int(np.prod(s)) for s in shapes.values())
+        total += count
+        clock = graph.plan.clock_of(f'{layer.name}:out', graph.by_name)
+        axes = leading if clock else ('batch' if with_time else 'examples',)
+        axes = [name[0].upper() for name in axes]
+        if layer.name not in graph.plan.words:
+            axes.append(str(layer.size))
+        rows.append((layer.name, layer.form, f'({", ".join(axes)})', shown, f'{count:,}'))
+    return '\n'.join([*_aligned(rows), f'{title}, {total:,} parameters, {graph.dtype}'])
+
+
+def _aligned(rows: list[tuple[Any, ...]]) -> list[str]:
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    lines = ['  '.join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
+             for row in rows]  # fmt: skip
+    lines.insert(1, '-' * max(map(len, lines)))
+    return lines

@@ -1,0 +1,1 @@
+"""Trained networks at work: predictions, states, generated sequences."""

@@ -1,0 +1,1 @@
+"""A dense layer: ``x @ w + b``, and its gradients."""

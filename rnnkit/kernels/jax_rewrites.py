@@ -1,0 +1,105 @@
+"""What PyTensor has to know before it compiles for JAX; nothing here imports JAX.
+
+Out: rewrites with the tag 'jax', which only PyTensor's JAX linker asks for.
+"""
+
+import importlib
+from contextlib import suppress
+from typing import Any
+
+import pytensor.tensor as pt
+from pytensor.compile.mode import optdb
+from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.graph.rewriting.basic import GraphRewriter, dfs_rewriter, node_rewriter
+from pytensor.raise_op import CheckAndRaise
+from pytensor.scalar.basic import EQ, Composite, Mul, Switch
+from pytensor.tensor.elemwise import CAReduce, Elemwise
+from pytensor.tensor.shape import Shape_i
+
+
+class RegisterWithJax(GraphRewriter):
+    """Let the JAX backend know the recurrent Ops, without importing JAX before it is used.
+
+    It changes no graph. PyTensor itself imports JAX only when it compiles for it, and the
+    rewrites for JAX are the first sign of that.
+    """
+
+    def apply(self, fgraph: Any) -> None:
+        """Import the module that registers the Ops; the linker complains if there is no JAX."""
+        with suppress(ModuleNotFoundError):
+            importlib.import_module('rnnkit.kernels.recurrent.dispatch_jax')
+
+
+@node_rewriter([Elemwise])
+def drop_unknown_length(fgraph: Any, node: Apply) -> list[Variable] | bool:
+    """Replace ``switch(eq(n, -1), other, n)`` by n, where n is a product of lengths.
+
+    PyTensor writes so for the lengths of what was reshaped, because -1 stands for 'the rest'.
+    JAX needs lengths that it knows while it traces, and a switch is not one.
+    """
+    if not isinstance(node.op.scalar_op, Switch):
+        return False
+    condition, _, n = node.inputs
+    compared = condition.owner
+    if compared is None or not isinstance(getattr(compared.op, 'scalar_op', None), EQ):
+        return False
+    left, right = compared.inputs
+    if left is not n or not (isinstance(right, Constant) and right.data == -1):
+        return False
+    same = _is_length(n) and n.type == node.outputs[0].type
+    return [n] if same else False
+
+
+def _is_length(n: Variable) -> bool:
+    """Return whether `n` cannot be negative, as far as one can see."""
+    if isinstance(n, Constant):
+        return bool(n.data >= 0)
+    if n.owner is None:
+        return False
+    op, inputs = n.owner.op, n.owner.inputs
+    if isinstance(op, CheckAndRaise):
+        return _is_length(inputs[0])
+    if isinstance(getattr(op, 'scalar_op', None), Mul):
+        return all(map(_is_length, inputs))
+    return isinstance(op, Shape_i)
+
+
+@node_rewriter([Elemwise])
+def unfuse_lengths(fgraph: Any, node: Apply) -> list[Variable] | bool:
+    """Take computations of single numbers apart again.
+
+    PyTensor before 3.3 fuses those of lengths, too, and what JAX makes of the fused ones are
+    no lengths that it knows while it traces.
+    """
+    fused = node.op.scalar_op
+    if not isinstance(fused, Composite) or any(v.ndim for v in node.outputs):
+        return False
+    values = dict(zip(fused.fgraph.inputs, node.inputs, strict=True))
+    for inner in fused.fgraph.toposort():
+        args = [pt.constant(v.data) if isinstance(v, Constant) else values[v]
+                for v in inner.inputs]  # fmt: skip
+        values.update(zip(inner.outputs, Elemwise(inner.op)(*args, return_list=True), strict=True))
+    return [values[v] for v in fused.fgraph.outputs]
+
+
+@node_rewriter([CAReduce])
+def add_up_in_own_type(fgraph: Any, node: Apply) -> list[Variable] | bool:
+    """Let a sum of float32 be one.
+
+    PyTensor adds up in float64 and then rounds. Its JAX backend adds up in float32, but gives
+    the result as float64, and everything after it becomes float64 as well.
+    """
+    op, (x,) = node.op, node.inputs
+    dtype = node.outputs[0].type.dtype
+    if dtype != x.type.dtype or getattr(op, 'acc_dtype', None) in (None, dtype):
+        return False
+    return [op.clone(dtype=dtype, acc_dtype=dtype)(x)]
+
+
+def register() -> None:
+    """Add the rewrites to PyTensor's."""
+    optdb.register('register_recurrent_with_jax', RegisterWithJax(), 'jax', position=-0.02)
+    optdb['canonicalize'].register('drop_unknown_length', drop_unknown_length, 'jax')
+    # After the fusion, and before PyTensor collects lengths for JAX.
+    late = dfs_rewriter(unfuse_lengths, add_up_in_own_type)
+    optdb.register('rnnkit_late_for_jax', late, 'jax', position=99)

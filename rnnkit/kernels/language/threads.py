@@ -1,0 +1,152 @@
+"""Threads: who does which rows, and the state of the processor while they do.
+
+In: the code of a worker, which does one part of the rows. Out: functions that run it on as
+many threads as are set, each doing its part for the whole sequence.
+
+Threads are made and joined within one call of a kernel (POSIX threads). None is left behind
+that a fork could lose, and two Python threads may call kernels at the same time. A part whose
+thread cannot be made is done by the caller.
+"""
+
+import ctypes
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+
+from rnnkit.errors import ConfigError
+from rnnkit.kernels.language.vector import I32, I64, POINTER, Code, Int, Unit
+
+MOST = 256
+SMALLEST_PART = 2_000_000  # multiply-adds for which starting a thread pays off
+_JOB = 4  # integers of a job: part, parts, block, thread
+_SETTINGS = 'rnnkit_thread_settings'
+_settings = (ctypes.c_int64 * 2)(1, SMALLEST_PART)
+
+
+def available_threads() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def set_threads(n: int | None = None) -> None:
+    """Set how many threads a kernel may use.
+
+    Parameters
+    ----------
+    n : int, optional
+        From 1 to 256; the cores that this process may use, if not given.
+    """
+    n = min(available_threads(), MOST) if n is None else n
+    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MOST:
+        raise ConfigError(f'set_threads(): the number of threads is from 1 to {MOST}; got {n!r}')
+    _settings[0] = n
+
+
+def get_threads() -> int:
+    """Return how many threads a kernel may use."""
+    return _settings[0]
+
+
+@contextmanager
+def smallest_part(multiply_adds: int) -> Iterator[None]:
+    """Let also smaller problems run on several threads, for tests."""
+    before, _settings[1] = _settings[1], multiply_adds
+    try:
+        yield
+    finally:
+        _settings[1] = before
+
+
+set_threads()
+llvm.add_symbol(_SETTINGS, ctypes.addressof(_settings))
+
+
+def parts(code: Code, rows: Int, work: Int) -> Int:
+    """Return into how many parts to cut `rows`, which take `work` multiply-adds."""
+    module = code.unit.module
+    cell = module.globals.get(_SETTINGS) or ir.GlobalVariable(
+        module, ir.ArrayType(I64, 2), _SETTINGS
+    )
+    settings = Int(code, code.builder.ptrtoint(cell, I64))
+    n = code.get(settings, 0).min(rows).min(work // code.get(settings, 1))
+    return (n < 1).pick(1, n)
+
+
+def write_parallel(unit: Unit) -> None:
+    """Write ``parallel(worker, parts, block)``: call ``worker(job)`` for each part."""
+    with unit.function('parallel', 'worker parts block') as (code, worker, n, block):
+        jobs = code.room(MOST * _JOB * 8)
+        with code.loop(0, n) as q:
+            for i, value in enumerate((q, n, block)):
+                code.put(value, jobs + q * (_JOB * 8), i)
+        if sys.platform == 'win32':
+            with code.loop(0, n) as q:
+                _call(code, worker, jobs + q * (_JOB * 8))
+            return
+        started = code.room(MOST * 8)
+        with code.loop(1, n) as q:
+            code.put(_start(code, jobs + q * (_JOB * 8), worker), started + q * 8)
+        _call(code, worker, jobs)
+        with code.loop(1, n) as q:
+            job = jobs + q * (_JOB * 8)
+            thread = code.get(job, 3)
+            code.choose(
+                code.get(started + q * 8).equals(0),
+                lambda: code.external('pthread_join', I32, [thread.value, code.int(0).value]),
+                lambda: _call(code, worker, job),
+            )
+
+
+def _start(code: Code, job: Int, worker: Int) -> Int:
+    """Start a thread; return 0 if that went well."""
+    args = [(job + 24).value, code.int(0).value, worker.value, job.value]
+    failed = code.external('pthread_create', I32, args)
+    return Int(code, code.builder.sext(failed, I64))
+
+
+def _call(code: Code, function: Int, argument: Int) -> None:
+    kind = ir.PointerType(ir.FunctionType(I64, [I64]))
+    code.builder.call(code.builder.inttoptr(function.value, kind), [argument.value])
+
+
+@contextmanager
+def worker(unit: Unit, name: str) -> Iterator[tuple[Code, Int, Int, Int]]:
+    """Open a function that does one part: yields its code, part, parts and block."""
+    with unit.function(name, 'job') as (code, job):
+        with flushed(code):
+            yield code, code.get(job, 0), code.get(job, 1), code.get(job, 2)
+
+
+@contextmanager
+def flushed(code: Code) -> Iterator[None]:
+    """Let numbers that are nearly 0 (denormal) be 0 within: they take a hundred times as long."""
+    triple = llvm.get_process_triple()
+    if triple.startswith(('x86_64', 'i686')):
+        slot = code.builder.alloca(I32)
+        pointer = code.builder.bitcast(slot, POINTER)
+        code.external('llvm.x86.sse.stmxcsr', ir.VoidType(), [pointer])
+        before = code.builder.load(slot)
+        code.builder.store(code.builder.or_(before, ir.Constant(I32, 0x8040)), slot)
+        code.external('llvm.x86.sse.ldmxcsr', ir.VoidType(), [pointer])
+        yield
+        code.builder.store(before, slot)
+        code.external('llvm.x86.sse.ldmxcsr', ir.VoidType(), [pointer])
+    elif triple.startswith(('aarch64', 'arm64')):
+        before = code.external('llvm.aarch64.get.fpcr', I64, [])
+        flush = code.builder.or_(before, ir.Constant(I64, 1 << 24))
+        code.external('llvm.aarch64.set.fpcr', ir.VoidType(), [flush])
+        yield
+        code.external('llvm.aarch64.set.fpcr', ir.VoidType(), [before])
+    else:
+        yield
+
+
+def part_of(n: Int, part: Int, parts: Int) -> tuple[Int, Int]:
+    """Return first and last of the `n` rows that `part` does."""
+    return part * n // parts, (part + 1) * n // parts

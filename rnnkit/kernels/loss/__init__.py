@@ -1,0 +1,1 @@
+"""Means of errors, softmax and cross-entropy."""

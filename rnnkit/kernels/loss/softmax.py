@@ -1,0 +1,212 @@
+"""The kernels of a classifier: probabilities, and the cross-entropy of them with its gradient.
+
+In: a `Target`, the number of axes of the softmax's inputs, and for the loss whether there are
+weights and whether the gradient is wanted. Out: a module with ``size(block)`` and
+``run(descriptors, block)``. The last axis counts classes, the axes before it are rows.
+
+Of a row z with label k the error is ``log(sum(exp(z - m))) - (z[k] - m)``, m being its largest
+element, and the gradient by z is ``exp(z - m) / sum(exp(z - m))``, less 1 at k. A label that is
+not one of the classes gives NaN.
+"""
+
+import math
+
+from rnnkit.kernels.language.elementary import exp, log, maximum
+from rnnkit.kernels.language.frame import Array, Frame, layout, leading
+from rnnkit.kernels.language.reductions import (
+    across,
+    each_piece,
+    first,
+    nonzero,
+    number,
+    sum_of,
+    sum_over,
+)
+from rnnkit.kernels.language.threads import flushed, part_of, parts, worker, write_parallel
+from rnnkit.kernels.language.vector import Code, Flag, Int, Target, Unit, Vec
+
+COST = 32  # multiply-adds that take as long as one exponential
+
+
+class Softmax:
+    """Writer of the probabilities of classes.
+
+    Attributes
+    ----------
+    description : str
+        All that the module depends on, besides the target.
+    """
+
+    def __init__(self, target: Target, axes: int):
+        self.target, self.rows = target, leading(axes)
+        self.description = f'{axes} axes'
+        dims = (*self.rows, 'H')
+        self.frame = Frame([Array('z', dims)], [Array('p', dims)], 'softmax')
+
+    def write(self, name: str) -> str:
+        """Return the module as text."""
+        unit = Unit(name, self.target)
+        self.frame.write(unit)
+        write_parallel(unit)
+        write_exponentials(unit)
+        with worker(unit, 'part') as (code, part, n_parts, block):
+            self.part(code, part, n_parts, block)
+        with unit.function('size', 'block', export=True) as (code, block):
+            (staged,) = self.frame.read(code, block, 'staged')
+            code.ret(self.areas(code, block, code.int(0))['end'] + staged)
+        with unit.function('run', 'desc block', export=True) as (code, desc, block):
+            code.put(code.call('stage', desc, block), block, self.frame.place['work'])
+            self.run(code, block)
+        return unit.text()
+
+    def count(self, code: Code, block: Int) -> Int:
+        """Return the number of rows."""
+        n, *more = self.frame.read(code, block, *self.rows) if self.rows else [code.int(1)]
+        for length in more:
+            n = n * length
+        return n
+
+    def areas(self, code: Code, block: Int, start: Int) -> dict[str, Int]:
+        """Return where in work memory things are, from `start` on."""
+        return layout({}, start)
+
+    def run(self, code: Code, block: Int) -> None:
+        """Do all rows."""
+        n, (h,) = self.count(code, block), self.frame.read(code, block, 'H')
+        code.call('parallel', code.address_of('part'), parts(code, n, n * h * COST), block)
+
+    def part(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
+        """Do one part of the rows."""
+        z, p, h = self.frame.read(code, block, 'z', 'p', 'H')
+        begin, end = part_of(self.count(code, block), part, n_parts)
+        numbers = code.room(2 * self.target.width)
+        with code.loop(begin, end) as r:
+            to = p + r * h * self.target.size
+            code.call('exponentials', z + r * h * self.target.size, to, h, numbers)
+            scale_row(code, to, h, 1.0 / code.load(numbers + self.target.width))
+
+
+class CrossEntropy(Softmax):
+    """Writer of the mean cross-entropy, total weight, share of hits and gradient by z."""
+
+    def __init__(self, target: Target, axes: int, weighted: bool, keep: bool):
+        super().__init__(target, axes)
+        self.weighted, self.keep = weighted, keep
+        self.description = f'{axes} axes, weighted={weighted}, keep={keep}'
+        inputs = [Array('z', (*self.rows, 'H')), Array('label', self.rows, whole=True)]
+        if weighted:
+            inputs.append(Array('weights', self.rows))
+        outputs = [Array(name, ()) for name in ('mean', 'total', 'hits')]
+        if keep:
+            outputs.append(Array('slope', (*self.rows, 'H')))
+        self.frame = Frame(inputs, outputs, 'cross-entropy')
+
+    def areas(self, code: Code, block: Int, start: Int) -> dict[str, Int]:
+        """Return where in work memory things are, from `start` on."""
+        n, (h,) = self.count(code, block), self.frame.read(code, block, 'H')
+        size = self.target.size
+        n_parts = parts(code, n, n * h * COST)
+        scratch = {} if self.keep else {'scratch': n_parts * (h * size + 64)}
+        return layout({'errors': n * size, 'right': n * size, **scratch}, start)
+
+    def run(self, code: Code, block: Int) -> None:
+        """Do all rows, then take the means."""
+        n = self.count(code, block)
+        mean, total_at, hits = self.frame.read(code, block, 'mean', 'total', 'hits')
+        one = code.tail(code.int(1))
+        with flushed(code):
+            total = number(code, n)
+            if self.weighted:
+                total = sum_of(code, self.frame.read(code, block, 'weights')[0], n).value()
+            code.store(total, total_at, one)
+        super().run(code, block)
+        areas = self.areas(code, block, self.frame.read(code, block, 'work')[0])
+        with flushed(code):
+            for name, to in (('errors', mean), ('right', hits)):
+                code.store(sum_of(code, areas[name], n).value() / nonzero(total), to, one)
+
+    def part(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
+        """Do one part of the rows."""
+        frame, size, width = self.frame, self.target.size, self.target.width
+        z, labels, h, total_at, work = frame.read(code, block, 'z', 'label', 'H', 'total', 'work')
+        areas = self.areas(code, block, work)
+        scale = 1.0 / nonzero(code.spread(total_at))
+        begin, end = part_of(self.count(code, block), part, n_parts)
+        numbers = code.room(2 * width)
+        one = code.tail(code.int(1))
+        with code.loop(begin, end) as r:
+            row = z + r * h * size
+            if self.keep:
+                to = frame.read(code, block, 'slope')[0] + r * h * size
+            else:
+                to = areas['scratch'] + part * (h * size + 64)
+            code.call('exponentials', row, to, h, numbers)
+            largest, total = code.load(numbers), code.load(numbers + width)
+            label, known = self._label(code, labels + r * 8, h)
+            chosen = code.spread(row + label * size)
+            error = known.pick(log(total) - (chosen - largest), math.nan)
+            right = self._is_first(code, row, label, largest, chosen)
+            weight = code.vec(1.0)
+            if self.weighted:
+                weight = code.spread(frame.read(code, block, 'weights')[0] + r * size)
+            code.store(error * weight, areas['errors'] + r * size, one)
+            code.store(right * weight, areas['right'] + r * size, one)
+            if self.keep:
+                scale_row(code, to, h, weight * scale / total)
+                at = to + label * size
+                code.store(code.spread(at) - weight * scale, at, one)
+
+    def _label(self, code: Code, at: Int, h: Int) -> tuple[Int, Flag]:
+        """Return the label, 0 for one that is not a class; and whether it is one."""
+        label = code.get(at)
+        known = (label >= 0) & (label < h)
+        return known.pick(label, 0), number(code, known.pick(1, 0)).compare('>', 0.5)
+
+    def _is_first(self, code: Code, row: Int, label: Int, largest: Vec, chosen: Vec) -> Vec:
+        """Return 1 if the label's element is the first of the largest ones, else 0."""
+        right = code.var(chosen.compare('==', largest).pick(code.vec(1.0), 0.0))
+        with code.when(Flag(code, first(chosen.compare('==', largest)))):
+            earlier = code.var(code.vec(0.0))
+
+            def look(j: Int, lanes: Flag | None) -> None:
+                equal = code.load(row + j * code.target.size, lanes).compare('==', largest)
+                equal = equal if lanes is None else equal & lanes
+                earlier.set(equal.pick(1.0, earlier.get()))
+
+            each_piece(code, 0, label, look)
+            none = across(earlier.get(), Vec.__add__).compare('==', 0.0)
+            right.set(none.pick(right.get(), 0.0))
+        return right.get()
+
+
+def write_exponentials(unit: Unit) -> None:
+    """Write ``exponentials(z, to, n, numbers)``: ``exp(z - m)``; as numbers, m and the sum."""
+    with unit.function('exponentials', 'z to n numbers') as (code, z, to, n, numbers):
+        size, width = unit.target.size, unit.target.width
+        largest = code.var(code.vec(-math.inf))
+
+        def compare(j: Int, lanes: Flag | None) -> None:
+            value = maximum(largest.get(), code.load(z + j * size, lanes))
+            largest.set(value if lanes is None else lanes.pick(value, largest.get()))
+
+        each_piece(code, 0, n, compare)
+        most = across(largest.get(), maximum)
+
+        def exponential(j: Int, lanes: Flag | None) -> Vec:
+            value = exp(code.load(z + j * size, lanes) - most)
+            code.store(value, to + j * size, lanes)
+            return value if lanes is None else lanes.pick(value, 0.0)
+
+        total = sum_over(code, n, exponential)
+        code.store(most, numbers)
+        code.store(total.value(), numbers + width)
+
+
+def scale_row(code: Code, row: Int, n: Int, factor: Vec) -> None:
+    """Multiply `n` elements by a number."""
+
+    def scale(j: Int, lanes: Flag | None) -> None:
+        at = row + j * code.target.size
+        code.store(code.load(at, lanes) * factor, at, lanes)
+
+    each_piece(code, 0, n, scale)

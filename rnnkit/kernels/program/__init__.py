@@ -1,0 +1,1 @@
+"""Elementwise mathematics as a program of scalars."""

@@ -1,0 +1,97 @@
+"""Elementwise graphs on arrays, read as programs of one element.
+
+In: a function of symbolic arrays, such as a loss's `errors` or an update rule's `step`. Out: a
+function of symbolic scalars that computes one element; or `Unsupported`, if elements mix.
+
+The function is run on arrays, not on scalars, so that one that adds up elements or moves axes
+is found out.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytensor
+import pytensor.tensor as pt
+from pytensor.gradient import grad
+from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.tensor.elemwise import DimShuffle, Elemwise
+
+from rnnkit.kernels.program.program import Program, Unsupported
+
+
+def scalars(outputs: Sequence[Any], known: dict[Variable, Variable]) -> list[Variable]:
+    """Return the scalar graphs of one element of `outputs`.
+
+    Parameters
+    ----------
+    outputs : sequence of tensors
+    known : dict of tensor to scalar tensor
+        What stands for one element of each leaf.
+    """
+    known = dict(known)
+
+    def visit(variable: Variable) -> Variable:
+        if variable not in known:
+            known[variable] = _element(variable, visit)
+        return known[variable]
+
+    return [visit(pt.as_tensor_variable(output)) for output in outputs]
+
+
+def _element(variable: Variable, visit: Any) -> Variable:
+    if isinstance(variable, Constant):
+        if variable.data.size != 1:
+            raise Unsupported('an array constant')
+        return pt.constant(variable.data.reshape(()))
+    if variable.owner is None:
+        raise Unsupported(f'the free variable {variable}')
+    op, inputs = variable.owner.op, variable.owner.inputs
+    if isinstance(op, Elemwise) and len(variable.owner.outputs) == 1:
+        return Elemwise(op.scalar_op)(*map(visit, inputs))
+    if isinstance(op, DimShuffle) and all(length == 1 for length in inputs[0].type.shape):
+        return visit(inputs[0])
+    raise Unsupported(f'the operation {op}')
+
+
+def read_errors(errors: Any, ndim: int) -> tuple[Program, list[int]]:
+    """Return a program of one error, and the nodes of it and of its derivative.
+
+    Parameters
+    ----------
+    errors : callable
+        Takes output and target, arrays of `ndim` axes, and returns an array of errors.
+    ndim : int
+
+    Raises
+    ------
+    Unsupported
+        If an error depends on anything but the output and the target in its own place.
+    """
+    # The program is exact; it is rounded to the network's dtype when it is written.
+    with pytensor.config.change_flags(floatX='float64'):
+        arrays = [pt.tensor(name, dtype='float64', shape=(None,) * ndim)
+                  for name in ('output', 'target')]  # fmt: skip
+        places = [pt.scalar(array.name, dtype='float64') for array in arrays]
+        found = errors(*arrays)
+        if found.ndim != ndim:
+            raise Unsupported('errors of other axes than the output')
+        (error,) = scalars([found], dict(zip(arrays, places, strict=True)))
+        slope = grad(error, places[0], disconnected_inputs='ignore')
+    program = Program()
+    nodes = {place: program.input(place.name) for place in places}
+    return program, [program.number(i) for i in program.absorb([error, slope], nodes)]
+
+
+def axis_of(node: Apply, place: int) -> tuple[int, list[Variable]]:
+    """Return the axis of a split or join, and the other inputs.
+
+    Before PyTensor 3.3 the axis is input number `place`, later a property of the Op.
+    """
+    inputs = list(node.inputs)
+    axis = getattr(node.op, 'axis', None)
+    if axis is None:
+        axis = inputs.pop(place)
+        if not isinstance(axis, Constant):
+            raise Unsupported('an axis that is not constant')
+        axis = axis.data
+    return int(axis), inputs

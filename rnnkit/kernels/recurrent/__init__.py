@@ -1,0 +1,1 @@
+"""The loop of a recurrent layer over a sequence, forward and backward."""

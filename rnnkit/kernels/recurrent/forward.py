@@ -1,0 +1,134 @@
+"""The fused loop, forward: a whole sequence in one call.
+
+In: a `Form`, a `Target`, a `Walk`, and whether there is a backward to come. Out: a module with
+``size(block)``, the bytes of work memory, and ``run(descriptors, block)``; what the block holds
+is described by the `frame_forward`.
+
+For each step, panel of units and block of rows: the tile ``x_t @ xh + h @ hh`` is made in
+registers, then the cell's program is computed on it, vector by vector, and the new states are
+stored. Rows (examples) do not depend on each other, so threads share them out once.
+
+The mask has a number for each row of each step. Where it is 0 the state is held.
+"""
+
+from rnnkit.kernels.language import gemm
+from rnnkit.kernels.language.frame import Array, Frame, layout
+from rnnkit.kernels.language.threads import flushed, part_of, parts, worker, write_parallel
+from rnnkit.kernels.language.vector import Code, Int, Target, Unit
+from rnnkit.kernels.recurrent.form import Form
+from rnnkit.kernels.recurrent.unit import ForwardPoint, Hoisted, vector_addresses
+from rnnkit.kernels.recurrent.walk import Walk
+
+
+def inputs_of(form: Form, walk: Walk) -> list[Array]:
+    """Return the inputs of a cell's kernels."""
+    n_x, n_h = len(form.x_blocks), len(form.h_blocks)
+    return [
+        Array('x', ('T', 'B', 'I')),
+        Array(form.recurrent, ('H', f'{n_h}H')),
+        Array('xh', ('I', f'{n_x}H')),
+        *(Array(name, (f'{n}H',)) for name, n in form.vectors.items()),
+        *(Array(f'initial{k}', ('1' if row else 'B', 'H')) for k, row in enumerate(walk.rows)),
+        *([Array('mask', ('T', 'B'))] if walk.masked else []),
+    ]
+
+
+def frame_forward(form: Form, walk: Walk, keep: bool) -> Frame:
+    """Return the frame of the forward kernel; with `keep`, the last output is the residuals."""
+    outputs = [Array(f'new{k}', ('T', 'B', 'H')) for k in range(form.n_states)]
+    if keep and form.residuals:
+        outputs.append(Array('residual', ('T', 'B', f'{len(form.residuals)}H')))
+    return Frame(inputs_of(form, walk), outputs)
+
+
+def units_of(form: Form) -> int:
+    """Return how many vectors of units share a tile, so that it fills the registers."""
+    return {1: 4, 2: 2}.get(form.n_tiles, 1)
+
+
+class Forward:
+    """Writer of the forward module of a form."""
+
+    def __init__(self, form: Form, target: Target, walk: Walk, keep: bool):
+        self.form, self.target, self.walk = form, target, walk
+        self.frame = frame_forward(form, walk, keep)
+        self.residuals = form.residuals if keep else []
+        self.units = units_of(form)
+        self.outputs = [*form.new, *self.residuals]
+        self.hoisted = Hoisted(form, self.outputs, set())
+
+    def write(self, name: str) -> str:
+        """Return the module as text."""
+        unit = Unit(name, self.target)
+        form, units = self.form, self.units
+        self.frame.write(unit)
+        gemm.write_pack_columns(unit, 'pack_x', form.x_blocks, units)
+        gemm.write_pack_columns(unit, 'pack_h', form.h_blocks, units)
+        self.tile_rows = gemm.write_tile(
+            unit, len(form.x_blocks) * units, len(form.h_blocks) * units, form.h_first * units
+        )
+        write_parallel(unit)
+        with worker(unit, 'steps') as (code, part, n_parts, block):
+            self._steps(code, part, n_parts, block)
+        with unit.function('size', 'block', export=True) as (code, block):
+            (staged,) = self.frame.read(code, block, 'staged')
+            code.ret(self._areas(code, block, code.int(0))['end'] + staged)
+        with unit.function('run', 'desc block', export=True) as (code, desc, block):
+            self._run(code, desc, block)
+        return unit.text()
+
+    def _areas(self, code: Code, block: Int, start: Int) -> dict[str, Int]:
+        """Return where in work memory things are, from `start` on."""
+        n_i, h = self.frame.read(code, block, 'I', 'H')
+        n_x, n_h = len(self.form.x_blocks), len(self.form.h_blocks)
+        sizes = {
+            'x_panels': gemm.panel_bytes(code, h, n_i, self.units) * n_x,
+            'h_panels': gemm.panel_bytes(code, h, h, self.units) * n_h,
+            'hoisted': self.hoisted.size(h) * self.target.size,
+        }
+        return layout(sizes, start)
+
+    def _run(self, code: Code, desc: Int, block: Int) -> None:
+        form, size = self.form, self.target.size
+        start = code.call('stage', desc, block)
+        code.put(start, block, self.frame.place['work'])
+        areas = self._areas(code, block, start)
+        t, b, n_i, h = self.frame.read(code, block, *'TBIH')
+        xh, hh = self.frame.read(code, block, 'xh', form.recurrent)
+        n_x, n_h = len(form.x_blocks), len(form.h_blocks)
+        code.call('pack_x', xh, h * (n_x * size), n_i, h, areas['x_panels'])
+        code.call('pack_h', hh, h * (n_h * size), h, h, areas['h_panels'])
+        vectors = vector_addresses(self.frame, form, code, block)
+        with flushed(code):
+            self.hoisted.write(code, areas['hoisted'], vectors, h)
+        work = t * b * h * (n_i * n_x + h * n_h)
+        code.call('parallel', code.address_of('steps'), parts(code, b, work), block)
+
+    def _steps(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
+        """Do all steps for one part of the rows."""
+        form, frame, size = self.form, self.frame, self.target.size
+        t_end, b, n_i, h, x, work = frame.read(code, block, *'TBIH', 'x', 'work')
+        areas = self._areas(code, block, work)
+        first, last = part_of(b, part, n_parts)
+        blocks = (last - first).ceil_div(self.tile_rows)
+        room = code.room(self.tile_rows * form.n_tiles * self.units * self.target.width)
+        point = ForwardPoint(form, frame, self.walk, code, block, (self.hoisted, areas['hoisted']))
+        panel_width, tile_step = self.units * self.target.lanes, self.units * self.target.width
+        with code.loop(0, t_end) as number:
+            t = point.at_step(number, t_end)
+            state = point.states[0]
+            x_t = x + t * b * n_i * size
+            with code.loop(0, gemm.panels(code, h, self.units)) as p:
+                per_term = p * tile_step
+                x_panel = areas['x_panels'] + per_term * n_i * len(form.x_blocks)
+                h_panel = areas['h_panels'] + per_term * h * len(form.h_blocks)
+                with code.loop(0, blocks) as q:
+                    r, m = gemm.block_of(code, first, last, q, blocks)
+                    code.call('tile', m, x_t + r * n_i * size, n_i * size, x_panel, n_i,
+                              state.old + r * state.old_row, state.old_row, h_panel, h,
+                              room)  # fmt: skip
+                    start = p * panel_width
+                    stop = h.min(start + panel_width)
+                    with code.loop(0, m) as i, code.loop(start, stop, self.target.lanes) as j:
+                        tile = room + i * (form.n_tiles * tile_step) + (j - start) * size
+                        point.write(r + i, j, tile, tile_step, self.residuals)

@@ -1,0 +1,239 @@
+"""PyTensor's view of the fused loop: one Op for a sequence, one for its gradients.
+
+In: the symbolic inputs of an unrolled cell, its `Form`, and a function that builds the scan.
+Out: the symbolic states.
+
+The scan is what the Ops mean. It is built only where it is needed: other backends replace the
+Ops by it (MLX) or run it in `perform`; the Numba backend calls kernels, JAX has loops of its
+own, see `rnnkit.kernels.recurrent.dispatch_jax`, and neither builds it. That is why the Ops
+are not PyTensor's `SymbolicOp`, which builds its graph at once.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytensor.tensor as pt
+from pytensor.compile.mode import optdb
+from pytensor.gradient import DisconnectedType, disconnected_type, grad
+from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
+from pytensor.tensor.rewriting.basic import register_specialize
+
+from rnnkit.kernels.recurrent.form import Form
+from rnnkit.kernels.recurrent.walk import Walk
+from rnnkit.kernels.runtime.fused_op import MeaningOp
+
+# (x, parameters by name, initial states, mask or None) -> states, by pytensor.scan
+Scan = Callable[[Variable, dict[str, Variable], list[Variable], Variable | None], list[Variable]]
+
+
+class RecurrentOp(MeaningOp):
+    """What the forward and the gradient Op share: their meaning is another graph."""
+
+    form: Form
+    scan: Scan
+    walk: Walk
+
+    def unpack(self, inputs: Sequence[Variable]) -> tuple[Variable, dict, list, Variable | None]:
+        """Return x, parameters by name, initial states and the mask."""
+        form = self.form
+        names = [form.recurrent, 'xh', *form.vectors]
+        x, *rest = inputs
+        params = dict(zip(names, rest, strict=False))
+        rest = rest[len(names) :]
+        mask = rest[form.n_states] if self.walk.masked else None
+        return x, params, rest[: form.n_states], mask
+
+    @property
+    def n_inputs(self) -> int:
+        """Number of inputs of the forward."""
+        return 3 + len(self.form.vectors) + self.form.n_states + self.walk.masked
+
+
+class RecurrentScan(RecurrentOp):
+    """All steps of a cell: x, parameters, initial states and mask -> states of all steps.
+
+    Parameters
+    ----------
+    form : Form
+    scan : callable
+        Builds the graph that this means.
+    walk : Walk
+        With a mask (T, B), that is the last input.
+    keep : bool
+        Whether there is one more output, for the gradient's private use.
+    """
+
+    __props__ = ('key', 'walk', 'keep')
+
+    def __init__(self, form: Form, scan: Scan, walk: Walk, keep: bool):
+        self.form, self.scan, self.key, self.walk = form, scan, form.digest, walk
+        self.keep = keep and bool(form.residuals)
+
+    def make_node(self, *inputs: Variable) -> Apply:
+        """Return the node; the outputs' lengths are known as far as the inputs' are."""
+        x, hh = inputs[:2]
+        (t, b, _), h = x.type.shape, hh.type.shape[0]
+        outputs = [pt.tensor(dtype=x.dtype, shape=(t, b, h)) for _ in range(self.form.n_states)]
+        if self.keep:
+            outputs.append(pt.tensor(dtype=x.dtype, shape=(t, b, None)))
+        return Apply(self, list(inputs), outputs)
+
+    def meaning(self, inputs: Sequence[Variable]) -> list[Variable]:
+        """Return the scan; what only kernels read is left empty."""
+        x = inputs[0]
+        private = [pt.zeros((x.shape[0], x.shape[1], 0), dtype=x.dtype)] if self.keep else []
+        return [*self.scan(*self.unpack(inputs)), *private]
+
+    def infer_shape(self, *args: Any) -> list[tuple[Variable, ...]]:
+        """Return the outputs' shapes; PyTensor before 3.3 passes the graph as well."""
+        *_, _node, shapes = args
+        (t, b, _), (h, _) = shapes[:2]
+        private = [(t, b, h * len(self.form.residuals))] if self.keep else []
+        return [(t, b, h)] * self.form.n_states + private
+
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        """Return which outputs have a derivative by which inputs."""
+        row = [True] * self.form.n_states + [False] * self.keep
+        none = [False] * len(row)
+        return [none if self.walk.masked and i == len(node.inputs) - 1 else row
+                for i in range(len(node.inputs))]  # fmt: skip
+
+    def pullback(
+        self, inputs: Sequence[Variable], outputs: Sequence[Variable], gradients: Sequence[Variable]
+    ) -> list[Variable]:
+        """Return the gradients by the inputs, one node for all."""
+        gradients = gradients[: self.form.n_states]
+        given = tuple(not isinstance(g.type, DisconnectedType) for g in gradients)
+        if not any(given):
+            return [disconnected_type() for _ in inputs]
+        op = RecurrentGradient(self.form, self.scan, self.walk, given, want_x=True)
+        known = [g for g, is_given in zip(gradients, given, strict=True) if is_given]
+        result = op(*inputs, *outputs, *known, return_list=True)
+        return [*result, *([disconnected_type()] if self.walk.masked else [])]
+
+
+class RecurrentGradient(RecurrentOp):
+    """Gradients of all steps: inputs and outputs of the forward, and gradients by its states.
+
+    Parameters
+    ----------
+    given : tuple of bool
+        For which states the gradient is an input.
+    want_x : bool
+        Whether the gradient by x is the first output.
+    """
+
+    __props__ = ('key', 'walk', 'given', 'want_x')
+
+    def __init__(self, form: Form, scan: Scan, walk: Walk, given: tuple[bool, ...], want_x: bool):
+        self.form, self.scan, self.key, self.walk = form, scan, form.digest, walk
+        self.given, self.want_x = given, want_x
+
+    def wanted(self, inputs: Sequence[Any]) -> list[Any]:
+        """Return those inputs by which there are gradients."""
+        return list(inputs[0 if self.want_x else 1 : self.n_inputs - self.walk.masked])
+
+    def make_node(self, *inputs: Variable) -> Apply:
+        """Return the node; each gradient is of its input's type."""
+        return Apply(self, list(inputs), [v.type() for v in self.wanted(inputs)])
+
+    def meaning(self, inputs: Sequence[Variable]) -> list[Variable]:
+        """Return the gradient of the scan."""
+        states = self.scan(*self.unpack(inputs[: self.n_inputs]))
+        given = [state for state, is_given in zip(states, self.given, strict=True) if is_given]
+        known = dict(zip(given, inputs[len(inputs) - len(given) :], strict=True))
+        return grad(None, self.wanted(inputs), known_grads=known, disconnected_inputs='ignore')
+
+    def infer_shape(self, *args: Any) -> list[tuple[Variable, ...]]:
+        """Return the outputs' shapes; PyTensor before 3.3 passes the graph as well."""
+        return self.wanted(args[-1])
+
+    def pullback(
+        self, inputs: Sequence[Variable], outputs: Sequence[Variable], gradients: Sequence[Variable]
+    ) -> list[Variable]:
+        """Return second derivatives, by way of the scan."""
+        given = [not isinstance(g.type, DisconnectedType) for g in gradients]
+
+        def build(fresh: list[Variable]) -> list[Variable]:
+            first, upstream = fresh[: len(inputs)], fresh[len(inputs) :]
+            outputs = [
+                o for o, is_given in zip(self.meaning(first), given, strict=True) if is_given
+            ]
+            known = dict(zip(outputs, upstream, strict=True))
+            return grad(None, first, known_grads=known, disconnected_inputs='ignore')
+
+        upstream = [g for g, is_given in zip(gradients, given, strict=True) if is_given]
+        return self.expand([*inputs, *upstream], build)
+
+
+@register_specialize
+@node_rewriter([RecurrentScan])
+def drop_residuals(fgraph: Any, node: Apply) -> dict[Variable, Variable] | bool:
+    """Do not keep what only the gradient reads, if there is none."""
+    op = node.op
+    if not op.keep or fgraph.clients[node.outputs[-1]]:
+        return False
+    lean = RecurrentScan(op.form, op.scan, op.walk, keep=False)
+    return dict(zip(node.outputs, lean(*node.inputs, return_list=True), strict=False))
+
+
+@register_specialize
+@node_rewriter([RecurrentGradient])
+def drop_input_gradient(fgraph: Any, node: Apply) -> dict[Variable, Variable] | bool:
+    """Do not compute the gradient by x, if nobody reads it."""
+    op = node.op
+    if not op.want_x or fgraph.clients[node.outputs[0]]:
+        return False
+    lean = RecurrentGradient(op.form, op.scan, op.walk, op.given, want_x=False)
+    return dict(zip(node.outputs[1:], lean(*node.inputs, return_list=True), strict=True))
+
+
+@node_rewriter([RecurrentScan, RecurrentGradient])
+def expand_recurrent(fgraph: Any, node: Apply) -> list[Variable]:
+    """Replace the Op by its meaning, for backends that compile whole graphs."""
+    return node.op.expand(node.inputs)
+
+
+# Before all other rewrites, so that those for scans see them.
+optdb.register('expand_recurrent', dfs_rewriter(expand_recurrent), 'mlx', position=-0.02)
+
+
+def register_with_numba() -> None:
+    """Let the Numba backend use kernels; raises an error where they cannot be built."""
+    # Numba takes half a second to import: only a network that uses a kernel pays for it.
+    from rnnkit.kernels.recurrent import backward, forward
+    from rnnkit.kernels.runtime import fused_op, kernel, numba_call, pool
+
+    if _registered:
+        return
+    pool.compiled()
+    fused_op.register_with_numba()
+    from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_and_cache_key
+
+    def describe(op: RecurrentOp, node: Apply) -> tuple[Any, str]:
+        target = kernel.host_target(node.inputs[0].dtype)
+        props = {name: getattr(op, name) for name in op.__props__}
+        return target, repr((type(op).__name__, op.form.key, props, target))
+
+    def function(found: kernel.Kernel) -> tuple[Any, str]:
+        key = hashlib.sha256(f'{found.name} in {pool.compiled().name}'.encode()).hexdigest()
+        return numba_njit(numba_call.numba_function(found)), key
+
+    @register_funcify_and_cache_key(RecurrentScan)
+    def forward_function(op: RecurrentScan, node: Apply, **kwargs: Any) -> tuple[Any, str]:
+        target, description = describe(op, node)
+        writer = forward.Forward(op.form, target, op.walk, op.keep)
+        return function(kernel.build('forward', writer, description))
+
+    @register_funcify_and_cache_key(RecurrentGradient)
+    def backward_function(op: RecurrentGradient, node: Apply, **kwargs: Any) -> tuple[Any, str]:
+        target, description = describe(op, node)
+        writer = backward.Backward(op.form, target, op.walk, op.given, op.want_x)
+        return function(kernel.build('backward', writer, description))
+
+    _registered.append(True)
+
+
+_registered: list[bool] = []

@@ -1,0 +1,307 @@
+"""The cell's mathematics of one vector of units, forward and backward, at one place.
+
+In: a `Form`, and where a kernel's arrays are. Out: the code that computes the program for some
+lanes of one row at one step: loads, the operations, stores. What depends on per-unit vectors
+only is computed once per call (`Hoisted`).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rnnkit.kernels.language import gemm
+from rnnkit.kernels.language.elementary import OPERATIONS
+from rnnkit.kernels.language.frame import Frame
+from rnnkit.kernels.language.reductions import each_width
+from rnnkit.kernels.language.vector import Code, Flag, Int, Vec
+from rnnkit.kernels.recurrent.form import Form
+from rnnkit.kernels.recurrent.walk import Walk
+
+Load = Callable[[], Any]
+
+
+class Hoisted:
+    """The nodes of a program that depend on per-unit vectors only, computed once per call.
+
+    Parameters
+    ----------
+    form : Form
+    outputs : list of int
+        The nodes that the loop computes.
+    stop : set of int
+        Nodes that the loop loads.
+    """
+
+    def __init__(self, form: Form, outputs: Sequence[int], stop: set[int]):
+        program = form.program
+        vectors = {program.input(f'{name}:{k}') for name, k in form.vector_blocks()}
+        live = program.reach(outputs, stop)
+        fixed: set[int] = set()
+        for i in sorted(live - stop):
+            operands = program.operands(i)
+            if (
+                i in vectors
+                or program.value(i) is not None
+                or (operands and fixed.issuperset(operands))
+            ):
+                fixed.add(i)
+        computed = {i for i in fixed if program.operands(i)}
+        used = {j for i in live - fixed - stop for j in program.operands(i)} | set(outputs)
+        self.form = form
+        self.nodes = [i for i in sorted(computed & used) if _is_number(form, i)]
+
+    def size(self, h: Int) -> Int:
+        """Return the elements of memory that the nodes take."""
+        return h * len(self.nodes)
+
+    def write(self, code: Code, to: Int, vectors: dict[str, Int], h: Int) -> None:
+        """Compute the nodes."""
+        if not self.nodes:
+            return
+        known = vector_loads(code, self.form, vectors, h)
+
+        def compute(j: Int, mask: Flag) -> None:
+            fetch = {i: (lambda load=load: load(j, mask)) for i, load in known.items()}
+            values = self.form.program.evaluate(self.nodes, fetch, code.vec, OPERATIONS)
+            for n, value in enumerate(values):
+                code.store(value, to + (h * n + j) * code.target.size, mask)
+
+        gemm.each_vector(code, h, compute)
+
+    def loads(self, code: Code, start: Int, h: Int) -> dict[int, Callable[[Int, Flag], Vec]]:
+        """Return how to load each node for a vector of units."""
+        size = code.target.size
+        return {
+            i: lambda j, mask, n=n: code.load(start + (h * n + j) * size, mask)
+            for n, i in enumerate(self.nodes)
+        }
+
+
+def _is_number(form: Form, i: int) -> bool:
+    return form.program.number(i) == i
+
+
+def vector_loads(
+    code: Code, form: Form, vectors: dict[str, Int], h: Int
+) -> dict[int, Callable[[Int, Flag], Vec]]:
+    """Return how to load each block of the per-unit vectors."""
+    size = code.target.size
+    return {
+        form.program.input(f'{name}:{k}'): lambda j, mask, name=name, k=k: code.load(
+            vectors[name] + (h * k + j) * size, mask
+        )
+        for name, k in form.vector_blocks()
+    }
+
+
+class State:
+    """Where a state is, before and after a step: addresses, and bytes from row to row.
+
+    Parameters
+    ----------
+    first : Int
+        Where the state before all steps is.
+    row : bool
+        Whether that is one row for all examples.
+    new : Int
+        Where the state after this step is.
+    back : Int
+        From there to the state after the step that was done before.
+    begun : Flag
+        Whether there is one.
+    row_bytes : Int
+    """
+
+    def __init__(self, first: Int, row: bool, new: Int, back: Int, begun: Flag, row_bytes: Int):
+        self.new = new
+        self.old = begun.pick(new + back, first)
+        self.old_row = begun.pick(row_bytes, 0 if row else row_bytes)
+
+
+class Once:
+    """A load that is written at its first use, and known from then on."""
+
+    def __init__(self, load: Callable[[], Vec]):
+        self.load, self.value = load, None
+
+    def __call__(self) -> Vec:
+        """Return the vector."""
+        if self.value is None:
+            self.value = self.load()
+        return self.value
+
+
+def vector_addresses(frame: Frame, form: Form, code: Code, block: Int) -> dict[str, Int]:
+    """Return the addresses of the per-unit vectors."""
+    return dict(zip(form.vectors, frame.read(code, block, *form.vectors), strict=True))
+
+
+class Point:
+    """What the forward and the backward of one vector share.
+
+    Parameters
+    ----------
+    form : Form
+    frame : Frame
+    walk : Walk
+    code : Code
+        The function that is being written.
+    block : Int
+    hoisted : tuple of (Hoisted, Int)
+        The nodes that were computed before, and where they are.
+    """
+
+    def __init__(
+        self, form: Form, frame: Frame, walk: Walk, code: Code, block: Int,
+        hoisted: tuple[Hoisted, Int],
+    ):  # fmt: skip
+        self.form, self.frame, self.walk, self.code, self.block = form, frame, walk, code, block
+        self.b, self.h = frame.read(code, block, 'B', 'H')
+        self.size = code.target.size
+        nodes, start = hoisted
+        vectors = vector_addresses(frame, form, code, block)
+        self.fixed = vector_loads(code, form, vectors, self.h) | nodes.loads(code, start, self.h)
+
+    def at_step(self, number: Int, steps: Int) -> Int:
+        """Go to a step, by its number among those that are walked; return its time."""
+        row = self.h * self.size
+        whole = self.b * row
+        self.t, back = number, 0 - whole
+        if self.walk.reverse:
+            self.t, back = steps - 1 - number, whole
+        self.states = []
+        for k, one_row in enumerate(self.walk.rows):
+            first, new = self.address(f'initial{k}', f'new{k}')
+            state = State(first, one_row, new + self.t * whole, back, number > 0, row)
+            self.states.append(state)
+        return self.t
+
+    def address(self, *names: str) -> list[Int]:
+        """Return addresses of the frame."""
+        return self.frame.read(self.code, self.block, *names)
+
+    def load(self, address: Int, lanes: Flag | None) -> Load:
+        """Return a load that is written at its first use, and known from then on."""
+        return Once(lambda: self.code.load(address, lanes))
+
+    def known(self, r: Int, j: Int, lanes: Flag | None) -> dict[int, Load]:
+        """Return how to load per-unit vectors and old states."""
+        program = self.form.program
+        known: dict[int, Load] = {
+            node: (lambda load=load: load(j, lanes)) for node, load in self.fixed.items()
+        }
+        for k, state in enumerate(self.states):
+            at = state.old + r * state.old_row + j * self.size
+            known[program.input(f'state{k}')] = self.load(at, lanes)
+        return known
+
+    def element(self, r: Int, j: Int, blocks: int, k: int = 0) -> Int:
+        """Return the byte of unit j, row r, block k in an array (T, B, blocks * H)."""
+        row = (self.t * self.b + r) * (self.h * blocks)
+        return (row + self.h * k + j) * self.size
+
+    def real(self, r: Int) -> Flag:
+        """Return whether row r is real, not held."""
+        (mask,) = self.address('mask')
+        return self.code.spread(mask + (self.t * self.b + r) * self.size).compare('>', 0.5)
+
+    def evaluate(self, outputs: Sequence[int], known: dict[int, Load]) -> list[Vec]:
+        """Write the operations that give `outputs`."""
+        values = self.form.program.evaluate(outputs, known, self.code.vec, OPERATIONS)
+        return [self.code.vec(value) for value in values]
+
+
+class ForwardPoint(Point):
+    """New states and residuals from a tile and old states."""
+
+    def write(self, r: Int, j: Int, tile: Int, tile_step: int, residuals: Sequence[int]) -> None:
+        """Compute row r, units from j on; the tiles' vectors are `tile_step` bytes apart."""
+        form, code = self.form, self.code
+
+        def compute(lanes: Flag | None) -> None:
+            known = self.known(r, j, lanes)
+            for g in range(form.n_tiles):
+                known[form.program.input(f'tile{g}')] = self.load(tile + g * tile_step, None)
+            values = self.evaluate([*form.new, *residuals], known)
+            if self.walk.masked:
+                real = self.real(r)
+                for k in range(form.n_states):
+                    old = known[form.program.input(f'state{k}')]()
+                    values[k] = real.pick(values[k], old)
+            place = (r * self.h + j) * self.size
+            for state, value in zip(self.states, values, strict=False):
+                code.store(value, state.new + place, lanes)
+            for k, value in enumerate(values[form.n_states :]):
+                (start,) = self.address('residual')
+                code.store(value, start + self.element(r, j, len(residuals), k), lanes)
+
+        each_width(code, self.h - j, compute)
+
+
+class BackwardPoint(Point):
+    """Gradients of tiles, old states and vectors from what comes from later steps.
+
+    Parameters
+    ----------
+    *args
+        Those of `Point`.
+    given : sequence of bool
+        For which states the caller gives a gradient.
+    carries : list of Int
+        Where the gradient by each state is passed from step to step, (B, H).
+    d_tiles, partial : Int
+        Where the gradients of tiles go, and the sums of those of vectors.
+    """
+
+    def __init__(self, *args: Any, given: Sequence[bool], carries: list[Int], d_tiles: Int,
+                 partial: Int):  # fmt: skip
+        super().__init__(*args)
+        self.given, self.carries, self.d_tiles = given, carries, d_tiles
+        self.partial = partial
+
+    def write(self, r: Int, j: Int, outputs: Sequence[int]) -> None:
+        """Compute row r, units from j on."""
+        form, code = self.form, self.code
+        n, place = form.n_tiles, (r * self.h + j) * self.size
+
+        def compute(lanes: Flag | None) -> None:
+            known = self.known(r, j, lanes) | self._stored(r, j, lanes)
+            upstream = [self._upstream(k, r, j, lanes) for k in range(form.n_states)]
+            for k, value in enumerate(upstream):
+                known[form.program.input(f'grad{k}')] = lambda value=value: value
+            values = self.evaluate(outputs, known)
+            if self.walk.masked:
+                # Where the state was held, its gradient goes on, and the tiles have none.
+                held = [0.0] * n + upstream + [0.0] * (len(values) - n - form.n_states)
+                real = self.real(r)
+                values = [real.pick(v, other) for v, other in zip(values, held, strict=True)]
+            for k, value in enumerate(values[:n]):
+                code.store(value, self.d_tiles + self.element(r, j, n, k), lanes)
+            for carry, value in zip(self.carries, values[n:], strict=False):
+                code.store(value, carry + place, lanes)
+            for k, value in enumerate(values[n + form.n_states :]):
+                at = self.partial + (self.h * k + j) * self.size
+                code.store(code.load(at, lanes) + value, at, lanes)
+
+        each_width(code, self.h - j, compute)
+
+    def _stored(self, r: Int, j: Int, lanes: Flag | None) -> dict[int, Load]:
+        """Return how to load what the forward has stored: new states and residuals."""
+        form = self.form
+        place, n = (r * self.h + j) * self.size, len(form.residuals)
+        stored = {
+            node: self.load(state.new + place, lanes)
+            for node, state in zip(form.new, self.states, strict=True)
+            if form.program.operands(node)
+        }
+        for k, node in enumerate(form.residuals):
+            (start,) = self.address('residual')
+            stored[node] = self.load(start + self.element(r, j, n, k), lanes)
+        return stored
+
+    def _upstream(self, k: int, r: Int, j: Int, lanes: Flag | None) -> Vec:
+        """Return the gradient by new state k: what later steps say, and what the caller says."""
+        value = self.code.load(self.carries[k] + (r * self.h + j) * self.size, lanes)
+        if self.given[k]:
+            (start,) = self.address(f'd_new{k}')
+            value = value + self.code.load(start + self.element(r, j, 1), lanes)
+        return value

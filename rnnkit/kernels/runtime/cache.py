@@ -1,0 +1,171 @@
+"""Compiled kernels: from LLVM IR to addresses of functions, by way of a cache on disk.
+
+In: a name, a description of everything that the machine code depends on, and a function that
+writes the module. Out: a `Library`, the addresses of its exported functions.
+
+A file's name is the hash of the description, of the source of this package, of the processor
+and of LLVM's version, so a file that fits is never stale; it starts with a checksum of itself,
+so a damaged one is never run. The directory is ``$RNNKIT_CACHE_DIR``, else ``rnnkit`` in the
+user's cache directory. If it cannot be written, kernels are compiled in each process.
+"""
+
+import contextlib
+import hashlib
+import logging
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import llvmlite
+import llvmlite.binding as llvm
+
+log = logging.getLogger('rnnkit')
+_lock = threading.RLock()
+_libraries: dict[str, 'Library'] = {}
+_never_unloaded: list[tuple['Library', bytes]] = []
+
+
+class Library:
+    """The functions of one compiled module; never unloaded.
+
+    Attributes
+    ----------
+    name : str
+        Prefix of the functions' symbols, which LLVM knows from now on.
+    """
+
+    def __init__(self, name: str, machine_code: bytes):
+        self.name = name
+        # An array may outlive everything else, and calls the pool when it goes.
+        _never_unloaded.append((self, machine_code))
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(''), target_machine())
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(machine_code))
+        self._engine.finalize_object()
+
+    def address(self, function: str) -> int:
+        """Return the address of an exported function, and let LLVM find it by its symbol."""
+        symbol = f'{self.name}_{function}'
+        address = self._engine.get_function_address(symbol)
+        if not address:
+            raise KeyError(f'kernels: no function {symbol!r}')
+        llvm.add_symbol(symbol, address)
+        return address
+
+
+def library(kind: str, description: str, write: Callable[[str], str]) -> Library:
+    """Return the compiled module for `description`, from memory, disk or by compiling it.
+
+    Parameters
+    ----------
+    kind : str
+        A readable start of the name, such as 'lstm_forward'.
+    description : str
+        Everything that `write` depends on, besides the source of this package.
+    write : callable
+        Takes the name, which is the prefix of exported functions; returns LLVM IR.
+    """
+    name = f'rnnkit_{kind}_{key(description)}'
+    with _lock:
+        if name not in _libraries:
+            machine_code = _read(name)
+            if machine_code is None:
+                machine_code = compile_ir(write(name))
+                _write(name, machine_code)
+            _libraries[name] = Library(name, machine_code)
+        return _libraries[name]
+
+
+def key(description: str) -> str:
+    """Return the hash of `description` and of all else that machine code depends on."""
+    parts = [description, source_hash(), *_platform()]
+    return hashlib.sha256('\0'.join(parts).encode()).hexdigest()[:24]
+
+
+@cache
+def source_hash() -> str:
+    """Return a hash of the source of `rnnkit.kernels`: a changed generator makes new names."""
+    digest, folder = hashlib.sha256(), Path(__file__).parents[1]
+    for path in sorted(folder.rglob('*.py')):
+        digest.update(path.relative_to(folder).as_posix().encode() + b'\0' + path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def _platform() -> tuple[str, ...]:
+    features = llvm.get_host_cpu_features().flatten()
+    return (llvmlite.__version__, llvm.get_process_triple(), llvm.get_host_cpu_name(), features)
+
+
+def target_machine() -> llvm.TargetMachine:
+    """Return LLVM's description of this processor; an engine that is given it owns it."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    target = llvm.Target.from_triple(llvm.get_process_triple())
+    features = llvm.get_host_cpu_features().flatten()
+    # 'jitdefault' allows for code and data that are far apart.
+    return target.create_target_machine(
+        cpu=llvm.get_host_cpu_name(), features=features, opt=2, jit=True, codemodel='jitdefault'
+    )
+
+
+def compile_ir(text: str) -> bytes:
+    """Return the machine code of a module."""
+    module = llvm.parse_assembly(text)
+    module.verify()
+    machine = target_machine()
+    # The loops are vectorised already; LLVM's own attempts only cost time.
+    options = llvm.create_pipeline_tuning_options(speed_level=2)
+    options.loop_vectorization = options.slp_vectorization = False
+    options.loop_unrolling = options.loop_interleaving = False
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return machine.emit_object(module)
+
+
+def directory() -> Path:
+    """Return the directory of the cache."""
+    chosen = os.environ.get('RNNKIT_CACHE_DIR')
+    if chosen:
+        return Path(chosen)
+    home = Path.home()
+    if sys.platform == 'win32':
+        base = Path(os.environ.get('LOCALAPPDATA') or home / 'AppData' / 'Local')
+    elif sys.platform == 'darwin':
+        base = home / 'Library' / 'Caches'
+    else:
+        base = Path(os.environ.get('XDG_CACHE_HOME') or home / '.cache')
+    return base / 'rnnkit'
+
+
+def _read(name: str) -> bytes | None:
+    """Return the machine code kept under `name`, or None if there is none that is whole."""
+    try:
+        data = (directory() / f'{name}.o').read_bytes()
+    except OSError:
+        return None
+    if hashlib.sha256(data[32:]).digest() != data[:32]:
+        log.debug('kernels: %s in the cache is damaged; it is compiled again', name)
+        return None
+    return data[32:]
+
+
+def _write(name: str, machine_code: bytes) -> None:
+    """Keep `machine_code`; another process sees all of the file or none of it."""
+    data = hashlib.sha256(machine_code).digest() + machine_code
+    try:
+        directory().mkdir(parents=True, exist_ok=True, mode=0o700)
+        handle, temporary = tempfile.mkstemp(dir=directory(), prefix=name)
+        try:
+            with os.fdopen(handle, 'wb') as file:
+                file.write(data)
+            os.replace(temporary, directory() / f'{name}.o')
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+            raise
+    except OSError as why:
+        log.debug('kernels: %s is not kept: %s', name, why)

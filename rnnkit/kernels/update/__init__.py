@@ -1,0 +1,1 @@
+"""The update of all parameters of a training."""

@@ -1,0 +1,165 @@
+"""PyTensor's view of an update: one Op for all parameters and slots of a training.
+
+In: symbolic loss, limits, hyper-parameters, slots, gradients and parameters. Out: the norm of
+the gradients, and all new values. A rewrite lets the Op write them to the place of the old ones,
+so that shared variables are updated without copies.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import pytensor.tensor as pt
+from pytensor.compile.mode import optdb
+from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
+
+from rnnkit.kernels.program.program import Unsupported
+from rnnkit.kernels.runtime import kernel
+from rnnkit.kernels.runtime.cache import library
+from rnnkit.kernels.runtime.fused_op import FusedOp
+from rnnkit.kernels.update.rule import Change, Rule, read_rule
+from rnnkit.kernels.update.update import Update
+
+log = logging.getLogger('rnnkit')
+
+
+class Arguments(NamedTuple):
+    """What an update reads."""
+
+    loss: Any
+    max_elem: Any
+    max_norm: Any
+    count: Any
+    hyper: dict[str, Any]
+    slots: list[Any]  # flat
+    gradients: list[Any]
+    params: list[Any]
+    ids: dict[int, Any] = {}  # by the place of a parameter whose gradient is by rows: their numbers
+
+
+# -> [norm of the gradients, new count, *new slots, *new params], by PyTensor's own Ops
+Plain = Callable[[Arguments], list[Variable]]
+
+
+class UpdateParams(FusedOp):
+    """Changes all parameters by one rule.
+
+    Parameters
+    ----------
+    rule : Rule
+    plain : callable
+        Builds the graph that this means.
+    n_params : int
+    tables : tuple of int
+        Which parameters are tables, whose gradient is by rows.
+    inplace : bool
+        Whether count, slots and parameters are changed where they are.
+    """
+
+    __props__ = ('key', 'n_params', 'tables', 'inplace')
+    kind = 'update'
+
+    def __init__(
+        self, rule: Rule, plain: Plain, n_params: int, tables: tuple[int, ...] = (),
+        inplace: bool = False,
+    ):  # fmt: skip
+        self.rule, self.plain, self.key = rule, plain, rule.digest
+        self.n_params, self.tables, self.inplace = n_params, tables, inplace
+        slots = self._slot_places()
+        first = slots.stop + n_params
+        if inplace:
+            changed = [3, *slots, *range(first, first + n_params)]
+            self.destroy_map = {1 + k: [place] for k, place in enumerate(changed)}
+
+    def make_node(self, *inputs: Variable) -> Apply:
+        """Return the node."""
+        given = self.unpack(inputs)
+        changed = [given.count, *given.slots, *given.params]
+        norm = pt.tensor(dtype=given.loss.type.dtype, shape=())
+        return Apply(self, list(inputs), [norm, *(v.type() for v in changed)])
+
+    def _slot_places(self) -> range:
+        first = 4 + len(self.rule.hyper)
+        return range(first, first + self.rule.n_slots)
+
+    def unpack(self, inputs: Sequence[Variable]) -> Arguments:
+        """Return the inputs by name."""
+        slots = self._slot_places()
+        params = slots.stop + self.n_params
+        return Arguments(
+            *inputs[:4],
+            dict(zip(self.rule.hyper, inputs[4 : slots.start], strict=True)),
+            list(inputs[slots.start : slots.stop]),
+            list(inputs[slots.stop : params]),
+            list(inputs[params : params + self.n_params]),
+            dict(zip(self.tables, inputs[params + self.n_params :], strict=True)),
+        )
+
+    def meaning(self, inputs: Sequence[Variable]) -> list[Variable]:
+        """Return the plain graph."""
+        return self.plain(self.unpack(inputs))
+
+    def infer_shape(self, *args: Any) -> list[tuple[Variable, ...]]:
+        """Return the outputs' shapes; PyTensor before 3.3 passes the graph as well."""
+        given = self.unpack(args[-1])
+        return [(), (), *given.slots, *given.params]
+
+    def numba_function(self, node: Apply) -> tuple[Callable[..., Any], str]:
+        """Return a function that calls the kernel, and text that names all that it depends on."""
+        from rnnkit.kernels.runtime import pool
+        from rnnkit.kernels.update import numba_call
+
+        writer = Update(self.rule, kernel.host_target(node.inputs[0].type.dtype))
+        description = repr((self.kind, writer.description, writer.target))
+        compiled = library(self.kind, description, writer.write)
+        for symbol in ('run', 'room', 'gather'):
+            compiled.address(symbol)
+        function = numba_call.numba_function(compiled.name, writer, self.tables, self.inplace)
+        kind = f'inplace={self.inplace}, tables={self.tables}'
+        return function, f'{compiled.name} in {pool.compiled().name}, {kind}'
+
+
+@node_rewriter([UpdateParams], inplace=True)
+def update_in_place(fgraph: Any, node: Apply) -> list[Variable] | bool:
+    """Write new values to the place of the old ones."""
+    op = node.op
+    if not isinstance(op, UpdateParams) or op.inplace:
+        return False
+    changing = UpdateParams(op.rule, op.plain, op.n_params, op.tables, inplace=True)
+    return changing(*node.inputs, return_list=True)
+
+
+optdb.register(
+    'rnnkit_update_in_place', dfs_rewriter(update_in_place), 'fast_run', 'inplace', position=70
+)
+
+
+def update_params(change: Change, plain: Plain, given: Arguments) -> list[Variable] | None:
+    """Return what `plain` returns, by a kernel; None if there is none for such a rule.
+
+    Parameters
+    ----------
+    change : callable
+        Applies the rule to one array.
+    plain : callable
+    given : Arguments
+        Symbolic variables.
+    """
+    scalars = [given.loss, given.max_elem, given.max_norm, given.count, *given.hyper.values()]
+    arrays = [*given.slots, *given.gradients, *given.params]
+    ids = list(given.ids.values())
+    dtypes = {v.type.dtype for v in [*scalars, *arrays]}
+    if len(dtypes) > 1 or not dtypes <= {'float32', 'float64'}:
+        return None
+    if any(v.type.ndim > 3 for v in arrays) or any(v.type.ndim for v in scalars):
+        return None
+    try:
+        rule = read_rule(change, len(given.slots), list(given.hyper))
+    except Exception as why:  # a rule may be any code, and do anything on such arrays
+        if not isinstance(why, Unsupported):
+            why = f'{type(why).__name__}: {why}'
+        log.debug('an update rule keeps its plain graph: %s', why)
+        return None
+    op = UpdateParams(rule, plain, len(given.params), tuple(given.ids))
+    return op(*scalars, *arrays, *ids, return_list=True)

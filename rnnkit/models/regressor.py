@@ -1,0 +1,108 @@
+"""A network that learns numbers."""
+
+from typing import Any
+
+import numpy as np
+
+from rnnkit import metrics
+from rnnkit.inference.streaming import State
+from rnnkit.models.files import models
+from rnnkit.models.network import Network
+
+
+@models.add('Regressor')
+class Regressor(Network):
+    """A network whose output is compared with an array of numbers.
+
+    Its parameters and attributes are those of `rnnkit.Network`; the loss is
+    'mse' unless another one is named, and the last layer linear.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> net = Regressor([1, ('rnn', 3), 1], seed=0)
+    >>> net.predict(np.zeros((20, 2, 1))).shape         # (T, B, I) -> (T, B, O)
+    (20, 2, 1)
+    """
+
+    default_loss = 'mse'
+    output_activation = 'linear'
+
+    def predict(
+        self, x: Any, *, mask: Any = None, state: State | None = None, return_state: bool = False,
+        **noise: Any,
+    ) -> Any:  # fmt: skip
+        """Return the output of the last layer.
+
+        Parameters
+        ----------
+        x : array of shape (T, B, I)
+            (B, T, I) with ``layout='batch'``; (examples, I) in a network without a recurrent
+            layer; a list of arrays for a network with several inputs. Any T, any B. With
+            ``masked=True``, it may be a list of sequences (T_i, I).
+        mask : array of shape (T, B), optional
+            Where steps are real, for a network with ``masked=True``; by default everywhere.
+        state : dict, optional
+            The state that an earlier call returned, to go on from; `x` then has only the inputs
+            that have the time axis of the output. By default each call starts a new sequence.
+        return_state : bool
+            Whether to return the state after the last step, too.
+        **noise
+            What `train` calls noise and dropout, such as ``hidden_dropout=0.5``: the output is then
+            one that training could see, and another one at each call. The same ``seed=3`` gives
+            the same one. The mean over many is that of Gal & Ghahramani 2016, arXiv:1506.02142.
+
+        Returns
+        -------
+        y : array of shape (T, B, O)
+            0 over padding; (B, O) if the output has no time axis; for a list of sequences, a
+            list of arrays (T_i, O).
+        state : dict
+            Only with `return_state`: a named tuple of arrays (B, size) for each recurrent
+            layer, by its name; and the outputs of other layers that stay the same.
+
+        Raises
+        ------
+        ShapeError, DataError
+            If `x` is not such an array.
+        """
+        return self.inference.predict('predict()', x, mask, state, return_state, noise)
+
+    def score(self, x: Any, y: Any, weights: Any = None, mask: Any = None) -> float:
+        """Return R², the share of the variance of `y` that is predicted; at best 1.
+
+        Parameters
+        ----------
+        x : array of shape (T, B, I)
+        y : array of shape (T, B, O)
+        weights : array of the shape of `y`, or (T, B), optional
+        mask : array of shape (T, B), optional
+            Where steps are real.
+        """
+        return self.inference.score(metrics.r2, x, y, weights, mask)
+
+    def generate(self, seed: Any, steps: int, *, start: Any = None) -> np.ndarray:
+        """Return how a sequence goes on, when each output is the next input.
+
+        Parameters
+        ----------
+        seed : array of shape (T, B, I)
+            The start of the sequence; the network has as many outputs as inputs. For a network
+            with an encoder, what the encoder reads.
+        steps : int
+        start : array of shape (B, I), or anything that is broadcast to it, optional
+            For a network with an encoder: the first input of the decoder.
+
+        Returns
+        -------
+        y : array of shape (steps, B, I)
+            The steps that follow the seed; (B, steps, I) with ``layout='batch'``.
+
+        Raises
+        ------
+        ConfigError
+            If the output cannot be the next input, or a layer needs to see the whole sequence.
+        ShapeError, DataError
+            If the seed is not such an array.
+        """
+        return self.inference.continuation.numbers(seed, steps, start)

@@ -1,0 +1,1 @@
+"""Training: options, the loss with its regularizers, the update, the loop, checkpoints."""

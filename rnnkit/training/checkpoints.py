@@ -1,0 +1,314 @@
+"""A training written to files as it goes on, and gone on with from one of them."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnkit.callbacks import are_states
+from rnnkit.common import epoch_paths, progress, storage
+from rnnkit.errors import ConfigError, FormatError
+from rnnkit.schedules import Schedule
+from rnnkit.training.options import Options
+from rnnkit.training.trainer import COUNTS, MONITORS, Trainer
+
+# A longer training, or one that is written elsewhere, is still the same one.
+FREE = ('epochs', 'patience', 'restore_best', 'checkpoint', 'save_every', 'resume',
+        'callbacks', 'progress')  # fmt: skip
+
+DEFAULTS = {field.name: field.default for field in fields(Options)}
+
+
+class Files:
+    """The files that one training reads and writes, if any.
+
+    Parameters
+    ----------
+    where : str
+        The call, for messages.
+    net : Network
+        Has a seed, and counts its trainings.
+    options : Options
+
+    Attributes
+    ----------
+    seed : int or sequence of int
+        The seed of the training.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no file to go on from.
+    FormatError
+        If it is no checkpoint, or damaged.
+    ConfigError
+        If it is one of another network, or there is no folder to write to.
+    """
+
+    def __init__(self, where: str, net: Any, options: Options):
+        self.where, self.net, self.options = where, net, options
+        self.source = self._source()
+        self.seed: Any = options.seed
+        if options.seed is None:
+            self.seed = [net.seed, net.trainings]
+        if options.checkpoint is not None:
+            self._check_target(Path(options.checkpoint))
+            net.to_spec()  # fails now if the network cannot be written
+        self.found: dict[str, Any] | None = None
+        if self.source is not None:
+            self.found = self._read(self.source)
+            self.seed = self.found['seed']
+
+    def _source(self) -> Path | None:
+        """Return the file to go on from."""
+        resume, checkpoint = self.options.resume, self.options.checkpoint
+        if resume is None:
+            return None
+        if resume != 'auto':
+            path = Path(resume)
+            if not path.exists():
+                hint = ''
+                if checkpoint is not None and Path(checkpoint) == path:
+                    hint = "; resume='auto' begins anew where there is none"
+                raise FileNotFoundError(
+                    2, f'{self.where}: there is no checkpoint to resume from{hint}', str(path)
+                )
+            return path
+        return epoch_paths.newest(checkpoint)
+
+    def _check_target(self, path: Path) -> None:
+        if not path.parent.is_dir():
+            raise ConfigError(f'{self.where}: checkpoint: there is no folder {str(path.parent)!r}')
+        if path.is_dir():
+            raise ConfigError(f'{self.where}: checkpoint is a file; {str(path)!r} is a folder')
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        """Return what a file says about a training, if it is one of this network."""
+        file = storage.read(path)
+        found = file.training
+        if found is None:
+            raise FormatError(f'{path}: a network, but not the checkpoint of a training')
+        entries = {'settings': dict, 'seed': (int, list), 'trainings': int, 'state': dict}
+        if set(found) != set(entries) or not all(
+            isinstance(found[name], kind) for name, kind in entries.items()
+        ):
+            raise FormatError(f'{path}: its description of the training is damaged')
+        here, there = _plain(self.net.to_spec()), file.spec
+        if not isinstance(there, dict):
+            raise FormatError(f'{path}: its description of the network is damaged')
+        for name in dict.fromkeys([*here, *there]):
+            # One that has been drawn is never the same, and has done its work.
+            if name != 'seed' and there.get(name) != here.get(name):
+                raise ConfigError(
+                    f'{self.where}: the checkpoint {path} is of another network: '
+                    f'{_difference(name, there.get(name), here.get(name))}'
+                )
+        if found['state'].get('best_params') is None:
+            found['state']['best_params'] = file.arrays
+        found['net_seed'] = there.get('seed')
+        return found
+
+    def connect(self, trainer: Trainer, batches: Any, given: dict[str, Any]) -> None:
+        """Have a trainer go on from the file that was read, and write files.
+
+        Parameters
+        ----------
+        trainer : Trainer
+        batches : dataset
+            What it will be trained on.
+        given : dict
+            What was asked for besides options and hyper-parameters.
+
+        Raises
+        ------
+        ConfigError
+            If the file is of a training with other options.
+        FormatError
+            If its state does not fit.
+        """
+        if self.source is None and self.options.checkpoint is None:
+            return
+        trainer.batches = batches
+        settings = self._settings(trainer, batches, given)
+        if self.found is not None:
+            self._compare(self.found['settings'], settings)
+            state, like = self.found['state'], trainer.get_state()
+            like['best_params'] = like['last']
+            _check_state(self.source, like, state)
+            trainer.resumed = state
+            if isinstance(self.found['net_seed'], int):
+                self.net.seed = self.found['net_seed']
+            self.net.trainings = self.found['trainings']
+            progress.say('resuming after epoch %d of %s', state['epoch'], self.source)
+        if self.options.checkpoint is not None:
+            header = {'settings': settings, 'seed': self.seed, 'trainings': self.net.trainings}
+            trainer.keeper = Keeper(self.options, self.net.to_spec, _plain(header))
+
+    def _settings(self, trainer: Trainer, batches: Any, given: dict[str, Any]) -> dict[str, Any]:
+        """Return all that a training depends on, as JSON."""
+        # Left out where they say nothing, so that options that are new do not make files old.
+        own = {n: v for n, v in vars(self.options).items() if n not in FREE}
+        own = {n: v for n, v in own.items() if _plain(v) != DEFAULTS[n]}
+        rate = {} if trainer.schedule is None else {'learning_rate': trainer.schedule}
+        data = {'the shapes of the data': batches.describe()}
+        found = {**own, **trainer.hyper, **rate, **given, **data}
+        return _plain({'algo': None} | found)  # what a rule brings along says less than its name
+
+    def _compare(self, there: dict[str, Any], here: dict[str, Any]) -> None:
+        for name in [*here, *there]:
+            was, now = (found.get(name, DEFAULTS.get(name)) for found in (there, here))
+            if was != now:
+                raise ConfigError(
+                    f'{self.where}: the checkpoint {self.source} is of another training: '
+                    f'{_difference(name, was, now)}'
+                )
+
+
+class Keeper:
+    """Writes a training to a file whenever it is time to.
+
+    Parameters
+    ----------
+    options : Options
+    spec : callable
+        Returns the spec of the network.
+    header : dict
+        What to write about the training besides its state.
+    """
+
+    def __init__(self, options: Options, spec: Callable[[], dict], header: dict[str, Any]):
+        self.path, self.every = os.fspath(options.checkpoint), options.save_every
+        self.spec, self.header = spec, header
+        self._written = time.monotonic()
+
+    def __call__(self, trainer: Trainer, validated: bool, ended: bool, state: Any) -> None:
+        """Write a file, if it is time to.
+
+        Parameters
+        ----------
+        trainer : Trainer
+        validated : bool
+            Whether there was a validation just now.
+        ended : bool
+            Whether this was the last epoch.
+        state : dict, or None
+            What to go on from, if that is not what the trainer's state is now.
+        """
+        if not (ended or trainer.epoch == 0 or self._due(trainer.epoch, validated)):
+            return
+        best = dict(zip(trainer.param_names, trainer.best_params, strict=True))
+        state = trainer.get_state() if state is None else dict(state)
+        if callbacks := trainer.hooks.get_state():
+            state['callbacks'] = callbacks
+        if all(state['best_params'][name] is value for name, value in best.items()):
+            state['best_params'] = None  # the file's own parameters
+        path = epoch_paths.numbered(self.path, trainer.epoch)
+        storage.write(path, storage.File(self.spec(), best, {**self.header, 'state': state}))
+        self._written = time.monotonic()
+
+    def _due(self, epoch: int, validated: bool) -> bool:
+        if self.every is None:
+            return validated
+        if isinstance(self.every, Integral):
+            return epoch % self.every == 0
+        return time.monotonic() - self._written >= 60 * self.every
+
+
+def recall(path: Any, net: Any, training: dict[str, Any]) -> None:
+    """Give a network that is read from a checkpoint the history of its training."""
+    state = training.get('state')
+    history = state.get('history') if isinstance(state, dict) else None
+    count = training.get('trainings')
+    if not _is_count(count) or not _is_history(history):
+        raise FormatError(f'{path}: its description of the training is damaged')
+    net.history[:] = history
+    net.trainings = count
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` as JSON gives it back; of what JSON cannot hold, a name."""
+    return json.loads(json.dumps(_named(value)))
+
+
+def _named(value: Any) -> Any:
+    if isinstance(value, Schedule):
+        return _named({'form': type(value).__name__, **vars(value)})
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {str(key): _named(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_named(item) for item in value]
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, Real):
+        return float(value)
+    return getattr(value, '__qualname__', type(value).__qualname__)
+
+
+def _difference(name: str, there: Any, here: Any) -> str:
+    """Say what is different, in few words."""
+    if name == 'layers' and isinstance(there, list) and len(there) == len(here):
+        k = next(k for k, pair in enumerate(zip(there, here, strict=True)) if pair[0] != pair[1])
+        name, there, here = f'layers[{k}]', there[k], here[k]
+    there, here = (f'{str(v)[:100]}...' if len(str(v)) > 103 else str(v) for v in (there, here))
+    return f'{name} was {there}, and is now {here}'
+
+
+def _check_state(path: Any, like: dict[str, Any], state: dict[str, Any]) -> None:
+    """Raise a FormatError unless a state is fit for a trainer whose own state is `like`."""
+    tables = (*MONITORS, 'schedule')
+    wrong = [name for name in like if name not in state]
+    wrong += [name for name in COUNTS if not _is_count(state.get(name))]
+    wrong += [name for name in tables if not _is_table(state.get(name))]
+    wrong += [name for name in ('best', 'latest') if 'loss' not in (state.get(name) or {})]
+    wrong += ['history'] * (not _is_history(state.get('history')))
+    rest = set(like) - {*COUNTS, *tables, 'history'}
+    wrong += ['callbacks'] * (not are_states(state.get('callbacks', [])))
+    wrong += [name for name in rest if not _fits(like[name], state.get(name), name == 'batches')]
+    if wrong:
+        raise FormatError(f'{path}: the state of its training does not fit: {wrong[0]}')
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        v is None or isinstance(v, int | float | str) for v in value.values()
+    )
+
+
+def _is_history(value: Any) -> bool:
+    return isinstance(value, list) and all(_is_table(record) for record in value)
+
+
+def _fits(like: Any, value: Any, any_length: bool) -> bool:
+    """Return whether two nested structures are alike; with other first axes, if that may be."""
+    if isinstance(like, np.ndarray):
+        if not isinstance(value, np.ndarray) or value.dtype != like.dtype:
+            return False
+        first = 1 if any_length and like.ndim else 0
+        return value.ndim == like.ndim and value.shape[first:] == like.shape[first:]
+    if isinstance(like, dict):
+        return (
+            isinstance(value, dict)
+            and set(value) == set(like)
+            and all(_fits(like[k], value[k], any_length) for k in like)
+        )
+    if isinstance(like, list):
+        return (
+            isinstance(value, list)
+            and len(value) == len(like)
+            and all(map(_fits, like, value, [any_length] * len(like)))
+        )
+    if isinstance(like, int) and not isinstance(like, bool):
+        return _is_count(value)
+    return type(value) is type(like)

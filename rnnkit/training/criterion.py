@@ -1,0 +1,206 @@
+"""The losses of a network: what each one compares, and their sum, which is minimised."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+from pytensor.tensor import TensorVariable
+
+from rnnkit.data.border import LAYOUTS, Border
+from rnnkit.data.field import Field, weights_of
+from rnnkit.errors import ConfigError
+from rnnkit.graph.fields import input_as_target, inputs_of, masks_of, target_of
+from rnnkit.graph.graph import Graph, Outputs
+from rnnkit.optimizers import Objective
+from rnnkit.training.loss_term import Goal
+
+
+class Goals:
+    """All losses of one network, and the variables for what they compare outputs with.
+
+    Parameters
+    ----------
+    graph : Graph
+    goals : list of Goal
+        The first one compares with the network's first target.
+    layout : {'time', 'batch'}
+    params : list of shared variables
+        What is learned.
+    monitors : callable
+        ``monitors(output, error, target, weights)`` makes what is reported of the first loss.
+    reconstructs : bool
+        Whether the first target is the input.
+
+    Attributes
+    ----------
+    border : Border
+    variables : list of tensors
+        All that a batch provides, in the order of the border.
+    names : list of str
+        What the losses are reported as.
+
+    Raises
+    ------
+    ConfigError
+        If a loss does not fit what it compares.
+    """
+
+    def __init__(
+        self, graph: Graph, goals: list[Goal], layout: str, params: list[Any],
+        monitors: Callable[..., dict[str, TensorVariable]], reconstructs: bool = False,
+    ):  # fmt: skip
+        self.graph, self.goals, self.params, self.monitors = graph, goals, params, monitors
+        self.axes, self.reconstructs = LAYOUTS[layout], reconstructs
+        self.inputs = inputs_of(graph, self.axes)
+        self.fields: dict[str, Field] = {}
+        self.targets: dict[str, TensorVariable] = {}
+        self.weights: dict[str, TensorVariable] = {}
+        self.names: list[str] = []
+        for goal in goals:
+            self._place(goal)
+        by_target = [(name, self.weights[name]) for name in self.fields if name in self.weights]
+        weights = [weights_of(self.fields[name], graph.dtype, variable.name)
+                   for name, variable in by_target]  # fmt: skip
+        args = (weights, masks_of(graph, self.axes), layout, graph.dtype)
+        self.border = Border(self.inputs, list(self.fields.values()), *args)
+        self._check_names()
+        own = [self.targets[field.name] for field in self.border.extra]
+        weights = [variable for _, variable in by_target]
+        self.variables = [*graph.inputs, *own, *weights, *graph.masks.values()]
+        self.summed = len(goals) > 1 or goals[0].weight != 1
+        self.factors = [self._factor(goal) for goal in goals] if self.summed else []
+
+    def settle(self) -> None:
+        """Let the weights of the goals be changed, now that this is what is trained."""
+        for goal, factor in zip(self.goals, self.factors, strict=False):
+            goal.shared = factor
+
+    @property
+    def compared(self) -> list[str]:
+        """The outputs that losses read."""
+        return list(dict.fromkeys(name for goal in self.goals for name in goal.outputs))
+
+    def objective(self, outputs: Outputs) -> Objective:
+        """Return what is minimised, without regularizers, for a graph's outputs."""
+        errors, weight, monitors = [], None, {}
+        for goal in self.goals:
+            output = goal.loss.pick(outputs, goal.outputs)
+            target, weights = self.targets[goal.target], self._weights(goal)
+            error, total = goal.loss.mean(output, target, weights)
+            errors.append(error)
+            if weight is None:  # the first one
+                weight, compared = total, (target, weights)
+                monitors = self.monitors(output, error, target, weights)
+            else:
+                monitors[goal.name] = error
+        loss = errors[0]
+        if self.summed:
+            parts = [factor * error for factor, error in zip(self.factors, errors, strict=True)]
+            loss = sum(parts[1:], parts[0])
+        return Objective(loss, self.params, self.variables, weight, monitors, compared=compared)
+
+    def _factor(self, goal: Goal) -> Any:
+        """Return the weight of a goal as a shared variable."""
+        if goal.shared is not None:
+            return goal.shared
+        value = np.asarray(goal.weight, self.graph.dtype)
+        return pytensor.shared(value, f'weight of {goal.name}', shape=())
+
+    def _weights(self, goal: Goal) -> TensorVariable | None:
+        """Return the weight of each target: 0 over padding."""
+        target = self.targets[goal.target]
+        weights = self.weights[goal.target] if goal.weighted else None
+        mask = self.graph.masks.get(self.fields[goal.target].clock or '')
+        if mask is None:
+            return weights
+        if target.ndim > mask.ndim:
+            mask = mask[:, :, None]
+        return mask + pt.zeros_like(target) if weights is None else weights * mask
+
+    # --- what is compared with what
+
+    def _place(self, goal: Goal) -> None:
+        """Find out what a goal compares with what; note its target and weights."""
+        graph, last = self.graph, self.graph.layers[-1].name
+        goal.outputs = goal.loss.names(last, goal.output)
+        layer, first = graph.by_name.get(goal.layer), goal.layer == last and not self.names
+        if layer is not None:
+            given = getattr(layer, 'activation', None)
+            goal.loss.check_activation(layer.form, given, None if first else goal.layer)
+        goal.loss.pick(graph.outputs, goal.outputs)  # raises if it cannot read them
+        if goal.target is None:
+            goal.target = next(iter(self.fields), 'x' if self.reconstructs else 'y')
+        field = self._field(goal)
+        if goal.target not in self.fields:
+            self.targets[goal.target] = self._variable(goal, field)
+            self.fields[goal.target] = field
+        elif _kind(field) != _kind(self.fields[goal.target]):
+            raise ConfigError(
+                f'loss {goal.loss.form!r} compares {goal.outputs[0]!r} with {_kind(field)}; '
+                f'{goal.target!r} is {_kind(self.fields[goal.target])}. Name a target of its own, '
+                f"an array of each batch: target='...'"
+            )
+        else:
+            known = self.fields[goal.target]
+            both = partial(_check_both, known.check, field.check)
+            self.fields[goal.target] = replace(known, check=both)
+        goal.name = self._name(goal)
+        self.names.append(goal.name)
+        if goal.weighted is None:
+            goal.weighted = goal.target in self.weights
+        if goal.weighted and goal.target not in self.weights:
+            name = 'weights' if len(self.fields) == 1 else f'weights_{goal.target}'
+            shape = self.targets[goal.target].type.shape
+            self.weights[goal.target] = pt.tensor(name, dtype=graph.dtype, shape=shape)
+
+    def _field(self, goal: Goal) -> Field:
+        """Return the target of a goal as an array of a batch."""
+        if self.reconstructs and goal.target == 'x':
+            field = input_as_target(self.graph, goal.outputs[0], goal.loss, self.inputs)
+            self.inputs = [replace(field, check=None)]  # with as many steps as the output
+            return field
+        return target_of(goal.target, self.graph, goal.outputs[0], goal.loss, self.axes)
+
+    def _variable(self, goal: Goal, field: Field) -> TensorVariable:
+        """Return the target of a goal in the graph."""
+        if self.reconstructs and goal.target == 'x':
+            return self.graph.inputs[0]
+        shape = self.graph.outputs[goal.outputs[0]].type.shape[: field.ndim]
+        name = goal.target if self.fields else 'target'
+        return pt.tensor(name, dtype=field.dtype, shape=shape)
+
+    def _name(self, goal: Goal) -> str:
+        """Return what a loss is reported as: its form; with its layer, where that is taken."""
+        if not self.names:
+            return 'err'
+        form = goal.loss.form or type(goal.loss).__name__
+        known = [form, f'{form}@{goal.layer}']
+        known += [f'{form}@{goal.layer}#{k}' for k in range(2, 3 + len(self.names))]
+        return next(name for name in known if name not in self.names)
+
+    def _check_names(self) -> None:
+        border, own = self.border, list(self.fields)[self.reconstructs :]
+        others = [field.name for field in (*self.inputs, *border.weights, *border.masks)]
+        for name in own:
+            if name in others:
+                raise ConfigError(
+                    f'target {name!r} has the name of another array of a batch; there are '
+                    f'{", ".join(others)}'
+                )
+
+
+def _kind(field: Field) -> str:
+    """Say what a target is like."""
+    what = 'class' if field.kind == 'labels' else 'number'
+    many = '' if field.size == 1 else 'es' if what == 'class' else 's'
+    time = f' for each time step of {field.clock!r}' if field.clock else ' for each example'
+    return f'{field.size} {what}{many}{time}'
+
+
+def _check_both(one: Callable, other: Callable, where: str, array: np.ndarray) -> None:
+    one(where, array)
+    other(where, array)

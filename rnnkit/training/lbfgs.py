@@ -1,0 +1,274 @@
+"""L-BFGS by SciPy, one iteration at a time, in the place of a `TrainStep`.
+
+SciPy calls the function that it minimises, and comes back when it is done; a training wants to
+look, and maybe stop, after each iteration. So SciPy runs in a thread of its own. Of the two
+threads one always waits for the other, and all evaluations happen in the caller's.
+"""
+
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any
+
+import numpy as np
+import pytensor
+
+from rnnkit.common.compiled import Compiled
+from rnnkit.errors import ConfigError
+from rnnkit.optimizers import Objective, Optimizer, flattened, gradient_names
+from rnnkit.training.step import TrainStep
+
+# Where to stop is for patience to say, not for SciPy.
+ENDLESS = {'maxiter': 2**31 - 1, 'maxfun': 2**31 - 1, 'ftol': 0.0, 'gtol': 0.0}
+Evaluate = Callable[[np.ndarray], tuple[float, np.ndarray]]
+
+
+class Stopped(Exception):  # noqa: N818 - it ends the thread, nothing is wrong
+    """Nobody wants a further iteration."""
+
+
+class Iterations:
+    """The iterations of SciPy's L-BFGS-B from a starting point.
+
+    Parameters
+    ----------
+    start : array of float64
+    memory : int
+    """
+
+    def __init__(self, start: np.ndarray, memory: int):
+        self._questions: SimpleQueue = SimpleQueue()
+        self._answers: SimpleQueue = SimpleQueue()
+        self._asked = False  # whether SciPy waits for an answer
+        self._thread = Thread(target=self._run, args=(start, memory), daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether there may be a further iteration; never in a forked process."""
+        return self._thread.is_alive()
+
+    def _run(self, start: np.ndarray, memory: int) -> None:
+        # It takes half a second to import: only who uses it pays for it.
+        import scipy.optimize
+
+        end: Any = None
+        try:
+            scipy.optimize.minimize(
+                lambda x: self._ask('evaluate', x), start, jac=True, method='L-BFGS-B',
+                callback=lambda x: self._ask('reached', x),
+                options={**ENDLESS, 'maxcor': memory},
+            )  # fmt: skip
+        except Stopped:
+            pass
+        except BaseException as error:  # it is raised again, where somebody sees it
+            end = error
+        self._questions.put(('end', end))
+
+    def _ask(self, what: str, x: np.ndarray) -> Any:
+        self._questions.put((what, x.copy()))
+        answer = self._answers.get()
+        if answer is Stopped:
+            raise Stopped
+        return answer
+
+    def advance(self, evaluate: Evaluate) -> np.ndarray | None:
+        """Return the point after one more iteration; None if there is none that is better.
+
+        Parameters
+        ----------
+        evaluate : callable
+            Returns the value and the gradient at a point.
+        """
+        if self._asked:
+            self._answer(None)
+        while True:
+            what, found = self._questions.get()
+            self._asked = what != 'end'
+            if what == 'evaluate':
+                self._answer(evaluate(found))
+                continue
+            if isinstance(found, BaseException):
+                raise found
+            return found
+
+    def _answer(self, value: Any) -> None:
+        self._asked = False
+        self._answers.put(value)
+
+    def close(self) -> None:
+        """End the thread."""
+        if self.alive:
+            self._answers.put(Stopped)
+            self._thread.join()
+
+
+class LBFGSStep:
+    """What `TrainStep` is to other rules: each update is one iteration.
+
+    Parameters
+    ----------
+    objective : Objective
+    watched : bool
+        Whether updates report the norm of each parameter's gradient.
+
+    Attributes
+    ----------
+    health : list of str
+        As in `TrainStep`. Nothing is clipped here.
+    slots : dict of str to shared variable
+        The point where the training started, and the number of iterations since. SciPy does
+        not show what it remembers; from these two it is found again, by repeating the
+        iterations.
+    finished : bool
+        Whether SciPy has found no better point.
+    """
+
+    def __init__(self, objective: Objective, watched: bool = False):
+        self.objective = objective
+        params = objective.params
+        self.health = gradient_names(params) if watched else []
+        gradients = pytensor.grad(objective.loss, params, disconnected_inputs='ignore')
+        outputs = [flattened(gradients), *objective.reports()]
+        self._function = Compiled('the loss and its gradient', objective.inputs, outputs)
+        size = sum(p.get_value(borrow=True).size for p in params)
+        self.slots = {
+            'start': pytensor.shared(np.zeros(size), 'start'),
+            'updates': pytensor.shared(np.zeros(()), 'updates'),
+        }
+        self.changed: dict[str, float] = {}  # as in TrainStep; nothing changes here
+        self._iterations: Iterations | None = None
+        self.start()
+
+    def start(self, seed: Any = 0, *, lbfgs_memory: int = 10) -> None:
+        """Forget what the last training left behind; the first update starts where we are."""
+        self.end()
+        self._memory, self.finished = int(lbfgs_memory), False
+        self._batch: Sequence[np.ndarray] | None = None
+        self._seen: list[tuple[np.ndarray, list[Any]]] = []  # evaluations since the last point
+        self._point = self.slots['start'].get_value()
+        self.slots['updates'].set_value(np.zeros(()))
+
+    def prepare(self, number: int, **hyper: float) -> None:
+        """Do nothing: all updates are alike."""
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what the next iterations depend on."""
+        return {
+            'rule': {name: slot.get_value() for name, slot in self.slots.items()},
+            'finished': self.finished,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from where `get_state` was."""
+        self.finished = state['finished']
+        for name, slot in self.slots.items():
+            slot.set_value(state['rule'][name])
+
+    def end(self) -> None:
+        """End the thread, if there is one."""
+        if self._iterations is not None:
+            self._iterations.close()
+            self._iterations = None
+
+    def update(self, *batch: np.ndarray) -> list[Any]:
+        """Make one iteration.
+
+        Returns
+        -------
+        values : list
+            The gradient's norm, loss, weight, monitors and health, all before the iteration. If
+            one of the first two is not finite, no iteration was made.
+
+        Raises
+        ------
+        ConfigError
+            If the batch is another one than before.
+        """
+        old = batch if self._batch is None else self._batch
+        if not all(a is b for a, b in zip(old, batch, strict=True)):
+            raise ConfigError("algo 'lbfgs' wants all data as one batch; got several")
+        self._batch = batch
+        try:
+            if self._iterations is None or not (self.finished or self._iterations.alive):
+                self._begin()
+            gradient, *reports = self._look(self._point)
+            norm = np.linalg.norm(gradient)
+            if np.isfinite(norm + reports[0]):
+                self._advance()
+                self.slots['updates'].set_value(self.slots['updates'].get_value() + 1)
+        except BaseException:
+            self.end()
+            raise
+        finally:
+            self._set(self._point)
+        parts = self._parts(gradient) if self.health else []
+        return [norm, *reports, *map(np.linalg.norm, parts)]
+
+    def _begin(self) -> None:
+        """Begin; or repeat the iterations made so far, if what SciPy remembered is lost."""
+        done = int(self.slots['updates'].get_value())
+        if not done:
+            values = [p.get_value(borrow=True).ravel() for p in self.objective.params]
+            self.slots['start'].set_value(np.concatenate(values).astype('float64'))
+        self._point = self.slots['start'].get_value()
+        self._iterations = Iterations(self._point, self._memory)
+        for _ in range(done):
+            self._advance()
+
+    def _advance(self) -> None:
+        """Go to the next point, or stay and be finished if there is none."""
+        if self.finished:
+            return
+        found = self._iterations.advance(self._evaluate)
+        self.finished = found is None
+        self._point = self._point if found is None else found
+        self._seen = [(x, values) for x, values in self._seen if np.array_equal(x, self._point)]
+
+    def _evaluate(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return loss and gradient for SciPy."""
+        gradient, loss, *_ = self._look(x)
+        if np.isfinite(loss) and np.isfinite(gradient).all():
+            return float(loss), gradient
+        # The step was far too long. A large value makes the line search shorten it.
+        return 1e3 * (1 + abs(float(self._look(self._point)[1]))), np.zeros_like(x)
+
+    def _look(self, x: np.ndarray) -> list[Any]:
+        """Return gradient, loss, weight and monitors at a point."""
+        for point, values in self._seen:
+            if np.array_equal(point, x):
+                return values
+        self._set(x)
+        gradient, *reports = self._function(*self._batch)
+        values = [gradient.astype('float64'), *reports]
+        self._seen.append((x, values))
+        return values
+
+    def _set(self, x: np.ndarray) -> None:
+        """Give the parameters these values."""
+        for p, part in zip(self.objective.params, self._parts(x), strict=True):
+            p.set_value(part.astype(p.dtype))
+
+    def _parts(self, x: np.ndarray) -> list[np.ndarray]:
+        """Return a vector cut into the shapes of the parameters."""
+        shapes = [p.get_value(borrow=True).shape for p in self.objective.params]
+        ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
+        return [part.reshape(shape)
+                for part, shape in zip(np.split(x, ends[:-1]), shapes, strict=True)]  # fmt: skip
+
+    def blame(self, batch: Sequence[np.ndarray]) -> str:
+        """Say which gradient is the first that is not finite."""
+        gradient = self._look(self._point)[0]
+        for p, part in zip(self.objective.params, self._parts(gradient), strict=True):
+            if not np.isfinite(part).all():
+                return f'the gradient of {p.name!r} is not finite'
+        return 'all gradients are finite'
+
+
+def make_step(
+    objective: Objective, rule: Optimizer, *settings: Any, watched: bool = False
+) -> TrainStep | LBFGSStep:
+    """Return what makes the updates by a rule; `settings` are further arguments of TrainStep."""
+    if rule.full_batch:
+        return LBFGSStep(objective, watched)
+    return TrainStep(objective, rule, *settings, watched=watched)
