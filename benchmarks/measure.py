@@ -104,9 +104,13 @@ class Worker:
         pipe = subprocess.PIPE
         self.name, self.errors = name, tempfile.TemporaryFile()  # noqa: SIM115
         self.process = subprocess.Popen(
-            [sys.executable, *words], stdin=pipe, stdout=pipe, stderr=self.errors, text=True,
+            [sys.executable, *words],
+            stdin=pipe,
+            stdout=pipe,
+            stderr=self.errors,
+            text=True,
             env=environment(**more),
-        )  # fmt: skip
+        )
 
     def ask(self, what: str, seconds: float) -> dict:
         """Let it work for some time; return what it measured."""

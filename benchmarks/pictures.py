@@ -33,15 +33,28 @@ def draw(results: dict, path: Path) -> None:
         for peer in CONTENDERS:
             dots = ratios_of(results, what, peer)
             if dots:
-                axes.plot(*zip(*dots, strict=True), MARKERS[peer], color=COLORS[peer], ms=5.5,
-                          alpha=0.9, label=LABELS.get(peer, peer), ls='none')  # fmt: skip
+                axes.plot(
+                    *zip(*dots, strict=True),
+                    MARKERS[peer],
+                    color=COLORS[peer],
+                    ms=5.5,
+                    alpha=0.9,
+                    label=LABELS.get(peer, peer),
+                    ls='none',
+                )
         frame(axes, names)
         axes.set_title(title, fontsize=10)
         axes.set_xlabel('time of rnnkit / time of peer', fontsize=9)
     known = [axes.get_legend_handles_labels() for axes in panels]
     shown = {label: handle for pair in known for handle, label in zip(*pair, strict=True)}
-    figure.legend(shown.values(), shown.keys(), loc='outside upper center', ncols=len(shown),
-                  frameon=False, fontsize=9)  # fmt: skip
+    figure.legend(
+        shown.values(),
+        shown.keys(),
+        loc='outside upper center',
+        ncols=len(shown),
+        frameon=False,
+        fontsize=9,
+    )
     figure.savefig(path, dpi=100)
 
 

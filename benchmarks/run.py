@@ -25,17 +25,38 @@ PARTS = ('updates', 'startup', 'scaling')
 def parse() -> argparse.Namespace:
     """Return what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--parts', nargs='+', default=PARTS, choices=PARTS, metavar='PART',
-                        help=f'any of: {", ".join(PARTS)}')  # fmt: skip
-    parser.add_argument('--only', nargs='+', default=list(WORKLOADS), choices=list(WORKLOADS),
-                        metavar='WORKLOAD', help=f'any of: {", ".join(WORKLOADS)}')  # fmt: skip
-    parser.add_argument('--peers', nargs='*', default=list(measure.CONTENDERS), metavar='PEER',
-                        choices=list(measure.CONTENDERS),
-                        help=f'any of: {", ".join(measure.CONTENDERS)}')  # fmt: skip
+    parser.add_argument(
+        '--parts',
+        nargs='+',
+        default=PARTS,
+        choices=PARTS,
+        metavar='PART',
+        help=f'any of: {", ".join(PARTS)}',
+    )
+    parser.add_argument(
+        '--only',
+        nargs='+',
+        default=list(WORKLOADS),
+        choices=list(WORKLOADS),
+        metavar='WORKLOAD',
+        help=f'any of: {", ".join(WORKLOADS)}',
+    )
+    parser.add_argument(
+        '--peers',
+        nargs='*',
+        default=list(measure.CONTENDERS),
+        metavar='PEER',
+        choices=list(measure.CONTENDERS),
+        help=f'any of: {", ".join(measure.CONTENDERS)}',
+    )
     parser.add_argument('--seconds', type=float, default=0.4, help='length of a turn')
     parser.add_argument('--rounds', type=int, default=3, help='turns of each contender')
-    parser.add_argument('--markdown', type=Path, help='a file for the tables; in one that has the '
-                        'marks of benchmarks/README.md, they are put between these')  # fmt: skip
+    parser.add_argument(
+        '--markdown',
+        type=Path,
+        help='a file for the tables; in one that has the '
+        'marks of benchmarks/README.md, they are put between these',
+    )
     parser.add_argument('--plot', type=Path, help='a file for a picture of the ratios')
     parser.add_argument('--json', type=Path, help='a file for all figures')
     return parser.parse_args()

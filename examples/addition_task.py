@@ -41,8 +41,17 @@ def make_batch(length, batch_size, rng):
     return [x, y, weights]
 
 
-def main(*, length=50, size=20, algo='adam', learning_rate=0.01, updates=10_000, goal=0.001,
-         seed=1, plot='addition_task.png'):  # fmt: skip
+def main(
+    *,
+    length=50,
+    size=20,
+    algo='adam',
+    learning_rate=0.01,
+    updates=10_000,
+    goal=0.001,
+    seed=1,
+    plot='addition_task.png',
+):
     """Train a network, measure its error on fresh data, draw what it learned.
 
     Returns
@@ -62,8 +71,12 @@ def main(*, length=50, size=20, algo='adam', learning_rate=0.01, updates=10_000,
     held_back = make_batch(length, 640, rng)
 
     start = time.perf_counter()
-    options = {'valid': lambda: held_back, 'valid_batches': 1,
-               'algo': algo, 'learning_rate': learning_rate}  # fmt: skip
+    options = {
+        'valid': lambda: held_back,
+        'valid_batches': 1,
+        'algo': algo,
+        'learning_rate': learning_rate,
+    }
     net.train(batches, epochs=1, train_batches=1, **options)  # one update, to compile it all
     net.predict(batches()[0])
     compiled = time.perf_counter()
@@ -130,9 +143,10 @@ if __name__ == '__main__':
     given = vars(parser.parse_args())
     tolerance = given.pop('tolerance')
     found = main(**given)
-    print(f'{found["updates"]} updates in {found["training"]:.0f} s, '
-          f'after {found["compiling"]:.0f} s to compile')  # fmt: skip
-    print(f'error {found["error"]:.5f} on fresh data; '
-          f'the constant 1 has {found["constant"]:.3f}')  # fmt: skip
+    print(
+        f'{found["updates"]} updates in {found["training"]:.0f} s, '
+        f'after {found["compiling"]:.0f} s to compile'
+    )
+    print(f'error {found["error"]:.5f} on fresh data; the constant 1 has {found["constant"]:.3f}')
     if not found['error'] < tolerance:
         sys.exit(f'FAILED: the error is not below {tolerance:g}')

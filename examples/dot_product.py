@@ -41,8 +41,20 @@ def with_noise(data, copies, noise, rng):
     return [np.concatenate([x, *noisy], axis=1), *(np.tile(a, (copies + 1, 1)) for a in (h0, y))]
 
 
-def main(*, length=10, size=30, examples=4000, copies=2, noise=0.02, weight_l1=1e-3, algo='adam',
-         learning_rate=0.01, updates=6000, seed=1, plot=None):  # fmt: skip
+def main(
+    *,
+    length=10,
+    size=30,
+    examples=4000,
+    copies=2,
+    noise=0.02,
+    weight_l1=1e-3,
+    algo='adam',
+    learning_rate=0.01,
+    updates=6000,
+    seed=1,
+    plot=None,
+):
     """Train a network, measure its error on the test examples, draw its error while learning.
 
     Returns
@@ -53,17 +65,29 @@ def main(*, length=10, size=30, examples=4000, copies=2, noise=0.02, weight_l1=1
     """
     rng = np.random.default_rng(seed)
     train, valid, test = (make_data(length, size, n, rng) for n in (examples, 1000, 1000))
-    net = rnnkit.Regressor([
-        2,
-        dict(form='input', size=size, name='h0'),
-        dict(form='rnn', size=size, activation='sigmoid', inputs='in', h_0='h0'),
-        'last',
-        1,
-    ], seed=seed)  # fmt: skip
+    net = rnnkit.Regressor(
+        [
+            2,
+            dict(form='input', size=size, name='h0'),
+            dict(form='rnn', size=size, activation='sigmoid', inputs='in', h_0='h0'),
+            'last',
+            1,
+        ],
+        seed=seed,
+    )
     epochs = -(-updates // 100)
-    net.train(with_noise(train, copies, noise, rng), valid, train_batches=min(updates, 100),
-              epochs=epochs, validate_every=1, patience=epochs, batch_size=64, algo=algo,
-              learning_rate=learning_rate, weight_l1=weight_l1)  # fmt: skip
+    net.train(
+        with_noise(train, copies, noise, rng),
+        valid,
+        train_batches=min(updates, 100),
+        epochs=epochs,
+        validate_every=1,
+        patience=epochs,
+        batch_size=64,
+        algo=algo,
+        learning_rate=learning_rate,
+        weight_l1=weight_l1,
+    )
 
     def error(data):
         *inputs, y = data
@@ -126,8 +150,10 @@ if __name__ == '__main__':
     given = vars(parser.parse_args())
     tolerance = given.pop('tolerance')
     found = main(**given)
-    print(f'after {found["updates"]} updates: error {found["error"]:.4f} on test examples, '
-          f'{found["train"]:.4f} on training examples; '
-          f'the constant mean has {found["constant"]:.2f}')  # fmt: skip
+    print(
+        f'after {found["updates"]} updates: error {found["error"]:.4f} on test examples, '
+        f'{found["train"]:.4f} on training examples; '
+        f'the constant mean has {found["constant"]:.2f}'
+    )
     if not found['error'] < tolerance:
         sys.exit(f'FAILED: the test error is not below {tolerance:g}')

@@ -65,8 +65,17 @@ def modes(steps, size, form):
     }
 
 
-def main(*, steps=12, form='gru', size=20, algo='adam', learning_rate=0.02, updates=400, seed=1,
-         plot=None):  # fmt: skip
+def main(
+    *,
+    steps=12,
+    form='gru',
+    size=20,
+    algo='adam',
+    learning_rate=0.02,
+    updates=400,
+    seed=1,
+    plot=None,
+):
     """Train a network for each mode, measure its error on fresh data, draw what it learned.
 
     Returns
@@ -85,8 +94,14 @@ def main(*, steps=12, form='gru', size=20, algo='adam', learning_rate=0.02, upda
         def batches(mode=mode, rng=rng):
             return make_batch(mode, steps, 64, rng)
 
-        net.train(batches, epochs=1, train_batches=updates, valid_batches=2, algo=algo,
-                  learning_rate=learning_rate)  # fmt: skip
+        net.train(
+            batches,
+            epochs=1,
+            train_batches=updates,
+            valid_batches=2,
+            algo=algo,
+            learning_rate=learning_rate,
+        )
 
         *x, y = make_batch(mode, steps, 1000, rng)
         read = x if len(x) > 1 else x[0]
@@ -108,8 +123,13 @@ def draw(path, drawn):
     figure = Figure(figsize=(12.5, 4.6), layout='constrained')
     top, bottom = figure.subplots(2, 5, gridspec_kw={'height_ratios': [2, 3]})
     # At which steps something is read, is remembered and is written.
-    boxes = ['0', '0', '0'], ['0', '012', '012'], ['012', '012', '2'], \
-            ['012', '012345', '345'], ['012', '012', '012']  # fmt: skip
+    boxes = (
+        ['0', '0', '0'],
+        ['0', '012', '012'],
+        ['012', '012', '2'],
+        ['012', '012345', '345'],
+        ['012', '012', '012'],
+    )
     for axes, mode, rows in zip(top, drawn, boxes, strict=True):
         read, kept, written = ([int(t) for t in row] for row in rows)
         for height, steps in enumerate((read, kept, written)):
@@ -136,8 +156,9 @@ def draw(path, drawn):
             axes.plot(t, y[:, 0], color='0.4', lw=1, label='target')
             axes.plot(t, output[:, 0], 'x', color='tab:orange', label='output')
         axes.set(xlabel=label, ymargin=0.2)
-        axes.legend(loc='upper center', ncols=3, fontsize='x-small', columnspacing=0.7,
-                    handlelength=1)  # fmt: skip
+        axes.legend(
+            loc='upper center', ncols=3, fontsize='x-small', columnspacing=0.7, handlelength=1
+        )
     figure.savefig(path, dpi=100)
     print(f'picture: {path}')
 

@@ -27,9 +27,12 @@ import numpy as np
 import rnnkit
 from rnnkit.recurrent import Text, fold
 
-WORDS = [['the', 'a', 'one', 'no'], ['old', 'small', 'quiet', 'brown'],
-         ['cat', 'queen', 'river', 'tree', 'wolf', 'boat', 'child', 'moon'],
-         ['sees', 'likes', 'finds', 'follows']]  # fmt: skip
+WORDS = [
+    ['the', 'a', 'one', 'no'],
+    ['old', 'small', 'quiet', 'brown'],
+    ['cat', 'queen', 'river', 'tree', 'wolf', 'boat', 'child', 'moon'],
+    ['sees', 'likes', 'finds', 'follows'],
+]
 SENTENCE = [0, 1, 2, 3, 0, 1, 2]  # a random word of each of these lists
 
 
@@ -52,9 +55,26 @@ def read(file, level, sentences, rng):
     return text, np.array(text.encode(symbols[cut:])), least if level == 'character' else None
 
 
-def main(file=None, *, sentences=2000, level='character', embedding=64, size=128,
-         layers=2, dropout=0.0, batch_size=32, steps=32, algo='adam', learning_rate=0.003,
-         updates=6300, goal=0.5, write=400, temperature=0.8, seed=1, plot=''):  # fmt: skip
+def main(
+    file=None,
+    *,
+    sentences=2000,
+    level='character',
+    embedding=64,
+    size=128,
+    layers=2,
+    dropout=0.0,
+    batch_size=32,
+    steps=32,
+    algo='adam',
+    learning_rate=0.003,
+    updates=6300,
+    goal=0.5,
+    write=400,
+    temperature=0.8,
+    seed=1,
+    plot='',
+):
     """Train a network on a text, judge it by the last 5 %, let it write, draw how it learned.
 
     Returns
@@ -78,14 +98,24 @@ def main(file=None, *, sentences=2000, level='character', embedding=64, size=128
     windows = -(-len(train[0]) // steps)  # in a pass through the text
     epochs = max(1, updates // windows)
     last = min(updates, epochs * windows)
-    options = {'algo': algo, 'learning_rate': lambda n: learning_rate * max(0.01, 1 - n / last),
-               'carry_state': True, 'bptt_steps': steps, 'train_batches': min(updates, windows),
-               'epochs': epochs, 'validate_every': 1, 'patience': epochs}  # fmt: skip
+    options = {
+        'algo': algo,
+        'learning_rate': lambda n: learning_rate * max(0.01, 1 - n / last),
+        'carry_state': True,
+        'bptt_steps': steps,
+        'train_batches': min(updates, windows),
+        'epochs': epochs,
+        'validate_every': 1,
+        'patience': epochs,
+    }
     start, used = time.perf_counter(), time.process_time()
     for _, judged in net.itertrain(train, valid, **options):
         bits = judged['loss'] / np.log(2)  # 'loss' is in nats
-        print(f'epoch {len(net.history)} of {epochs}: {bits:.3f} bits, perplexity {2**bits:.2f}, '
-              f'{time.perf_counter() - start:.0f} s', flush=True)  # fmt: skip
+        print(
+            f'epoch {len(net.history)} of {epochs}: {bits:.3f} bits, perplexity {2**bits:.2f}, '
+            f'{time.perf_counter() - start:.0f} s',
+            flush=True,
+        )
         if bits < goal:
             break
     p = net.predict_proba(valid[0])
@@ -153,18 +183,26 @@ if __name__ == '__main__':
     option('--goal', type=float, metavar='BITS', help='end training here')
     option('--write', type=int, metavar='N', help='how much to write')
     option('--temperature', type=float, help='how boldly to write')
-    option('--tolerance', type=float, metavar='BITS',
-           help='fail if it takes more; for characters 2.3, for words as frequencies')  # fmt: skip
+    option(
+        '--tolerance',
+        type=float,
+        metavar='BITS',
+        help='fail if it takes more; for characters 2.3, for words as frequencies',
+    )
     option('--seed', type=int, help='drives initial weights and what is written')
     option('--plot', metavar='FILE', help='where a picture goes, if one is wanted')
     parser.set_defaults(**main.__kwdefaults__)
     given = vars(parser.parse_args())
     tolerance = given.pop('tolerance')
     found = main(**given)
-    print(f'{found["updates"]} updates in {found["seconds"]:.0f} s, '
-          f'{found["processor"]:.0f} s of processor time')  # fmt: skip
-    print(f'{found["error"]:.3f} bits for each {given["level"]}, perplexity '
-          f'{found["perplexity"]:.2f}; frequencies alone take {found["chance"]:.2f}')  # fmt: skip
+    print(
+        f'{found["updates"]} updates in {found["seconds"]:.0f} s, '
+        f'{found["processor"]:.0f} s of processor time'
+    )
+    print(
+        f'{found["error"]:.3f} bits for each {given["level"]}, perplexity '
+        f'{found["perplexity"]:.2f}; frequencies alone take {found["chance"]:.2f}'
+    )
     if tolerance is None:
         tolerance = 2.3 if given['level'] == 'character' else found['chance']
     if not found['error'] < tolerance:

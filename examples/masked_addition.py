@@ -40,8 +40,18 @@ def make_batch(shortest, longest, batch_size, rng):
     return [x, np.array(y)]
 
 
-def main(*, shortest=50, longest=55, size=100, algo='adam', learning_rate=0.001, updates=3000,
-         goal=0.01, seed=1, plot=None):  # fmt: skip
+def main(
+    *,
+    shortest=50,
+    longest=55,
+    size=100,
+    algo='adam',
+    learning_rate=0.001,
+    updates=3000,
+    goal=0.01,
+    seed=1,
+    plot=None,
+):
     """Train a network, measure its error on fresh data, draw what it learned.
 
     Returns
@@ -58,10 +68,16 @@ def main(*, shortest=50, longest=55, size=100, algo='adam', learning_rate=0.001,
     held_back = make_batch(shortest, longest, 500, rng)
     epochs = -(-updates // 100)
     for _, valid in net.itertrain(
-        lambda: make_batch(shortest, longest, 100, rng), lambda: held_back, valid_batches=1,
-        algo=algo, learning_rate=learning_rate, train_batches=min(updates, 100), epochs=epochs,
-        validate_every=1, patience=epochs,
-    ):  # fmt: skip
+        lambda: make_batch(shortest, longest, 100, rng),
+        lambda: held_back,
+        valid_batches=1,
+        algo=algo,
+        learning_rate=learning_rate,
+        train_batches=min(updates, 100),
+        epochs=epochs,
+        validate_every=1,
+        patience=epochs,
+    ):
         if valid['err'] < goal:
             break  # the best parameters are restored, as at any end of a training
 
@@ -120,7 +136,9 @@ if __name__ == '__main__':
     given = vars(parser.parse_args())
     tolerance = given.pop('tolerance')
     found = main(**given)
-    print(f'after {found["updates"]} updates: error {found["error"]:.5f} on fresh sequences; '
-          f'the constant 0 has {found["constant"]:.3f}')  # fmt: skip
+    print(
+        f'after {found["updates"]} updates: error {found["error"]:.5f} on fresh sequences; '
+        f'the constant 0 has {found["constant"]:.3f}'
+    )
     if not found['error'] < tolerance:
         sys.exit(f'FAILED: the error is not below {tolerance:g}')

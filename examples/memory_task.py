@@ -34,8 +34,18 @@ def make_batch(steps, values, batch_size, rng):
     return [x, y, weights]
 
 
-def main(*, steps=20, values=3, size=20, algo='adam', learning_rate=0.01, updates=30_000,
-         goal=0.01, seed=1, plot='memory_task.png'):  # fmt: skip
+def main(
+    *,
+    steps=20,
+    values=3,
+    size=20,
+    algo='adam',
+    learning_rate=0.01,
+    updates=30_000,
+    goal=0.01,
+    seed=1,
+    plot='memory_task.png',
+):
     """Train a network, measure its error on fresh data, draw what it learned.
 
     Returns
@@ -55,8 +65,12 @@ def main(*, steps=20, values=3, size=20, algo='adam', learning_rate=0.01, update
     held_back = make_batch(steps, values, 640, rng)
 
     start = time.perf_counter()
-    options = {'valid': lambda: held_back, 'valid_batches': 1,
-               'algo': algo, 'learning_rate': learning_rate}  # fmt: skip
+    options = {
+        'valid': lambda: held_back,
+        'valid_batches': 1,
+        'algo': algo,
+        'learning_rate': learning_rate,
+    }
     net.train(batches, epochs=1, train_batches=1, **options)  # one update, to compile it all
     net.predict(batches()[0])
     compiled = time.perf_counter()
@@ -106,8 +120,12 @@ def draw(path, x, output, values, history):
     everyone.axhline(0, color='0.4', ls='--', lw=1, label='chance')
     everyone.plot(kept.ravel(), answered.ravel(), '.', ms=4, color='tab:orange', label='network')
     everyone.set(xlabel='number to be remembered', ylabel='output', title='Many fresh sequences')
-    error.semilogy([r['updates'] for r in history], [r['loss'] for r in history],
-                   color='tab:orange', label='network')  # fmt: skip
+    error.semilogy(
+        [r['updates'] for r in history],
+        [r['loss'] for r in history],
+        color='tab:orange',
+        label='network',
+    )
     error.axhline(1, color='0.4', ls='--', lw=1, label='chance')
     error.set(xlabel='updates', ylabel='mean squared recall error', title='While learning')
     error.set(ylim=(None, 1.5))
@@ -137,8 +155,10 @@ if __name__ == '__main__':
     given = vars(parser.parse_args())
     tolerance = given.pop('tolerance')
     found = main(**given)
-    print(f'{found["updates"]} updates in {found["training"]:.0f} s, '
-          f'after {found["compiling"]:.0f} s to compile')  # fmt: skip
+    print(
+        f'{found["updates"]} updates in {found["training"]:.0f} s, '
+        f'after {found["compiling"]:.0f} s to compile'
+    )
     print(f'recall error {found["error"]:.4f} on fresh data; chance is {found["chance"]:.2f}')
     if not found['error'] < tolerance:
         sys.exit(f'FAILED: the recall error is not below {tolerance:g}')

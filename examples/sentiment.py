@@ -78,9 +78,23 @@ def split(text, maxlen):
     return words[-maxlen:] or ['']
 
 
-def main(data=(), *, reviews=3000, maxlen=100, min_count=2, embedding=100, size=128,
-         dropout=0.5, bidirectional=False, batch_size=32, algo='adam', learning_rate=0.002,
-         updates=2000, seed=1, plot=''):  # fmt: skip
+def main(
+    data=(),
+    *,
+    reviews=3000,
+    maxlen=100,
+    min_count=2,
+    embedding=100,
+    size=128,
+    dropout=0.5,
+    bidirectional=False,
+    batch_size=32,
+    algo='adam',
+    learning_rate=0.002,
+    updates=2000,
+    seed=1,
+    plot='',
+):
     """Train a network on labelled texts, test it on others, draw how it learned.
 
     Returns
@@ -99,20 +113,41 @@ def main(data=(), *, reviews=3000, maxlen=100, min_count=2, embedding=100, size=
     x_test = [known.encode(split(text, maxlen)) for _, text in test]
     y_test = np.array([labels.index(label) for label, _ in test])
     form = dict(form='bidirectional', worker='lstm') if bidirectional else dict(form='lstm')
-    net = rnnkit.Classifier([
-        known.size, ('embedding', embedding), ('dropout', dropout), {**form, 'size': size}, 'last',
-        ('dropout', dropout), len(labels),
-    ], masked=True, seed=seed)  # fmt: skip
-    print(f'{len(x):,} texts to learn from, {len(x_test):,} for the test; {len(labels)} labels; '
-          f'{known.size:,} words; {net.num_params:,} parameters')  # fmt: skip
+    net = rnnkit.Classifier(
+        [
+            known.size,
+            ('embedding', embedding),
+            ('dropout', dropout),
+            {**form, 'size': size},
+            'last',
+            ('dropout', dropout),
+            len(labels),
+        ],
+        masked=True,
+        seed=seed,
+    )
+    print(
+        f'{len(x):,} texts to learn from, {len(x_test):,} for the test; {len(labels)} labels; '
+        f'{known.size:,} words; {net.num_params:,} parameters'
+    )
 
     in_epoch = min(updates, -(-len(x) // batch_size))
     epochs = updates // in_epoch
     rate = rnnkit.schedules.Cosine(learning_rate, epochs * in_epoch)
     start, used = time.perf_counter(), time.process_time()
-    net.train([x, y], [x_test, y_test], algo=algo, learning_rate=rate, batch_size=batch_size,
-              bucket=True, train_batches=in_epoch, epochs=epochs, validate_every=1,
-              patience=epochs, restore_best=False)  # fmt: skip
+    net.train(
+        [x, y],
+        [x_test, y_test],
+        algo=algo,
+        learning_rate=rate,
+        batch_size=batch_size,
+        bucket=True,
+        train_batches=in_epoch,
+        epochs=epochs,
+        validate_every=1,
+        patience=epochs,
+        restore_best=False,
+    )
     # The test has chosen nothing: it is drawn as a curve, and what counts is the last epoch.
     found = {
         'error': 1 - net.score(x_test, y_test),
@@ -171,8 +206,12 @@ if __name__ == '__main__':
     option('--algo', choices=sorted(rnnkit.optimizers.registry), help='update rule')
     option('--learning-rate', type=float, metavar='RATE', help='at first; it falls to 0')
     option('--updates', type=int, metavar='N', help='how long to train, in whole epochs')
-    option('--tolerance', type=float, metavar='E',
-           help='fail if more are wrong; half of what the most frequent label gets')  # fmt: skip
+    option(
+        '--tolerance',
+        type=float,
+        metavar='E',
+        help='fail if more are wrong; half of what the most frequent label gets',
+    )
     option('--seed', type=int, help='drives initial weights and the reviews that are made up')
     option('--plot', metavar='FILE', help='where a picture goes, if one is wanted')
     parser.set_defaults(**main.__kwdefaults__)
@@ -181,9 +220,13 @@ if __name__ == '__main__':
     if folder:
         given['data'] = [download(folder)]
     found = main(**given)
-    print(f'{found["updates"]} updates in {found["seconds"]:.0f} s, '
-          f'{found["processor"]:.0f} s of processor time')  # fmt: skip
-    print(f'{100 * found["error"]:.1f} % of the labels are wrong; '
-          f'with the most frequent one {100 * found["constant"]:.1f} %')  # fmt: skip
+    print(
+        f'{found["updates"]} updates in {found["seconds"]:.0f} s, '
+        f'{found["processor"]:.0f} s of processor time'
+    )
+    print(
+        f'{100 * found["error"]:.1f} % of the labels are wrong; '
+        f'with the most frequent one {100 * found["constant"]:.1f} %'
+    )
     if not found['error'] < (tolerance or found['constant'] / 2):
         sys.exit(f'FAILED: not less than {100 * (tolerance or found["constant"] / 2):.1f} %')

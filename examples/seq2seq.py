@@ -50,8 +50,20 @@ def encode(pairs):
     return [questions, [[STOP, *one[:-1]] for one in answers], answers]
 
 
-def main(*, digits=2, examples=20_000, embedding=16, size=128, batch_size=64, algo='adam',
-         learning_rate=0.005, updates=6000, goal=0.01, seed=1, plot=''):  # fmt: skip
+def main(
+    *,
+    digits=2,
+    examples=20_000,
+    embedding=16,
+    size=128,
+    batch_size=64,
+    algo='adam',
+    learning_rate=0.005,
+    updates=6000,
+    goal=0.01,
+    seed=1,
+    plot='',
+):
     """Train an encoder and a decoder, let them answer new questions, draw how they learned.
 
     Returns
@@ -64,11 +76,19 @@ def main(*, digits=2, examples=20_000, embedding=16, size=128, batch_size=64, al
     """
     held_back, learned = make_pairs(digits, examples, np.random.default_rng(seed))
     V = ALPHABET.size
-    net = rnnkit.Classifier([
-        V, ('embedding', embedding), dict(form='lstm', size=size, name='encoder'),
-        dict(form='input', size=V, name='before'), ('embedding', embedding),
-        dict(form='lstm', size=size, h_0='encoder', c_0='encoder', name='decoder'), V,
-    ], masked=True, seed=seed)  # fmt: skip
+    net = rnnkit.Classifier(
+        [
+            V,
+            ('embedding', embedding),
+            dict(form='lstm', size=size, name='encoder'),
+            dict(form='input', size=V, name='before'),
+            ('embedding', embedding),
+            dict(form='lstm', size=size, h_0='encoder', c_0='encoder', name='decoder'),
+            V,
+        ],
+        masked=True,
+        seed=seed,
+    )
 
     def answer(pairs):
         labels = net.generate(encode(pairs)[0], digits + 2, start=STOP, stop=STOP, temperature=0)
@@ -77,9 +97,15 @@ def main(*, digits=2, examples=20_000, embedding=16, size=128, batch_size=64, al
     start, used = time.perf_counter(), time.process_time()
     in_epoch = min(updates, -(-len(learned) // batch_size))
     epochs = updates // in_epoch
-    options = {'algo': algo, 'batch_size': batch_size, 'train_batches': in_epoch, 'epochs': epochs,
-               'learning_rate': rnnkit.schedules.Cosine(learning_rate, epochs * in_epoch),
-               'validate_every': 2, 'patience': epochs}  # fmt: skip
+    options = {
+        'algo': algo,
+        'batch_size': batch_size,
+        'train_batches': in_epoch,
+        'epochs': epochs,
+        'learning_rate': rnnkit.schedules.Cosine(learning_rate, epochs * in_epoch),
+        'validate_every': 2,
+        'patience': epochs,
+    }
     for _, valid in net.itertrain(encode(learned), encode(held_back), **options):
         loss = valid['loss']
         if loss < goal:
@@ -152,9 +178,13 @@ if __name__ == '__main__':
     given = vars(parser.parse_args())
     tolerance = given.pop('tolerance')
     found = main(**given)
-    print(f'{found["updates"]} updates in {found["seconds"]:.0f} s, '
-          f'{found["processor"]:.0f} s of processor time')  # fmt: skip
-    print(f'{100 * found["error"]:.1f} % of the answers to new sums are wrong; '
-          f'of the best constant answer {100 * found["constant"]:.1f} %')  # fmt: skip
+    print(
+        f'{found["updates"]} updates in {found["seconds"]:.0f} s, '
+        f'{found["processor"]:.0f} s of processor time'
+    )
+    print(
+        f'{100 * found["error"]:.1f} % of the answers to new sums are wrong; '
+        f'of the best constant answer {100 * found["constant"]:.1f} %'
+    )
     if not found['error'] < tolerance:
         sys.exit(f'FAILED: not less than {100 * tolerance:g} %')

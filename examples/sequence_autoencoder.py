@@ -38,8 +38,18 @@ def linear_error(x, code):
     return float(squares[code:].sum() / squares.sum())
 
 
-def main(*, steps=20, code=3, size=32, algo='adam', learning_rate=0.01, updates=6_000, goal=0.003,
-         seed=1, plot='sequence_autoencoder.png'):  # fmt: skip
+def main(
+    *,
+    steps=20,
+    code=3,
+    size=32,
+    algo='adam',
+    learning_rate=0.01,
+    updates=6_000,
+    goal=0.003,
+    seed=1,
+    plot='sequence_autoencoder.png',
+):
     """Train a network, measure its error on fresh waves, draw some of them.
 
     Returns
@@ -49,10 +59,18 @@ def main(*, steps=20, code=3, size=32, algo='adam', learning_rate=0.01, updates=
         ``'updates'``; the seconds spent in ``'compiling'`` and in ``'training'``.
     """
     rng = np.random.default_rng(seed)
-    net = rnnkit.Autoencoder([
-        1, ('lstm', size), 'last', dict(size=code, activation='tanh', name='code'),
-        ('repeat', steps), ('lstm', size), 1,
-    ], seed=seed)  # fmt: skip
+    net = rnnkit.Autoencoder(
+        [
+            1,
+            ('lstm', size),
+            'last',
+            dict(size=code, activation='tanh', name='code'),
+            ('repeat', steps),
+            ('lstm', size),
+            1,
+        ],
+        seed=seed,
+    )
 
     def batches():
         return make_batch(steps, 64, rng)
@@ -60,8 +78,12 @@ def main(*, steps=20, code=3, size=32, algo='adam', learning_rate=0.01, updates=
     held_back = make_batch(steps, 640, rng)
 
     start = time.perf_counter()
-    options = {'valid': lambda: held_back, 'valid_batches': 1,
-               'algo': algo, 'learning_rate': learning_rate}  # fmt: skip
+    options = {
+        'valid': lambda: held_back,
+        'valid_batches': 1,
+        'algo': algo,
+        'learning_rate': learning_rate,
+    }
     net.train(batches, epochs=1, train_batches=1, **options)  # one update, to compile it all
     net.predict(batches())
     compiled = time.perf_counter()
@@ -84,8 +106,15 @@ def main(*, steps=20, code=3, size=32, algo='adam', learning_rate=0.01, updates=
     if plot:
         z = net.encode(x[:, :3], 'code')
         way = np.linspace(z[0], z[1], 7)  # codes between those of two waves
-        draw(plot, x[:, :3, 0], net.decode(z, 'code')[..., 0], net.decode(way, 'code')[..., 0],
-             history, held_back.var(), found['linear'])  # fmt: skip
+        draw(
+            plot,
+            x[:, :3, 0],
+            net.decode(z, 'code')[..., 0],
+            net.decode(way, 'code')[..., 0],
+            history,
+            held_back.var(),
+            found['linear'],
+        )
     return found
 
 
@@ -137,9 +166,13 @@ if __name__ == '__main__':
     given = vars(parser.parse_args())
     tolerance = given.pop('tolerance')
     found = main(**given)
-    print(f'{found["updates"]} updates in {found["training"]:.0f} s, '
-          f'after {found["compiling"]:.0f} s to compile')  # fmt: skip
-    print(f'relative error {found["error"]:.4f} on fresh waves; the mean of all has 1, the best '
-          f'linear code {found["linear"]:.3f}')  # fmt: skip
+    print(
+        f'{found["updates"]} updates in {found["training"]:.0f} s, '
+        f'after {found["compiling"]:.0f} s to compile'
+    )
+    print(
+        f'relative error {found["error"]:.4f} on fresh waves; the mean of all has 1, the best '
+        f'linear code {found["linear"]:.3f}'
+    )
     if not found['error'] < tolerance:
         sys.exit(f'FAILED: the error is not below {tolerance:g}')

@@ -43,8 +43,20 @@ def predict(net, x, piece=1000):
     return np.concatenate(outputs)
 
 
-def main(*, steps=50_000, period=987, ahead=50, streams=40, window=50, size=50, algo='adam',
-         learning_rate=0.003, updates=3000, seed=1, plot=None):  # fmt: skip
+def main(
+    *,
+    steps=50_000,
+    period=987,
+    ahead=50,
+    streams=40,
+    window=50,
+    size=50,
+    algo='adam',
+    learning_rate=0.003,
+    updates=3000,
+    seed=1,
+    plot=None,
+):
     """Train a network, measure its error on the whole series, draw truth and prediction.
 
     Returns
@@ -61,8 +73,17 @@ def main(*, steps=50_000, period=987, ahead=50, streams=40, window=50, size=50, 
     folded = [rnnkit.recurrent.fold(a, streams) for a in (x, y)]  # (T / streams, streams, 1)
     windows = min(updates, -(-len(folded[0]) // window))
     epochs = updates // windows
-    net.train(folded, algo=algo, learning_rate=learning_rate, carry_state=True, bptt_steps=window,
-              train_batches=windows, epochs=epochs, validate_every=1, patience=epochs)  # fmt: skip
+    net.train(
+        folded,
+        algo=algo,
+        learning_rate=learning_rate,
+        carry_state=True,
+        bptt_steps=window,
+        train_batches=windows,
+        epochs=epochs,
+        validate_every=1,
+        patience=epochs,
+    )
 
     output = predict(net, x[:, None])[:, 0]
     repeat = float(np.mean((x - y) ** 2))
@@ -125,7 +146,9 @@ if __name__ == '__main__':
     given = vars(parser.parse_args())
     tolerance = given.pop('tolerance')
     found = main(**given)
-    print(f'after {found["updates"]} updates: mean squared error '
-          f'{found["error"]:.4f} times that of repeating, {found["repeat"]:.2g}')  # fmt: skip
+    print(
+        f'after {found["updates"]} updates: mean squared error '
+        f'{found["error"]:.4f} times that of repeating, {found["repeat"]:.2g}'
+    )
     if not found['error'] < tolerance:
         sys.exit(f'FAILED: the error is not below {tolerance:g} of that of repeating')

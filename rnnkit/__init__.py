@@ -78,7 +78,7 @@ __all__ = [
     'schedules',
     'set_threads',
     'split',
-]  # fmt: skip
+]
 
 
 def __getattr__(name: str) -> NoReturn:

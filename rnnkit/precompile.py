@@ -84,12 +84,21 @@ def read_arguments(given: Sequence[str] | None) -> list[Case]:
     add('--models', nargs='+', default=['Regressor', 'Classifier'], metavar='MODEL')
     add('--algo', nargs='+', default=['rmsprop', 'adam'], metavar='RULE', help='update rules')
     add('--dtype', nargs='+', default=['float32'], metavar='DTYPE')
-    add('--sizes', nargs=3, type=_size, default=(1, 10, 1), metavar=('I', 'H', 'O'),
-        help='inputs, units of the recurrent layer, outputs')  # fmt: skip
+    add(
+        '--sizes',
+        nargs=3,
+        type=_size,
+        default=(1, 10, 1),
+        metavar=('I', 'H', 'O'),
+        help='inputs, units of the recurrent layer, outputs',
+    )
     chosen = parser.parse_args(given)
     try:
-        for registry, names in ((layer_registry, chosen.layers), (models, chosen.models),
-                                (optimizers, chosen.algo)):  # fmt: skip
+        for registry, names in (
+            (layer_registry, chosen.layers),
+            (models, chosen.models),
+            (optimizers, chosen.algo),
+        ):
             for name in names:
                 registry[name]
         for dtype in chosen.dtype:
@@ -97,8 +106,9 @@ def read_arguments(given: Sequence[str] | None) -> list[Case]:
     except RnnkitError as why:
         parser.error(str(why))
     names = product(chosen.dtype, chosen.layers, chosen.models, chosen.algo)
-    return [Case(model, layer, algo, dtype, tuple(chosen.sizes))
-            for dtype, layer, model, algo in names]  # fmt: skip
+    return [
+        Case(model, layer, algo, dtype, tuple(chosen.sizes)) for dtype, layer, model, algo in names
+    ]
 
 
 def _size(text: str) -> int:

@@ -8,5 +8,12 @@ from rnnkit.models.classifier import Classifier
 from rnnkit.models.regressor import Regressor
 
 __all__ = [
-    'Autoencoder', 'Classifier', 'Regressor', 'Text', 'batches', 'fold', 'pad', 'unpad',
-]  # fmt: skip
+    'Autoencoder',
+    'Classifier',
+    'Regressor',
+    'Text',
+    'batches',
+    'fold',
+    'pad',
+    'unpad',
+]

@@ -235,6 +235,8 @@ def contractive(parts: Parts, pattern: str | None = None, wrt: str = '*') -> Ten
         mask = parts.masks.get(name)
         total = h.sum() if mask is None else pt.switch(mask > 0, h, 0).sum()
         slopes = grad(total, [parts.inputs[x] for x in names], disconnected_inputs='ignore')
-        terms += [_mean(pt.sqr(slope), parts.masks.get(f'{x}:out'))
-                  for x, slope in zip(names, slopes, strict=True)]  # fmt: skip
+        terms += [
+            _mean(pt.sqr(slope), parts.masks.get(f'{x}:out'))
+            for x, slope in zip(names, slopes, strict=True)
+        ]
     return _mean_over(terms)

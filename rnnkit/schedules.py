@@ -180,9 +180,13 @@ class Plateau(Schedule):
     """
 
     def __init__(
-        self, rate: float, factor: float = 0.5, patience: int = 2, min_improvement: float = 0.0,
+        self,
+        rate: float,
+        factor: float = 0.5,
+        patience: int = 2,
+        min_improvement: float = 0.0,
         least: float = 0.0,
-    ):  # fmt: skip
+    ):
         self.rate = _number('Plateau', 'rate', rate)
         self.factor = _number('Plateau', 'factor', factor, most=1)
         self.patience = _count('Plateau', 'patience', patience, 0)

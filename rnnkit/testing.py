@@ -24,9 +24,13 @@ N_IN, SIZE, N_OUT, N_WORDS = 3, 4, 2, 7
 
 
 def network(
-    form: str, size: int = SIZE, dtype: str = 'float64', timeless: bool = False,
-    masked: bool = False, **options: Any,
-) -> Network:  # fmt: skip
+    form: str,
+    size: int = SIZE,
+    dtype: str = 'float64',
+    timeless: bool = False,
+    masked: bool = False,
+    **options: Any,
+) -> Network:
     """Return a small network in which the layer that is checked is called ``'it'``.
 
     A linear layer stands before it, so that gradients must pass through it. If it is not
@@ -138,9 +142,15 @@ def check_gradient(form: str, **options: Any) -> None:
         for p, value in zip(net.params, here, strict=True):
             p.set_value(value)
         found, _ = net.train(
-            batch, algo='sgd', learning_rate=rate, epochs=1, restore_best=False,
-            max_gradient_norm=0, batch_size=B, seed=0,  # the same noise each time
-        )  # fmt: skip
+            batch,
+            algo='sgd',
+            learning_rate=rate,
+            epochs=1,
+            restore_best=False,
+            max_gradient_norm=0,
+            batch_size=B,
+            seed=0,  # the same noise each time
+        )
         moved = [p.get_value() for p in net.params]
         return found['loss'], [(a - b) / rate for a, b in zip(here, moved, strict=True)]
 
@@ -209,8 +219,7 @@ def check_padding_changes_nothing(form: str, **options: Any) -> None:
     given, wanted = net.border.inputs[0], net.border.target
     found, start = [], [p.get_value() for p in net.params]
     for steps in (T, T + 2):
-        batch = [a[:steps] if f.has_time else a
-                 for a, f in zip(long, (given, wanted), strict=True)]  # fmt: skip
+        batch = [a[:steps] if f.has_time else a for a, f in zip(long, (given, wanted), strict=True)]
         monitors, _ = net.train(
             [*batch, mask[:steps]], algo='sgd', epochs=1, restore_best=False, seed=0, batch_size=B
         )
@@ -256,10 +265,16 @@ def check_spec_round_trip(form: str, **options: Any) -> None:
 
 
 CHECKS: list[Callable[..., None]] = [
-    check_shape_and_dtype, check_gradient, check_rows_are_independent, check_batch_of_one,
-    check_unit_of_one, check_one_time_step, check_padding_changes_nothing, check_save_and_load,
+    check_shape_and_dtype,
+    check_gradient,
+    check_rows_are_independent,
+    check_batch_of_one,
+    check_unit_of_one,
+    check_one_time_step,
+    check_padding_changes_nothing,
+    check_save_and_load,
     check_spec_round_trip,
-]  # fmt: skip
+]
 
 
 def _steps(net: Network, clock: str) -> int:

@@ -50,8 +50,10 @@ class Experiment:
     def __init__(self, network: Any, *args: Any, **options: Any):
         if isinstance(network, type) and issubclass(network, Network):
             name = network.__name__
-            warn(f'Experiment({name}, ...) is an old form; write net = rnnkit.{name}(...), and '
-                 f'net.train(...)')  # fmt: skip
+            warn(
+                f'Experiment({name}, ...) is an old form; write net = rnnkit.{name}(...), and '
+                f'net.train(...)'
+            )
             self.network = network(*args, **options)
             return
         if args or options:

@@ -1,6 +1,6 @@
 """Settings of the tests: PyTensor runs in pure Python here, because it compiles quickly so.
 
-``tests/test_numba.py`` runs the default mode, which takes longer to compile.
+``tests/whole/test_numba.py`` runs the default mode, which takes longer to compile.
 """
 
 import atexit
@@ -15,8 +15,13 @@ if 'pytensor' in sys.modules:
 _compiledir = tempfile.mkdtemp(prefix='rnnkit-tests-')
 atexit.register(shutil.rmtree, _compiledir, ignore_errors=True)
 # Later flags win, so a user's own flags are kept except for these.
-_flags = [os.environ.get('PYTENSOR_FLAGS', ''), 'cxx=', 'mode=FAST_COMPILE',
-          'on_opt_error=raise', f'base_compiledir={_compiledir}']  # fmt: skip
+_flags = [
+    os.environ.get('PYTENSOR_FLAGS', ''),
+    'cxx=',
+    'mode=FAST_COMPILE',
+    'on_opt_error=raise',
+    f'base_compiledir={_compiledir}',
+]
 # In Python a kernel's Op runs the scan, but compiles it once more.
 os.environ.setdefault('RNNKIT_KERNELS', 'off')
 os.environ['PYTENSOR_FLAGS'] = ','.join(flag for flag in _flags if flag)

@@ -41,9 +41,14 @@ def test_each_gate_is_orthogonal_on_its_own():
     assert not np.array_equal(value[:, :3], value[:, 3:])
 
 
-@pytest.mark.parametrize(('shape', 'limit'), [
-    ((20, 30), np.sqrt(6 / 50)), ((40,), np.sqrt(6 / 41)), ((2, 20, 30), np.sqrt(6 / 50)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ('shape', 'limit'),
+    [
+        ((20, 30), np.sqrt(6 / 50)),
+        ((40,), np.sqrt(6 / 41)),
+        ((2, 20, 30), np.sqrt(6 / 50)),
+    ],
+)
 def test_glorot_fills_its_bounds(shape, limit):
     value = start('glorot', shape)
     assert value.shape == shape
@@ -68,8 +73,14 @@ def test_identity_zeros_normal():
 
 def test_every_initializer_is_tested_here():
     assert set(initializers) == {
-        'glorot', 'glorot_uniform', 'orthogonal', 'identity', 'diagonal', 'zeros',
-        'normal'}  # fmt: skip
+        'glorot',
+        'glorot_uniform',
+        'orthogonal',
+        'identity',
+        'diagonal',
+        'zeros',
+        'normal',
+    }
 
 
 @pytest.mark.parametrize('form', ['orthogonal', 'glorot', 'normal', 'identity'])
@@ -92,8 +103,9 @@ def test_sparsity_is_the_part_of_zeros_beside_the_diagonal():
     assert zeros.mean() == pytest.approx(0.8, abs=0.02)
     assert np.diag(value).all()
     assert not start(dict(form='glorot', sparsity=1), (4, 5)).any()
-    np.testing.assert_array_equal(start(dict(form='glorot', sparsity=0), (4, 5)),
-                                  start('glorot', (4, 5)))  # fmt: skip
+    np.testing.assert_array_equal(
+        start(dict(form='glorot', sparsity=0), (4, 5)), start('glorot', (4, 5))
+    )
 
 
 def test_radius_is_set_after_sparsity_and_gain():
@@ -150,30 +162,39 @@ def test_a_dict_sets_gates_and_leaves_the_others_at_zero():
     np.testing.assert_array_equal(value, np.hstack([np.eye(3), np.full((3, 3), 2.0)]))
 
 
-@pytest.mark.parametrize(('spec', 'shape', 'gates', 'error', 'message'), [
-    ('gloro', (2, 3), None, ConfigError, r"no initializer named 'gloro'; did you mean 'glorot'\?"),
-    ('orthogonal', (3,), None, ConfigError, r"'orthogonal': needs a matrix, not shape \(3,\)"),
-    ('identity', (3,), None, ConfigError, r"'identity': needs a matrix, not shape \(3,\)"),
-    (np.ones((3, 2)), (2, 3), None, ShapeError, r'hid1.xh: has shape \(2, 3\).*shape \(3, 2\)'),
-    (np.nan, (2,), None, ConfigError, 'hid1.xh: its initial value is not finite'),
-    (object(), (2,), None, ConfigError, 'hid1.xh: starts as the name of an initializer'),
-    ([[1], [2, 3]], (2,), None, ConfigError, 'hid1.xh: starts as'),
-    ({'q': 1}, (6,), GATES, ConfigError, "hid1.xh: no gate named 'q'; gates are i, f"),
-    ({'i': np.ones(4)}, (6,), GATES, ShapeError, r'hid1.xh: has shape \(3,\)'),
-    ({'i': 1}, (6,), None, ConfigError, "hid1.xh: no gate named 'i'"),
-    (lambda shape, rng: np.ones(9), (2,), None, ShapeError, r'initial value of shape \(9,\)'),
-    (1j, (2,), None, ConfigError, 'hid1.xh: starts as'),
-    (dict(form='glorot', radius=1), (2, 3), None, ConfigError, 'radius is for square matrices'),
-    (dict(form='glorot', radius=1), (3,), None, ConfigError, 'hid1.xh: .* square matrices'),
-    (dict(form='zeros', radius=1), (3, 3), None, ConfigError, 'a matrix of radius 0 cannot be'),
-    (dict(form='glorot', radius=-1), (3, 3), None, ConfigError, 'radius is at least 0; got -1'),
-    (dict(form='glorot', sparsity=2), (3, 3), None, ConfigError, 'sparsity is between 0 and 1'),
-    (dict(form='glorot', std=1), (3, 3), None, ConfigError, "'glorot': unknown option 'std'"),
-    (dict(form='normal', std='a'), (3, 3), None, ConfigError, "std is a number; got 'a'"),
-    (dict(form='normal', mean=np.nan), (3, 3), None, ConfigError, 'mean is a number; got nan'),
-    ({'form': 'glorot', 3: 1}, (3, 3), None, ConfigError, 'the keywords of an initializer are'),
-    (dict(form='gloro'), (3, 3), None, ConfigError, "no initializer named 'gloro'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ('spec', 'shape', 'gates', 'error', 'message'),
+    [
+        (
+            'gloro',
+            (2, 3),
+            None,
+            ConfigError,
+            r"no initializer named 'gloro'; did you mean 'glorot'\?",
+        ),
+        ('orthogonal', (3,), None, ConfigError, r"'orthogonal': needs a matrix, not shape \(3,\)"),
+        ('identity', (3,), None, ConfigError, r"'identity': needs a matrix, not shape \(3,\)"),
+        (np.ones((3, 2)), (2, 3), None, ShapeError, r'hid1.xh: has shape \(2, 3\).*shape \(3, 2\)'),
+        (np.nan, (2,), None, ConfigError, 'hid1.xh: its initial value is not finite'),
+        (object(), (2,), None, ConfigError, 'hid1.xh: starts as the name of an initializer'),
+        ([[1], [2, 3]], (2,), None, ConfigError, 'hid1.xh: starts as'),
+        ({'q': 1}, (6,), GATES, ConfigError, "hid1.xh: no gate named 'q'; gates are i, f"),
+        ({'i': np.ones(4)}, (6,), GATES, ShapeError, r'hid1.xh: has shape \(3,\)'),
+        ({'i': 1}, (6,), None, ConfigError, "hid1.xh: no gate named 'i'"),
+        (lambda shape, rng: np.ones(9), (2,), None, ShapeError, r'initial value of shape \(9,\)'),
+        (1j, (2,), None, ConfigError, 'hid1.xh: starts as'),
+        (dict(form='glorot', radius=1), (2, 3), None, ConfigError, 'radius is for square matrices'),
+        (dict(form='glorot', radius=1), (3,), None, ConfigError, 'hid1.xh: .* square matrices'),
+        (dict(form='zeros', radius=1), (3, 3), None, ConfigError, 'a matrix of radius 0 cannot be'),
+        (dict(form='glorot', radius=-1), (3, 3), None, ConfigError, 'radius is at least 0; got -1'),
+        (dict(form='glorot', sparsity=2), (3, 3), None, ConfigError, 'sparsity is between 0 and 1'),
+        (dict(form='glorot', std=1), (3, 3), None, ConfigError, "'glorot': unknown option 'std'"),
+        (dict(form='normal', std='a'), (3, 3), None, ConfigError, "std is a number; got 'a'"),
+        (dict(form='normal', mean=np.nan), (3, 3), None, ConfigError, 'mean is a number; got nan'),
+        ({'form': 'glorot', 3: 1}, (3, 3), None, ConfigError, 'the keywords of an initializer are'),
+        (dict(form='gloro'), (3, 3), None, ConfigError, "no initializer named 'gloro'"),
+    ],
+)
 def test_what_is_refused(spec, shape, gates, error, message):
     with pytest.raises(error, match=message):
         start(spec, shape, gates)

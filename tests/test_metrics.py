@@ -99,10 +99,19 @@ def test_a_target_that_was_impossible_is_infinitely_bad_if_it_counts():
 # --- all of them ---
 
 MEMBERS = {
-    'r2': r2, 'mse': mse, 'rmse': rmse, 'mae': mae, 'accuracy': accuracy, 'acc': accuracy,
-    'f1': f1, 'xe': cross_entropy, 'crossentropy': cross_entropy, 'cross_entropy': cross_entropy,
-    'bits': bits, 'perplexity': perplexity,
-}  # fmt: skip
+    'r2': r2,
+    'mse': mse,
+    'rmse': rmse,
+    'mae': mae,
+    'accuracy': accuracy,
+    'acc': accuracy,
+    'f1': f1,
+    'xe': cross_entropy,
+    'crossentropy': cross_entropy,
+    'cross_entropy': cross_entropy,
+    'bits': bits,
+    'perplexity': perplexity,
+}
 NUMBERS, OF_LABELS, OF_P = [r2, mse, rmse, mae], [accuracy, f1], [cross_entropy, bits, perplexity]
 
 
@@ -201,11 +210,19 @@ def test_labels_must_be_whole_numbers_from_0(metric):
             metric(wrong, output)
 
 
-@pytest.mark.parametrize(('metric', 'name'), [
-    (r2, 'r2_score'), (mse, 'mean_squared_error'), (mae, 'mean_absolute_error'),
-    (rmse, 'root_mean_squared_error'), (accuracy, 'accuracy_score'), (f1, 'f1_score'),
-    (confusion, 'confusion_matrix'), (cross_entropy, 'log_loss'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ('metric', 'name'),
+    [
+        (r2, 'r2_score'),
+        (mse, 'mean_squared_error'),
+        (mae, 'mean_absolute_error'),
+        (rmse, 'root_mean_squared_error'),
+        (accuracy, 'accuracy_score'),
+        (f1, 'f1_score'),
+        (confusion, 'confusion_matrix'),
+        (cross_entropy, 'log_loss'),
+    ],
+)
 def test_scikit_learn_agrees(metric, name, rng):
     theirs = getattr(pytest.importorskip('sklearn.metrics'), name)
     kind = f1 if metric is confusion else metric

@@ -22,9 +22,12 @@ def warmed(monkeypatch, tmp_path):
 def test_default_cases(warmed):
     assert main([]) == 0
     expected = product(
-        ['Regressor', 'Classifier'], ['rnn', 'lstm', 'gru'], ['rmsprop', 'adam'], ['float32'],
+        ['Regressor', 'Classifier'],
+        ['rnn', 'lstm', 'gru'],
+        ['rmsprop', 'adam'],
+        ['float32'],
         [(1, 10, 1)],
-    )  # fmt: skip
+    )
     assert sorted(warmed) == sorted(Case(*case) for case in expected)
 
 
@@ -86,13 +89,17 @@ def test_a_network_that_cannot_be(capsys):
 
 
 # In this session's mode, which is Python's; nothing here is monkeypatched.
-@pytest.mark.parametrize('case', [
-    Case('Regressor', 'rnn', 'rmsprop', 'float32', (1, 2, 1)),
-    Case('Classifier', 'gru', 'adam', 'float64', (2, 3, 4)),
-    Case('Regressor', 'bidirectional', 'sgd', 'float32', (1, 2, 1)),
-    Case('Autoencoder', 'rnn', 'sgd', 'float32', (2, 1, 2)),
-    Case('Classifier', 'ff', 'sgd', 'float32', (1, 2, 2)),
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    'case',
+    [
+        Case('Regressor', 'rnn', 'rmsprop', 'float32', (1, 2, 1)),
+        Case('Classifier', 'gru', 'adam', 'float64', (2, 3, 4)),
+        Case('Regressor', 'bidirectional', 'sgd', 'float32', (1, 2, 1)),
+        Case('Autoencoder', 'rnn', 'sgd', 'float32', (2, 1, 2)),
+        Case('Classifier', 'ff', 'sgd', 'float32', (1, 2, 2)),
+    ],
+    ids=str,
+)
 def test_warm(case, monkeypatch):
     """It trains and predicts once, and steps where that is possible."""
     model, calls = precompile.models[case.model], []

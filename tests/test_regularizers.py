@@ -27,9 +27,11 @@ NUMPY = {
     'recurrent_norm': change(lambda h: (h**2).sum(-1)),
 }
 ALIASES = {
-    'weight_sparsity': 'weight_l1', 'weight_decay': 'weight_l2', 'weightl2': 'weight_l2',
+    'weight_sparsity': 'weight_l1',
+    'weight_decay': 'weight_l2',
+    'weightl2': 'weight_l2',
     'hidden_sparsity': 'hidden_l1',
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -39,13 +41,19 @@ def values(rng):
 
 def parts(mask=None):
     """Return symbols for all parts, and the parts."""
-    symbols = {name: pt.tensor(name, dtype='float64', shape=(None,) * len(shape))
-               for name, shape in {**PARAMS, **OUTPUTS}.items()}  # fmt: skip
+    symbols = {
+        name: pt.tensor(name, dtype='float64', shape=(None,) * len(shape))
+        for name, shape in {**PARAMS, **OUTPUTS}.items()
+    }
     hidden = ['hid1:out', 'hid2:out']
     return symbols, Parts(
-        {n: symbols[n] for n in PARAMS}, {n: symbols[n] for n in OUTPUTS}, hidden, hidden,
-        {'in': symbols['in:out']}, {} if mask is None else dict.fromkeys(OUTPUTS, mask),
-    )  # fmt: skip
+        {n: symbols[n] for n in PARAMS},
+        {n: symbols[n] for n in OUTPUTS},
+        hidden,
+        hidden,
+        {'in': symbols['in:out']},
+        {} if mask is None else dict.fromkeys(OUTPUTS, mask),
+    )
 
 
 def evaluate(name, value, given, mask=None):
@@ -64,8 +72,9 @@ def test_every_regularizer_is_tested_here():
 
 @pytest.mark.parametrize('name', NUMPY)
 def test_penalty_and_its_slope(name, values, rng):
-    ws, hs = ([values[n] for n in names]
-              for names in (('hid1.xh', 'out.w'), ('hid1:out', 'hid2:out')))  # fmt: skip
+    ws, hs = (
+        [values[n] for n in names] for names in (('hid1.xh', 'out.w'), ('hid1:out', 'hid2:out'))
+    )
     found = evaluate(name, 1, values)
     assert found == pytest.approx(NUMPY[name](ws, hs), rel=1e-14)  # rounding
     symbols, found = parts()
@@ -74,15 +83,18 @@ def test_penalty_and_its_slope(name, values, rng):
     check_slope(penalty, {symbols[n]: values[n] for n in used}, rng)
 
 
-@pytest.mark.parametrize(('name', 'pattern', 'used'), [
-    ('weight_l2', '*.w', ['out.w']),
-    ('weight_l1', 'hid1.*', ['hid1.xh']),  # and not its bias
-    ('hidden_l1', 'hid1', ['hid1:out']),
-    ('hidden_l1', 'hid1:*', ['hid1:out', 'hid1:c']),
-    ('hidden_l1', '*', ['in:out', 'hid1:out', 'hid2:out']),
-    ('recurrent_state', 'hid1:c', ['hid1:c']),
-    ('recurrent_norm', 'hid[12]', ['hid1:out', 'hid2:out']),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ('name', 'pattern', 'used'),
+    [
+        ('weight_l2', '*.w', ['out.w']),
+        ('weight_l1', 'hid1.*', ['hid1.xh']),  # and not its bias
+        ('hidden_l1', 'hid1', ['hid1:out']),
+        ('hidden_l1', 'hid1:*', ['hid1:out', 'hid1:c']),
+        ('hidden_l1', '*', ['in:out', 'hid1:out', 'hid2:out']),
+        ('recurrent_state', 'hid1:c', ['hid1:c']),
+        ('recurrent_norm', 'hid[12]', ['hid1:out', 'hid2:out']),
+    ],
+)
 def test_patterns(name, pattern, used, values):
     given = [values[n] for n in used]
     found = evaluate(name, dict(weight=1, pattern=pattern), values)
@@ -140,8 +152,14 @@ def test_contractive_against_differences(rng):
     mask = np.ones((4, 3))
     mask[2:, 0] = 0
     symbol = pt.dmatrix('mask')
-    masked = Parts(net.outputs, net.outputs, ['hid1:out'], [], found.inputs,
-                   {'hid1:out': symbol, 'in:out': symbol})  # fmt: skip
+    masked = Parts(
+        net.outputs,
+        net.outputs,
+        ['hid1:out'],
+        [],
+        found.inputs,
+        {'hid1:out': symbol, 'in:out': symbol},
+    )
     short = build('contractive', 1).penalty(masked).eval({net.inputs[0]: x, symbol: mask})
     rows = [contraction(net, x[:n, b : b + 1]) * n for b, n in enumerate((2, 4, 4))]
     assert short == pytest.approx(sum(rows) / 10, rel=1e-7)
@@ -173,23 +191,40 @@ def test_options_in_a_training(rng):
     assert found['loss'] - found['err'] == pytest.approx((hh**2).mean(), rel=1e-4)
 
 
-@pytest.mark.parametrize(('keyword', 'message'), [
-    (dict(weight_l2=dict(weight=1, pattern='hid9.*')),
-     r"weight_l2: pattern 'hid9.\*' matches nothing; there is hid1.xh, hid1.hh, out.w"),
-    (dict(hidden_l1=dict(weight=1, pattern='foo')),
-     "hidden_l1: pattern 'foo:out' matches nothing; there is in:out, hid1:out, hid1:last"),
-    (dict(contractive=dict(weight=1, wrt='out')), "wrt 'out' matches nothing; there is in"),
-    (dict(weight_l2=dict(weight=1, pattern=3)), "pattern is a pattern of names, such as 'hid*'"),
-    (dict(weight_l2=dict(weight=1, patern='*')), "'weight_l2': unknown option 'patern', did you"),
-    (dict(weight_l2=dict(weight=1, wrt='*')), "unknown option 'wrt'"),
-    (dict(weight_l2={3: 4}), "unknown option '3'"),
-    (dict(weight_l2=dict(pattern='*')), 'a number of at least 0, or a dict with such a weight'),
-    (dict(weight_l2=dict(weight='x')), "got {'weight': 'x'}"),
-    (dict(weight_l2=True), 'got True'),
-    (dict(weight_l2=float('nan')), 'got nan'),
-    (dict(weight_l2=[1]), r'got \[1\]'),
-    (dict(weight_l2=1, weight_decay=dict(weight=1, pattern='out*')), 'are the same regularizer'),
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    ('keyword', 'message'),
+    [
+        (
+            dict(weight_l2=dict(weight=1, pattern='hid9.*')),
+            r"weight_l2: pattern 'hid9.\*' matches nothing; there is hid1.xh, hid1.hh, out.w",
+        ),
+        (
+            dict(hidden_l1=dict(weight=1, pattern='foo')),
+            "hidden_l1: pattern 'foo:out' matches nothing; there is in:out, hid1:out, hid1:last",
+        ),
+        (dict(contractive=dict(weight=1, wrt='out')), "wrt 'out' matches nothing; there is in"),
+        (
+            dict(weight_l2=dict(weight=1, pattern=3)),
+            "pattern is a pattern of names, such as 'hid*'",
+        ),
+        (
+            dict(weight_l2=dict(weight=1, patern='*')),
+            "'weight_l2': unknown option 'patern', did you",
+        ),
+        (dict(weight_l2=dict(weight=1, wrt='*')), "unknown option 'wrt'"),
+        (dict(weight_l2={3: 4}), "unknown option '3'"),
+        (dict(weight_l2=dict(pattern='*')), 'a number of at least 0, or a dict with such a weight'),
+        (dict(weight_l2=dict(weight='x')), "got {'weight': 'x'}"),
+        (dict(weight_l2=True), 'got True'),
+        (dict(weight_l2=float('nan')), 'got nan'),
+        (dict(weight_l2=[1]), r'got \[1\]'),
+        (
+            dict(weight_l2=1, weight_decay=dict(weight=1, pattern='out*')),
+            'are the same regularizer',
+        ),
+    ],
+    ids=str,
+)
 def test_wrong_values(keyword, message, rng):
     net = rnnkit.Regressor([1, ('rnn', 3), 1], seed=0)
     x = np.zeros((2, 2, 1))

@@ -15,19 +15,22 @@ from rnnkit.schedules import Constant, Cosine, Exponential, Plateau, Step, WarmU
 X = np.linspace(-1, 1, 12)[:, None]
 
 
-@pytest.mark.parametrize(('schedule', 'wanted'), [
-    (Constant(0.3), {0: 0.3, 10**9: 0.3}),
-    (Exponential(0.8, 0.5), {0: 0.8, 1: 0.4, 3: 0.1}),
-    (Exponential(0.8, 0.25, every=10), {0: 0.8, 5: 0.4, 10: 0.2, 20: 0.05}),
-    (Step(0.8, 10, 0.25), {0: 0.8, 9: 0.8, 10: 0.2, 19: 0.2, 20: 0.05}),
-    (Step(0.8, every=3), {2: 0.8, 3: 0.08}),
-    (Cosine(0.8, 12), {0: 0.8, 2: 0.4 * (1 + math.sqrt(3) / 2), 6: 0.4, 12: 0.0, 13: 0.0}),
-    (Cosine(0.8, 12, least=0.2), {0: 0.8, 4: 0.65, 8: 0.35, 12: 0.2, 99: 0.2}),
-    (WarmUp(4, 0.8), {0: 0.2, 1: 0.4, 2: 0.6, 3: 0.8, 4: 0.8, 100: 0.8}),
-    (WarmUp(4, Step(0.8, 10, 0.5)), {0: 0.2, 3: 0.8, 13: 0.8, 14: 0.4}),
-    (WarmUp(2, lambda n: 1 / (1 + n)), {0: 0.5, 1: 1.0, 2: 1.0, 4: 1 / 3}),
-    (WarmUp(2, WarmUp(2, 1.0)), {0: 0.25, 1: 0.5, 2: 0.5, 3: 1.0}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ('schedule', 'wanted'),
+    [
+        (Constant(0.3), {0: 0.3, 10**9: 0.3}),
+        (Exponential(0.8, 0.5), {0: 0.8, 1: 0.4, 3: 0.1}),
+        (Exponential(0.8, 0.25, every=10), {0: 0.8, 5: 0.4, 10: 0.2, 20: 0.05}),
+        (Step(0.8, 10, 0.25), {0: 0.8, 9: 0.8, 10: 0.2, 19: 0.2, 20: 0.05}),
+        (Step(0.8, every=3), {2: 0.8, 3: 0.08}),
+        (Cosine(0.8, 12), {0: 0.8, 2: 0.4 * (1 + math.sqrt(3) / 2), 6: 0.4, 12: 0.0, 13: 0.0}),
+        (Cosine(0.8, 12, least=0.2), {0: 0.8, 4: 0.65, 8: 0.35, 12: 0.2, 99: 0.2}),
+        (WarmUp(4, 0.8), {0: 0.2, 1: 0.4, 2: 0.6, 3: 0.8, 4: 0.8, 100: 0.8}),
+        (WarmUp(4, Step(0.8, 10, 0.5)), {0: 0.2, 3: 0.8, 13: 0.8, 14: 0.4}),
+        (WarmUp(2, lambda n: 1 / (1 + n)), {0: 0.5, 1: 1.0, 2: 1.0, 4: 1 / 3}),
+        (WarmUp(2, WarmUp(2, 1.0)), {0: 0.25, 1: 0.5, 2: 0.5, 3: 1.0}),
+    ],
+)
 def test_values(schedule, wanted):
     for update, rate in wanted.items():
         assert schedule(update) == pytest.approx(rate, rel=1e-14, abs=1e-16)
@@ -53,10 +56,14 @@ def test_a_plateau_lowers_the_rate_after_more_failures_than_it_allows():
     assert rates(Plateau(1.0, patience=0), [-1.0, -2.0, -1.0]) == [1, 1, 0.5]
 
 
-@pytest.mark.parametrize('make', [
-    lambda: Plateau(1.0, patience=1), lambda: WarmUp(3, Plateau(1.0, patience=1)),
-    lambda: Exponential(0.5, 0.9),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    'make',
+    [
+        lambda: Plateau(1.0, patience=1),
+        lambda: WarmUp(3, Plateau(1.0, patience=1)),
+        lambda: Exponential(0.5, 0.9),
+    ],
+)
 @pytest.mark.parametrize('stop', range(len(LOSSES)))
 def test_a_schedule_goes_on_from_its_state(make, stop):
     whole, first, second = make(), make(), make()
@@ -80,8 +87,15 @@ def descend(rate, n=6, **options):
         seen.append(float(a.get_value()))
         return rate(update)
 
-    rnnkit.minimize(a**2 / 2, algo='sgd', learning_rate=watched, epochs=n // 2, train_batches=2,
-                    valid_batches=1, **options)  # fmt: skip
+    rnnkit.minimize(
+        a**2 / 2,
+        algo='sgd',
+        learning_rate=watched,
+        epochs=n // 2,
+        train_batches=2,
+        valid_batches=1,
+        **options,
+    )
     path = np.array([*seen[1:], float(a.get_value())])  # the first look is at the start
     return path[1:] / path[:-1]
 
@@ -126,30 +140,45 @@ def test_a_schedule_and_the_same_numbers_give_the_same_bits():
     assert all(np.array_equal(ends[0], end) for end in ends)
 
 
-@pytest.mark.parametrize(('make', 'message'), [
-    (lambda: Constant(-1), r"Constant\(\): rate is a number above 0; got -1"),
-    (lambda: Exponential(0.1, 1.5), r'Exponential\(\): decay is .* above 0 and at most 1; got 1.5'),
-    (lambda: Exponential(0.1, 0.5, 0), r'every is a whole number of at least 1; got 0'),
-    (lambda: Step(0.1, 2.5), r'Step\(\): every is a whole number .*; got 2.5'),
-    (lambda: Step(0.1, 5, 0), r'Step\(\): factor is .*; got 0'),
-    (lambda: Cosine(0.1, 10, least=0.2), r'least is a number of at least 0 and at most 0.1'),
-    (lambda: Cosine(float('nan'), 10), r'Cosine\(\): rate .* got nan'),
-    (lambda: WarmUp(5, 'x'), r"WarmUp\(\): then is a number above 0, a schedule, .* got 'x'"),
-    (lambda: WarmUp(True, 0.1), r'WarmUp\(\): updates is a whole number .* got True'),
-    (lambda: Plateau(0.1, patience=-1), r'Plateau\(\): patience .* got -1'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ('make', 'message'),
+    [
+        (lambda: Constant(-1), r'Constant\(\): rate is a number above 0; got -1'),
+        (
+            lambda: Exponential(0.1, 1.5),
+            r'Exponential\(\): decay is .* above 0 and at most 1; got 1.5',
+        ),
+        (lambda: Exponential(0.1, 0.5, 0), r'every is a whole number of at least 1; got 0'),
+        (lambda: Step(0.1, 2.5), r'Step\(\): every is a whole number .*; got 2.5'),
+        (lambda: Step(0.1, 5, 0), r'Step\(\): factor is .*; got 0'),
+        (lambda: Cosine(0.1, 10, least=0.2), r'least is a number of at least 0 and at most 0.1'),
+        (lambda: Cosine(float('nan'), 10), r'Cosine\(\): rate .* got nan'),
+        (lambda: WarmUp(5, 'x'), r"WarmUp\(\): then is a number above 0, a schedule, .* got 'x'"),
+        (lambda: WarmUp(True, 0.1), r'WarmUp\(\): updates is a whole number .* got True'),
+        (lambda: Plateau(0.1, patience=-1), r'Plateau\(\): patience .* got -1'),
+    ],
+)
 def test_schedules_that_make_no_sense(make, message):
     with pytest.raises(ConfigError, match=message):
         make()
 
 
-@pytest.mark.parametrize(('rate', 'message'), [
-    (Cosine, r'train\(\): learning_rate is .* schedule, made with its arguments, .* got <class'),
-    ('fast', r"train\(\): learning_rate is a number above 0, a schedule, .* got 'fast'"),
-    (lambda n: 'fast', r"train\(\): learning_rate is a callable that returned 'fast' for update 0"),
-    (lambda n: 0.1 - n, r'a callable that returned -0.9 for update 1; it must return a number'),
-    (lambda n: float('nan'), r'returned nan for update 0'),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ('rate', 'message'),
+    [
+        (
+            Cosine,
+            r'train\(\): learning_rate is .* schedule, made with its arguments, .* got <class',
+        ),
+        ('fast', r"train\(\): learning_rate is a number above 0, a schedule, .* got 'fast'"),
+        (
+            lambda n: 'fast',
+            r"train\(\): learning_rate is a callable that returned 'fast' for update 0",
+        ),
+        (lambda n: 0.1 - n, r'a callable that returned -0.9 for update 1; it must return a number'),
+        (lambda n: float('nan'), r'returned nan for update 0'),
+    ],
+)
 def test_rates_that_are_none(rate, message):
     with pytest.raises(ConfigError, match=message):
         rnnkit.Regressor([1, 1], seed=0).train([X, X], epochs=2, learning_rate=rate)

@@ -14,18 +14,27 @@ from rnnkit.errors import ConfigError
 from rnnkit.unroll import unroll
 
 FORMS = [
-    ('rnn', {}), ('rnn', {'activation': 'relu'}), ('lstm', {}), ('lstm', {'activation': 'relu'}),
-    ('lstm', {'peepholes': True}), ('gru', {'reset': 'after'}), ('gru', {'reset': 'before'}),
-    ('rrnn', {}), ('mrnn', {}), ('mut1', {}), ('scrn', {}), ('clockwork', {'periods': [1, 3]}),
+    ('rnn', {}),
+    ('rnn', {'activation': 'relu'}),
+    ('lstm', {}),
+    ('lstm', {'activation': 'relu'}),
+    ('lstm', {'peepholes': True}),
+    ('gru', {'reset': 'after'}),
+    ('gru', {'reset': 'before'}),
+    ('rrnn', {}),
+    ('mrnn', {}),
+    ('mut1', {}),
+    ('scrn', {}),
+    ('clockwork', {'periods': [1, 3]}),
     ('bcrnn', {'num_modules': 2}),
-]  # fmt: skip
+]
 VARIANTS = [
     *(('rrnn', {'rate': rate}) for rate in ('vector', 'uniform', 'log')),
     ('mrnn', {'factors': 3, 'activation': 'relu'}),
     ('scrn', {'rate': 'log', 'context_size': 5, 'activation': 'relu'}),
     ('clockwork', {'periods': [4, 1, 1, 2], 'activation': 'relu'}),
     ('bcrnn', {'num_modules': 4, 'activation': 'relu'}),
-]  # fmt: skip
+]
 LENGTHS = [(5, 3), (1, 3), (5, 1), (1, 1)]  # T, B
 WIDTHS = [(2, 4), (1, 4), (2, 1), (1, 1)]  # I, H
 
@@ -45,8 +54,10 @@ def draw(cell, T, B, I, H, rng, dtype):  # noqa: E741
 
 def symbols_like(cell, values):
     """Return a symbol for each array; lengths are known for parameters and features only."""
-    known = {k: v.shape if k in cell.params else (*(None,) * (v.ndim - 1), v.shape[-1])
-             for k, v in values.items()}  # fmt: skip
+    known = {
+        k: v.shape if k in cell.params else (*(None,) * (v.ndim - 1), v.shape[-1])
+        for k, v in values.items()
+    }
     return {k: pt.tensor(k, dtype=v.dtype.name, shape=known[k]) for k, v in values.items()}
 
 
@@ -94,8 +105,10 @@ def compare(form, options, widths, rng, dtype, tolerance):
     for T, B in LENGTHS:
         values = draw(cell, T, B, I, H, rng, dtype)
         names = cell.state._fields
-        upstream = {n: rng.standard_normal((T, B, w)).astype(dtype)
-                    for n, w in zip(names, cell.widths(H), strict=True)}  # fmt: skip
+        upstream = {
+            n: rng.standard_normal((T, B, w)).astype(dtype)
+            for n, w in zip(names, cell.widths(H), strict=True)
+        }
         found = f(values, upstream)
         right = right_answers(form, options, values, upstream)
         assert set(found) == set(right)
@@ -105,11 +118,19 @@ def compare(form, options, widths, rng, dtype, tolerance):
             assert error <= tolerance, f'{name} at T={T}, B={B}: relative error {error}'
 
 
-@pytest.mark.parametrize(('form', 'options', 'widths'), [
-    *((form, options, widths) for form, options in FORMS for widths in WIDTHS
-      if form not in reference_theanets.CELLS or widths in [(2, 4), (1, 1)]),
-    *((form, options, (2, 4)) for form, options in VARIANTS),
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    ('form', 'options', 'widths'),
+    [
+        *(
+            (form, options, widths)
+            for form, options in FORMS
+            for widths in WIDTHS
+            if form not in reference_theanets.CELLS or widths in [(2, 4), (1, 1)]
+        ),
+        *((form, options, (2, 4)) for form, options in VARIANTS),
+    ],
+    ids=str,
+)
 def test_scan_equals_numpy_in_float64(form, options, widths, rng):
     # Same operations in another order: rounding of 1e-16, times a few dozen terms.
     compare(form, options, widths, rng, 'float64', 1e-12)
@@ -148,8 +169,9 @@ def test_padding_does_not_carry_gradients_over_the_limit(rng):
     one, zero = np.ones((1, 1)), np.zeros(1)
     params = {k: symbols[k] for k in cell.params}
     mask = np.array([[1.0, 1, 1, 1, 0, 0]]).T
-    states = unroll(cell, symbols['x'], params, 1, mask=pt.constant(mask), kernel=False,
-                    bptt_limit=3)  # fmt: skip
+    states = unroll(
+        cell, symbols['x'], params, 1, mask=pt.constant(mask), kernel=False, bptt_limit=3
+    )
     grad = pytensor.grad(states.h[-1].sum(), symbols['x'])
     given = [symbols['x'], *[symbols[k] for k in cell.params]]
     found = pytensor.function(given, grad)(np.zeros((6, 1, 1)), one, one, zero)
@@ -180,8 +202,11 @@ def test_scan_takes_the_input_product_out_of_the_loop(rng):
     cell, symbols, _ = symbols_and_values('gru', {}, 3, 2, 2, 4, rng, 'float64')
     params = {k: symbols[k] for k in cell.params}
     states = unroll(cell, symbols['x'], params, 4, kernel=False)
-    scans = {v.owner.op for v in pytensor.graph.ancestors(states) if v.owner
-             and type(v.owner.op).__name__ == 'Scan'}  # fmt: skip
+    scans = {
+        v.owner.op
+        for v in pytensor.graph.ancestors(states)
+        if v.owner and type(v.owner.op).__name__ == 'Scan'
+    }
     (scan,) = scans
     dots = [n for n in scan.fgraph.toposort() if 'Dot' in type(n.op).__name__]
     shapes = {v.type.shape[-2:] for n in dots for v in n.inputs}

@@ -12,6 +12,20 @@ from rnnkit.activations.learned import GainELU, LeakyGainReLU, Maxout, PReLU
 from rnnkit.activations.registry import Activation, Learned, activations, add
 
 __all__ = [
-    'Activation', 'Chain', 'GainELU', 'LeakyGainReLU', 'Learned', 'Maxout', 'PReLU',
-    'activations', 'add', 'build', 'linear', 'relu', 'sigmoid', 'softmax', 'softplus', 'tanh',
-]  # fmt: skip
+    'Activation',
+    'Chain',
+    'GainELU',
+    'LeakyGainReLU',
+    'Learned',
+    'Maxout',
+    'PReLU',
+    'activations',
+    'add',
+    'build',
+    'linear',
+    'relu',
+    'sigmoid',
+    'softmax',
+    'softplus',
+    'tanh',
+]

@@ -43,13 +43,20 @@ class Chain:
     @property
     def initial(self) -> dict[str, Any]:
         """How each parameter starts, by its name in the layer."""
-        return {full: step.initial.get(name, 0.0)
-                for step, names in self.steps for name, full in names.items()}  # fmt: skip
+        return {
+            full: step.initial.get(name, 0.0)
+            for step, names in self.steps
+            for name, full in names.items()
+        }
 
     def shapes(self, size: int) -> dict[str, tuple[int, ...]]:
         """Return the shape of each parameter, by its name in a layer of `size` units."""
-        return {names[name]: shape for step, names in self.steps if names
-                for name, shape in step.shapes(size).items()}  # fmt: skip
+        return {
+            names[name]: shape
+            for step, names in self.steps
+            if names
+            for name, shape in step.shapes(size).items()
+        }
 
     def __call__(
         self, x: TensorVariable, params: Mapping[str, TensorVariable] | None = None

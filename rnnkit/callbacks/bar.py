@@ -53,7 +53,14 @@ class Progress(Callback):
             from rnnkit.integrations import bars
 
             self._line = bars.find()
-        terminal.show(self._line(
-            f'epoch {training.epoch}', training.batch, training.batches, training.seconds,
-            f'loss {training.loss:.4g}', terminal.columns, terminal.ascii,
-        ))  # fmt: skip
+        terminal.show(
+            self._line(
+                f'epoch {training.epoch}',
+                training.batch,
+                training.batches,
+                training.seconds,
+                f'loss {training.loss:.4g}',
+                terminal.columns,
+                terminal.ascii,
+            )
+        )

@@ -52,9 +52,13 @@ class EarlyStop(Callback):
     prints = False
 
     def __init__(
-        self, monitor: str = 'valid_loss', patience: int = 5, min_improvement: float = 0.0,
-        goal: float | None = None, mode: str | None = None,
-    ):  # fmt: skip
+        self,
+        monitor: str = 'valid_loss',
+        patience: int = 5,
+        min_improvement: float = 0.0,
+        goal: float | None = None,
+        mode: str | None = None,
+    ):
         self._best = Best('EarlyStop', monitor, mode, min_improvement)
         number('EarlyStop: patience', patience, Integral, 0)
         if goal is not None:

@@ -40,9 +40,13 @@ class Checkpoint(Callback):
     prints = False
 
     def __init__(
-        self, path: Any, every: int = 1, best_only: bool = False, monitor: str = 'valid_loss',
+        self,
+        path: Any,
+        every: int = 1,
+        best_only: bool = False,
+        monitor: str = 'valid_loss',
         mode: str | None = None,
-    ):  # fmt: skip
+    ):
         self.path = _path('Checkpoint', path)
         unknown = re.search(r'\{(?!(epoch)?\})[^{}]*\}', self.path)
         if unknown:

@@ -97,8 +97,11 @@ class Hooks:
     def begin(self) -> None:
         """Tell that the training begins."""
         # A bar and what is printed within an epoch would write into each other's lines.
-        taken = [one for one in self.members if isinstance(one, Progress)
-                 or (one.prints and _overrides(one, 'on_batch_end'))]  # fmt: skip
+        taken = [
+            one
+            for one in self.members
+            if isinstance(one, Progress) or (one.prints and _overrides(one, 'on_batch_end'))
+        ]
         if self.show and not taken and progress.terminal() is not None:
             self.members.append(Progress())
         self._batch_end = self._overriding('on_batch_end')
@@ -212,10 +215,11 @@ class Hooks:
 def are_states(value: Any) -> bool:
     """Return whether something has the form of what `Hooks.get_state` returns."""
     return isinstance(value, list) and all(
-        isinstance(entry, dict) and isinstance(entry.get('name'), str)
+        isinstance(entry, dict)
+        and isinstance(entry.get('name'), str)
         and isinstance(entry.get('state'), dict)
         for entry in value
-    )  # fmt: skip
+    )
 
 
 def _name(one: Callback) -> str:

@@ -12,7 +12,24 @@ from rnnkit.cells.rrnn import RRNNCell, RRNNState
 from rnnkit.cells.scrn import SCRNCell, SCRNState
 
 __all__ = [
-    'BCRNNCell', 'BCRNNState', 'Cell', 'ClockworkCell', 'ClockworkState', 'GRUCell', 'GRUState',
-    'LSTMCell', 'LSTMState', 'MRNNCell', 'MRNNState', 'MUT1Cell', 'MUT1State', 'RNNCell',
-    'RNNState', 'RRNNCell', 'RRNNState', 'SCRNCell', 'SCRNState', 'cells',
-]  # fmt: skip
+    'BCRNNCell',
+    'BCRNNState',
+    'Cell',
+    'ClockworkCell',
+    'ClockworkState',
+    'GRUCell',
+    'GRUState',
+    'LSTMCell',
+    'LSTMState',
+    'MRNNCell',
+    'MRNNState',
+    'MUT1Cell',
+    'MUT1State',
+    'RNNCell',
+    'RNNState',
+    'RRNNCell',
+    'RRNNState',
+    'SCRNCell',
+    'SCRNState',
+    'cells',
+]

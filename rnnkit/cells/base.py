@@ -156,10 +156,11 @@ class Cell:
         """Turn a table of shapes in letters into numbers."""
         units = {'I': n_in, **self.lengths(size)}
         return {
-            name: tuple(_length(axis, units, f'{type(self).__name__}.params[{name!r}]')
-                        for axis in axes)
+            name: tuple(
+                _length(axis, units, f'{type(self).__name__}.params[{name!r}]') for axis in axes
+            )
             for name, axes in table.items()
-        }  # fmt: skip
+        }
 
     def gate_columns(self, name: str, size: int) -> dict[str, slice] | None:
         """Return the column block of each gate in parameter `name`, None if it has no gates."""

@@ -49,9 +49,13 @@ class LSTMCell(Cell):
     state = LSTMState
     gates = 'ifgo'  # column blocks of xh, hh and b, as in PyTorch; ONNX has iofc
     params = {
-        'xh': ('I', '4H'), 'hh': ('H', '4H'), 'b': ('4H',), 'ci': ('H',), 'cf': ('H',),
+        'xh': ('I', '4H'),
+        'hh': ('H', '4H'),
+        'b': ('4H',),
+        'ci': ('H',),
+        'cf': ('H',),
         'co': ('H',),
-    }  # fmt: skip
+    }
     initial = {'b': {'f': 1.0}}
     options = {'activation': 'tanh', 'peepholes': False}
 

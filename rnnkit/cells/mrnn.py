@@ -46,8 +46,12 @@ class MRNNCell(Cell):
     state = MRNNState
     gates = 'h'
     params = {
-        'xh': ('I', 'H'), 'xf': ('I', 'F'), 'hf': ('H', 'F'), 'fh': ('F', 'H'), 'b': ('H',),
-    }  # fmt: skip
+        'xh': ('I', 'H'),
+        'xf': ('I', 'F'),
+        'hf': ('H', 'F'),
+        'fh': ('F', 'H'),
+        'b': ('H',),
+    }
     initial = {'xf': 'glorot', 'hf': 'orthogonal', 'fh': 'orthogonal'}
     options = {'activation': 'tanh', 'factors': None}
 

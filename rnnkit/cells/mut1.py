@@ -37,9 +37,15 @@ class MUT1Cell(Cell):
     state = MUT1State
     gates = 'h'
     params = {
-        'xh': ('I', 'H'), 'xr': ('I', 'H'), 'xz': ('I', 'H'), 'hh': ('H', 'H'),
-        'hr': ('H', 'H'), 'bh': ('H',), 'br': ('H',), 'bz': ('H',),
-    }  # fmt: skip
+        'xh': ('I', 'H'),
+        'xr': ('I', 'H'),
+        'xz': ('I', 'H'),
+        'hh': ('H', 'H'),
+        'hr': ('H', 'H'),
+        'bh': ('H',),
+        'br': ('H',),
+        'bz': ('H',),
+    }
     initial = {'xr': 'glorot', 'xz': 'glorot', 'hr': 'orthogonal'}
 
     def project(self, x, p):

@@ -56,9 +56,15 @@ class SCRNCell(Cell):
     state = SCRNState
     gates = 'h'
     params = {
-        'xh': ('I', 'H'), 'xs': ('I', 'C'), 'hh': ('H', 'H'), 'sh': ('C', 'H'),
-        'ho': ('H', 'H'), 'so': ('C', 'H'), 'b': ('H',), 'r': ('C',),
-    }  # fmt: skip
+        'xh': ('I', 'H'),
+        'xs': ('I', 'C'),
+        'hh': ('H', 'H'),
+        'sh': ('C', 'H'),
+        'ho': ('H', 'H'),
+        'so': ('C', 'H'),
+        'b': ('H',),
+        'r': ('C',),
+    }
     initial = {'xs': 'glorot', 'sh': 'glorot', 'ho': 'glorot', 'so': 'glorot', 'r': -3.0}
     options = {'activation': 'tanh', 'rate': 'vector', 'context_size': None}
     axes = {'s': 'C'}

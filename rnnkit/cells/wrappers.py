@@ -148,8 +148,10 @@ class Mixed(Wrapper):
         if not isinstance(new, self.state):
             return new
         old_part, new_part = np.array([self.rate, 1 - self.rate], z.dtype)
-        mixed = (n if name in self.counters else old_part * o + new_part * n
-                 for name, o, n in zip(self.state._fields, s, new, strict=True))  # fmt: skip
+        mixed = (
+            n if name in self.counters else old_part * o + new_part * n
+            for name, o, n in zip(self.state._fields, s, new, strict=True)
+        )
         return self.state(*mixed)
 
 

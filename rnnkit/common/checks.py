@@ -1,12 +1,112 @@
-"""Checks of single values that a user gives."""
+"""Checks of single values that a user passes: each returns the value, or raises a ConfigError.
 
-from collections.abc import Collection
-from numbers import Integral
-from typing import Any
+`where` names the call and the argument, as the user would write them: ``'train(): epochs'``.
+"""
+
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any, TypeVar
 
 import numpy as np
 
+from rnnkit.common.registry import hint
 from rnnkit.errors import ConfigError
+
+T = TypeVar('T')
+
+
+def is_whole(value: object, least: int | None = None) -> bool:
+    """Return whether a value is an integer of at least `least`; True and False are none."""
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        return False
+    return least is None or int(value) >= least
+
+
+def is_real(value: object) -> bool:
+    """Return whether a value is a finite number; True and False are none."""
+    return isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(value))
+
+
+def whole(where: str, value: object, least: int = 0, most: int | None = None) -> int:
+    """Return an integer from `least` to `most`."""
+    if is_whole(value, least) and (most is None or int(value) <= most):  # type: ignore[call-overload]
+        return int(value)  # type: ignore[call-overload]
+    limits = f'of at least {least}' if most is None else f'from {least} to {most}'
+    raise ConfigError(f'{where} must be a whole number {limits}; got {value!r}')
+
+
+def optional_whole(where: str, value: object, least: int = 0) -> int | None:
+    """Return None, or an integer of at least `least`."""
+    return None if value is None else whole(where, value, least)
+
+
+def real(
+    where: str,
+    value: object,
+    least: float | None = None,
+    below: float | None = None,
+    above: float | None = None,
+) -> float:
+    """Return a finite number, of at least `least`, above `above` and below `below`."""
+    limits = [
+        *([f'of at least {least}'] if least is not None else []),
+        *([f'above {above}'] if above is not None else []),
+        *([f'below {below}'] if below is not None else []),
+    ]
+    if is_real(value):
+        number = float(value)  # type: ignore[arg-type]
+        if (
+            (least is None or number >= least)
+            and (above is None or number > above)
+            and (below is None or number < below)
+        ):
+            return number
+    described = ' '.join(['a finite number', *' and '.join(limits).split()])
+    raise ConfigError(f'{where} must be {described}; got {value!r}')
+
+
+def probability(where: str, value: object) -> float:
+    """Return a number from 0 to below 1, such as the rate of a dropout."""
+    return real(where, value, least=0, below=1)
+
+
+def flag(where: str, value: object) -> bool:
+    """Return True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise ConfigError(f'{where} must be True or False; got {value!r}')
+    return bool(value)
+
+
+def choice(where: str, value: T, choices: Iterable[T]) -> T:
+    """Return a value that is one of `choices`; a word that is near one gets a hint."""
+    known = list(choices)
+    if one_of(value, known):
+        return value
+    listed = ', '.join(map(repr, known))
+    words = [word for word in known if isinstance(word, str)]
+    near = hint(value, words) if isinstance(value, str) else ''
+    near = f'; {near}' if near.startswith('did you') else ''
+    raise ConfigError(f'{where} must be one of {listed}; got {value!r}{near}')
+
+
+def one_of(value: object, choices: Iterable[Any]) -> bool:
+    """Return whether a value is among some words and numbers; an array or the like never is."""
+    return isinstance(value, str | int | float | np.generic | None) and value in list(choices)
+
+
+def generator(rng: object) -> np.random.Generator:
+    """Return `rng` if it is a generator, a new one from a seed, or a fresh one for None."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if rng is not None and not is_whole(rng, 0):
+        raise ConfigError(
+            f'rng must be a seed (a whole number of at least 0) or a numpy.random.Generator; got '
+            f'{rng!r}'
+        )
+    return np.random.default_rng(rng)  # type: ignore[arg-type]
+
+
+# --- earlier names, to be replaced by those above
 
 
 def number(name: str, value: Any, kind: type, least: float, below: float = np.inf) -> None:
@@ -18,33 +118,16 @@ def number(name: str, value: Any, kind: type, least: float, below: float = np.in
         raise ConfigError(f'{name} is {what} of at least {least}{limit}; got {value!r}')
 
 
-def one_of(value: Any, choices: Collection[Any]) -> bool:
-    """Return whether a value is among some words and numbers; an array or the like never is."""
-    single = str | int | float | np.generic | None
-    return isinstance(value, single) and value in choices
-
-
 def check_count(name: str, value: Any) -> None:
     """Raise a ConfigError unless `value` is a whole number of at least 1."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
         raise ConfigError(f'{name} is a whole number of at least 1; got {value!r}')
 
 
-def generator(rng: Any) -> np.random.Generator:
-    """Return `rng` if it is a generator, a new one from a seed, or a fresh one for None."""
-    if isinstance(rng, np.random.Generator):
-        return rng
-    if rng is not None and (not isinstance(rng, Integral) or isinstance(rng, bool) or rng < 0):
-        raise ConfigError(
-            f'rng is a seed (a whole number of at least 0) or a numpy.random.Generator; got {rng!r}'
-        )
-    return np.random.default_rng(rng)
-
-
-def check_layout(layout: Any) -> None:
-    """Raise a ConfigError unless `layout` is one."""
-    if layout not in ('time', 'batch'):
-        raise ConfigError(f"layout is 'time' or 'batch'; got {layout!r}")
+def check_optional_count(cell: str, name: str, value: Any) -> None:
+    """Raise a ConfigError if an option is neither None nor a whole number of at least 1."""
+    if value is not None and not is_count(value):
+        raise ConfigError(f'{cell}: {name} is a whole number of at least 1; got {value!r}')
 
 
 def is_count(value: Any) -> bool:
@@ -52,7 +135,7 @@ def is_count(value: Any) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1
 
 
-def check_optional_count(cell: str, name: str, value: Any) -> None:
-    """Raise a ConfigError if an option is neither None nor a whole number of at least 1."""
-    if value is not None and not is_count(value):
-        raise ConfigError(f'{cell}: {name} is a whole number of at least 1; got {value!r}')
+def check_layout(layout: Any) -> None:
+    """Raise a ConfigError unless `layout` is one."""
+    if layout not in ('time', 'batch'):
+        raise ConfigError(f"layout is 'time' or 'batch'; got {layout!r}")

@@ -27,6 +27,9 @@ def newest(path: Any) -> Path | None:
         return path if path.exists() else None
     # All places have the same number.
     pattern = re.compile(re.escape(parts[0]) + '([0-9]+)' + r'\1'.join(map(re.escape, parts[1:])))
-    found = [(int(match[1]), one) for one in path.parent.glob('*')
-             if (match := pattern.fullmatch(one.name))]  # fmt: skip
+    found = [
+        (int(match[1]), one)
+        for one in path.parent.glob('*')
+        if (match := pattern.fullmatch(one.name))
+    ]
     return max(found)[1] if found else None

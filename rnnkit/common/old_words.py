@@ -55,9 +55,12 @@ def warn(message: str) -> None:
 
 
 def translate(
-    where: str, olds: Mapping[str, Old], gone: Mapping[str, str], given: Keywords,
+    where: str,
+    olds: Mapping[str, Old],
+    gone: Mapping[str, str],
+    given: Keywords,
     taken: tuple[str, ...] = (),
-) -> Keywords:  # fmt: skip
+) -> Keywords:
     """Return keywords with those of today in the place of old ones.
 
     Parameters
@@ -195,19 +198,24 @@ TRAINING = {
     'max_gradient_clip': renamed('max_gradient_elem'),
     'gradient_clip': renamed('max_gradient_elem'),
     'save_progress': Old(
-        lambda path: {} if path is None else {'checkpoint': path}, 'no file is written',
+        lambda path: {} if path is None else {'checkpoint': path},
+        'no file is written',
         'checkpoint',
     ),
     'save_every': Old(_save_every),
     'regularizers': Old(_regularizers),
     'axis': dropped(
-        0, 'the network knows its axes',
+        0,
+        'the network knows its axes',
         'is known: data are (time, batch, features), or (batch, time, features) in a network with '
         "layout='batch'",
     ),
-    **{f'{place}_{kind}s': renamed(f'{place}_{kind}')
-       for place in PLACES for kind in ('dropout', 'noise')},
-}  # fmt: skip
+    **{
+        f'{place}_{kind}s': renamed(f'{place}_{kind}')
+        for place in PLACES
+        for kind in ('dropout', 'noise')
+    },
+}
 
 _OF_HF = "belonged to algo 'hf', which is not here; algo='lbfgs' uses second derivatives, too"
 
@@ -234,27 +242,40 @@ NETWORK = {
     ),
     'batch_size': Old(lambda n: {}, f'a network takes batches of any size; batch_size {_TO_TRAIN}'),
     'decode_from': dropped(
-        1, 'the last layer is the output',
+        1,
+        'the last layer is the output',
         'is not here; let the last layer read several, as in '
         "dict(form='ff', size=5, inputs=('hid1', 'hid2'))",
     ),
-    'tied_weights': dropped(
-        False, 'no weights are tied', "is written as layers: [4, 3, 'tied']"
+    'tied_weights': dropped(False, 'no weights are tied', "is written as layers: [4, 3, 'tied']"),
+    'hidden_activation': Old(
+        lambda name: {'hidden_activation': name}, instead="write it with the layers: (20, 'tanh')"
     ),
-    'hidden_activation': Old(lambda name: {'hidden_activation': name},
-                             instead="write it with the layers: (20, 'tanh')"),
-    'output_activation': Old(lambda name: {'output_activation': name},
-                             instead="write it with the last layer: (1, 'tanh')"),
-}  # fmt: skip
+    'output_activation': Old(
+        lambda name: {'output_activation': name},
+        instead="write it with the last layer: (1, 'tanh')",
+    ),
+}
 
 NOT_OF_NETWORKS = {
     'activation': "belongs to the layers: (20, 'tanh')",
     **dict.fromkeys(
-        ('algo', 'algorithm', 'optimize', 'learning_rate', 'momentum', 'train_batches',
-         'valid_batches', 'patience', 'min_improvement', 'validate_every', 'save_progress'),
+        (
+            'algo',
+            'algorithm',
+            'optimize',
+            'learning_rate',
+            'momentum',
+            'train_batches',
+            'valid_batches',
+            'patience',
+            'min_improvement',
+            'validate_every',
+            'save_progress',
+        ),
         _TO_TRAIN,
     ),
-}  # fmt: skip
+}
 
 of_network = understood(NETWORK, NOT_OF_NETWORKS)
 
@@ -321,8 +342,10 @@ def new_layer(keywords: Keywords) -> Keywords:
             if 'rate' in keywords:
                 raise ConfigError(f'{old!r} says what the rate is; leave out rate=')
             keywords = {**keywords, **new, 'form': form} | {key: new['form']}
-            warn(f'the form {old!r} is an old word; write {key}={new["form"]!r}, '
-                 f'rate={new["rate"]!r}')  # fmt: skip
+            warn(
+                f'the form {old!r} is an old word; write {key}={new["form"]!r}, '
+                f'rate={new["rate"]!r}'
+            )
     reshapes = isinstance(form, str) and form.lower() == 'reshape'
     olds = {word: old for word, old in LAYER.items() if not (reshapes and word == 'shape')}
     if keywords.get('rate', '') is None:
@@ -351,5 +374,9 @@ NAMES = {
 
 HINTS = {
     **{word: old.new for word, old in {**NETWORK, **TRAINING}.items() if old.new},
-    'bfgs': 'lbfgs', 'cg': 'lbfgs', 'newton-cg': 'lbfgs', 'hf': 'lbfgs', 'lm': 'lbfgs',
-}  # fmt: skip
+    'bfgs': 'lbfgs',
+    'cg': 'lbfgs',
+    'newton-cg': 'lbfgs',
+    'hf': 'lbfgs',
+    'lm': 'lbfgs',
+}

@@ -210,8 +210,10 @@ def _taken_out(value: Any, name: str, found: dict[str, np.ndarray]) -> Any:
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, dict):
-        return {str(k): _taken_out(v, f'{name}:{k}' if name else str(k), found)
-                for k, v in value.items()}  # fmt: skip
+        return {
+            str(k): _taken_out(v, f'{name}:{k}' if name else str(k), found)
+            for k, v in value.items()
+        }
     if isinstance(value, list | tuple):
         return [_taken_out(v, f'{name}:{k}', found) for k, v in enumerate(value)]
     return value

@@ -37,9 +37,14 @@ class Border:
     """
 
     def __init__(
-        self, inputs: list[Field], targets: list[Field], weights: list[Field], masks: list[Field],
-        layout: str, dtype: str,
-    ):  # fmt: skip
+        self,
+        inputs: list[Field],
+        targets: list[Field],
+        weights: list[Field],
+        masks: list[Field],
+        layout: str,
+        dtype: str,
+    ):
         self.inputs, self.targets, self.weights, self.masks = inputs, targets, weights, masks
         self.layout, self.dtype = layout, dtype
         self._parts: dict[tuple[str, bool], Border] = {}
@@ -285,11 +290,15 @@ class Border:
         """Return one array for a list of sequences, in the user's layout; note its mask."""
         known = found.get(field.clock, ('', None))[1]
         array, mask = ragged.pad(
-            value, field.dtype, layout=self.layout,
+            value,
+            field.dtype,
+            layout=self.layout,
             ndim=None if field.kind == 'weights' else field.ndim - 1,
             lengths=None if known is None else self._lengths(known),
-            mask_dtype=self.masks[0].dtype, steps=field.steps, where=f'{where}: {field.name}',
-        )  # fmt: skip
+            mask_dtype=self.masks[0].dtype,
+            steps=field.steps,
+            where=f'{where}: {field.name}',
+        )
         found.setdefault(field.clock, (field.name, mask))
         return array
 
@@ -297,9 +306,14 @@ class Border:
         return mask.sum(axis=0 if self.layout == 'time' else 1).astype(int).tolist()
 
     def _read_mask(
-        self, field: Field, value: Any, where: str, found: dict[str, tuple[str, np.ndarray]],
-        arrays: dict[str, np.ndarray], all_real: bool,
-    ) -> np.ndarray:  # fmt: skip
+        self,
+        field: Field,
+        value: Any,
+        where: str,
+        found: dict[str, tuple[str, np.ndarray]],
+        arrays: dict[str, np.ndarray],
+        all_real: bool,
+    ) -> np.ndarray:
         if field.clock in found:
             name, mask = found[field.clock]
             if value is not None:

@@ -116,9 +116,14 @@ class Arrays:
     def in_order(self, n_batches: int | None = None) -> 'Arrays':
         """Return the same examples, not shuffled, without copying them."""
         return Arrays(
-            self.arrays, self.axes, self.batch_size, n_batches,
-            bucket=bool(self._lengths), masks=self.masks, time_axes=self.time_axes,
-        )  # fmt: skip
+            self.arrays,
+            self.axes,
+            self.batch_size,
+            n_batches,
+            bucket=bool(self._lengths),
+            masks=self.masks,
+            time_axes=self.time_axes,
+        )
 
     def _pass(self, number: int) -> list[np.ndarray]:
         """Return the examples of each batch of a pass."""
@@ -227,9 +232,14 @@ class Stream:
     one_pass = False
 
     def __init__(
-        self, function: Callable, prepare: Prepare, n_batches: int | None, where: str,
-        seed: Any = 0, purpose: str = 'train',
-    ):  # fmt: skip
+        self,
+        function: Callable,
+        prepare: Prepare,
+        n_batches: int | None,
+        where: str,
+        seed: Any = 0,
+        purpose: str = 'train',
+    ):
         self.function = function
         self.prepare = prepare
         self.n_batches = n_batches or CALLABLE_BATCHES

@@ -86,9 +86,12 @@ class Field:
     def is_ready(self, array: Any) -> bool:
         """Return whether an array is right as it is, as far as it can be seen alone."""
         if not (
-            type(array) is np.ndarray and array.ndim == self.ndim and array.dtype == self.dtype
-            and array.size and array.flags.c_contiguous
-        ):  # fmt: skip
+            type(array) is np.ndarray
+            and array.ndim == self.ndim
+            and array.dtype == self.dtype
+            and array.size
+            and array.flags.c_contiguous
+        ):
             return False
         if self.has_features and array.shape[-1] != self.size:
             return False

@@ -8,9 +8,12 @@ from rnnkit.errors import DataError
 
 
 def in_order(
-    data: Any, names: Sequence[str], where: str, optional: Sequence[str] = (),
+    data: Any,
+    names: Sequence[str],
+    where: str,
+    optional: Sequence[str] = (),
     having: Mapping[str, bool] | None = None,
-) -> list[Any]:  # fmt: skip
+) -> list[Any]:
     """Return the arrays of a list, tuple or dict in the order of `names`.
 
     Parameters

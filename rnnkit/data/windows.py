@@ -88,8 +88,9 @@ class Windows:
             self._drawn += 1
             series = slice(group * self.batch_size, (group + 1) * self.batch_size)
             time = slice(k * self.steps, (k + 1) * self.steps)
-            yield Window([self._cut(n, series, time) for n in range(len(self.arrays))],
-                         fresh=k == 0)  # fmt: skip
+            yield Window(
+                [self._cut(n, series, time) for n in range(len(self.arrays))], fresh=k == 0
+            )
 
     @property
     def one_pass(self) -> bool:

@@ -22,12 +22,19 @@ def inputs_of(graph: Graph, layout: Axes) -> list[Field]:
     for layer in graph.layers:
         if isinstance(layer, Input):
             clock, words = plan.clocks[layer.name], layer.name in plan.words
-            inputs.append(Field(
-                layer.name if inputs else 'x', 'words' if words else 'numbers',
-                _axes(graph, layout, clock, not words), layer.size,
-                f'layer {layer.name!r}' if words else 'the input layer', clock,
-                'int64' if words else graph.dtype, _steps(graph, clock), least(clock),
-            ))  # fmt: skip
+            inputs.append(
+                Field(
+                    layer.name if inputs else 'x',
+                    'words' if words else 'numbers',
+                    _axes(graph, layout, clock, not words),
+                    layer.size,
+                    f'layer {layer.name!r}' if words else 'the input layer',
+                    clock,
+                    'int64' if words else graph.dtype,
+                    _steps(graph, clock),
+                    least(clock),
+                )
+            )
     return inputs
 
 
@@ -57,10 +64,15 @@ def output_as_array(name: str, graph: Graph, output: str, layout: Axes) -> Field
     owner, _, what = output.partition(':')
     layer, clock = graph.by_name[owner], graph.plan.clock_of(output, graph.by_name)
     return Field(
-        name, 'numbers', _axes(graph, layout, clock, True), layer.output_size(what),
-        'the last layer' if layer is graph.layers[-1] else f'layer {owner!r}', clock, graph.dtype,
+        name,
+        'numbers',
+        _axes(graph, layout, clock, True),
+        layer.output_size(what),
+        'the last layer' if layer is graph.layers[-1] else f'layer {owner!r}',
+        clock,
+        graph.dtype,
         _steps(graph, clock),
-    )  # fmt: skip
+    )
 
 
 def input_as_target(graph: Graph, output: str, loss: Loss, given: list[Field]) -> Field:
@@ -82,8 +94,9 @@ def input_as_target(graph: Graph, output: str, loss: Loss, given: list[Field]) -
             f'Classifier, and the words as x and as y'
         )
     size, clock = (
-        graph.by_name[owner].output_size(what), graph.plan.clock_of(output, graph.by_name)
-    )  # fmt: skip
+        graph.by_name[owner].output_size(what),
+        graph.plan.clock_of(output, graph.by_name),
+    )
     if size != field.size:
         raise ConfigError(f'{where}; it has {size} features, and the input {field.size}')
     steps = field.steps

@@ -20,8 +20,10 @@ PLACES = ('input', 'hidden', 'output')
 ON_OUTPUTS = ('noise', 'dropout')
 ON_WEIGHTS = ('weight_noise', 'max_norm')
 WORDS = [
-    *(f'{place}_{kind}' for kind in ON_OUTPUTS for place in PLACES), *ON_OUTPUTS, *ON_WEIGHTS,
-]  # fmt: skip
+    *(f'{place}_{kind}' for kind in ON_OUTPUTS for place in PLACES),
+    *ON_OUTPUTS,
+    *ON_WEIGHTS,
+]
 
 
 class Target(NamedTuple):
@@ -107,9 +109,10 @@ def _names_at(graph: Graph, compared: list[str], word: str, place: str) -> list[
     last = graph.layers[-1].name
     inputs = [x.name for x in graph.inputs]
     there = {
-        'input': inputs, 'output': [last],
+        'input': inputs,
+        'output': [last],
         'hidden': [one.name for one in graph.layers if one.name not in (*inputs, last)],
-    }[place]  # fmt: skip
+    }[place]
     known = usable(graph, compared)
     names = [name for name in known if name.partition(':')[0] in there]
     if not names:
@@ -190,8 +193,11 @@ class Disturbance:
 
     def limits(self) -> dict[str, Callable[[TensorVariable], TensorVariable]]:
         """Return, by name, functions that make new values of parameters fit the limits."""
-        return {t.name: lambda w, limit=limit: limited(w, limit)
-                for t, limit in self.amounts.items() if t.kind == 'max_norm'}  # fmt: skip
+        return {
+            t.name: lambda w, limit=limit: limited(w, limit)
+            for t, limit in self.amounts.items()
+            if t.kind == 'max_norm'
+        }
 
 
 def limited(w: TensorVariable, limit: TensorVariable) -> TensorVariable:

@@ -170,8 +170,11 @@ def _without_time(layers: list[Layer], names: dict[str, Layer], found: Plan) -> 
                 still.add(source)
     for layer in layers:
         if layer.recurrent:  # it needs time, so that the other reader is told that it is wrong
-            still -= {n for n in _layers_of(found.sources[layer.name])
-                      if isinstance(names.get(n), Input) and names[n].ndim is None}  # fmt: skip
+            still -= {
+                n
+                for n in _layers_of(found.sources[layer.name])
+                if isinstance(names.get(n), Input) and names[n].ndim is None
+            }
     for layer in layers:
         if layer.name in still and getattr(layer, 'ndim', None) == 3:
             raise ConfigError(

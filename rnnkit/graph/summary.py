@@ -37,7 +37,8 @@ def table(graph: Graph, leading: tuple[str, str], title: str) -> str:
 
 def _aligned(rows: list[tuple[Any, ...]]) -> list[str]:
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    lines = ['  '.join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
-             for row in rows]  # fmt: skip
+    lines = [
+        '  '.join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
     lines.insert(1, '-' * max(map(len, lines)))
     return lines

@@ -8,6 +8,7 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels
 from rnnkit.common.compiled import Compiled
+from rnnkit.data import ragged
 from rnnkit.data.border import LAYOUTS, Border
 from rnnkit.errors import ConfigError
 from rnnkit.graph.fields import output_as_array
@@ -74,16 +75,21 @@ class Inference:
         return self.function(what, [self.graph.outputs[name]])(*arrays)[0]
 
     def predict(
-        self, where: str, x: Any, mask: Any, state: State | None, return_state: bool,
+        self,
+        where: str,
+        x: Any,
+        mask: Any,
+        state: State | None,
+        return_state: bool,
         noise: dict[str, Any] | None = None,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         """Return the output for `x`, with the state after it if that is wanted."""
         border = self.border
         if noise and (state is not None or return_state):
             raise ConfigError(f'{where}: {min(noise)} does not go with a state')
         if state is not None:
             border = border.part(self.stream.course.clock, True)
-        arrays, ragged = border.read_inputs(x, where, mask)
+        arrays, listed = border.read_inputs(x, where, mask)
         if noise:
             out = self._noisy(where, [self.last], arrays, noise)[0]
         elif state is None and not return_state:
@@ -91,16 +97,16 @@ class Inference:
         else:
             out, state = self._go_on(where, arrays, state)
         padding = border.mask_of(self.clock, arrays)
-        out = self._shown(out, padding, ragged, self.graph.has_time(self.last))
+        out = self._shown(out, padding, listed, self.graph.has_time(self.last))
         return (out, state) if return_state else out
 
     def _shown(
-        self, out: np.ndarray, padding: np.ndarray | None, ragged: bool, has_time: bool
+        self, out: np.ndarray, padding: np.ndarray | None, listed: bool, has_time: bool
     ) -> Any:
         """Return an output as users have it: 0 over padding, or without it; and turned."""
         if padding is not None:
             out = out * padding[..., None]
-        if padding is not None and ragged:
+        if padding is not None and listed:
             return ragged.unpad(out, padding)
         return self.border.turn(out, has_time)
 
@@ -162,9 +168,9 @@ class Inference:
     def output(self, where: str, name: str, x: Any, mask: Any) -> Any:
         """Return one output for `x`, 0 over padding."""
         clock = self.graph.plan.clock_of(name, self.graph.by_name)
-        arrays, ragged = self.border.read_inputs(x, where, mask)
+        arrays, listed = self.border.read_inputs(x, where, mask)
         padding = self.border.mask_of(clock, arrays)
-        return self._shown(self._outputs(arrays, name), padding, ragged, clock is not None)
+        return self._shown(self._outputs(arrays, name), padding, listed, clock is not None)
 
     def rest(self, where: str, name: str, z: Any, mask: Any) -> Any:
         """Return what the network makes of one of its outputs."""
@@ -174,10 +180,10 @@ class Inference:
         border, function = self._rests[name]
         if mask is not None and self.border.masks and not border.masks:
             raise ConfigError(f'{where}: {name!r} has no time axis, so that there is no mask')
-        arrays, ragged = border.read_inputs(z, where, mask)
+        arrays, listed = border.read_inputs(z, where, mask)
         (out,) = function(*arrays)
         clock = self.graph.plan.clock_of(self.last, self.graph.by_name)
-        return self._shown(out, border.mask_of(clock, arrays), ragged, clock is not None)
+        return self._shown(out, border.mask_of(clock, arrays), listed, clock is not None)
 
     def logits(self, x: Any, mask: Any) -> np.ndarray:
         """Return what the activation of the last layer is taken of."""
@@ -193,8 +199,9 @@ class Inference:
         given = dict(zip([field.name for field in border.fields], batch, strict=True))
         y, weights = given[border.target.name], given.get('weights')
         n = len(border.inputs)
-        predicted = self._outputs([*batch[:n], *batch[len(batch) - len(border.masks) :]],
-                                  self.compared)  # fmt: skip
+        predicted = self._outputs(
+            [*batch[:n], *batch[len(batch) - len(border.masks) :]], self.compared
+        )
         if border.target.kind == 'labels':
             predicted = predicted.argmax(axis=-1)
         real = border.mask_of(border.target.clock, batch)

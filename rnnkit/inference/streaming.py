@@ -52,9 +52,7 @@ class Stream:
         flat = [variable for state in states.values() for variable in state]
         self._sizes = {layer.name: state_sizes(layer) for layer in self.layers}
         moves, stays = self._variables(True), self._variables(False)
-        self._go_on = Compiled(
-            'the prediction from a state', [*moves, *constants, *flat], found
-        )  # fmt: skip
+        self._go_on = Compiled('the prediction from a state', [*moves, *constants, *flat], found)
         kept = [graph.outputs[name] for name in self.course.fixed]
         self._encode = Compiled('what stays the same', stays, kept)
 

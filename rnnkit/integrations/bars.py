@@ -13,9 +13,14 @@ def find() -> Callable[..., str]:
 
 
 def plain(
-    name: str, done: int, total: int | None, seconds: float, note: str,
-    columns: int | None = None, ascii: bool = False,
-) -> str:  # fmt: skip
+    name: str,
+    done: int,
+    total: int | None,
+    seconds: float,
+    note: str,
+    columns: int | None = None,
+    ascii: bool = False,
+) -> str:
     """Return a line of numbers.
 
     Parameters
@@ -44,9 +49,14 @@ def plain(
 
 
 def bar(
-    name: str, done: int, total: int | None, seconds: float, note: str,
-    columns: int | None = None, ascii: bool = False,
-) -> str:  # fmt: skip
+    name: str,
+    done: int,
+    total: int | None,
+    seconds: float,
+    note: str,
+    columns: int | None = None,
+    ascii: bool = False,
+) -> str:
     """Return the same as a bar, with the time that is left."""
     from tqdm.std import tqdm
 

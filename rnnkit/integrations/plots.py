@@ -32,8 +32,11 @@ def history(records: Sequence[dict], path: str | None, keys: Sequence[str]) -> A
     updates = _running_count([record['updates'] for record in records])
     for key in keys:
         for name, style in ((key, '-'), (f'valid_{key}', 'o-')):
-            points = [(at, r[name]) for at, r in zip(updates, records, strict=True)
-                      if r.get(name) is not None]  # fmt: skip
+            points = [
+                (at, r[name])
+                for at, r in zip(updates, records, strict=True)
+                if r.get(name) is not None
+            ]
             if points:
                 axes.plot(*zip(*points, strict=True), style, label=name, markersize=3)
     axes.set_xlabel('updates')

@@ -33,9 +33,18 @@ from rnnkit.kernels.update import op as update_op
 from rnnkit.kernels.update.op import Arguments
 
 __all__ = [
-    'Arguments', 'Walk', 'affine', 'allowed', 'cross_entropy', 'enabled', 'fused', 'mean_error',
-    'softmax_of', 'update_params', 'usable',
-]  # fmt: skip
+    'Arguments',
+    'Walk',
+    'affine',
+    'allowed',
+    'cross_entropy',
+    'enabled',
+    'fused',
+    'mean_error',
+    'softmax_of',
+    'update_params',
+    'usable',
+]
 
 jax_rewrites.register()
 log = logging.getLogger('rnnkit')

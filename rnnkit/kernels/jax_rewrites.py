@@ -76,8 +76,7 @@ def unfuse_lengths(fgraph: Any, node: Apply) -> list[Variable] | bool:
         return False
     values = dict(zip(fused.fgraph.inputs, node.inputs, strict=True))
     for inner in fused.fgraph.toposort():
-        args = [pt.constant(v.data) if isinstance(v, Constant) else values[v]
-                for v in inner.inputs]  # fmt: skip
+        args = [pt.constant(v.data) if isinstance(v, Constant) else values[v] for v in inner.inputs]
         values.update(zip(inner.outputs, Elemwise(inner.op)(*args, return_list=True), strict=True))
     return [values[v] for v in fused.fgraph.outputs]
 

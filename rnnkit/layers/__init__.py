@@ -19,7 +19,25 @@ from rnnkit.layers.time import Flatten, Last, Repeat
 add = registry.add
 
 __all__ = [
-    'Bidirectional', 'Concatenate', 'Conv1', 'Dense', 'Dropout', 'Embedding', 'Flatten', 'Input',
-    'Last', 'Layer', 'LayerNorm', 'Product', 'Recurrent', 'Repeat', 'Reshape', 'Softmax', 'Sum',
-    'Tied', 'add', 'parse_layers', 'registry',
-]  # fmt: skip
+    'Bidirectional',
+    'Concatenate',
+    'Conv1',
+    'Dense',
+    'Dropout',
+    'Embedding',
+    'Flatten',
+    'Input',
+    'Last',
+    'Layer',
+    'LayerNorm',
+    'Product',
+    'Recurrent',
+    'Repeat',
+    'Reshape',
+    'Softmax',
+    'Sum',
+    'Tied',
+    'add',
+    'parse_layers',
+    'registry',
+]

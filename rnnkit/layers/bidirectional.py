@@ -48,9 +48,15 @@ class Bidirectional(Layer):
     causal = False
 
     def __init__(
-        self, size: int | None = None, *, name=None, inputs=None, worker: str = 'rnn',
-        merge: str = 'concat', **options: Any,
-    ):  # fmt: skip
+        self,
+        size: int | None = None,
+        *,
+        name=None,
+        inputs=None,
+        worker: str = 'rnn',
+        merge: str = 'concat',
+        **options: Any,
+    ):
         super().__init__(size, name=name, inputs=inputs)
         if not one_of(merge, MERGES):
             raise ConfigError(f"layer 'bidirectional': merge is 'concat' or 'sum'; got {merge!r}")
@@ -64,8 +70,9 @@ class Bidirectional(Layer):
                 f"layer 'bidirectional': worker is a recurrent layer, which gets its direction "
                 f'here; got {worker!r} with {options}'
             )
-        starts = [k for k, v in options.items()
-                  if k.endswith('_0') and not one_of(v, (None, 'learn'))]  # fmt: skip
+        starts = [
+            k for k, v in options.items() if k.endswith('_0') and not one_of(v, (None, 'learn'))
+        ]
         if starts:
             raise ConfigError(
                 f"layer 'bidirectional': {starts[0]} is 'learn' or nothing, as there are two "

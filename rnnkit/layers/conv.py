@@ -79,8 +79,10 @@ class Conv1(Layer):
         x, n = masked(x, mask), self.filter_size
         if self.border_mode != 'valid':
             before = n - 1 if self.border_mode == 'causal' else (n - 1) // 2
-            zeros = [pt.zeros((k, x.shape[1], x.shape[2]), dtype=x.dtype)
-                     for k in (before, n - 1 - before)]  # fmt: skip
+            zeros = [
+                pt.zeros((k, x.shape[1], x.shape[2]), dtype=x.dtype)
+                for k in (before, n - 1 - before)
+            ]
             x = pt.concatenate([zeros[0], x, zeros[1]], axis=0)
         steps = x.shape[0] - n + 1
         seen = pt.concatenate([x[k : steps + k : self.stride] for k in range(n)], axis=-1)

@@ -56,8 +56,11 @@ class Dense(Layer):
         return {**self.initial, **matrices}
 
     def shapes(self):
-        unused = [key for key in self.given if key.startswith('w') and key not in
-                  map(self._matrix, self.input_sizes)]  # fmt: skip
+        unused = [
+            key
+            for key in self.given
+            if key.startswith('w') and key not in map(self._matrix, self.input_sizes)
+        ]
         if unused:
             raise ConfigError(
                 f'layer {self.name!r} has no parameter {unused[0]!r}; its matrices are '

@@ -66,8 +66,9 @@ class Recurrent(Layer):
         known = self.cell_class.options
         self.cell = self.cell_class(**{k: v for k, v in options.items() if k in known})
         self.state, self.smallest = self.cell.state, self.cell.smallest
-        self.learned = [part for part in self.state._fields
-                        if one_of(options.get(f'{part}_0'), (LEARN,))]  # fmt: skip
+        self.learned = [
+            part for part in self.state._fields if one_of(options.get(f'{part}_0'), (LEARN,))
+        ]
         super().__init__(size, name=name, inputs=inputs, **options)
         where = f'layer {self.form!r}'
         if not one_of(self.direction, ('forward', 'backward')):
@@ -137,15 +138,18 @@ class Recurrent(Layer):
         cell = self.cell
         if self.zoneout:
             cell = wrapped(Zoned, cell, self.size)
-            bits = [pt.lt(noise.uniform(x, (0, 1), width), self.zoneout)
-                    for width in cell.bit_widths(self.size)]  # fmt: skip
+            bits = [
+                pt.lt(noise.uniform(x, (0, 1), width), self.zoneout)
+                for width in cell.bit_widths(self.size)
+            ]
             x = pt.concatenate([x, cell.codes(bits).astype(x.dtype)], axis=-1)
         if self.dropout:
             cell = wrapped(Dropped, cell)
             kept = noise.keep(np.asarray(self.dropout, x.dtype), x, (1,), self.size)
             if start is None:
-                start = [pt.zeros((1, width), dtype=x.dtype)
-                         for width in self.cell.widths(self.size)]  # fmt: skip
+                start = [
+                    pt.zeros((1, width), dtype=x.dtype) for width in self.cell.widths(self.size)
+                ]
             start = cell.start(start, kept)
         states = self._unroll(cell, x, start, mask)
         return self._outputs(states[1:-1] if self.dropout else states, mask)
@@ -153,9 +157,15 @@ class Recurrent(Layer):
     def _unroll(self, cell: Cell, x: Any, start: Any, mask: Any) -> Any:
         params = {name: self.params[name] for name in self.cell.params}
         return unroll(
-            cell, x, params, self.size, start, mask, reverse=not self.causal,
+            cell,
+            x,
+            params,
+            self.size,
+            start,
+            mask,
+            reverse=not self.causal,
             bptt_limit=self.bptt_limit,
-        )  # fmt: skip
+        )
 
     def _outputs(self, states: Any, mask: Any) -> dict[str, Any]:
         """Return the outputs by name, from the states of all steps."""
@@ -177,20 +187,26 @@ class Recurrent(Layer):
         if all(value is None for value in parts.values()):
             return None
         known = next(value for value in parts.values() if value is not None)
-        return self.state(**{
-            part: value if value is not None
-            else pt.zeros((1, self.state_width(part)), dtype=known.dtype)
-            for part, value in parts.items()
-        })  # fmt: skip
+        return self.state(
+            **{
+                part: value
+                if value is not None
+                else pt.zeros((1, self.state_width(part)), dtype=known.dtype)
+                for part, value in parts.items()
+            }
+        )
 
 
 def recurrent_layer(form: str, cell: type[Cell]) -> type[Recurrent]:
     """Return the class of the layer that runs `cell`, called `form` in layer specs."""
     starts = {f'{part}_0': None for part in cell.state._fields}
     options = {
-        **cell.options, **starts, 'direction': 'forward', 'bptt_limit': None,
+        **cell.options,
+        **starts,
+        'direction': 'forward',
+        'bptt_limit': None,
         **dict.fromkeys(NOISES, 0.0),
-    }  # fmt: skip
+    }
     return type(
         f'{cell.__name__.removesuffix("Cell")}Layer',
         (Recurrent,),

@@ -69,9 +69,14 @@ class ShortForms:
                 raise ConfigError(f'{where}: {word} is at least 0; got {value!r}')
 
     def start(
-        self, where: str, name: str, default: Any, shape: tuple[int, ...], blocks: int,
+        self,
+        where: str,
+        name: str,
+        default: Any,
+        shape: tuple[int, ...],
+        blocks: int,
         recurrent: bool | None,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         """Return how a parameter starts, as `rnnkit.initializers.initial_value` takes it.
 
         Parameters

@@ -48,8 +48,10 @@ def parse_layers(
     if len(specs) < 2:
         raise ConfigError(f'a network has an input and at least one more layer; got {specs!r}')
     chosen = [None, *[hidden_activation] * (len(specs) - 2), output_activation]
-    found = [_parse(spec, k, len(specs), one)
-             for k, (spec, one) in enumerate(zip(specs, chosen, strict=True))]  # fmt: skip
+    found = [
+        _parse(spec, k, len(specs), one)
+        for k, (spec, one) in enumerate(zip(specs, chosen, strict=True))
+    ]
     if found[0].form != 'input':
         raise ConfigError(
             f'the first layer is the input: an int, or dict(form="input", size=...); '

@@ -10,8 +10,21 @@ from rnnkit.losses.distributions import (
 from rnnkit.losses.regression import Huber, MeanAbsoluteError, MeanSquaredError, Poisson, Quantile
 
 __all__ = [
-    'BinaryCrossEntropy', 'CrossEntropy', 'GaussianLogLikelihood', 'Hinge', 'Huber',
-    'KullbackLeibler', 'Loss', 'MaximumMeanDiscrepancy', 'MeanAbsoluteError',
-    'MeanSquaredError', 'Poisson', 'Quantile', 'accuracy', 'add', 'build', 'losses',
+    'BinaryCrossEntropy',
+    'CrossEntropy',
+    'GaussianLogLikelihood',
+    'Hinge',
+    'Huber',
+    'KullbackLeibler',
+    'Loss',
+    'MaximumMeanDiscrepancy',
+    'MeanAbsoluteError',
+    'MeanSquaredError',
+    'Poisson',
+    'Quantile',
+    'accuracy',
+    'add',
+    'build',
+    'losses',
     'weighted_mean',
-]  # fmt: skip
+]

@@ -78,8 +78,9 @@ class GaussianLogLikelihood(Loss):
 
     @property
     def outputs(self):
-        return tuple(name if ':' in name else f'{name}:out'
-                     for name in (self.mean_name, self.covar_name))  # fmt: skip
+        return tuple(
+            name if ':' in name else f'{name}:out' for name in (self.mean_name, self.covar_name)
+        )
 
     def errors(self, output, target):
         mean, covar = output

@@ -50,9 +50,14 @@ class Autoencoder(Network):
     reconstructs = True
 
     def predict(
-        self, x: Any, *, mask: Any = None, state: State | None = None, return_state: bool = False,
+        self,
+        x: Any,
+        *,
+        mask: Any = None,
+        state: State | None = None,
+        return_state: bool = False,
         **noise: Any,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         """Return the reconstruction of `x`.
 
         Parameters
@@ -77,9 +82,13 @@ class Autoencoder(Network):
         return self.inference.predict('predict()', x, mask, state, return_state, noise)
 
     def encode(
-        self, x: Any, layer: str | int | None = None, sample: bool = False, rng: Any = None,
+        self,
+        x: Any,
+        layer: str | int | None = None,
+        sample: bool = False,
+        rng: Any = None,
         mask: Any = None,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         """Return what a hidden layer makes of `x`.
 
         Parameters

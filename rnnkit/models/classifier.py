@@ -50,9 +50,14 @@ class Classifier(Network):
         return {'err': error, 'acc': accuracy(output, target, weights)}
 
     def predict(
-        self, x: Any, *, mask: Any = None, state: State | None = None, return_state: bool = False,
+        self,
+        x: Any,
+        *,
+        mask: Any = None,
+        state: State | None = None,
+        return_state: bool = False,
         **noise: Any,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         """Return the most probable class.
 
         Parameters
@@ -73,9 +78,14 @@ class Classifier(Network):
         return (best, *rest) if return_state else best
 
     def predict_proba(
-        self, x: Any, *, mask: Any = None, state: State | None = None, return_state: bool = False,
+        self,
+        x: Any,
+        *,
+        mask: Any = None,
+        state: State | None = None,
+        return_state: bool = False,
         **noise: Any,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         """Return the probability of each class.
 
         Parameters
@@ -125,10 +135,19 @@ class Classifier(Network):
         return self.inference.score(metrics.accuracy, x, y, weights, mask)
 
     def generate(
-        self, seed: Any, steps: int, *, temperature: float = 1.0, top_k: int | None = None,
-        top_p: float | None = None, beam: int | None = None, streams: int = 1, start: Any = None,
-        stop: int | None = None, rng: Any = None,
-    ) -> np.ndarray:  # fmt: skip
+        self,
+        seed: Any,
+        steps: int,
+        *,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        beam: int | None = None,
+        streams: int = 1,
+        start: Any = None,
+        stop: int | None = None,
+        rng: Any = None,
+    ) -> np.ndarray:
         """Return how a sequence goes on, when each label is the next input.
 
         The network has as many inputs as classes, and reads labels through an embedding or as

@@ -171,9 +171,12 @@ class Network(ABC):
         return self.outputs[f'{self.layers[-1].name}:{name}']
 
     def monitors(
-        self, output: TensorVariable, error: TensorVariable, target: TensorVariable,
+        self,
+        output: TensorVariable,
+        error: TensorVariable,
+        target: TensorVariable,
         weights: TensorVariable | None,
-    ) -> dict[str, TensorVariable]:  # fmt: skip
+    ) -> dict[str, TensorVariable]:
         """Return what is reported of the first loss, as symbolic scalars."""
         return {'err': error}
 
@@ -190,9 +193,14 @@ class Network(ABC):
         return self._losses[0].loss
 
     def add_loss(
-        self, loss: Any, weight: float = 1.0, output: str | None = None,
-        target: str | None = None, weighted: bool | None = None, **options: Any,
-    ) -> None:  # fmt: skip
+        self,
+        loss: Any,
+        weight: float = 1.0,
+        output: str | None = None,
+        target: str | None = None,
+        weighted: bool | None = None,
+        **options: Any,
+    ) -> None:
         """Add a loss: what is minimised is the sum of all, each times its weight.
 
         Parameters and history stay; what trains and predicts is compiled anew.
@@ -225,9 +233,13 @@ class Network(ABC):
         self._aim([*self.losses, read_goal('add_loss()', loss, given | options)])
 
     def set_loss(
-        self, loss: Any, weight: float = 1.0, output: str | None = None,
-        weighted: bool | None = None, **options: Any,
-    ) -> None:  # fmt: skip
+        self,
+        loss: Any,
+        weight: float = 1.0,
+        output: str | None = None,
+        weighted: bool | None = None,
+        **options: Any,
+    ) -> None:
         """Replace all losses by this one; its target is the first one of each batch.
 
         Parameters

@@ -29,9 +29,14 @@ class Regressor(Network):
     output_activation = 'linear'
 
     def predict(
-        self, x: Any, *, mask: Any = None, state: State | None = None, return_state: bool = False,
+        self,
+        x: Any,
+        *,
+        mask: Any = None,
+        state: State | None = None,
+        return_state: bool = False,
         **noise: Any,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         """Return the output of the last layer.
 
         Parameters

@@ -56,9 +56,12 @@ class Noise:
         return self._draw('normal', like, axes, width)
 
     def keep(
-        self, rate: Any, like: TensorVariable, axes: tuple[int, ...] | None = None,
+        self,
+        rate: Any,
+        like: TensorVariable,
+        axes: tuple[int, ...] | None = None,
         width: int | None = None,
-    ) -> TensorVariable:  # fmt: skip
+    ) -> TensorVariable:
         """Return 0 with probability `rate`, else 1 / (1 - rate): what dropout multiplies with."""
         kept = pt.ge(self.uniform(like, axes, width), rate)
         return pt.switch(kept, 1 / (1 - rate), 0).astype(like.dtype)

@@ -158,6 +158,8 @@ class RegisterWith(GraphRewriter):
 
 for _backend in ('numba', 'jax'):
     optdb.register(
-        f'register_noise_with_{_backend}', RegisterWith(f'rnnkit.noise.for_{_backend}'), _backend,
+        f'register_noise_with_{_backend}',
+        RegisterWith(f'rnnkit.noise.dispatch_{_backend}'),
+        _backend,
         position=-0.02,
-    )  # fmt: skip
+    )

@@ -17,7 +17,29 @@ registry = optimizers
 add = registry.add
 
 __all__ = [
-    'ESGD', 'LBFGS', 'LIMITS', 'NAG', 'SGD', 'AMSGrad', 'Adadelta', 'Adagrad', 'Adam', 'AdamW',
-    'Lion', 'NAdam', 'Objective', 'Optimizer', 'RMSProp', 'RProp', 'StepGraph', 'add',
-    'check_params', 'decay', 'flattened', 'gradient_names', 'library', 'optimizers', 'registry',
-]  # fmt: skip
+    'ESGD',
+    'LBFGS',
+    'LIMITS',
+    'NAG',
+    'SGD',
+    'AMSGrad',
+    'Adadelta',
+    'Adagrad',
+    'Adam',
+    'AdamW',
+    'Lion',
+    'NAdam',
+    'Objective',
+    'Optimizer',
+    'RMSProp',
+    'RProp',
+    'StepGraph',
+    'add',
+    'check_params',
+    'decay',
+    'flattened',
+    'gradient_names',
+    'library',
+    'optimizers',
+    'registry',
+]

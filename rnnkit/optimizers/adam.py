@@ -67,9 +67,18 @@ class AdamW(Optimizer):
     may_be_zero = ('weight_decay',)
 
     def step(
-        self, g, slots, t, *, p, learning_rate, beta1_halflife, beta2_halflife, rms_regularizer,
+        self,
+        g,
+        slots,
+        t,
+        *,
+        p,
+        learning_rate,
+        beta1_halflife,
+        beta2_halflife,
+        rms_regularizer,
         weight_decay,
-    ):  # fmt: skip
+    ):
         b1, b2 = decay(beta1_halflife), decay(beta2_halflife)
         mean, square = moments(g, *slots, b1, b2)
         delta = adam_step(mean, square, t, b1, b2, learning_rate, rms_regularizer)
@@ -126,9 +135,17 @@ class NAdam(Optimizer):
     slots = ('mean', 'square', 'bias')  # bias is 1 - π, which starts at 0 as slots do
 
     def step(
-        self, g, slots, t, *, learning_rate, beta1_halflife, beta2_halflife, rms_regularizer,
+        self,
+        g,
+        slots,
+        t,
+        *,
+        learning_rate,
+        beta1_halflife,
+        beta2_halflife,
+        rms_regularizer,
         momentum_halflife,
-    ):  # fmt: skip
+    ):
         mean, square, bias = slots
         b1, b2, rise = decay(beta1_halflife), decay(beta2_halflife), decay(momentum_halflife)
         mean, square = moments(g, mean, square, b1, b2)

@@ -47,9 +47,17 @@ class RProp(Optimizer):
             )
 
     def step(
-        self, g, slots, t, *, learning_rate, rprop_increase, rprop_decrease, rprop_min_step,
+        self,
+        g,
+        slots,
+        t,
+        *,
+        learning_rate,
+        rprop_increase,
+        rprop_decrease,
+        rprop_min_step,
         rprop_max_step,
-    ):  # fmt: skip
+    ):
         before, size = slots
         f = library(g)
         now = f.sign(g)

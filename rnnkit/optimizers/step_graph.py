@@ -49,9 +49,13 @@ class StepGraph:
     """
 
     def __init__(
-        self, objective: Objective, rule: Optimizer, momentum: bool, nesterov: bool,
+        self,
+        objective: Objective,
+        rule: Optimizer,
+        momentum: bool,
+        nesterov: bool,
         watched: bool = False,
-    ):  # fmt: skip
+    ):
         self.params = objective.params
         self.dtype = np.result_type(*(p.dtype for p in self.params)).name
         self.hyper = self._shared_scalars(rule, momentum)
@@ -89,8 +93,9 @@ class StepGraph:
             self.outputs[0] = pt.switch(abs(given.loss) < np.inf, norm, np.nan).astype(self.dtype)
         self.updates = list(zip([count, *self.slots.values(), *self.params], new, strict=True))
         if objective.limits:
-            self.updates = [(old, objective.limits.get(old.name, _same)(value))
-                            for old, value in self.updates]  # fmt: skip
+            self.updates = [
+                (old, objective.limits.get(old.name, _same)(value)) for old, value in self.updates
+            ]
         self.slots['updates'] = count
 
     def _gradients(self, loss: TensorVariable) -> tuple[list[TensorVariable], dict[int, Any]]:
@@ -213,8 +218,10 @@ def health(given: Arguments, norm: TensorVariable) -> dict[str, TensorVariable]:
 def gradient_names(params: Sequence[Any]) -> list[str]:
     """Return what the norm of each parameter's gradient is called in reports."""
     names = [str(p.name) for p in params]
-    return [f'grad({name})' if names.count(name) == 1 else f'grad({name} {k})'
-            for k, name in enumerate(names)]  # fmt: skip
+    return [
+        f'grad({name})' if names.count(name) == 1 else f'grad({name} {k})'
+        for k, name in enumerate(names)
+    ]
 
 
 def curvature(gradients: list[Any], params: list[Any], probe: Any) -> TensorVariable:

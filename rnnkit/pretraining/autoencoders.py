@@ -90,8 +90,11 @@ def _stage(net: Network, layer: Layer, seed: int, batch_size: int) -> Stage:
             like(layer, starts, inputs=None),
             Dense(width, name=last),
         ],
-        masked=mask is not None, dtype=net.dtype, seed=seed, kernel=net._kernel,
-    )  # fmt: skip
+        masked=mask is not None,
+        dtype=net.dtype,
+        seed=seed,
+        kernel=net._kernel,
+    )
     mine = stage.layers[1].params
     pairs = [(mine[name], p) for name, p in layer.params.items() if name in mine]
     return Stage(layer.name, stage, pairs, Below(net, source, clock, batch_size))
@@ -156,8 +159,10 @@ class Below:
         )
         parts = []
         for start in range(0, arrays[0].shape[axes[0]], self.batch_size):
-            few = [array[(slice(None),) * axis + (slice(start, start + self.batch_size),)]
-                   for array, axis in zip(arrays, axes, strict=True)]  # fmt: skip
+            few = [
+                array[(slice(None),) * axis + (slice(start, start + self.batch_size),)]
+                for array, axis in zip(arrays, axes, strict=True)
+            ]
             parts += function(*map(np.ascontiguousarray, few))
         return np.concatenate(parts, axis=0 if self.clock is None else 1)
 
@@ -188,8 +193,11 @@ class Below:
 
     def _pair(self, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
         x = {field.name: given[field.name] for field in self.border.inputs}
-        mask = {field.name: given[field.name] for field in self.border.masks
-                if given.get(field.name) is not None}  # fmt: skip
+        mask = {
+            field.name: given[field.name]
+            for field in self.border.masks
+            if given.get(field.name) is not None
+        }
         return x, mask or None
 
     def _wrong(self, data: Any, where: str) -> Any:

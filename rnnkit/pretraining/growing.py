@@ -113,8 +113,7 @@ def _head(net: Network, k: int) -> list[Layer]:
     layers, plan = net.layers, net.graph.plan
     waist, after, last = _waist(net, k), layers[k + 1 :], layers[-1]
     own = {layer.name for layer in layers[: k + 1]}
-    stay = [x for x in after[:-1]
-            if _moves(x) or (isinstance(x, Tied) and x.mate.name in own)]  # fmt: skip
+    stay = [x for x in after[:-1] if _moves(x) or (isinstance(x, Tied) and x.mate.name in own)]
     if isinstance(last, Tied) and last.mate.name not in own:
         raise ConfigError(f'layer {last.name!r} is tied to {last.mate.name!r}, which comes later')
     odd = next((layer for layer in stay if has_weights(layer)), None)
@@ -194,6 +193,9 @@ def _again(net: Network, layer: Layer, inputs: Any) -> Layer:
         changes['partner'] = layer.mate.name
     own = []
     if layer is net.layers[-1]:  # it reads something of another size here
-        own = [key for key, value in layer.given.items()
-               if key.startswith('w_') or isinstance(value, np.ndarray | list)]  # fmt: skip
+        own = [
+            key
+            for key, value in layer.given.items()
+            if key.startswith('w_') or isinstance(value, np.ndarray | list)
+        ]
     return like(layer, own, **changes)

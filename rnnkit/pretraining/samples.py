@@ -195,9 +195,11 @@ class Sampler:
         parts = layer.children or (layer,)
         return [
             Job(part.params[name], sources[0])
-            for part in parts if isinstance(part, Recurrent)
-            for name, axes in part.cell.params.items() if axes[0] == 'I'
-        ]  # fmt: skip
+            for part in parts
+            if isinstance(part, Recurrent)
+            for name, axes in part.cell.params.items()
+            if axes[0] == 'I'
+        ]
 
     def _set(self, layer: Layer, jobs: list[Job], batches: Any, rng: np.random.Generator) -> None:
         """Set the matrices of one layer, in one pass over the batches."""

@@ -47,9 +47,13 @@ class Settings:
     """
 
     def __init__(
-        self, where: str, net: Network, algo: str, given: Mapping[str, Any],
+        self,
+        where: str,
+        net: Network,
+        algo: str,
+        given: Mapping[str, Any],
         refused: Sequence[str] = (),
-    ):  # fmt: skip
+    ):
         self.where = where
         self.given = dict(given)
         self.subalgo = self.given.pop('subalgo', 'rmsprop')

@@ -32,9 +32,15 @@ def like(layer: Layer, without: Collection[str] = (), **changes: Any) -> Layer:
 def rebuilt(net: Network, layers: list[Layer], seed: int) -> Network:
     """Return a network of the same kind, with the same loss and settings, of other layers."""
     return type(net)(
-        layers, loss=net.loss, weighted=net.weighted, masked=net.masked, layout=net.layout,
-        dtype=net.dtype, seed=seed, kernel=net._kernel,
-    )  # fmt: skip
+        layers,
+        loss=net.loss,
+        weighted=net.weighted,
+        masked=net.masked,
+        layout=net.layout,
+        dtype=net.dtype,
+        seed=seed,
+        kernel=net._kernel,
+    )
 
 
 @dataclass
@@ -101,8 +107,10 @@ class Staged:
         stage, where = self.stages[number], self.settings.where
         stage.borrow()
         count = self.net.trainings  # the last stage may be the network itself
-        data = [None if one is None else stage.convert(one, what)
-                for one, what in ((train, 'train'), (valid, 'valid'))]  # fmt: skip
+        data = [
+            None if one is None else stage.convert(one, what)
+            for one, what in ((train, 'train'), (valid, 'valid'))
+        ]
         started = stage.net._start(where, *data, self.settings.subalgo, self.given[number])
         self.net.trainings = count
         trainer = started[0]

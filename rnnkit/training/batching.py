@@ -84,14 +84,25 @@ class Batching:
     def _build(self, data: Any, where: str, n: int | None, seed: Any) -> Any:
         axes = [field.batch_axis for field in self.border.fields]
         return datasets.build(
-            data, self.border.read_batch, axes, where, self.options.batch_size, n, seed, self._make,
+            data,
+            self.border.read_batch,
+            axes,
+            where,
+            self.options.batch_size,
+            n,
+            seed,
+            self._make,
             purpose=where,
-        )  # fmt: skip
+        )
 
     def _make(
-        self, arrays: Sequence[np.ndarray], axes: Sequence[int], batch_size: int | None,
-        n: int | None, seed: Any,
-    ) -> Any:  # fmt: skip
+        self,
+        arrays: Sequence[np.ndarray],
+        axes: Sequence[int],
+        batch_size: int | None,
+        n: int | None,
+        seed: Any,
+    ) -> Any:
         fields = self.border.fields
         if self.options.carry_state:
             steps = self.options.bptt_steps or BPTT_STEPS

@@ -19,8 +19,16 @@ from rnnkit.training.options import Options
 from rnnkit.training.trainer import COUNTS, MONITORS, Trainer
 
 # A longer training, or one that is written elsewhere, is still the same one.
-FREE = ('epochs', 'patience', 'restore_best', 'checkpoint', 'save_every', 'resume',
-        'callbacks', 'progress')  # fmt: skip
+FREE = (
+    'epochs',
+    'patience',
+    'restore_best',
+    'checkpoint',
+    'save_every',
+    'resume',
+    'callbacks',
+    'progress',
+)
 
 DEFAULTS = {field.name: field.default for field in fields(Options)}
 

@@ -50,9 +50,14 @@ class Goals:
     """
 
     def __init__(
-        self, graph: Graph, goals: list[Goal], layout: str, params: list[Any],
-        monitors: Callable[..., dict[str, TensorVariable]], reconstructs: bool = False,
-    ):  # fmt: skip
+        self,
+        graph: Graph,
+        goals: list[Goal],
+        layout: str,
+        params: list[Any],
+        monitors: Callable[..., dict[str, TensorVariable]],
+        reconstructs: bool = False,
+    ):
         self.graph, self.goals, self.params, self.monitors = graph, goals, params, monitors
         self.axes, self.reconstructs = LAYOUTS[layout], reconstructs
         self.inputs = inputs_of(graph, self.axes)
@@ -63,8 +68,10 @@ class Goals:
         for goal in goals:
             self._place(goal)
         by_target = [(name, self.weights[name]) for name in self.fields if name in self.weights]
-        weights = [weights_of(self.fields[name], graph.dtype, variable.name)
-                   for name, variable in by_target]  # fmt: skip
+        weights = [
+            weights_of(self.fields[name], graph.dtype, variable.name)
+            for name, variable in by_target
+        ]
         args = (weights, masks_of(graph, self.axes), layout, graph.dtype)
         self.border = Border(self.inputs, list(self.fields.values()), *args)
         self._check_names()

@@ -55,10 +55,13 @@ class Iterations:
         end: Any = None
         try:
             scipy.optimize.minimize(
-                lambda x: self._ask('evaluate', x), start, jac=True, method='L-BFGS-B',
+                lambda x: self._ask('evaluate', x),
+                start,
+                jac=True,
+                method='L-BFGS-B',
                 callback=lambda x: self._ask('reached', x),
                 options={**ENDLESS, 'maxcor': memory},
-            )  # fmt: skip
+            )
         except Stopped:
             pass
         except BaseException as error:  # it is raised again, where somebody sees it
@@ -253,8 +256,9 @@ class LBFGSStep:
         """Return a vector cut into the shapes of the parameters."""
         shapes = [p.get_value(borrow=True).shape for p in self.objective.params]
         ends = np.cumsum([int(np.prod(shape)) for shape in shapes])
-        return [part.reshape(shape)
-                for part, shape in zip(np.split(x, ends[:-1]), shapes, strict=True)]  # fmt: skip
+        return [
+            part.reshape(shape) for part, shape in zip(np.split(x, ends[:-1]), shapes, strict=True)
+        ]
 
     def blame(self, batch: Sequence[np.ndarray]) -> str:
         """Say which gradient is the first that is not finite."""

@@ -41,9 +41,13 @@ class Goal:
     outputs: tuple[str, ...]
 
     def __init__(
-        self, loss: Loss, weight: float = 1.0, output: str | None = None,
-        target: str | None = None, weighted: bool | None = None,
-    ):  # fmt: skip
+        self,
+        loss: Loss,
+        weight: float = 1.0,
+        output: str | None = None,
+        target: str | None = None,
+        weighted: bool | None = None,
+    ):
         self.loss, self.output, self.target, self.weighted = loss, output, target, weighted
         self._weight = float(weight)
         self.shared: Any = None  # its weight in a graph, once it has a place there

@@ -94,9 +94,12 @@ def minimize(
     weight = pt.cast(inputs[0].shape[0], loss.dtype) if inputs and inputs[0].ndim else None
     objective = Objective(loss, params, inputs, weight, dict(monitors or {}))
     step = make_step(
-        objective, rule, bool(parsed.momentum), bool(parsed.nesterov),
+        objective,
+        rule,
+        bool(parsed.momentum),
+        bool(parsed.nesterov),
         watched=parsed.monitor_gradients,
-    )  # fmt: skip
+    )
     evaluate = Compiled('the validation', inputs, objective.reports())
 
     def batches(data: Any, where: str, n: int | None, seed: Any, purpose: str = 'train') -> Any:

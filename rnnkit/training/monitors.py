@@ -234,11 +234,14 @@ OF_NUMBERS = {
     'r2': Metric((_square_error, _variance, _mean_target, _squared_mean), _r2),
 }
 OF_LABELS = {
-    'acc': Metric((_hits,), float), 'accuracy': Metric((_hits,), float),
-    'xe': XE, 'crossentropy': XE, 'cross_entropy': XE,
+    'acc': Metric((_hits,), float),
+    'accuracy': Metric((_hits,), float),
+    'xe': XE,
+    'crossentropy': XE,
+    'cross_entropy': XE,
     'bits': Metric((_cross_entropy,), lambda nats: nats / math.log(2)),
     'perplexity': Metric((_cross_entropy,), _exp),
-}  # fmt: skip
+}
 
 
 def _column(mean: Callable) -> str:

@@ -33,16 +33,23 @@ class TrainStep:
     finished = False  # whether there is nothing more to gain; patience finds out
 
     def __init__(
-        self, objective: Objective, rule: Optimizer, momentum: bool, nesterov: bool,
-        noise: Noise | None = None, watched: bool = False,
-    ):  # fmt: skip
+        self,
+        objective: Objective,
+        rule: Optimizer,
+        momentum: bool,
+        nesterov: bool,
+        noise: Noise | None = None,
+        watched: bool = False,
+    ):
         self.objective, self.noise = objective, noise
         self.graph = StepGraph(objective, rule, momentum, nesterov, watched)
         self.health = list(self.graph.health)
         self.update = Compiled(
-            'the train step', objective.inputs, self.graph.outputs,
+            'the train step',
+            objective.inputs,
+            self.graph.outputs,
             [*self.graph.updates, *objective.updates],
-        )  # fmt: skip
+        )
 
     def start(self, seed: Any = 0, **hyper: float) -> None:
         """Set the hyper-parameters, and forget what the last training left behind.

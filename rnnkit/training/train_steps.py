@@ -101,9 +101,11 @@ class Objectives:
             )
         carry = bool(options.carry_state)
         kind = (
-            carry, watch.key, tuple((n, term.key) for n, term in terms.items()),
+            carry,
+            watch.key,
+            tuple((n, term.key) for n, term in terms.items()),
             tuple(sorted(amounts)),
-        )  # fmt: skip
+        )
         if kind not in self._tasks:
             disturbance = Disturbance(self.graph, sorted(amounts))
             self._tasks[kind] = self._make(terms, disturbance, carry, watch)
@@ -167,9 +169,13 @@ class Objectives:
         return Task(training, evaluate, weights, disturbance, noise, carries, watch)
 
     def _penalised(
-        self, objective: Objective, outputs: Outputs, terms: dict[str, Term],
-        weights: dict[str, Any], watch: Watch,
-    ) -> Objective:  # fmt: skip
+        self,
+        objective: Objective,
+        outputs: Outputs,
+        terms: dict[str, Term],
+        weights: dict[str, Any],
+        watch: Watch,
+    ) -> Objective:
         """Return an objective with regularizers and monitors."""
         parts, loss = self.parts(outputs), objective.loss
         for name, term in terms.items():

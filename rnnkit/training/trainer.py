@@ -347,8 +347,9 @@ class Trainer:
         weights, *columns = np.array(rows, 'float64').T
         if not weights.any():
             return dict.fromkeys(names, 0.0)
-        return {n: float(np.average(c, weights=weights))
-                for n, c in zip(names, columns, strict=True)}  # fmt: skip
+        return {
+            n: float(np.average(c, weights=weights)) for n, c in zip(names, columns, strict=True)
+        }
 
     def _monitors(self, found: Monitors) -> Monitors:
         return {name: value for name, value in found.items() if name != 'gradient_norm'}
@@ -368,9 +369,14 @@ class Trainer:
         star = ' *' if valid and valid == self.best else ''
         fleeting = not (valid or self.hooks.prints) and self.hooks.show
         progress.say(
-            'epoch %d: %s%s%s (%.2g s)', self.epoch, shown, tested and f' | valid {tested}', star,
-            self.record['seconds'], live=fleeting,
-        )  # fmt: skip
+            'epoch %d: %s%s%s (%.2g s)',
+            self.epoch,
+            shown,
+            tested and f' | valid {tested}',
+            star,
+            self.record['seconds'],
+            live=fleeting,
+        )
 
     def _restore(self) -> None:
         for p, value in zip(self.step.objective.params, self.best_params, strict=True):

@@ -1,11 +1,6 @@
-"""Put this folder's helpers on the path, and switch on the kernels, which others do without."""
-
-import sys
-from pathlib import Path
+"""Switch on the kernels, which other tests do without."""
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,13 @@ from numba_functions import assert_same, compiled
 from recurrent_noise import MASK, B, I, Known, T, problem
 
 
-@pytest.mark.parametrize(('name', 'rates'), [
-    ('lstm', {'dropout': 0.3, 'zoneout': 0.4}), ('gru', {'dropout': 0.3}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ('name', 'rates'),
+    [
+        ('lstm', {'dropout': 0.3, 'zoneout': 0.4}),
+        ('gru', {'dropout': 0.3}),
+    ],
+)
 def test_kernel_and_scan_agree(name, rates, rng, monkeypatch):
     layer, _, _, known = problem(name, rng, **rates)
     x = pt.tensor('x', dtype='float64', shape=(None, None, I))

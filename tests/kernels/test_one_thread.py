@@ -63,9 +63,11 @@ def test_parts_whose_thread_cannot_be_made_are_done_all_the_same(no_more_threads
     where = kernel.host_target('float32')
     writers = [
         (Dense(where, 2), step_case('dense', 'float32', WIDTH, (50, 6, 9), rng).arrays),
-        (Forward(trace.form_of(CELLS['rnn-tanh'][0]), where, Walk((False,)), True),
-         problem('rnn-tanh', (4, 9, 3, 17), 'float32').args),
-    ]  # fmt: skip
+        (
+            Forward(trace.form_of(CELLS['rnn-tanh'][0]), where, Walk((False,)), True),
+            problem('rnn-tanh', (4, 9, 3, 17), 'float32').args,
+        ),
+    ]
     for writer, arrays in writers:
         results = []
         for kind in ('refused', 'test_one_thread'):
@@ -83,8 +85,8 @@ def test_without_kernels_all_parts_of_a_step_keep_their_plain_graph(monkeypatch)
     def fail():
         raise OSError('memory that can be run is forbidden here')
 
-    monkeypatch.setattr(kernels, '_usable', [])
-    monkeypatch.setattr(kernels, 'register_with_numba', fail)
+    monkeypatch.setattr(kernels.switch, '_usable', [])
+    monkeypatch.setattr(kernels.switch, 'register_with_numba', fail)
     with pytest.warns(RuntimeWarning, match='cannot be built here') as record:  # noqa: PT031
         net = rnnkit.Regressor([2, ('rnn', 4), 1], seed=0)
         x = np.ones((3, 2, 2), 'f')

@@ -18,8 +18,10 @@ T, B = 7, 24
 LENGTHS = RNG.integers(2, T + 1, B)
 MASK = (np.arange(T)[:, None] < LENGTHS).astype('float32')
 DATA = [
-    RNG.standard_normal((T, B, 2)).astype('f'), RNG.standard_normal((T, B, 1)).astype('f'), MASK,
-]  # fmt: skip
+    RNG.standard_normal((T, B, 2)).astype('f'),
+    RNG.standard_normal((T, B, 1)).astype('f'),
+    MASK,
+]
 OPTIONS = {'batch_size': 8, 'seed': 3, 'validate_every': 2, 'patience': 50}
 NOISE = {'hidden_dropout': 0.3, 'input_noise': 0.1, 'weight_l2': 1e-3}
 RULES = list(optimizers) if os.environ.get('RNNKIT_LONG') else ['rmsprop', 'nag']

@@ -19,9 +19,12 @@ def step_of(net, algorithm='rmsprop', **hyper):
     graph = StepGraph(objective, rule, False, False)
     graph.set(**rule.options, max_gradient_norm=0.3, max_gradient_elem=0, **hyper)
     function = pytensor.function(
-        objective.inputs, graph.outputs, updates=graph.updates, mode=NUMBA,
+        objective.inputs,
+        graph.outputs,
+        updates=graph.updates,
+        mode=NUMBA,
         on_unused_input='ignore',
-    )  # fmt: skip
+    )
     return function, objective, graph
 
 
@@ -36,11 +39,11 @@ def batch(net, rng, T=5, B=4):
 NETS = {
     'recurrent': lambda: rnnkit.Regressor([2, ('lstm', 4), 3], seed=0, dtype='float64'),
     'classifier': lambda: rnnkit.Classifier([2, ('gru', 4), 3], seed=0, dtype='float64'),
-    'weighted': lambda: rnnkit.Classifier([2, ('rnn', 4), 3], seed=0, dtype='float64',
-                                          weighted=True),
-    'linear': lambda: rnnkit.Regressor([2, (5, 'linear'), 3], loss='mae', seed=0,
-                                       dtype='float64'),
-}  # fmt: skip
+    'weighted': lambda: rnnkit.Classifier(
+        [2, ('rnn', 4), 3], seed=0, dtype='float64', weighted=True
+    ),
+    'linear': lambda: rnnkit.Regressor([2, (5, 'linear'), 3], loss='mae', seed=0, dtype='float64'),
+}
 
 
 @pytest.mark.parametrize('name', NETS)
@@ -77,9 +80,16 @@ def check_updates(make, net, function, given, monkeypatch):
 
 
 def with_several_losses():
-    net = rnnkit.Regressor([
-        2, ('lstm', 4), dict(form='softmax', size=3, name='kind'), dict(size=3, inputs='hid1'),
-    ], seed=0, dtype='float64')  # fmt: skip
+    net = rnnkit.Regressor(
+        [
+            2,
+            ('lstm', 4),
+            dict(form='softmax', size=3, name='kind'),
+            dict(size=3, inputs='hid1'),
+        ],
+        seed=0,
+        dtype='float64',
+    )
     net.add_loss('xe', weight=0.3, output='kind', target='labels')
     net.add_loss('mae', weight=0.2)
     return net

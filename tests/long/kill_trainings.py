@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-import conftest  # noqa: F401
-from faults import DATA, OPTIONS, kill_one, network
+TESTS = Path(__file__).parents[1]
+sys.path += [str(TESTS), str(TESTS / 'helpers')]
+import conftest  # noqa: E402, F401
+from faults import DATA, OPTIONS, kill_one, network  # noqa: E402
 
 
 def main(count, seed=0):

@@ -81,24 +81,51 @@ class Backward(Dense):
         size, lanes, width = self.target.size, self.target.lanes, self.target.width
         args = 'part parts n x i dz h d_w d_b lost first last'
         with unit.function(f'sums{vectors}', args) as (
-            code, part, n_parts, n, x, i, dz, h, d_w, d_b, lost, first, last,
-        ):  # fmt: skip
+            code,
+            part,
+            n_parts,
+            n,
+            x,
+            i,
+            dz,
+            h,
+            d_w,
+            d_b,
+            lost,
+            first,
+            last,
+        ):
             panel = code.room(CHUNK * vectors * width)
             aside = [code.room(vectors * width) for _ in range(2)]
             with code.loop(0, n, CHUNK) as k, code.loop(0, gemm.panels(code, h, vectors)) as p:
                 terms, start = (n - k).min(CHUNK), p * (vectors * lanes)
                 mine = (p % n_parts).equals(part)
                 code.call(
-                    f'pack_sums{vectors}', dz + (k * h + start) * size, h * size, terms,
-                    h - start, panel,
-                    *(mine.pick(row + start * size, other)
-                      for row, other in zip((d_b, lost), aside, strict=True)),
-                )  # fmt: skip
+                    f'pack_sums{vectors}',
+                    dz + (k * h + start) * size,
+                    h * size,
+                    terms,
+                    h - start,
+                    panel,
+                    *(
+                        mine.pick(row + start * size, other)
+                        for row, other in zip((d_b, lost), aside, strict=True)
+                    ),
+                )
                 left = (h - start).min(vectors * lanes)
                 code.call(
-                    f'rows{vectors}', x + k * i * size, size, i * size, panel, terms,
-                    d_w + start * size, h * size, first, last, left,
-                )  # fmt: skip
+                    f'rows{vectors}',
+                    x + k * i * size,
+                    size,
+                    i * size,
+                    panel,
+                    terms,
+                    d_w + start * size,
+                    h * size,
+                    first,
+                    last,
+                    left,
+                )
 
     def _weights(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
         """Compute one part of the rows of the gradient by w, of those of each x."""

@@ -49,8 +49,10 @@ class Dense:
         i, h, w = self.frame.read(code, block, 'I', 'H', weight)
         size = i * h * self.target.size
         starts = self.frame.read(code, block, *(prefix + name for name in self.names))
-        return [(name, x, w + size * k)
-                for k, (name, x) in enumerate(zip(self.names, starts, strict=True))]  # fmt: skip
+        return [
+            (name, x, w + size * k)
+            for k, (name, x) in enumerate(zip(self.names, starts, strict=True))
+        ]
 
     def rows(self, code: Code, block: Int) -> Int:
         """Return the number of rows of x."""

@@ -75,8 +75,17 @@ def write_tile(unit: Unit, n_x: int, n_h: int, first: int) -> int:
     args = 'x x_row x_panel x_terms h h_row h_panel h_terms out'
     for m in range(1, most + 1):
         with unit.function(f'tile_{m}', args, apart=True) as (
-            code, x, x_row, xw, n_i, h, h_row, hw, n_u, out,
-        ):  # fmt: skip
+            code,
+            x,
+            x_row,
+            xw,
+            n_i,
+            h,
+            h_row,
+            hw,
+            n_u,
+            out,
+        ):
             sums = [[code.var(code.vec(0.0)) for _ in range(vectors)] for _ in range(m)]
             rows_x = [x + x_row * r for r in range(m)]
             rows_h = [h + h_row * r for r in range(m)]
@@ -98,8 +107,19 @@ def write_rows(unit: Unit, vectors: int) -> None:
     _write_micro(unit, vectors, most)
     size, width, lanes = unit.target.size, unit.target.width, unit.target.lanes
     args = 'a a_row a_term b terms c c_row first last columns'
-    with unit.function(f'rows{vectors}', args) as (code, a, a_row, a_term, b, terms, c, c_row,
-                                                   first, last, columns):  # fmt: skip
+    with unit.function(f'rows{vectors}', args) as (
+        code,
+        a,
+        a_row,
+        a_term,
+        b,
+        terms,
+        c,
+        c_row,
+        first,
+        last,
+        columns,
+    ):
         scratch = code.room(most * vectors * width)
         blocks = (last - first).ceil_div(most)
         with code.loop(0, panels(code, columns, vectors)) as p:
@@ -128,8 +148,15 @@ def _write_micro(unit: Unit, vectors: int, most: int) -> None:
     args, width = 'a a_row a_term panel terms c c_row', unit.target.width
     for m in range(1, most + 1):
         with unit.function(f'micro{vectors}_{m}', args, apart=True) as (
-            code, a, a_row, a_term, panel, terms, c, c_row,
-        ):  # fmt: skip
+            code,
+            a,
+            a_row,
+            a_term,
+            panel,
+            terms,
+            c,
+            c_row,
+        ):
             into = [c + c_row * r for r in range(m)]
             sums = [[code.var(code.load(row + v * width)) for v in range(vectors)] for row in into]
             _accumulate(code, sums, [a + a_row * r for r in range(m)], a_term, panel, terms)
@@ -225,8 +252,15 @@ def write_pack_sums(unit: Unit, vectors: int) -> None:
     """
     size, width, lanes = unit.target.size, unit.target.width, unit.target.lanes
     with unit.function(f'pack_sums{vectors}', 'a row rows columns out sums lost') as (
-        code, a, row, rows, columns, out, sums, lost,
-    ):  # fmt: skip
+        code,
+        a,
+        row,
+        rows,
+        columns,
+        out,
+        sums,
+        lost,
+    ):
         starts = [v * lanes for v in range(vectors)]
         masks = [code.tail(columns - start) for start in starts]
         totals, parts = [Sum(code) for _ in starts], [code.var(code.vec(0.0)) for _ in starts]

@@ -133,8 +133,12 @@ def sum_over(code: Code, n: Int, term: Callable[[Int, Flag | None], Vec]) -> Sum
     total, part = Sum(code), Sum(code)
     with code.loop(0, n, BLOCK * code.target.lanes) as start:
         part.clear()
-        each_piece(code, start, n.min(start + BLOCK * code.target.lanes),
-                   lambda j, lanes: part.add(term(j, lanes)))  # fmt: skip
+        each_piece(
+            code,
+            start,
+            n.min(start + BLOCK * code.target.lanes),
+            lambda j, lanes: part.add(term(j, lanes)),
+        )
         total.add_sum(part)
     return total
 

@@ -298,8 +298,12 @@ class Code:
         if mask is None:
             kind, align = self.vector_type, self.target.size
             return Vec(self, self.builder.load(self._pointer(address), align=align, typ=kind))
-        args = [self._pointer(address), ir.Constant(I32, self.target.size), mask.value,
-                ir.Constant(self.vector_type, [0.0] * self.target.lanes)]  # fmt: skip
+        args = [
+            self._pointer(address),
+            ir.Constant(I32, self.target.size),
+            mask.value,
+            ir.Constant(self.vector_type, [0.0] * self.target.lanes),
+        ]
         return Vec(self, self.intrinsic('masked.load', self.vector_type, args, pointers=True))
 
     def store(self, value: Vec | float, address: Int, mask: Flag | None = None) -> None:

@@ -32,9 +32,14 @@ class Mean:
     """
 
     def __init__(
-        self, program: Program, nodes: list[int], target: Target, axes: int,
-        weighted: bool, keep: bool,
-    ):  # fmt: skip
+        self,
+        program: Program,
+        nodes: list[int],
+        target: Target,
+        axes: int,
+        weighted: bool,
+        keep: bool,
+    ):
         self.program, self.nodes, self.target = program, nodes, target
         self.weighted, self.keep = weighted, keep
         dims = ('T', 'B', 'H')[3 - axes :]
@@ -94,8 +99,13 @@ class Mean:
         frame, n, size = self.frame, self._count(code, block), self.target.size
         work, total_at = frame.read(code, block, 'work', 'total')
         sums = self._areas(code, block, work)['sums']
-        addresses = dict(zip((a.name for a in frame.inputs), frame.read(
-            code, block, *(a.name for a in frame.inputs)), strict=True))  # fmt: skip
+        addresses = dict(
+            zip(
+                (a.name for a in frame.inputs),
+                frame.read(code, block, *(a.name for a in frame.inputs)),
+                strict=True,
+            )
+        )
         scale = 1.0 / nonzero(code.spread(total_at))
         first, last = part_of(n.ceil_div(PIECE), part, n_parts)
         with code.loop(first, last) as piece:

@@ -69,8 +69,9 @@ def read_errors(errors: Any, ndim: int) -> tuple[Program, list[int]]:
     """
     # The program is exact; it is rounded to the network's dtype when it is written.
     with pytensor.config.change_flags(floatX='float64'):
-        arrays = [pt.tensor(name, dtype='float64', shape=(None,) * ndim)
-                  for name in ('output', 'target')]  # fmt: skip
+        arrays = [
+            pt.tensor(name, dtype='float64', shape=(None,) * ndim) for name in ('output', 'target')
+        ]
         places = [pt.scalar(array.name, dtype='float64') for array in arrays]
         found = errors(*arrays)
         if found.ndim != ndim:

@@ -21,9 +21,17 @@ class Unsupported(Exception):  # noqa: N818 - it is an answer, not a failure
 Node = tuple[Any, ...]
 
 FUNCTIONS = {
-    'Tanh': 'tanh', 'Sigmoid': 'sigmoid', 'Exp': 'exp', 'Expm1': 'expm1', 'Log': 'log',
-    'Log1p': 'log1p', 'Softplus': 'softplus', 'Sqrt': 'sqrt', 'Abs': 'abs', 'Sign': 'sign',
-}  # fmt: skip
+    'Tanh': 'tanh',
+    'Sigmoid': 'sigmoid',
+    'Exp': 'exp',
+    'Expm1': 'expm1',
+    'Log': 'log',
+    'Log1p': 'log1p',
+    'Softplus': 'softplus',
+    'Sqrt': 'sqrt',
+    'Abs': 'abs',
+    'Sign': 'sign',
+}
 COMPARISONS = {'LT': 'lt', 'GT': 'gt', 'LE': 'le', 'GE': 'ge', 'EQ': 'eq', 'NEQ': 'ne'}
 LOGICAL = {'AND': 'and', 'OR': 'or', 'XOR': 'xor'}
 FLAGS = {*COMPARISONS.values(), *LOGICAL.values(), 'not'}

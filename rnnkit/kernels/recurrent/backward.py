@@ -188,9 +188,17 @@ class Backward:
         gemm.clear(code, partial, h * len(self.summed))
         carries = [self._carry(code, block, areas, k) for k in range(form.n_states)]
         point = BackwardPoint(
-            form, frame, self.walk, code, block, (self.hoisted, areas['hoisted']),
-            given=self.given, carries=carries, d_tiles=areas['d_tiles'], partial=partial,
-        )  # fmt: skip
+            form,
+            frame,
+            self.walk,
+            code,
+            block,
+            (self.hoisted, areas['hoisted']),
+            given=self.given,
+            carries=carries,
+            d_tiles=areas['d_tiles'],
+            partial=partial,
+        )
 
         def cut() -> None:
             for carry in carries:
@@ -207,9 +215,20 @@ class Backward:
 
             def carry_on(d_tiles=d_tiles) -> None:
                 self._by_width(
-                    code, h, 'rows', d_tiles, tile_row, size, areas['h_panels'],
-                    h * len(form.h_blocks), carries[0], row_bytes, first, last, h,
-                )  # fmt: skip
+                    code,
+                    h,
+                    'rows',
+                    d_tiles,
+                    tile_row,
+                    size,
+                    areas['h_panels'],
+                    h * len(form.h_blocks),
+                    carries[0],
+                    row_bytes,
+                    first,
+                    last,
+                    h,
+                )
 
             limit = self.walk.bptt_limit
             if limit is None:
@@ -227,9 +246,26 @@ class Backward:
         args = 'part parts low high d d_row columns h h_row n_h dh dh_row x n_x dx dx_row sums lost'
         for vectors in (gemm.WIDE, gemm.NARROW):
             with unit.function(f'sums{vectors}', args) as (
-                code, part, n_parts, low, high, d, d_row, columns,
-                h, h_row, n_h, dh, dh_row, x, n_x, dx, dx_row, sums, lost,
-            ):  # fmt: skip
+                code,
+                part,
+                n_parts,
+                low,
+                high,
+                d,
+                d_row,
+                columns,
+                h,
+                h_row,
+                n_h,
+                dh,
+                dh_row,
+                x,
+                n_x,
+                dx,
+                dx_row,
+                sums,
+                lost,
+            ):
                 panel = code.room(CHUNK * vectors * width)
                 unused = [code.room(vectors * width) for _ in range(2)]
                 h_first, h_last = part_of(n_h, part, n_parts)
@@ -243,8 +279,15 @@ class Backward:
                             mine.pick(row + start * size, other)
                             for row, other in zip((sums, lost), unused, strict=True)
                         ]
-                        code.call(f'pack_sums{vectors}', d + k * d_row + start * size, d_row,
-                                  terms, columns - start, panel, *total)  # fmt: skip
+                        code.call(
+                            f'pack_sums{vectors}',
+                            d + k * d_row + start * size,
+                            d_row,
+                            terms,
+                            columns - start,
+                            panel,
+                            *total,
+                        )
                         left = (columns - start).min(vectors * lanes)
                         for at, row, to, to_row, r0, r1 in (
                             (h, h_row, dh, dh_row, h_first, h_last),
@@ -252,9 +295,18 @@ class Backward:
                         ):
                             with code.when(to.differs(0)):
                                 code.call(
-                                    f'rows{vectors}', at + (k - low) * row, size, row, panel,
-                                    terms, to + start * size, to_row, r0, r1, left,
-                                )  # fmt: skip
+                                    f'rows{vectors}',
+                                    at + (k - low) * row,
+                                    size,
+                                    row,
+                                    panel,
+                                    terms,
+                                    to + start * size,
+                                    to_row,
+                                    r0,
+                                    r1,
+                                    left,
+                                )
 
     def _weights(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
         """Compute one part of the rows of the weights' gradients, and of the input's."""
@@ -279,18 +331,47 @@ class Backward:
             d = areas['d_tiles'] + h * (segment.first * size)
             for low, high, source, source_row in self._old_states(rows, b, h, initial, new):
                 self._by_width(
-                    code, columns, 'sums', part, n_parts, low, high, d, tile_row, columns, source,
-                    source_row, h, dh, h * (n_h * size), x + low * n_i * size, n_i, dx,
-                    h * (n_x * size), sums, lost,
-                )  # fmt: skip
+                    code,
+                    columns,
+                    'sums',
+                    part,
+                    n_parts,
+                    low,
+                    high,
+                    d,
+                    tile_row,
+                    columns,
+                    source,
+                    source_row,
+                    h,
+                    dh,
+                    h * (n_h * size),
+                    x + low * n_i * size,
+                    n_i,
+                    dx,
+                    h * (n_x * size),
+                    sums,
+                    lost,
+                )
         if self.want_x:
             (to,) = frame.read(code, block, 'd_x')
             first, last = part_of(rows, part, n_parts)
             gemm.clear(code, to + first * n_i * size, (last - first) * n_i)
             self._by_width(
-                code, n_i, 'rows', areas['d_tiles'], tile_row, size, areas['x_panels'], h * n_x,
-                to, n_i * size, first, last, n_i,
-            )  # fmt: skip
+                code,
+                n_i,
+                'rows',
+                areas['d_tiles'],
+                tile_row,
+                size,
+                areas['x_panels'],
+                h * n_x,
+                to,
+                n_i * size,
+                first,
+                last,
+                n_i,
+            )
 
     def _old_states(
         self, rows: Int, b: Int, h: Int, initial: Int, new: Int
@@ -303,8 +384,10 @@ class Backward:
         zero, first_row = row * 0, row * int(not self.walk.rows[0])
         one_step = rows.min(b)
         if self.walk.reverse:
-            return [(zero, rows - one_step, new + b * row, row),
-                    (rows - one_step, rows, initial, first_row)]  # fmt: skip
+            return [
+                (zero, rows - one_step, new + b * row, row),
+                (rows - one_step, rows, initial, first_row),
+            ]
         return [(zero, one_step, initial, first_row), (one_step, rows, new, row)]
 
     def _finish(self, code: Code, block: Int, areas: dict[str, Int], n_parts: Int) -> None:

@@ -25,15 +25,34 @@ from rnnkit.kernels.recurrent.walk import Walk
 Array = jax.Array
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
-    'add': jnp.add, 'sub': jnp.subtract, 'mul': jnp.multiply, 'div': jnp.divide,
-    'max': jnp.maximum, 'min': jnp.minimum, 'select': jnp.where,
-    'lt': jnp.less, 'le': jnp.less_equal, 'gt': jnp.greater, 'ge': jnp.greater_equal,
-    'eq': jnp.equal, 'ne': jnp.not_equal,
-    'and': jnp.logical_and, 'or': jnp.logical_or, 'xor': jnp.logical_xor, 'not': jnp.logical_not,
-    'exp': jnp.exp, 'expm1': jnp.expm1, 'tanh': jnp.tanh, 'sigmoid': jax.nn.sigmoid,
-    'log': jnp.log, 'log1p': jnp.log1p, 'softplus': jax.nn.softplus, 'sqrt': jnp.sqrt,
-    'abs': jnp.abs, 'sign': jnp.sign,
-}  # fmt: skip
+    'add': jnp.add,
+    'sub': jnp.subtract,
+    'mul': jnp.multiply,
+    'div': jnp.divide,
+    'max': jnp.maximum,
+    'min': jnp.minimum,
+    'select': jnp.where,
+    'lt': jnp.less,
+    'le': jnp.less_equal,
+    'gt': jnp.greater,
+    'ge': jnp.greater_equal,
+    'eq': jnp.equal,
+    'ne': jnp.not_equal,
+    'and': jnp.logical_and,
+    'or': jnp.logical_or,
+    'xor': jnp.logical_xor,
+    'not': jnp.logical_not,
+    'exp': jnp.exp,
+    'expm1': jnp.expm1,
+    'tanh': jnp.tanh,
+    'sigmoid': jax.nn.sigmoid,
+    'log': jnp.log,
+    'log1p': jnp.log1p,
+    'softplus': jax.nn.softplus,
+    'sqrt': jnp.sqrt,
+    'abs': jnp.abs,
+    'sign': jnp.sign,
+}
 
 
 @jax_funcify.register(RecurrentScan)
@@ -107,8 +126,10 @@ def backward(op: RecurrentGradient, inputs: Sequence[Array]) -> list[Array]:
 
     d_x_tiles = d_tiles[..., : xh.shape[1]]
     d_h_tiles = d_tiles[..., form.h_first * hh.shape[0] :]
-    d_rows = [jnp.sum(d, 0, keepdims=True) if row else d
-              for d, row in zip(d_first, op.walk.rows, strict=True)]  # fmt: skip
+    d_rows = [
+        jnp.sum(d, 0, keepdims=True) if row else d
+        for d, row in zip(d_first, op.walk.rows, strict=True)
+    ]
     return [
         *([d_x_tiles @ xh.T] if op.want_x else []),
         _reorder(_sum_of_products(old[0], d_h_tiles), _inverse(form.h_blocks)),
@@ -132,8 +153,10 @@ def _backward_step(
     def step(carried: tuple[list, list], at: tuple[Any, ...]) -> tuple[Any, Array]:
         (upstream, sums), (old, new, private, given, real, cut) = carried, at
         given = iter(given)
-        upstream = [g + next(given) if is_given else g
-                    for g, is_given in zip(upstream, op.given, strict=True)]  # fmt: skip
+        upstream = [
+            g + next(given) if is_given else g
+            for g, is_given in zip(upstream, op.given, strict=True)
+        ]
         known = vectors | _named(form, 'state', old) | _named(form, 'grad', upstream)
         known |= {node: new[k] for k, node in stored}
         if private is not None:
@@ -250,8 +273,8 @@ def _vector_gradients(
     shared = form.shared_gradients()
     over_all = jnp.split(jnp.sum(d_tiles, (0, 1)), form.n_tiles) if shared else []
     return [
-        jnp.concatenate([
-            over_all[shared[name, k]] if (name, k) in shared else sums[name, k] for k in range(n)
-        ])
+        jnp.concatenate(
+            [over_all[shared[name, k]] if (name, k) in shared else sums[name, k] for k in range(n)]
+        )
         for name, n in form.vectors.items()
-    ]  # fmt: skip
+    ]

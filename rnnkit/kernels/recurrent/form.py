@@ -80,10 +80,21 @@ class Form:
     @property
     def key(self) -> str:
         """Return text that is equal for cells that compute the same."""
-        return repr((
-            self.program.nodes, self.recurrent, self.x_blocks, self.h_blocks, self.n_summed,
-            self.vectors, self.new, self.d_tiles, self.d_states, self.d_vectors, self.residuals,
-        ))  # fmt: skip
+        return repr(
+            (
+                self.program.nodes,
+                self.recurrent,
+                self.x_blocks,
+                self.h_blocks,
+                self.n_summed,
+                self.vectors,
+                self.new,
+                self.d_tiles,
+                self.d_states,
+                self.d_vectors,
+                self.residuals,
+            )
+        )
 
     @property
     def digest(self) -> str:
@@ -174,8 +185,9 @@ def _pair(equations: Equations) -> list[tuple[int | None, int | None]]:
     for k, x in enumerate(equations.x):
         for j, h in enumerate(equations.h):
             nodes = users.get(x, []) + users.get(h, [])
-            if nodes and all(_is_sum(n) and sorted(n.inputs, key=id) == sorted([x, h], key=id)
-                             for n in nodes):  # fmt: skip
+            if nodes and all(
+                _is_sum(n) and sorted(n.inputs, key=id) == sorted([x, h], key=id) for n in nodes
+            ):
                 partner[k] = j
     n_x, n_h = len(equations.x), len(equations.h)
     alone = [(k, None) for k in range(n_x) if k not in partner]

@@ -124,9 +124,19 @@ class Forward:
                 h_panel = areas['h_panels'] + per_term * h * len(form.h_blocks)
                 with code.loop(0, blocks) as q:
                     r, m = gemm.block_of(code, first, last, q, blocks)
-                    code.call('tile', m, x_t + r * n_i * size, n_i * size, x_panel, n_i,
-                              state.old + r * state.old_row, state.old_row, h_panel, h,
-                              room)  # fmt: skip
+                    code.call(
+                        'tile',
+                        m,
+                        x_t + r * n_i * size,
+                        n_i * size,
+                        x_panel,
+                        n_i,
+                        state.old + r * state.old_row,
+                        state.old_row,
+                        h_panel,
+                        h,
+                        room,
+                    )
                     start = p * panel_width
                     stop = h.min(start + panel_width)
                     with code.loop(0, m) as i, code.loop(start, stop, self.target.lanes) as j:

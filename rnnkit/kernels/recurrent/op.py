@@ -97,8 +97,10 @@ class RecurrentScan(RecurrentOp):
         """Return which outputs have a derivative by which inputs."""
         row = [True] * self.form.n_states + [False] * self.keep
         none = [False] * len(row)
-        return [none if self.walk.masked and i == len(node.inputs) - 1 else row
-                for i in range(len(node.inputs))]  # fmt: skip
+        return [
+            none if self.walk.masked and i == len(node.inputs) - 1 else row
+            for i in range(len(node.inputs))
+        ]
 
     def pullback(
         self, inputs: Sequence[Variable], outputs: Sequence[Variable], gradients: Sequence[Variable]

@@ -62,10 +62,17 @@ def trace(cell: Cell) -> Form:
     with pytensor.config.change_flags(floatX='float64'):
         tracer = _Tracer(cell)
         new = tracer.run()
-        return differentiate(Equations(
-            name=type(cell).__name__, recurrent=tracer.recurrent, x=tracer.x, h=tracer.h,
-            states=tracer.states, vectors=tracer.vectors, new=new,
-        ))  # fmt: skip
+        return differentiate(
+            Equations(
+                name=type(cell).__name__,
+                recurrent=tracer.recurrent,
+                x=tracer.x,
+                h=tracer.h,
+                states=tracer.states,
+                vectors=tracer.vectors,
+                new=new,
+            )
+        )
 
 
 def _symbol(name: str) -> Variable:

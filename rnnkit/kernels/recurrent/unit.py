@@ -151,9 +151,14 @@ class Point:
     """
 
     def __init__(
-        self, form: Form, frame: Frame, walk: Walk, code: Code, block: Int,
+        self,
+        form: Form,
+        frame: Frame,
+        walk: Walk,
+        code: Code,
+        block: Int,
         hoisted: tuple[Hoisted, Int],
-    ):  # fmt: skip
+    ):
         self.form, self.frame, self.walk, self.code, self.block = form, frame, walk, code, block
         self.b, self.h = frame.read(code, block, 'B', 'H')
         self.size = code.target.size
@@ -252,8 +257,9 @@ class BackwardPoint(Point):
         Where the gradients of tiles go, and the sums of those of vectors.
     """
 
-    def __init__(self, *args: Any, given: Sequence[bool], carries: list[Int], d_tiles: Int,
-                 partial: Int):  # fmt: skip
+    def __init__(
+        self, *args: Any, given: Sequence[bool], carries: list[Int], d_tiles: Int, partial: Int
+    ):
         super().__init__(*args)
         self.given, self.carries, self.d_tiles = given, carries, d_tiles
         self.partial = partial

@@ -73,8 +73,9 @@ class Kernel:
         lengths = {letter: int(block[self.frame.place[letter]]) for letter in DIMS}
         outputs = [allocate(shape_of(a.dims, lengths), self.dtype) for a in self.frame.outputs]
         work = allocate((size(block.ctypes.data),), np.uint8)
-        for name, array in zip(['work', *(a.name for a in self.frame.outputs)], [work, *outputs],
-                               strict=True):  # fmt: skip
+        for name, array in zip(
+            ['work', *(a.name for a in self.frame.outputs)], [work, *outputs], strict=True
+        ):
             block[self.frame.place[name]] = array.ctypes.data
         run(desc.ctypes.data, block.ctypes.data)
         return outputs

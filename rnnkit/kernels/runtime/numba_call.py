@@ -148,9 +148,13 @@ class Call:
             step = builder.mul(step, length)
         made = make_array(kind)(self.context, builder)
         populate_array(
-            made, data=builder.inttoptr(data, made.data.type), shape=shape, strides=strides,
-            itemsize=item, meminfo=self.owner(data),
-        )  # fmt: skip
+            made,
+            data=builder.inttoptr(data, made.data.type),
+            shape=shape,
+            strides=strides,
+            itemsize=item,
+            meminfo=self.owner(data),
+        )
         return impl_ret_new_ref(self.context, builder, kind, made._getvalue())
 
     def owner(self, data: Any) -> Any:

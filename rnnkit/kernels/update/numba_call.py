@@ -84,9 +84,15 @@ class _UpdateCall(Call):
     """Writer of one call of the update kernel."""
 
     def __init__(
-        self, name: str, writer: Update, tables: tuple[int, ...], inplace: bool, context: Any,
-        builder: Any, signature: Any,
-    ):  # fmt: skip
+        self,
+        name: str,
+        writer: Update,
+        tables: tuple[int, ...],
+        inplace: bool,
+        context: Any,
+        builder: Any,
+        signature: Any,
+    ):
         self.what, self.name, self.writer = 'update', name, writer
         self.tables, self.inplace = tables, inplace
         self.context, self.builder, self.signature = context, builder, signature
@@ -180,7 +186,11 @@ class _UpdateCall(Call):
         data = self.take(step)
         made = make_array(result)(self.context, builder)
         populate_array(
-            made, data=builder.inttoptr(data, made.data.type), shape=shape, strides=strides,
-            itemsize=item, meminfo=self.owner(data),
-        )  # fmt: skip
+            made,
+            data=builder.inttoptr(data, made.data.type),
+            shape=shape,
+            strides=strides,
+            itemsize=item,
+            meminfo=self.owner(data),
+        )
         return impl_ret_new_ref(self.context, builder, result, made._getvalue()), data

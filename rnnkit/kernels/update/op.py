@@ -61,9 +61,13 @@ class UpdateParams(FusedOp):
     kind = 'update'
 
     def __init__(
-        self, rule: Rule, plain: Plain, n_params: int, tables: tuple[int, ...] = (),
+        self,
+        rule: Rule,
+        plain: Plain,
+        n_params: int,
+        tables: tuple[int, ...] = (),
         inplace: bool = False,
-    ):  # fmt: skip
+    ):
         self.rule, self.plain, self.key = rule, plain, rule.digest
         self.n_params, self.tables, self.inplace = n_params, tables, inplace
         slots = self._slot_places()

@@ -80,13 +80,24 @@ def _write_add(unit: Unit) -> None:
             code.ret(0)
 
         def copy() -> None:
-            each_piece(code, 0, n, lambda j, lanes: code.store(
-                code.load(row + j * size, lanes), to + j * size, lanes))  # fmt: skip
+            each_piece(
+                code,
+                0,
+                n,
+                lambda j, lanes: code.store(code.load(row + j * size, lanes), to + j * size, lanes),
+            )
 
         def add() -> None:
-            each_piece(code, 0, n, lambda j, lanes: code.store(
-                code.load(row + j * size, lanes) + code.load(to + j * size, lanes),
-                to + j * size, lanes))  # fmt: skip
+            each_piece(
+                code,
+                0,
+                n,
+                lambda j, lanes: code.store(
+                    code.load(row + j * size, lanes) + code.load(to + j * size, lanes),
+                    to + j * size,
+                    lanes,
+                ),
+            )
 
         code.choose(is_first.differs(0), copy, add)
 

@@ -114,8 +114,13 @@ def read_rule(change: Change, n_slots: int, hyper: Sequence[str]) -> Rule:
         count = pt.scalar('hyper:count', dtype='float64')
         g, p, *slots = arrays
         found = change(g, p, slots, count + 1, numbers)
-        known = dict(zip([*arrays, count, *numbers.values()],
-                         [*places, count, *numbers.values()], strict=True))  # fmt: skip
+        known = dict(
+            zip(
+                [*arrays, count, *numbers.values()],
+                [*places, count, *numbers.values()],
+                strict=True,
+            )
+        )
         new = scalars(found, known)
     program = RuleProgram()
     inputs = {v: program.input(v.name) for v in [*places, count, *numbers.values()]}

@@ -192,19 +192,44 @@ class Update:
         with unit.function('change_row', args) as (code, table, fixed, scale, g, p, to, start, n):
             self._change_row(code, table, fixed, code.spread(scale), g, p, to, start, n)
         with unit.function('change', 'table fixed scale g p to start') as (
-            code, table, fixed, scale, g, p, to, start,
-        ):  # fmt: skip
+            code,
+            table,
+            fixed,
+            scale,
+            g,
+            p,
+            to,
+            start,
+        ):
 
             def whole() -> None:
                 end = to.equals(0).pick(code.get(p), to)
-                code.call('change_row', table, fixed, scale, code.get(g), code.get(p), end, start,
-                          count(code, p))  # fmt: skip
+                code.call(
+                    'change_row',
+                    table,
+                    fixed,
+                    scale,
+                    code.get(g),
+                    code.get(p),
+                    end,
+                    start,
+                    count(code, p),
+                )
 
             def one_by_one() -> None:
                 with each_element(code, p) as (at, k):
                     end = to.equals(0).pick(at, to + k * size)
-                    code.call('change_row', table, fixed, scale, element(code, g, k), at, end,
-                              start + k, 1)  # fmt: skip
+                    code.call(
+                        'change_row',
+                        table,
+                        fixed,
+                        scale,
+                        element(code, g, k),
+                        at,
+                        end,
+                        start + k,
+                        1,
+                    )
 
             regular = [code.call('contiguous', d, size).differs(0) for d in (g, p)]
             code.choose(regular[0] & regular[1], whole, one_by_one)
@@ -213,8 +238,16 @@ class Update:
         """Write ``change_rows``: apply the rule to some rows of a parameter of two axes."""
         args, size = 'table fixed scale g p to start numbers', self.target.size
         with unit.function('change_rows', args) as (
-            code, table, fixed, scale, g, p, to, start, numbers,
-        ):  # fmt: skip
+            code,
+            table,
+            fixed,
+            scale,
+            g,
+            p,
+            to,
+            start,
+            numbers,
+        ):
             width, regular = code.get(g, AXES), code.call('contiguous', p, size).differs(0)
             with code.loop(0, code.get(g, AXES - 1)) as k:
                 at, row = code.get(numbers + k * 8) * width, code.get(g) + k * width * size
@@ -222,8 +255,17 @@ class Update:
                 def change(j: Int | int, n: Int | int, at=at, row=row) -> None:
                     old = element(code, p, at + j)
                     end = to.equals(0).pick(old, to + (at + j) * size)
-                    code.call('change_row', table, fixed, scale, row + j * size, old, end,
-                              start + at + j, n)  # fmt: skip
+                    code.call(
+                        'change_row',
+                        table,
+                        fixed,
+                        scale,
+                        row + j * size,
+                        old,
+                        end,
+                        start + at + j,
+                        n,
+                    )
 
                 def one_by_one(change=change) -> None:
                     with code.loop(0, width) as j:

@@ -1,0 +1,238 @@
+"""The update of all parameters by kernel, against the plain graph of the same step."""
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import pytest
+from numba_functions import compiled, plain
+
+from rnnkit.kernels.program.program import Unsupported
+from rnnkit.kernels.update import rule
+from rnnkit.optimizers import Objective, Optimizer, StepGraph, optimizers
+
+SHAPES = [(3, 5), (7,), (1, 1), (2, 3, 4), (), (40,)]
+
+
+class Scaled(Optimizer):
+    """A user's rule, with a power of the number of updates."""
+
+    options = {'learning_rate': 0.1, 'power': 0.3}
+    slots = ('largest',)
+
+    def step(self, g, slots, t, *, learning_rate, power):
+        largest = abs(g) + 0.9 * slots[0]
+        return learning_rate * g / (largest + 1e-3) / t**power, (largest,)
+
+
+# Momentum is not the rule's affair: of the many rules, all are tried with one kind of it.
+KINDS = [(False, False), (True, False), (True, True)]
+CASES = [(algorithm, *kind) for algorithm in ('sgd', 'rmsprop', Scaled) for kind in KINDS]
+CASES += [
+    (algorithm, *KINDS[k % 3])
+    for k, algorithm in enumerate(optimizers)
+    if not optimizers[algorithm].full_batch
+]
+
+
+class Step:
+    """A training step whose gradients are its inputs."""
+
+    def __init__(self, compile_, update_rule, momentum, nesterov, dtype):
+        rng = np.random.default_rng(5)
+        self.params = [
+            pytensor.shared(np.asarray(rng.standard_normal(s), dtype), f'p{i}', shape=s)
+            for i, s in enumerate(SHAPES)
+        ]
+        given = [pt.tensor(dtype=dtype, shape=s) for s in SHAPES]
+        extra = pt.tensor(dtype=dtype, shape=())
+        loss = sum((p * g).sum() for p, g in zip(self.params, given, strict=True)) + extra
+        if 'curvature' in update_rule.reads:  # a Hessian that is not 0
+            loss += sum((p**3).sum() for p in self.params) / 8
+        objective = Objective(loss.astype(dtype), self.params, [*given, extra])
+        self.rule, self.momentum = update_rule, momentum
+        self.graph = StepGraph(objective, update_rule, momentum, nesterov)
+        self.function = compile_(
+            objective.inputs, self.graph.outputs[:2], updates=self.graph.updates
+        )
+
+    def start(self, **hyper):
+        options = dict(self.rule.options)
+        self.graph.reset()
+        self.graph.draw(6, 0)
+        self.graph.set(**options, **hyper, **{'momentum': 0.9} if self.momentum else {})
+
+    def state(self):
+        return [v.get_value() for v in (*self.params, *self.graph.slots.values())]
+
+
+def batch(rng, dtype, extra=0.0):
+    arrays = [np.asarray(rng.standard_normal(s), dtype) for s in SHAPES]
+    arrays[3] = np.asfortranarray(arrays[3])  # not in order
+    return [*arrays, np.asarray(extra, dtype)]
+
+
+def pair(update_rule, momentum, nesterov, dtype):
+    def with_numba(*args, **options):
+        function, names = compiled(*args, **options)
+        assert 'UpdateParams' in names
+        (node,) = [
+            n for n in function.maker.fgraph.toposort() if type(n.op).__name__ == 'UpdateParams'
+        ]
+        assert node.op.inplace
+        return function
+
+    return [Step(make, update_rule, momentum, nesterov, dtype) for make in (with_numba, plain)]
+
+
+@pytest.mark.parametrize(('algorithm', 'momentum', 'nesterov'), dict.fromkeys(CASES))
+def test_against_plain_graph(algorithm, momentum, nesterov, rng):
+    update_rule = optimizers[algorithm]() if isinstance(algorithm, str) else algorithm()
+    fused, other = pair(update_rule, momentum, nesterov, 'float64')
+    still = algorithm == 'rprop'
+    for norm in (0, 0.7, 1e6):
+        for elem in (0, 0.3):
+            for step in (fused, other):
+                step.start(max_gradient_norm=norm, max_gradient_elem=elem)
+            for number in range(4):
+                # In the third update the loss is not finite, so nothing must change.
+                given = batch(rng, 'float64', np.nan if number == 2 else 1.0)
+                before = fused.state()
+                found, wanted = fused.function(*given), other.function(*given)
+                np.testing.assert_allclose(found, wanted, rtol=1e-12)
+                for a, b in zip(fused.state(), other.state(), strict=True):
+                    np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14)
+                    assert a.shape == b.shape
+                same = [np.array_equal(a, b) for a, b in zip(before, fused.state(), strict=True)]
+                # A parameter of one element holds still where it overshoots, in rprop.
+                assert all(same) if number == 2 else not any(same[:1] if still else same)
+
+
+@pytest.mark.parametrize('bad', [np.nan, np.inf, -np.inf])
+def test_gradient_that_is_not_finite_changes_nothing(bad, rng):
+    (fused, _) = pair(optimizers['adam'](), True, False, 'float32')
+    fused.start(max_gradient_norm=1.0, max_gradient_elem=0.5)
+    fused.function(*batch(rng, 'float32'))
+    before = fused.state()
+    given = batch(rng, 'float32')
+    given[3][1, 2, 3] = bad
+    norm, _ = fused.function(*given)
+    assert not np.isfinite(norm)
+    for a, b in zip(before, fused.state(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize('algorithm', ['sgd', 'nag', 'rmsprop', 'adam', 'nadam', 'rprop'])
+def test_float32(algorithm, rng):
+    """Decay rates are computed in 64 bits, so the reference is the float64 step."""
+    (fused, _) = pair(optimizers[algorithm](), False, False, 'float32')
+    exact = Step(plain, optimizers[algorithm](), False, False, 'float64')
+    for step in (fused, exact):
+        for p, start in zip(step.params, fused.params, strict=True):
+            p.set_value(start.get_value().astype(p.dtype))
+        step.start(max_gradient_norm=0.7, max_gradient_elem=0.5)
+    for _ in range(4):
+        given = batch(rng, 'float32')
+        fused.function(*given)
+        exact.function(*[a.astype('float64') for a in given])
+    for a, b in zip(fused.params, exact.params, strict=True):
+        assert a.dtype == 'float32'
+        # Some rounding errors of float32, of numbers of about 1.
+        np.testing.assert_allclose(a.get_value(), b.get_value(), rtol=1e-5, atol=2e-6)
+
+
+def test_updates_in_place(rng):
+    (fused, _) = pair(optimizers['rmsprop'](), False, False, 'float32')
+    fused.start(max_gradient_norm=1.0, max_gradient_elem=0)
+    views = [p.get_value(borrow=True) for p in fused.params[:3]]
+    fused.function(*batch(rng, 'float32'))
+    for view, p in zip(views, fused.params, strict=False):
+        assert np.shares_memory(view, p.get_value(borrow=True))
+
+
+def test_new_values_beside_the_old_ones(rng):
+    """Where the old parameters are put out as well, they cannot be overwritten."""
+    step = Step(plain, optimizers['adam'](), False, False, 'float64')
+    step.start(max_gradient_norm=1.0, max_gradient_elem=0)
+    graph = step.graph
+    node = next(
+        v.owner for _, v in graph.updates if v.owner.op.__class__.__name__ == 'UpdateParams'
+    )
+    inputs = [v.type() for v in node.inputs]
+    function, names = compiled(inputs, node.op(*inputs, return_list=True))
+    assert names == ['UpdateParams']
+    assert not function.maker.fgraph.toposort()[0].op.inplace
+    values = [np.asarray(rng.random(v.type.shape)) for v in inputs]
+    values[-1], values[-3] = values[-1][::-1], np.asfortranarray(values[-3])
+    values[1] = values[2] = np.asarray(0.5)
+    kept = [v.copy() for v in values]
+    found = function(*values)
+    for a, b in zip(values, kept, strict=True):
+        np.testing.assert_array_equal(a, b)
+    wanted = plain(inputs, node.op(*inputs, return_list=True))(*values)
+    for a, b in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+    values[0] = np.asarray(np.nan)
+    _, count, *new = function(*values)
+    old = [
+        *values[len(values) - 2 * len(SHAPES) - 2 : len(values) - 2 * len(SHAPES)],
+        *values[-len(SHAPES) :],
+    ]
+    assert count == values[3]
+    for a, b in zip(new, old, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_hyper_parameters_recompile_nothing(rng):
+    (fused, _) = pair(optimizers['sgd'](), False, False, 'float64')
+    given = batch(rng, 'float64')
+    moved = []
+    for rate in (0.1, 0.2):
+        fused.graph.set(learning_rate=rate, max_gradient_norm=0, max_gradient_elem=0)
+        before = fused.params[0].get_value()
+        fused.function(*given)
+        moved.append(fused.params[0].get_value() - before)
+    np.testing.assert_allclose(moved[1], 2 * moved[0], rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        lambda g, p, slots, t, hyper: [p - g / pt.sqrt(pt.sqr(g).sum())],
+        lambda g, p, slots, t, hyper: [p - g[::-1]],
+        lambda g, p, slots, t, hyper: [p - pt.erf(g)],
+        lambda g, p, slots, t, hyper: [p - g**t],
+    ],
+)
+def test_rules_without_a_kernel(change):
+    with pytest.raises(Unsupported):
+        rule.read_rule(change, 0, [])
+
+
+def test_rule_without_a_kernel_still_trains(rng):
+    class Normed(Optimizer):
+        options = {'learning_rate': 0.1}
+
+        def step(self, g, slots, t, *, learning_rate):
+            return learning_rate * g / (g * g).sum() ** 0.5, ()
+
+    step = Step(lambda *a, **k: compiled(*a, **k)[0], Normed(), False, False, 'float64')
+    step.start(max_gradient_norm=0, max_gradient_elem=0)
+    before = step.params
+    before = [p.get_value() for p in step.params]
+    step.function(*batch(rng, 'float64'))
+    moved = sum(((p.get_value() - b) ** 2).sum() for p, b in zip(step.params, before, strict=True))
+    assert moved == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize('count', [1, 2])
+def test_parameters_may_all_be_single_numbers(count):
+    params = [pytensor.shared(value, name=f'p{value}') for value in (3.0, -2.0)[:count]]
+    objective = Objective(sum(p**2 for p in params), params, [])
+    graph = StepGraph(objective, optimizers['sgd'](), False, False)
+    function, names = compiled([], graph.outputs[:2], updates=graph.updates)
+    assert 'UpdateParams' in names
+    graph.reset()
+    graph.set(learning_rate=0.1, max_gradient_norm=0, max_gradient_elem=0)
+    function()
+    found = [float(p.get_value()) for p in params]
+    assert found == pytest.approx([0.8 * 3, 0.8 * -2][:count], abs=1e-14)

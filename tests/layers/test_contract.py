@@ -1,0 +1,151 @@
+"""Every registered layer passes every check of `rnnkit.testing`; so a new one is tested at once."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+import rnnkit
+from rnnkit import testing
+from rnnkit.layers import registry
+
+# One name for each class: aliases are the same thing.
+FORMS = sorted({registry[name].form: None for name in registry})
+NEEDED = {  # options without a default
+    'repeat': {'steps': 3},
+    'flatten': {'steps': 4},
+    'clockwork': {'periods': [1, 2]},
+    'reshape': {'shape': [3, 1]},
+    'bcrnn': {'num_modules': 2},
+    'conv1': {'filter_size': 3, 'border_mode': 'same'},
+}
+VARIANTS = [(form, NEEDED.get(form, {})) for form in FORMS] + [
+    ('gru', {'reset': 'before'}),
+    ('rnn', {'activation': 'relu'}),
+    ('lstm', {'peepholes': True}),
+    ('gru', {'direction': 'backward'}),
+    ('lstm', {'h_0': 'learn', 'c_0': 'learn'}),
+    ('conv1', {'filter_size': 1}),
+    ('conv1', {'filter_size': 2, 'border_mode': 'causal', 'stride': 2}),
+    ('bidirectional', {'worker': 'lstm'}),
+    ('bidirectional', {'worker': 'gru', 'merge': 'sum'}),
+    ('lstm', {'dropout': 0.3, 'zoneout': 0.2}),
+    ('bidirectional', {'worker': 'gru', 'dropout': 0.3}),
+    ('ff', {'activation': 'tanh'}),
+    ('reshape', {'shape': [3]}),
+    ('lstm', {'std': 0.3, 'radius_hh': 0.8, 'mean_b': 0.5}),
+    ('rrnn', {'rate': 'log'}),
+    ('bidirectional', {'worker': 'scrn', 'rate': 'uniform', 'context_size': 3}),
+    ('ff', {'activation': 'tanh+maxout:3+lgrelu', 'leak': 0.1}),
+]
+
+
+@pytest.mark.parametrize('check', testing.CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize(('form', 'options'), VARIANTS, ids=str)
+def test_layer(form, options, check):
+    check(form, **options)
+
+
+class HState(NamedTuple):
+    h: object
+
+
+class Good(rnnkit.Cell):
+    state, gates = HState, 'h'
+    params = {'xh': ('I', 'H'), 'hh': ('H', 'H'), 'b': ('H',)}
+
+    def step(self, z, s, p):
+        return HState(z + s.h @ p.hh)
+
+
+class Leaks(rnnkit.Layer):
+    """Let the examples of a batch see each other."""
+
+    initial = {'w': 1.0}
+
+    def shapes(self):
+        return {'w': (self.input_size, self.size)}
+
+    def transform(self, x):
+        return {'out': (x - x.mean(axis=1, keepdims=True)) @ self.params['w']}
+
+
+class Forgets(rnnkit.Layer):
+    """Keep something that is not a parameter."""
+
+    def __init__(self, size=None, **options):
+        super().__init__(size, **options)
+        self.gain = np.float64(id(self) % 997)
+
+    def transform(self, x):
+        return {'out': x.sum(axis=-1, keepdims=True) * np.ones(self.size) * self.gain}
+
+
+class WrongSlope(rnnkit.Layer):
+    """Have a gradient that is not that of its output."""
+
+    initial = {'w': 'glorot'}
+
+    def shapes(self):
+        return {'w': (self.input_size, self.size)}
+
+    def transform(self, x):
+        from pytensor.gradient import grad_scale
+
+        return {'out': grad_scale(x, 0.5) @ self.params['w']}
+
+
+class Averages(rnnkit.Layer):
+    """Make one example of a batch."""
+
+    def transform(self, x):
+        return {'out': x.mean(axis=1, keepdims=True)[..., :1] * np.ones(self.size, x.dtype)}
+
+
+@pytest.fixture
+def add_layer(monkeypatch):
+    monkeypatch.setattr(registry, '_members', dict(registry._members))
+    return rnnkit.layers.add
+
+
+def test_a_cell_of_the_user_passes(add_layer):
+    add_layer('good')(Good)
+    for check in testing.CHECKS:
+        check('good')
+
+
+def test_a_network_of_the_checks_starts_afresh_for_each(rng):
+    first = testing.network('ff').params[0].get_value()
+    testing.check_gradient('ff')
+    assert np.array_equal(testing.network('ff').params[0].get_value(), first)
+
+
+@pytest.mark.parametrize(
+    ('layer', 'check', 'message'),
+    [
+        (Leaks, testing.check_rows_are_independent, 'halves of a batch: differs by'),
+        (Forgets, testing.check_save_and_load, 'predictions after load: differs by'),
+        (WrongSlope, testing.check_gradient, r'the slope is -?\d.*, the gradient says -?\d'),
+        (
+            Averages,
+            testing.check_shape_and_dtype,
+            r"shape of 'it:out' is \(5, 1, 4\); wanted \(5, 6, 4\)",
+        ),
+    ],
+    ids=lambda value: getattr(value, '__name__', None),
+)
+def test_a_check_finds_a_broken_layer(layer, check, message, add_layer):
+    add_layer('bad')(layer)
+    with pytest.raises(AssertionError, match=message):
+        check('bad')
+
+
+@pytest.mark.parametrize('form', [form for form in FORMS if registry[form].zero_padding])
+def test_padding_of_such_a_layer_is_zero(form, rng):
+    """The regularizers of outputs rely on it."""
+    layer = {'form': form, 'size': 4, **NEEDED.get(form, {})}
+    net = rnnkit.Regressor([2, layer, 1], masked=True, seed=0)
+    mask = np.array([[1, 1], [1, 0], [1, 0]], bool)
+    out = net.feed_forward(rng.standard_normal((3, 2, 2)), mask)['hid1:out']
+    assert not out[~mask].any()
+    assert out[mask].all()

@@ -1,0 +1,120 @@
+"""Losses as networks use them: options, outputs, and the activation of the last layer."""
+
+import json
+
+import numpy as np
+import pytest
+
+import rnnkit
+from rnnkit.errors import ConfigError, DataError
+
+
+def test_options_are_used_and_written(tmp_path, rng):
+    spec = dict(form='huber', delta=0.25)
+    net = rnnkit.Regressor([1, 2], loss=spec, dtype='float64', seed=0)
+    x, y = rng.standard_normal((2, 9, 1))
+    y = np.concatenate([y, y], axis=1)
+    found, _ = net.train([x, y], epochs=1, learning_rate=1e-9)
+    d = abs(net.predict(x) - y)
+    wanted = np.where(d < 0.25, d**2 / 2, 0.25 * (d - 0.125)).mean()
+    assert found['loss'] == pytest.approx(wanted, rel=1e-6)  # after a tiny step
+    assert json.loads(json.dumps(net.to_spec()))['loss'] == spec
+    net.save(tmp_path / 'net.rnn')
+    assert rnnkit.load(tmp_path / 'net.rnn').loss.delta == 0.25
+
+
+@pytest.mark.parametrize(
+    ('loss', 'activation'),
+    [
+        ('bce', 'sigmoid'),
+        ('kl', 'softmax'),
+        ('poisson', 'exp'),
+        ('huber', 'linear'),
+    ],
+)
+def test_the_last_layer_has_the_activation_of_the_loss(loss, activation):
+    net = rnnkit.Regressor([2, 3, 2], loss=loss, seed=0)
+    assert net.layers[-1].activation == activation
+    again = rnnkit.from_spec(net.to_spec())
+    assert again.layers[-1].activation == activation
+    x = np.ones((4, 2))
+    found = net.feed_forward(x)
+    z, out = found['out:pre'], found['out:out']
+    e = np.exp(z)
+    wanted = {
+        'sigmoid': e / (1 + e),
+        'softmax': e / e.sum(-1, keepdims=True),
+        'exp': e,
+        'linear': z,
+    }[activation]
+    np.testing.assert_allclose(out, wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize('layer', [(2, 'sigmoid'), (2, 'logistic'), dict(size=2, b=1.0)])
+def test_saying_the_activation_is_fine(layer):
+    rnnkit.Regressor([2, 3, layer], loss='bce')
+
+
+@pytest.mark.parametrize(
+    ('layer', 'loss', 'message'),
+    [
+        ((2, 'relu'), 'bce', "loss 'bce' wants a last layer with activation 'sigmoid', which"),
+        ((2, 'tanh+sigmoid'), 'bce', "with 'tanh\\+sigmoid'"),
+        (('rnn', 2), 'bce', "got 'rnn' with 'tanh'"),
+        (('lstm', 2), 'kl', "got 'lstm' with 'tanh'"),
+        (2, 'gll', "loss 'gll': reads 'mean:out', which this network has not"),
+        (
+            2,
+            dict(form='gll', mean_name='out', covar_name='hid1'),
+            "loss 'gll': reads outputs of one size; 'out:out' has 2, 'hid1:out' has 3",
+        ),
+        (2, '', "a loss is a name such as 'mse'"),
+        (2, 'hinge', "Regressor: loss 'hinge' is for targets that are class labels"),
+    ],
+)
+def test_networks_that_do_not_fit_their_loss(layer, loss, message):
+    with pytest.raises(ConfigError, match=message):
+        rnnkit.Regressor([2, 3, layer], loss=loss)
+
+
+def test_gaussian_likelihood_finds_mean_and_variance(rng):
+    x = np.repeat([[0.0], [1.0]], 500, axis=0)
+    y = np.where(x > 0, 3, -1) + np.where(x > 0, 2.0, 0.5) * rng.standard_normal(x.shape)
+    net = rnnkit.Regressor(
+        [
+            1,
+            dict(size=1, name='covar', activation='softplus'),
+            dict(size=1, name='mean', inputs='in'),
+        ],
+        loss='gll',
+        dtype='float64',
+        seed=0,
+    )
+    net.train([x, y], epochs=250, batch_size=1000, learning_rate=0.2, algo='adam')
+    found = net.feed_forward(np.array([[0.0], [1.0]]))
+    groups = [y[x == value] for value in (0, 1)]
+    assert net.predict([[0.0], [1.0]])[:, 0] == pytest.approx([g.mean() for g in groups], abs=0.1)
+    assert found['covar:out'][:, 0] == pytest.approx([g.var() for g in groups], rel=0.1)
+
+
+def test_hinge_trains_a_classifier(rng):
+    x = rng.standard_normal((100, 2))
+    y = (x.sum(-1) > 0).astype(int)
+    net = rnnkit.Classifier([2, 2], loss='hinge', seed=0)
+    net.train([x, y], epochs=40, learning_rate=0.05, algo='adam')
+    assert net.score(x, y) > 0.95
+
+
+def test_losses_stay_as_they_are_while_a_training_goes_on():
+    net, x = rnnkit.Regressor([2, 2], seed=0), np.ones((4, 2))
+    for epochs, _ in enumerate(net.itertrain([x, x], epochs=2)):
+        assert net.running == 1
+        with pytest.raises(ConfigError, match='a training of this network is going on'):
+            net.add_loss('mae') if epochs else net.set_loss('mae')
+    assert net.running == 0
+    next(net.itertrain([x, x]))  # a loop that is left
+    with pytest.raises(DataError, match=r'train callable has no further batch.*StopIteration'):
+        net.train(iter([[x, x]]).__next__, train_batches=2)
+    assert net.running == 0
+    net.add_loss('mae')
+    assert len(net.losses) == 2

@@ -1,0 +1,180 @@
+"""What a training reports besides its loss: shares, functions, metrics and gradients."""
+
+import numpy as np
+import pytensor.tensor as pt
+import pytest
+
+import rnnkit
+from rnnkit import metrics
+
+T, B = 5, 7
+BATCHES = [slice(0, 3), slice(3, 6), slice(6, 7)]  # batch_size=3
+
+
+@pytest.fixture
+def xy(rng):
+    return rng.standard_normal((T, B, 2)), rng.standard_normal((T, B, 1)) + 1
+
+
+def regressor(**options):
+    return rnnkit.Regressor([2, ('rnn', 3), 1], seed=0, dtype='float64', **options)
+
+
+def validated(net, data, **options):
+    """Return the monitors of a network that is left as it is."""
+    before = [p.get_value() for p in net.params]
+    options = {'batch_size': 3, 'learning_rate': 1e-9, 'algo': 'sgd', 'epochs': 1} | options
+    train, valid = net.train(options.pop('train', data), data, **options)
+    for p, value in zip(net.params, before, strict=True):
+        p.set_value(value)
+    return train, valid
+
+
+def size(tensor):
+    return abs(tensor).mean()
+
+
+def test_theanets_form(xy):
+    net = regressor()
+    asked = {'hid1:out': (0.1, 0.9), '*.xh': dict(norm=lambda w: pt.sqrt(pt.sqr(w).sum()))}
+    train, valid = validated(net, xy, monitors=asked)
+    h = net.feed_forward(xy[0])['hid1:out']
+    wanted = {f'hid1:out<{level}': (h < level).mean() for level in (0.1, 0.9)}
+    wanted['hid1.xh:norm'] = np.linalg.norm(net.find('hid1', 'xh').get_value())
+    for found in (train, valid):
+        assert {name: found[name] for name in wanted} == pytest.approx(wanted)
+    record = net.history[-1]
+    assert record['hid1:out<0.1'] == train['hid1:out<0.1']
+    assert record['valid_hid1.xh:norm'] == valid['hid1.xh:norm']
+
+
+def test_one_number_and_pairs_are_taken_as_well(xy):
+    _, valid = validated(regressor(), xy, monitors=[('hid1:out', 0.5), {'out.b': [0, -1]}])
+    assert [name for name in valid if '<' in name] == ['hid1:out<0.5', 'out.b<0', 'out.b<-1']
+
+
+def test_padding_is_left_out(xy):
+    mask = np.arange(T)[:, None] < np.array([5, 1, 2, 3, 4, 5, 2])
+    net = regressor(masked=True)
+    _, valid = validated(net, [*xy, mask], monitors={'hid1:out': [0.2, ('size', size)]})
+    h = net.feed_forward(xy[0], mask=mask)['hid1:out']
+    assert valid['hid1:out<0.2'] == pytest.approx((h[mask] < 0.2).mean())
+    # A function sees the real steps of a batch; the batches count by their number of targets.
+    sizes = [abs(h[:, b][mask[:, b]]).mean() for b in BATCHES]
+    wanted = np.average(sizes, weights=[mask[:, b].sum() for b in BATCHES])
+    assert valid['hid1:out:size'] == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize('kind', ['plain', 'weighted', 'masked', 'both'])
+def test_metrics_of_numbers(kind, xy, rng):
+    x, y = xy
+    weights, mask = rng.random(y.shape), np.arange(T)[:, None] < np.array([5, 1, 2, 3, 4, 5, 2])
+    weighted, masked = kind in ('weighted', 'both'), kind in ('masked', 'both')
+    net = regressor(weighted=weighted, masked=masked)
+    data = [x, y, *[weights] * weighted, *[mask] * masked]
+    _, valid = validated(net, data, monitors=['r2', 'rmse', 'mse', 'mae'])
+    total = (weights if weighted else np.ones_like(y)) * (mask[..., None] if masked else 1)
+    predicted = net.predict(x, **({'mask': mask} if masked else {}))
+    for name in ('r2', 'rmse', 'mse', 'mae'):
+        assert valid[name] == pytest.approx(metrics.metrics[name](y, predicted, total)), name
+
+
+def test_r2_of_numbers_that_are_far_from_0(xy):
+    net = rnnkit.Regressor([2, ('rnn', 3), 1], seed=0)  # float32
+    x, y = xy[0], xy[1] + 1e4
+    _, valid = validated(net, [x, y], monitors='r2')
+    assert valid['r2'] == pytest.approx(metrics.r2(y, net.predict(x)), rel=1e-3)
+
+
+@pytest.mark.parametrize('loss', ['xe', 'hinge'])
+def test_metrics_of_labels(loss, xy, rng):
+    net = rnnkit.Classifier([2, ('rnn', 3), 4], loss, seed=0, dtype='float64', weighted=True)
+    x, y, w = xy[0], rng.integers(0, 4, (T, B)), rng.random((T, B))
+    names = ['bits', 'perplexity', 'xe', 'accuracy']
+    _, valid = validated(net, [x, y, w], monitors=tuple(names))
+    p = net.predict_proba(x)
+    for name in names[:3]:
+        assert valid[name] == pytest.approx(metrics.metrics[name](y, p, w)), name
+    assert valid['accuracy'] == valid['acc']
+
+
+def test_gradients(xy):
+    net = regressor()
+    norms, rate = {}, 1e-3
+    batches = [[a[:, batch] for a in xy] for batch in BATCHES]
+    names = [p.name for p in net.params]
+    start = [p.get_value() for p in net.params]
+    for batch in batches:  # plain gradient descent shows the gradient
+        net.train(
+            batch,
+            algo='sgd',
+            learning_rate=rate,
+            epochs=1,
+            restore_best=False,
+            max_gradient_norm=0,
+        )
+        for p, old in zip(net.params, start, strict=True):
+            norms.setdefault(p.name, []).append(np.linalg.norm(old - p.get_value()) / rate)
+            p.set_value(old)
+
+    def watched(**options):
+        options |= {'train': iter(batches).__next__, 'train_batches': 3, 'learning_rate': 1e-12}
+        return validated(net, xy, **options)
+
+    train, valid = watched(monitors='gradients')
+    for name in names:
+        assert train[f'grad({name})'] == pytest.approx(np.mean(norms[name]), rel=1e-6)
+    assert net.history[-1][f'grad({names[0]})'] == train[f'grad({names[0]})']
+    assert not [name for name in valid if name.startswith('grad(')]
+    totals = np.sqrt(sum(np.square(norms[name]) for name in names))
+    middle = float(np.sort(totals)[1]) * 0.999
+    shares = [
+        watched(monitor_gradients=True, **limits)[0]['clipped']
+        for limits in (
+            {'max_gradient_norm': middle},
+            {'max_gradient_norm': 0},
+            {'max_gradient_norm': 0, 'max_gradient_elem': 1e-9},
+        )
+    ]
+    assert shares == pytest.approx([2 / 3, 0, 1])
+
+
+def test_gradients_of_lbfgs_and_of_minimize(xy):
+    net = regressor()
+    train, _ = net.train(xy, algo='lbfgs', epochs=1, monitors='gradients')
+    total = sum(value**2 for name, value in train.items() if name.startswith('grad('))
+    assert total**0.5 == pytest.approx(net.history[-1]['gradient_norm'])
+    a = __import__('pytensor').shared(np.array([3.0, 4.0]), name='a')
+    found, _ = rnnkit.minimize(
+        (a**2).sum() / 2,
+        algo='sgd',
+        learning_rate=1e-9,
+        epochs=1,
+        train_batches=1,
+        monitor_gradients=True,
+    )
+    assert found['grad(a)'] == pytest.approx(5)
+
+
+def test_the_gradient_of_a_table_of_which_some_rows_are_read(rng):
+    words, y = np.array([[1, 2, 1], [1, 0, 1]]), rng.standard_normal((2, 3, 1))
+    net = rnnkit.Regressor([5, ('embedding', 2), ('rnn', 3), 1], seed=0, dtype='float64')
+    start = net.find('hid1', 'w').get_value()
+    options = {'algo': 'sgd', 'epochs': 1, 'restore_best': False, 'max_gradient_norm': 0}
+    train, _ = net.train([words, y], learning_rate=1e-3, monitors='gradients', **options)
+    norm = np.linalg.norm(start - net.find('hid1', 'w').get_value()) / 1e-3
+    assert train['grad(hid1.w)'] == pytest.approx(norm)
+    assert train['clipped'] == 0
+
+
+def test_the_same_monitors_compile_nothing_anew(xy, caplog):
+    net = regressor()
+    asked = [{'hid1:out': [0.1, ('size', size)]}, 'rmse', 'gradients']
+    validated(net, xy, monitors=asked)
+    caplog.clear()
+    caplog.set_level('INFO', 'rnnkit')
+    validated(net, xy, monitors=asked)
+    assert 'compiling' not in caplog.text
+    train, _ = validated(net, xy)
+    assert set(train) == {'loss', 'err'}
+    assert 'compiling' in caplog.text
