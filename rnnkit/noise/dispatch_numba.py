@@ -17,7 +17,8 @@ from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_and_
 from rnnkit.noise import philox
 from rnnkit.noise.ops import Advance, Draw, Drop
 
-SOURCE = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+# Numba's cache on disk names the module of a function, so a module that moves must not find it.
+SOURCE = hashlib.sha256(__name__.encode() + Path(__file__).read_bytes()).hexdigest()
 ROUNDS, SHIFT = philox.ROUNDS, np.uint64(32)
 FACTOR_A, FACTOR_C = map(np.uint64, philox.FACTORS)
 WEYL_K, WEYL_L = map(np.uint32, philox.WEYL)
