@@ -1,11 +1,11 @@
 """What a network puts out when there is noise in it, as there is in training."""
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from rnnkit import kernels
+from rnnkit.common.checks import optional_whole
 from rnnkit.common.compiled import Compiled
 from rnnkit.common.registry import reject_unknown
 from rnnkit.errors import ConfigError
@@ -13,7 +13,6 @@ from rnnkit.graph import perturbations
 from rnnkit.graph.graph import Graph
 from rnnkit.graph.perturbations import Disturbance, term_names
 from rnnkit.noise import Noise
-from rnnkit.training.options import number
 
 # What a prediction may be made with, of what there is in training.
 WORDS = [word for word in perturbations.WORDS if word != 'max_norm']
@@ -73,9 +72,7 @@ class NoisyOutputs:
             raise ConfigError(f'{where}: {lost[0]} is about training alone; leave it out')
         reject_unknown(where, given, [*WORDS, 'seed', 'mask'])
         words = {word: value for word, value in given.items() if word != 'seed'}
-        seed = given.get('seed')
-        if seed is not None:
-            number(f'{where}: seed', seed, Integral, 0)
+        seed = optional_whole(f'{where}: seed', given.get('seed'))
         if not words:
             raise ConfigError(
                 f'{where}: seed= is for a prediction with noise, such as hidden_dropout=0.5'

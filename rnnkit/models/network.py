@@ -1,58 +1,63 @@
 """A network: layer specs become a graph, and the graph becomes functions."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from numbers import Integral
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
+from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels, losses
-from rnnkit.common import old_words, progress, storage
-from rnnkit.common.checks import number
+from rnnkit.common import old_words, output_names, progress, storage
+from rnnkit.common.checks import flag, is_whole, optional_whole
 from rnnkit.common.registry import hint, reject_unknown
 from rnnkit.data.border import LAYOUTS, check_settings
 from rnnkit.errors import ConfigError
 from rnnkit.graph import summary
 from rnnkit.graph.graph import Graph
-from rnnkit.graph.perturbations import term_names
 from rnnkit.inference.predict import Inference
 from rnnkit.inference.streaming import State
-from rnnkit.layers import parse_layers
+from rnnkit.layers import Layer, parse_layers
 from rnnkit.losses import Loss
 from rnnkit.models.files import Loader
-from rnnkit.optimizers import optimizers
-from rnnkit.training import algorithms, gradient_flow
+from rnnkit.training import gradient_flow
 from rnnkit.training.batching import Batching
-from rnnkit.training.checkpoints import Files
-from rnnkit.training.criterion import Goals
-from rnnkit.training.history import History
-from rnnkit.training.loss_term import Goal, read_goal
-from rnnkit.training.options import check_data, parse_options
-from rnnkit.training.train_steps import Objectives
-from rnnkit.training.trainer import Monitors, Trainer
+from rnnkit.training.checkpoints import Checkpoints
+from rnnkit.training.criterion import Criterion
+from rnnkit.training.gradient_flow import GradientFlow
+from rnnkit.training.history import History, next_number
+from rnnkit.training.loss_term import LossTerm, read_loss_term
+from rnnkit.training.options import given_options, read_training
+from rnnkit.training.protocols import CallbackSpec, Data, Inputs, Monitors, MonitorSpec, Path
+from rnnkit.training.train_steps import TrainSteps
+from rnnkit.training.trainer import Place, Trainer
+from rnnkit.training.ways import find_way
+
+LayerSpec = int | str | Sequence[object] | Mapping[str, object] | Layer
 
 
 class Network(ABC):
-    """Layers that are connected, and what one can do with them.
+    """Connected layers that can be trained, used for predictions and saved.
 
-    This class is the common part of `Regressor`, `Classifier` and `Autoencoder`.
+    This abstract class is the common part of `Regressor`, `Classifier` and `Autoencoder`.
 
     Parameters
     ----------
     layers : list
         One spec for each layer, see `rnnkit.layers.parse_layers`:
         ``[1, ('lstm', 10), 1]``.
-    loss : str, optional
-        The name of a loss.
+    loss : str, dict or Loss, optional
+        A loss by name, ``'mae'``; with its options, ``dict(form='huber', delta=0.5)``; or itself.
     weighted : bool
-        Whether training data come with weights, ``[x, y, weights]``: an array with the shape
-        of the target, or (T, B).
+        Whether training data come with sample weights, ``[x, y, weights]``: an array with the
+        shape of the target, or (T, B).
     masked : bool
-        Whether sequences may be of different lengths: data then come with a mask of shape
+        Whether sequences may be of different lengths. The data then come with a mask of shape
         (T, B), ``[x, y, mask]`` or ``[x, y, weights, mask]``, which is True where a step is
-        real; or as lists of sequences (T_i, I), which are padded for you.
+        real and False where it is padding; or as lists of sequences (T_i, I), which are padded
+        for you.
     layout : {'time', 'batch'}
         ``'time'``: recurrent data are (time, batch, features); ``'batch'``: (batch, time,
         features).
@@ -61,8 +66,8 @@ class Network(ABC):
         Drives the initial weights and the shuffling of examples. If not given, one is
         drawn; it is kept in `seed`.
     kernel : bool, optional
-        False keeps to the graphs of PyTensor's own Ops and scans; by default kernels compute
-        what they can.
+        False uses PyTensor's own Ops and scans only; by default fused kernels compute what they
+        can.
 
     Attributes
     ----------
@@ -71,19 +76,19 @@ class Network(ABC):
         All parameters, named ``'hid1.xh'`` and so on.
     inputs : list of tensors
         The symbolic inputs.
+    target, target_weights : tensor; tensor or None
+        The symbolic target of the first loss, and its weights.
     outputs : dict of str to tensor
         Every output of every layer as a symbolic graph, named ``'hid1:out'`` and so on.
-    losses : list of Goal
+    losses : tuple of LossTerm
         What is minimised: the loss that the network was made with, and others that were added.
     history : History
         One record for each epoch of all trainings.
-    trainings, running : int
-        How many trainings have begun, and how many of them go on.
 
     Raises
     ------
     ConfigError
-        If a layer, a loss or a setting is not one that exists.
+        If a layer, a loss or a setting does not exist.
     """
 
     default_loss: ClassVar[str]
@@ -94,8 +99,8 @@ class Network(ABC):
     @old_words.of_network
     def __init__(
         self,
-        layers: Any = None,
-        loss: str | None = None,
+        layers: Sequence[LayerSpec] | None = None,
+        loss: str | Mapping[str, object] | Loss | None = None,
         *,
         weighted: bool = False,
         masked: bool = False,
@@ -103,28 +108,27 @@ class Network(ABC):
         dtype: str = 'float32',
         seed: int | None = None,
         kernel: bool | None = None,
-        **unknown: Any,
+        **unknown: object,
     ):
         where = f'{type(self).__name__}()'
         settings = ('layers', 'loss', 'weighted', 'masked', 'layout', 'dtype', 'seed', 'kernel')
         chosen = old_words.take_activations(unknown)
         reject_unknown(where, unknown, settings)
         self.dtype, self.layout = check_settings(layout, dtype), layout
-        weighted = _flag(f'{where}: weighted', weighted)
-        self.masked = _flag(f'{where}: masked', masked)
-        self._kernel = None if kernel is None else _flag(f'{where}: kernel', kernel)
-        loss = losses.build(self.default_loss if loss is None else loss)
-        self._given = (loss, weighted)
-        if seed is not None:
-            number('seed', seed, Integral, 0)
+        weighted = flag(f'{where}: weighted', weighted)
+        self.masked = flag(f'{where}: masked', masked)
+        self._kernel = None if kernel is None else flag(f'{where}: kernel', kernel)
+        first = losses.build(self.default_loss if loss is None else loss)
+        self._first_loss = (first, weighted)
+        optional_whole(f'{where}: seed', seed)
         self.seed = int(np.random.SeedSequence().entropy % 2**53 if seed is None else seed)
         self.layers = parse_layers(layers, **chosen)
-        self._finish_last_layer(loss)
+        self._finish_last_layer(first)
         self.history = History()
         self.trainings = self.running = 0
         with kernels.allowed(self._kernel):
             self._build()
-        self._aim([Goal(loss, weighted=weighted)])
+        self._minimise([LossTerm(first, weighted=weighted)])
 
     def _build(self) -> None:
         """Connect the layers."""
@@ -134,14 +138,14 @@ class Network(ABC):
         self.params = [p for layer in self.layers for p in layer.params.values()]
         self.recurrent = any(self.graph.plan.clocks.values())
 
-    def _aim(self, chosen: list[Goal]) -> None:
-        """Have trainings minimise these losses from now on."""
+    def _minimise(self, terms: list[LossTerm]) -> None:
+        """Let trainings minimise the sum of these losses from now on."""
         if self.running:
             raise ConfigError(
-                'add_loss() and set_loss() change what is trained next; a training of this network '
-                'is going on'
+                'add_loss() and set_loss() change what the next training minimises; a training of '
+                'this network is running'
             )
-        loss = chosen[0].loss
+        loss = terms[0].loss
         if loss.integer_targets != self.integer_targets:
             kind = 'class labels' if loss.integer_targets else 'arrays of numbers'
             raise ConfigError(
@@ -149,17 +153,17 @@ class Network(ABC):
                 f'the default here is {self.default_loss!r}'
             )
         with kernels.allowed(self._kernel):
-            found = Goals(
-                self.graph, chosen, self.layout, self.params, self.monitors, self.reconstructs
+            criterion = Criterion(
+                self.graph, terms, self.layout, self.params, self.monitors, self.reconstructs
             )
-            objectives = Objectives(self.graph, found)
-        found.settle()
-        self._losses, self.weighted = tuple(chosen), chosen[0].weighted
-        self.border, self.variables = found.border, found.variables
-        self.target = found.targets[chosen[0].target]
-        self.target_weights = found.weights.get(chosen[0].target)
-        self._objectives = objectives
-        self.inference = Inference(self.graph, self.border, self._kernel, chosen[0].predicted)
+            train_steps = TrainSteps(self.graph, criterion)
+        criterion.settle()
+        self._losses, self.weighted = tuple(terms), bool(terms[0].weighted)
+        self.border, self.variables = criterion.border, criterion.variables
+        self.target = criterion.targets[terms[0].target]
+        self.target_weights = criterion.weights.get(terms[0].target)
+        self._train_steps = train_steps
+        self.inference = Inference(self.graph, self.border, self._kernel, terms[0].predicted)
 
     def _finish_last_layer(self, loss: Loss) -> None:
         last = self.layers[-1]
@@ -168,7 +172,7 @@ class Network(ABC):
 
     def output(self, name: str = 'out') -> TensorVariable:
         """Return an output of the last layer as a symbolic graph."""
-        return self.outputs[f'{self.layers[-1].name}:{name}']
+        return self.outputs[output_names.join(self.layers[-1].name, name)]
 
     def monitors(
         self,
@@ -177,13 +181,13 @@ class Network(ABC):
         target: TensorVariable,
         weights: TensorVariable | None,
     ) -> dict[str, TensorVariable]:
-        """Return what is reported of the first loss, as symbolic scalars."""
+        """Return the monitors of the first loss, as symbolic scalars."""
         return {'err': error}
 
     # --- losses ---
 
     @property
-    def losses(self) -> tuple[Goal, ...]:
+    def losses(self) -> tuple[LossTerm, ...]:
         """All losses, in their order; `add_loss` and `set_loss` change which there are."""
         return self._losses
 
@@ -201,36 +205,36 @@ class Network(ABC):
         weighted: bool | None = None,
         **options: Any,
     ) -> None:
-        """Add a loss: what is minimised is the sum of all, each times its weight.
+        """Add a loss: training minimises the weighted sum of all losses.
 
-        Parameters and history stay; what trains and predicts is compiled anew.
+        Parameters and history are kept; functions that train and predict are compiled again.
 
         Parameters
         ----------
         loss : str, dict or Loss
-            As for the network: ``'mae'``, ``dict(form='huber', delta=0.5)``; a dict may also have
-            the keywords below in it.
+            As for the network: ``'mae'``, ``dict(form='huber', delta=0.5)``; a dict may also
+            contain the keywords below.
         weight : float
-            How much it counts. ``net.losses[k].weight = 0.1`` changes it, and compiles nothing.
+            Its factor in the sum. ``net.losses[k].weight = 0.1`` changes it, and compiles nothing.
         output : str, optional
-            What it compares, ``'hid1'`` or ``'hid1:out'``; by default the last layer.
+            The output that it compares, ``'hid1'`` or ``'hid1:out'``; by default the last layer.
         target : str, optional
-            The name of a further array of each batch, that it compares with; those come after the
-            first target, in the order of the losses. By default the first target, which must be
-            of the same kind and shape.
+            The name of a further array of each batch to compare the output with; such arrays
+            follow the first target, in the order of the losses. By default the first target,
+            which must be of the same kind and shape.
         weighted : bool, optional
-            Whether there are weights of the targets. By default as for the loss before it with
-            the same target, and for a new target none.
+            Whether its targets have sample weights. By default as for an earlier loss with the
+            same target; for a new target no.
         **options
-            Those of the loss.
+            The options of the loss.
 
         Raises
         ------
         ConfigError
-            If there is no such loss or output, or its targets are not like those that it shares.
+            If there is no such loss or output, or the loss cannot share its target.
         """
         given = {'weight': weight, 'output': output, 'target': target, 'weighted': weighted}
-        self._aim([*self.losses, read_goal('add_loss()', loss, given | options)])
+        self._minimise([*self.losses, read_loss_term('add_loss()', loss, given | options)])
 
     def set_loss(
         self,
@@ -247,22 +251,22 @@ class Network(ABC):
         loss, weight, output, **options
             As in `add_loss`.
         weighted : bool, optional
-            Whether there are weights of the targets; by default as for the first loss so far.
+            Whether its targets have sample weights; by default as for the first loss so far.
 
         Raises
         ------
         ConfigError
-            Likewise; or if the targets of a loss are not those of this kind of network.
+            As in `add_loss`; or if the loss is for targets of another kind of network.
         """
         given = {'weight': weight, 'output': output, 'weighted': weighted}
-        goal = read_goal('set_loss()', loss, given | options)
-        if goal.target is not None:
+        term = read_loss_term('set_loss()', loss, given | options)
+        if term.target is not None:
             raise ConfigError(
-                f'set_loss(): the first loss has no target of another name; got {goal.target!r}'
+                f'set_loss(): the target of the first loss cannot be renamed; got {term.target!r}'
             )
-        if goal.weighted is None:
-            goal.weighted = self.weighted
-        self._aim([goal])
+        if term.weighted is None:
+            term.weighted = self.weighted
+        self._minimise([term])
 
     # --- parameters ---
 
@@ -271,7 +275,7 @@ class Network(ABC):
         """The number of values in all parameters."""
         return sum(p.get_value(borrow=True).size for p in self.params)
 
-    def find(self, layer: str | int, param: str | int) -> Any:
+    def find(self, layer: str | int, param: str | int) -> SharedVariable:
         """Return one parameter as a shared variable.
 
         Parameters
@@ -285,11 +289,11 @@ class Network(ABC):
         ConfigError
             If there is no such layer or parameter.
         """
-        known = {one.name: one for one in self.layers}
+        by_name = {one.name: one for one in self.layers}
         if isinstance(layer, str):  # children have names, but no numbers
-            known |= {c.name: c for one in self.layers for c in one.children}
-        found = _pick('layer', known, layer)
-        return _pick(f'parameter of layer {found.name!r}', found.params, param)
+            by_name |= {child.name: child for one in self.layers for child in one.children}
+        owner = _pick('layer', by_name, layer)
+        return _pick(f'parameter of layer {owner.name!r}', owner.params, param)
 
     def summary(self) -> str:
         """Return a table of the layers, their outputs and their parameters."""
@@ -297,7 +301,7 @@ class Network(ABC):
 
     def to_spec(self) -> dict[str, Any]:
         """Return a dict, fit for JSON, from which `rnnkit.from_spec` builds the same network."""
-        loss, weighted = self._given
+        loss, weighted = self._first_loss
         spec = {
             'model': type(self).__name__,
             'layers': [layer.to_spec() for layer in self.layers],
@@ -308,15 +312,15 @@ class Network(ABC):
             'dtype': self.dtype,
             'seed': self.seed,
         }
-        found = [goal.to_spec() for goal in self.losses]
-        del found[0]['target']  # the first of each batch
-        if found != [{'loss': spec['loss'], 'weight': 1.0, 'output': None, 'weighted': weighted}]:
-            spec['losses'] = found
+        terms = [term.to_spec() for term in self.losses]
+        del terms[0]['target']  # the first of each batch
+        if terms != [{'loss': spec['loss'], 'weight': 1.0, 'output': None, 'weighted': weighted}]:
+            spec['losses'] = terms
         return spec
 
     load = Loader()
 
-    def save(self, path: str) -> None:
+    def save(self, path: Path) -> None:
         """Write the spec and the parameters to one safetensors file.
 
         Parameters
@@ -329,18 +333,18 @@ class Network(ABC):
 
     # --- use ---
 
-    def step(self, x_t: Any, state: State | None = None) -> tuple[np.ndarray, State]:
-        """Return the output for a single time step, and the state after it.
+    def step(self, x_t: Inputs, state: State | None = None) -> tuple[np.ndarray, State]:
+        """Return the output for a single time step, and the hidden state after it.
 
         Parameters
         ----------
         x_t : array of shape (B, I)
-            A list of arrays for a network with several inputs. Those that do not have the time
-            axis of the output, an encoder's say, are given whole, and only without a state.
+            A list of arrays for a network with several inputs. Inputs without the time axis of
+            the output, such as an encoder's, are given whole, and only together with no state.
         state : dict, optional
             What an earlier call, or ``predict(..., return_state=True)``, returned: a named
             tuple of arrays (B, size) for each recurrent layer, by its name; and the outputs of
-            other layers that stay the same. Without one, the series starts here.
+            other layers that stay the same. By default a new sequence starts here.
 
         Returns
         -------
@@ -366,7 +370,9 @@ class Network(ABC):
         """
         return self.inference.step(x_t, state)
 
-    def feed_forward(self, x: Any, mask: Any = None, **noise: Any) -> dict[str, np.ndarray]:
+    def feed_forward(
+        self, x: Inputs, mask: ArrayLike | None = None, **noise: Any
+    ) -> dict[str, np.ndarray]:
         """Return every output of every layer for `x`, by name.
 
         Parameters
@@ -383,16 +389,20 @@ class Network(ABC):
         return self.inference.feed_forward(x, mask, noise)
 
     @abstractmethod
-    def predict(self, x: Any) -> np.ndarray:
-        """Return what the network makes of `x`."""
+    def predict(self, x: Inputs) -> Any:
+        """Return the predictions for `x`."""
 
     @abstractmethod
-    def score(self, x: Any, y: Any, weights: Any = None) -> float:
-        """Return how good the predictions for `x` are."""
+    def score(self, x: Inputs, y: Any, weights: ArrayLike | None = None) -> float:
+        """Return a measure of how good the predictions for `x` are; the greater the better."""
 
     def gradient_flow(
-        self, x: Any, y: Any = None, weights: Any = None, mask: Any = None
-    ) -> gradient_flow.GradientFlow:
+        self,
+        x: Inputs,
+        y: Any = None,
+        weights: Any = None,
+        mask: ArrayLike | None = None,
+    ) -> GradientFlow:
         r"""Return the norm of the loss gradient by each recurrent layer, for each time step.
 
         It is the total derivative by the output :math:`h_t`, through all later steps as well. Where
@@ -439,7 +449,7 @@ class Network(ABC):
         """
         where = 'gradient_flow()'
         batch = self.border.read_batch(self.border.join(where, x, y, weights, mask), where)
-        measure = self._objectives.flow
+        measure = self._train_steps.flow
         if not measure.terms:
             raise ConfigError(f'gradient_flow(): {type(self).__name__} has no recurrent layer')
         found = measure(batch)
@@ -451,27 +461,66 @@ class Network(ABC):
 
     @old_words.of_training
     def train(
-        self, train: Any, valid: Any = None, algo: str = 'rmsprop', **options: Any
+        self,
+        train: Data,
+        valid: Data | None = None,
+        algo: str = 'rmsprop',
+        *,
+        batch_size: int | None = None,
+        bucket: bool = False,
+        carry_state: bool = False,
+        bptt_steps: int | None = None,
+        train_batches: int | None = None,
+        valid_batches: int | None = None,
+        epochs: int | None = None,
+        patience: int = 5,
+        validate_every: int = 10,
+        min_improvement: float = 0.0,
+        restore_best: bool = True,
+        learning_rate: float | Callable[[int], float] | None = None,
+        max_gradient_norm: float | None = None,
+        max_gradient_elem: float = 0.0,
+        momentum: float | None = None,
+        nesterov: bool | None = None,
+        seed: int | None = None,
+        monitors: MonitorSpec = None,
+        monitor_gradients: bool = False,
+        checkpoint: Path | None = None,
+        save_every: float | None = None,
+        resume: Path | None = None,
+        callbacks: CallbackSpec = None,
+        progress: bool | None = None,
+        **options: Any,
     ) -> tuple[Monitors, Monitors]:
-        """Train until patience or epochs run out; Ctrl-C ends it likewise.
+        """Train until early stopping or the number of epochs ends it; Ctrl-C ends it, too.
 
         Parameters
         ----------
         train : list of arrays, or callable
-            ``[x, y]`` with x of shape (T, B, I) and y of shape (T, B, O), or integers (T, B)
-            for a classifier; ``[x, y, weights]`` for a weighted network, ``[x, y, mask]`` for a
-            masked one; x alone for an autoencoder; a dict of the same;
-            or a callable that returns one such batch each time it is called.
-        valid : likewise, optional
-            What patience and the best parameters are judged by; the training data if not
-            given. The batches of a callable are drawn once and kept.
+            The training data: ``[x, y]`` with x of shape (T, B, I) and y of shape (T, B, O), or
+            integers (T, B) for a classifier; ``[x, y, weights]`` for a weighted network,
+            ``[x, y, mask]`` for a masked one; x alone for an autoencoder; a dict of the same; or
+            a callable that returns one such batch each time it is called.
+        valid : list of arrays, or callable, optional
+            The validation data, which decide about early stopping and the best parameters; the
+            training data if not given. The batches of a callable are drawn once and kept.
         algo : str
             The name of an update rule: 'rmsprop', 'adam', 'sgd', ..., or 'lbfgs'; or of a way to
             prepare a network for one: 'sample'; or, by the rule `subalgo`, 'layerwise', 'pretrain'.
+        batch_size, bucket, carry_state, bptt_steps, train_batches, valid_batches
+            How the data become mini-batches: see `rnnkit.training.Options`, also for the others.
+        epochs, patience, validate_every, min_improvement, restore_best
+            When training ends, and with which parameters.
+        learning_rate : float or schedule, optional
+            By default that of the rule. A `rnnkit.schedules` object or any function of the
+            number of updates changes it during training.
+        max_gradient_norm, max_gradient_elem, momentum, nesterov
+            Gradient clipping and momentum.
+        seed, monitors, monitor_gradients, checkpoint, save_every, resume, callbacks, progress
+            Randomness, reports and files.
         **options
-            See `rnnkit.training.options.Options`; the hyper-parameters of the rule, such as
-            `learning_rate`; regularizers with their weights, such as ``weight_l2=1e-4``; and
-            noise, such as ``hidden_dropout=0.2``.
+            Further hyperparameters of the rule; regularizers with their weights, such as
+            ``weight_l2=1e-4``; noise, such as ``hidden_dropout=0.2``.
 
         Returns
         -------
@@ -486,56 +535,111 @@ class Network(ABC):
         TrainingError
             If the loss or a gradient is not finite. The best parameters are restored.
         """
-        trainer, batches, valid_batches = self._start('train()', train, valid, algo, options)
-        return trainer.train(batches, valid_batches)
+        keywords = _keywords(locals(), options)
+        return self._start('train()', train, valid, algo, keywords).train()
 
     @old_words.of_training
     def itertrain(
-        self, train: Any, valid: Any = None, algo: str = 'rmsprop', **options: Any
+        self,
+        train: Data,
+        valid: Data | None = None,
+        algo: str = 'rmsprop',
+        *,
+        batch_size: int | None = None,
+        bucket: bool = False,
+        carry_state: bool = False,
+        bptt_steps: int | None = None,
+        train_batches: int | None = None,
+        valid_batches: int | None = None,
+        epochs: int | None = None,
+        patience: int = 5,
+        validate_every: int = 10,
+        min_improvement: float = 0.0,
+        restore_best: bool = True,
+        learning_rate: float | Callable[[int], float] | None = None,
+        max_gradient_norm: float | None = None,
+        max_gradient_elem: float = 0.0,
+        momentum: float | None = None,
+        nesterov: bool | None = None,
+        seed: int | None = None,
+        monitors: MonitorSpec = None,
+        monitor_gradients: bool = False,
+        checkpoint: Path | None = None,
+        save_every: float | None = None,
+        resume: Path | None = None,
+        callbacks: CallbackSpec = None,
+        progress: bool | None = None,
+        **options: Any,
     ) -> Iterator[tuple[Monitors, Monitors]]:
-        """Train as `train` does, and yield its two dicts once an epoch.
+        """Train as `train` does, with the same keywords, and yield its two dicts once an epoch.
 
         The second dict is that of the latest validation. When the caller leaves the loop,
         training ends and the best parameters are restored.
         """
-        trainer, batches, valid_batches = self._start('itertrain()', train, valid, algo, options)
-        return trainer.itertrain(batches, valid_batches)
+        keywords = _keywords(locals(), options)
+        return self._start('itertrain()', train, valid, algo, keywords).itertrain()
 
     def _start(
-        self, where: str, train: Any, valid: Any, algo: str, given: dict[str, Any]
-    ) -> tuple[Trainer, Any, Any]:
-        """Return a trainer, and the batches to train and to validate with."""
-        way = algorithms.find(where, algo, given)
+        self,
+        where: str,
+        train: Data,
+        valid: Data | None,
+        algo: str,
+        keywords: Mapping[str, object],
+        place: Place | None = None,
+    ) -> Any:
+        """Return a training that is ready to start, a `Run`.
+
+        Parameters
+        ----------
+        place : Place, optional
+            Where it is recorded, if it is a stage of another training.
+        """
+        way = find_way(where, algo, keywords)
         if way:
-            return way(where, self, train, valid, given)
-        own = optimizers[algo].options  # such as weight_decay, which also is a regularizer
-        known = term_names()
-        terms = {n: v for n, v in given.items() if n in known and n not in own}
-        rest = {name: value for name, value in given.items() if name not in terms}
-        norm = 1.0 if self.recurrent else 0.0
-        rule, options, hyper = parse_options(where, algo, rest, known, norm)
-        check_data(where, algo, rule, train)
+            return way(where, self, train, valid, keywords)
+        config = read_training(
+            where, algo, keywords, max_gradient_norm=1.0 if self.recurrent else 0.0
+        )
+        config.check_data(train)
         with kernels.allowed(self._kernel):
-            step, evaluate, carries = self._objectives.train_step(rule, options, terms)
-        files = Files(where, self, options)
-        batching = Batching(self.border, options, carries, where)
-        batches, tested = batching(train, valid, files.seed)
-        self.trainings += 1
-        alarm = self._objectives.alarm(options)
-        trainer = Trainer(step, evaluate, options, hyper, self.history, files.seed, alarm, self)
-        files.connect(trainer, batches, {'algo': algo, **terms})
-        return trainer, batches, tested
+            step, evaluate, carries = self._train_steps.train_step(config)
+        files = Checkpoints(where, self, config.options)
+        batches, validation = Batching(self.border, config.options, carries, where)(
+            train, valid, files.seed
+        )
+        self.trainings += place is None
+        trainer = Trainer(
+            config,
+            step,
+            evaluate,
+            batches,
+            validation,
+            place=place or Place(self.history, next_number(self.history)),
+            seed=files.seed,
+            inspect=self._train_steps.alarm(config.options),
+            net=self,
+            resumed=files.state,
+            keeper=files.keeper(config, batches),
+        )
+        files.resume(trainer)
+        return trainer
+
+    def __repr__(self) -> str:
+        chain = ' > '.join(f'{layer.name} ({layer.form} {layer.size})' for layer in self.layers)
+        return f'<{type(self).__name__}: {chain}; {self.num_params} parameters, {self.dtype}>'
 
 
-def _flag(where: str, value: Any) -> bool:
-    if not isinstance(value, bool | np.bool_):
-        raise ConfigError(f'{where} is True or False; got {value!r}')
-    return bool(value)
+def _keywords(arguments: Mapping[str, object], others: Mapping[str, object]) -> dict[str, object]:
+    """Return the keywords of a training that were given."""
+    rate = arguments['learning_rate']
+    rates = {} if rate is None else {'learning_rate': rate}
+    return {**given_options(arguments), **rates, **others}
 
 
 def _pick(what: str, members: dict[str, Any], key: str | int) -> Any:
     """Return a member by name or by number."""
-    if isinstance(key, Integral) and not isinstance(key, bool):
+    if is_whole(key):
         if not -len(members) <= key < len(members):
             raise ConfigError(f'find(): there is no {what} number {key}; there are {len(members)}')
         return list(members.values())[key]

@@ -15,15 +15,13 @@ from rnnkit.models.regressor import Regressor
 from rnnkit.pretraining.growing import has_weights
 from rnnkit.pretraining.settings import Settings
 from rnnkit.pretraining.stages import Stage, Staged, like
-from rnnkit.training.algorithms import ways
+from rnnkit.training.ways import ways
 
 REFUSED = ('carry_state', 'bptt_steps')
 
 
 @ways.add('pretrain', 'unsupervised')
-def pretrain(
-    where: str, net: Network, train: Any, valid: Any, given: Mapping[str, Any]
-) -> tuple[Staged, Any, Any]:
+def pretrain(where: str, net: Network, train: Any, valid: Any, given: Mapping[str, Any]) -> Staged:
     """Return what trains each hidden layer as the first half of an autoencoder.
 
     In the stage of a layer, a linear layer makes what the layer reads of what it puts out, and
@@ -64,7 +62,7 @@ def pretrain(
             stages.append(_stage(net, layer, settings.seed(number), settings.batch_size))
         except ConfigError as error:
             raise ConfigError(f"{where}: algo 'pretrain', layer {layer.name!r}: {error}") from error
-    return Staged(settings, net, stages, train, valid), train, valid
+    return Staged(settings, net, stages, train, valid)
 
 
 def _stage(net: Network, layer: Layer, seed: int, batch_size: int) -> Stage:

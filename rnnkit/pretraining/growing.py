@@ -11,13 +11,11 @@ from rnnkit.layers import Input, Layer, Tied
 from rnnkit.models.network import Network
 from rnnkit.pretraining.settings import Settings
 from rnnkit.pretraining.stages import Stage, Staged, like, rebuilt
-from rnnkit.training.algorithms import ways
+from rnnkit.training.ways import ways
 
 
 @ways.add('layerwise', 'supervised')
-def layerwise(
-    where: str, net: Network, train: Any, valid: Any, given: Mapping[str, Any]
-) -> tuple[Staged, Any, Any]:
+def layerwise(where: str, net: Network, train: Any, valid: Any, given: Mapping[str, Any]) -> Staged:
     """Return what trains a network that grows by a hidden layer from stage to stage.
 
     The first stage has the first hidden layer and an output layer like the network's; each
@@ -62,7 +60,7 @@ def layerwise(
             stages.append(Stage(name, net, []))
         else:
             stages.append(_stage(name, net, end, head, settings.seed(number)))
-    return Staged(settings, net, stages, train, valid), train, valid
+    return Staged(settings, net, stages, train, valid)
 
 
 def has_weights(layer: Layer) -> bool:
@@ -146,7 +144,7 @@ def _waist(net: Network, k: int) -> str:
         for name in _read(net, layer):
             if name.partition(':')[0] in own:
                 found.setdefault(name, layer.name)
-    for name in net._objectives.goals.compared:
+    for name in net._train_steps.criterion.compared:
         if name.partition(':')[0] != net.layers[-1].name:
             raise ConfigError(f'the loss compares {name!r}, which is not of the last layer')
     if len(found) != 1:

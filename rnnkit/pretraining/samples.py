@@ -13,18 +13,16 @@ from rnnkit.graph.perturbations import term_names
 from rnnkit.layers import Dense, Layer, Recurrent
 from rnnkit.models.network import Network
 from rnnkit.optimizers import optimizers
-from rnnkit.training.algorithms import ways
 from rnnkit.training.monitors import read
 from rnnkit.training.options import option_names
 from rnnkit.training.trainer import Monitors, Trainer
+from rnnkit.training.ways import ways
 
 TAKEN = ('batch_size', 'train_batches', 'valid_batches', 'monitors', 'seed')
 
 
 @ways.add('sample')
-def sample(
-    where: str, net: Network, train: Any, valid: Any, given: Mapping[str, Any]
-) -> tuple['Sampler', Any, Any]:
+def sample(where: str, net: Network, train: Any, valid: Any, given: Mapping[str, Any]) -> 'Sampler':
     """Return what sets weights to samples of the data, each of length 1.
 
     Layer by layer from the input on, the columns of the matrices by which a layer reads become
@@ -66,8 +64,7 @@ def sample(
         raise ConfigError(f"{where}: algo 'sample' has no gradients to monitor")
     seed = given.get('seed')
     seeds = [net.seed, net.trainings] if seed is None else [seed]
-    trainer, batches, tested = net._start(where, train, valid, 'sgd', dict(given))
-    return Sampler(net, trainer, seeds), batches, tested
+    return Sampler(net, net._start(where, train, valid, 'sgd', dict(given)), seeds)
 
 
 class Job(NamedTuple):
@@ -145,16 +142,12 @@ class Sampler:
         self.net, self.trainer, self.seeds = net, trainer, seeds
         self._places = {variable: k for k, variable in enumerate(net.variables)}  # in a batch
 
-    def train(self, train: Any, valid: Any) -> tuple[Monitors, Monitors]:
+    def train(self) -> tuple[Monitors, Monitors]:
         """Set the weights, as `itertrain` does, and return what that yields."""
-        return next(self.itertrain(train, valid))
+        return next(self.itertrain())
 
-    def itertrain(self, train: Any, valid: Any) -> Iterator[tuple[Monitors, Monitors]]:
+    def itertrain(self) -> Iterator[tuple[Monitors, Monitors]]:
         """Set the weights, and yield the monitors of a validation, twice.
-
-        Parameters
-        ----------
-        train, valid : iterable of batches
 
         Raises
         ------
@@ -168,8 +161,8 @@ class Sampler:
             for layer in self.net.layers:
                 jobs = self._jobs(layer)
                 if jobs:
-                    self._set(layer, jobs, train, rng)
-            self.trainer._validate(valid)
+                    self._set(layer, jobs, self.trainer.batches, rng)
+            self.trainer.validate()
         except BaseException:
             for p, value in zip(self.net.params, before, strict=True):
                 p.set_value(value)
@@ -189,7 +182,10 @@ class Sampler:
             matrices = [layer.params.get(f'w_{name}', layer.params.get('w')) for name in sources]
             if layer is not self.net.layers[-1]:
                 return [Job(w, name) for w, name in zip(matrices, sources, strict=True)]
-            compared, numbers = self.net._objectives.goals.compared, not self.net.integer_targets
+            compared, numbers = (
+                self.net._train_steps.criterion.compared,
+                not self.net.integer_targets,
+            )
             fits = numbers and compared == [f'{layer.name}:out'] and self.net.target in self._places
             return [Job(w, None) for w in matrices] if fits else []
         parts = layer.children or (layer,)
@@ -229,7 +225,7 @@ class Sampler:
     def _targets(self, batch: list[np.ndarray], masks: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the targets in a batch that count, as rows."""
         target = batch[self._places[self.net.target]]
-        mask = self._mask(self.net._objectives.goals.compared[0], masks)
+        mask = self._mask(self.net._train_steps.criterion.compared[0], masks)
         if self.net.weighted:
             some = (batch[self._places[self.net.target_weights]] != 0).any(axis=-1)
             mask = some if mask is None else some & (mask != 0)

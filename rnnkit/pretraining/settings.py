@@ -7,15 +7,12 @@ from typing import Any
 import numpy as np
 
 from rnnkit import kernels, regularizers
-from rnnkit.common.registry import hint
 from rnnkit.errors import ConfigError
 from rnnkit.graph import perturbations
-from rnnkit.graph.perturbations import term_names
 from rnnkit.models.network import Network
-from rnnkit.optimizers import optimizers
-from rnnkit.training.algorithms import ways
 from rnnkit.training.monitors import read, watched
-from rnnkit.training.options import parse_options
+from rnnkit.training.options import find_rule, read_training
+from rnnkit.training.ways import ways
 
 FILES = ('checkpoint', 'save_every', 'resume')
 
@@ -62,12 +59,8 @@ class Settings:
             if self.given.get(name) not in (None, False):
                 more = '; save the network between two trainings' if name in FILES else ''
                 raise ConfigError(f'{where}: {name} does not go with algo {algo!r}{more}')
-        own = optimizers[self.subalgo].options  # such as weight_decay, which is a regularizer, too
-        self.terms = [n for n in self.given if n in term_names() and n not in own]
-        rest = {name: value for name, value in self.given.items() if name not in self.terms}
-        known = ['subalgo', *term_names()]
-        self._rule, self._options, _ = parse_options(where, self.subalgo, rest, known)
-        seed = self._options.seed
+        self._config = read_training(where, self.subalgo, self.given, known=['subalgo'])
+        seed = self._config.options.seed
         self._seed = [net.seed, net.trainings] if seed is None else [seed]
         self._masked = net.masked
 
@@ -77,16 +70,12 @@ class Settings:
                 f'{self.where}: subalgo is the update rule that algo {algo!r} trains by, such as '
                 f"'rmsprop'; got {self.subalgo!r}"
             )
-        if isinstance(self.subalgo, str) and self.subalgo not in optimizers:
-            raise ConfigError(
-                f'{self.where}: subalgo: no update rule named {self.subalgo!r}; '
-                f'{hint(self.subalgo, optimizers)}'
-            )
+        find_rule(self.where, self.subalgo, 'subalgo')
 
     @property
     def batch_size(self) -> int:
         """How many examples share a batch."""
-        return self._options.batch_size or 32
+        return self._config.options.batch_size or 32
 
     def seed(self, number: int) -> int:
         """Return the seed of a stage: another one for each."""
@@ -141,23 +130,24 @@ class Settings:
 
     def _look(self, net: Network, word: str, value: Any) -> None:
         """Raise a ConfigError if a network has nothing of what a word is about."""
-        objectives, graph = net._objectives, net.graph
+        objectives, graph = net._train_steps, net.graph
         if word == 'monitors':
             parts = objectives.parts(graph.outputs)
-            compared = objectives.goals.goals[0].predicted
+            compared = objectives.criterion.terms[0].predicted
             watched(read([value]), objectives.plain, parts, compared)
-        elif word in self.terms and word in perturbations.WORDS:
-            perturbations.read(graph, objectives.goals.compared, {word: value})
-        elif word in self.terms:
+        elif word in self._config.terms and word in perturbations.WORDS:
+            perturbations.read(graph, objectives.criterion.compared, {word: value})
+        elif word in self._config.terms:
             regularizers.build(word, value).penalty(objectives.parts(graph.outputs))
 
     def _try(self, name: str, net: Network, given: dict[str, Any]) -> None:
         """Raise a ConfigError if a stage cannot be trained; nothing is compiled."""
-        terms = {word: given[word] for word in self.terms if word in given}
-        options = replace(self._options, monitors=given.get('monitors'))
+        terms = {word: given[word] for word in self._config.terms if word in given}
+        options = replace(self._config.options, monitors=given.get('monitors'))
+        config = replace(self._config, options=options, terms=terms)
         try:
             with kernels.allowed(net._kernel):
-                net._objectives.train_step(self._rule, options, terms)
+                net._train_steps.train_step(config)
         except ConfigError as error:
             raise ConfigError(f'{self.where}: stage {name!r}: {error}') from error
 

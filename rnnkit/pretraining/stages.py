@@ -10,7 +10,9 @@ from rnnkit.errors import RnnkitError
 from rnnkit.layers import Layer
 from rnnkit.models.network import Network
 from rnnkit.pretraining.settings import Settings
-from rnnkit.training.trainer import Monitors, Trainer
+from rnnkit.training.history import next_number
+from rnnkit.training.protocols import Monitors
+from rnnkit.training.trainer import Place, Trainer
 
 
 def like(layer: Layer, without: Collection[str] = (), **changes: Any) -> Layer:
@@ -96,29 +98,27 @@ class Staged:
         self, settings: Settings, net: Network, stages: list[Stage], train: Any, valid: Any
     ):
         self.settings, self.net, self.stages = settings, net, stages
-        self.given = settings.for_stages({stage.name: stage.net for stage in stages})
-        self.training = 1 + (net.history[-1].get('training', 0) if net.history else 0)
-        self._first = self._start(0, train, valid)
-        self._found: tuple[Monitors, Monitors] = ({}, {})
+        self.train_data, self.valid_data = train, valid
+        self.keywords = settings.for_stages({stage.name: stage.net for stage in stages})
+        self.training = next_number(net.history)
+        self._first = self._start(0)
+        self._result: tuple[Monitors, Monitors] = ({}, {})
         net.trainings += 1
 
-    def _start(self, number: int, train: Any, valid: Any) -> tuple[Trainer, Any, Any]:
-        """Return the trainer of a stage, and its batches."""
+    def _start(self, number: int) -> Trainer:
+        """Return the trainer of a stage."""
         stage, where = self.stages[number], self.settings.where
         stage.borrow()
-        count = self.net.trainings  # the last stage may be the network itself
-        data = [
-            None if one is None else stage.convert(one, what)
-            for one, what in ((train, 'train'), (valid, 'valid'))
-        ]
-        started = stage.net._start(where, *data, self.settings.subalgo, self.given[number])
-        self.net.trainings = count
-        trainer = started[0]
-        trainer.history, trainer.training = self.net.history, self.training
-        trainer.stage = stage.name
-        return started
+        train = stage.convert(self.train_data, 'train')
+        valid = self.valid_data
+        if valid is not None:
+            valid = stage.convert(valid, 'valid')
+        place = Place(self.net.history, self.training, stage.name)
+        return stage.net._start(
+            where, train, valid, self.settings.subalgo, self.keywords[number], place
+        )
 
-    def train(self, train: Any, valid: Any) -> tuple[Monitors, Monitors]:
+    def train(self) -> tuple[Monitors, Monitors]:
         """Train to the end, as `itertrain` does.
 
         Returns
@@ -126,17 +126,12 @@ class Staged:
         train, valid : dict of str to float
             The monitors of the last stage: of its last epoch, and of the parameters it has left.
         """
-        for _ in self.itertrain(train, valid):
+        for _ in self.itertrain():
             pass
-        return self._found
+        return self._result
 
-    def itertrain(self, train: Any, valid: Any) -> Iterator[tuple[Monitors, Monitors]]:
+    def itertrain(self) -> Iterator[tuple[Monitors, Monitors]]:
         """Train; yield the monitors of training and of the last validation, once an epoch.
-
-        Parameters
-        ----------
-        train, valid
-            The data, for the stages after the first one.
 
         Raises
         ------
@@ -149,25 +144,22 @@ class Staged:
             title = f'stage {number + 1} of {len(self.stages)} ({stage.name})'
             try:
                 progress.say('%s', title)
-                started = self._start(number, train, valid) if number else self._first
-                with closing(self._train(stage, started)) as epochs:
+                trainer = self._start(number) if number else self._first
+                with closing(self._train(stage, trainer)) as epochs:
                     yield from epochs
             except RnnkitError as error:
                 raise type(error)(f'{title}: {error}') from error
             except KeyboardInterrupt:  # while there was no trainer to note it
                 progress.LOGGER.warning('training interrupted in %s', title)
                 return
-            self._found = started[0].result()
-            if started[0].ended == 'interrupted':
+            self._result = trainer.result()
+            if trainer.ended == 'interrupted':
                 return
 
-    def _train(
-        self, stage: Stage, started: tuple[Trainer, Any, Any]
-    ) -> Iterator[tuple[Monitors, Monitors]]:
+    def _train(self, stage: Stage, trainer: Trainer) -> Iterator[tuple[Monitors, Monitors]]:
         """Train one stage, and give its values to the network."""
-        trainer, batches, tested = started
         try:
-            with closing(trainer.itertrain(batches, tested)) as epochs:
+            with closing(trainer.itertrain()) as epochs:
                 yield from epochs
         finally:
             stage.give_back()

@@ -1,10 +1,9 @@
-"""A training written to files as it goes on, and gone on with from one of them."""
+"""Checkpoints: a training is written to a file as it proceeds, and resumed from one."""
 
 import json
 import os
 import time
-from collections.abc import Callable
-from dataclasses import fields
+from collections.abc import Callable, Mapping
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,9 @@ from rnnkit.callbacks import are_states
 from rnnkit.common import epoch_paths, progress, storage
 from rnnkit.errors import ConfigError, FormatError
 from rnnkit.schedules import Schedule
-from rnnkit.training.options import Options
-from rnnkit.training.trainer import COUNTS, MONITORS, Trainer
+from rnnkit.training.options import DEFAULTS, Options, TrainingConfig
+from rnnkit.training.protocols import Batches, State
+from rnnkit.training.trainer import COUNTS, MONITORS, Seed, Trainer
 
 # A longer training, or one that is written elsewhere, is still the same one.
 FREE = (
@@ -30,10 +30,8 @@ FREE = (
     'progress',
 )
 
-DEFAULTS = {field.name: field.default for field in fields(Options)}
 
-
-class Files:
+class Checkpoints:
     """The files that one training reads and writes, if any.
 
     Parameters
@@ -46,15 +44,17 @@ class Files:
 
     Attributes
     ----------
-    seed : int or sequence of int
+    seed : int or list of int
         The seed of the training.
+    state : dict, or None
+        What the trainer resumes from.
 
     Raises
     ------
     FileNotFoundError
-        If there is no file to go on from.
+        If there is no file to resume from.
     FormatError
-        If it is no checkpoint, or damaged.
+        If it is not a checkpoint, or is damaged.
     ConfigError
         If it is one of another network, or there is no folder to write to.
     """
@@ -62,19 +62,20 @@ class Files:
     def __init__(self, where: str, net: Any, options: Options):
         self.where, self.net, self.options = where, net, options
         self.source = self._source()
-        self.seed: Any = options.seed
+        self.seed: Seed = options.seed
         if options.seed is None:
             self.seed = [net.seed, net.trainings]
         if options.checkpoint is not None:
             self._check_target(Path(options.checkpoint))
             net.to_spec()  # fails now if the network cannot be written
-        self.found: dict[str, Any] | None = None
+        self.header: dict[str, Any] | None = None
+        self.state: State | None = None
         if self.source is not None:
-            self.found = self._read(self.source)
-            self.seed = self.found['seed']
+            self.header = self._read(self.source)
+            self.seed, self.state = self.header['seed'], self.header['state']
 
     def _source(self) -> Path | None:
-        """Return the file to go on from."""
+        """Return the file to resume from."""
         resume, checkpoint = self.options.resume, self.options.checkpoint
         if resume is None:
             return None
@@ -83,7 +84,7 @@ class Files:
             if not path.exists():
                 hint = ''
                 if checkpoint is not None and Path(checkpoint) == path:
-                    hint = "; resume='auto' begins anew where there is none"
+                    hint = "; resume='auto' starts a new training where there is none"
                 raise FileNotFoundError(
                     2, f'{self.where}: there is no checkpoint to resume from{hint}', str(path)
                 )
@@ -99,83 +100,86 @@ class Files:
     def _read(self, path: Path) -> dict[str, Any]:
         """Return what a file says about a training, if it is one of this network."""
         file = storage.read(path)
-        found = file.training
-        if found is None:
+        header = file.training
+        if header is None:
             raise FormatError(f'{path}: a network, but not the checkpoint of a training')
         entries = {'settings': dict, 'seed': (int, list), 'trainings': int, 'state': dict}
-        if set(found) != set(entries) or not all(
-            isinstance(found[name], kind) for name, kind in entries.items()
+        if set(header) != set(entries) or not all(
+            isinstance(header[name], kind) for name, kind in entries.items()
         ):
             raise FormatError(f'{path}: its description of the training is damaged')
         here, there = _plain(self.net.to_spec()), file.spec
         if not isinstance(there, dict):
             raise FormatError(f'{path}: its description of the network is damaged')
         for name in dict.fromkeys([*here, *there]):
-            # One that has been drawn is never the same, and has done its work.
+            # A seed that was drawn is never the same, and has done its work.
             if name != 'seed' and there.get(name) != here.get(name):
                 raise ConfigError(
                     f'{self.where}: the checkpoint {path} is of another network: '
                     f'{_difference(name, there.get(name), here.get(name))}'
                 )
-        if found['state'].get('best_params') is None:
-            found['state']['best_params'] = file.arrays
-        found['net_seed'] = there.get('seed')
-        return found
+        if header['state'].get('best_params') is None:
+            header['state']['best_params'] = file.arrays
+        header['net_seed'] = there.get('seed')
+        return header
 
-    def connect(self, trainer: Trainer, batches: Any, given: dict[str, Any]) -> None:
-        """Have a trainer go on from the file that was read, and write files.
-
-        Parameters
-        ----------
-        trainer : Trainer
-        batches : dataset
-            What it will be trained on.
-        given : dict
-            What was asked for besides options and hyper-parameters.
+    def keeper(self, config: TrainingConfig, batches: Batches) -> 'Keeper | None':
+        """Return what writes the checkpoints of a training, if that is wanted.
 
         Raises
         ------
         ConfigError
-            If the file is of a training with other options.
-        FormatError
-            If its state does not fit.
+            If the file to resume from is of a training with other options or data.
         """
         if self.source is None and self.options.checkpoint is None:
+            return None
+        settings = _settings(config, batches)
+        trainings = self.net.trainings
+        if self.header is not None:
+            self._compare(self.header['settings'], settings)
+            trainings = self.header['trainings']
+        if self.options.checkpoint is None:
+            return None
+        header = {'settings': settings, 'seed': self.seed, 'trainings': trainings}
+        return Keeper(self.options, self.net.to_spec, _plain(header))
+
+    def resume(self, trainer: Trainer) -> None:
+        """Check that the state fits a trainer; give the network what it had when it was written.
+
+        Raises
+        ------
+        FormatError
+            If the state does not fit.
+        """
+        if self.header is None:
             return
-        trainer.batches = batches
-        settings = self._settings(trainer, batches, given)
-        if self.found is not None:
-            self._compare(self.found['settings'], settings)
-            state, like = self.found['state'], trainer.get_state()
-            like['best_params'] = like['last']
-            _check_state(self.source, like, state)
-            trainer.resumed = state
-            if isinstance(self.found['net_seed'], int):
-                self.net.seed = self.found['net_seed']
-            self.net.trainings = self.found['trainings']
-            progress.say('resuming after epoch %d of %s', state['epoch'], self.source)
-        if self.options.checkpoint is not None:
-            header = {'settings': settings, 'seed': self.seed, 'trainings': self.net.trainings}
-            trainer.keeper = Keeper(self.options, self.net.to_spec, _plain(header))
+        like = trainer.get_state()
+        like['best_params'] = like['last']
+        _check_state(self.source, like, self.header['state'])
+        if isinstance(self.header['net_seed'], int):
+            self.net.seed = self.header['net_seed']
+        self.net.trainings = self.header['trainings']
+        epoch = self.header['state']['epoch']
+        progress.say('resuming after epoch %d of %s', epoch, self.source)
 
-    def _settings(self, trainer: Trainer, batches: Any, given: dict[str, Any]) -> dict[str, Any]:
-        """Return all that a training depends on, as JSON."""
-        # Left out where they say nothing, so that options that are new do not make files old.
-        own = {n: v for n, v in vars(self.options).items() if n not in FREE}
-        own = {n: v for n, v in own.items() if _plain(v) != DEFAULTS[n]}
-        rate = {} if trainer.schedule is None else {'learning_rate': trainer.schedule}
-        data = {'the shapes of the data': batches.describe()}
-        found = {**own, **trainer.hyper, **rate, **given, **data}
-        return _plain({'algo': None} | found)  # what a rule brings along says less than its name
-
-    def _compare(self, there: dict[str, Any], here: dict[str, Any]) -> None:
+    def _compare(self, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
         for name in [*here, *there]:
-            was, now = (found.get(name, DEFAULTS.get(name)) for found in (there, here))
+            was, now = (settings.get(name, DEFAULTS.get(name)) for settings in (there, here))
             if was != now:
                 raise ConfigError(
                     f'{self.where}: the checkpoint {self.source} is of another training: '
                     f'{_difference(name, was, now)}'
                 )
+
+
+def _settings(config: TrainingConfig, batches: Batches) -> dict[str, Any]:
+    """Return everything that a training depends on, as JSON."""
+    # Defaults are left out, so that new options do not make old files unreadable.
+    own = {n: v for n, v in vars(config.options).items() if n not in FREE}
+    own = {n: v for n, v in own.items() if _plain(v) != DEFAULTS[n]}
+    data = {'algo': config.algo, **config.terms, 'the shapes of the data': batches.describe()}
+    # The name of a rule says more than the hyperparameters it brings along, so it comes first.
+    return _plain({'algo': None, **own, **config.hyperparameters, **data})
 
 
 class Keeper:

@@ -16,16 +16,16 @@ from rnnkit.errors import ConfigError
 from rnnkit.graph.fields import input_as_target, inputs_of, masks_of, target_of
 from rnnkit.graph.graph import Graph, Outputs
 from rnnkit.optimizers import Objective
-from rnnkit.training.loss_term import Goal
+from rnnkit.training.loss_term import LossTerm
 
 
-class Goals:
+class Criterion:
     """All losses of one network, and the variables for what they compare outputs with.
 
     Parameters
     ----------
     graph : Graph
-    goals : list of Goal
+    terms : list of LossTerm
         The first one compares with the network's first target.
     layout : {'time', 'batch'}
     params : list of shared variables
@@ -52,21 +52,21 @@ class Goals:
     def __init__(
         self,
         graph: Graph,
-        goals: list[Goal],
+        terms: list[LossTerm],
         layout: str,
         params: list[Any],
         monitors: Callable[..., dict[str, TensorVariable]],
         reconstructs: bool = False,
     ):
-        self.graph, self.goals, self.params, self.monitors = graph, goals, params, monitors
+        self.graph, self.terms, self.params, self.monitors = graph, terms, params, monitors
         self.axes, self.reconstructs = LAYOUTS[layout], reconstructs
         self.inputs = inputs_of(graph, self.axes)
         self.fields: dict[str, Field] = {}
         self.targets: dict[str, TensorVariable] = {}
         self.weights: dict[str, TensorVariable] = {}
         self.names: list[str] = []
-        for goal in goals:
-            self._place(goal)
+        for term in terms:
+            self._place(term)
         by_target = [(name, self.weights[name]) for name in self.fields if name in self.weights]
         weights = [
             weights_of(self.fields[name], graph.dtype, variable.name)
@@ -78,50 +78,50 @@ class Goals:
         own = [self.targets[field.name] for field in self.border.extra]
         weights = [variable for _, variable in by_target]
         self.variables = [*graph.inputs, *own, *weights, *graph.masks.values()]
-        self.summed = len(goals) > 1 or goals[0].weight != 1
-        self.factors = [self._factor(goal) for goal in goals] if self.summed else []
+        self.summed = len(terms) > 1 or terms[0].weight != 1
+        self.factors = [self._factor(term) for term in terms] if self.summed else []
 
     def settle(self) -> None:
-        """Let the weights of the goals be changed, now that this is what is trained."""
-        for goal, factor in zip(self.goals, self.factors, strict=False):
-            goal.shared = factor
+        """Let the weights of the terms be changed, now that this is what is trained."""
+        for term, factor in zip(self.terms, self.factors, strict=False):
+            term.shared = factor
 
     @property
     def compared(self) -> list[str]:
         """The outputs that losses read."""
-        return list(dict.fromkeys(name for goal in self.goals for name in goal.outputs))
+        return list(dict.fromkeys(name for term in self.terms for name in term.outputs))
 
     def objective(self, outputs: Outputs) -> Objective:
         """Return what is minimised, without regularizers, for a graph's outputs."""
         errors, weight, monitors = [], None, {}
-        for goal in self.goals:
-            output = goal.loss.pick(outputs, goal.outputs)
-            target, weights = self.targets[goal.target], self._weights(goal)
-            error, total = goal.loss.mean(output, target, weights)
+        for term in self.terms:
+            output = term.loss.pick(outputs, term.outputs)
+            target, weights = self.targets[term.target], self._weights(term)
+            error, total = term.loss.mean(output, target, weights)
             errors.append(error)
             if weight is None:  # the first one
                 weight, compared = total, (target, weights)
                 monitors = self.monitors(output, error, target, weights)
             else:
-                monitors[goal.name] = error
+                monitors[term.name] = error
         loss = errors[0]
         if self.summed:
             parts = [factor * error for factor, error in zip(self.factors, errors, strict=True)]
             loss = sum(parts[1:], parts[0])
         return Objective(loss, self.params, self.variables, weight, monitors, compared=compared)
 
-    def _factor(self, goal: Goal) -> Any:
-        """Return the weight of a goal as a shared variable."""
-        if goal.shared is not None:
-            return goal.shared
-        value = np.asarray(goal.weight, self.graph.dtype)
-        return pytensor.shared(value, f'weight of {goal.name}', shape=())
+    def _factor(self, term: LossTerm) -> Any:
+        """Return the weight of a term as a shared variable."""
+        if term.shared is not None:
+            return term.shared
+        value = np.asarray(term.weight, self.graph.dtype)
+        return pytensor.shared(value, f'weight of {term.name}', shape=())
 
-    def _weights(self, goal: Goal) -> TensorVariable | None:
+    def _weights(self, term: LossTerm) -> TensorVariable | None:
         """Return the weight of each target: 0 over padding."""
-        target = self.targets[goal.target]
-        weights = self.weights[goal.target] if goal.weighted else None
-        mask = self.graph.masks.get(self.fields[goal.target].clock or '')
+        target = self.targets[term.target]
+        weights = self.weights[term.target] if term.weighted else None
+        mask = self.graph.masks.get(self.fields[term.target].clock or '')
         if mask is None:
             return weights
         if target.ndim > mask.ndim:
@@ -130,63 +130,63 @@ class Goals:
 
     # --- what is compared with what
 
-    def _place(self, goal: Goal) -> None:
-        """Find out what a goal compares with what; note its target and weights."""
+    def _place(self, term: LossTerm) -> None:
+        """Find out what a term compares with what; note its target and weights."""
         graph, last = self.graph, self.graph.layers[-1].name
-        goal.outputs = goal.loss.names(last, goal.output)
-        layer, first = graph.by_name.get(goal.layer), goal.layer == last and not self.names
+        term.outputs = term.loss.names(last, term.output)
+        layer, first = graph.by_name.get(term.layer), term.layer == last and not self.names
         if layer is not None:
             given = getattr(layer, 'activation', None)
-            goal.loss.check_activation(layer.form, given, None if first else goal.layer)
-        goal.loss.pick(graph.outputs, goal.outputs)  # raises if it cannot read them
-        if goal.target is None:
-            goal.target = next(iter(self.fields), 'x' if self.reconstructs else 'y')
-        field = self._field(goal)
-        if goal.target not in self.fields:
-            self.targets[goal.target] = self._variable(goal, field)
-            self.fields[goal.target] = field
-        elif _kind(field) != _kind(self.fields[goal.target]):
+            term.loss.check_activation(layer.form, given, None if first else term.layer)
+        term.loss.pick(graph.outputs, term.outputs)  # raises if it cannot read them
+        if term.target is None:
+            term.target = next(iter(self.fields), 'x' if self.reconstructs else 'y')
+        field = self._field(term)
+        if term.target not in self.fields:
+            self.targets[term.target] = self._variable(term, field)
+            self.fields[term.target] = field
+        elif _kind(field) != _kind(self.fields[term.target]):
             raise ConfigError(
-                f'loss {goal.loss.form!r} compares {goal.outputs[0]!r} with {_kind(field)}; '
-                f'{goal.target!r} is {_kind(self.fields[goal.target])}. Name a target of its own, '
+                f'loss {term.loss.form!r} compares {term.outputs[0]!r} with {_kind(field)}; '
+                f'{term.target!r} is {_kind(self.fields[term.target])}. Name a target of its own, '
                 f"an array of each batch: target='...'"
             )
         else:
-            known = self.fields[goal.target]
+            known = self.fields[term.target]
             both = partial(_check_both, known.check, field.check)
-            self.fields[goal.target] = replace(known, check=both)
-        goal.name = self._name(goal)
-        self.names.append(goal.name)
-        if goal.weighted is None:
-            goal.weighted = goal.target in self.weights
-        if goal.weighted and goal.target not in self.weights:
-            name = 'weights' if len(self.fields) == 1 else f'weights_{goal.target}'
-            shape = self.targets[goal.target].type.shape
-            self.weights[goal.target] = pt.tensor(name, dtype=graph.dtype, shape=shape)
+            self.fields[term.target] = replace(known, check=both)
+        term.name = self._name(term)
+        self.names.append(term.name)
+        if term.weighted is None:
+            term.weighted = term.target in self.weights
+        if term.weighted and term.target not in self.weights:
+            name = 'weights' if len(self.fields) == 1 else f'weights_{term.target}'
+            shape = self.targets[term.target].type.shape
+            self.weights[term.target] = pt.tensor(name, dtype=graph.dtype, shape=shape)
 
-    def _field(self, goal: Goal) -> Field:
-        """Return the target of a goal as an array of a batch."""
-        if self.reconstructs and goal.target == 'x':
-            field = input_as_target(self.graph, goal.outputs[0], goal.loss, self.inputs)
+    def _field(self, term: LossTerm) -> Field:
+        """Return the target of a term as an array of a batch."""
+        if self.reconstructs and term.target == 'x':
+            field = input_as_target(self.graph, term.outputs[0], term.loss, self.inputs)
             self.inputs = [replace(field, check=None)]  # with as many steps as the output
             return field
-        return target_of(goal.target, self.graph, goal.outputs[0], goal.loss, self.axes)
+        return target_of(term.target, self.graph, term.outputs[0], term.loss, self.axes)
 
-    def _variable(self, goal: Goal, field: Field) -> TensorVariable:
-        """Return the target of a goal in the graph."""
-        if self.reconstructs and goal.target == 'x':
+    def _variable(self, term: LossTerm, field: Field) -> TensorVariable:
+        """Return the target of a term in the graph."""
+        if self.reconstructs and term.target == 'x':
             return self.graph.inputs[0]
-        shape = self.graph.outputs[goal.outputs[0]].type.shape[: field.ndim]
-        name = goal.target if self.fields else 'target'
+        shape = self.graph.outputs[term.outputs[0]].type.shape[: field.ndim]
+        name = term.target if self.fields else 'target'
         return pt.tensor(name, dtype=field.dtype, shape=shape)
 
-    def _name(self, goal: Goal) -> str:
+    def _name(self, term: LossTerm) -> str:
         """Return what a loss is reported as: its form; with its layer, where that is taken."""
         if not self.names:
             return 'err'
-        form = goal.loss.form or type(goal.loss).__name__
-        known = [form, f'{form}@{goal.layer}']
-        known += [f'{form}@{goal.layer}#{k}' for k in range(2, 3 + len(self.names))]
+        form = term.loss.form or type(term.loss).__name__
+        known = [form, f'{form}@{term.layer}']
+        known += [f'{form}@{term.layer}#{k}' for k in range(2, 3 + len(self.names))]
         return next(name for name in known if name not in self.names)
 
     def _check_names(self) -> None:

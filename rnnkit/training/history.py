@@ -9,8 +9,8 @@ class History(list):
     Each record has ``epoch``, ``updates`` (so far), ``loss`` and the other monitors of the
     training data (with ``monitors='gradients'`` also norms by parameter, ``'grad(hid1.xh)'``, and
     ``clipped``), ``gradient_norm`` (mean before clipping), ``learning_rate``, ``seconds``;
-    and, in the epochs after which the network was validated, ``valid_loss`` and so on. A training
-    layer by layer adds ``stage``, the layer that it was about.
+    and, for epochs after which the network was validated, ``valid_loss`` and so on. A training
+    layer by layer adds ``stage``, the layers that it trained.
 
     Examples
     --------
@@ -28,7 +28,7 @@ class History(list):
         return [record.get(key) for record in self]
 
     def plot(self, path: str | None = None, keys: tuple[str, ...] = ('loss',)) -> Any:
-        """Draw columns of training and validation data over the number of updates.
+        """Plot columns of training and validation data over the number of updates.
 
         Parameters
         ----------
@@ -49,3 +49,8 @@ class History(list):
         from rnnkit.integrations import plots
 
         return plots.history(self, path, keys)
+
+
+def next_number(history: History) -> int:
+    """Return the number of the next training in a history, counted from 1."""
+    return 1 + (history[-1].get('training', 0) if history else 0)

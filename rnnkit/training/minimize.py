@@ -18,8 +18,9 @@ from rnnkit.errors import ConfigError, DataError, ShapeError
 from rnnkit.optimizers import Objective, check_params
 from rnnkit.training.history import History
 from rnnkit.training.lbfgs import make_step
-from rnnkit.training.options import check_data, parse_options
-from rnnkit.training.trainer import Monitors, Trainer
+from rnnkit.training.options import read_training
+from rnnkit.training.protocols import Monitors
+from rnnkit.training.trainer import Place, Trainer
 
 
 @of_training
@@ -83,19 +84,20 @@ def minimize(
     foreign = [p for p in params if p not in shared]
     if foreign:
         raise ConfigError(f'minimize(): the loss does not depend on the parameter {foreign[0]}')
-    rule, parsed, hyper = parse_options('minimize()', algo, options)
+    config = read_training('minimize()', algo, options, terms=())
+    parsed = config.options
     for name in ('bucket', 'carry_state', 'bptt_steps'):
         if options.get(name):
             raise ConfigError(f'minimize(): {name} is for networks; here is no time axis')
     for name in ('checkpoint', 'save_every', 'resume'):
         if options.get(name) is not None:
             raise ConfigError(f'minimize(): {name} is for networks')
-    check_data('minimize()', algo, rule, train)
+    config.check_data(train)
     weight = pt.cast(inputs[0].shape[0], loss.dtype) if inputs and inputs[0].ndim else None
     objective = Objective(loss, params, inputs, weight, dict(monitors or {}))
     step = make_step(
         objective,
-        rule,
+        config.rule,
         bool(parsed.momentum),
         bool(parsed.nesterov),
         watched=parsed.monitor_gradients,
@@ -104,7 +106,7 @@ def minimize(
 
     def batches(data: Any, where: str, n: int | None, seed: Any, purpose: str = 'train') -> Any:
         if data is None and not inputs:
-            return [[]] * (n or (1 if rule.full_batch else CALLABLE_BATCHES))
+            return [[]] * (n or (1 if config.rule.full_batch else CALLABLE_BATCHES))
         axes = [0] * len(inputs)
         prepare = _reader(inputs)
         return datasets.build(
@@ -118,8 +120,16 @@ def minimize(
         tested = batches(train, 'train', n, seed, 'valid')
     else:
         tested = batches(valid, 'valid', parsed.valid_batches, seed, 'valid')
-    trainer = Trainer(step, evaluate, parsed, hyper, History(), parsed.seed)
-    return trainer.train(trained, datasets.frozen(tested))
+    trainer = Trainer(
+        config,
+        step,
+        evaluate,
+        trained,
+        datasets.frozen(tested),
+        place=Place(History(), 1),
+        seed=parsed.seed,
+    )
+    return trainer.train()
 
 
 def _leaves(loss: Any) -> tuple[list[Any], list[Any]]:

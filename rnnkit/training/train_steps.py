@@ -1,9 +1,9 @@
-"""What a network is trained to minimise: its loss, with the regularizers that are asked for."""
+"""The compiled updates of a network: its criterion with regularizers, noise and monitors."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytensor
@@ -14,20 +14,28 @@ from rnnkit.graph import perturbations
 from rnnkit.graph.graph import Graph, Outputs
 from rnnkit.graph.perturbations import Disturbance
 from rnnkit.noise import Noise
-from rnnkit.optimizers import Objective, Optimizer
+from rnnkit.optimizers import Objective
 from rnnkit.regularizers import Parts, Term, build, regularizers
 from rnnkit.training.carried_state import Carry
-from rnnkit.training.criterion import Goals
+from rnnkit.training.criterion import Criterion
 from rnnkit.training.gradient_flow import Alarm, Flow
 from rnnkit.training.lbfgs import make_step
 from rnnkit.training.monitors import Watch, read, watched
-from rnnkit.training.options import Options
-from rnnkit.training.step import TrainStep
+from rnnkit.training.options import Options, TrainingConfig
+from rnnkit.training.protocols import Step
+
+
+class Functions(NamedTuple):
+    """The compiled functions of a training, and the hidden states that they carry, if any."""
+
+    step: Step
+    evaluate: Compiled
+    carries: tuple[Carry, Carry] | None
 
 
 @dataclass
-class Task:
-    """An objective to train on, one to validate with, and what they can be set to.
+class Variant:
+    """The criterion with a choice of regularizers, noise and monitors: to train and to validate.
 
     Attributes
     ----------
@@ -35,14 +43,15 @@ class Task:
     evaluate : Compiled
         Returns the reports of the objective without noise.
     weights : dict of str to shared scalar
-        The weight of each regularizer, by its name.
+        The weight of each regularizer, by its name; changing one compiles nothing.
     disturbance : Disturbance
     noise : Noise or None
         Where the random numbers of training come from.
     carries : tuple of Carry, or None
         The state that is carried in training, and in a validation.
     watch : Watch
-        What it reports besides; kept, for the key of the task has no hold on its functions.
+        What it reports besides. It is kept, since the key of a variant holds only the ids of its
+        functions.
     """
 
     training: Objective
@@ -54,50 +63,40 @@ class Task:
     watch: Watch
 
 
-class Objectives:
-    """The train steps of one network: each kind is made once, then kept.
+class TrainSteps:
+    """The train steps of one network: each variant is compiled once, then kept.
 
     Parameters
     ----------
     graph : Graph
-    goals : Goals
-        What is minimised, without regularizers.
+    criterion : Criterion
+        The losses, without regularizers.
     """
 
-    def __init__(self, graph: Graph, goals: Goals):
-        self.graph, self.goals, self.build = graph, goals, goals.objective
+    def __init__(self, graph: Graph, criterion: Criterion):
+        self.graph, self.criterion, self.build = graph, criterion, criterion.objective
         self.plain = self.build(graph.outputs)
-        self._tasks: dict[Any, Task] = {}
-        self._steps: dict[Any, TrainStep] = {}
+        self._variants: dict[Any, Variant] = {}
+        self._steps: dict[Any, Step] = {}
 
-    def train_step(
-        self, rule: Optimizer, options: Options, given: dict[str, Any]
-    ) -> tuple[TrainStep, Compiled, tuple[Carry, Carry] | None]:
-        """Return the functions that train and that validate, and what each of them carries.
-
-        Parameters
-        ----------
-        rule : Optimizer
-        options : Options
-        given : dict of str to object
-            Of the words that `term_names` lists: the weight of a regularizer; or its weight
-            and its options; the amount of noise, and so on.
+    def train_step(self, config: TrainingConfig) -> Functions:
+        """Return the functions that train and validate with these keywords.
 
         Raises
         ------
         ConfigError
-            If an amount or an option does not fit, or there is nothing of what the monitors
-            name.
+            If a regularizer, noise or monitor does not fit the network.
         """
+        rule, options, given = config.rule, config.options, config.terms
         terms = {name: build(name, given[name]) for name in sorted(given) if name in regularizers}
         others = {name: value for name, value in given.items() if name in perturbations.WORDS}
-        amounts = perturbations.read(self.graph, self.goals.compared, others)
+        amounts = perturbations.read(self.graph, self.criterion.compared, others)
         watch = read(options.monitors, options.monitor_gradients)
-        taken = [name for name in watch.metrics if name in self.goals.names]
+        taken = [name for name in watch.metrics if name in self.criterion.names]
         if taken:
             raise ConfigError(
-                f'monitors: {taken[0]!r} is what a loss of this network is reported as; leave it '
-                f'out'
+                f'monitors: {taken[0]!r} is the name that a loss of this network is reported by; '
+                f'leave it out'
             )
         carry = bool(options.carry_state)
         kind = (
@@ -106,25 +105,25 @@ class Objectives:
             tuple((n, term.key) for n, term in terms.items()),
             tuple(sorted(amounts)),
         )
-        if kind not in self._tasks:
+        if kind not in self._variants:
             disturbance = Disturbance(self.graph, sorted(amounts))
-            self._tasks[kind] = self._make(terms, disturbance, carry, watch)
-        task = self._tasks[kind]
-        if rule.full_batch and (task.noise or task.training.limits):
+            self._variants[kind] = self._make(terms, disturbance, carry, watch)
+        variant = self._variants[kind]
+        if rule.full_batch and (variant.noise or variant.training.limits):
             raise ConfigError(
                 "algo 'lbfgs' compares losses, which noise and dropout make random, and max_norm "
-                'would change its steps; leave them out, or take another algo'
+                'would change its steps; leave them out, or choose another algo'
             )
-        task.disturbance.set(amounts)
+        variant.disturbance.set(amounts)
         for name, term in terms.items():
-            task.weights[name].set_value(np.asarray(term.weight, self.graph.dtype))
+            variant.weights[name].set_value(np.asarray(term.weight, self.graph.dtype))
         momentum, nesterov = bool(options.momentum), bool(options.nesterov)
         key = (type(rule), momentum, nesterov, watch.gradients, kind)
         if key not in self._steps:
             self._steps[key] = make_step(
-                task.training, rule, momentum, nesterov, task.noise, watched=watch.gradients
+                variant.training, rule, momentum, nesterov, variant.noise, watched=watch.gradients
             )
-        return self._steps[key], task.evaluate, task.carries
+        return Functions(self._steps[key], variant.evaluate, variant.carries)
 
     @cached_property
     def flow(self) -> Flow:
@@ -132,14 +131,14 @@ class Objectives:
         return Flow(self.graph, self.build)
 
     def alarm(self, options: Options) -> Alarm | None:
-        """Return what looks after the gradient in a training, if that is wanted and possible."""
-        wanted = read(options.monitors, options.monitor_gradients).gradients
-        return Alarm(self.flow) if wanted and self.flow.terms else None
+        """Return what watches the gradient flow in validations, if that is asked for."""
+        asked = read(options.monitors, options.monitor_gradients).gradients
+        return Alarm(self.flow) if asked and self.flow.terms else None
 
     def _make(
         self, terms: dict[str, Term], disturbance: Disturbance, carry: bool, watch: Watch
-    ) -> Task:
-        """Return the task with these regularizers, monitors, and a state that is carried or not."""
+    ) -> Variant:
+        """Return the variant with these regularizers and monitors, and a state that is carried."""
         if len({regularizers[name] for name in terms}) < len(terms):
             raise ConfigError(f'two of {", ".join(terms)} are the same regularizer')
         zero = np.zeros((), self.graph.dtype)
@@ -166,7 +165,7 @@ class Objectives:
         evaluate = Compiled(
             'the validation', validation.inputs, validation.reports(), validation.updates
         )
-        return Task(training, evaluate, weights, disturbance, noise, carries, watch)
+        return Variant(training, evaluate, weights, disturbance, noise, carries, watch)
 
     def _penalised(
         self,
@@ -180,10 +179,12 @@ class Objectives:
         parts, loss = self.parts(outputs), objective.loss
         for name, term in terms.items():
             loss = loss + weights[name] * term.penalty(parts)
-        return watched(watch, replace(objective, loss=loss), parts, self.goals.goals[0].predicted)
+        return watched(
+            watch, replace(objective, loss=loss), parts, self.criterion.terms[0].predicted
+        )
 
     def parts(self, outputs: Outputs) -> Parts:
-        """Return what regularizers and monitors choose from."""
+        """Return the parameters and outputs that regularizers and monitors choose from."""
         layers = self.graph.layers
         return Parts(
             params={p.name: p for p in self.plain.params},

@@ -26,7 +26,7 @@ def network(**options):
 
 
 def compared(net):
-    return net._objectives.goals.compared
+    return net._train_steps.criterion.compared
 
 
 def outputs(net, x, **words):
@@ -118,7 +118,7 @@ def test_other_amounts_compile_nothing(data, caplog):
     with caplog.at_level(logging.INFO, 'rnnkit'):
         net.train(data, epochs=1, hidden_dropout=0.1, noise={'in': 0.3}, max_norm=1)
     assert not [r for r in caplog.records if 'compiling' in r.getMessage()]
-    assert len(net._objectives._tasks) == 1
+    assert len(net._train_steps._variants) == 1
 
 
 def test_max_norm_limits_columns(data):

@@ -15,7 +15,7 @@ from rnnkit.optimizers import StepGraph, optimizers
 def step_of(net, algorithm='rmsprop', **hyper):
     """Return a compiled train step as `train` makes it, and its graph."""
     rule = optimizers[algorithm]()
-    objective = net._objectives.plain
+    objective = net._train_steps.plain
     graph = StepGraph(objective, rule, False, False)
     graph.set(**rule.options, max_gradient_norm=0.3, max_gradient_elem=0, **hyper)
     function = pytensor.function(
@@ -68,7 +68,7 @@ def check_updates(make, net, function, given, monkeypatch):
     other = make()
     for p, value in zip(other.params, start, strict=True):
         np.testing.assert_array_equal(p.get_value(), value)
-    objective = other._objectives.plain
+    objective = other._train_steps.plain
     plain = StepGraph(objective, optimizers['rmsprop'](), False, False)
     plain.set(**optimizers['rmsprop'].options, max_gradient_norm=0.3, max_gradient_elem=0)
     run = pytensor.function(objective.inputs, plain.outputs, updates=plain.updates)
@@ -108,7 +108,7 @@ def test_several_losses_train_by_kernels_as_by_plain_graphs(rng, monkeypatch):
 def test_kernels_off_means_the_plain_graph(monkeypatch):
     monkeypatch.setenv('RNNKIT_KERNELS', 'off')
     net = NETS['linear']()
-    objective = net._objectives.plain
+    objective = net._train_steps.plain
     graph = StepGraph(objective, optimizers['adam'](), True, True)
     from pytensor.graph.traversal import ancestors
 
@@ -126,7 +126,7 @@ def test_second_derivatives_are_those_of_the_plain_graph(kind, weighted, rng, mo
         net = getattr(rnnkit, kind)(
             [2, (4, 'tanh'), 3], weighted=weighted, seed=0, dtype='float64', kernel=kernel
         )
-        objective = net._objectives.plain
+        objective = net._train_steps.plain
         flat = pt.concatenate([g.ravel() for g in pytensor.grad(objective.loss, net.params)])
         slope = (flat * probe[: net.num_params]).sum()
         products = pytensor.grad(slope, net.params)

@@ -119,12 +119,12 @@ def test_the_gradient_is_that_of_the_sum(net, data, rng):
 
 def test_a_weight_can_be_changed_without_compiling(net, data):
     net.train(list(data), **FREE)
-    before = dict(net._objectives._steps)
+    before = dict(net._train_steps._steps)
     net.losses[1].weight = 3.0
     _, valid = net.train(list(data), **FREE)
     wanted = parts(net, *data)
     assert valid['loss'] == pytest.approx(wanted['err'] + 3 * wanted['xe'] + wanted['mae'] / 4)
-    assert net._objectives._steps == before
+    assert net._train_steps._steps == before
     assert net.to_spec()['losses'][1]['weight'] == 3.0
     for wrong in (-1, np.nan, 'x', True):
         with pytest.raises(ConfigError, match='the weight of a loss is a number of at least 0'):

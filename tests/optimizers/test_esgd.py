@@ -21,7 +21,7 @@ def values(net):
 @pytest.mark.parametrize('layer', [('lstm', 2), ('gru', 2)])
 def test_the_curvature_of_a_recurrent_network(layer, rng):
     net = rnnkit.Regressor([1, layer, 1], seed=0, dtype='float64')
-    goal = net._objectives.plain
+    goal = net._train_steps.plain
     probe = rng.standard_normal(net.num_params)
     gradients = pytensor.grad(goal.loss, goal.params)
     product = step_graph.curvature(gradients, goal.params, pt.constant(probe))

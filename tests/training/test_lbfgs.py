@@ -180,7 +180,7 @@ def test_an_exception_during_an_evaluation_comes_out_and_the_thread_ends(data, m
     before = threading.active_count()
     steps = regressor.itertrain(data, algo='lbfgs', validate_every=1)
     next(steps)
-    step = next(iter(regressor._objectives._steps.values()))
+    step = next(iter(regressor._train_steps._steps.values()))
     reached = params(regressor)
 
     def broken(*batch):

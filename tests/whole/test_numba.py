@@ -20,7 +20,7 @@ from rnnkit.training.step import TrainStep
 
 t = np.arange(24.0).reshape(4, 3, 2)
 net = rnnkit.Regressor([2, ('rnn', 3), 1], seed=0, dtype='float64')
-objective = net._objectives.plain
+objective = net._train_steps.plain
 step = TrainStep(objective, optimizers['sgd'](), False, False)  # one function, not two
 step.start(learning_rate=0.1, max_gradient_norm=0, max_gradient_elem=0)
 reports = [float(value) for value in step.update(np.sin(t), np.cos(t[..., :1]))]

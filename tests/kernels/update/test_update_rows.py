@@ -133,7 +133,7 @@ def test_new_tables_where_the_old_ones_are_kept(rng):
 
 def test_nothing_of_the_size_of_the_table_is_made(rng):
     net = rnnkit.Classifier([999, ('embedding', 3), ('lstm', 4), 2], seed=1)
-    objective, rule = net._objectives.plain, rnnkit.optimizers.Adam()
+    objective, rule = net._train_steps.plain, rnnkit.optimizers.Adam()
     step = StepGraph(objective, rule, True, False)
     step.set(**rule.options, momentum=0.5, max_gradient_norm=1, max_gradient_elem=0)
     function, _ = compiled(objective.inputs, step.outputs, updates=step.updates)
