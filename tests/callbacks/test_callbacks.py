@@ -111,7 +111,7 @@ def test_what_a_callback_sees(net):
         train_batches=1,
         **QUICK,
     )
-    assert look.first == (None, {}, None, {}, {}, None, 1)
+    assert look.first == (None, {}, {}, {}, {}, None, 1)
     loss, monitors, updates, seconds = look.batch
     # Of one batch, the epoch's means are those of the batch, but for the weight in them.
     assert loss == monitors['loss']
@@ -264,7 +264,7 @@ def test_what_is_no_callback(net, given, message):
 
 
 def test_progress_is_a_flag(net):
-    with pytest.raises(ConfigError, match="progress is True or False; got 'bar'"):
+    with pytest.raises(ConfigError, match="progress must be True or False; got 'bar'"):
         net.train(DATA, epochs=1, progress='bar')
     with pytest.raises(ConfigError, match="unknown option 'verbose', did you mean 'progress'"):
         net.train(DATA, epochs=1, verbose=0)

@@ -308,4 +308,4 @@ def test_signatures_are_those_of_today():
         'valid',
         'algo',
     ]
-    assert rnnkit.Network.train.__doc__.startswith('Train until patience')
+    assert rnnkit.Network.train.__doc__.startswith('Train until early stopping')

@@ -41,7 +41,7 @@ def test_noise_is_turned_as_the_layout_says():
         ({'hidden_dropout': 2}, 'probability'),
         ({'weight_l2': 0.1}, 'weight_l2 is about training alone'),
         ({'max_norm': 1}, 'max_norm is about training alone'),
-        ({'hidden_dropout': 0.1, 'seed': -1}, 'seed is a whole number'),
+        ({'hidden_dropout': 0.1, 'seed': -1}, 'seed must be a whole number'),
         ({'hidden_dropout': 0.1, 'return_state': True}, 'hidden_dropout does not go with a state'),
     ],
 )

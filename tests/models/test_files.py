@@ -188,9 +188,9 @@ def test_a_header_that_is_wrong_is_refused(path, metadata, message):
         ),
         (lambda s: s.update(dtype='float64'), "parameter 'hid1.xh' is float32"),
         (lambda s: s.update(layers=[]), 'a network has an input and at least one more layer'),
-        (lambda s: s.update(seed=-1), 'seed is a whole number of at least 0; got -1'),
-        (lambda s: s.update(seed='x'), 'seed is a whole number'),
-        (lambda s: s.update(weighted=[]), r'weighted is True or False; got \[\]'),
+        (lambda s: s.update(seed=-1), 'seed must be a whole number of at least 0; got -1'),
+        (lambda s: s.update(seed='x'), 'seed must be a whole number'),
+        (lambda s: s.update(weighted=[]), r'weighted must be True or False; got \[\]'),
     ],
 )
 def test_a_network_that_cannot_be_built_is_refused(path, change, message):

@@ -389,5 +389,5 @@ def test_kernels_can_be_kept_out():
 
         ops = {type(v.owner.op).__name__ for v in ancestors([net.output()]) if v.owner}
         assert (word in ops) or word == 'RecurrentScan'
-    with pytest.raises(ConfigError, match="kernel is True or False; got 'no'"):
+    with pytest.raises(ConfigError, match="kernel must be True or False; got 'no'"):
         rnnkit.Regressor([1, ('lstm', 2), 1], kernel='no')

@@ -131,7 +131,7 @@ def test_a_weight_can_be_changed_without_compiling(net, data):
             net.losses[1].weight = wrong
     net.losses[1].weight = 0.5
     alone = two_headed()
-    with pytest.raises(ConfigError, match=r'an only loss is 1 and stays so; net.set_loss'):
+    with pytest.raises(ConfigError, match=r'the only loss is fixed at 1; net.set_loss'):
         alone.losses[0].weight = 2.0
 
 
@@ -202,7 +202,7 @@ def test_names_under_which_losses_are_reported():
         'mse',
     ]
     assert repr(net.losses[2]) == '<1 mae of out:pre>'
-    with pytest.raises(ConfigError, match="monitors: 'mse' is what a loss of this network"):
+    with pytest.raises(ConfigError, match="monitors: 'mse' is the name that a loss of this network"):
         net.train([np.ones((T, B, 2))] * 4, monitors=['mse'])
 
 
@@ -385,19 +385,19 @@ def test_losses_are_changed_by_calls_alone(net):
         ('huber', {'delt': 1}, "unknown option 'delt', did you mean 'delta'?"),
         ('mae', {'output_name': 'hid1'}, "unknown option 'output_name', did you mean 'output'?"),
         (dict(form='mae', output_name='hid1'), {}, "did you mean 'output'?"),
-        (dict(form='mae', weight=0.5), {'weight': 2.0}, 'weight is there twice'),
-        (dict(form='huber', delta=0.5), {'delta': 2.0}, 'delta is there twice'),
+        (dict(form='mae', weight=0.5), {'weight': 2.0}, 'weight is given twice'),
+        (dict(form='huber', delta=0.5), {'delta': 2.0}, 'delta is given twice'),
         (
             rnnkit.losses.MeanAbsoluteError(),
             {'delta': 1},
-            'an option of a loss that is given by its',
+            'an option of a loss that is given by name',
         ),
         (3, {}, 'a loss is a name'),
-        ('mae', {'weight': -1}, 'weight is a number of at least 0; got -1'),
-        ('mae', {'weight': np.inf}, 'weight is a number of at least 0'),
-        ('mae', {'output': 1}, "output is the name of an output, such as 'hid1'; got 1"),
-        ('mae', {'target': ''}, 'target is the name of an array of each batch'),
-        ('mae', {'weighted': 'yes'}, 'weighted is True or False'),
+        ('mae', {'weight': -1}, 'weight must be a finite number of at least 0; got -1'),
+        ('mae', {'weight': np.inf}, 'weight must be a finite number of at least 0'),
+        ('mae', {'output': 1}, "output must be the name of an output, such as 'hid1'; got 1"),
+        ('mae', {'target': ''}, 'target must be the name of an array of each batch'),
+        ('mae', {'weighted': 'yes'}, 'weighted must be True or False'),
         ('mae', {'output': 'hid7'}, "reads 'hid7:out', which this network has not"),
         (
             'mae',
@@ -431,7 +431,7 @@ def test_losses_that_do_not_fit(loss, options, message, net):
 
 
 def test_the_first_loss_has_no_choice_of_target(net):
-    with pytest.raises(ConfigError, match='the first loss has no target of another name'):
+    with pytest.raises(ConfigError, match='the target of the first loss cannot be renamed'):
         net.set_loss('mae', target='z')
     with pytest.raises(ConfigError, match="Regressor: loss 'hinge' is for targets that are class"):
         net.set_loss('hinge', output='kind')

@@ -48,7 +48,7 @@ def data_for(net):
 
 def stages(way, net, **given):
     """Return the stages of a training, which is made but not begun."""
-    return way('train()', net, data_for(net), None, given)[0].stages
+    return way('train()', net, data_for(net), None, given).stages
 
 
 # --- layerwise: where stages end
@@ -367,7 +367,7 @@ def test_what_a_stage_does_not_have_is_left_out_there():
         'dropout': {'hid1': 0.1, 'hid2': 0.2},
         'monitors': ['r2', {'hid2:out': 0.5, 'out.w': 0.0}],
     }
-    staged = layerwise('train()', net, data_for(net), None, given)[0]
+    staged = layerwise('train()', net, data_for(net), None, given)
     first, last = [{k: v for k, v in one.items() if k != 'seed'} for one in staged.given]
     assert first == {'weight_l2': 0.1, 'dropout': {'hid1': 0.1}, 'monitors': ['r2', {'out.w': 0}]}
     assert last == {**given, 'monitors': ['r2', {'hid2:out': 0.5}, {'out.w': 0.0}]}
@@ -395,12 +395,12 @@ def test_monitors_and_rules_with_words_of_regularizers():
         (dict(algo='layerwize'), "no algorithm named 'layerwize'; did you mean 'layerwise'"),
         (
             dict(algo='adam', subalgo='sgd'),
-            r"train\(\): subalgo is the update rule that algo 'layerw",
+            r"train\(\): subalgo is the update rule of algo 'layerw",
         ),
         (dict(subalgo='pretrain'), "subalgo is the update rule that algo 'layerwise' trains by"),
         (
             dict(subalgo='rmsprob'),
-            "subalgo: no update rule named 'rmsprob'; did you mean 'rmsprop'",
+            "subalgo: no algorithm named 'rmsprob'; did you mean 'rmsprop'",
         ),
         (dict(subalgo=3), 'an algorithm is named by a str; got 3'),
         (dict(checkpoint='a'), "checkpoint does not go with algo 'layerwise'; save the network"),
@@ -408,7 +408,7 @@ def test_monitors_and_rules_with_words_of_regularizers():
         (dict(algo='pretrain', carry_state=True), "carry_state does not go with algo 'pretrain'"),
         (dict(carry_state=True), "stage 'hid1': this network has no recurrent layer"),
         (dict(epoch=3), "unknown option 'epoch', did you mean 'epochs'"),
-        (dict(epochs=0), 'epochs is a whole number'),
+        (dict(epochs=0), 'epochs must be a whole number'),
         (dict(beta1_halflife=3), 'beta1_halflife belongs to algo'),
         (dict(weight_l2=dict(weight=1, pattern='hid9*')), "'hid9\\*' matches nothing"),
         (dict(weight_l2=-1), 'weight_l2 is a number of at least 0'),

@@ -35,7 +35,7 @@ def same(one, other):
 
 
 def staged(net, data, **given):
-    return pretrain('train()', net, data, None, given)[0]
+    return pretrain('train()', net, data, None, given)
 
 
 # --- pretrain

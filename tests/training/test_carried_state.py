@@ -192,8 +192,8 @@ ENCODER_DECODER = [
             {'carry_state': False, 'bptt_steps': 5},
             'bptt_steps is for carry_state',
         ),
-        ([2, ('rnn', 3), 1], {'bptt_steps': 0}, 'bptt_steps is a whole number'),
-        ([2, ('rnn', 3), 1], {'algo': 'lbfgs'}, "carry_state does not go with algo 'lbfgs'"),
+        ([2, ('rnn', 3), 1], {'bptt_steps': 0}, 'bptt_steps must be a whole number'),
+        ([2, ('rnn', 3), 1], {'algo': 'lbfgs'}, "carry_state cannot be used with algo 'lbfgs'"),
         ([2, ('rnn', 3), 1], {'train': list, 'bptt_steps': 5}, 'a callable makes its own batches'),
     ],
 )

@@ -246,7 +246,7 @@ def test_auto_begins_anew_or_goes_on_from_the_newest(tmp_path):
 def test_a_missing_file_is_named(tmp_path, path):
     with pytest.raises(FileNotFoundError, match='no checkpoint to resume from: .*nowhere'):
         dense().train(FLAT, epochs=1, resume=tmp_path / 'nowhere')
-    with pytest.raises(FileNotFoundError, match="from; resume='auto' begins anew"):
+    with pytest.raises(FileNotFoundError, match="from; resume='auto' starts a new training"):
         dense().train(FLAT, epochs=1, resume=path, checkpoint=path)
 
 
@@ -292,12 +292,12 @@ def test_a_checkpoint_of_something_else_is_refused(make, data, options, message,
     [
         ({'save_every': 2}, 'save_every is for a training with checkpoint=path'),
         ({'resume': 'auto'}, "resume='auto' is for a training with checkpoint=path"),
-        ({'checkpoint': 3}, r'train\(\): checkpoint is the path of a file; got 3'),
-        ({'checkpoint': ''}, "checkpoint is the path of a file; got ''"),
-        ({'resume': True}, 'resume is the path of a file; got True'),
-        ({'checkpoint': 'a', 'save_every': 0}, 'save_every is a whole number of at least 1; got 0'),
-        ({'checkpoint': 'a', 'save_every': 'x'}, "save_every is a number of at least 0; got 'x'"),
-        ({'checkpoint': 'a', 'save_every': True}, 'save_every is .* got True'),
+        ({'checkpoint': 3}, r'train\(\): checkpoint must be the path of a file; got 3'),
+        ({'checkpoint': ''}, "checkpoint must be the path of a file; got ''"),
+        ({'resume': True}, 'resume must be the path of a file; got True'),
+        ({'checkpoint': 'a', 'save_every': 0}, 'save_every must be a whole number of at least 1; got 0'),
+        ({'checkpoint': 'a', 'save_every': 'x'}, "save_every must be a finite number of at least 0; got 'x'"),
+        ({'checkpoint': 'a', 'save_every': True}, 'save_every must be .* got True'),
         ({'checkpoint': '/nowhere/x.rnn'}, "checkpoint: there is no folder '/nowhere'"),
         ({'checkpoint': '.'}, "checkpoint is a file; '.' is a folder"),
     ],

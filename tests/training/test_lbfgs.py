@@ -198,12 +198,12 @@ def test_an_exception_during_an_evaluation_comes_out_and_the_thread_ends(data, m
     [
         (
             {'train_batches': 3},
-            r"train\(\): algo 'lbfgs' wants all data as one batch; got train_batch",
+            r"train\(\): algo 'lbfgs' needs all training data in one batch; got train_batch",
         ),
-        ({'momentum': 0.5}, r"train\(\): momentum does not go with algo 'lbfgs'"),
-        ({'max_gradient_norm': 1}, "max_gradient_norm does not go with algo 'lbfgs'"),
+        ({'momentum': 0.5}, r"train\(\): momentum cannot be used with algo 'lbfgs'"),
+        ({'max_gradient_norm': 1}, "max_gradient_norm cannot be used with algo 'lbfgs'"),
         ({'learning_rate': 0.1}, "learning_rate belongs to algo .*'adam'.*, not 'lbfgs'"),
-        ({'lbfgs_memory': 0}, r'train\(\): lbfgs_memory is a number above 0; got 0'),
+        ({'lbfgs_memory': 0}, r'train\(\): lbfgs_memory must be a number above 0; got 0'),
         ({'lbfgs_memory': 2.5}, 'lbfgs_memory is a whole number of at least 1; got 2.5'),
     ],
 )
@@ -213,7 +213,7 @@ def test_options_that_are_refused(data, options, message):
 
 
 def test_a_callable_is_refused(data):
-    with pytest.raises(ConfigError, match=r"train\(\): algo 'lbfgs' wants all data .* callable"):
+    with pytest.raises(ConfigError, match=r"train\(\): algo 'lbfgs' needs all training data .* callable"):
         net().train(lambda: data, algo='lbfgs')
     x = pt.dmatrix('x')
     w = pytensor.shared(np.ones(2), name='w')
