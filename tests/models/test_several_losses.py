@@ -127,7 +127,7 @@ def test_a_weight_can_be_changed_without_compiling(net, data):
     assert net._train_steps._steps == before
     assert net.to_spec()['losses'][1]['weight'] == 3.0
     for wrong in (-1, np.nan, 'x', True):
-        with pytest.raises(ConfigError, match='the weight of a loss is a number of at least 0'):
+        with pytest.raises(ConfigError, match='the weight of a loss must be a finite number of at least 0'):
             net.losses[1].weight = wrong
     net.losses[1].weight = 0.5
     alone = two_headed()

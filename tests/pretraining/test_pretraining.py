@@ -368,7 +368,7 @@ def test_what_a_stage_does_not_have_is_left_out_there():
         'monitors': ['r2', {'hid2:out': 0.5, 'out.w': 0.0}],
     }
     staged = layerwise('train()', net, data_for(net), None, given)
-    first, last = [{k: v for k, v in one.items() if k != 'seed'} for one in staged.given]
+    first, last = [{k: v for k, v in one.items() if k != 'seed'} for one in staged.keywords]
     assert first == {'weight_l2': 0.1, 'dropout': {'hid1': 0.1}, 'monitors': ['r2', {'out.w': 0}]}
     assert last == {**given, 'monitors': ['r2', {'hid2:out': 0.5}, {'out.w': 0.0}]}
 

@@ -217,7 +217,7 @@ def test_a_callable_is_refused(data):
         net().train(lambda: data, algo='lbfgs')
     x = pt.dmatrix('x')
     w = pytensor.shared(np.ones(2), name='w')
-    with pytest.raises(ConfigError, match=r"minimize\(\): algo 'lbfgs' wants all data"):
+    with pytest.raises(ConfigError, match=r"minimize\(\): algo 'lbfgs' needs all training data"):
         rnnkit.minimize((x @ w).mean(), lambda: [np.ones((3, 2))], algo='lbfgs')
 
 
