@@ -100,7 +100,7 @@ def test_only_hidden_layers_change_each_in_its_stage():
 def test_the_second_stage_reads_the_first_ones_new_values():
     net = dense()
     start = net.find('hid2', 'w').get_value()
-    seed = staged(net, X, seed=1).given[1]['seed']
+    seed = staged(net, X, seed=1).keywords[1]['seed']
     net.train(X, algo='pretrain', epochs=4, learning_rate=0.05, seed=1)
     # The same by hand.
     h = net.feed_forward(X)['hid1:out']
@@ -185,7 +185,7 @@ def test_layout_and_several_inputs():
 def test_noise_makes_denoising_autoencoders():
     net = dense()
     net.train(X, algo='pretrain', epochs=1, input_noise=0.1, dropout={'hid1': 0.2})
-    given = staged(net, X, input_dropout=0.1, noise={'hid1': 0.2}).given
+    given = staged(net, X, input_dropout=0.1, noise={'hid1': 0.2}).keywords
     assert [one.get('noise') for one in given] == [{'hid1': 0.2}, {'hid1': 0.2}]
 
 
