@@ -6,7 +6,7 @@
 491
 """
 
-from typing import NoReturn
+from typing import TYPE_CHECKING
 
 from rnnkit import (
     activations,
@@ -81,7 +81,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> NoReturn:
-    """Say what to write for a name that theanets has, and rnnkit has not."""
-    instead = f'; {old_words.NAMES[name]}' if name in old_words.NAMES else ''
-    raise AttributeError(f"module 'rnnkit' has no attribute {name!r}{instead}")
+def __dir__() -> list[str]:
+    """List the public names, not the modules that they come from."""
+    return [*__all__, *(name for name in globals() if name.startswith('__'))]
+
+
+if not TYPE_CHECKING:  # or checkers would believe that every name exists
+
+    def __getattr__(name: str) -> None:
+        """Say what replaces a name of theanets."""
+        instead = f'; {old_words.NAMES[name]}' if name in old_words.NAMES else ''
+        raise AttributeError(f"module 'rnnkit' has no attribute {name!r}{instead}")

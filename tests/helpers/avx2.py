@@ -1,4 +1,4 @@
-"""Let kernels be generated for AVX2 on a processor that has AVX-512: ``pytest -p avx2 tests/kernels``.
+"""Generate kernels for AVX2, also where there is AVX-512: ``pytest -p avx2 tests/kernels``.
 
 Most laptops have no AVX-512, so that their code would otherwise be tested only by luck. This runs
 before rnnkit asks LLVM what the processor is.

@@ -244,11 +244,6 @@ TABLE = {
         ConfigError,
         ['learning_rate', 'nan'],
     ),
-    'learning rate a word': (
-        lambda: train(learning_rate='fast'),
-        ConfigError,
-        ['learning_rate', 'fast'],
-    ),
     'momentum 1': (lambda: train(momentum=1), ConfigError, ['momentum', 'below 1', 'got 1']),
     'nesterov without momentum': (
         lambda: train(nesterov=True),
