@@ -1,7 +1,7 @@
-"""Contenders in processes of their own, measured in turn.
+"""Contenders in processes of their own, measured in turns.
 
-Every contender sleeps while another is measured. They take turns for several rounds; the time of
-a contender is the least one seen, because other programs on the machine can only add to it.
+Every contender sleeps while another is measured. They take turns for several rounds. The time of a
+contender is the minimum, because other programs on the machine can only add to it.
 """
 
 import contextlib
@@ -18,28 +18,28 @@ from pathlib import Path
 from workloads import Workload
 
 HERE = Path(__file__).parent
-CORES = 2  # for every contender, on whatever machine
-LIMIT = 120  # seconds within which a contender has to be built, and to answer
+CORES = 2  # for every contender, on every machine
+LIMIT = 120  # seconds in which a contender must be built, and must answer
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A library, and how it takes part.
+    """A library, and the workloads that it runs.
 
     Attributes
     ----------
     modules : tuple of str
-        What has to be installed.
+        Modules that must be installed.
     threads : tuple of int
-        Several ways to run it; the best counts. PyTorch is quicker on one thread for small nets.
+        Numbers of threads; the fastest counts. PyTorch is faster on one thread for small nets.
     rounds : int
-        It has at most so many turns; few, if it takes long to get an answer.
+        Maximum number of turns; few, if each takes long.
     most_steps : int
-        Networks of more time steps, times layers, are not for it.
+        Largest number of time steps times layers.
     streams : bool
-        Whether it can carry a state from step to step.
+        Whether it can carry a hidden state from step to step.
     variants : bool
-        Whether it runs just those workloads that have a variant; others run just the rest.
+        Whether it runs only workloads with a variant. The others run only those without.
     """
 
     modules: tuple[str, ...]
@@ -50,24 +50,24 @@ class Contender:
     variants: bool = False
 
     def takes(self, workload: Workload) -> bool:
-        """Say whether it runs a workload beside rnnkit."""
+        """Return whether it runs a workload."""
         fits = workload.T * workload.depth <= self.most_steps
         kind = bool(workload.variant) == self.variants
         return fits and kind and (self.streams or not workload.stream)
 
     def installed(self) -> bool:
-        """Say whether it can run here."""
+        """Return whether its modules are installed."""
         try:
             return all(importlib.util.find_spec(module) for module in self.modules)
-        except ModuleNotFoundError:  # of the package that a module would be in
+        except ModuleNotFoundError:  # the parent package of a module
             return False
 
 
-RNNKIT = Contender(modules=())  # stands beside this folder, see `environment`
-# A scan of PyTensor's own is compiled for a minute, and runs for seconds if it is large or long.
+RNNKIT = Contender(modules=())  # the one beside this folder, see `environment`
+# PyTensor's scan takes a minute to compile, and seconds to run if it is large or long.
 SCAN = dict(rounds=1, most_steps=50)
 CONTENDERS = {
-    'plain': Contender((), variants=True),  # rnnkit, too: the network without the variant
+    'plain': Contender((), variants=True),  # rnnkit without the variant
     'torch': Contender(('torch',), threads=(1, CORES)),
     'jax': Contender(('jax',)),
     'keras': Contender(('keras', 'jax'), rounds=2),
@@ -77,11 +77,11 @@ CONTENDERS = {
 
 
 class Failed(Exception):  # noqa: N818
-    """A contender has died, or took too long; says why."""
+    """A contender crashed or timed out; the message says why."""
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return the environment of a process that measures the rnnkit beside this folder."""
+    """Return environment variables for a process that measures the rnnkit beside this folder."""
     path = [str(HERE.parent), *filter(None, [os.environ.get('PYTHONPATH')])]
     return {**os.environ, 'PYTHONPATH': os.pathsep.join(path), **more}
 
@@ -92,19 +92,19 @@ class Worker:
     Attributes
     ----------
     memory : float
-        The most that it has held so far, in MiB.
+        Its peak memory so far, in MiB.
     """
 
     memory = 0.0
 
     def __init__(self, name: str, workload: Workload, threads: int, **more: str):
         module = 'contenders.' + name.replace('-', '_') + '_'
-        figures = json.dumps(asdict(workload))
-        words = [str(HERE / 'worker.py'), module, figures, str(threads), str(CORES)]
+        spec = json.dumps(asdict(workload))
+        arguments = [str(HERE / 'worker.py'), module, spec, str(threads), str(CORES)]
         pipe = subprocess.PIPE
         self.name, self.errors = name, tempfile.TemporaryFile()  # noqa: SIM115
         self.process = subprocess.Popen(
-            [sys.executable, *words],
+            [sys.executable, *arguments],
             stdin=pipe,
             stdout=pipe,
             stderr=self.errors,
@@ -113,7 +113,7 @@ class Worker:
         )
 
     def ask(self, what: str, seconds: float) -> dict:
-        """Let it work for some time; return what it measured."""
+        """Let it run one function for some time; return the measured times."""
         timer = threading.Timer(LIMIT + seconds, self.process.kill)
         timer.start()
         try:
@@ -125,20 +125,20 @@ class Worker:
                     self.memory = answer['MiB']
                     return answer
         except BrokenPipeError:
-            pass  # it is dead, and the reason is below
+            pass  # it has crashed; the reason is read below
         finally:
             timed_out = not timer.is_alive()
             timer.cancel()
         raise Failed(self._why(timed_out))
 
     def _why(self, timed_out: bool) -> str:
-        """Return why it ended, with the end of what it has said."""
+        """Return why it ended, with the end of its standard error."""
         code = self.process.wait()
         if timed_out:
             return f'{self.name} gave no answer within {LIMIT} seconds'
         self.errors.seek(0)
-        said = self.errors.read().decode(errors='replace').strip().splitlines()
-        return '\n'.join([f'{self.name} ended with {code}', *said[-15:]])
+        lines = self.errors.read().decode(errors='replace').strip().splitlines()
+        return '\n'.join([f'{self.name} ended with {code}', *lines[-15:]])
 
     def stop(self) -> None:
         """End the process."""
@@ -146,7 +146,7 @@ class Worker:
             self.process.stdin.close()
         try:
             self.process.wait(10)
-        except subprocess.TimeoutExpired:  # it is still being built, after another one failed
+        except subprocess.TimeoutExpired:  # it is still being built: another contender failed
             self.process.kill()
             self.process.wait()
         self.process.stdout.close()
@@ -159,7 +159,7 @@ class Race:
     Raises
     ------
     Failed
-        If rnnkit fails. Another contender that fails is left out, and named in `failed`.
+        If rnnkit fails. Other contenders that fail are left out, and listed in `failed`.
     """
 
     def __init__(self, workload: Workload, peers: list[str], whats: tuple[str, ...]):
@@ -167,7 +167,7 @@ class Race:
         peers = [name for name in peers if CONTENDERS[name].takes(workload)]
         self.rules = {'rnnkit': RNNKIT, **{name: CONTENDERS[name] for name in peers}}
         self.failed: dict[str, str] = {}
-        # They are built at the same time, and are asked when all others are done.
+        # They are all built at the same time, before the first measurement.
         self.workers = [
             Worker(name, workload, threads)
             for name, rule in self.rules.items()
@@ -175,32 +175,32 @@ class Race:
         ]
 
     def ask(self, worker: Worker, seconds: float) -> dict[str, dict]:
-        """Return the answers of one contender, or none if it fails now or has failed."""
+        """Return the answers of one contender, or none if it fails or has failed."""
         if worker.name in self.failed:
             return {}
         try:
             return {what: worker.ask(what, seconds) for what in self.whats}
-        except Failed as why:
+        except Failed as error:
             if worker.name == 'rnnkit':
                 raise
-            self.failed[worker.name] = str(why)
+            self.failed[worker.name] = str(error)
             return {}
 
     def run(self, seconds: float, rounds: int) -> dict[str, dict]:
-        """Let all have their turns; return for each the figures of `measure`."""
-        found: dict[str, dict] = {}
+        """Let all take their turns; return the figures of `measure` for each."""
+        results: dict[str, dict] = {}
         for worker in self.workers:
-            self.ask(worker, 0.1)  # now it is built, and warm
+            self.ask(worker, 0.1)  # wait until it is built and warm
         for turn in range(rounds):
             for worker in self.workers:
                 if turn < self.rules[worker.name].rounds:
-                    figures = found.setdefault(worker.name, {})
+                    figures = results.setdefault(worker.name, {})
                     for what, answer in self.ask(worker, seconds).items():
                         least = 1e3 * min(answer['times'])
                         figures[what] = min(figures.get(what, least), least)
-        for name, figures in found.items():
+        for name, figures in results.items():
             figures['MiB'] = min(w.memory for w in self.workers if w.name == name)
-        return {name: figures for name, figures in found.items() if name not in self.failed}
+        return {name: figures for name, figures in results.items() if name not in self.failed}
 
     def stop(self) -> None:
         """End all processes."""
@@ -217,19 +217,19 @@ def measure(
 ) -> dict[str, dict]:
     """Return the figures of each contender that runs a workload.
 
-    They are milliseconds of an update and a prediction ('train' and 'predict'), or of a step
+    These are milliseconds of an update and a prediction ('train' and 'predict'), or of a step
     ('step'), and the peak memory of the process in MiB ('MiB').
     """
     race = Race(workload, peers, whats)
     try:
-        found = race.run(seconds, rounds)
+        results = race.run(seconds, rounds)
     finally:
         race.stop()
-    for why in race.failed.values():
-        print(f'left out: {why}', file=sys.stderr)
-    return found
+    for reason in race.failed.values():
+        print(f'left out: {reason}', file=sys.stderr)
+    return results
 
 
 def installed(names: list[str]) -> list[str]:
-    """Return the contenders that can run here, of those named."""
+    """Return those of the contenders that are installed."""
     return [name for name in names if CONTENDERS[name].installed()]

@@ -1,11 +1,14 @@
-"""Pictures of results. matplotlib is imported when one is wanted."""
+"""Pictures of results. matplotlib is imported only when one is drawn."""
 
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from measure import CONTENDERS
 from workloads import SIZES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 COLORS = {
     'torch': '#d95f02',
@@ -16,14 +19,21 @@ COLORS = {
     'plain': '#222222',
     'rnnkit': '#c2185b',
 }
-LABELS = {'naive': 'pytensor.scan', 'plain': 'rnnkit without the variant'}
+LABELS = {
+    'torch': 'PyTorch',
+    'jax': 'JAX',
+    'keras': 'Keras on JAX',
+    'naive': 'pytensor.scan',
+    'plain': 'plain rnnkit',
+}
 MARKERS = dict(zip(COLORS, 'osD^vPo', strict=True))
 TICKS = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5]
-PANELS = {'train': 'training update', 'predict': 'prediction, or one time step streamed'}
+PANELS = {'train': 'training update', 'predict': 'prediction, or one streamed time step'}
+LETTERS = {'T': 'T, time steps', 'B': 'B, batch size'}
 
 
 def draw(results: dict, path: Path) -> None:
-    """Draw the ratios as dots: a row for each workload, left of the line we are faster."""
+    """Draw the ratios as dots: a row for each workload; rnnkit is faster left of the line."""
     from matplotlib.figure import Figure
 
     names = list(results)
@@ -45,13 +55,13 @@ def draw(results: dict, path: Path) -> None:
         frame(axes, names)
         axes.set_title(title, fontsize=10)
         axes.set_xlabel('time of rnnkit / time of peer', fontsize=9)
-    known = [axes.get_legend_handles_labels() for axes in panels]
-    shown = {label: handle for pair in known for handle, label in zip(*pair, strict=True)}
+    legends = [axes.get_legend_handles_labels() for axes in panels]
+    handles = {label: handle for pair in legends for handle, label in zip(*pair, strict=True)}
     figure.legend(
-        shown.values(),
-        shown.keys(),
+        handles.values(),
+        handles.keys(),
         loc='outside upper center',
-        ncols=len(shown),
+        ncols=len(handles),
         frameon=False,
         fontsize=9,
     )
@@ -59,17 +69,17 @@ def draw(results: dict, path: Path) -> None:
 
 
 def ratios_of(results: dict, what: str, peer: str) -> list[tuple[float, int]]:
-    """Return a peer's ratios, each with the number of its row."""
+    """Return the ratios to a peer, each with the number of its row."""
     dots = []
-    for row, found in enumerate(results.values()):
-        kind = 'step' if what == 'predict' and 'step' in found['rnnkit'] else what
-        if peer in found and kind in found[peer]:
-            dots.append((found['rnnkit'][kind] / found[peer][kind], row))
+    for row, figures in enumerate(results.values()):
+        kind = 'step' if what == 'predict' and 'step' in figures['rnnkit'] else what
+        if peer in figures and kind in figures[peer]:
+            dots.append((figures['rnnkit'][kind] / figures[peer][kind], row))
     return dots
 
 
-def frame(axes: Any, names: list[str]) -> None:
-    """Draw what is around the dots: rows, groups, and the line at 1."""
+def frame(axes: 'Axes', names: list[str]) -> None:
+    """Draw the rows, their groups, and the line at 1."""
     from matplotlib.ticker import NullLocator
 
     low, high = axes.dataLim.intervalx
@@ -83,8 +93,8 @@ def frame(axes: Any, names: list[str]) -> None:
         if group(above) != group(below):
             axes.axhline(row + 0.5, color='0.6', lw=0.9)
     axes.set_yticks(range(len(names)), names, fontsize=9)
-    shown = [tick for tick in TICKS if low <= tick <= high]
-    axes.set_xticks(shown, [f'{tick:g}' for tick in shown], fontsize=9)
+    ticks = [tick for tick in TICKS if low <= tick <= high]
+    axes.set_xticks(ticks, [f'{tick:g}' for tick in ticks], fontsize=9)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(color='0.9', lw=0.7)
     axes.set_axisbelow(True)
@@ -93,25 +103,27 @@ def frame(axes: Any, names: list[str]) -> None:
 
 
 def group(name: str) -> str:
-    """Return what a workload belongs to: its size, or its kind."""
+    """Return the group of a workload: its size, or its kind."""
     if 'custom' in name:
         return 'custom'
     last = name.split()[-1]
     return last if last in (*SIZES, 'stream') else 'shape'
 
 
-def draw_scaling(found: dict[tuple[str, int], dict], path: Path) -> None:
+def draw_scaling(results: dict[tuple[str, int], dict], path: Path) -> None:
     """Draw milliseconds of an update over T and over B."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.6), layout='constrained')
-    letters = list(dict.fromkeys(letter for letter, _ in found))
+    letters = list(dict.fromkeys(letter for letter, _ in results))
     for axes, letter in zip(figure.subplots(1, len(letters)), letters, strict=True):
-        rows = {n: one for (known, n), one in found.items() if known == letter}
+        rows = {n: row for (axis, n), row in results.items() if axis == letter}
         for name in next(iter(rows.values())):
-            dots = [(n, one[name]['train']) for n, one in rows.items() if name in one]
-            axes.loglog(*zip(*dots, strict=True), 'o-', color=COLORS[name], label=name)
-        axes.set(xlabel=letter, ylabel='ms for an update')
+            dots = [(n, row[name]['train']) for n, row in rows.items() if name in row]
+            axes.loglog(
+                *zip(*dots, strict=True), 'o-', color=COLORS[name], label=LABELS.get(name, name)
+            )
+        axes.set(xlabel=LETTERS[letter], ylabel='ms per update')
         axes.grid(alpha=0.3)
         axes.legend()
     figure.savefig(path, dpi=110)

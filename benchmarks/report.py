@@ -1,4 +1,4 @@
-"""Tables of results, and where they are written."""
+"""Tables of results, and files for them."""
 
 import os
 import platform
@@ -12,48 +12,48 @@ START, END = '<!-- figures: start -->', '<!-- figures: end -->'
 WHATS = {
     'train': 'training update',
     'predict': 'prediction',
-    'step': 'one time step, streamed',
+    'step': 'one streamed time step',
 }
 
 
 def ratios(results: dict, what: str, title: str, unit: str = 'ms', digits: int = 3) -> str:
-    """Return a table: our figure, and it divided by that of each peer."""
-    results = {name: found for name, found in results.items() if what in found['rnnkit']}
-    peers = [peer for peer in CONTENDERS if any(peer in found for found in results.values())]
+    """Return a table: rnnkit's figure, and its ratio to that of each peer."""
+    results = {name: figures for name, figures in results.items() if what in figures['rnnkit']}
+    peers = [peer for peer in CONTENDERS if any(peer in figures for figures in results.values())]
     rows = []
-    for name, found in results.items():
-        ours = found['rnnkit'][what]
-        cells = [f'{ours / found[p][what]:.2f}' if p in found else '' for p in peers]
+    for name, figures in results.items():
+        ours = figures['rnnkit'][what]
+        cells = [f'{ours / figures[p][what]:.2f}' if p in figures else '' for p in peers]
         rows.append([name, f'{ours:.{digits}f}', *cells])
     return table([title, f'rnnkit, {unit}', *(f'/ {p}' for p in peers)], rows)
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
-    """Return a table whose columns, after the first, are of numbers."""
+    """Return a table with numbers in all columns but the first."""
     lines = [head, ['---', *['---:'] * (len(head) - 1)], *rows]
     return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
 
 
 def of_updates(results: dict) -> list[str]:
     """Return the tables of all workloads: those without a variant, those with one, memory."""
-    variants = {name: found for name, found in results.items() if 'plain' in found}
-    others = {name: found for name, found in results.items() if name not in variants}
+    variants = {name: figures for name, figures in results.items() if 'plain' in figures}
+    others = {name: figures for name, figures in results.items() if name not in variants}
     parts = [ratios(others, what, title) for what, title in WHATS.items() if has(others, what)]
     if variants:
         parts += [ratios(variants, what, WHATS[what]) for what in ('train', 'predict')]
-    memory = {name: found for name, found in others.items() if 'train' in found['rnnkit']}
+    memory = {name: figures for name, figures in others.items() if 'train' in figures['rnnkit']}
     if memory:
         parts.append(ratios(memory, 'MiB', 'peak memory of the process', 'MiB', digits=0))
     return parts
 
 
 def has(results: dict, what: str) -> bool:
-    """Say whether any workload has such a figure."""
-    return any(what in found['rnnkit'] for found in results.values())
+    """Return whether any workload has such a figure."""
+    return any(what in figures['rnnkit'] for figures in results.values())
 
 
 def version(package: str) -> str:
-    """Return the version of a package, as far as it says."""
+    """Return the version of a package, if it is known."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -61,7 +61,7 @@ def version(package: str) -> str:
 
 
 def machine(peers: list[str]) -> str:
-    """Return what was measured, and on what."""
+    """Return a description of the machine and the versions."""
     names = {'naive': 'pytensor'}
     packages = dict.fromkeys(['pytensor', 'numba', *(names.get(p, p) for p in peers)])
     versions = ', '.join(f'{p} {version(p)}' for p in packages if p != 'plain')
@@ -72,7 +72,7 @@ def machine(peers: list[str]) -> str:
 
 
 def write(path: Path, text: str) -> None:
-    """Put text between the two marks of a file, or into a file that has none."""
+    """Put text between the two marks of a file, or replace a file without marks."""
     old = path.read_text() if path.exists() else ''
     if START in old and END in old:
         before, after = old[: old.index(START)], old[old.index(END) :]

@@ -1,9 +1,9 @@
-"""Measure rnnkit beside its peers, in turn, on this machine, and write tables of ratios.
+"""Measure rnnkit and its peers in turns on this machine, and write tables of ratios.
 
-    python benchmarks/run.py                           # everything, with all that is installed
+    python benchmarks/run.py                           # everything, with all installed peers
     python benchmarks/run.py --parts updates --only 'lstm small' --peers torch
 
-Ratios are ours divided by theirs: below 1, we are faster.
+Ratios are rnnkit's figure divided by that of the peer: below 1, rnnkit is faster.
 """
 
 import argparse
@@ -23,7 +23,7 @@ PARTS = ('updates', 'startup', 'scaling')
 
 
 def parse() -> argparse.Namespace:
-    """Return what the command line asks for."""
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument(
         '--parts',
@@ -54,8 +54,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         '--markdown',
         type=Path,
-        help='a file for the tables; in one that has the '
-        'marks of benchmarks/README.md, they are put between these',
+        help='a file for the tables; they are put between its marks, if it has those of '
+        'benchmarks/README.md',
     )
     parser.add_argument('--plot', type=Path, help='a file for a picture of the ratios')
     parser.add_argument('--json', type=Path, help='a file for all figures')
@@ -63,20 +63,20 @@ def parse() -> argparse.Namespace:
 
 
 def updates(names: list[str], peers: list[str], seconds: float, rounds: int) -> dict[str, dict]:
-    """Return the figures of each workload; one that rnnkit fails at is left out."""
+    """Return the figures of each workload; if rnnkit fails, the workload is left out."""
     results = {}
     for name in names:
         try:
             results[name] = measure.measure(WORKLOADS[name], peers, seconds, rounds)
-        except measure.Failed as why:
-            print(f'{name}: {why}', file=sys.stderr, flush=True)
+        except measure.Failed as error:
+            print(f'{name}: {error}', file=sys.stderr, flush=True)
         else:
             print(name, json.dumps(results[name]), file=sys.stderr, flush=True)
     return results
 
 
 def main() -> int:
-    """Run what the command line asks for; return 0 if all went well."""
+    """Run the chosen parts; return 0 if no workload failed."""
     options = parse()
     peers = measure.installed(options.peers)
     results, tables = {}, []
@@ -88,7 +88,7 @@ def main() -> int:
     if 'scaling' in options.parts:
         tables += scaling.tables(scaling.run(peers, options.seconds, rounds=2))
     command = shlex.join(['python', 'benchmarks/run.py', *sys.argv[1:]])
-    text = '\n\n'.join([f'Of `{command}` on {report.machine(peers)}', *tables])
+    text = '\n\n'.join([f'From `{command}` on {report.machine(peers)}', *tables])
     print(text)
     if options.markdown:
         report.write(options.markdown, text)
@@ -102,5 +102,5 @@ def main() -> int:
 if __name__ == '__main__':
     try:
         sys.exit(main())
-    except measure.Failed as why:  # while it starts, or at some length
-        sys.exit(str(why))
+    except measure.Failed as error:  # in the parts startup and scaling
+        sys.exit(str(error))

@@ -1,4 +1,4 @@
-"""Measure how an update grows with the length of the sequence and with the batch.
+"""Measure how the time of an update grows with the sequence length and the batch size.
 
 python benchmarks/scaling.py --plot scaling.png
 """
@@ -19,36 +19,36 @@ PEERS = ('torch', 'jax')
 
 
 def run(peers: list[str], seconds: float, rounds: int) -> dict[tuple[str, int], dict]:
-    """Return the figures of an update for each letter and length."""
+    """Return the figures of an update for each T and each B."""
     peers = [name for name in peers if name in PEERS]
-    found = {}
-    for letter, lengths in SERIES.items():
-        for n in lengths:
+    results = {}
+    for letter, values in SERIES.items():
+        for n in values:
             workload = replace(BASE, **{letter: n})
-            found[letter, n] = measure.measure(workload, peers, seconds, rounds, ('train',))
-            print(letter, n, found[letter, n], file=sys.stderr, flush=True)
-    return found
+            results[letter, n] = measure.measure(workload, peers, seconds, rounds, ('train',))
+            print(letter, n, results[letter, n], file=sys.stderr, flush=True)
+    return results
 
 
-def tables(found: dict[tuple[str, int], dict]) -> list[str]:
-    """Return a table for each letter: milliseconds, ratios, throughput and memory."""
-    made = []
+def tables(results: dict[tuple[str, int], dict]) -> list[str]:
+    """Return a table for T and one for B: milliseconds, ratios, throughput and memory."""
+    texts = []
     for letter in SERIES:
-        rows = {n: one for (known, n), one in found.items() if known == letter}
-        peers = [name for name in PEERS if any(name in one for one in rows.values())]
+        rows = {n: row for (axis, n), row in results.items() if axis == letter}
+        peers = [name for name in PEERS if any(name in row for row in rows.values())]
         head = [f'{letter} of an LSTM', 'rnnkit, ms', 'steps / ms', 'MiB']
         head += [f'/ {name}{what}' for name in peers for what in ('', ', MiB')]
         body = []
-        for n, one in rows.items():
-            ours, steps = one['rnnkit'], n * (BASE.B if letter == 'T' else BASE.T)
+        for n, row in rows.items():
+            ours, steps = row['rnnkit'], n * (BASE.B if letter == 'T' else BASE.T)
             line = [f'{n:,}', f'{ours["train"]:.2f}', f'{steps / ours["train"]:.0f}']
             line.append(f'{ours["MiB"]:.0f}')
             for name in peers:
                 for what in ('train', 'MiB'):
-                    line.append(f'{ours[what] / one[name][what]:.2f}' if name in one else '')
+                    line.append(f'{ours[what] / row[name][what]:.2f}' if name in row else '')
             body.append(line)
-        made.append(report.table(head, body))
-    return made
+        texts.append(report.table(head, body))
+    return texts
 
 
 def main() -> None:
@@ -58,10 +58,10 @@ def main() -> None:
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--plot', type=Path, help='a file for the picture')
     options = parser.parse_args()
-    found = run(measure.installed(list(PEERS)), options.seconds, options.rounds)
-    print(*tables(found), sep='\n\n')
+    results = run(measure.installed(list(PEERS)), options.seconds, options.rounds)
+    print(*tables(results), sep='\n\n')
     if options.plot:
-        pictures.draw_scaling(found, options.plot)
+        pictures.draw_scaling(results, options.plot)
 
 
 if __name__ == '__main__':

@@ -1,9 +1,9 @@
-"""Measure how long a user waits: import, and process start to the first trained batch.
+"""Measure how long a user waits for the import, and for the first trained batch of a process.
 
     python benchmarks/startup.py
 
-Each figure is the least of several fresh processes. The caches of rnnkit and PyTensor are put
-into folders of their own, so that "cold" is cold and nothing of the user's is touched.
+Each figure is the minimum of several new processes. The caches of rnnkit and PyTensor are in
+temporary folders, so that "cold" is cold and the user's caches are not touched.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def first_batch(name: str, workload: Workload, **environment: str) -> float:
 
 
 def import_time(module: str) -> float:
-    """Return the seconds of a process that only imports a module, less an empty process."""
+    """Return the seconds of a process that only imports a module, minus an empty process."""
     times = []
     for code in (f'import {module}', 'pass'):
         start = time.perf_counter()
@@ -44,8 +44,8 @@ def import_time(module: str) -> float:
 
 
 def ours(rounds: int) -> dict[str, float]:
-    """Return our figures, with nothing, something or everything in the caches."""
-    found: dict[str, list[float]] = {}
+    """Return rnnkit's figures, with empty, partly filled and warm caches."""
+    times: dict[str, list[float]] = {}
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
             caches = {
@@ -58,8 +58,8 @@ def ours(rounds: int) -> dict[str, float]:
                 'new sizes': replace(SMALL, T=33, B=17, H=24, I=3, O=2),
                 'new graph': replace(SMALL, cell='gru', depth=2),
             }.items():
-                found.setdefault(what, []).append(first_batch('rnnkit', workload, **caches))
-    return {what: min(times) for what, times in found.items()}
+                times.setdefault(what, []).append(first_batch('rnnkit', workload, **caches))
+    return {what: min(seconds) for what, seconds in times.items()}
 
 
 def table(peers: list[str], rounds: int) -> str:

@@ -1,6 +1,6 @@
-"""One contender in a process of its own, driven line by line by ``measure.py``.
+"""One contender in a process of its own, which answers requests of ``measure.py``.
 
-Each line on standard input is a JSON request; each gets one JSON line as its answer.
+A request is a line of JSON on standard input, its answer a line of JSON on standard output.
 """
 
 import importlib
@@ -9,25 +9,26 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
 
 from workloads import Workload
 
 
-def blocks(function, seconds: float, per_call: int) -> list[float]:
-    """Call `function` for some time; return the seconds of each of its updates."""
-    found, end = [], time.perf_counter() + seconds
-    while not found or time.perf_counter() < end:
+def blocks(function: Callable[[], object], seconds: float, per_call: int) -> list[float]:
+    """Call `function` for some time; return the seconds per update of each call."""
+    times, end = [], time.perf_counter() + seconds
+    while not times or time.perf_counter() < end:
         start = time.perf_counter()
         function()
-        found.append((time.perf_counter() - start) / per_call)
-    return found
+        times.append((time.perf_counter() - start) / per_call)
+    return times
 
 
 def main() -> None:
     """Answer requests until standard input ends."""
     name, workload = sys.argv[1], Workload(**json.loads(sys.argv[2]))
     threads, n_cores = map(int, sys.argv[3:])
-    if hasattr(os, 'sched_setaffinity'):  # JAX takes all cores that it can get
+    if hasattr(os, 'sched_setaffinity'):  # JAX would use all cores
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:n_cores])
     module = importlib.import_module(name)
     functions = module.build(workload, threads)

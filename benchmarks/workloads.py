@@ -1,4 +1,4 @@
-"""What is measured: sizes, and the data that every contender gets."""
+"""Workloads: the sizes of networks, and the data that every contender gets."""
 
 from dataclasses import dataclass
 
@@ -13,17 +13,17 @@ class Workload:
     ----------
     cell : {'rnn', 'lstm', 'gru'}
     T, B, H, I, O : int
-        Time steps, examples in a batch, units, inputs, outputs.
+        Time steps, examples in a batch, hidden units, inputs, outputs.
     depth : int
-        Recurrent layers on top of each other.
+        Number of recurrent layers.
     both_ways : bool
         Whether the layer is bidirectional, with H units for each direction.
     stream : bool
-        Whether single time steps are measured, the state carried by the caller.
+        Whether single time steps are measured, with the hidden state carried by the caller.
     variant : {'', 'custom', 'everything'}
-        How rnnkit's network differs from the plain one that it is measured beside: 'custom' has
-        a user's own cell with the equations of `cell`; 'everything' is trained with masks,
-        dropout, regularizers and a schedule at once.
+        Difference of rnnkit's network from the plain one: 'custom' has a user's own cell with
+        the equations of `cell`; 'everything' is trained with masks, dropout, regularizers and a
+        learning-rate schedule at once.
     """
 
     cell: str
@@ -39,11 +39,11 @@ class Workload:
 
     @property
     def width(self) -> int:
-        """Features that the last layer reads."""
+        """Number of inputs of the last layer."""
         return self.H * (2 if self.both_ways else 1)
 
     def batch(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return inputs and targets, the same for everybody."""
+        """Return inputs and targets, the same for all contenders."""
         rng = np.random.default_rng(0)
         x = rng.standard_normal((self.T, self.B, self.I)).astype('float32')
         y = rng.standard_normal((self.T, self.B, self.O)).astype('float32')
@@ -75,6 +75,6 @@ WORKLOADS |= {
     'lstm everything large': Workload('lstm', *SIZES['large'], variant='everything'),
 }
 
-# The same for everybody: RMSProp or its like, and the norm of the gradient clipped at 1.
+# The same for all contenders: RMSProp, and the norm of the gradient clipped at 1.
 LEARNING_RATE = 1e-3
 MAX_GRADIENT_NORM = 1.0

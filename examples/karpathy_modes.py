@@ -1,22 +1,22 @@
 """The five modes of recurrent networks, each on a small task: waves.
 
-A network may read one vector or many, one at each time step, and may write one or many:
+A network reads one vector or a sequence of vectors, and writes one vector or a sequence:
 
-    one to one                 a number              ->  its sine; no recurrence at all
-    one to many                a frequency           ->  the wave that has it
-    many to one                a wave                ->  its frequency
-    many to many, delayed      the begin of a wave   ->  how it goes on, after all was read
-    many to many, synced       a wave                ->  at each step, the next value
+    one to one                 a number               ->  its sine; no recurrence at all
+    one to many                a frequency            ->  the wave with this frequency
+    many to one                a wave                 ->  its frequency
+    many to many, delayed      the start of a wave    ->  its continuation
+    many to many, synced       a wave                 ->  at each step, the next value
 
-`'repeat'` makes many of one: it hands the same vector on at each step. `'last'` makes one of many.
-In the delayed mode one layer, the encoder, reads, and another one, the decoder, starts from the
-encoder's last state and writes. The decoder could be given something at each step, such as the
-word that it wrote before; here it is given zeros.
+`'repeat'` makes a sequence of one vector: it passes the vector on at each step. `'last'` selects
+the last step of a sequence. The delayed mode is sequence-to-sequence: an encoder reads, and a
+decoder starts from the encoder's last hidden state and writes. The decoder could read an input at
+each step, such as its previous output; here it reads zeros.
 
-All five are judged alike, on fresh examples: by 1 - R², the part of the target's variance that the
-network leaves unexplained. To answer the mean always leaves 1.
+All five are evaluated on new examples by 1 - R², the unexplained part of the target's variance.
+Predicting the mean leaves 1.
 
-The five are those of Karpathy 2015, "The unreasonable effectiveness of recurrent neural networks".
+The modes are those of Karpathy 2015, "The unreasonable effectiveness of recurrent neural networks".
 """
 
 import argparse
@@ -33,7 +33,7 @@ def wave(frequency, phase, steps):
 
 
 def make_batch(mode, steps, batch_size, rng):
-    """Return the arrays of a batch: time comes first where there is time, then the batch."""
+    """Return the arrays of a batch, of shape (time, batch, 1), or (batch, 1) without time."""
     frequency = rng.uniform(0.3, 0.8, (batch_size, 1))
     phase = rng.uniform(0, 2 * np.pi, (batch_size, 1))
     if mode == 'one to one':
@@ -57,8 +57,8 @@ def modes(steps, size, form):
         'many to many, delayed': [
             1,
             dict(form=form, size=size, name='encoder'),
-            dict(form='input', size=1, name='given'),
-            dict(form=form, size=size, name='decoder', inputs='given', h_0='encoder'),
+            dict(form='input', size=1, name='previous'),
+            dict(form=form, size=size, name='decoder', inputs='previous', h_0='encoder'),
             1,
         ],
         'many to many, synced': [1, (form, size), 1],
@@ -76,26 +76,26 @@ def main(
     seed=1,
     plot=None,
 ):
-    """Train a network for each mode, measure its error on fresh data, draw what it learned.
+    """Train a network for each mode, measure its error on new data, draw its predictions.
 
     Returns
     -------
-    found : dict
-        The part of the variance that is left unexplained by mode, the largest of them as
-        ``'error'``, and the number of ``'updates'`` of each network.
+    results : dict
+        The unexplained part of the variance for each mode, the largest of them as ``'error'``,
+        and the number of ``'updates'`` of each network.
     """
     if steps < 2:
-        sys.exit(f'a wave has at least 2 steps, not {steps}')
-    found, drawn = {}, {}
+        sys.exit(f'--steps must be at least 2; got {steps}')
+    results, examples = {}, {}
     for mode, layers in modes(steps, size, form).items():
         rng = np.random.default_rng(seed)
         net = rnnkit.Regressor(layers, seed=seed)
 
-        def batches(mode=mode, rng=rng):
+        def draw_batch(mode=mode, rng=rng):
             return make_batch(mode, steps, 64, rng)
 
         net.train(
-            batches,
+            draw_batch,
             epochs=1,
             train_batches=updates,
             valid_batches=2,
@@ -103,26 +103,26 @@ def main(
             learning_rate=learning_rate,
         )
 
-        *x, y = make_batch(mode, steps, 1000, rng)
-        read = x if len(x) > 1 else x[0]
-        found[mode] = 1 - net.score(read, y)
-        drawn[mode] = x[0], y, net.predict(read)
-        print(f'{mode:<22} 1 - R² = {found[mode]:.4f} after {updates} updates')
+        *inputs, y = make_batch(mode, steps, 1000, rng)
+        x = inputs if len(inputs) > 1 else inputs[0]
+        results[mode] = 1 - net.score(x, y)
+        examples[mode] = inputs[0], y, net.predict(x)
+        print(f'{mode:<22} 1 - R² = {results[mode]:.4f} after {updates} updates')
     if plot:
-        draw(plot, drawn)
-    return found | {'error': max(found.values()), 'updates': updates}
+        draw(plot, examples)
+    return results | {'error': max(results.values()), 'updates': updates}
 
 
-def draw(path, drawn):
-    """Draw each mode as boxes, and below what its network makes of fresh examples."""
+def draw(path, examples):
+    """Draw each mode as boxes, and below the network's predictions for new examples."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        print("no picture: matplotlib is missing; pip install 'rnnkit[plot]' brings it")
+        print("no picture: matplotlib is missing; run: pip install 'rnnkit[plot]'")
         return
     figure = Figure(figsize=(12.5, 4.6), layout='constrained')
     top, bottom = figure.subplots(2, 5, gridspec_kw={'height_ratios': [2, 3]})
-    # At which steps something is read, is remembered and is written.
+    # The steps with an input, a hidden state and an output.
     boxes = (
         ['0', '0', '0'],
         ['0', '012', '012'],
@@ -130,27 +130,27 @@ def draw(path, drawn):
         ['012', '012345', '345'],
         ['012', '012', '012'],
     )
-    for axes, mode, rows in zip(top, drawn, boxes, strict=True):
-        read, kept, written = ([int(t) for t in row] for row in rows)
-        for height, steps in enumerate((read, kept, written)):
+    for axes, mode, rows in zip(top, examples, boxes, strict=True):
+        inputs, states, outputs = ([int(t) for t in row] for row in rows)
+        for height, steps in enumerate((inputs, states, outputs)):
             color = ('tab:blue', 'tab:green', 'tab:orange')[height]
             axes.plot(steps, [height] * len(steps), 's', ms=14, color=color)
-        arrows = [((t, 0), (t, 1)) for t in read] + [((t, 1), (t, 2)) for t in written]
-        for start, end in arrows + [((t, 1), (t + 1, 1)) for t in kept[:-1]]:
+        arrows = [((t, 0), (t, 1)) for t in inputs] + [((t, 1), (t, 2)) for t in outputs]
+        for start, end in arrows + [((t, 1), (t + 1, 1)) for t in states[:-1]]:
             style = dict(arrowstyle='->', shrinkA=7, shrinkB=6, color='0.3')
             axes.annotate('', end, start, arrowprops=style)
-        middle = kept[-1] / 2
+        middle = states[-1] / 2
         axes.set(title=mode, xlim=(middle - 3.2, middle + 3.2), ylim=(-0.5, 2.5))
         axes.axis('off')
-    for axes, (mode, (x, y, output)) in zip(bottom, drawn.items(), strict=True):
-        if y.ndim == 2:  # numbers: those of all examples
-            label, across = ('input', x) if mode == 'one to one' else ('frequency', y)
-            order = across[:, 0].argsort()[::10]
-            axes.plot(across[order], y[order], color='0.4', lw=1, label='target')
-            axes.plot(across[order], output[order], '.', ms=4, color='tab:orange', label='output')
-        else:  # waves: those of one example
-            later = {'many to many, delayed': len(x), 'many to many, synced': 1}.get(mode, 0)
-            label, t = 'time step', later + np.arange(len(y))
+    for axes, (mode, (x, y, output)) in zip(bottom, examples.items(), strict=True):
+        if y.ndim == 2:  # numbers: draw all examples
+            label, abscissa = ('input', x) if mode == 'one to one' else ('frequency', y)
+            order = abscissa[:, 0].argsort()[::10]
+            axes.plot(abscissa[order], y[order], color='0.4', lw=1, label='target')
+            axes.plot(abscissa[order], output[order], '.', ms=4, color='tab:orange', label='output')
+        else:  # waves: draw one example
+            delay = {'many to many, delayed': len(x), 'many to many, synced': 1}.get(mode, 0)
+            label, t = 'time step', delay + np.arange(len(y))
             if x.ndim == 3:
                 axes.plot(x[:, 0], '.', color='tab:blue', label='input')
             axes.plot(t, y[:, 0], color='0.4', lw=1, label='target')
@@ -165,22 +165,22 @@ def draw(path, drawn):
 
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(
-        description='Train a network in each of the five modes, and tell how well they do.',
+        description='Train a network in each of the five modes, and report the errors.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     option = parser.add_argument
-    option('--steps', type=int, metavar='T', help='length of what is read or written')
-    option('--form', choices=['rnn', 'lstm', 'gru'], help='what the hidden layers are')
+    option('--steps', type=int, metavar='T', help='length of the input and output sequences')
+    option('--form', choices=['rnn', 'lstm', 'gru'], help='form of the hidden layers')
     option('--size', type=int, metavar='H', help='number of units of each hidden layer')
     option('--algo', choices=sorted(rnnkit.optimizers.registry), help='update rule')
-    option('--learning-rate', type=float, metavar='RATE', help='how far an update goes')
+    option('--learning-rate', type=float, metavar='RATE', help='step size of the update rule')
     option('--updates', type=int, metavar='N', help='updates of each network')
-    option('--tolerance', type=float, metavar='E', help='fail if 1 - R² of a mode is not below')
-    option('--seed', type=int, help='drives initial weights and data')
-    option('--plot', metavar='FILE', help='draw a picture')
+    option('--tolerance', type=float, metavar='E', help='fail if a mode is not below this')
+    option('--seed', type=int, help='random seed of the initial weights and the data')
+    option('--plot', metavar='FILE', help='file for a picture')
     parser.set_defaults(**main.__kwdefaults__, tolerance=0.1)
-    given = vars(parser.parse_args())
-    tolerance = given.pop('tolerance')
-    found = main(**given)
-    if not found['error'] < tolerance:
+    options = vars(parser.parse_args())
+    tolerance = options.pop('tolerance')
+    results = main(**options)
+    if not results['error'] < tolerance:
         sys.exit(f'FAILED: 1 - R² of a mode is not below {tolerance:g}')

@@ -1,20 +1,20 @@
-"""Learn a text, tell how well its next characters are guessed, and write some more of it.
+"""Train a language model of characters or words, evaluate it, and generate text.
 
-A recurrent network reads a text and says at each character, or word, how probable each one is to
-come next. It learns from 95 % of the text and is judged by the rest:
+A recurrent network reads a text. After each token, a character or a word, it predicts the
+probabilities of the next one. 95 % of the text are training data, the rest validation data:
 
     read        w   h   e   n       t   h   e       k   i   n
     next        h   e   n       t   h   e       k   i   n   g
 
-`bits` is the mean of -log2 p of what really came next: what the text takes if the network packs
-it. 2 to that power is the `perplexity`, the number of choices between which the network wavers.
-Without learning, the frequencies of characters alone take 4 to 5 bits in English.
+`bits` is the mean of -log2 p of the real next token: the size of the text if the network compresses
+it. 2 to that power is the `perplexity`, the number of equally likely tokens that would be as
+uncertain. In English, the frequencies of characters alone give 4 to 5 bits.
 
-The text is cut into streams that lie side by side in a batch. They are learned window by window,
-and each window starts from the state after the one before it (`carry_state`).
+The text is cut into streams, which are the examples of a batch. They are read window by window, and
+each window starts from the last hidden state of the one before (`carry_state`).
 
-Without a file, the text is made of random sentences. Each word is drawn from a short list, so it
-is known how few bits a character can take.
+Without a file, the text is made of random sentences. Each word is drawn from a short list, so the
+smallest possible number of bits is known.
 """
 
 import argparse
@@ -37,22 +37,22 @@ SENTENCE = [0, 1, 2, 3, 0, 1, 2]  # a random word of each of these lists
 
 
 def make_text(sentences, rng):
-    """Return random sentences, and the least number of bits that a character can take."""
-    drawn = [[rng.choice(WORDS[k]) for k in SENTENCE] for _ in range(sentences)]
-    text = ''.join(' '.join(words) + '.\n' for words in drawn)
+    """Return random sentences, and the smallest possible number of bits per character."""
+    lists = [[rng.choice(WORDS[k]) for k in SENTENCE] for _ in range(sentences)]
+    text = ''.join(' '.join(words) + '.\n' for words in lists)
     return text, sentences * sum(np.log2(len(WORDS[k])) for k in SENTENCE) / len(text)
 
 
 def read(file, level, sentences, rng):
-    """Return a Text for training, the numbers of the held-back end, and the least bits or None."""
+    """Return a Text for training, token numbers for validation, and the least bits or None."""
     if file is None:
         string, least = make_text(sentences, rng)
     else:
         string, least = Path(file).read_text('utf-8'), None
-    symbols = string if level == 'character' else string.replace('\n', ' \n ').split(' ')
-    cut = len(symbols) * 95 // 100
-    text = Text(symbols[:cut])
-    return text, np.array(text.encode(symbols[cut:])), least if level == 'character' else None
+    tokens = string if level == 'character' else string.replace('\n', ' \n ').split(' ')
+    cut = len(tokens) * 95 // 100
+    text = Text(tokens[:cut])
+    return text, np.array(text.encode(tokens[cut:])), least if level == 'character' else None
 
 
 def main(
@@ -75,32 +75,32 @@ def main(
     seed=1,
     plot='',
 ):
-    """Train a network on a text, judge it by the last 5 %, let it write, draw how it learned.
+    """Train a network on a text, validate it on the last 5 %, generate text, draw the errors.
 
     Returns
     -------
-    found : dict
-        ``'error'``, the bits that a symbol takes, and the ``'chance'`` of frequencies beside it;
-        ``'perplexity'``; the number of ``'updates'``; the ``'seconds'`` of training, with those to
-        compile, and the seconds of ``'processor'`` time.
+    results : dict
+        ``'error'``, the bits per token, and ``'chance'``, those of the frequencies alone;
+        ``'perplexity'``; the number of ``'updates'``; the ``'seconds'`` of training, compilation
+        included, and the seconds of ``'processor'`` time.
     """
     rng = np.random.default_rng(seed)
-    text, held_back, least = read(file, level, sentences, rng)
+    text, validation, least = read(file, level, sentences, rng)
     train, valid = (
-        [fold(numbers[:-1], streams), fold(numbers[1:], streams)]  # (T, B): now, next
-        for numbers, streams in ((text.numbers, batch_size), (held_back, 8))
+        [fold(numbers[:-1], streams), fold(numbers[1:], streams)]  # (T, B): this token, the next
+        for numbers, streams in ((text.numbers, batch_size), (validation, 8))
     )
     V = text.size
     hidden = [('lstm', size), ('dropout', dropout)] * layers
     net = rnnkit.Classifier([V, ('embedding', embedding), *hidden, V], seed=seed)
     print(f'{text}; {net.num_params:,} parameters')
 
-    windows = -(-len(train[0]) // steps)  # in a pass through the text
+    windows = -(-len(train[0]) // steps)  # in one epoch
     epochs = max(1, updates // windows)
-    last = min(updates, epochs * windows)
+    total = min(updates, epochs * windows)
     options = {
         'algo': algo,
-        'learning_rate': lambda n: learning_rate * max(0.01, 1 - n / last),
+        'learning_rate': lambda n: learning_rate * max(0.01, 1 - n / total),
         'carry_state': True,
         'bptt_steps': steps,
         'train_batches': min(updates, windows),
@@ -108,9 +108,9 @@ def main(
         'validate_every': 1,
         'patience': epochs,
     }
-    start, used = time.perf_counter(), time.process_time()
-    for _, judged in net.itertrain(train, valid, **options):
-        bits = judged['loss'] / np.log(2)  # 'loss' is in nats
+    start, start_cpu = time.perf_counter(), time.process_time()
+    for _, monitors in net.itertrain(train, valid, **options):
+        bits = monitors['loss'] / np.log(2)  # 'loss' is in nats
         print(
             f'epoch {len(net.history)} of {epochs}: {bits:.3f} bits, perplexity {2**bits:.2f}, '
             f'{time.perf_counter() - start:.0f} s',
@@ -119,44 +119,45 @@ def main(
         if bits < goal:
             break
     p = net.predict_proba(valid[0])
-    shares = np.bincount(text.numbers, minlength=V) + 1.0
-    found = {
+    counts = np.bincount(text.numbers, minlength=V) + 1.0
+    results = {
         'error': rnnkit.metrics.bits(valid[1], p),
-        'chance': float(np.log2(shares.sum() / shares[valid[1]]).mean()),
+        'chance': float(np.log2(counts.sum() / counts[valid[1]]).mean()),
         'perplexity': rnnkit.metrics.perplexity(valid[1], p),
         'updates': net.history[-1]['updates'],
         'seconds': time.perf_counter() - start,
-        'processor': time.process_time() - used,
+        'processor': time.process_time() - start_cpu,
     }
-    seeds = held_back[:20]
-    more = net.generate(seeds, write, temperature=temperature, rng=seed)[:, 0]
-    print(f'--- it goes on: {text.decode(seeds)}|{text.decode(more)}\n---')
+    prompt = validation[:20]
+    generated = net.generate(prompt, write, temperature=temperature, rng=seed)[:, 0]
+    print(f'--- generated: {text.decode(prompt)}|{text.decode(generated)}\n---')
     if plot:
-        here = valid[1][:60, 0]
-        draw(plot, text, here, p[np.arange(len(here)), 0, here], net.history, found, least)
-    return found
+        tokens = valid[1][:60, 0]
+        p_tokens = p[np.arange(len(tokens)), 0, tokens]
+        draw(plot, text, tokens, p_tokens, net.history, results['chance'], least)
+    return results
 
 
-def draw(path, text, numbers, p, history, found, least):
-    """Draw the bits while learning, and those of the first symbols that were held back."""
+def draw(path, text, tokens, p, history, chance, least):
+    """Draw the bits during training, and those of the first tokens of the validation data."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        print("no picture: matplotlib is missing; pip install 'rnnkit[plot]' brings it")
+        print("no picture: matplotlib is missing; run: pip install 'rnnkit[plot]'")
         return
     figure = Figure(figsize=(9, 5.6), layout='constrained')
     curve, bars = figure.subplots(2, 1)
-    for name, label in (('loss', 'training'), ('valid_loss', 'held back')):
+    for name, label in (('loss', 'training'), ('valid_loss', 'validation')):
         curve.plot(history['updates'], np.array(history[name]) / np.log(2), '.-', label=label)
-    curve.axhline(found['chance'], color='0.4', ls='--', lw=1, label='frequencies alone')
+    curve.axhline(chance, color='0.4', ls='--', lw=1, label='frequencies alone')
     if least:
-        curve.axhline(least, color='0.4', lw=1, label='least possible')
-    curve.set(xlabel='updates', ylabel=f'bits for each {text.level}', ylim=(0, None))
+        curve.axhline(least, color='0.4', lw=1, label='smallest possible')
+    curve.set(xlabel='updates', ylabel=f'bits per {text.level}', ylim=(0, None))
     curve.legend(fontsize='small')
     bars.bar(np.arange(len(p)), -np.log2(p), color='tab:orange')
-    shown = [text.decode([n]).replace(' ', '␣').replace('\n', '⏎') for n in numbers]
-    bars.set_xticks(np.arange(len(p)), shown, rotation=90 * (text.level == 'word'))
-    bars.set(ylabel='bits', title='What was hard to guess in text that was held back')
+    labels = [text.decode([n]).replace(' ', '␣').replace('\n', '⏎') for n in tokens]
+    bars.set_xticks(np.arange(len(p)), labels, rotation=90 * (text.level == 'word'))
+    bars.set(ylabel='bits', title=f'Bits of each {text.level} at the start of the validation data')
     bars.set(xlim=(-1, len(p)))
     figure.savefig(path, dpi=130)
     print(f'picture: {path}')
@@ -164,46 +165,46 @@ def draw(path, text, numbers, p, history, found, least):
 
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(
-        description='Learn a text, tell how well it is guessed, and write some more of it.',
+        description='Train a language model, evaluate it, and generate text.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     option = parser.add_argument
     option('file', nargs='?', help='a text; without one, random sentences')
-    option('--sentences', type=int, metavar='N', help='how many of them')
-    option('--level', choices=('character', 'word'), help='what is guessed')
-    option('--embedding', type=int, metavar='E', help='numbers for each character or word')
+    option('--sentences', type=int, metavar='N', help='number of random sentences')
+    option('--level', choices=('character', 'word'), help='what a token is')
+    option('--embedding', type=int, metavar='E', help='size of the embedding')
     option('--size', type=int, metavar='H', help='LSTM units in a layer')
     option('--layers', type=int, metavar='N', help='number of LSTM layers')
-    option('--dropout', type=float, metavar='P', help='share of outputs that are left out')
-    option('--batch-size', type=int, metavar='B', help='streams side by side')
+    option('--dropout', type=float, metavar='P', help='probability of dropout after each LSTM')
+    option('--batch-size', type=int, metavar='B', help='number of streams')
     option('--steps', type=int, metavar='T', help='length of a window')
     option('--algo', choices=sorted(rnnkit.optimizers.registry), help='update rule')
-    option('--learning-rate', type=float, metavar='RATE', help='at first; it falls to almost 0')
-    option('--updates', type=int, metavar='N', help='train no longer than this')
-    option('--goal', type=float, metavar='BITS', help='end training here')
-    option('--write', type=int, metavar='N', help='how much to write')
-    option('--temperature', type=float, help='how boldly to write')
+    option('--learning-rate', type=float, metavar='RATE', help='initial rate; it falls to almost 0')
+    option('--updates', type=int, metavar='N', help='maximum number of updates')
+    option('--goal', type=float, metavar='BITS', help='stop training at so many bits')
+    option('--write', type=int, metavar='N', help='number of tokens to generate')
+    option('--temperature', type=float, help='temperature of sampling')
     option(
         '--tolerance',
         type=float,
         metavar='BITS',
-        help='fail if it takes more; for characters 2.3, for words as frequencies',
+        help='fail if bits are not below; None: 2.3 for characters, frequencies for words',
     )
-    option('--seed', type=int, help='drives initial weights and what is written')
-    option('--plot', metavar='FILE', help='where a picture goes, if one is wanted')
+    option('--seed', type=int, help='random seed of the initial weights and the generated text')
+    option('--plot', metavar='FILE', help='file for a picture')
     parser.set_defaults(**main.__kwdefaults__)
-    given = vars(parser.parse_args())
-    tolerance = given.pop('tolerance')
-    found = main(**given)
+    options = vars(parser.parse_args())
+    tolerance = options.pop('tolerance')
+    results = main(**options)
     print(
-        f'{found["updates"]} updates in {found["seconds"]:.0f} s, '
-        f'{found["processor"]:.0f} s of processor time'
+        f'{results["updates"]} updates in {results["seconds"]:.0f} s, '
+        f'{results["processor"]:.0f} s of processor time'
     )
     print(
-        f'{found["error"]:.3f} bits for each {given["level"]}, perplexity '
-        f'{found["perplexity"]:.2f}; frequencies alone take {found["chance"]:.2f}'
+        f'{results["error"]:.3f} bits per {options["level"]}, perplexity '
+        f'{results["perplexity"]:.2f}; frequencies alone give {results["chance"]:.2f} bits'
     )
     if tolerance is None:
-        tolerance = 2.3 if given['level'] == 'character' else found['chance']
-    if not found['error'] < tolerance:
+        tolerance = 2.3 if options['level'] == 'character' else results['chance']
+    if not results['error'] < tolerance:
         sys.exit(f'FAILED: not below {tolerance:g} bits')

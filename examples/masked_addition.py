@@ -1,20 +1,20 @@
 """Add two numbers in sequences of different lengths: the addition example of Lasagne.
 
-Each sequence has 50 to 55 time steps, and two numbers at each: a random value and a mark. Marked
-are two steps, one in the first tenth of the sequence and one in its second half. The network has
-to say what the two marked values add up to. As in Lasagne's program, all numbers are centred:
+Each sequence has 50 to 55 time steps, and two numbers at each: a random value and a mark. Two
+steps are marked, one in the first tenth of the sequence and one in its second half. The network
+must output the sum of the two marked values. As in Lasagne's program, all numbers are centred:
 values lie between -0.5 and 0.5, and the mean mark, 2 / length, is subtracted from the marks. So
-the mean of all sums is 0, and to answer 0 always has a mean squared error of 1/6, which is 0.167.
+the mean of all sums is 0. Predicting 0 always has a mean squared error of 1/6, which is 0.167.
 
-    step      1     2     3   ...    33   ...    52   (here ends one sequence, others go on)
+    step      1     2     3   ...    33   ...    52   (the end of this sequence)
     value   0.0   0.2  -0.2   ...   0.4   ...   0.1
     mark      0     0     1   ...     1   ...     0        less 2/52
     target                                              0.2 = -0.2 + 0.4
 
 The sequences of a batch are a list of arrays (length, 2). A network with `masked=True` takes such
-lists, fills them up to one length and keeps a mask, so that padding changes nothing. It has 100
-tanh units that read forwards and 100 that read backwards; `'last'` hands on the state in which
-each of the two has finished reading, and one linear unit makes a number of it: many to one.
+lists, pads them to one length and makes a mask, so that padding has no effect. It is bidirectional:
+100 tanh units read forwards and 100 backwards. `'last'` selects the final hidden state of each
+direction, and one linear unit makes a number from them: many to one.
 
 The task is that of Hochreiter & Schmidhuber 1997, "Long short-term memory", Neural Computation
 9(8); the form is that of Lasagne's examples/recurrent.py.
@@ -52,24 +52,24 @@ def main(
     seed=1,
     plot=None,
 ):
-    """Train a network, measure its error on fresh data, draw what it learned.
+    """Train a network, measure its error on new data, draw its predictions.
 
     Returns
     -------
-    found : dict
-        ``'error'``, that of the ``'constant'`` 0 beside it, and the number of ``'updates'``.
+    results : dict
+        ``'error'``, that of the ``'constant'`` prediction 0, and the number of ``'updates'``.
     """
     if not 2 <= shortest <= longest:
-        sys.exit(f'lengths go from at least 2 upwards, not from {shortest} to {longest}')
+        sys.exit(f'2 <= --shortest <= --longest must hold; got {shortest} and {longest}')
     rng = np.random.default_rng(seed)
     both = dict(form='bidirectional', worker='rnn', size=2 * size)
     net = rnnkit.Regressor([2, both, 'last', 1], masked=True, seed=seed)
 
-    held_back = make_batch(shortest, longest, 500, rng)
+    validation = make_batch(shortest, longest, 500, rng)
     epochs = -(-updates // 100)
     for _, valid in net.itertrain(
         lambda: make_batch(shortest, longest, 100, rng),
-        lambda: held_back,
+        lambda: validation,
         valid_batches=1,
         algo=algo,
         learning_rate=learning_rate,
@@ -79,37 +79,37 @@ def main(
         patience=epochs,
     ):
         if valid['err'] < goal:
-            break  # the best parameters are restored, as at any end of a training
+            break  # the best parameters are restored
 
     x, y = make_batch(shortest, longest, 2000, rng)
-    answers = net.predict(x)
+    predictions = net.predict(x)
     if plot:
-        draw(plot, y[:500], answers[:500], net.history)
+        draw(plot, y[:500], predictions[:500], net.history)
     return {
-        'error': float(np.mean((answers - y) ** 2)),
+        'error': float(np.mean((predictions - y) ** 2)),
         'constant': float(np.mean(y**2)),
         'updates': net.history[-1]['updates'],
     }
 
 
-def draw(path, sums, answers, history):
-    """Draw the network's answers over the true sums, and the error while learning."""
+def draw(path, sums, predictions, history):
+    """Draw the network's predictions over the true sums, and the error during training."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        print("no picture: matplotlib is missing; pip install 'rnnkit[plot]' brings it")
+        print("no picture: matplotlib is missing; run: pip install 'rnnkit[plot]'")
         return
     figure = Figure(figsize=(7, 3.4), layout='constrained')
     left, right = figure.subplots(1, 2)
     left.plot([-1, 1], [-1, 1], color='0.4', lw=1, label='perfect')
     left.axhline(0, color='0.4', ls='--', lw=1, label='constant')
-    left.plot(sums, answers, '.', ms=4, color='tab:blue', alpha=0.6, label='network')
-    left.set(xlabel='sum of the two marked values', ylabel='answer', title='On fresh sequences')
+    left.plot(sums, predictions, '.', ms=4, color='tab:blue', alpha=0.6, label='network')
+    left.set(xlabel='sum of the two marked values', ylabel='prediction', title='New sequences')
     updates = history['updates']
-    right.semilogy(updates, history['loss'], color='0.7', label='network, batches')
-    right.semilogy(updates, history['valid_loss'], color='tab:blue', label='network, held back')
+    right.semilogy(updates, history['loss'], color='0.7', label='training')
+    right.semilogy(updates, history['valid_loss'], color='tab:blue', label='validation')
     right.axhline(1 / 6, color='0.4', ls='--', lw=1, label='constant')
-    right.set(xlabel='updates', ylabel='mean squared error', title='While learning')
+    right.set(xlabel='updates', ylabel='mean squared error', title='During training')
     for axes in (left, right):
         axes.legend(fontsize='small')
     figure.savefig(path, dpi=130)
@@ -118,27 +118,27 @@ def draw(path, sums, answers, history):
 
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(
-        description='Train a network to add two marked numbers in sequences of many lengths.',
+        description='Train a network to add two marked numbers in variable-length sequences.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     option = parser.add_argument
-    option('--shortest', type=int, metavar='T', help='least number of time steps')
+    option('--shortest', type=int, metavar='T', help='smallest number of time steps')
     option('--longest', type=int, metavar='T', help='largest number of time steps')
     option('--size', type=int, metavar='H', help='number of units in each direction')
     option('--algo', choices=sorted(rnnkit.optimizers.registry), help='update rule')
-    option('--learning-rate', type=float, metavar='RATE', help='how far an update goes')
-    option('--updates', type=int, metavar='N', help='train no longer than this')
-    option('--goal', type=float, metavar='E', help='end training at this error')
-    option('--tolerance', type=float, metavar='E', help='fail if the final error is not below')
-    option('--seed', type=int, help='drives initial weights and data')
-    option('--plot', metavar='FILE', help='draw a picture')
+    option('--learning-rate', type=float, metavar='RATE', help='step size of the update rule')
+    option('--updates', type=int, metavar='N', help='maximum number of updates')
+    option('--goal', type=float, metavar='E', help='stop training at this error')
+    option('--tolerance', type=float, metavar='E', help='fail if the final error is not below this')
+    option('--seed', type=int, help='random seed of the initial weights and the data')
+    option('--plot', metavar='FILE', help='file for a picture')
     parser.set_defaults(**main.__kwdefaults__, tolerance=0.02)
-    given = vars(parser.parse_args())
-    tolerance = given.pop('tolerance')
-    found = main(**given)
+    options = vars(parser.parse_args())
+    tolerance = options.pop('tolerance')
+    results = main(**options)
     print(
-        f'after {found["updates"]} updates: error {found["error"]:.5f} on fresh sequences; '
-        f'the constant 0 has {found["constant"]:.3f}'
+        f'after {results["updates"]} updates: error {results["error"]:.5f} on new sequences; '
+        f'the constant 0 has {results["constant"]:.3f}'
     )
-    if not found['error'] < tolerance:
+    if not results['error'] < tolerance:
         sys.exit(f'FAILED: the error is not below {tolerance:g}')

@@ -1,17 +1,18 @@
-"""Tell what a sentence is: whether a review is a good one, or what a question asks for.
+"""Classify texts: whether a review is positive, or what a question asks for.
 
-A recurrent network reads the words of a text. Each word is a row of a table, the embedding, which
-is learned from nothing with the rest. What the LSTM has in mind after the last word decides:
+A recurrent network reads the tokens of a text, words and punctuation marks. Each token is a row of
+a table, the embedding, which is trained from scratch with the other parameters. The last hidden
+state of the LSTM decides:
 
     the  film  is  not  as  bad  as  they  say    ->  1, a good review
 
-Texts come from files with a label and a text in each line, for training and for the test:
+Files have a label and a text in each line. The first is for training, the second for the test:
 
     python sentiment.py TREC.train.all TREC.test.all
 
-or from the folder of the IMDB reviews (Maas et al. 2011; 50,000 of them, half for the test), which
-`--download FOLDER` fetches. Without anything, the program makes up reviews itself. In these the
-last judgement counts, and whether there is a `not` before it: the order of the words.
+A folder may have the IMDB reviews (Maas et al. 2011; 50,000 of them, half for the test), which
+`--download FOLDER` fetches. Without arguments, the program generates reviews. Their label depends
+on the last adjective and on a `not` before it, and so on the order of the words.
 """
 
 import argparse
@@ -28,17 +29,17 @@ import rnnkit
 from rnnkit.recurrent import Text
 
 IMDB = 'https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz'
-JUDGED = [['dull', 'bad', 'poor', 'weak'], ['good', 'fine', 'great', 'clever']]
+ADJECTIVES = [['dull', 'bad', 'poor', 'weak'], ['good', 'fine', 'great', 'clever']]
 
 
 def make_review(rng):
-    """Return a label and a review: what others think, then what the author thinks."""
-    said, label = rng.integers(0, 2, 2)
-    other, negated = (int(k == 0) for k in rng.integers(0, 4, 2))  # a quarter has a `not`
-    own = 'not ' * negated + rng.choice(JUDGED[label ^ negated])
-    other = 'not ' * other + rng.choice(JUDGED[said])
-    things = rng.choice(['film', 'plot', 'cast', 'end'], 2)
-    return str(label), f'they said that the {things[0]} was {other} , but this {things[1]} is {own}'
+    """Return a label and a review: the opinion of others, then that of the author."""
+    theirs, label = rng.integers(0, 2, 2)
+    they_negate, negated = (int(k == 0) for k in rng.integers(0, 4, 2))  # a quarter has a `not`
+    own = 'not ' * negated + rng.choice(ADJECTIVES[label ^ negated])
+    other = 'not ' * they_negate + rng.choice(ADJECTIVES[theirs])
+    nouns = rng.choice(['film', 'plot', 'cast', 'end'], 2)
+    return str(label), f'they said that the {nouns[0]} was {other} , but this {nouns[1]} is {own}'
 
 
 def download(folder):
@@ -52,20 +53,20 @@ def read(path, part='train'):
     """Return (label, text) from a file of such lines, or from one part of the IMDB folder."""
     if path.is_dir():
         files = {label: sorted((path / part / label).glob('*.txt')) for label in ('neg', 'pos')}
-        return [(k, one.read_text('utf-8')) for k, found in files.items() for one in found]
+        return [(label, p.read_text('utf-8')) for label, paths in files.items() for p in paths]
     lines = path.read_text('utf-8', errors='replace').splitlines()
     return [line.split(None, 1) for line in lines if len(line.split(None, 1)) == 2]
 
 
 def load(paths, reviews, rng):
-    """Return lists of (label, text), to learn from and for the test."""
+    """Return lists of (label, text), for training and for the test."""
     if not paths:
-        made = [make_review(rng) for _ in range(reviews)]
-        return made[reviews // 4 :], made[: reviews // 4]
+        generated = [make_review(rng) for _ in range(reviews)]
+        return generated[reviews // 4 :], generated[: reviews // 4]
     if len(paths) == 2 or paths[0].is_dir():
         return read(paths[0]), read(paths[-1], 'test')
     if len(paths) > 2:
-        sys.exit('give one folder, one file, or a file to learn from and one for the test')
+        sys.exit('expected one folder, one file, or one file for training and one for the test')
     examples = read(paths[0])
     order = rng.permutation(len(examples))
     test, train = np.split(order, [len(order) // 10])
@@ -73,9 +74,9 @@ def load(paths, reviews, rng):
 
 
 def split(text, maxlen):
-    """Return the last words of a text, in small letters; marks are words, too."""
-    words = re.findall(r"[\w'-]+|[^\w\s]", text.lower().replace('<br />', ' '))
-    return words[-maxlen:] or ['']
+    """Return the last tokens of a text, words and punctuation marks in lower case."""
+    tokens = re.findall(r"[\w'-]+|[^\w\s]", text.lower().replace('<br />', ' '))
+    return tokens[-maxlen:] or ['']
 
 
 def main(
@@ -95,27 +96,28 @@ def main(
     seed=1,
     plot='',
 ):
-    """Train a network on labelled texts, test it on others, draw how it learned.
+    """Train a network on labelled texts, test it on others, draw its errors.
 
     Returns
     -------
-    found : dict
-        ``'error'``, the share of texts for the test that get a wrong label, and that of the most
-        frequent label, ``'constant'``, beside it; the number of ``'updates'``; the ``'seconds'`` of
-        training, with those to compile, and the seconds of ``'processor'`` time.
+    results : dict
+        ``'error'``, the error rate on the test data, and ``'constant'``, that of the most frequent
+        label; the number of ``'updates'``; the ``'seconds'`` of training, compilation included, and
+        the seconds of ``'processor'`` time.
     """
     rng = np.random.default_rng(seed)
     train, test = load([Path(path) for path in data], reviews, rng)
     labels = sorted({label for label, _ in train})
-    words = [split(text, maxlen) for _, text in train]
-    known = Text([word for one in words for word in one], min_count=min_count)
-    x, y = [known.encode(one) for one in words], np.array([labels.index(k) for k, _ in train])
-    x_test = [known.encode(split(text, maxlen)) for _, text in test]
+    texts = [split(text, maxlen) for _, text in train]
+    vocabulary = Text([token for tokens in texts for token in tokens], min_count=min_count)
+    x = [vocabulary.encode(tokens) for tokens in texts]
+    y = np.array([labels.index(label) for label, _ in train])
+    x_test = [vocabulary.encode(split(text, maxlen)) for _, text in test]
     y_test = np.array([labels.index(label) for label, _ in test])
     form = dict(form='bidirectional', worker='lstm') if bidirectional else dict(form='lstm')
     net = rnnkit.Classifier(
         [
-            known.size,
+            vocabulary.size,
             ('embedding', embedding),
             ('dropout', dropout),
             {**form, 'size': size},
@@ -127,14 +129,14 @@ def main(
         seed=seed,
     )
     print(
-        f'{len(x):,} texts to learn from, {len(x_test):,} for the test; {len(labels)} labels; '
-        f'{known.size:,} words; {net.num_params:,} parameters'
+        f'{len(x):,} texts for training, {len(x_test):,} for the test; {len(labels)} labels; '
+        f'{vocabulary.size:,} tokens; {net.num_params:,} parameters'
     )
 
-    in_epoch = min(updates, -(-len(x) // batch_size))
-    epochs = updates // in_epoch
-    rate = rnnkit.schedules.Cosine(learning_rate, epochs * in_epoch)
-    start, used = time.perf_counter(), time.process_time()
+    batches = min(updates, -(-len(x) // batch_size))  # in one epoch
+    epochs = updates // batches
+    rate = rnnkit.schedules.Cosine(learning_rate, epochs * batches)
+    start, start_cpu = time.perf_counter(), time.process_time()
     net.train(
         [x, y],
         [x_test, y_test],
@@ -142,45 +144,45 @@ def main(
         learning_rate=rate,
         batch_size=batch_size,
         bucket=True,
-        train_batches=in_epoch,
+        train_batches=batches,
         epochs=epochs,
         validate_every=1,
         patience=epochs,
         restore_best=False,
     )
-    # The test has chosen nothing: it is drawn as a curve, and what counts is the last epoch.
-    found = {
+    # The test data select nothing: they are drawn as a curve, and the last epoch is reported.
+    results = {
         'error': 1 - net.score(x_test, y_test),
         'constant': float(np.mean(y_test != np.bincount(y).argmax())),
         'updates': net.history[-1]['updates'],
         'seconds': time.perf_counter() - start,
-        'processor': time.process_time() - used,
+        'processor': time.process_time() - start_cpu,
     }
     if plot:
-        short = next((k for k, one in enumerate(x_test) if 8 <= len(one) <= 20), 0)
-        shown = split(test[short][1], maxlen)[:30]
-        p = net.predict_proba([x_test[short][:n] for n in range(1, len(shown) + 1)])
-        draw(plot, net.history, found, shown, p, labels, test[short][0])
-    return found
+        short = next((k for k, tokens in enumerate(x_test) if 8 <= len(tokens) <= 20), 0)
+        tokens = split(test[short][1], maxlen)[:30]
+        p = net.predict_proba([x_test[short][:n] for n in range(1, len(tokens) + 1)])
+        draw(plot, net.history, results['constant'], tokens, p, labels, test[short][0])
+    return results
 
 
-def draw(path, history, found, words, p, labels, label):
-    """Draw the errors while learning, and what the network thinks after each word of a text."""
+def draw(path, history, constant, tokens, p, labels, label):
+    """Draw the errors during training, and the probabilities after each token of a text."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        print("no picture: matplotlib is missing; pip install 'rnnkit[plot]' brings it")
+        print("no picture: matplotlib is missing; run: pip install 'rnnkit[plot]'")
         return
     figure = Figure(figsize=(10, 3.8), layout='constrained')
     curve, after = figure.subplots(1, 2, width_ratios=(1, 1.4))
     for name, text in (('acc', 'training, with dropout'), ('valid_acc', 'test')):
         curve.plot(history['updates'], 1 - np.array(history[name]), '.-', label=text)
-    curve.axhline(found['constant'], color='0.4', ls='--', lw=1, label='most frequent label')
-    curve.set(xlabel='updates', ylabel='share of wrong labels', ylim=(0, None))
-    for name, one in zip(labels, np.array(p).T, strict=True):
-        after.plot(one, '.-', label=f'{name} (right)' if name == label else name)
-    after.set_xticks(np.arange(len(words)), words, rotation=90)
-    after.set(ylabel='probability', title='A text of the test, after each of its words')
+    curve.axhline(constant, color='0.4', ls='--', lw=1, label='most frequent label')
+    curve.set(xlabel='updates', ylabel='error rate', ylim=(0, None))
+    for name, probabilities in zip(labels, np.array(p).T, strict=True):
+        after.plot(probabilities, '.-', label=f'{name} (correct)' if name == label else name)
+    after.set_xticks(np.arange(len(tokens)), tokens, rotation=90)
+    after.set(ylabel='probability', title='Labels of a test text, after each token')
     for axes in (curve, after):
         axes.legend(fontsize='small')
     figure.savefig(path, dpi=130)
@@ -189,44 +191,45 @@ def draw(path, history, found, words, p, labels, label):
 
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(
-        description='Learn from labelled texts to label others, and tell how well it is done.',
+        description='Train a network to classify texts, and report its error rate.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     option = parser.add_argument
     option('data', nargs='*', metavar='PATH', help='files of "label text" lines, or IMDB folder')
-    option('--download', metavar='FOLDER', help='fetch the IMDB reviews to this place, use them')
-    option('--reviews', type=int, metavar='N', help='how many to make up')
-    option('--maxlen', type=int, metavar='T', help='read so many words, the last ones of a text')
-    option('--min-count', type=int, metavar='N', help='words that are rarer are unknown ones')
-    option('--embedding', type=int, metavar='E', help='numbers for each word')
+    option('--download', metavar='FOLDER', help='fetch the IMDB reviews into it, and use them')
+    option('--reviews', type=int, metavar='N', help='number of generated reviews')
+    option('--maxlen', type=int, metavar='T', help='read the last T tokens of a text')
+    option('--min-count', type=int, metavar='N', help='rarer tokens are unknown')
+    option('--embedding', type=int, metavar='E', help='size of the embedding')
     option('--size', type=int, metavar='H', help='LSTM units')
-    option('--dropout', type=float, metavar='P', help='share of numbers that are left out')
-    option('--bidirectional', action='store_true', help='read texts from both of their ends')
+    option('--dropout', type=float, metavar='P', help='probability of dropout')
+    option('--bidirectional', action='store_true', help='read texts in both directions')
     option('--batch-size', type=int, metavar='B', help='texts in a batch')
     option('--algo', choices=sorted(rnnkit.optimizers.registry), help='update rule')
-    option('--learning-rate', type=float, metavar='RATE', help='at first; it falls to 0')
-    option('--updates', type=int, metavar='N', help='how long to train, in whole epochs')
+    option('--learning-rate', type=float, metavar='RATE', help='initial rate; it falls to 0')
+    option('--updates', type=int, metavar='N', help='maximum number, in whole epochs')
     option(
         '--tolerance',
         type=float,
         metavar='E',
-        help='fail if more are wrong; half of what the most frequent label gets',
+        help='fail if the error rate is not below; None: half that of the most frequent label',
     )
-    option('--seed', type=int, help='drives initial weights and the reviews that are made up')
-    option('--plot', metavar='FILE', help='where a picture goes, if one is wanted')
+    option('--seed', type=int, help='random seed of the initial weights and generated reviews')
+    option('--plot', metavar='FILE', help='file for a picture')
     parser.set_defaults(**main.__kwdefaults__)
-    given = vars(parser.parse_args())
-    tolerance, folder = given.pop('tolerance'), given.pop('download')
+    options = vars(parser.parse_args())
+    tolerance, folder = options.pop('tolerance'), options.pop('download')
     if folder:
-        given['data'] = [download(folder)]
-    found = main(**given)
+        options['data'] = [download(folder)]
+    results = main(**options)
+    tolerance = tolerance or results['constant'] / 2
     print(
-        f'{found["updates"]} updates in {found["seconds"]:.0f} s, '
-        f'{found["processor"]:.0f} s of processor time'
+        f'{results["updates"]} updates in {results["seconds"]:.0f} s, '
+        f'{results["processor"]:.0f} s of processor time'
     )
     print(
-        f'{100 * found["error"]:.1f} % of the labels are wrong; '
-        f'with the most frequent one {100 * found["constant"]:.1f} %'
+        f'error rate {100 * results["error"]:.1f} %; '
+        f'the most frequent label has {100 * results["constant"]:.1f} %'
     )
-    if not found['error'] < (tolerance or found['constant'] / 2):
-        sys.exit(f'FAILED: not less than {100 * (tolerance or found["constant"] / 2):.1f} %')
+    if not results['error'] < tolerance:
+        sys.exit(f'FAILED: the error rate is not below {100 * tolerance:.1f} %')

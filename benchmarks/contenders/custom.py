@@ -1,6 +1,6 @@
-"""A cell as a user of rnnkit writes it, with the equations of the LSTM and nothing but its step."""
+"""A user's own cell, which is only a step with the equations of the LSTM."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytensor.tensor as pt
 
@@ -10,8 +10,8 @@ import rnnkit
 class State(NamedTuple):
     """State of the cell."""
 
-    h: Any
-    c: Any
+    h: pt.TensorVariable
+    c: pt.TensorVariable
 
 
 @rnnkit.layers.add('custom_lstm')

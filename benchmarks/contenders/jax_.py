@@ -1,4 +1,4 @@
-"""JAX: lax.scan, jitted as a whole, the input product taken out of the loop."""
+"""JAX: lax.scan, jitted as a whole, with the input product outside the loop."""
 
 import jax
 import jax.numpy as jnp

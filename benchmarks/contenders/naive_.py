@@ -1,4 +1,4 @@
-"""PyTensor alone: scan, grad and updates as its documentation shows."""
+"""PyTensor alone: scan, grad and updates, used as in its documentation."""
 
 import numpy as np
 import pytensor
@@ -35,7 +35,7 @@ STEPS = {'lstm': (lstm, 4, 2), 'gru': (gru, 3, 1), 'rnn': (rnn, 1, 1)}  # gates,
 
 
 class Net:
-    """Parameters, and the graphs that use them."""
+    """The parameters of a network, and its graph."""
 
     def __init__(self, workload: Workload):
         self.workload, self.rng, self.params = workload, np.random.default_rng(1), []
@@ -48,15 +48,15 @@ class Net:
         return self.params[-1]
 
     def weights(self, n_inputs):
-        """Return the parameters of a recurrent layer: of its inputs, and of its loop."""
+        """Return the parameters of a recurrent layer: for its inputs, and for its loop."""
         n, h = self.gates * self.workload.H, self.workload.H
         return (self.draw(n_inputs, n), self.draw(n)), [self.draw(h, n), self.draw(h)]
 
     def run(self, x, n_inputs, backwards=False):
-        """Return the states of a layer at every time step."""
+        """Return the hidden states of a layer at every time step."""
         (xh, b), recurrent = self.weights(n_inputs)
         zero = pt.zeros((x.shape[1], self.workload.H), dtype='float32')
-        found = pytensor.scan(
+        states = pytensor.scan(
             self.step,
             sequences=[x @ xh + b],
             outputs_info=[zero] * self.n_states,
@@ -65,7 +65,7 @@ class Net:
             strict=True,
             return_updates=False,
         )
-        h = found[0] if self.n_states > 1 else found
+        h = states[0] if self.n_states > 1 else states
         return h[::-1] if backwards else h
 
     def output(self, x):

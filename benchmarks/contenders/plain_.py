@@ -1,4 +1,4 @@
-"""rnnkit without the workload's variant: what the variant costs is measured beside it."""
+"""rnnkit without the workload's variant, to measure the cost of the variant."""
 
 from dataclasses import replace
 

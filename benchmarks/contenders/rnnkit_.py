@@ -7,7 +7,7 @@ from workloads import LEARNING_RATE, MAX_GRADIENT_NORM, Workload
 
 import rnnkit
 
-UPDATES = 5  # an epoch has so many
+UPDATES = 5  # in one epoch
 EVERYTHING = {
     'learning_rate': rnnkit.schedules.Cosine(LEARNING_RATE, 10**6),
     'weight_l2': 1e-4,

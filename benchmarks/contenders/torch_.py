@@ -1,4 +1,4 @@
-"""PyTorch: nn.LSTM and its like, written as its documentation shows."""
+"""PyTorch: nn.LSTM, nn.GRU and nn.RNN, used as in its documentation."""
 
 import torch
 from torch import nn
