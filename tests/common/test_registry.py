@@ -3,7 +3,7 @@
 import pytest
 
 import rnnkit
-from rnnkit.common.registry import FOREIGN_WORDS, Registry, hint, reject_unknown
+from rnnkit.common.registry import HINTS, Registry, hint, reject_unknown
 from rnnkit.errors import ConfigError
 
 
@@ -112,5 +112,5 @@ def test_no_foreign_word_is_a_word_of_ours_by_now():
         *rnnkit.losses.losses,
         *rnnkit.activations.activations,
     }
-    assert set(FOREIGN_WORDS.values()) <= {*ours, 'learning_rate'}
-    assert not set(FOREIGN_WORDS) & ours
+    assert set(HINTS.values()) <= {*ours, 'learning_rate'}
+    assert not set(HINTS) & ours

@@ -145,7 +145,7 @@ def test_max_norm_limits_columns(data):
         ),
         ({'noise': {'hid2:last': 0.1}}, 'matches nothing'),
         ({'dropout': 0.2}, r'dropout is a dict.*hidden_dropout=0.2'),
-        ({'dropout': {3: 0.1}}, 'dropout: pattern is a pattern of names'),
+        ({'dropout': {3: 0.1}}, 'dropout: pattern must be a pattern of names'),
         ({'hidden_dropout': 1.0}, 'hidden_dropout is a probability from 0 to below 1; got 1.0'),
         ({'input_noise': -1}, 'input_noise is a number of at least 0; got -1'),
         ({'input_noise': 'a'}, "got 'a'"),
