@@ -99,16 +99,16 @@ class Registry(Generic[Member]):
         return f'<{self.kind}s: {", ".join(sorted(self))}>'
 
 
-def hint(word: str, known: Iterable[str], listed: Iterable[str] | None = None) -> str:
-    """Say which of the `known` keywords or names was probably meant by `word`.
+def hint(name: str, known: Iterable[str], listed: Iterable[str] | None = None) -> str:
+    """Say which of the `known` keywords or names was probably meant by `name`.
 
     If none is near, all of them are listed, or only those of `listed`.
     """
     known = sorted(set(known))
-    translated = HINTS.get(word)
+    translated = HINTS.get(name)
     if translated in known:
         return f'did you mean {translated!r}?'
-    near = get_close_matches(word.lower(), known, 1, 0.6)
+    near = get_close_matches(name.lower(), known, 1, 0.6)
     if near:
         return f'did you mean {near[0]!r}?'
     return f'known are: {", ".join(known if listed is None else sorted(set(listed)))}'
@@ -127,7 +127,7 @@ def reject_unknown(where: str, given: Iterable[str], known: Iterable[str]) -> No
     known = set(known)
     unknown = [keyword for keyword in given if keyword not in known]
     if unknown:
-        hints = '; '.join(f'unknown option {word!r}, {hint(word, known)}' for word in unknown)
+        hints = '; '.join(f'unknown option {name!r}, {hint(name, known)}' for name in unknown)
         raise ConfigError(f'{where}: {hints}')
 
 

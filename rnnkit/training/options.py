@@ -31,7 +31,7 @@ class Options:
         Whether each batch goes on from the state that the last one left behind, instead of
         starting afresh. Arrays (T, B, I) are then long series: they are cut along time, in order,
         into windows of ``bptt_steps``, and are never shuffled. Batches of a callable go on until
-        one is a `rnnkit.data.windows.Window` that is fresh.
+        one is a `rnnkit.data.Window` that is fresh.
     bptt_steps : int, optional
         The length of these windows, through which gradients go back: 100 by default.
     train_batches, valid_batches : int, optional
