@@ -37,6 +37,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
+from pytensor.tensor import TensorVariable
 
 from rnnkit.common.checks import choice
 from rnnkit.common.registry import Registry
@@ -47,6 +48,7 @@ TARGETS = ('numbers', 'labels')
 
 F = TypeVar('F', bound=Callable[..., Any])
 
+Values = TypeVar('Values', np.ndarray, TensorVariable)
 # A function of target and output, with one value for each target: of NumPy arrays, or of tensors.
 Compare = Callable[[Any, Any], Any]
 
@@ -297,22 +299,22 @@ def _probabilities(
 # --- numbers
 
 
-def square_error(target: Any, output: Any) -> Any:
+def square_error(target: Values, output: Values) -> Values:
     """Return the square of each difference."""
     return (target - output) ** 2
 
 
-def absolute_error(target: Any, output: Any) -> Any:
+def absolute_error(target: Values, output: Values) -> Values:
     """Return the absolute value of each difference."""
     return abs(target - output)
 
 
-def the_target(target: Any, output: Any) -> Any:
+def the_target(target: Values, output: Values) -> Values:
     """Return the target."""
     return target
 
 
-def the_output(target: Any, output: Any) -> Any:
+def the_output(target: Values, output: Values) -> Values:
     """Return the output."""
     return output
 

@@ -177,8 +177,8 @@ def unpad(array: ArrayLike, mask: ArrayLike, layout: str = 'time') -> list[np.nd
     array, mask = np.asarray(array), np.asarray(mask)
     if mask.ndim != 2 or array.shape[:2] != mask.shape:
         raise ShapeError(
-            f'unpad(): mask must be (T, B), and array (T, B, ...); got array {array.shape} and mask '
-            f'{mask.shape}'
+            f'unpad(): mask must be (T, B), and array (T, B, ...); got array {array.shape} and '
+            f'mask {mask.shape}'
         )
     array, real = _turned(array, layout), _turned(mask, layout) != 0
     return [array[real[:, k], k] for k in range(real.shape[1])]

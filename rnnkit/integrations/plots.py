@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import ArrayLike
+import numpy as np
 
 from rnnkit.errors import ConfigError
 
@@ -56,7 +56,7 @@ def history(
 
 
 def gradient_flow(
-    flow: Mapping[str, ArrayLike], path: str | None = None, axes: 'Axes | None' = None
+    flow: Mapping[str, np.ndarray], path: str | None = None, axes: 'Axes | None' = None
 ) -> 'Figure':
     """Draw the norm of a gradient over time, one line for each recurrent layer.
 

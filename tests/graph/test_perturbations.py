@@ -52,7 +52,7 @@ def test_the_names_of_the_keywords_say_what_they_do():
         assert description
 
 
-def test_words_and_what_they_act_on():
+def test_keywords_and_their_targets():
     net = network()
     for word, names in {
         'input_noise': ['in:out'],
