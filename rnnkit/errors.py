@@ -1,6 +1,6 @@
 """The errors that rnnkit raises: one family, so that one ``except`` catches them all.
 
-Each message says where it happened, what was found, what was wanted and what to do.
+Each message says where it happened, what was given, what was expected and what to do.
 """
 
 
@@ -9,20 +9,36 @@ class RnnkitError(Exception):
 
 
 class ConfigError(RnnkitError, ValueError):
-    """A name, keyword or value given by the user is not one that exists or makes sense."""
+    """A name, keyword or value is unknown or makes no sense.
+
+    Raised when a network, layer, loss or callback is built, and when `train` or another method is
+    called, before any work is done.
+    """
 
 
 class ShapeError(RnnkitError, ValueError):
-    """An array has the wrong number of axes, or an axis has the wrong length."""
+    """An array has the wrong number of axes, or an axis has the wrong length.
+
+    Raised when a network reads an array: data, a mask, weights, a state or parameters.
+    """
 
 
 class DataError(RnnkitError, ValueError):
-    """The content of an array is not usable: NaN, text, labels out of range, nothing at all."""
+    """The content of an array cannot be used: NaN, text, labels out of range, or nothing at all.
+
+    Raised when a network reads data, and also if arrays are missing or too many.
+    """
 
 
 class TrainingError(RnnkitError, ArithmeticError):
-    """Training cannot go on, for example because the loss is no longer finite."""
+    """Training cannot go on because a loss is not finite.
+
+    Raised by `train` after the update that shows it; the message names a parameter or gradient.
+    """
 
 
 class FormatError(RnnkitError, ValueError):
-    """A file is not a model that this version of rnnkit can read."""
+    """A file is not a model or a checkpoint that this version of rnnkit can read.
+
+    Raised by `load`, and when a training resumes from a checkpoint.
+    """

@@ -1,8 +1,8 @@
-r"""How good a prediction is: plain NumPy, for `score` and for reports.
+r"""How good a prediction is: for `score`, for reports, and as monitors of a training.
 
 Each metric is a function of the target, the output and weights. Weights have the shape of the
-target, or, where that is numbers (T, B, O), of its first axes. A mask (T, B) is weights: 1 for what
-is there, and 0 for what was filled up and counts for nothing. Targets y, outputs o, weights w:
+target, or, for numbers (T, B, O), of its first axes. A mask (T, B) is weights: 1 for data, and 0
+for padding, which does not count. Targets y, outputs o, weights w:
 
 ================  =====================================================================
 ``r2``            :math:`1 - \sum w (y - o)^2 / \sum w (y - \bar y)^2`
@@ -19,6 +19,9 @@ is there, and 0 for what was filled up and counts for nothing. Targets y, output
 The last three read probabilities, such as those of ``predict_proba``, and the others what
 ``predict`` returns: a metric has this in its attribute `reads`.
 
+A metric of your own is a function that is registered by `add`. If it follows from means over the
+targets, say so by ``means=``, and it can be a monitor of a training, too.
+
 Examples
 --------
 >>> metrics['perplexity']([0, 1], [[0.5, 0.5], [0.5, 0.5]])
@@ -27,42 +30,210 @@ Examples
 'probabilities'
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
+from pytensor.tensor import TensorVariable
 
+from rnnkit.common.checks import choice
 from rnnkit.common.registry import Registry
 from rnnkit.errors import ConfigError, DataError, ShapeError
 
 READS = ('prediction', 'probabilities')
+TARGETS = ('numbers', 'labels')
 
-metrics = Registry('metric')
+F = TypeVar('F', bound=Callable[..., Any])
+
+Values = TypeVar('Values', np.ndarray, TensorVariable)
+# A function of target and output, with one value for each target: of NumPy arrays, or of tensors.
+Compare = Callable[[Any, Any], Any]
 
 
-def add(*names: str, reads: str = 'prediction') -> Callable[[Callable], Callable]:
-    """Return a decorator that registers a function of target, output and weights.
+class Metric(Protocol):
+    """A metric: a function with attributes.
+
+    Attributes
+    ----------
+    reads : {'prediction', 'probabilities'}
+        What the output is: that of ``predict``, or that of ``predict_proba``.
+    targets : {'numbers', 'labels'} or None
+        What it is for; None for both.
+    statistics : tuple of Statistic, or None
+        What it follows from. None if it is computed from all targets and outputs at once.
+    value : callable
+        The metric, from these statistics.
+    """
+
+    __name__: str
+    reads: str
+    targets: str | None
+    statistics: 'tuple[Statistic, ...] | None'
+    value: Callable[..., float]
+
+    def __call__(
+        self, target: ArrayLike, output: ArrayLike, weights: ArrayLike | None = None
+    ) -> float:
+        """Return how good `output` is."""
+
+
+metrics: Registry[Metric] = Registry('metric')
+
+
+# --- what metrics follow from
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The weighted mean, over targets, of a function of target and output."""
+
+    of: Compare
+
+    def __call__(self, target: np.ndarray, output: np.ndarray, weights: np.ndarray) -> float:
+        """Return the mean over arrays; targets of weight 0 leave no trace."""
+        values = np.asarray(self.of(target, output))
+        if values.shape != weights.shape:
+            raise ShapeError(
+                f'{self.of.__name__}() of a metric must return one value for each target, '
+                f'{weights.shape}; got {values.shape}'
+            )
+        values = np.where(weights > 0, values, 0)  # 0 · inf is not a number
+        return float(np.average(values, weights=weights))
+
+
+@dataclass(frozen=True)
+class Variance:
+    """The weighted variance, over targets, of a function of target and output."""
+
+    of: Compare
+
+    def __call__(self, target: np.ndarray, output: np.ndarray, weights: np.ndarray) -> float:
+        """Return the variance over arrays."""
+        values = self.of(target, output)
+        mean = np.average(values, weights=weights)
+        return float(np.average((values - mean) ** 2, weights=weights))
+
+
+@dataclass(frozen=True)
+class Shares:
+    """For each class, the weighted share of targets for which a label is this class.
+
+    Parameters
+    ----------
+    of : callable
+        The labels: a function of target and output.
+    where : callable, optional
+        Which of them count: a function of target and output.
+    """
+
+    of: Compare
+    where: Compare | None = None
+
+    def __call__(self, target: np.ndarray, output: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return the shares, an array (K,); K is the least number that the labels allow."""
+        K = int(max(target.max(), output.max())) + 1
+        counted = weights if self.where is None else weights * self.where(target, output)
+        counts = np.bincount(self.of(target, output).ravel(), counted.ravel(), K)
+        return counts / weights.sum()
+
+
+Statistic = Mean | Variance | Shares
+
+
+def add(
+    *names: str,
+    reads: str = 'prediction',
+    means: Sequence[Compare | Statistic] | None = None,
+    targets: str | None = None,
+) -> Callable[[F], Metric]:
+    """Return a decorator that registers a metric.
+
+    Without `means` it decorates a function ``f(target, output, weights)`` of NumPy arrays. With
+    `means` it decorates a function of means, and returns a function of target, output and weights.
 
     Parameters
     ----------
     *names : str
     reads : {'prediction', 'probabilities'}
-        What the output is: that of ``predict``, or that of ``predict_proba``. It is kept as
-        an attribute of the function.
+        What the output is: that of ``predict``, or that of ``predict_proba``.
+    means : sequence of callable, optional
+        The metric follows from the weighted means of these functions ``f(target, output)``. Each
+        returns one value for each target, by operations that NumPy arrays and tensors both have:
+        ``abs(target - output)``. Such a metric can be a monitor of a training.
+    targets : {'numbers', 'labels'}, optional
+        What targets it is for; by default both.
 
     Raises
     ------
     ConfigError
-        If a name is taken, or `reads` is neither.
-    """
-    if reads not in READS:
-        raise ConfigError(f"a metric reads 'prediction' or 'probabilities'; got {reads!r}")
+        If a name is taken, `reads` or `targets` is neither, or `means` is not made of functions.
 
-    def register(function: Callable) -> Callable:
-        function.reads = reads
-        return metrics.add(*names)(function)
+    Notes
+    -----
+    For example, how far outputs are too large::
+
+        @rnnkit.metrics.add('bias', means=[lambda target, output: output - target])
+        def bias(mean):
+            return mean
+    """
+    choice('add(): reads', reads, READS)
+    choice('add(): targets', targets, (None, *TARGETS))
+    if means is not None and not (
+        isinstance(means, list | tuple) and means and all(map(callable, means))
+    ):
+        raise ConfigError(
+            f'add(): means must be a list of functions of target and output; got {means!r}'
+        )
+
+    def register(function: Callable[..., Any]) -> Metric:
+        metric: Any = function
+        if means is not None:
+            kinds = (Mean, Variance, Shares)
+            statistics = tuple(mean if isinstance(mean, kinds) else Mean(mean) for mean in means)
+            metric = _of_statistics(function, statistics, reads, targets)
+        metric.reads, metric.targets = reads, targets
+        if means is None:
+            metric.statistics, metric.value = None, None
+        return metrics.add(*names)(metric)
 
     return register
+
+
+def _of_statistics(
+    function: Callable[..., float],
+    statistics: tuple[Statistic, ...],
+    reads: str,
+    targets: str | None,
+) -> Callable[..., float]:
+    """Return a function of target, output and weights for one of statistics."""
+    name = function.__name__
+    read = _numbers
+    if reads == 'probabilities':
+        read = _probabilities
+    elif targets == 'labels':
+        read = _checked
+    of_classes = any(isinstance(statistic, Shares) for statistic in statistics)
+
+    def metric(target: ArrayLike, output: ArrayLike, weights: ArrayLike | None = None) -> float:
+        target, output, weights = read(name, target, output, weights)
+        if of_classes:
+            target, output = (_labels(name, a) for a in (target, output))
+        return float(function(*(statistic(target, output, weights) for statistic in statistics)))
+
+    functools.update_wrapper(
+        metric, function, assigned=('__module__', '__name__', '__qualname__', '__doc__')
+    )
+    del metric.__wrapped__  # whose signature `help` would show
+    metric.statistics, metric.value = statistics, function
+    return metric
+
+
+# --- checks
+
+Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]  # target, output and weights
 
 
 def _weights(name: str, shape: tuple[int, ...], weights: ArrayLike | None) -> np.ndarray:
@@ -74,11 +245,11 @@ def _weights(name: str, shape: tuple[int, ...], weights: ArrayLike | None) -> np
             f'{name}: one weight for each target, {shape}; got weights {weights.shape}'
         )
     if not (weights >= 0).all() or not weights.any():
-        raise DataError(f'{name}: weights are numbers of at least 0, and not all 0')
+        raise DataError(f'{name}: weights must be numbers of at least 0, and not all 0')
     return weights
 
 
-def _checked(name: str, target: ArrayLike, output: ArrayLike, weights: ArrayLike | None):
+def _checked(name: str, target: ArrayLike, output: ArrayLike, weights: ArrayLike | None) -> Arrays:
     target, output = np.asarray(target), np.asarray(output)
     if target.shape != output.shape:
         raise ShapeError(
@@ -89,60 +260,121 @@ def _checked(name: str, target: ArrayLike, output: ArrayLike, weights: ArrayLike
     return target, output, _weights(name, target.shape, weights)
 
 
-def _numbers(name: str, target: ArrayLike, output: ArrayLike, weights: ArrayLike | None):
+def _numbers(name: str, target: ArrayLike, output: ArrayLike, weights: ArrayLike | None) -> Arrays:
     target = np.asarray(target, 'float64')
     if weights is not None and target.ndim > 1 and np.shape(weights) == target.shape[:-1]:
         weights = np.broadcast_to(np.asarray(weights)[..., None], target.shape)
     return _checked(name, target, np.asarray(output, 'float64'), weights)
 
 
-# --- numbers ---
+def _labels(name: str, array: np.ndarray) -> np.ndarray:
+    if array.dtype.kind not in 'biuf' or (array != np.floor(array)).any() or array.min() < 0:
+        raise DataError(f'{name}: labels must be whole numbers of at least 0')
+    return array.astype('int64')
 
 
-@add('r2')
-def r2(target: ArrayLike, output: ArrayLike, weights: ArrayLike | None = None) -> float:
+def _probabilities(
+    name: str, target: ArrayLike, output: ArrayLike, weights: ArrayLike | None
+) -> Arrays:
+    target, output = np.asarray(target), np.asarray(output)
+    if output.shape[:-1] != target.shape or output.ndim == 0:
+        raise ShapeError(
+            f'{name}: expects labels (T, B) and probabilities (T, B, O); got {target.shape} and '
+            f'{output.shape}'
+        )
+    if target.size == 0:
+        raise DataError(f'{name}: there are no targets')
+    if not (output.min() >= 0 and output.max() <= 1 + 1e-5):  # or one is not a number
+        raise DataError(
+            f'{name}: expects probabilities from 0 to 1, as predict_proba() returns; got '
+            f'{output.min():g} to {output.max():g}'
+        )
+    weights = _weights(name, target.shape, weights)
+    labels = _labels(name, target)
+    if labels.max() >= output.shape[-1]:
+        raise DataError(f'{name}: label {labels.max()}, but there are {output.shape[-1]} classes')
+    return labels, output, weights
+
+
+# --- numbers
+
+
+def square_error(target: Values, output: Values) -> Values:
+    """Return the square of each difference."""
+    return (target - output) ** 2
+
+
+def absolute_error(target: Values, output: Values) -> Values:
+    """Return the absolute value of each difference."""
+    return abs(target - output)
+
+
+def the_target(target: Values, output: Values) -> Values:
+    """Return the target."""
+    return target
+
+
+def the_output(target: Values, output: Values) -> Values:
+    """Return the output."""
+    return output
+
+
+@add('r2', means=[Mean(square_error), Variance(the_target)], targets='numbers')
+def r2(error: float, variance: float) -> float:
     r"""Coefficient of determination, :math:`1 - \sum w (y - o)^2 / \sum w (y - \bar y)^2`.
 
     1 is perfect, 0 is as good as the constant mean. For a constant target it is 1 if the
     output equals it and minus infinity otherwise.
     """
-    target, output, weights = _numbers('r2', target, output, weights)
-    spread = (weights * (target - np.average(target, weights=weights)) ** 2).sum()
-    error = (weights * (target - output) ** 2).sum()
-    if spread == 0:
+    if variance == 0:
         return 1.0 if error == 0 else -np.inf
-    return float(1 - error / spread)
+    return 1 - error / variance
 
 
-@add('mse')
-def mse(target: ArrayLike, output: ArrayLike, weights: ArrayLike | None = None) -> float:
+@add('mse', means=[square_error], targets='numbers')
+def mse(error: float) -> float:
     """Return the (weighted) mean of the squared differences."""
-    target, output, weights = _numbers('mse', target, output, weights)
-    return float(np.average((target - output) ** 2, weights=weights))
+    return error
 
 
-@add('rmse')
-def rmse(target: ArrayLike, output: ArrayLike, weights: ArrayLike | None = None) -> float:
+@add('rmse', means=[square_error], targets='numbers')
+def rmse(error: float) -> float:
     """Return the square root of `mse`, which is in the unit of the target."""
-    target, output, weights = _numbers('rmse', target, output, weights)
-    return float(np.sqrt(mse(target, output, weights)))
+    return np.sqrt(error)
 
 
-@add('mae')
-def mae(target: ArrayLike, output: ArrayLike, weights: ArrayLike | None = None) -> float:
+@add('mae', means=[absolute_error], targets='numbers')
+def mae(error: float) -> float:
     """Return the (weighted) mean of the absolute differences."""
-    target, output, weights = _numbers('mae', target, output, weights)
-    return float(np.average(abs(target - output), weights=weights))
+    return error
 
 
-# --- labels ---
+# --- labels
 
 
-@add('accuracy', 'acc')
-def accuracy(target: ArrayLike, output: ArrayLike, weights: ArrayLike | None = None) -> float:
+def hit(target: np.ndarray, output: np.ndarray) -> np.ndarray:
+    """Return whether each label is right."""
+    return target == output
+
+
+@add('accuracy', 'acc', means=[hit], targets='labels')
+def accuracy(share: float) -> float:
     """Return the (weighted) share of labels that are right."""
-    target, output, weights = _checked('accuracy', target, output, weights)
-    return float(np.average(target == output, weights=weights))
+    return share
+
+
+@add(
+    'f1', means=[Shares(the_target, hit), Shares(the_target), Shares(the_output)], targets='labels'
+)
+def f1(hits: np.ndarray, targets: np.ndarray, outputs: np.ndarray) -> float:
+    r"""Return the mean over classes of :math:`2 h / (n + m)`.
+
+    Of each class, h is the (weighted) number of hits, n that of its targets and m that of its
+    outputs. All classes count alike, however rare, but for those that occur in neither.
+    """
+    both = targets + outputs
+    there = both > 0
+    return (2 * hits[there] / both[there]).mean() if there.any() else 0.0
 
 
 def confusion(
@@ -173,45 +405,34 @@ def confusion(
            [0., 1.]])
     """
     target, output, weights = _checked('confusion', target, output, weights)
-    both = [_labels('confusion', a) for a in (target, output)]
-    needed = int(max(a.max() for a in both)) + 1
+    target, output = (_labels('confusion', a) for a in (target, output))
+    needed = int(max(target.max(), output.max())) + 1
     K = needed if classes is None else classes
     if needed > K:
         raise DataError(f'confusion: there is a label {needed - 1}, but classes={K}')
-    cells = (both[0] * K + both[1]).ravel()
+    cells = (target * K + output).ravel()
     return np.bincount(cells, weights.ravel(), K * K).reshape(K, K)
 
 
-def _labels(name: str, array: np.ndarray) -> np.ndarray:
-    if array.dtype.kind not in 'biuf' or (array != np.floor(array)).any() or array.min() < 0:
-        raise DataError(f'{name}: labels are whole numbers of at least 0')
-    return array.astype('int64')
+# --- probabilities
 
 
-@add('f1')
-def f1(target: ArrayLike, output: ArrayLike, weights: ArrayLike | None = None) -> float:
-    r"""Return the mean over classes of :math:`2 h / (n + m)`.
-
-    Of each class, h is the (weighted) number of hits, n that of its targets and m that of its
-    outputs. All classes count alike, however rare, but for those that occur in neither.
-    """
-    target, output, weights = _checked('f1', target, output, weights)
-    target, output = (_labels('f1', a) for a in (target, output))
-    K = int(max(target.max(), output.max())) + 1
-
-    def count(labels: np.ndarray, w: np.ndarray) -> np.ndarray:
-        return np.bincount(labels.ravel(), w.ravel(), K)
-
-    hits = count(target, weights * (target == output))
-    both = count(target, weights) + count(output, weights)
-    return float((2 * hits[both > 0] / both[both > 0]).mean())
+def log_loss(target: np.ndarray, output: np.ndarray) -> np.ndarray:
+    """Return the negative logarithm of the probability of each target."""
+    p = np.take_along_axis(output, target[..., None], axis=-1)[..., 0].astype('float64')
+    with np.errstate(divide='ignore'):
+        return -np.log(p)
 
 
-# --- probabilities ---
-
-
-@add('xe', 'crossentropy', 'cross_entropy', reads='probabilities')
-def cross_entropy(target: ArrayLike, output: ArrayLike, weights: ArrayLike | None = None) -> float:
+@add(
+    'xe',
+    'crossentropy',
+    'cross_entropy',
+    reads='probabilities',
+    means=[log_loss],
+    targets='labels',
+)
+def cross_entropy(nats: float) -> float:
     r"""Return the (weighted) mean of :math:`-\ln p_y`, in nats.
 
     Parameters
@@ -229,40 +450,17 @@ def cross_entropy(target: ArrayLike, output: ArrayLike, weights: ArrayLike | Non
     DataError
         If a label is not one of the classes, or `output` is not of probabilities.
     """
-    return _cross_entropy('cross_entropy', target, output, weights)
+    return nats
 
 
-def _cross_entropy(name: str, target: ArrayLike, output: ArrayLike, weights: ArrayLike | None):
-    target, output = np.asarray(target), np.asarray(output)
-    if output.shape[:-1] != target.shape or output.ndim == 0:
-        raise ShapeError(
-            f'{name}: wants labels (T, B) and probabilities (T, B, O); got {target.shape} and '
-            f'{output.shape}'
-        )
-    if target.size == 0:
-        raise DataError(f'{name}: there are no targets')
-    if not (output.min() >= 0 and output.max() <= 1 + 1e-5):  # or one is not a number
-        raise DataError(
-            f'{name}: wants probabilities from 0 to 1, as predict_proba() returns; got '
-            f'{output.min():g} to {output.max():g}'
-        )
-    weights = _weights(name, target.shape, weights)
-    labels = _labels(name, target)
-    if labels.max() >= output.shape[-1]:
-        raise DataError(f'{name}: label {labels.max()}, but there are {output.shape[-1]} classes')
-    p = np.take_along_axis(output, labels[..., None], axis=-1)[..., 0].astype('float64')
-    counted = weights > 0  # 0 · inf is not a number
-    with np.errstate(divide='ignore'):
-        return float(np.average(-np.log(p[counted]), weights=weights[counted]))
-
-
-@add('bits', reads='probabilities')
-def bits(target: ArrayLike, output: ArrayLike, weights: ArrayLike | None = None) -> float:
+@add('bits', reads='probabilities', means=[log_loss], targets='labels')
+def bits(nats: float) -> float:
     """Return the cross-entropy in bits: for text, the bits that a character takes."""
-    return _cross_entropy('bits', target, output, weights) / float(np.log(2))
+    return nats / np.log(2)
 
 
-@add('perplexity', reads='probabilities')
-def perplexity(target: ArrayLike, output: ArrayLike, weights: ArrayLike | None = None) -> float:
+@add('perplexity', reads='probabilities', means=[log_loss], targets='labels')
+def perplexity(nats: float) -> float:
     """Return 2 to the power of `bits`: among how many equal choices the network wavers."""
-    return float(np.exp(_cross_entropy('perplexity', target, output, weights)))
+    with np.errstate(over='ignore'):
+        return np.exp(nats)

@@ -1,5 +1,7 @@
 """Scores: plain NumPy."""
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -141,10 +143,55 @@ def test_a_metric_of_ones_own_says_what_it_reads():
     try:
         assert metrics['largest'] is largest
         assert largest.reads == 'probabilities'
-        with pytest.raises(ConfigError, match="reads 'prediction' or 'probabilities'; got 'p'"):
+        with pytest.raises(ConfigError, match="reads must be one of 'prediction', .*; got 'p'"):
             add('other', reads='p')
     finally:
         del metrics._members['largest']
+
+
+def test_a_metric_that_follows_from_means():
+    """It is made from functions of target and output."""
+
+    @add('bias', 'offset', means=[lambda target, output: output - target])
+    def bias(mean):
+        """Return how far outputs are too large."""
+        return mean
+
+    try:
+        assert metrics['offset'] is bias
+        assert (bias.__name__, bias.__doc__) == ('bias', 'Return how far outputs are too large.')
+        assert list(inspect.signature(bias).parameters) == ['target', 'output', 'weights']
+        assert bias([1, 2], [2, 4]) == 1.5
+        assert bias([1, 2], [2, np.inf], [1, 0]) == 1
+        assert bias(Y, Y + 1, [[1, 0], [0, 3]]) == bias(Y, Y + 1, [1, 0]) == 1
+    finally:
+        del metrics._members['bias'], metrics._members['offset']
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'means': abs}, 'means must be a list of functions .*; got <built-in'),
+        ({'means': []}, r'means must be a list of functions .*; got \[\]'),
+        ({'means': ['mse']}, 'means must be a list of functions'),
+        ({'means': [abs], 'targets': 'words'}, "targets must be one of .*; got 'words'"),
+    ],
+)
+def test_a_metric_that_is_none(options, message):
+    with pytest.raises(ConfigError, match=message):
+        add('none', **options)
+
+
+def test_a_mean_is_over_one_value_for_each_target():
+    @add('none', means=[lambda target, output: (target - output).sum()])
+    def none(mean):
+        return mean
+
+    try:
+        with pytest.raises(ShapeError, match=r'one value for each target, \(2, 2\); got \(\)'):
+            none(Y, Y)
+    finally:
+        del metrics._members['none']
 
 
 @pytest.mark.parametrize('metric', [*NUMBERS, *OF_LABELS, *OF_P])
@@ -173,7 +220,9 @@ def test_what_is_masked_changes_nothing(metric):
 def test_weights_that_make_no_sense(metric):
     target, output = arguments(metric)
     for wrong in (np.zeros((6, 5)), -np.ones((6, 5)), np.full((6, 5), np.nan)):
-        with pytest.raises(DataError, match=f'{metric.__name__}: weights are numbers of at least'):
+        with pytest.raises(
+            DataError, match=f'{metric.__name__}: weights must be numbers of at least'
+        ):
             metric(target, output, wrong)
     with pytest.raises(ShapeError, match=rf'{metric.__name__}: one .* got weights \(5,\)'):
         metric(target, output, np.ones(5))
@@ -194,9 +243,9 @@ def test_probabilities_must_be_probabilities_of_the_labels(metric):
     name = metric.__name__
     with pytest.raises(ShapeError, match=rf'{name}: .* got \(2, 2\) and \(2, 3\)'):
         metric(LABELS, P[0])
-    with pytest.raises(DataError, match=f'{name}: wants probabilities .* got -1 to 2.5'):
+    with pytest.raises(DataError, match=f'{name}: expects probabilities .* got -1 to 2.5'):
         metric(LABELS, P * 3.5 - 1)
-    with pytest.raises(DataError, match=f'{name}: wants probabilities'):
+    with pytest.raises(DataError, match=f'{name}: expects probabilities'):
         metric(LABELS, P * np.nan)
     with pytest.raises(DataError, match=f'{name}: label 3, but there are 3 classes'):
         metric(LABELS + 1, P)
@@ -206,7 +255,7 @@ def test_probabilities_must_be_probabilities_of_the_labels(metric):
 def test_labels_must_be_whole_numbers_from_0(metric):
     target, output = arguments(metric)
     for wrong in (target - 1, target + 0.5, target.astype(str)):
-        with pytest.raises(DataError, match='labels are whole numbers of at least 0'):
+        with pytest.raises(DataError, match='labels must be whole numbers of at least 0'):
             metric(wrong, output)
 
 

@@ -205,7 +205,7 @@ def test_options_in_a_training(rng):
         (dict(contractive=dict(weight=1, wrt='out')), "wrt 'out' matches nothing; there is in"),
         (
             dict(weight_l2=dict(weight=1, pattern=3)),
-            "pattern is a pattern of names, such as 'hid*'",
+            "pattern must be a pattern of names, such as 'hid*'",
         ),
         (
             dict(weight_l2=dict(weight=1, patern='*')),

@@ -3,9 +3,10 @@
 `where` names the call and the argument, as the user would write them: ``'train(): epochs'``.
 """
 
+import math
 from collections.abc import Iterable
 from numbers import Integral, Real
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,15 +17,20 @@ T = TypeVar('T')
 
 
 def is_whole(value: object, least: int | None = None) -> bool:
-    """Return whether a value is an integer of at least `least`; True and False are none."""
+    """Return whether a value is an integer of at least `least`; True and False are not."""
     if not isinstance(value, Integral) or isinstance(value, bool):
         return False
     return least is None or int(value) >= least
 
 
 def is_real(value: object) -> bool:
-    """Return whether a value is a finite number; True and False are none."""
-    return isinstance(value, Real) and not isinstance(value, bool) and bool(np.isfinite(value))
+    """Return whether a value is a finite number; True and False are not."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer beyond the range of floats
+        return False
 
 
 def whole(where: str, value: object, least: int = 0, most: int | None = None) -> int:
@@ -78,19 +84,19 @@ def flag(where: str, value: object) -> bool:
 
 
 def choice(where: str, value: T, choices: Iterable[T]) -> T:
-    """Return a value that is one of `choices`; a word that is near one gets a hint."""
-    known = list(choices)
-    if one_of(value, known):
+    """Return a value that is one of `choices`; a misspelt name gets a hint."""
+    choices = list(choices)
+    if one_of(value, choices):
         return value
-    listed = ', '.join(map(repr, known))
-    words = [word for word in known if isinstance(word, str)]
-    near = hint(value, words) if isinstance(value, str) else ''
+    listed = ', '.join(map(repr, choices))
+    names = [name for name in choices if isinstance(name, str)]
+    near = hint(value, names) if isinstance(value, str) else ''
     near = f'; {near}' if near.startswith('did you') else ''
     raise ConfigError(f'{where} must be one of {listed}; got {value!r}{near}')
 
 
-def one_of(value: object, choices: Iterable[Any]) -> bool:
-    """Return whether a value is among some words and numbers; an array or the like never is."""
+def one_of(value: object, choices: Iterable[object]) -> bool:
+    """Return whether a value is among some strings and numbers; an array never is."""
     return isinstance(value, str | int | float | np.generic | None) and value in list(choices)
 
 
@@ -109,7 +115,7 @@ def generator(rng: object) -> np.random.Generator:
 # --- earlier names, to be replaced by those above
 
 
-def number(name: str, value: Any, kind: type, least: float, below: float = np.inf) -> None:
+def number(name: str, value: object, kind: type, least: float, below: float = np.inf) -> None:
     """Raise a ConfigError unless `value` is a number of this kind in [least, below)."""
     ok = isinstance(value, kind) and not isinstance(value, bool)
     if not (ok and least <= value < below):
@@ -118,24 +124,18 @@ def number(name: str, value: Any, kind: type, least: float, below: float = np.in
         raise ConfigError(f'{name} is {what} of at least {least}{limit}; got {value!r}')
 
 
-def check_count(name: str, value: Any) -> None:
+def check_count(name: str, value: object) -> None:
     """Raise a ConfigError unless `value` is a whole number of at least 1."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
         raise ConfigError(f'{name} is a whole number of at least 1; got {value!r}')
 
 
-def check_optional_count(cell: str, name: str, value: Any) -> None:
+def check_optional_count(cell: str, name: str, value: object) -> None:
     """Raise a ConfigError if an option is neither None nor a whole number of at least 1."""
     if value is not None and not is_count(value):
         raise ConfigError(f'{cell}: {name} is a whole number of at least 1; got {value!r}')
 
 
-def is_count(value: Any) -> bool:
+def is_count(value: object) -> bool:
     """Return whether `value` is a whole number of at least 1."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1
-
-
-def check_layout(layout: Any) -> None:
-    """Raise a ConfigError unless `layout` is one."""
-    if layout not in ('time', 'batch'):
-        raise ConfigError(f"layout is 'time' or 'batch'; got {layout!r}")

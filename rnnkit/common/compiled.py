@@ -4,10 +4,11 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import pytensor
+from numpy.typing import ArrayLike
+from pytensor.compile import SharedVariable
 from pytensor.tensor import TensorVariable
 
 from rnnkit.common import progress
@@ -15,12 +16,12 @@ from rnnkit.common import progress
 
 @contextmanager
 def quickly() -> Iterator[None]:
-    """Build and compile graphs within in PyTensor's quickest way: for what is called seldom."""
+    """Build and compile the graphs of this block in the quickest way, for what is called seldom."""
     flags = {'mode': 'FAST_COMPILE'}
     # PyTensor 3.0 fuses operations inside scan, which Python then does number by number.
     if not pytensor.__version__.startswith('3.0.'):
         flags['cxx'] = ''
-    # It tells users to install another BLAS, which makes no difference for these functions.
+    # PyTensor then advises to install another BLAS, which makes no difference for these functions.
     log = logging.getLogger('pytensor.tensor.blas')
     level = log.level
     log.setLevel(logging.ERROR)
@@ -53,25 +54,24 @@ class Compiled:
         what: str,
         inputs: Sequence[TensorVariable],
         outputs: Sequence[TensorVariable],
-        updates: Sequence[tuple[Any, TensorVariable]] = (),
+        updates: Sequence[tuple[SharedVariable, TensorVariable]] = (),
     ):
         self.what = what
-        # A variable that is put out twice would be copied by compiled code.
+        # Compiled code copies a variable that is an output twice.
         unique = list(dict.fromkeys(outputs))
         self._graph = (list(inputs), unique, list(updates))
         self._order = [unique.index(output) for output in outputs]
         self._function = None
-        self._foreign = False  # whether it returns arrays of JAX, or another library
+        self._foreign = False  # whether it returns arrays of JAX or another library
 
     def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
         """Return the outputs for these inputs, and apply the updates."""
         if self._function is not None:
-            found = self._function(*arrays)
-            return self._in_order(found)
+            return self._in_order(self._function(*arrays))
         inputs, outputs, updates = self._graph
         progress.prepare_logging()
         with progress.timed(f'compiling {self.what}'), warnings.catch_warnings():
-            # Numba says so of products with transposed matrices, which users can do nothing about.
+            # Numba's advice about products with transposed matrices, which is not for users.
             warnings.filterwarnings('ignore', r'(?s).*np\.dot\(\) is faster on contiguous arrays')
             function = pytensor.function(
                 inputs, outputs, updates=updates, on_unused_input='ignore', name=self.what
@@ -82,8 +82,8 @@ class Compiled:
         self._foreign = not all(isinstance(a, np.ndarray | np.generic) for a in result)
         return self._in_order(result)
 
-    def _in_order(self, found: list[Any]) -> list[np.ndarray]:
-        """Return the results as NumPy arrays, in the order and number that was asked for."""
+    def _in_order(self, results: list[ArrayLike]) -> list[np.ndarray]:
+        """Return the results as NumPy arrays, one for each output."""
         if self._foreign:
-            found = [np.array(a) for a in found]
-        return [found[i] for i in self._order]
+            results = [np.array(a) for a in results]
+        return [results[i] for i in self._order]

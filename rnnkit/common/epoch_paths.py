@@ -3,12 +3,13 @@
 import os
 import re
 from pathlib import Path
-from typing import Any
+
+FilePath = str | os.PathLike[str]
 
 PLACES = re.compile(r'\{(?:epoch)?\}')  # where the number goes
 
 
-def numbered(path: Any, epoch: int) -> str:
+def numbered(path: FilePath, epoch: int) -> str:
     """Return a path with a number in the place of ``{}`` or ``{epoch}``.
 
     Examples
@@ -19,17 +20,17 @@ def numbered(path: Any, epoch: int) -> str:
     return PLACES.sub(str(epoch), os.fspath(path))
 
 
-def newest(path: Any) -> Path | None:
-    """Return the file of that name, or the one of the latest epoch; None if there is none."""
+def newest(path: FilePath) -> Path | None:
+    """Return the file of this name, or that of the latest epoch; None if there is none."""
     path = Path(path)
     parts = PLACES.split(path.name)
     if len(parts) == 1:
         return path if path.exists() else None
-    # All places have the same number.
+    # Every place has the same number: the first is matched, the others must repeat it.
     pattern = re.compile(re.escape(parts[0]) + '([0-9]+)' + r'\1'.join(map(re.escape, parts[1:])))
-    found = [
-        (int(match[1]), one)
-        for one in path.parent.glob('*')
-        if (match := pattern.fullmatch(one.name))
+    epochs = [
+        (int(match[1]), file)
+        for file in path.parent.glob('*')
+        if (match := pattern.fullmatch(file.name))
     ]
-    return max(found)[1] if found else None
+    return max(epochs)[1] if epochs else None

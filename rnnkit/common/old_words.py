@@ -1,7 +1,8 @@
-"""Words that theanets and downhill had for what has another name here.
+"""Keywords of theanets and downhill that have another name here.
 
-An old word does what the new one does, and warns: a DeprecationWarning that says what to write, at
-the line of the user's script. A word whose meaning is gone is an error that says why.
+An old keyword does what the new one does, and warns: a DeprecationWarning that says what to write,
+at the line of the user's script. A keyword that means nothing any more is an error that says why.
+Those of other libraries, which only make hints, are in `foreign_keywords`.
 """
 
 import functools
@@ -12,42 +13,43 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, TypeVar
 
 from rnnkit.errors import ConfigError
 
+F = TypeVar('F', bound=Callable[..., Any])
 Keywords = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Old:
-    """What an old keyword means today.
+    """The meaning of an old keyword.
 
     Attributes
     ----------
     read : callable
-        ``read(value)`` returns the keywords of today; none if there is nothing to say any more;
-        or None if this value is one that is still written so.
+        ``read(value)`` returns the keywords of today; an empty dict if the keyword is to be left
+        out; or None if this value is still written so.
     why : str
-        Why there is nothing to say any more.
+        Why it can be left out.
     new : str or None
-        The keyword of today, if the word has but changed its name.
+        The keyword of today, if only the name has changed.
     instead : str
         What to write, if that is not a keyword of the same call.
     """
 
-    read: Callable[[Any], Keywords | None]
+    read: Callable[[object], Keywords | None]
     why: str = ''
     new: str | None = None
     instead: str = ''
 
 
 class NoMeaningError(Exception):
-    """An old word has a value that means nothing today; the message says what to do."""
+    """An old keyword has a value that means nothing today; the message says what to do."""
 
 
 def warn(message: str) -> None:
-    """Warn of an old word at the line outside of rnnkit that has used it."""
+    """Warn of an old keyword, at the line outside of rnnkit that used it."""
     frame, level = sys._getframe(0), 1
     while frame.f_back and frame.f_globals.get('__name__', '').partition('.')[0] == 'rnnkit':
         frame, level = frame.f_back, level + 1
@@ -61,41 +63,41 @@ def translate(
     given: Keywords,
     taken: tuple[str, ...] = (),
 ) -> Keywords:
-    """Return keywords with those of today in the place of old ones.
+    """Return keywords with old ones replaced by those of today.
 
     Parameters
     ----------
     where : str
-        What the keywords were given to, as the user would write it.
+        The call, as the user would write it.
     olds : dict of str to Old
     gone : dict of str to str
-        Words that have no meaning any more, and why.
+        Keywords that mean nothing any more, and why.
     given : dict
     taken : tuple of str
-        What else is given, by its place.
+        Arguments that were given by position.
 
     Raises
     ------
     ConfigError
-        If a word is gone, or says what another one says, too.
+        If a keyword is gone, or means the same as another one.
     """
-    found: Keywords = {}
-    for word, value in given.items():
-        if word in gone:
-            raise ConfigError(f'{where}: {word}= {gone[word]}')
+    keywords: Keywords = {}
+    for keyword, value in given.items():
+        if keyword in gone:
+            raise ConfigError(f'{where}: {keyword}= {gone[keyword]}')
         try:
-            new = olds[word].read(value) if word in olds else None
+            new = olds[keyword].read(value) if keyword in olds else None
         except NoMeaningError as error:
-            raise ConfigError(f'{where}: {word}= {error}') from None
+            raise ConfigError(f'{where}: {keyword}= {error}') from None
         if new is None:
-            new = {word: value}
+            new = {keyword: value}
         else:
-            warn(f'{where}: {word}= is an old word; {_advice(new, olds[word])}')
+            warn(f'{where}: {keyword}= is an old keyword; {_advice(new, olds[keyword])}')
         for name in new:
-            if name in found or name in taken or (name != word and name in given):
-                raise ConfigError(f'{where}: {word}= and another word both say {name}=')
-        found |= new
-    return found
+            if name in keywords or name in taken or (name != keyword and name in given):
+                raise ConfigError(f'{where}: {keyword}= and another keyword both mean {name}=')
+        keywords |= new
+    return keywords
 
 
 def _advice(new: Keywords, old: Old) -> str:
@@ -108,34 +110,34 @@ def _advice(new: Keywords, old: Old) -> str:
     return f'write {", ".join(shown)}'
 
 
-def understood(olds: Mapping[str, Old], gone: Mapping[str, str]) -> Callable[[Any], Any]:
-    """Return a decorator for a function that is to understand old keywords, too."""
+def understood(olds: Mapping[str, Old], gone: Mapping[str, str]) -> Callable[[F], F]:
+    """Return a decorator for a function that accepts old keywords, too."""
 
-    def decorate(function: Any) -> Any:
+    def decorate(function: F) -> F:
         names = tuple(inspect.signature(function).parameters)
 
         @functools.wraps(function)
-        def call(*args: Any, **given: Any) -> Any:
-            if any(word in olds or word in gone for word in given):
+        def call(*args: object, **given: object) -> object:
+            if any(keyword in olds or keyword in gone for keyword in given):
                 own = function.__name__ == '__init__'
                 where = f'{type(args[0]).__name__ if own else function.__name__}()'
                 given = translate(where, olds, gone, given, names[: len(args)])
             return function(*args, **given)
 
-        return call
+        return call  # type: ignore[return-value]  # `wraps` has given it the signature
 
     return decorate
 
 
 def renamed(new: str) -> Old:
-    """Return an old word whose value is that of another one."""
+    """Return an old keyword that has a new name."""
     return Old(lambda value: {new: value}, new=new)
 
 
-def dropped(default: Any, why: str, instead: str) -> Old:
-    """Return an old word that had one value that is still true, and others that are gone."""
+def dropped(default: object, why: str, instead: str) -> Old:
+    """Return an old keyword of which only the default value still makes sense."""
 
-    def read(value: Any) -> Keywords:
+    def read(value: object) -> Keywords:
         if value is None or (isinstance(value, type(default)) and value == default):
             return {}
         raise NoMeaningError(instead)
@@ -146,7 +148,7 @@ def dropped(default: Any, why: str, instead: str) -> Old:
 # --- of train, itertrain and minimize
 
 
-def _algo(value: Any) -> Keywords:
+def _algo(value: object) -> Keywords:
     names = value.split() if isinstance(value, str) else value
     if isinstance(names, list | tuple) and len(names) == 1:
         return {'algo': names[0]}
@@ -158,7 +160,7 @@ def _algo(value: Any) -> Keywords:
     )
 
 
-def _seed(value: Any) -> Keywords:
+def _seed(value: object) -> Keywords:
     if value is None:
         return {}
     if isinstance(value, Integral) and not isinstance(value, bool):
@@ -168,12 +170,12 @@ def _seed(value: Any) -> Keywords:
     )
 
 
-def _save_every(value: Any) -> Keywords | None:
+def _save_every(value: object) -> Keywords | None:
     old = isinstance(value, Real) and not isinstance(value, bool) and value < 0
     return {'save_every': float(-value)} if old else None
 
 
-def _regularizers(value: Any) -> Keywords:
+def _regularizers(value: object) -> Keywords:
     if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
         return dict(value)
     raise NoMeaningError('is a dict of names and weights here; or write them as keywords')
@@ -281,9 +283,9 @@ of_network = understood(NETWORK, NOT_OF_NETWORKS)
 
 
 def take_activations(given: Keywords) -> Keywords:
-    """Take the words that are about the activations of layers out of those of a network."""
-    words = ('hidden_activation', 'output_activation')
-    return {word: given.pop(word) for word in words if word in given}
+    """Take the keywords for activations of layers out of those of a network."""
+    names = ('hidden_activation', 'output_activation')
+    return {name: given.pop(name) for name in names if name in given}
 
 
 # --- of layers
@@ -300,7 +302,7 @@ NOT_FORMS = {
 }
 
 
-def _size(shape: Any) -> Keywords | None:
+def _size(shape: object) -> Keywords | None:
     if not isinstance(shape, list | tuple):
         raise NoMeaningError('is written as size=')
     if len(shape) != 1:
@@ -308,7 +310,7 @@ def _size(shape: Any) -> Keywords | None:
     return {'size': shape[0]}
 
 
-def _direction(value: Any) -> Keywords | None:
+def _direction(value: object) -> Keywords | None:
     if value is None:
         return {}
     if isinstance(value, str) and 'back' in value and value != 'backward':
@@ -316,7 +318,7 @@ def _direction(value: Any) -> Keywords | None:
     return None
 
 
-def _limit(value: Any) -> Keywords | None:
+def _limit(value: object) -> Keywords | None:
     return {} if isinstance(value, Integral) and value == -1 else None
 
 
@@ -333,7 +335,7 @@ NOT_OF_LAYERS = {'rng': _SEEDED, 'nrng': _SEEDED}
 
 
 def new_layer(keywords: Keywords) -> Keywords:
-    """Return the keywords of a layer, its form among them, in the words of today."""
+    """Return the keywords of a layer, its form among them, under their names of today."""
     form = keywords.get('form')
     for key in ('form', 'worker'):
         old = keywords.get(key)
@@ -343,13 +345,13 @@ def new_layer(keywords: Keywords) -> Keywords:
                 raise ConfigError(f'{old!r} says what the rate is; leave out rate=')
             keywords = {**keywords, **new, 'form': form} | {key: new['form']}
             warn(
-                f'the form {old!r} is an old word; write {key}={new["form"]!r}, '
+                f'the form {old!r} is an old name; write {key}={new["form"]!r}, '
                 f'rate={new["rate"]!r}'
             )
     reshapes = isinstance(form, str) and form.lower() == 'reshape'
-    olds = {word: old for word, old in LAYER.items() if not (reshapes and word == 'shape')}
+    olds = {key: old for key, old in LAYER.items() if not (reshapes and key == 'shape')}
     if keywords.get('rate', '') is None:
-        warn("rate=None is an old word; write rate='matrix'")
+        warn("rate=None is an old keyword; write rate='matrix'")
         keywords = {**keywords, 'rate': 'matrix'}
     return translate('layer', olds, NOT_OF_LAYERS, keywords)
 
@@ -370,10 +372,10 @@ NAMES = {
     'batches': 'write rnnkit.recurrent.batches',
 }
 
-# --- for messages about words that are given where nobody translates them
+# --- hints for old keywords and names where they are not translated
 
 HINTS = {
-    **{word: old.new for word, old in {**NETWORK, **TRAINING}.items() if old.new},
+    **{keyword: old.new for keyword, old in {**NETWORK, **TRAINING}.items() if old.new},
     'bfgs': 'lbfgs',
     'cg': 'lbfgs',
     'newton-cg': 'lbfgs',

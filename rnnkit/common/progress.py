@@ -1,7 +1,7 @@
-"""What one sees while something runs: plain `logging`, with a live line on a terminal.
+"""Progress messages: plain `logging`, with a live line on a terminal.
 
 Everything goes to the logger ``rnnkit``. A program that has configured logging gets plain
-records; one that has not, gets them on standard error. ``logging.getLogger('rnnkit')
+records; one that has not gets them on standard error. ``logging.getLogger('rnnkit')
 .setLevel('WARNING')`` silences it.
 """
 
@@ -22,9 +22,9 @@ class LiveHandler(logging.StreamHandler):
     Attributes
     ----------
     unfinished : int
-        The length of the live line that stands on the terminal.
+        The length of the live line on the terminal.
     bar : bool
-        Whether this is what `show` has written.
+        Whether `show` has written this line.
     """
 
     def __init__(self):
@@ -34,16 +34,16 @@ class LiveHandler(logging.StreamHandler):
 
     @property
     def on_terminal(self) -> bool:
-        """Whether somebody sees it at once."""
+        """Whether the stream is a terminal."""
         closed = getattr(self.stream, 'closed', False)
         return not closed and bool(getattr(self.stream, 'isatty', bool)())
 
     @property
     def columns(self) -> int | None:
-        """How long a live line may be, if that is known."""
+        """The length that a live line may have, if it is known."""
         try:
             return max(0, os.get_terminal_size(self.stream.fileno()).columns - ROOM) or None
-        except (OSError, ValueError, AttributeError):  # not everything that is shown is a file
+        except (OSError, ValueError, AttributeError):  # in a notebook, the stream is not a file
             return None
 
     @property
@@ -62,16 +62,16 @@ class LiveHandler(logging.StreamHandler):
             self.handleError(record)
 
     def show(self, text: str) -> None:
-        """Write a line about what goes on just now, over the live line if there is one."""
+        """Write a live line, over the one before it."""
         with self.lock:
             try:
                 self._write(text, True)
                 self.bar = True
-            except (OSError, ValueError):  # a terminal that is gone does not end a training
+            except (OSError, ValueError):  # a closed terminal must not end a training
                 pass
 
     def settle(self) -> None:
-        """Leave the terminal at the start of a line: what is said next is not by us."""
+        """Leave the terminal at the start of a line, for the output of others."""
         with self.lock:
             try:
                 if self.unfinished and self.bar:
@@ -94,7 +94,7 @@ class LiveHandler(logging.StreamHandler):
 
 
 def terminal() -> LiveHandler | None:
-    """Return what writes lines to a terminal, if rnnkit does that itself and is not silenced."""
+    """Return the handler of rnnkit that writes to a terminal, unless logging is silenced."""
     if not LOGGER.isEnabledFor(logging.INFO):
         return None
     for handler in LOGGER.handlers:
@@ -125,7 +125,7 @@ def say(message: str, *args: object, live: bool = False) -> None:
 
 @contextmanager
 def timed(what: str) -> Iterator[None]:
-    """Announce something slow before it starts, and say how long it took when it ends."""
+    """Log that something slow starts, and how long it took when it ends."""
     start = time.perf_counter()
     say('%s ...', what, live=True)
     yield

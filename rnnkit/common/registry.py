@@ -1,60 +1,21 @@
-"""Named plug-ins, and the rule that no unknown word is ever swallowed."""
+"""Registries of named plug-ins, and the rule that no unknown keyword is ever ignored."""
 
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Generic, TypeVar
 
-from rnnkit.common.old_words import HINTS
+from rnnkit.common.foreign_keywords import FOREIGN_KEYWORDS
+from rnnkit.common.old_words import HINTS as OLD_KEYWORDS
 from rnnkit.errors import ConfigError
 
-# Words of other libraries, and the word that rnnkit has for the same thing.
-FOREIGN_WORDS = {
-    **HINTS,
-    'units': 'size',
-    'hidden_size': 'size',
-    'num_units': 'size',
-    'output_size': 'size',
-    'output_name': 'output',
-    'nonlinearity': 'activation',
-    'batch_first': 'layout',
-    'time_major': 'layout',
-    'random_state': 'seed',
-    'lr': 'learning_rate',
-    'optimizer': 'algo',
-    'max_epochs': 'epochs',
-    'nb_epoch': 'epochs',
-    'n_epochs': 'epochs',
-    'clipnorm': 'max_gradient_norm',
-    'global_clipnorm': 'max_gradient_norm',
-    'clip_norm': 'max_gradient_norm',
-    'clipvalue': 'max_gradient_elem',
-    'min_delta': 'min_improvement',
-    'restore_best_weights': 'restore_best',
-    'stateful': 'carry_state',
-    'validation_data': 'valid',
-    'steps_per_epoch': 'train_batches',
-    'verbose': 'progress',
-    'binary_crossentropy': 'bce',
-    'categorical_crossentropy': 'xe',
-    'nll': 'xe',
-    'sparse_categorical_crossentropy': 'xe',
-    'smooth_l1': 'huber',
-    'l1': 'mae',
-    'l2': 'mse',
-    'dropouts': 'dropout',
-    'recurrent_dropout': 'dropout',
-    'variational_dropout': 'dropout',
-    'maxnorm': 'max_norm',
-    'max_column_norm': 'max_norm',
-    'leaky_relu': 'leaky-relu',
-    'hardsigmoid': 'hard_sigmoid',
-    'layer_norm': 'norm:z',
-}
+T = TypeVar('T')
+Member = TypeVar('Member')
+HINTS = {**OLD_KEYWORDS, **FOREIGN_KEYWORDS}
 
 
-class Registry:
-    """A table of named plug-ins of one kind.
+class Registry(Generic[Member]):
+    """A table of named plug-ins of one kind: ``Registry[type[Layer]]``.
 
     Names are matched without regard to case. A name that is taken cannot be taken again,
     so that a plug-in never changes what an existing script means.
@@ -79,9 +40,9 @@ class Registry:
         self.kind = kind
         self._a_kind = f'an {kind}' if kind[0] in 'aeiou' else f'a {kind}'
         self.check = check
-        self._members: dict[str, Any] = {}
+        self._members: dict[str, Member] = {}
 
-    def add(self, *names: str) -> Callable[[Any], Any]:
+    def add(self, *names: str) -> Callable[[T], T]:
         """Return a decorator that registers what it decorates under all of `names`.
 
         Raises
@@ -95,7 +56,7 @@ class Registry:
                 f"add('mine'); got {names!r}"
             )
 
-        def register(member: Any) -> Any:
+        def register(member: T) -> T:
             self._check_member(names, member)
             for name in names:
                 if name.lower() in self._members:
@@ -103,12 +64,12 @@ class Registry:
                         f'there is already {self._a_kind} named {name!r}; take another name'
                     )
             for name in names:
-                self._members[name.lower()] = member
+                self._members[name.lower()] = member  # type: ignore[assignment]  # as checked
             return member
 
         return register
 
-    def _check_member(self, names: tuple, member: Any) -> None:
+    def _check_member(self, names: tuple[str, ...], member: object) -> None:
         if self.check is None:
             return
         if not (isinstance(member, type) and issubclass(member, self.check)):
@@ -117,7 +78,7 @@ class Registry:
                 f'rnnkit.{self.check.__name__}; got {member!r}'
             )
 
-    def __getitem__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> Member:
         if not isinstance(name, str):
             raise ConfigError(f'{self._a_kind} is named by a str; got {name!r}')
         try:
@@ -138,39 +99,39 @@ class Registry:
         return f'<{self.kind}s: {", ".join(sorted(self))}>'
 
 
-def hint(word: str, known: Iterable[str], listed: Iterable[str] | None = None) -> str:
-    """Say which of the `known` words was probably meant by `word`.
+def hint(name: str, known: Iterable[str], listed: Iterable[str] | None = None) -> str:
+    """Say which of the `known` keywords or names was probably meant by `name`.
 
     If none is near, all of them are listed, or only those of `listed`.
     """
     known = sorted(set(known))
-    translated = FOREIGN_WORDS.get(word)
+    translated = HINTS.get(name)
     if translated in known:
         return f'did you mean {translated!r}?'
-    near = get_close_matches(word.lower(), known, 1, 0.6)
+    near = get_close_matches(name.lower(), known, 1, 0.6)
     if near:
         return f'did you mean {near[0]!r}?'
     return f'known are: {", ".join(known if listed is None else sorted(set(listed)))}'
 
 
 def reject_unknown(where: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Raise a ConfigError that names every word of `given` that is not `known`.
+    """Raise a ConfigError that names every keyword of `given` that is not `known`.
 
     Parameters
     ----------
     where : str
-        The call that the words were given to, as the user would write it.
+        The call that got the keywords, as the user would write it.
     given, known : iterable of str
-        The words that came, and the words that there are.
+        The keywords of the call, and those that exist.
     """
     known = set(known)
-    unknown = [word for word in given if word not in known]
+    unknown = [keyword for keyword in given if keyword not in known]
     if unknown:
-        hints = '; '.join(f'unknown option {word!r}, {hint(word, known)}' for word in unknown)
+        hints = '; '.join(f'unknown option {name!r}, {hint(name, known)}' for name in unknown)
         raise ConfigError(f'{where}: {hints}')
 
 
-def glob(what: str, pattern: Any, names: Iterable[str]) -> list[str]:
+def glob(what: str, pattern: object, names: Iterable[str]) -> list[str]:
     """Return the names that match a pattern such as ``'hid*.w'``.
 
     Parameters
@@ -188,9 +149,9 @@ def glob(what: str, pattern: Any, names: Iterable[str]) -> list[str]:
     """
     names = list(names)
     if not isinstance(pattern, str):
-        raise ConfigError(f"{what} is a pattern of names, such as 'hid*'; got {pattern!r}")
-    found = [name for name in names if fnmatchcase(name, pattern)]
-    if not found:
-        there = ', '.join(names) or 'nothing'
-        raise ConfigError(f'{what} {pattern!r} matches nothing; there is {there}')
-    return found
+        raise ConfigError(f"{what} must be a pattern of names, such as 'hid*'; got {pattern!r}")
+    matching = [name for name in names if fnmatchcase(name, pattern)]
+    if not matching:
+        existing = ', '.join(names) or 'nothing'
+        raise ConfigError(f'{what} {pattern!r} matches nothing; there is {existing}')
+    return matching

@@ -22,7 +22,7 @@ MARK = ':tensor'  # in JSON, stands for an array that is stored beside it
 
 
 class File(NamedTuple):
-    """What a file holds.
+    """The content of a file.
 
     Parameters
     ----------
@@ -39,26 +39,26 @@ class File(NamedTuple):
     training: dict[str, Any] | None = None
 
 
-def write(path: Any, file: File) -> None:
+def write(path: str | os.PathLike[str], file: File) -> None:
     """Write a file; an old one is replaced only by a complete new one.
 
     Parameters
     ----------
     path : str or path-like
     file : File
-        Its spec must be fit for JSON; its training likewise, but for arrays in it.
+        Its spec must be JSON, and its training, too, except for arrays.
 
     Raises
     ------
     OSError
-        If it cannot be written. Then the old file is as it was.
+        If it cannot be written. The old file is then unchanged.
     """
     header = {'format': FORMAT, 'version': str(VERSION), 'spec': json.dumps(file.spec)}
     arrays = {name: np.asarray(array, order='C') for name, array in file.arrays.items()}
     if file.training is not None:
-        found: dict[str, np.ndarray] = {}
-        header['training'] = json.dumps(_taken_out(file.training, '', found))
-        arrays |= {name: np.asarray(array, order='C') for name, array in found.items()}
+        inner: dict[str, np.ndarray] = {}
+        header['training'] = json.dumps(_taken_out(file.training, '', inner))
+        arrays |= {name: np.asarray(array, order='C') for name, array in inner.items()}
     header['digest'] = digest(header, arrays)
     content = safetensors.save(arrays, header)
     target = Path(path)
@@ -89,39 +89,39 @@ def replace(target: Path, content: bytes) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """See to it that a new name of a file outlives a loss of power, where that can be done."""
+    """Make a new file name survive a loss of power, where the system can do that."""
     if not hasattr(os, 'O_DIRECTORY'):
         return
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
-    except OSError:  # some file systems cannot; the file itself is complete
+    except OSError:  # some file systems cannot; the content of the file is safe anyway
         pass
     finally:
         os.close(handle)
 
 
 def digest(header: dict[str, str], arrays: dict[str, np.ndarray]) -> str:
-    """Return a number, as text, that almost any change to the content of a file would change."""
-    found = hashlib.sha256()
+    """Return a hash of the content of a file."""
+    content = hashlib.sha256()
     for name in sorted(set(header) - {'digest'}):
-        found.update(json.dumps([name, header[name]]).encode())
+        content.update(json.dumps([name, header[name]]).encode())
     for name in sorted(arrays):
         array = arrays[name]
-        found.update(json.dumps([name, array.dtype.name, list(array.shape)]).encode())
-        found.update(array.tobytes())
-    return found.hexdigest()
+        content.update(json.dumps([name, array.dtype.name, list(array.shape)]).encode())
+        content.update(array.tobytes())
+    return content.hexdigest()
 
 
-def read(path: Any) -> File:
-    """Read a file. No code is run from it, and no more memory is taken than it is long.
+def read(path: str | os.PathLike[str]) -> File:
+    """Read a file. It runs no code, and takes no more memory than the file is long.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     FormatError
-        If the file is not one that `write` of this version, or an older one, has written.
+        If the file was not written by `write` of this version or an older one.
     """
     path = Path(path)
     try:
@@ -155,7 +155,7 @@ def _of_training(name: str) -> bool:
 
 
 def _pickled(path: Path) -> str:
-    """Say so if a file looks like one that theanets has written."""
+    """Return a hint if a file looks like one that theanets wrote."""
     with path.open('rb') as file:
         start = file.read(2)
     looks = (b'\x1f\x8b', *(bytes((0x80, protocol)) for protocol in range(2, 6)))
@@ -175,8 +175,8 @@ def _read_header(path: Path) -> dict[str, str]:
         size = os.fstat(file.fileno()).st_size
         if length > min(size - 8, LONGEST_HEADER):
             raise ValueError(f'a header of {length} bytes does not fit into {size} bytes')
-        found = json.loads(file.read(length))
-    entries = found.get('__metadata__') if isinstance(found, dict) else None
+        header = json.loads(file.read(length))
+    entries = header.get('__metadata__') if isinstance(header, dict) else None
     if not isinstance(entries, dict):
         return {}
     return {name: text for name, text in entries.items() if isinstance(text, str)}
@@ -187,7 +187,7 @@ def _check(path: Path, header: dict[str, str]) -> None:
         raise FormatError(f'{path}: a safetensors file, but not one that rnnkit has written')
     version = header.get('version', '')
     if not (version.isascii() and version.isdecimal() and len(version) < 9):
-        raise FormatError(f'{path}: its format version is {version[:20]!r}, which is none')
+        raise FormatError(f'{path}: its format version {version[:20]!r} is not a number')
     if int(version) > VERSION:
         raise FormatError(
             f'{path}: has format version {version!r}, this rnnkit reads up to {VERSION}; a newer '
@@ -202,24 +202,24 @@ def _parsed(path: Path, header: dict[str, str], name: str, what: str) -> Any:
         raise FormatError(f'{path}: {what} is damaged ({error})') from None
 
 
-def _taken_out(value: Any, name: str, found: dict[str, np.ndarray]) -> Any:
-    """Return nested dicts and lists without the arrays in them, which `found` gets by name."""
+def _taken_out(value: object, name: str, arrays: dict[str, np.ndarray]) -> object:
+    """Return nested dicts and lists without the arrays in them, which go to `arrays` by name."""
     if isinstance(value, np.ndarray):
-        found[name] = value
+        arrays[name] = value
         return {MARK: name}
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, dict):
         return {
-            str(k): _taken_out(v, f'{name}:{k}' if name else str(k), found)
+            str(k): _taken_out(v, f'{name}:{k}' if name else str(k), arrays)
             for k, v in value.items()
         }
     if isinstance(value, list | tuple):
-        return [_taken_out(v, f'{name}:{k}', found) for k, v in enumerate(value)]
+        return [_taken_out(v, f'{name}:{k}', arrays) for k, v in enumerate(value)]
     return value
 
 
-def _put_back(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+def _put_back(value: object, arrays: dict[str, np.ndarray]) -> object:
     """Undo `_taken_out`; a name without an array stays as it is."""
     if isinstance(value, dict):
         if set(value) == {MARK}:

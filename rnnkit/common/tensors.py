@@ -22,7 +22,7 @@ def affine(x: TensorVariable, w: TensorVariable, b: TensorVariable | None = None
 def split(z: TensorVariable, n: int) -> list[TensorVariable]:
     """Cut the last axis of `z` into `n` blocks of equal width.
 
-    A cell uses it to part its gates: ``i, f, g, o = split(z, 4)``.
+    A cell separates its gates by it: ``i, f, g, o = split(z, 4)``.
 
     Parameters
     ----------

@@ -1,19 +1,20 @@
-"""What users pass as an array, converted to NumPy arrays of a dtype."""
-
-from typing import Any
+"""Conversion of what users pass as an array to NumPy arrays of a dtype."""
 
 import numpy as np
 
 from rnnkit.errors import DataError, ShapeError
 
+# The first axes of the arrays that users pass and get. Inside, it is always 'time'.
+LAYOUTS = {'time': ('time', 'batch'), 'batch': ('batch', 'time')}
 
-def as_array(where: str, value: Any, dtype: str) -> np.ndarray:
+
+def as_array(where: str, value: object, dtype: str) -> np.ndarray:
     """Convert `value` to a contiguous array of `dtype`, or say why that cannot be done.
 
     Parameters
     ----------
     where : str
-        What the value is, for messages.
+        The name of the value, for messages.
     value : array_like
         Numbers of any kind but complex.
     dtype : str
@@ -34,13 +35,11 @@ def as_array(where: str, value: Any, dtype: str) -> np.ndarray:
         raise DataError(f'{where} is empty: its shape is {array.shape}')
     if array.dtype.kind == 'f' and not np.isfinite(array).all():
         index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise DataError(
-            f'{where} contains {array[index]} at index {index}; rnnkit wants finite numbers only'
-        )
+        raise DataError(f'{where} contains {array[index]} at index {index}; numbers must be finite')
     return array
 
 
-def _converted(where: str, value: Any, dtype: str) -> np.ndarray:
+def _converted(where: str, value: object, dtype: str) -> np.ndarray:
     if value is None or hasattr(value, 'tocsr') or isinstance(value, str | bytes | dict | set):
         hint = '; make it dense with .toarray()' if hasattr(value, 'tocsr') else ''
         raise DataError(f'{where} must be an array of numbers; got {type(value).__name__}{hint}')

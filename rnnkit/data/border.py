@@ -1,18 +1,17 @@
-"""The border of a network: what users pass in is checked, converted and turned here, once."""
+"""The border of a network: here users' arrays are checked, converted and turned, once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
+from rnnkit.common.checks import choice
 from rnnkit.data import ragged
+from rnnkit.data.arrays import LAYOUTS
 from rnnkit.data.field import Field, weights_of
 from rnnkit.data.unpack import describe, in_order, is_one_array
 from rnnkit.errors import ConfigError, DataError, ShapeError
-
-LAYOUTS = {'time': ('time', 'batch'), 'batch': ('batch', 'time')}
 
 
 class Border:
@@ -23,17 +22,16 @@ class Border:
     inputs : list of Field
         One for each input layer.
     targets : list of Field
-        What outputs are compared with; the first is that of the first loss. One that has the name
-        of an input is that input.
+        The arrays that losses compare outputs with, that of the first loss first. A target with
+        the name of an input is that input.
     weights : list of Field
-        Those of targets that come with weights.
+        The weights of targets that have weights.
     masks : list of Field
-        One for each time axis that comes with a mask.
+        One for each time axis that has a mask.
     layout : {'time', 'batch'}
-        Which of the time and the batch axis comes first in what the user passes and gets.
-        Inside the library it is always time.
+        The first axis of the arrays that the user passes and gets. Inside the library it is time.
     dtype : str
-        What weights are converted to.
+        The dtype of weights.
     """
 
     def __init__(
@@ -51,7 +49,7 @@ class Border:
 
     @property
     def target(self) -> Field:
-        """What the first loss compares an output with."""
+        """The target of the first loss."""
         return self.targets[0]
 
     @property
@@ -68,13 +66,13 @@ class Border:
         return [*inputs, *self.extra, *self.weights, *self.masks]
 
     def of_first_target(self, weighted: bool) -> 'Border':
-        """Return the border for batches with no other target than the first, and its weights."""
+        """Return the border for batches whose only target is the first, with or without weights."""
         weights = [weights_of(self.target, self.dtype)] * weighted
         args = (self.inputs, [self.target], weights, self.masks, self.layout, self.dtype)
         return Border(*args)
 
     def part(self, clock: str, having: bool) -> 'Border':
-        """Return the border of the inputs that have a time axis, or of all that do not have it."""
+        """Return the border of the inputs that have a time axis, or of all others."""
         if (clock, having) not in self._parts:
             inputs, masks = (
                 [field for field in fields if (field.clock == clock) == having]
@@ -86,14 +84,14 @@ class Border:
 
     @cached_property
     def _step(self) -> Field | None:
-        """A single time step of the input, where that is all there is to read."""
+        """A single time step of the input, if the network reads one sequence and no mask."""
         if len(self.inputs) > 1 or self.masks or not self.inputs[0].has_time:
             return None
         axes = tuple(axis for axis in self.inputs[0].axes if axis != 'time')
         return replace(self.inputs[0], axes=axes)
 
     def turn(self, array: np.ndarray, has_time: bool) -> np.ndarray:
-        """Exchange the first two axes if the user's layout is not the inner one."""
+        """Exchange the first two axes if the user's layout is 'batch'."""
         if has_time and self.layout == 'batch':
             return np.ascontiguousarray(array.swapaxes(0, 1))
         return array
@@ -105,13 +103,13 @@ class Border:
         ----------
         clock : str or None
         arrays : list of arrays
-            What `read_batch` or `read_inputs` returned: the masks come last.
+            A batch that `read_batch` or `read_inputs` returned: masks are last.
         """
         clocks = [field.clock for field in self.masks]
         return arrays[clocks.index(clock) - len(clocks)] if clock in clocks else None
 
     def read_inputs(
-        self, x: Any, where: str = 'predict()', mask: Any = None
+        self, x: object, where: str = 'predict()', mask: object = None
     ) -> tuple[list[np.ndarray], bool]:
         """Check and convert inputs and masks alone.
 
@@ -135,7 +133,7 @@ class Border:
         arrays = self._read(fields, given, where, all_real=True)
         return arrays, bool(listed)
 
-    def _named_masks(self, mask: Any, where: str) -> dict[str, Any]:
+    def _named_masks(self, mask: object, where: str) -> dict[str, object]:
         if mask is None or isinstance(mask, dict):
             unknown = set(mask or ()) - {field.name for field in self.masks}
             if unknown:
@@ -143,10 +141,10 @@ class Border:
             return dict(mask or {})
         if len(self.masks) > 1:
             names = ', '.join(field.name for field in self.masks)
-            raise DataError(f'{where}: mask is a dict of {names}; got {describe(mask)}')
+            raise DataError(f'{where}: mask must be a dict of {names}; got {describe(mask)}')
         return {self.masks[0].name: mask}
 
-    def read_step(self, x_t: Any, clock: str, where: str = 'step()') -> list[np.ndarray]:
+    def read_step(self, x_t: object, clock: str, where: str = 'step()') -> list[np.ndarray]:
         """Check and convert the inputs of one time step; return them with a time axis of 1.
 
         Inputs that do not have the time axis `clock` are read whole. Masks follow, which say that
@@ -171,14 +169,14 @@ class Border:
         arrays |= {field.name: np.ones((1, sizes[0]), field.dtype) for field in moves.masks}
         return [arrays[field.name] for field in [*self.inputs, *self.masks]]
 
-    def read_batch(self, data: Any, where: str) -> list[np.ndarray]:
+    def read_batch(self, data: object, where: str) -> list[np.ndarray]:
         """Check and convert inputs, target, weights and masks.
 
         Raises
         ------
         ShapeError, DataError
             If the number of arrays, an array's axes or its values are not what the network
-            wants. The message names the array and the axis.
+            expects. The message names the array and the axis.
         """
         if self._is_ready(data):
             return list(data)
@@ -192,9 +190,9 @@ class Border:
         return self._read(self.fields, given, where)
 
     def join(
-        self, where: str, x: Any, y: Any = None, weights: Any = None, mask: Any = None
-    ) -> list[Any]:
-        """Return a batch as `read_batch` takes it, of arrays that were given one by one.
+        self, where: str, x: object, y: object = None, weights: object = None, mask: object = None
+    ) -> list[object]:
+        """Return a batch as `read_batch` reads it, of arrays that were passed one by one.
 
         Parameters
         ----------
@@ -214,11 +212,11 @@ class Border:
         masks = [] if mask is None else [mask] if len(self.masks) == 1 else list(mask)
         return [*inputs, *targets, *given, *masks]
 
-    def _is_ready(self, data: Any) -> bool:
-        """Return whether a batch is right as it is, in a fraction of the time of a full check.
+    def _is_ready(self, data: object) -> bool:
+        """Return whether a batch needs no conversion, in a fraction of the time of a full check.
 
-        That is what a callable returns at every update. False only means that `read_batch`
-        has to look closer.
+        Callables return a batch at every update, mostly a ready one. False only means that
+        `read_batch` must check further.
         """
         fields = self.fields
         if type(data) not in (list, tuple) or len(data) != len(fields):
@@ -247,7 +245,11 @@ class Border:
     # --- reading ---
 
     def _read(
-        self, fields: Sequence[Field], given: dict[str, Any], where: str, all_real: bool = False
+        self,
+        fields: Sequence[Field],
+        given: Mapping[str, object],
+        where: str,
+        all_real: bool = False,
     ) -> list[np.ndarray]:
         """Return the arrays of `fields` in the inner layout."""
         arrays: dict[str, np.ndarray] = {}
@@ -269,14 +271,14 @@ class Border:
             arrays[field.name] = array
         return [self.turn(arrays[field.name], field.has_time) for field in fields]
 
-    def _is_list(self, field: Field, value: Any, where: str, among_lists: bool) -> bool:
+    def _is_list(self, field: Field, value: object, where: str, among_lists: bool) -> bool:
         ndim = field.ndim - 1
         if self.masks:
             if field.kind == 'weights' and field.has_features and among_lists:
                 return any(ragged.is_ragged(value, n) for n in (ndim, ndim - 1))
             return ragged.is_ragged(value, ndim)
         if isinstance(value, list | tuple) and ragged.is_ragged(value, ndim):
-            lengths = {len(one) for one in value}
+            lengths = {len(sequence) for sequence in value}
             if len(lengths) > 1:
                 raise ShapeError(
                     f'{where}: {field.name} is ragged, sequences of {min(lengths)} to '
@@ -285,7 +287,7 @@ class Border:
         return False
 
     def _padded(
-        self, field: Field, value: Any, where: str, found: dict[str, tuple[str, np.ndarray]]
+        self, field: Field, value: object, where: str, found: dict[str, tuple[str, np.ndarray]]
     ) -> np.ndarray:
         """Return one array for a list of sequences, in the user's layout; note its mask."""
         known = found.get(field.clock, ('', None))[1]
@@ -308,7 +310,7 @@ class Border:
     def _read_mask(
         self,
         field: Field,
-        value: Any,
+        value: object,
         where: str,
         found: dict[str, tuple[str, np.ndarray]],
         arrays: dict[str, np.ndarray],
@@ -322,7 +324,7 @@ class Border:
                     f'{field.name} out'
                 )
             return mask
-        source = next(one for one in self.inputs if one.clock == field.clock)
+        source = next(other for other in self.inputs if other.clock == field.clock)
         shape = arrays[source.name].shape[:2]
         if all_real:
             return np.ones(shape, field.dtype)
@@ -369,20 +371,20 @@ class Border:
                     continue
                 if what == 'time' and other.clock not in (field.clock, field.origin):
                     continue
-                wanted = arrays[other.name].shape[other.axes.index(what)]
+                length = arrays[other.name].shape[other.axes.index(what)]
                 if what == 'time' and field.origin:
-                    wanted = field.steps_after(wanted)
-                if array.shape[axis] != wanted:
+                    length = field.steps_after(length)
+                if array.shape[axis] != length:
                     after = ' after its layers' if what == 'time' and field.origin else ''
                     raise ShapeError(
                         f'{where}: {field.name} has length {array.shape[axis]} on axis {axis} '
-                        f'({what}), but {other.name} has {wanted}{after}; the shape is '
+                        f'({what}), but {other.name} has {length}{after}; the shape is '
                         f'{array.shape}'
                     )
 
 
 def has_real_steps(mask: np.ndarray) -> bool:
-    """Return whether a mask (T, B) is of zeros and ones, with a real step in each example."""
+    """Return whether a mask (T, B) consists of 0 and 1, with a real step in each example."""
     real = mask == 1
     n = np.count_nonzero(real)
     if n == mask.size:
@@ -391,17 +393,13 @@ def has_real_steps(mask: np.ndarray) -> bool:
     return bool(started) and n + np.count_nonzero(mask == 0) == mask.size
 
 
-def check_settings(layout: Any, dtype: Any) -> str:
-    """Return `dtype` by its name, or raise a ConfigError for a layout or type that is not one."""
-    if not isinstance(layout, str) or layout not in LAYOUTS:
-        raise ConfigError(
-            f"layout is 'time' for (time, batch, features) or 'batch' for (batch, time, "
-            f'features); got {layout!r}'
-        )
+def check_settings(layout: object, dtype: object) -> str:
+    """Return the name of a dtype; raise a ConfigError unless it and the layout are allowed."""
+    choice('layout', layout, LAYOUTS)
     try:
         name = np.dtype(dtype).name
     except (TypeError, ValueError):
         name = repr(dtype)
     if name not in ('float32', 'float64'):
-        raise ConfigError(f"dtype is 'float32' or 'float64'; got {dtype!r}")
+        raise ConfigError(f"dtype must be 'float32' or 'float64'; got {dtype!r}")
     return name

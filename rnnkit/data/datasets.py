@@ -2,8 +2,8 @@
 
 import inspect
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -12,16 +12,42 @@ from rnnkit.errors import ConfigError, DataError
 
 CALLABLE_BATCHES = 100  # batches in an epoch of a callable, unless told otherwise
 
-Prepare = Callable[[Any, str], list[np.ndarray]]
+Prepare = Callable[[object, str], list[np.ndarray]]
+Seed = int | Sequence[int]
+
+
+class Batches(Protocol):
+    """A stream of batches, one epoch each time it is read."""
+
+    n_batches: int
+
+    @property
+    def one_pass(self) -> bool:
+        """Whether an epoch has every example once."""
+
+    def __iter__(self) -> Iterator[list[np.ndarray]]:
+        """Yield the batches of an epoch."""
+
+    def in_order(self, n_batches: int | None = None) -> 'Batches':
+        """Return batches of the same data for a validation."""
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the position in the stream."""
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from where `get_state` was."""
+
+    def describe(self) -> str | list[list[int]]:
+        """Return a description of the data, for checkpoints."""
 
 
 class Arrays:
     """Examples held in memory; every epoch they are shuffled and cut into batches.
 
     With `bucket`, sequences of similar length share a batch, and each batch is cut to the
-    longest of its own. The shuffled examples are parted into groups of several batches, sorted by
-    length in each group, and then the batches are shuffled, so that a batch has other examples
-    in every epoch. There are about as many batches in a group as there are groups.
+    longest of its own. The shuffled examples are split into groups of several batches and sorted
+    by length in each group; then the batches are shuffled, so that a batch has other examples
+    in every epoch. A group has about as many batches as there are groups.
 
     Parameters
     ----------
@@ -33,13 +59,13 @@ class Arrays:
         How many batches make an epoch. By default all of them; with fewer, the next epoch
         goes on where this one stopped.
     seed : int or sequence of int, optional
-        Shuffles the examples; without one they keep their order, or with `bucket` are in the
-        order of their lengths.
+        Shuffles the examples; without it they keep their order, or with `bucket` are sorted by
+        length.
     bucket : bool
     masks : sequence of (int or None), optional
-        For `bucket`: for each array, which of the arrays is the mask (T, B) of its time, not 0
-        where an example has data; None for an array that is not cut. Where there are several
-        masks, examples are sorted by the sum of their lengths.
+        For `bucket`: for each array, the index of the mask (T, B) of its time axis, which is not 0
+        over data; None for an array that is not cut. With several masks, examples are sorted by
+        the sum of their lengths.
     time_axes : sequence of int, optional
         For `bucket`: the axis of each array that counts time; the first if not given.
 
@@ -50,8 +76,8 @@ class Arrays:
 
     Notes
     -----
-    The order of the examples is a function of the seed and the number of the pass over them, so
-    that the number of batches handed out so far says all about where the stream is.
+    The order of the examples depends on the seed and the number of the pass alone, so that the
+    number of batches so far is the whole state of the stream.
     """
 
     def __init__(
@@ -60,7 +86,7 @@ class Arrays:
         axes: Sequence[int],
         batch_size: int,
         n_batches: int | None = None,
-        seed: Any = None,
+        seed: Seed | None = None,
         *,
         bucket: bool = False,
         masks: Sequence[int | None] = (),
@@ -79,10 +105,10 @@ class Arrays:
         self._sort_by = sum(self._lengths.values()) if bucket else None
         if bucket and not self._lengths:
             raise ConfigError(
-                'bucket=True sorts sequences by their lengths, which only a mask or a list of '
-                'sequences tells; there is none here'
+                'bucket=True sorts sequences by length, so it needs a mask or a list of sequences; '
+                'there is none here'
             )
-        self._drawn = 0  # batches handed out so far
+        self._drawn = 0  # batches so far
         self._plan: tuple[int, list[np.ndarray]] = (-1, [])  # a pass, and its batches
 
     def __iter__(self) -> Iterator[list[np.ndarray]]:
@@ -102,7 +128,7 @@ class Arrays:
         return self.n_batches == self.batches_of_a_pass
 
     def get_state(self) -> dict[str, Any]:
-        """Return where the stream of batches is."""
+        """Return the position in the stream."""
         return {'drawn': self._drawn}
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -186,10 +212,11 @@ def lengths_of(mask: np.ndarray) -> np.ndarray:
     return np.where(real.any(axis=0), len(real) - real[::-1].argmax(axis=0), 1)
 
 
-PURPOSES = ('order', 'train', 'valid')  # what generators are for; from 1, as 0 is no number
+# What a generator is for. The numbers begin at 1: NumPy ignores zeros at the end of a seed.
+PURPOSES = ('order', 'train', 'valid')
 
 
-def generator_for(seed: Any, number: int, purpose: str) -> np.random.Generator:
+def generator_for(seed: Seed, number: int, purpose: str) -> np.random.Generator:
     """Return a generator that depends on nothing but these.
 
     Parameters
@@ -204,29 +231,29 @@ def generator_for(seed: Any, number: int, purpose: str) -> np.random.Generator:
 
 
 class Stream:
-    """Batches made by a callable, as many as wanted.
+    """Batches of a callable, as many as are asked for.
 
     Parameters
     ----------
     function : callable
-        Returns one batch, as a list or tuple of arrays, each time it is called. If it is a
-        `rnnkit.data.windows.Window`, so is the batch that is read. If it has a parameter that must
-        be given, it gets a `numpy.random.Generator`, which is a new one in each epoch.
+        Returns a batch at each call, a list or tuple of arrays. If that is a `rnnkit.data.Window`,
+        so is the batch that is read. If it has a required parameter, it gets a
+        `numpy.random.Generator`, a new one in each epoch.
     prepare : callable
         Checks a batch and converts it: ``prepare(batch, where)``.
     n_batches : int, optional
         How many batches make an epoch; 100 by default.
     where : str
-        What the callable is, for messages.
+        The name of the callable, for messages.
     seed : int or sequence of int
         The seed of these generators, which depend on it and on the number of the epoch.
     purpose : {'train', 'valid'}
-        What the batches are for: other generators for each.
+        What the batches are for: each has generators of its own.
 
     Raises
     ------
     ConfigError
-        If the callable wants more than one argument.
+        If the callable has more than one required parameter.
     """
 
     one_pass = False
@@ -237,7 +264,7 @@ class Stream:
         prepare: Prepare,
         n_batches: int | None,
         where: str,
-        seed: Any = 0,
+        seed: Seed = 0,
         purpose: str = 'train',
     ):
         self.function = function
@@ -261,7 +288,7 @@ class Stream:
         self._epochs = int(state['epochs'])
 
     def describe(self) -> str:
-        """Return that it is a callable."""
+        """Return a description."""
         return 'a callable'
 
     def __iter__(self) -> Iterator[list[np.ndarray]]:
@@ -271,7 +298,7 @@ class Stream:
         for _ in range(self.n_batches):
             try:
                 batch = self.function(*given)
-            except StopIteration as end:  # in a generator it would be another error
+            except StopIteration as end:  # in this generator Python would make it a RuntimeError
                 raise DataError(
                     f'the {self.where} callable has no further batch: it raised StopIteration; a '
                     f'callable makes batches without end, and {self.where}_batches says how many '
@@ -284,37 +311,37 @@ class Stream:
 
 
 def wants_rng(function: Callable, where: str) -> bool:
-    """Return whether a callable has a parameter that must be given."""
+    """Return whether a callable has a required parameter."""
     try:
         parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # some that are written in C do not tell
+    except (TypeError, ValueError):  # some that are written in C have no signature
         return False
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     needed = [p.name for p in parameters if p.default is p.empty and p.kind in kinds]
     if len(needed) > 1:
         raise ConfigError(
             f'{where}: a callable that makes batches has no parameter, or one, for a '
-            f'numpy.random.Generator; this one wants {", ".join(needed)}'
+            f'numpy.random.Generator; this one has {", ".join(needed)}'
         )
     return bool(needed)
 
 
 def build(
-    data: Any,
+    data: object,
     prepare: Prepare,
     axes: Sequence[int],
     where: str,
     batch_size: int,
     n_batches: int | None = None,
-    seed: Any = None,
-    make: Callable = Arrays,
+    seed: Seed | None = None,
+    make: Callable[..., Batches] = Arrays,
     *,
     purpose: str = 'train',
-) -> Any:
-    """Make batches of `data`, which is a batch-generating callable, or arrays.
+) -> Batches:
+    """Make batches of `data`, which is a callable that makes batches, or arrays.
 
-    Those of arrays come from ``make(arrays, axes, batch_size, n_batches, seed)``, with None for
-    the seed where they are to validate with.
+    ``make(arrays, axes, batch_size, n_batches, seed)`` makes those of arrays; the seed is None for
+    validation data.
     """
     if callable(data):
         return Stream(data, prepare, n_batches, where, 0 if seed is None else seed, purpose)
@@ -327,11 +354,10 @@ def build(
     return make(prepare(data, where), axes, batch_size, n_batches, shuffled)
 
 
-def frozen(dataset: Any) -> Any:
+def frozen(dataset: Iterable[list[np.ndarray]]) -> Iterable[list[np.ndarray]]:
     """Return batches that are the same each time they are read.
 
     Batches of a callable are drawn here, once, so that what is measured on them can be
-    compared from one time to the next; and so are those of arrays if an epoch is only a
-    part of them.
+    compared from one time to the next; likewise those of arrays of which an epoch is a part.
     """
     return dataset if getattr(dataset, 'one_pass', False) else list(dataset)

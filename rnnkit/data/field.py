@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -18,26 +17,26 @@ class Field:
     Attributes
     ----------
     name : str
-        What the user calls it: ``'x'``, ``'y'``, ``'mask'``...
+        The user's name of it: ``'x'``, ``'y'``, ``'mask'``...
     kind : {'numbers', 'words', 'labels', 'weights', 'mask'}
     axes : tuple of str
         The names of its axes, in the user's order: ``('time', 'batch', 'features')``.
     size : int
-        The number of features, or of words or labels.
+        The number of features, tokens or classes.
     owner : str
-        What has that size, for messages.
+        The layer that has this size, for messages.
     clock : str or None
-        Whose time axis it has.
+        The layer whose time axis it has.
     dtype : str
-        What it is converted to.
+        The dtype that it is converted to.
     steps : int or None
         The number of time steps that it must have; None for any number.
     least : int
         The least number of time steps.
     origin : str or None
-        The time axis that its own is made of, such as by a convolution.
+        The time axis that its own is computed from, such as by a convolution.
     steps_after : callable or None
-        How many steps it has, for so many of `origin`.
+        Its number of steps, from that of `origin`.
     check : callable or None
         ``check(where, array)`` raises a DataError for values that make no sense.
     of : str
@@ -83,8 +82,8 @@ class Field:
         """The axis that counts time steps, inside the library, or None."""
         return 0 if self.has_time else None
 
-    def is_ready(self, array: Any) -> bool:
-        """Return whether an array is right as it is, as far as it can be seen alone."""
+    def is_ready(self, array: object) -> bool:
+        """Return whether an array needs no conversion, and no error shows without the others."""
         if not (
             type(array) is np.ndarray
             and array.ndim == self.ndim
@@ -100,15 +99,15 @@ class Field:
         if self.kind in ('words', 'labels'):
             return array.min() >= 0 and array.max() < self.size
         if self.kind == 'mask':
-            return True  # its values are looked at together with its axes, see `has_real_steps`
+            return True  # `has_real_steps` checks its values, when its axes are known
         if not np.isfinite(array).all():
             return False
         if self.check and self.kind == 'numbers':
             self.check(self.name, array)
         return self.kind != 'weights' or array.min() >= 0
 
-    def read(self, where: str, value: Any) -> np.ndarray:
-        """Convert what the user passed to an array, and check what can be seen of it alone.
+    def read(self, where: str, value: object) -> np.ndarray:
+        """Convert what the user passed to an array, and check what can be checked without others.
 
         Parameters
         ----------
@@ -145,7 +144,7 @@ class Field:
             )
         return array
 
-    def read_step(self, where: str, value: Any) -> np.ndarray:
+    def read_step(self, where: str, value: object) -> np.ndarray:
         """Convert a single time step, and return it with a time axis of 1."""
         axes = tuple(axis for axis in self.axes if axis != 'time')
         try:
@@ -168,7 +167,7 @@ class Field:
             )
         if steps < self.least:
             raise ShapeError(
-                f'{where} has {steps} time steps, shape {array.shape}; this network wants at least '
+                f'{where} has {steps} time steps, shape {array.shape}; this network needs at least '
                 f'{self.least}'
             )
 
@@ -179,25 +178,25 @@ class Field:
         if self.kind == 'labels' and array.ndim == self.ndim + 1:
             hint = '[..., 0]' if array.shape[-1] == 1 else '.argmax(-1)'
             raise ShapeError(
-                f'{where} has shape {array.shape}; a classifier wants one label for each '
+                f'{where} has shape {array.shape}; a classifier expects one label for each '
                 f'({axes}): try y{hint}'
             )
         hint = ''
         if array.ndim == self.ndim - 1 and self.has_features:
             hint = '; a single feature needs an axis of its own: array[..., None]'
         if self.kind == 'words' and array.ndim == self.ndim + 1:
-            hint = '; an embedding reads numbers of words, not one-hot vectors: try x.argmax(-1)'
+            hint = '; an embedding reads tokens, not one-hot vectors: try x.argmax(-1)'
         what = 'a network with a recurrent layer' if self.clock else 'this network'
         if self.kind in ('weights', 'mask'):
             what = f'this network, for {self.kind},'
         raise ShapeError(
-            f'{where} has {array.ndim} axes, shape {array.shape}; {what} wants ({axes}){hint}'
+            f'{where} has {array.ndim} axes, shape {array.shape}; {what} expects ({axes}){hint}'
         )
 
     def _check_whole(self, where: str, array: np.ndarray) -> None:
         if array.min() < 0 or array.max() >= self.size:
             wrong = array.min() if array.min() < 0 else array.max()
-            what = 'label' if self.kind == 'labels' else 'word'
+            what = 'label' if self.kind == 'labels' else 'token'
             raise DataError(
                 f'{where} contains {what} {wrong}; {self.owner} has {self.size} units, so '
                 f'{what}s are 0 to {self.size - 1}'

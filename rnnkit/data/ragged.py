@@ -2,33 +2,32 @@
 
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rnnkit.common.checks import check_layout
-from rnnkit.data.arrays import as_array
+from rnnkit.common.checks import choice
+from rnnkit.data.arrays import LAYOUTS, as_array
 from rnnkit.errors import DataError, ShapeError
 
 
-def is_ragged(value: Any, ndim: int) -> bool:
+def is_ragged(value: object, ndim: int) -> bool:
     """Return whether `value` holds one array for each sequence, and not one array for all.
 
     The type decides, never the lengths: a list, tuple or array of objects whose first element
-    that is not empty has `ndim` axes. So sequences that happen to be of one length are still
+    that is not empty has `ndim` axes. So sequences that happen to have one length are still
     sequences. An array, a frame, or a list of arrays with more axes, such as ``[x, y]`` of
     whole batches, is not.
 
     A nested list of numbers with ``ndim + 1`` levels is a list of sequences by this rule. A
-    network without a mask reads it as one array, so ask only where a mask is wanted.
+    network without a mask reads it as one array, so call this only where there is a mask.
 
     Parameters
     ----------
     value : object
-        What stands for one array of a batch.
+        One array of a batch, as the user passed it.
     ndim : int
-        The number of axes of one sequence: 2 for (T_i, I), 1 for whole numbers (T_i,).
+        The number of axes of one sequence: 2 for (T_i, I), 1 for tokens (T_i,).
 
     Examples
     --------
@@ -38,16 +37,16 @@ def is_ragged(value: Any, ndim: int) -> bool:
     """
     if not _is_list(value):
         return False
-    first = next((one for one in value if _axes(one) and len(one)), None)
+    first = next((sequence for sequence in value if _axes(sequence) and len(sequence)), None)
     return first is not None and _axes(first) == ndim
 
 
-def _is_list(value: Any) -> bool:
+def _is_list(value: object) -> bool:
     of_objects = isinstance(value, np.ndarray) and value.dtype == object and value.ndim == 1
     return of_objects or isinstance(value, list | tuple)
 
 
-def _axes(value: Any) -> int:
+def _axes(value: object) -> int:
     if isinstance(value, list | tuple):
         return 1 + (_axes(value[0]) if value else 0)
     return getattr(value, 'ndim', 0)
@@ -64,13 +63,13 @@ def pad(
     layout: str = 'time',
     where: str = 'x',
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Fill up sequences with zeros to the length of the longest.
+    """Pad sequences with zeros to the length of the longest.
 
     Parameters
     ----------
-    sequences : list of arrays (T_i, I), or of whole numbers (T_i,)
+    sequences : list of arrays (T_i, I), or of tokens or labels (T_i,)
     dtype : str
-        The type of the array: a float type, or ``'int64'`` for words and labels.
+        The type of the array: a float type, or ``'int64'`` for tokens and labels.
     ndim : int, optional
         The number of axes that each sequence must have; by default that of the first.
     lengths : sequence of int, optional
@@ -88,7 +87,7 @@ def pad(
     array : (T, B, I), or (T, B)
         T is the largest T_i, B the number of sequences; (B, T, I) with ``layout='batch'``.
     mask : (T, B)
-        1 where there is data, 0 where it was filled up.
+        1 over data, 0 over padding.
 
     Raises
     ------
@@ -104,24 +103,24 @@ def pad(
     >>> array.tolist(), mask.tolist()
     ([[1, 4], [2, 0], [3, 0]], [[1.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
     """
-    check_layout(layout)
+    choice('pad(): layout', layout, LAYOUTS)
     if not _is_list(sequences):
         raise DataError(f'{where} must be a list of sequences; got {type(sequences).__name__}')
     if len(sequences) == 0:
         raise DataError(f'{where} is empty: it is a list without a sequence')
-    arrays = [_read(f'{where}[{k}]', one, dtype) for k, one in enumerate(sequences)]
+    arrays = [_read(f'{where}[{k}]', value, dtype) for k, value in enumerate(sequences)]
     _check_alike(arrays, ndim, lengths, where)
     T, B = max(steps or 0, *map(len, arrays)), len(arrays)
     array = np.zeros((T, B, *arrays[0].shape[1:]), dtype)
-    for k, one in enumerate(arrays):
-        array[: len(one), k] = one
+    for k, sequence in enumerate(arrays):
+        array[: len(sequence), k] = sequence
     if mask_dtype is None:
         mask_dtype = dtype if np.dtype(dtype).kind == 'f' else 'float32'
-    mask = (np.arange(T)[:, None] < [len(one) for one in arrays]).astype(mask_dtype)
+    mask = (np.arange(T)[:, None] < [len(sequence) for sequence in arrays]).astype(mask_dtype)
     return _turned(array, layout), _turned(mask, layout)
 
 
-def _read(where: str, value: Any, dtype: str) -> np.ndarray:
+def _read(where: str, value: object, dtype: str) -> np.ndarray:
     if isinstance(value, Real) or getattr(value, 'ndim', 1) == 0:
         raise ShapeError(f'{where} is a single number, {value!r}; a sequence is an array')
     return as_array(where, value, dtype)
@@ -130,14 +129,14 @@ def _read(where: str, value: Any, dtype: str) -> np.ndarray:
 def _check_alike(
     arrays: list[np.ndarray], ndim: int | None, lengths: Sequence[int] | None, where: str
 ) -> None:
-    wanted = arrays[0].ndim if ndim is None else ndim
+    ndim = arrays[0].ndim if ndim is None else ndim
     if lengths is not None and len(lengths) != len(arrays):
         raise ShapeError(f'{where} has {len(arrays)} sequences, but x has {len(lengths)}')
     for k, one in enumerate(arrays):
-        if one.ndim != wanted:
-            axes = '(time, features)' if wanted == 2 else f'an array of {wanted} axes'
+        if one.ndim != ndim:
+            axes = '(time, features)' if ndim == 2 else f'an array of {ndim} axes'
             hint = ''
-            if one.ndim == 1 and wanted == 2:
+            if one.ndim == 1 and ndim == 2:
                 hint = '; a single feature needs an axis of its own: array[:, None]'
             raise ShapeError(
                 f'{where}[{k}] has {one.ndim} axes, shape {one.shape}; a sequence is {axes}{hint}'
@@ -150,12 +149,12 @@ def _check_alike(
 
 
 def unpad(array: ArrayLike, mask: ArrayLike, layout: str = 'time') -> list[np.ndarray]:
-    """Return the steps of each sequence that are data: what `pad` has joined.
+    """Return the steps of each sequence that are data: the sequences that `pad` was given.
 
     Parameters
     ----------
     array : (T, B, ...)
-        What `pad` returned, or the predictions for it; (B, T, ...) with ``layout='batch'``.
+        An array that `pad` returned, or predictions for it; (B, T, ...) with ``layout='batch'``.
     mask : (T, B)
         Not 0 where there is data. Gaps are left out.
     layout : {'time', 'batch'}
@@ -174,10 +173,13 @@ def unpad(array: ArrayLike, mask: ArrayLike, layout: str = 'time') -> list[np.nd
     >>> [one.tolist() for one in unpad(*pad([[1, 2, 3], [4]], 'int64'))]
     [[1, 2, 3], [4]]
     """
-    check_layout(layout)
+    choice('unpad(): layout', layout, LAYOUTS)
     array, mask = np.asarray(array), np.asarray(mask)
     if mask.ndim != 2 or array.shape[:2] != mask.shape:
-        raise ShapeError(f'unpad(): array {array.shape} and mask {mask.shape} must begin alike')
+        raise ShapeError(
+            f'unpad(): mask must be (T, B), and array (T, B, ...); got array {array.shape} and '
+            f'mask {mask.shape}'
+        )
     array, real = _turned(array, layout), _turned(mask, layout) != 0
     return [array[real[:, k], k] for k in range(real.shape[1])]
 

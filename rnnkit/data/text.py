@@ -1,18 +1,18 @@
-"""Text as whole numbers: an alphabet or a vocabulary, and batches of windows. NumPy only."""
+"""Text as tokens: an alphabet or a vocabulary, and batches of windows. NumPy only."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, repeat
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rnnkit.common.checks import check_count, check_layout
+from rnnkit.common.checks import choice, whole
+from rnnkit.data.arrays import LAYOUTS
 from rnnkit.data.windows import Window, Windows, batches, fold
 from rnnkit.errors import ConfigError, DataError, ShapeError
 
-LEVELS = {'character': '\0', 'word': '<unk>'}  # with what stands for the unknown
+LEVELS = {'character': '\0', 'word': '<unk>'}  # and the symbol for unknown ones
 
 
 class Text:
@@ -24,13 +24,13 @@ class Text:
     Parameters
     ----------
     text : str or list of str
-        With ``level='word'`` a str is split at white space. A list is taken to be of words.
+        With ``level='word'`` a str is split at white space. A list is a list of words.
     alpha : str or list of str, optional
         The known symbols, in the order of their numbers. By default, sorted, all that occur in the
         text at least `min_count` times.
     min_count : int
     unknown : str, optional
-        What stands for all other symbols: ``'\0'`` for characters, ``'<unk>'`` for words.
+        The symbol for all others: ``'\0'`` for characters, ``'<unk>'`` for words.
     level : {'character', 'word'}
 
     Attributes
@@ -46,7 +46,7 @@ class Text:
     Raises
     ------
     DataError
-        If the text is no text, or no symbol of it is known.
+        If it is no text, or no symbol of it is known.
     ConfigError
         If `alpha` has a symbol twice or `unknown` in it, or a setting is not one that exists.
 
@@ -71,11 +71,10 @@ class Text:
         *,
         level: str = 'character',
     ):
-        if level not in LEVELS:
-            raise ConfigError(f"Text: level is 'character' or 'word'; got {level!r}")
+        choice('Text: level', level, LEVELS)
         self.level = level if isinstance(text, str) else 'word'
         self.unknown = LEVELS[self.level] if unknown is None else unknown
-        check_count('min_count', min_count)
+        whole('Text: min_count', min_count, 1)
         symbols = self._symbols('Text: the text', text)
         if not symbols:
             raise DataError('Text: the text is empty')
@@ -95,7 +94,7 @@ class Text:
             raise DataError(f'Text: no {self.level} of the text is in alpha')
         self.text = self._joined(self.numbers)
 
-    def _symbols(self, where: str, text: Any) -> str | list[str]:
+    def _symbols(self, where: str, text: object) -> str | list[str]:
         if isinstance(text, str):
             return text.split() if self.level == 'word' else text
         if not isinstance(text, Iterable):
@@ -107,13 +106,13 @@ class Text:
         return symbols
 
     def _checked(self, alpha: str | list[str]) -> list[str]:
-        """Return the symbols of an alphabet, or say what is wrong with it."""
+        """Return the symbols of an alphabet, or raise an error for one that cannot be used."""
         if not isinstance(self.unknown, str):
-            raise ConfigError(f'Text: unknown is a str; got {self.unknown!r}')
+            raise ConfigError(f'Text: unknown must be a str; got {self.unknown!r}')
         wrong = [s for s in [*alpha, self.unknown] if len(s) != 1]
         if self.level == 'character' and wrong:
             raise ConfigError(
-                f'Text: alpha and unknown are of single characters; got {wrong[0]!r}; '
+                f'Text: alpha and unknown must be single characters; got {wrong[0]!r}; '
                 f"level='word' is for words"
             )
         if self.unknown in alpha:
@@ -131,7 +130,7 @@ class Text:
 
     @property
     def size(self) -> int:
-        """How many numbers there are: one for each known symbol, and 0 for the others."""
+        """The number of tokens: one for each known symbol, and 0 for all others."""
         return len(self._known)
 
     def encode(self, text: str | Sequence[str]) -> list[int]:
@@ -157,7 +156,7 @@ class Text:
         """
         array = np.asarray(list(numbers) if isinstance(numbers, Iterator) else numbers)
         if array.ndim != 1:
-            raise ShapeError(f'decode(): wants the numbers of one text, (T,); got {array.shape}')
+            raise ShapeError(f'decode(): expects the numbers of one text, (T,); got {array.shape}')
         wrong = [n for n in array.tolist() if n not in range(self.size)]
         if wrong:
             raise DataError(
@@ -188,7 +187,7 @@ class Text:
         steps : int
         batch_size : int
         rng : int or numpy.random.Generator, optional
-            A seed or a generator; without one, every callable draws other windows.
+            A seed or a generator; by default every callable draws other windows.
         layout : {'time', 'batch'}
         dtype : str
 
@@ -223,12 +222,12 @@ class Text:
         layout: str = 'time',
         dtype: str = 'float32',
     ) -> Callable[[], list[np.ndarray]]:
-        """Return a callable like that of `classifier_batches`, whose x are whole numbers, too.
+        """Return a callable like that of `classifier_batches`, whose x are tokens.
 
-        That is what a network that begins with an embedding reads: x (steps, batch_size), of
-        int64. With ``one_hot=True`` it is the same as `classifier_batches`.
+        A network that begins with an embedding reads them: x (steps, batch_size), of int64. With
+        ``one_hot=True`` this is `classifier_batches`.
         """
-        check_count('steps', steps)
+        whole('batches(): steps', steps, 1)
         self._check_length(steps, 1)
         draw = batches([self.numbers[:-1], self.numbers[1:]], steps, batch_size, rng, layout)
         if not one_hot:
@@ -258,12 +257,12 @@ class Text:
         Returns
         -------
         draw : callable
-            Each call returns ``[x, y]`` as in `batches`, as a `rnnkit.data.windows.Window`: its
+            Each call returns ``[x, y]`` as in `batches`, as a `rnnkit.data.Window`: its
             `fresh` says whether the streams begin here.
         """
-        check_count('steps', steps)
-        check_count('batch_size', batch_size)
-        check_layout(layout)
+        whole('contiguous_batches(): steps', steps, 1)
+        whole('contiguous_batches(): batch_size', batch_size, 1)
+        choice('contiguous_batches(): layout', layout, LAYOUTS)
         self._check_length(steps, batch_size)
         streams = [fold(self.numbers[:-1], batch_size), fold(self.numbers[1:], batch_size)]
         windows = chain.from_iterable(repeat(Windows(streams, [1, 1], [0, 0], steps)))
@@ -290,10 +289,10 @@ class Text:
         return array
 
     def _check_length(self, steps: int, streams: int) -> None:
-        wanted, total = steps * streams + 1, len(self.numbers)
-        if total < wanted:
+        needed, total = steps * streams + 1, len(self.numbers)
+        if total < needed:
             of = '' if streams == 1 else f' in each of {streams} streams'
             raise ShapeError(
-                f'Text: windows of {steps} steps{of} want a text of {wanted} {self.level}s; '
+                f'Text: windows of {steps} steps{of} need a text of {needed} {self.level}s; '
                 f'it has {total}'
             )

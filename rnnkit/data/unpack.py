@@ -1,4 +1,4 @@
-"""The arrays of a batch as users give them: in a list, in a dict, or one alone."""
+"""The arrays of a batch as users pass them: in a list, in a dict, or one alone."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ from rnnkit.errors import DataError
 
 
 def in_order(
-    data: Any,
+    data: object,
     names: Sequence[str],
     where: str,
     optional: Sequence[str] = (),
@@ -25,32 +25,34 @@ def in_order(
     optional : sequence of str
         The last of the names, if they may be left out.
     having : dict of str to bool, optional
-        The settings of a network that bring a further array, and whether it has them.
+        The settings of a network that need a further array, and whether it has them.
 
     Raises
     ------
     DataError
-        If there are other arrays than these.
+        If the arrays are not these.
     """
-    wanted = ', '.join(names)
+    expected = ', '.join(names)
     if isinstance(data, dict):
         if not set(names) - set(optional) <= set(data) <= set(names):
-            raise DataError(f'{where}: wants {{{wanted}}}; got a dict of {sorted(map(str, data))}')
+            raise DataError(
+                f'{where}: expects {{{expected}}}; got a dict of {sorted(map(str, data))}'
+            )
         return [data.get(name) for name in names]
     if not isinstance(data, list | tuple):
-        raise DataError(f'{where}: wants a list of arrays [{wanted}]; got {describe(data)}')
+        raise DataError(f'{where}: expects a list of arrays [{expected}]; got {describe(data)}')
     if len(data) not in (len(names), len(names) - len(optional)):
-        hint, words = '', [f'{word}=True' for word, has in (having or {}).items() if not has]
-        if len(data) == len(names) + 1 and words:
-            hint = f'; was the network meant to be built with {" or ".join(words)}?'
+        hint, lacking = '', [f'{name}=True' for name, has in (having or {}).items() if not has]
+        if len(data) == len(names) + 1 and lacking:
+            hint = f'; was the network meant to be built with {" or ".join(lacking)}?'
         raise DataError(
-            f'{where}: wants {len(names)} arrays [{wanted}]; got {len(data)}: '
+            f'{where}: expects {len(names)} arrays [{expected}]; got {len(data)}: '
             f'[{", ".join(map(describe, data))}]{hint}'
         )
     return list(data)
 
 
-def is_one_array(data: Any, ndim: int, masked: bool) -> bool:
+def is_one_array(data: object, ndim: int, masked: bool) -> bool:
     """Return whether a batch of one array is given as this array, and not in a list.
 
     Parameters
@@ -66,7 +68,7 @@ def is_one_array(data: Any, ndim: int, masked: bool) -> bool:
     return not isinstance(data, dict)
 
 
-def describe(value: Any) -> str:
-    """Say in a few words what `value` is."""
+def describe(value: object) -> str:
+    """Describe a value briefly: its type, or its shape."""
     shape = getattr(value, 'shape', None)
     return type(value).__name__ if shape is None else f'array of shape {tuple(shape)}'

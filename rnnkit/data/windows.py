@@ -1,4 +1,4 @@
-"""One long series to many short windows: at random, or in order with a state that is carried.
+"""Windows of long series: at random, or in order with a state that is carried.
 
 NumPy only.
 """
@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rnnkit.common.checks import check_count, check_layout, generator
+from rnnkit.common.checks import choice, generator, whole
+from rnnkit.data.arrays import LAYOUTS
 from rnnkit.errors import ShapeError
 
 
@@ -20,7 +21,7 @@ class Window(list):
     ----------
     arrays : sequence of arrays
     fresh : bool
-        Whether a new series begins here, so that a state that is carried must start afresh.
+        Whether a new series begins here, so that a carried state must be reset.
     """
 
     def __init__(self, arrays: Sequence[np.ndarray], fresh: bool):
@@ -28,8 +29,8 @@ class Window(list):
         self.fresh = fresh
 
 
-def is_fresh(batch: Any) -> bool:
-    """Return whether a new series begins with `batch`, as it does in all but a `Window`."""
+def is_fresh(batch: object) -> bool:
+    """Return whether a new series begins with `batch`, as in every batch that is no `Window`."""
     return getattr(batch, 'fresh', True)
 
 
@@ -65,7 +66,7 @@ class Windows:
         batch_size: int | None = None,
         n_batches: int | None = None,
     ):
-        check_count('steps', steps)
+        whole('steps', steps, 1)
         self.arrays, self.axes, self.time_axes = list(arrays), list(axes), list(time_axes)
         self.n_examples = self.arrays[0].shape[self.axes[0]]
         lengths = {a.shape[t] for a, t in zip(arrays, time_axes, strict=True) if t is not None}
@@ -79,7 +80,7 @@ class Windows:
         groups = -(-self.n_examples // self.batch_size)
         self.batches_of_a_pass = groups * -(-self.length // self.steps)
         self.n_batches = n_batches or self.batches_of_a_pass
-        self._drawn = 0  # windows handed out so far
+        self._drawn = 0  # windows so far
 
     def __iter__(self) -> Iterator[Window]:
         of_a_series = -(-self.length // self.steps)
@@ -104,7 +105,7 @@ class Windows:
         )
 
     def get_state(self) -> dict[str, Any]:
-        """Return where the stream of windows is."""
+        """Return the position in the stream."""
         return {'drawn': self._drawn}
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -144,7 +145,7 @@ def fold(series: ArrayLike, streams: int, layout: str = 'time') -> np.ndarray:
     Raises
     ------
     ConfigError
-        If `streams` is not a number of at least 1.
+        If `streams` or `layout` makes no sense.
     ShapeError
         If the series has fewer steps than there are streams.
 
@@ -153,8 +154,8 @@ def fold(series: ArrayLike, streams: int, layout: str = 'time') -> np.ndarray:
     >>> fold(range(7), 2).T.tolist()
     [[0, 1, 2], [3, 4, 5]]
     """
-    check_layout(layout)
-    check_count('streams', streams)
+    choice('fold(): layout', layout, LAYOUTS)
+    whole('fold(): streams', streams, 1)
     series = np.asarray(series)
     total = series.shape[0] if series.ndim else 0
     if total < streams:
@@ -183,7 +184,7 @@ def batches(
     batch_size : int
         Windows in a batch. Each may start anywhere, and they may overlap.
     rng : int or numpy.random.Generator, optional
-        A seed or a generator; without one, every callable draws other windows.
+        A seed or a generator; by default every callable draws other windows.
     layout : {'time', 'batch'}
 
     Returns
@@ -195,7 +196,7 @@ def batches(
     Raises
     ------
     ConfigError
-        If a number, `rng` or `layout` is none.
+        If a setting makes no sense.
     ShapeError
         If the series differ in length, or are shorter than a window.
 
@@ -206,18 +207,18 @@ def batches(
     >>> [array.shape for array in draw()]
     [(20, 8, 1), (20, 8, 1)]
     """
-    check_layout(layout)
-    check_count('steps', steps)
-    check_count('batch_size', batch_size)
+    choice('batches(): layout', layout, LAYOUTS)
+    whole('batches(): steps', steps, 1)
+    whole('batches(): batch_size', batch_size, 1)
     rng = generator(rng)
     series = [np.asarray(a) for a in (arrays if isinstance(arrays, list | tuple) else [arrays])]
     if not series or any(a.ndim == 0 for a in series):
-        raise ShapeError('batches(): wants arrays whose first axis is time')
+        raise ShapeError('batches(): arrays must be arrays whose first axis is time')
     total = len(series[0])
-    for k, one in enumerate(series):
-        if len(one) != total:
+    for k, array in enumerate(series):
+        if len(array) != total:
             raise ShapeError(
-                f'batches(): arrays[{k}] has {len(one)} steps, but arrays[0] has {total}'
+                f'batches(): arrays[{k}] has {len(array)} steps, but arrays[0] has {total}'
             )
     if total < steps:
         raise ShapeError(
@@ -230,6 +231,6 @@ def batches(
         at = offsets + rng.integers(total - steps + 1, size=batch_size)  # (T, B)
         if layout == 'batch':
             at = at.T
-        return [one.take(at, axis=0) for one in series]
+        return [array.take(at, axis=0) for array in series]
 
     return draw

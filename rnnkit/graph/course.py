@@ -1,16 +1,18 @@
-"""Which layers carry a state from step to step, and what else they read."""
+"""The layers that carry a state from step to step, and what else they read."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytensor.tensor as pt
+from pytensor.tensor import TensorVariable
 
+from rnnkit.common.output_names import join, layer_of
 from rnnkit.errors import ConfigError
 from rnnkit.graph.graph import Graph
 from rnnkit.layers import Layer
 
 
 class Course(NamedTuple):
-    """What moves when a network goes on by a time step, and what stays.
+    """The layers that compute something at each time step, and the outputs that stay.
 
     Attributes
     ----------
@@ -19,7 +21,7 @@ class Course(NamedTuple):
     moving : list of Layer
         The layers that have this time axis.
     fixed : list of str
-        The outputs of all other layers that these read: an encoder's, or of an input that has no
+        The outputs of other layers that these read: an encoder's, or those of an input without
         time. They are the same at every step.
     """
 
@@ -34,7 +36,7 @@ class Course(NamedTuple):
 
 
 def course(graph: Graph) -> Course:
-    """Find out what moves.
+    """Return the course of a network.
 
     Raises
     ------
@@ -44,7 +46,7 @@ def course(graph: Graph) -> Course:
     plan, names = graph.plan, graph.by_name
     if not any(layer.state for layer in graph.layers) and all(x.causal for x in graph.layers):
         raise ConfigError('this network has no recurrent layer, so it has no state')
-    clock = plan.clock_of(f'{graph.layers[-1].name}:out', names)
+    clock = plan.clock_of(join(graph.layers[-1].name), names)
     moving = [x for x in graph.layers if clock and clock == plan.clocks[x.name] and x.keeps_time]
     for layer in moving or graph.layers:
         if not layer.causal:
@@ -62,11 +64,11 @@ def course(graph: Graph) -> Course:
     waiting = list(fixed)
     while waiting:
         name = waiting.pop()
-        layer = name.partition(':')[0]
+        layer = layer_of(name)
         if layer not in stays:
             raise ConfigError(
-                f'a layer reads {name!r}, which is known when the whole sequence has been read, so '
-                f'this network cannot go on from a state'
+                f'a layer reads {name!r}, which depends on the whole sequence, so this network '
+                f'cannot go on from a state'
             )
         if layer not in seen:
             seen.add(layer)
@@ -86,11 +88,11 @@ def state_sizes(layer: Layer) -> dict[str, int]:
     return {part: layer.output_size(layer.last_name(part)) for part in layer.state._fields}
 
 
-def state_variables(layer: Layer, dtype: str) -> Any:
+def state_variables(layer: Layer, dtype: str) -> tuple[TensorVariable, ...]:
     """Return a layer's state as inputs of a graph."""
     return layer.state(
         *(
-            pt.tensor(f'{layer.name}:{name}', dtype=dtype, shape=(None, size))
+            pt.tensor(join(layer.name, name), dtype=dtype, shape=(None, size))
             for name, size in state_sizes(layer).items()
         )
     )
@@ -99,5 +101,5 @@ def state_variables(layer: Layer, dtype: str) -> Any:
 def last_outputs(layers: list[Layer]) -> list[str]:
     """Return the names of the outputs that are the final states of layers."""
     return [
-        f'{layer.name}:{layer.last_name(part)}' for layer in layers for part in layer.state._fields
+        join(layer.name, layer.last_name(part)) for layer in layers for part in layer.state._fields
     ]

@@ -1,9 +1,10 @@
-"""The arrays of a batch: what each is called, its axes, and what it may contain."""
+"""The arrays of a batch: the name of each, its axes, and the values that it may have."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 
+from rnnkit.common.output_names import parts
 from rnnkit.data.field import Axes, Field
 from rnnkit.errors import ConfigError
 from rnnkit.graph.graph import Graph
@@ -12,25 +13,25 @@ from rnnkit.losses import Loss
 
 
 def inputs_of(graph: Graph, layout: Axes) -> list[Field]:
-    """Return the inputs of a network: the first is called x, others after their layers."""
+    """Return the inputs of a network: the first is x, others are named after their layers."""
     plan, inputs = graph.plan, []
 
     def least(clock: str | None) -> int:
-        made = [graph.by_name[name] for name, of in plan.made_of.items() if of == clock]
+        made = [graph.by_name[name] for name, origin in plan.made_of.items() if origin == clock]
         return next(n for n in count(1) if all(layer.steps_after(n) >= 1 for layer in made))
 
     for layer in graph.layers:
         if isinstance(layer, Input):
-            clock, words = plan.clocks[layer.name], layer.name in plan.words
+            clock, tokens = plan.clocks[layer.name], layer.name in plan.words
             inputs.append(
                 Field(
                     layer.name if inputs else 'x',
-                    'words' if words else 'numbers',
-                    _axes(graph, layout, clock, not words),
+                    'words' if tokens else 'numbers',
+                    _axes(graph, layout, clock, not tokens),
                     layer.size,
-                    f'layer {layer.name!r}' if words else 'the input layer',
+                    f'layer {layer.name!r}' if tokens else 'the input layer',
                     clock,
-                    'int64' if words else graph.dtype,
+                    'int64' if tokens else graph.dtype,
                     _steps(graph, clock),
                     least(clock),
                 )
@@ -44,7 +45,7 @@ def target_of(name: str, graph: Graph, output: str, loss: Loss, layout: Axes) ->
     Parameters
     ----------
     name : str
-        What the target is called.
+        The name of the target.
     graph : Graph
     output : str
         ``'hid1:out'``.
@@ -60,8 +61,8 @@ def target_of(name: str, graph: Graph, output: str, loss: Loss, layout: Axes) ->
 
 
 def output_as_array(name: str, graph: Graph, output: str, layout: Axes) -> Field:
-    """Return an array of numbers that is like an output."""
-    owner, _, what = output.partition(':')
+    """Return an array of numbers with the axes of an output."""
+    owner, what = parts(output)
     layer, clock = graph.by_name[owner], graph.plan.clock_of(output, graph.by_name)
     return Field(
         name,
@@ -81,17 +82,17 @@ def input_as_target(graph: Graph, output: str, loss: Loss, given: list[Field]) -
     Raises
     ------
     ConfigError
-        If the network has several inputs, or the output is not like the input.
+        If the network has several inputs, or the axes of the output are not those of the input.
     """
     where = f'an autoencoder compares {output!r} with its input'
     if len(given) > 1:
         names = ', '.join(field.name for field in given)
-        raise ConfigError(f'{where}, so that there can be one input; got {names}')
-    (field,), (owner, _, what) = given, output.partition(':')
+        raise ConfigError(f'{where}, so it must have one input; got {names}')
+    (field,), (owner, what) = given, parts(output)
     if field.kind == 'words':
         raise ConfigError(
-            f'{where}, which must be numbers; an embedding reads numbers of words. Take a '
-            f'Classifier, and the words as x and as y'
+            f'{where}, which must be numbers; an embedding reads tokens. Use a Classifier, with '
+            f'the tokens as x and as y'
         )
     size, clock = (
         graph.by_name[owner].output_size(what),
@@ -103,12 +104,12 @@ def input_as_target(graph: Graph, output: str, loss: Loss, given: list[Field]) -
     if clock != field.clock:
         steps = _steps(graph, clock)
         if not (clock and field.clock):
-            has, wants = ('has a', 'the input none') if clock else ('has no', 'the input one')
-            raise ConfigError(f'{where}; it {has} time axis, and {wants}')
+            has, other = ('has a', 'the input none') if clock else ('has no', 'the input one')
+            raise ConfigError(f'{where}; it {has} time axis, and {other}')
         if steps is None or field.steps not in (None, steps):
             raise ConfigError(
-                f'{where}, which must have as many time steps; layer {clock!r} makes '
-                f'{"other ones" if steps is None else steps}'
+                f'{where}, which must have as many time steps; layer {clock!r} has '
+                f'{"others" if steps is None else steps}'
             )
     return replace(field, steps=steps, check=loss.check_targets)
 
@@ -128,13 +129,13 @@ def _axes(graph: Graph, layout: Axes, clock: str | None, features: bool = False)
 
 
 def _steps(graph: Graph, clock: str | None) -> int | None:
-    """Return how many time steps a clock must have; None for any number."""
+    """Return the number of time steps that a clock must have; None for any number."""
     lengths = graph.plan.lengths
     return lengths[clock].fixed_steps if clock in lengths else None
 
 
 def _origin(graph: Graph, clock: str | None) -> tuple[str | None, Callable[[int], int] | None]:
-    """Return the time axis of the data that a clock is made of, and how many steps that leaves."""
+    """Return the time axis of the data that a clock is made of, and a function of its steps."""
     made = []
     while clock in graph.plan.made_of:
         made.insert(0, graph.by_name[clock])

@@ -1,10 +1,13 @@
 """Layers connected to one symbolic graph."""
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
+from rnnkit.common.output_names import MAIN, join, layer_of, parts
 from rnnkit.common.registry import hint
 from rnnkit.errors import ConfigError
 from rnnkit.graph.plan import Plan, plan
@@ -15,7 +18,7 @@ Outputs = dict[str, TensorVariable]
 
 
 class Graph:
-    """The symbolic graph of connected layers; making it makes their parameters.
+    """The symbolic graph of connected layers; creating it creates their parameters.
 
     Parameters
     ----------
@@ -25,26 +28,28 @@ class Graph:
     rng : numpy.random.Generator
         Draws the initial values, layer by layer.
     masked : bool
-        Whether sequences come with masks.
+        Whether sequences have masks.
 
     Attributes
     ----------
     plan : Plan
     inputs : list of tensors
-        One variable for each input layer: (T, B, I), or (B, I) without time; (T, B) or (B,)
-        of whole numbers, if an embedding reads it.
+        One variable for each input layer: (T, B, I), or (B, I) without time; tokens (T, B) or
+        (B,) if an embedding reads it.
     masks : dict of str to tensor
-        A mask (T, B) for each time axis that data bring along, by the name of its input.
+        A mask (T, B) for each time axis of the data, by the name of its input.
     outputs : dict of str to tensor
         Every output of every layer, named ``'hid1:out'``, without noise.
 
     Raises
     ------
     ConfigError
-        If a layer reads something that does not exist, or returns something unusable.
+        If a layer reads an output that does not exist, or returns something unusable.
     """
 
-    def __init__(self, layers: list[Layer], dtype: str, rng: Any, masked: bool = False):
+    def __init__(
+        self, layers: list[Layer], dtype: str, rng: np.random.Generator, masked: bool = False
+    ):
         self.layers, self.dtype = layers, dtype
         self.by_name = {layer.name: layer for layer in layers}
         self.plan: Plan = plan(layers)
@@ -60,8 +65,8 @@ class Graph:
                 continue
             if masked and layer.starts_time and layer.wants_time is not False:
                 raise ConfigError(
-                    f'layer {layer.name!r} ({layer.form}) has other time steps than what it reads; '
-                    f'a network with masked=True cannot have it'
+                    f'layer {layer.name!r} ({layer.form}) has other time steps than its inputs; a '
+                    f'network with masked=True cannot have it'
                 )
         if masked and not self.masks:
             raise ConfigError('masked=True, but no input of this network has a time axis')
@@ -70,19 +75,13 @@ class Graph:
         fresh = iter(self.inputs)
         for layer in layers:
             sources = {name: self._size(layer, name) for name in self.plan.sources[layer.name]}
-            for part, name in self.plan.starts[layer.name].items():
-                size, wanted = self._size(layer, name), layer.state_width(part)
-                if size != wanted:
-                    raise ConfigError(
-                        f'layer {layer.name!r}: {part}_0 wants {wanted} features; {name!r} has '
-                        f'{size}'
-                    )
+            self._check_starts(layer)
             layer.meet(layers[: layers.index(layer)])
             layer.bind(sources, dtype, rng)
-            given = [self.outputs[name] for name in sources] or [next(fresh)]
-            found = self._transform(layer, given, self.outputs, self.masks)
-            self.outputs |= found
-            self._sizes |= {n: layer.output_size(n.partition(':')[2]) for n in found}
+            read = [self.outputs[name] for name in sources] or [next(fresh)]
+            outputs = self._transform(layer, read, self.outputs, self.masks)
+            self.outputs |= outputs
+            self._sizes |= {name: layer.output_size(parts(name)[1]) for name in outputs}
 
     def again(
         self,
@@ -90,42 +89,42 @@ class Graph:
         masks: dict[str, TensorVariable] | None = None,
         states: dict[str, Any] | None = None,
         noise: Noise | None = None,
-        noisy: Any = None,
+        noisy: Callable[[str, TensorVariable], TensorVariable] | None = None,
         known: Outputs | None = None,
     ) -> Outputs:
-        """Return the outputs once more, for other inputs, states or with noise.
+        """Return the outputs for other inputs or states, or with noise.
 
         Parameters
         ----------
         inputs, masks : like the attributes, optional
         states : dict of str to named tuple of tensors of shape (B, H)
-            The state before the first step, by the name of the layer, or a function that makes it
-            of the default; those left out start as they do by default.
+            The state before the first step, by the name of the layer, or a function of the
+            default state; others start by default.
         noise : Noise, optional
             Where random numbers come from in training.
         noisy : callable, optional
             ``noisy(name, output) -> output``, applied to each output ``'hid1:out'`` before
             another layer reads it.
         known : dict of str to tensor, optional
-            Outputs that need not be computed. Then there are no others than what it takes to get
-            from these to the output of the last layer.
+            Outputs that need not be computed. Then only those are computed that lead from them to
+            the output of the last layer.
 
         Raises
         ------
         ConfigError
-            If that output depends on something that `known` does not say.
+            If that output depends on others than these.
         """
         outputs: Outputs = dict(known or {})
         fresh = iter(self.inputs if inputs is None else inputs)
         for layer in self.layers if known is None else self._between(known):
-            given = [outputs[name] for name in self.plan.sources[layer.name]] or [next(fresh)]
-            found = self._transform(
-                layer, given, outputs, self.masks if masks is None else masks, noise, states
+            read = [outputs[name] for name in self.plan.sources[layer.name]] or [next(fresh)]
+            own = self._transform(
+                layer, read, outputs, self.masks if masks is None else masks, noise, states
             )
-            main = f'{layer.name}:out'
-            if noisy is not None and layer.name not in self.plan.words:
-                found[main] = noisy(main, found[main])
-            outputs |= found
+            main = join(layer.name)
+            if noisy is not None and layer.name not in self.plan.words:  # tokens are no numbers
+                own[main] = noisy(main, own[main])
+            outputs |= own
         return outputs
 
     def _between(self, known: Outputs) -> list[Layer]:
@@ -134,15 +133,15 @@ class Graph:
             layer.name: [*self.plan.sources[layer.name], *self.plan.starts[layer.name].values()]
             for layer in self.layers
         }
-        owners = {name.partition(':')[0] for name in known}
+        owners = {layer_of(name) for name in known}
         after: set[str] = set()
         for name, read in reads.items():
-            if name not in owners and {one.partition(':')[0] for one in read} & (owners | after):
+            if name not in owners and set(map(layer_of, read)) & (owners | after):
                 after.add(name)
-        needed, waiting = set(), [(f'{self.layers[-1].name}:out', '')]
+        needed, waiting = set(), [(join(self.layers[-1].name), '')]
         while waiting:
             name, reader = waiting.pop()
-            owner = name.partition(':')[0]
+            owner = layer_of(name)
             if name not in known and owner not in after:
                 what = f'layer {reader!r} reads {name!r}' if reader else f'the result is {name!r}'
                 raise ConfigError(f'{what}, which does not follow from {", ".join(known)}')
@@ -174,10 +173,19 @@ class Graph:
             raise ConfigError(f'layer {layer.name!r} reads {name!r} more than once')
         return self._sizes[name]
 
+    def _check_starts(self, layer: Layer) -> None:
+        for part, name in self.plan.starts[layer.name].items():
+            size, width = self._size(layer, name), layer.state_width(part)
+            if size != width:
+                raise ConfigError(
+                    f'layer {layer.name!r}: {part}_0 must have {width} features; {name!r} has '
+                    f'{size}'
+                )
+
     def _transform(
         self,
         layer: Layer,
-        given: list[TensorVariable],
+        read: list[TensorVariable],
         outputs: Outputs,
         masks: dict[str, TensorVariable],
         noise: Noise | None = None,
@@ -195,12 +203,12 @@ class Graph:
             default = layer.state(*(start.get(name) for name in layer.state._fields))
             state = (states or {}).get(layer.name, default)
             context['state'] = state(default) if callable(state) else state
-        found = layer.transform(*given, **context)
-        self._check(layer, found)
-        return {f'{layer.name}:{name}': output for name, output in found.items()}
+        own = layer.transform(*read, **context)
+        self._check(layer, own)
+        return {join(layer.name, name): output for name, output in own.items()}
 
-    def _check(self, layer: Layer, outputs: Any) -> None:
-        if not isinstance(outputs, dict) or 'out' not in outputs:
+    def _check(self, layer: Layer, outputs: object) -> None:
+        if not isinstance(outputs, dict) or MAIN not in outputs:
             raise ConfigError(
                 f"layer {layer.name!r}: transform() must return a dict with 'out'; got {outputs!r}"
             )
@@ -219,9 +227,9 @@ class Graph:
                     f'layer {layer.name!r}: output {name!r} has {width} features; its size is '
                     f'{size}'
                 )
-            axes = 2 + self.has_time(f'{layer.name}:{name}')
+            axes = 2 + self.has_time(join(layer.name, name))
             if output.ndim != axes:
                 raise ConfigError(
-                    f'layer {layer.name!r}: output {name!r} has {output.ndim} axes; wanted {axes}. '
-                    f'A layer whose outputs have no time axis says so by keeps_time = False'
+                    f'layer {layer.name!r}: output {name!r} must have {axes} axes; it has '
+                    f'{output.ndim}. A layer whose outputs have no time axis has keeps_time = False'
                 )

@@ -1,14 +1,15 @@
-"""What reads what, and which outputs have a time axis: known before any graph is built."""
+"""Connections of layers and their time axes: known before any graph is built."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from rnnkit.common.output_names import join, layer_of, parts
 from rnnkit.errors import ConfigError
 from rnnkit.layers import Embedding, Input, Last, Layer
 
 
 class Plan(NamedTuple):
-    """How layers belong together.
+    """Connections of layers, and their time axes.
 
     Attributes
     ----------
@@ -17,14 +18,14 @@ class Plan(NamedTuple):
     starts : dict of str to dict of str to str
         For each layer, the outputs that parts of its state start from.
     clocks : dict of str to str or None
-        For each layer, whose time axis its outputs have: the first input layer of those that
-        share one, a layer that made one, or None where there is no time.
+        For each layer, the owner of the time axis of its outputs: the first input layer of those
+        that share one, a layer that makes one, or None without time.
     words : set of str
-        The input layers whose data are numbers of words.
+        The input layers whose data are tokens.
     lengths : dict of str to Layer
-        The layer that fixes the number of time steps of a clock, where one does.
+        The layer that fixes the number of time steps of a clock, if there is one.
     made_of : dict of str to str
-        For a clock that is made of another one, such as by a convolution, that other.
+        For a clock that is computed from another one, such as by a convolution, that other.
     """
 
     sources: dict[str, list[str]]
@@ -35,13 +36,13 @@ class Plan(NamedTuple):
     made_of: dict[str, str]
 
     def clock_of(self, output: str, layers: dict[str, Layer]) -> str | None:
-        """Return whose time axis an output has."""
-        name, _, what = output.partition(':')
+        """Return the owner of the time axis of an output."""
+        name, what = parts(output)
         return self.clocks[name] if layers[name].has_time(what) else None
 
 
 def plan(layers: list[Layer]) -> Plan:
-    """Find out how layers belong together.
+    """Connect layers, and find their time axes.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def plan(layers: list[Layer]) -> Plan:
     Raises
     ------
     ConfigError
-        If a layer needs a time axis that is not there, or must not have the one that is.
+        If a layer needs a time axis and has none, or has one and must not.
     """
     names = {layer.name: layer for layer in layers}
     sources, starts, before = {}, {}, ''
@@ -64,7 +65,7 @@ def plan(layers: list[Layer]) -> Plan:
         before = layer.name
     words = _words(layers, sources)
     found = Plan(sources, starts, {}, words, {}, {})
-    # An input says ndim=3 where its data have time, though no layer needs it.
+    # Data without time are (B, I), so a time axis needs a reason: a layer, or ndim=3 of an input.
     if any(x.recurrent or x.starts_time or getattr(x, 'ndim', None) == 3 for x in layers):
         _find_clocks(layers, names, found)
     else:
@@ -73,13 +74,13 @@ def plan(layers: list[Layer]) -> Plan:
 
 
 def _full(name: str, layers: dict[str, Layer], final: bool, part: str = '') -> str:
-    """Return the full name of an output; a layer alone stands for its main one, or its last."""
+    """Return the full name of an output; a layer alone means its main one, or its final one."""
     layer, colon, _ = name.partition(':')
     if colon:
         return name
     if final and hasattr(layers.get(layer), 'last_name'):
-        return f'{layer}:{layers[layer].last_name(part)}'
-    return f'{name}:out'
+        return join(layer, layers[layer].last_name(part))
+    return join(name)
 
 
 def _words(layers: list[Layer], sources: dict[str, list[str]]) -> set[str]:
@@ -91,26 +92,27 @@ def _words(layers: list[Layer], sources: dict[str, list[str]]) -> set[str]:
             read.setdefault(name, set()).add(isinstance(layer, Embedding))
         if isinstance(layer, Embedding) and not set(_layers_of(sources[layer.name])) <= inputs:
             raise ConfigError(
-                f'layer {layer.name!r}: an embedding reads an input layer, whose size is the '
-                f'number of words; got {", ".join(sources[layer.name])}'
+                f'layer {layer.name!r}: an embedding reads an input layer, whose size is that of '
+                f'the vocabulary; got {", ".join(sources[layer.name])}'
             )
     for name in inputs:
         if len(read.get(name, ())) > 1:
             raise ConfigError(
-                f'layer {name!r}: an embedding reads it as numbers of words, and another layer as '
-                f'features; give each an input of its own'
+                f'layer {name!r}: an embedding reads it as tokens, and another layer as features; '
+                f'give each an input of its own'
             )
     return {name for name in inputs if True in read.get(name, ())}
 
 
 def _layers_of(outputs: Iterable[str]) -> list[str]:
-    return [name.partition(':')[0] for name in outputs]
+    return [layer_of(name) for name in outputs]
 
 
 def _find_clocks(layers: list[Layer], names: dict[str, Layer], found: Plan) -> None:
-    """Fill in whose time axis each layer has."""
-    still = _without_time(layers, names, found)
-    same: dict[str, str] = {}  # clocks that turned out to be another one
+    """Fill in the time axis of each layer."""
+    timeless = _without_time(layers, names, found)
+    # Each input starts as a time axis of its own. Where a layer reads two, they must be one.
+    same: dict[str, str] = {}
 
     def root(clock: str) -> str:
         while clock in same:
@@ -118,7 +120,7 @@ def _find_clocks(layers: list[Layer], names: dict[str, Layer], found: Plan) -> N
         return clock
 
     def clocks_of(outputs: Iterable[str]) -> list[str]:
-        known = [name for name in outputs if name.partition(':')[0] in found.clocks]
+        known = [name for name in outputs if layer_of(name) in found.clocks]
         clocks = [found.clock_of(name, names) for name in known]
         return list(dict.fromkeys(root(clock) for clock in clocks if clock))
 
@@ -134,7 +136,7 @@ def _find_clocks(layers: list[Layer], names: dict[str, Layer], found: Plan) -> N
         for other in clocks[1:]:
             same[other] = clocks[0]
         if isinstance(layer, Input):
-            found.clocks[layer.name] = None if layer.name in still else layer.name
+            found.clocks[layer.name] = None if layer.name in timeless else layer.name
         elif layer.starts_time:
             found.clocks[layer.name] = layer.name
             if clocks:
@@ -144,44 +146,50 @@ def _find_clocks(layers: list[Layer], names: dict[str, Layer], found: Plan) -> N
     for name, clock in found.clocks.items():
         found.clocks[name] = root(clock) if clock else None
     found.made_of.update({clock: root(other) for clock, other in found.made_of.items()})
+    _find_lengths(layers, names, found)
+
+
+def _find_lengths(layers: list[Layer], names: dict[str, Layer], found: Plan) -> None:
+    """Fill in the layers that fix the number of time steps."""
     for layer in layers:
-        if layer.fixed_steps is not None:
-            read = found.sources[layer.name][0]
-            clock = layer.name if layer.starts_time else found.clock_of(read, names)
-            other = found.lengths.setdefault(clock, layer)
-            if other.fixed_steps != layer.fixed_steps:
-                raise ConfigError(
-                    f'layer {layer.name!r} wants {layer.fixed_steps} time steps; '
-                    f'{other.name!r} has {other.fixed_steps}'
-                )
+        if layer.fixed_steps is None:
+            continue
+        source = found.sources[layer.name][0]
+        clock = layer.name if layer.starts_time else found.clock_of(source, names)
+        other = found.lengths.setdefault(clock, layer)
+        if other.fixed_steps != layer.fixed_steps:
+            raise ConfigError(
+                f'layer {layer.name!r} has {layer.fixed_steps} time steps; {other.name!r} has '
+                f'{other.fixed_steps}'
+            )
 
 
 def _without_time(layers: list[Layer], names: dict[str, Layer], found: Plan) -> set[str]:
-    """Return the layers that must have no time axis, because of those that read them."""
-    still = {layer.name for layer in layers if getattr(layer, 'ndim', None) == 2}
+    """Return the layers that must have no time axis, because of their readers."""
+    timeless = {layer.name for layer in layers if getattr(layer, 'ndim', None) == 2}
     for layer in reversed(layers):
-        wanted = list(found.starts[layer.name].values())
+        sources = list(found.starts[layer.name].values())
         passes = layer.keeps_time and not layer.recurrent and not layer.starts_time
-        if layer.wants_time is False or (layer.name in still and passes):
-            wanted += found.sources[layer.name]
-        for name in wanted:
-            source, _, what = name.partition(':')
+        if layer.wants_time is False or (layer.name in timeless and passes):
+            sources += found.sources[layer.name]
+        for name in sources:
+            source, what = parts(name)
             if source in names and names[source].has_time(what):
-                still.add(source)
+                timeless.add(source)
     for layer in layers:
-        if layer.recurrent:  # it needs time, so that the other reader is told that it is wrong
-            still -= {
+        if layer.recurrent:  # it needs time, so the error must be about the other reader
+            timeless -= {
                 n
                 for n in _layers_of(found.sources[layer.name])
                 if isinstance(names.get(n), Input) and names[n].ndim is None
             }
     for layer in layers:
-        if layer.name in still and getattr(layer, 'ndim', None) == 3:
+        if layer.name in timeless and getattr(layer, 'ndim', None) == 3:
             raise ConfigError(
                 f'layer {layer.name!r}: it has a time axis (ndim=3), and a layer that reads it '
-                f'wants none'
+                f'must have none'
             )
-    return still
+    return timeless
 
 
 def _check_time(layer: Layer, clocks: list[str], found: Plan) -> None:
@@ -189,14 +197,14 @@ def _check_time(layer: Layer, clocks: list[str], found: Plan) -> None:
     if isinstance(layer, Last) and any(
         map(found.clocks.get, _layers_of(found.sources[layer.name]))
     ):
-        return  # what it reads has found its last step already
+        return  # it reads a last step already
     if layer.recurrent and not clocks and not isinstance(layer, Input):
         raise ConfigError(
-            f'layer {layer.name!r} ({layer.form}) needs a time axis, which {read} has not; put '
+            f'layer {layer.name!r} ({layer.form}) needs a time axis; {read} has none; put '
             f"dict(form='repeat', steps=...) before it"
         )
     if layer.wants_time is False and clocks:
         raise ConfigError(
-            f'layer {layer.name!r} ({layer.form}) wants one value for each example, but {read} '
+            f'layer {layer.name!r} ({layer.form}) reads one value for each example, but {read} '
             f"has a time axis; put 'last' before it"
         )

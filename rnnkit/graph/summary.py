@@ -1,9 +1,8 @@
 """A network as a table."""
 
-from typing import Any
-
 import numpy as np
 
+from rnnkit.common.output_names import join
 from rnnkit.graph.graph import Graph
 
 
@@ -16,7 +15,7 @@ def table(graph: Graph, leading: tuple[str, str], title: str) -> str:
     leading : tuple of str
         The names of the axes before the features, in the user's order.
     title : str
-        What the network is, for the last line.
+        A name of the network, for the last line.
     """
     rows = [('layer', 'form', 'output', 'parameters', 'count')]
     with_time = any(graph.plan.clocks.values())
@@ -26,7 +25,7 @@ def table(graph: Graph, leading: tuple[str, str], title: str) -> str:
         shown = '  '.join(f'{n} {"x".join(map(str, s))}' for n, s in shapes.items())
         count = sum(int(np.prod(s)) for s in shapes.values())
         total += count
-        clock = graph.plan.clock_of(f'{layer.name}:out', graph.by_name)
+        clock = graph.plan.clock_of(join(layer.name), graph.by_name)
         axes = leading if clock else ('batch' if with_time else 'examples',)
         axes = [name[0].upper() for name in axes]
         if layer.name not in graph.plan.words:
@@ -35,7 +34,7 @@ def table(graph: Graph, leading: tuple[str, str], title: str) -> str:
     return '\n'.join([*_aligned(rows), f'{title}, {total:,} parameters, {graph.dtype}'])
 
 
-def _aligned(rows: list[tuple[Any, ...]]) -> list[str]:
+def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
     widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
     lines = [
         '  '.join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows

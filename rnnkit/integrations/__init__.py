@@ -1,1 +1,1 @@
-"""Everything that imports an optional package, and nothing else does."""
+"""Uses of optional packages: only these modules import one, and only inside functions."""

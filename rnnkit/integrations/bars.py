@@ -1,4 +1,4 @@
-"""Lines that show how far something is: tqdm's bar, or without tqdm plain numbers."""
+"""Progress lines: tqdm's bar, or without tqdm plain numbers."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 def find() -> Callable[..., str]:
     """Return `bar` if tqdm is installed, else `plain`."""
     try:
-        import tqdm  # noqa: F401 - it takes a while, and one look is enough
+        import tqdm  # noqa: F401 - only whether it is there
     except ImportError:
         return plain
     return bar
@@ -26,14 +26,14 @@ def plain(
     Parameters
     ----------
     name : str
-        What there is progress in.
+        The name of the epoch, or the like.
     done : int
     total : int, optional
-        How many batches there are, if that is known.
+        The number of batches, if it is known.
     seconds : float
         The time that it has taken so far.
     note : str
-        Further words.
+        Further text.
     columns : int, optional
         The width of the terminal.
     ascii : bool

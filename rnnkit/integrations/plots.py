@@ -1,24 +1,32 @@
-"""Pictures, by matplotlib."""
+"""Plots, drawn by matplotlib."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from rnnkit.errors import ConfigError
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-def figure(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-    """Return a new matplotlib figure and its axes, that no window shows."""
+
+def figure(figsize: tuple[float, float]) -> 'tuple[Figure, Axes]':
+    """Return a new matplotlib figure, which no window shows, and its axes."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError("plots need matplotlib: pip install 'rnnkit[plot]'") from error
-    picture = Figure(layout='constrained', **kwargs)
+    picture = Figure(figsize, layout='constrained')
     FigureCanvasAgg(picture)
-    return picture, picture.subplots(*args)
+    return picture, picture.subplots()
 
 
-def history(records: Sequence[dict], path: str | None, keys: Sequence[str]) -> Any:
+def history(
+    records: Sequence[Mapping[str, Any]], path: str | None, keys: Sequence[str]
+) -> 'Figure':
     """Draw columns of a training's history; see `rnnkit.training.history.History.plot`."""
     if not records:
         raise ConfigError('history.plot(): there is no record yet; train the network first')
@@ -47,13 +55,15 @@ def history(records: Sequence[dict], path: str | None, keys: Sequence[str]) -> A
     return picture
 
 
-def gradient_flow(flow: Mapping[str, Any], path: str | None = None, axes: Any = None) -> Any:
+def gradient_flow(
+    flow: Mapping[str, np.ndarray], path: str | None = None, axes: 'Axes | None' = None
+) -> 'Figure':
     """Draw the norm of a gradient over time, one line for each recurrent layer.
 
     Parameters
     ----------
     flow : dict of str to array of shape (T,)
-        What `gradient_flow` of a network returned.
+        The result of `gradient_flow` of a network.
     path : str, optional
         A file that the picture is written to.
     axes : matplotlib.axes.Axes, optional
@@ -72,12 +82,12 @@ def gradient_flow(flow: Mapping[str, Any], path: str | None = None, axes: Any = 
     """
     if not isinstance(flow, Mapping) or not flow:
         raise ConfigError(
-            f'plots.gradient_flow(): wants what net.gradient_flow(x, y) returns; got {flow!r}'
+            f'plots.gradient_flow(): flow must be a result of net.gradient_flow(x, y); got {flow!r}'
         )
     if axes is None:
         axes = figure(figsize=(7, 4))[1]
     for name, norms in flow.items():
-        # A logarithm has no place for 0: the line is broken where nothing arrives.
+        # The logarithm of 0 cannot be drawn: the line has a gap where no gradient arrives.
         points = [norm if 0 < norm < float('inf') else float('nan') for norm in norms]
         axes.plot(points, '-' if len(points) > 1 else 'o', label=name)
     axes.set_yscale('log')
@@ -91,10 +101,10 @@ def gradient_flow(flow: Mapping[str, Any], path: str | None = None, axes: Any = 
 
 
 def _running_count(counts: Sequence[int]) -> list[int]:
-    """Let a count that starts afresh with each training go on from where the last one ended."""
-    found, done, last = [], 0, 0
+    """Return a count over all trainings, from one that restarts with each training."""
+    total, done, last = [], 0, 0
     for count in counts:
         done += last if count <= last else 0
         last = count
-        found.append(done + count)
-    return found
+        total.append(done + count)
+    return total

@@ -1,19 +1,28 @@
-"""What is watched in a training besides its loss: shares, functions and metrics by name."""
+"""Monitors: what a training reports besides its loss. Shares, functions, and metrics by name."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
+from rnnkit.common.checks import is_real
+from rnnkit.common.output_names import PRE, join, layer_of
 from rnnkit.common.registry import glob, hint
 from rnnkit.errors import ConfigError
 from rnnkit.losses import CrossEntropy, accuracy, weighted_mean
-from rnnkit.metrics import metrics
+from rnnkit.metrics import (
+    Compare,
+    Mean,
+    Metric,
+    Statistic,
+    Variance,
+    hit,
+    log_loss,
+    metrics,
+)
 from rnnkit.optimizers import Objective
 from rnnkit.regularizers import Parts
 
@@ -23,7 +32,7 @@ Level = float | Callable[[TensorVariable], TensorVariable]
 
 @dataclass(frozen=True)
 class Watch:
-    """What a training was asked to report.
+    """The monitors of a training, as they were asked for.
 
     Attributes
     ----------
@@ -41,21 +50,21 @@ class Watch:
     @property
     def key(self) -> tuple:
         """Equal for two that report the same of a loss, while both are kept."""
-        levels = [(p, end, id(what) if callable(what) else what) for p, end, what in self.levels]
+        levels = [(p, end, id(v) if callable(v) else v) for p, end, v in self.levels]
         return (*levels, *self.metrics)
 
 
-def read(given: Any, gradients: bool = False) -> Watch:
+def read(monitors: object, gradients: bool = False) -> Watch:
     """Return what a training's option ``monitors`` asks for.
 
     Parameters
     ----------
-    given : None, str, dict or sequence
+    monitors : None, str, dict or sequence
         ``'gradients'`` or the name of a metric; a dict as theanets has it, of patterns of
         outputs and parameters: ``{'hid1:out': (0.1, 0.9), '*.xh': dict(name=callable)}``; or a
         list or tuple of such strings, dicts, and pairs of a pattern and its value.
     gradients : bool
-        Whether gradients are wanted in any case.
+        Whether gradients are watched in any case.
 
     Raises
     ------
@@ -64,34 +73,36 @@ def read(given: Any, gradients: bool = False) -> Watch:
     """
     levels: list[tuple[str, str, Level]] = []
     names: list[str] = []
-    for one in given if isinstance(given, list | tuple) else [] if given is None else [given]:
-        if isinstance(one, str):
-            names.append(one)
+    if not isinstance(monitors, list | tuple):
+        monitors = [] if monitors is None else [monitors]
+    for monitor in monitors:
+        if isinstance(monitor, str):
+            names.append(monitor)
             continue
-        pair = isinstance(one, list | tuple) and len(one) == 2
-        if not (pair or isinstance(one, Mapping)):
+        pair = isinstance(monitor, list | tuple) and len(monitor) == 2
+        if not (pair or isinstance(monitor, Mapping)):
             raise ConfigError(
-                f"monitors: wants names such as 'gradients' and dicts such as "
-                f"{{'hid1:out': (0.1, 0.9)}}; got {one!r}"
+                f"monitors must be names such as 'gradients' and dicts such as "
+                f"{{'hid1:out': (0.1, 0.9)}}; got {monitor!r}"
             )
-        for pattern, what in [one] if pair else one.items():
-            levels += [(pattern, *level) for level in _levels(pattern, what)]
+        for pattern, values in [monitor] if pair else monitor.items():
+            levels += [(pattern, *level) for level in _levels(pattern, values)]
     chosen = tuple(dict.fromkeys(name for name in names if name != GRADIENTS))
     return Watch(tuple(levels), chosen, bool(gradients) or GRADIENTS in names)
 
 
-def _levels(pattern: Any, given: Any) -> Iterator[tuple[str, Level]]:
+def _levels(pattern: object, given: object) -> Iterator[tuple[str, Level]]:
     """Yield the end of the name, and the number or function, for each value of a pattern."""
-    values = given.items() if isinstance(given, Mapping) else given
-    for one in values if isinstance(values, list | tuple) or values is not given else [given]:
-        if isinstance(one, Real) and not isinstance(one, bool) and math.isfinite(one):
-            yield f'<{one}', float(one)
-        elif isinstance(one, tuple) and len(one) == 2 and callable(one[1]):
-            yield f':{one[0]}', one[1]
+    values = list(given.items()) if isinstance(given, Mapping) else given
+    for value in values if isinstance(values, list | tuple) else [values]:
+        if is_real(value):
+            yield f'<{value}', float(value)
+        elif isinstance(value, tuple) and len(value) == 2 and callable(value[1]):
+            yield f':{value[0]}', value[1]
         else:
             raise ConfigError(
-                f'monitors: for {pattern!r} wants numbers, such as (0.1, 0.9), or functions by '
-                f'name, such as dict(norm=function); got {given!r}'
+                f'monitors: the values of {pattern!r} must be numbers, such as (0.1, 0.9), or '
+                f'functions by name, such as dict(norm=function); got {given!r}'
             )
 
 
@@ -110,37 +121,47 @@ def watched(watch: Watch, objective: Objective, parts: Parts, output: str) -> Ob
     Raises
     ------
     ConfigError
-        If a pattern matches nothing, a metric is not known or does not fit, or a function does
-        not return a symbolic scalar.
+        If a pattern matches nothing, a metric is unknown or does not fit the target, or a function
+        does not return a symbolic scalar.
     """
     added: dict[str, TensorVariable] = {}
-    for pattern, end, what in watch.levels:
+    for pattern, end, level in watch.levels:
         for name in glob('monitors:', pattern, [*parts.outputs, *parts.params]):
-            added[f'{name}{end}'] = _of_part(f'{name}{end}', name, what, parts)
+            added[f'{name}{end}'] = _of_part(f'{name}{end}', name, level, parts)
+    if not watch.metrics:
+        return replace(objective, monitors={**objective.monitors, **added})
     chosen = {name: _metric(name, objective) for name in watch.metrics}
-    means = {mean for metric in chosen.values() for mean in metric.means}
-    if means:
-        given = _compared(objective, parts, output)
-        added |= {_column(mean): mean(*given) for mean in means}
-    monitors = {**objective.monitors, **added}
+    uses = {
+        name: [(one, metric.reads) for one in metric.statistics] for name, metric in chosen.items()
+    }
+    compared = _compared(objective, parts, output)
+    columns: dict[Use, Columns] = {}
+    for use in (use for of_metric in uses.values() for use in of_metric):
+        if use not in columns:  # bits and perplexity have the same one
+            columns[use] = _columns(f'statistic {len(columns)}', use, compared)
+    for column in columns.values():
+        added |= column.means
 
-    def finish(found: Mapping[str, float]) -> dict[str, float]:
-        reported = objective.finish(found)
+    def finish(means: Mapping[str, float]) -> dict[str, float]:
+        reported = objective.finish(means)
+        statistics = {
+            use: column.combine(*(means[name] for name in column.means))
+            for use, column in columns.items()
+        }
         for name, metric in chosen.items():
-            reported[name] = metric.value(*(found[_column(mean)] for mean in metric.means))
-        for mean in means:
-            del reported[_column(mean)]
-        return reported
+            reported[name] = float(metric.value(*(statistics[use] for use in uses[name])))
+        inner = {name for column in columns.values() for name in column.means}
+        return {name: value for name, value in reported.items() if name not in inner}
 
-    return replace(objective, monitors=monitors, finish=finish if chosen else objective.finish)
+    return replace(objective, monitors={**objective.monitors, **added}, finish=finish)
 
 
-def _of_part(key: str, name: str, what: Level, parts: Parts) -> TensorVariable:
+def _of_part(key: str, name: str, level: Level, parts: Parts) -> TensorVariable:
     """Return a monitor of one output or parameter; of real steps alone where there is padding."""
     part = parts.params[name] if name in parts.params else parts.outputs[name]
     mask = parts.masks.get(name)
-    if not callable(what):
-        below = pt.lt(part, what).astype('float64')
+    if not callable(level):
+        below = pt.lt(part, level).astype('float64')
         if mask is None:
             return below.mean()
         return weighted_mean(below if below.ndim == 2 else below.mean(axis=-1), mask)[0]
@@ -148,136 +169,159 @@ def _of_part(key: str, name: str, what: Level, parts: Parts) -> TensorVariable:
         rows = part.reshape((-1, *part.shape[2:]), ndim=part.ndim - 1)
         part = rows[pt.flatnonzero(mask > 0.5)]
     try:
-        found = what(part)
+        scalar = level(part)
     except Exception as why:  # a function of the user's, so it may raise anything
         raise ConfigError(f'monitors: {key!r} raised {type(why).__name__}: {why}') from why
-    if not isinstance(found, TensorVariable) or found.ndim:
+    if not isinstance(scalar, TensorVariable) or scalar.ndim:
         raise ConfigError(
-            f'monitors: the function of {key!r} returns a symbolic scalar, such as '
-            f'abs(tensor).mean(); got {found!r}'
+            f'monitors: the function of {key!r} must return a symbolic scalar, such as '
+            f'abs(tensor).mean(); got {scalar!r}'
         )
-    return found
+    return scalar
 
 
-# --- metrics: means over targets that a graph computes, and what follows from the means
-
-
-class Metric(NamedTuple):
-    """A metric as a function of means.
-
-    Attributes
-    ----------
-    means : tuple of callable
-        Each makes the mean over a batch's targets of (outputs, target, weights).
-    value : callable
-        The metric, from the means over all batches.
-    """
-
-    means: tuple[Callable[..., TensorVariable], ...]
-    value: Callable[..., float]
+# --- metrics: their statistics in the graph, one batch at a time
 
 
 class Compared(NamedTuple):
-    """What is compared with the target: the last layer's output, and what it is made from."""
+    """A target and what is compared with it.
 
-    out: TensorVariable
-    pre: TensorVariable | None
+    Attributes
+    ----------
+    output : tensor
+        The last layer's output.
+    logits : tensor or None
+        For class labels, what the softmax of the last layer is taken of.
+    target : tensor
+    weights : tensor or None
+    """
 
+    output: TensorVariable
+    logits: TensorVariable | None
+    target: TensorVariable
+    weights: TensorVariable | None
 
-def _square_error(given: Compared, target: Any, weights: Any) -> TensorVariable:
-    return weighted_mean(pt.sqr(target - given.out), weights)[0]
-
-
-def _absolute_error(given: Compared, target: Any, weights: Any) -> TensorVariable:
-    return weighted_mean(abs(target - given.out), weights)[0]
-
-
-def _mean_target(given: Compared, target: Any, weights: Any) -> TensorVariable:
-    return weighted_mean(target, weights)[0].astype('float64')
-
-
-def _squared_mean(given: Compared, target: Any, weights: Any) -> TensorVariable:
-    return pt.sqr(_mean_target(given, target, weights))
-
-
-def _variance(given: Compared, target: Any, weights: Any) -> TensorVariable:
-    centre = weighted_mean(target, weights)[0]
-    return weighted_mean(pt.sqr(target - centre), weights)[0]
+    def mean(self, values: TensorVariable) -> TensorVariable:
+        """Return the weighted mean of one value for each target."""
+        values = values if values.dtype.startswith('float') else values.astype('float64')
+        return weighted_mean(values, self.weights)[0]
 
 
-def _cross_entropy(given: Compared, target: Any, weights: Any) -> TensorVariable:
-    return CrossEntropy().mean(given.pre, target, weights)[0]
+Use = tuple[Statistic, str]  # and what the metric reads that follows from it
 
 
-def _hits(given: Compared, target: Any, weights: Any) -> TensorVariable:
-    return accuracy(given.pre, target, weights)
+class Columns(NamedTuple):
+    """A statistic of a metric, as scalars that a training averages over batches.
+
+    Attributes
+    ----------
+    means : dict of str to scalar tensor
+    combine : callable
+        Returns the statistic over all batches, from the means over batches of these scalars.
+    """
+
+    means: dict[str, TensorVariable]
+    combine: Callable[..., Any]
 
 
-def _r2(error: float, variance: float, mean: float, square: float) -> float:
-    # The variance within batches, and that of the batches' means.
-    spread = variance + max(square - mean**2, 0.0)
-    if spread == 0:
-        return 1.0 if error == 0 else -math.inf
-    return 1 - error / spread
-
-
-def _exp(nats: float) -> float:
-    with np.errstate(over='ignore'):
-        return float(np.exp(nats))
-
-
-XE = Metric((_cross_entropy,), float)
-OF_NUMBERS = {
-    'mse': Metric((_square_error,), float),
-    'rmse': Metric((_square_error,), math.sqrt),
-    'mae': Metric((_absolute_error,), float),
-    'r2': Metric((_square_error, _variance, _mean_target, _squared_mean), _r2),
-}
-OF_LABELS = {
-    'acc': Metric((_hits,), float),
-    'accuracy': Metric((_hits,), float),
-    'xe': XE,
-    'crossentropy': XE,
-    'cross_entropy': XE,
-    'bits': Metric((_cross_entropy,), lambda nats: nats / math.log(2)),
-    'perplexity': Metric((_cross_entropy,), _exp),
+# The same numbers from logits, which round no small probability to 0. The loss and the accuracy of
+# a classifier are made of the same nodes, so that the graph computes them once.
+OF_LOGITS: dict[Statistic, Callable[[Compared], TensorVariable]] = {
+    Mean(log_loss): lambda c: CrossEntropy().mean(c.logits, c.target, c.weights)[0],
+    Mean(hit): lambda c: accuracy(c.logits, c.target, c.weights),
 }
 
 
-def _column(mean: Callable) -> str:
-    return f'mean of{mean.__name__}'
+def _columns(name: str, use: Use, compared: Compared) -> Columns:
+    """Return what a batch reports of a statistic."""
+    statistic, reads = use
+    if statistic in OF_LOGITS:
+        return Columns({name: OF_LOGITS[statistic](compared)}, float)
+    values = _values(statistic.of, reads, compared)
+    if isinstance(statistic, Mean):
+        return Columns({name: compared.mean(values)}, float)
+    if isinstance(statistic, Variance):
+        # In the dtype of the target, and yet exact where the target is far from 0: the variance
+        # within batches, and that of the batches' means.
+        centre = compared.mean(values)
+        within, mean = compared.mean(pt.sqr(values - centre)), centre.astype('float64')
+        means = {f'{name}.0': within, f'{name}.1': mean, f'{name}.2': pt.sqr(mean)}
+        return Columns(means, lambda within, mean, square: within + max(square - mean**2, 0.0))
+    # A scalar for each class, because a training averages scalars.
+    K = compared.output.type.shape[-1]
+    of_class = pt.eq(values[..., None], np.arange(K)).astype('float64')
+    if statistic.where is not None:
+        of_class *= _values(statistic.where, reads, compared)[..., None]
+    shares = [compared.mean(of_class[..., k]) for k in range(K)]
+    return Columns(
+        {f'{name}.{k}': share for k, share in enumerate(shares)}, lambda *shares: np.array(shares)
+    )
+
+
+def _values(function: Compare, reads: str, compared: Compared) -> TensorVariable:
+    """Return one value for each target: a function of target and output, applied to tensors."""
+    target, output = compared.target, compared.output
+    if compared.logits is not None and reads == 'prediction':
+        output = compared.logits.argmax(axis=-1)
+    if function is hit:  # == of tensors asks whether they are one object
+        return pt.eq(target, output)
+    try:
+        values = function(target, output)
+    except Exception as why:  # a function of the user's, so it may raise anything
+        raise ConfigError(
+            f'monitors: {function.__name__}() of a metric raised {type(why).__name__} for tensors: '
+            f'{why}'
+        ) from why
+    if not isinstance(values, TensorVariable) or values.ndim != target.ndim:
+        raise ConfigError(
+            f'monitors: {function.__name__}() of a metric must return one value for each target, a '
+            f'tensor of {target.ndim} axes; got {values!r}'
+        )
+    return values
+
+
+def _fits(metric: Metric, kind: str) -> bool:
+    """Return whether a metric can be a monitor of a network with targets of this kind."""
+    probabilities = metric.reads == 'probabilities'
+    return (
+        metric.statistics is not None
+        and metric.targets in (None, kind)
+        and not (probabilities and kind == 'numbers')
+    )
 
 
 def _metric(name: str, objective: Objective) -> Metric:
     """Return a metric by its name, or raise a ConfigError that says which there are."""
     target = objective.compared and objective.compared[0]
     labels = target is not None and target.dtype.startswith('int')
-    known = OF_LABELS if labels else OF_NUMBERS
-    if name.lower() in known:
-        return known[name.lower()]
-    listed = f'here there are {", ".join(sorted(known))} and {GRADIENTS}'
-    if name in {**OF_LABELS, **OF_NUMBERS}:
-        kind = 'numbers' if labels else 'class labels'
-        raise ConfigError(f'monitors: metric {name!r} is for targets that are {kind}; {listed}')
-    if name in metrics:
+    kind = 'labels' if labels else 'numbers'
+    usable = [other for other in metrics if _fits(metrics[other], kind)]
+    if name.lower() in usable:
+        return metrics[name]
+    listed = f'here there are {", ".join(sorted(usable))} and {GRADIENTS}'
+    if name not in metrics:
+        raise ConfigError(f'monitors: no metric named {name!r}; {hint(name, [*usable, GRADIENTS])}')
+    if metrics[name].statistics is None:
         raise ConfigError(
-            f'monitors: metric {name!r} does not follow from means over batches; compute it from '
-            f'predictions; {listed}'
+            f'monitors: metric {name!r} does not follow from means over batches; register it with '
+            f'means=, or compute it from predictions; {listed}'
         )
-    found = hint(name, [*known, GRADIENTS])
-    raise ConfigError(f'monitors: no metric named {name!r}; {found}')
+    other = 'numbers' if labels else 'class labels'
+    raise ConfigError(f'monitors: metric {name!r} is for targets that are {other}; {listed}')
 
 
-def _compared(objective: Objective, parts: Parts, output: str) -> tuple[Compared, Any, Any]:
-    """Return what the means are made of."""
+def _compared(objective: Objective, parts: Parts, output: str) -> Compared:
+    """Return the target, and what is compared with it."""
     target, weights = objective.compared
-    argument = f'{output.partition(":")[0]}:pre'
-    given = Compared(parts.outputs[output], parts.outputs.get(argument))
-    width = given.out.type.shape[-1]
-    if not target.dtype.startswith('int') and (
-        given.out.ndim != target.ndim or target.type.shape[-1] not in (None, width)
-    ):
+    predicted = parts.outputs[output]
+    if target.dtype.startswith('int'):
+        logits = parts.outputs.get(join(layer_of(output), PRE))
+        if logits is None:
+            raise ConfigError(f'monitors: metrics of labels need logits, and {output} has none')
+        return Compared(predicted, logits, target, weights)
+    width = predicted.type.shape[-1]
+    if predicted.ndim != target.ndim or target.type.shape[-1] not in (None, width):
         raise ConfigError(
             f'monitors: metrics compare {output} with the target, which has another shape here'
         )
-    return given, target, weights
+    return Compared(predicted, None, target, weights)

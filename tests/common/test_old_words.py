@@ -9,7 +9,7 @@ import pytest
 
 import rnnkit
 from rnnkit.common import old_words
-from rnnkit.common.registry import FOREIGN_WORDS
+from rnnkit.common.registry import HINTS
 from rnnkit.errors import ConfigError
 
 X, Y = np.random.default_rng(1).standard_normal((2, 12, 3)).astype('f')
@@ -296,9 +296,9 @@ def test_no_word_of_today_is_in_the_tables():
 
 
 def test_hints_come_from_the_same_table():
-    assert FOREIGN_WORDS['algorithm'] == 'algo'
-    assert FOREIGN_WORDS['gradient_clip'] == 'max_gradient_elem'
-    assert set(old_words.HINTS) <= set(FOREIGN_WORDS)
+    assert HINTS['algorithm'] == 'algo'
+    assert HINTS['gradient_clip'] == 'max_gradient_elem'
+    assert set(old_words.HINTS) <= set(HINTS)
 
 
 def test_signatures_are_those_of_today():

@@ -3,7 +3,7 @@
 import pytest
 
 import rnnkit
-from rnnkit.common.registry import FOREIGN_WORDS, Registry, hint, reject_unknown
+from rnnkit.common.registry import HINTS, Registry, hint, reject_unknown
 from rnnkit.errors import ConfigError
 
 
@@ -86,12 +86,12 @@ def test_all_unknown_keywords_are_reported_together():
     )
 
 
-def test_words_of_other_libraries_are_translated_where_the_word_exists():
+def test_keywords_of_other_libraries_are_translated_where_ours_exists():
     assert hint('units', ['size', 'name']) == "did you mean 'size'?"
     assert hint('units', ['name']) == 'known are: name'
 
 
-def test_no_foreign_word_is_a_word_of_ours_by_now():
+def test_no_foreign_keyword_is_one_of_ours_by_now():
     from rnnkit.graph.perturbations import term_names
     from rnnkit.training.options import option_names
 
@@ -112,5 +112,5 @@ def test_no_foreign_word_is_a_word_of_ours_by_now():
         *rnnkit.losses.losses,
         *rnnkit.activations.activations,
     }
-    assert set(FOREIGN_WORDS.values()) <= {*ours, 'learning_rate'}
-    assert not set(FOREIGN_WORDS) & ours
+    assert set(HINTS.values()) <= {*ours, 'learning_rate'}
+    assert not set(HINTS) & ours

@@ -96,12 +96,12 @@ def test_zero_weights_hide_targets(rng):
 
 X, Y = np.zeros((T, B, 2)), np.zeros((T, B, 1))
 BAD_BATCHES = [
-    ([X], DataError, 'train: wants 2 arrays [x, y]; got 1: [array of shape (5, 4, 2)]'),
+    ([X], DataError, 'train: expects 2 arrays [x, y]; got 1: [array of shape (5, 4, 2)]'),
     ([X, Y, Y], DataError, 'was the network meant to be built with weighted=True or masked=True?'),
-    (X, DataError, 'train: wants a list of arrays [x, y]; got array of shape (5, 4, 2)'),
-    (None, DataError, 'train: wants a list of arrays [x, y]; got NoneType'),
-    ({'x': X}, DataError, "train: wants {x, y}; got a dict of ['x']"),
-    ({'x': X, 'z': Y}, DataError, "train: wants {x, y}; got a dict of ['x', 'z']"),
+    (X, DataError, 'train: expects a list of arrays [x, y]; got array of shape (5, 4, 2)'),
+    (None, DataError, 'train: expects a list of arrays [x, y]; got NoneType'),
+    ({'x': X}, DataError, "train: expects {x, y}; got a dict of ['x']"),
+    ({'x': X, 'z': Y}, DataError, "train: expects {x, y}; got a dict of ['x', 'z']"),
     ([X[0], Y], ShapeError, 'train: x has 2 axes, shape (4, 2)'),
     ([X[..., 0], Y], ShapeError, 'needs an axis of its own: array[..., None]'),
     (
@@ -161,7 +161,7 @@ LABELS = np.zeros((T, B), int)
         (
             LABELS[..., None],
             ShapeError,
-            'train: y has shape (5, 4, 1); a classifier wants one label '
+            'train: y has shape (5, 4, 1); a classifier expects one label '
             'for each (time, batch): try y[..., 0]',
         ),
         (np.zeros((T, B, 3)), ShapeError, 'try y.argmax(-1)'),
@@ -221,7 +221,7 @@ def test_several_inputs_come_in_the_order_of_the_layers(rng):
         1 - ((y - net.predict([x, e])) ** 2).sum() / ((y - y.mean()) ** 2).sum()
     )
     for wrong, message in (
-        ([x], 'predict(): wants 2 arrays [x, extra]; got 1'),
+        ([x], 'predict(): expects 2 arrays [x, extra]; got 1'),
         ([e, x], 'predict(): x has 3 features'),
         ([x, e[:2]], 'predict(): extra has length 2 on axis 0 (time), but x has 5'),
     ):
@@ -235,7 +235,7 @@ def test_a_network_without_a_recurrent_layer_takes_two_axes(rng):
     net.train([x, y], epochs=1, batch_size=4)
     assert net.predict(x).shape == (9, 1)
     assert net.feed_forward(x)['hid1:out'].shape == (9, 5)
-    with pytest.raises(ShapeError, match=re.escape('this network wants (examples, features)')):
+    with pytest.raises(ShapeError, match=re.escape('this network expects (examples, features)')):
         net.predict(x[None])
     with pytest.raises(ShapeError, match=re.escape('axis 0 (examples)')):
         net.train([x, y[:3]], epochs=1)

@@ -229,7 +229,7 @@ def test_examples_without_any_data_have_one_step():
 
 
 def test_buckets_want_a_mask():
-    with pytest.raises(ConfigError, match='bucket=True sorts .* only a mask or a list of seq'):
+    with pytest.raises(ConfigError, match='bucket=True sorts .* needs a mask or a list of seq'):
         Arrays([np.ones((3, 4, 1))], [1], 2, bucket=True, masks=[None])
 
 

@@ -117,7 +117,7 @@ BAD = [
     (
         [[[1.0]], [[2.0], [np.nan]]],
         DataError,
-        'x[1] contains nan at index (1, 0); rnnkit wants finite numbers only',
+        'x[1] contains nan at index (1, 0); numbers must be finite',
     ),
     ([[['a']]], DataError, 'x[0] must be real numbers; got an array of <U1'),
     ([[[1.0]], None], DataError, 'x[1] must be an array of numbers; got NoneType'),
@@ -166,5 +166,5 @@ def test_array_and_mask_must_agree():
         unpad(np.ones((2, 3)), np.ones((3, 2)))
     with pytest.raises(ShapeError, match=r'mask \(2,\)'):
         unpad(np.ones((2, 3)), np.ones(2))
-    with pytest.raises(ConfigError, match="layout is 'time' or 'batch'; got 'T'"):
+    with pytest.raises(ConfigError, match="layout must be one of 'time', 'batch'; got 'T'"):
         pad([[1]], 'int64', layout='T')

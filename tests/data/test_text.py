@@ -83,17 +83,22 @@ def test_a_list_is_of_words():
             ['abc', ['ab', 'c']],
             {},
             ConfigError,
-            "are of single characters; got 'ab'; level='word' is",
+            "must be single characters; got 'ab'; level='word' is",
         ),
         (['abc', 'abc'], {'unknown': '<unk>'}, ConfigError, "single characters; got '<unk>'"),
-        (['abc', 'abc'], {'unknown': 0}, ConfigError, 'unknown is a str; got 0'),
+        (['abc', 'abc'], {'unknown': 0}, ConfigError, 'unknown must be a str; got 0'),
         (
             ['abab'],
             {'min_count': 0},
             ConfigError,
-            'min_count is a whole number of at least 1; got 0',
+            'min_count must be a whole number of at least 1; got 0',
         ),
-        (['abab'], {'level': 'char'}, ConfigError, "level is 'character' or 'word'; got 'char'"),
+        (
+            ['abab'],
+            {'level': 'char'},
+            ConfigError,
+            "level must be one of 'character', 'word'; got 'char'",
+        ),
     ],
 )
 def test_texts_that_make_no_sense(arguments, options, error, message):
@@ -180,16 +185,16 @@ def test_contiguous_batches_go_through_the_text(one_hot):
 @pytest.mark.parametrize(
     ('method', 'arguments', 'error', 'message'),
     [
-        ('batches', (880,), ShapeError, '880 steps want a text of 881 characters; it has 880'),
+        ('batches', (880,), ShapeError, '880 steps need a text of 881 characters; it has 880'),
         (
             'contiguous_batches',
             (440, 2),
             ShapeError,
-            '440 steps in each of 2 streams want a text of 8',
+            '440 steps in each of 2 streams need a text of 8',
         ),
-        ('batches', (0,), ConfigError, 'steps is a whole number of at least 1; got 0'),
-        ('batches', (5, 0), ConfigError, 'batch_size is a whole number of at least 1; got 0'),
-        ('contiguous_batches', (5, 0), ConfigError, 'batch_size is a whole number'),
+        ('batches', (0,), ConfigError, 'steps must be a whole number of at least 1; got 0'),
+        ('batches', (5, 0), ConfigError, 'batch_size must be a whole number of at least 1; got 0'),
+        ('contiguous_batches', (5, 0), ConfigError, 'batch_size must be a whole number'),
         ('batches', (5, 5, 'a'), ConfigError, "rng must be a seed .* got 'a'"),
     ],
 )

@@ -86,7 +86,7 @@ def test_other_axes_can_be_time_and_batch():
 def test_arrays_must_have_one_length():
     with pytest.raises(ShapeError, match=r'one length in time; got \[3, 4\]'):
         Windows([np.ones((3, 1)), np.ones((4, 1))], [1, 1], [0, 0], 2)
-    with pytest.raises(ConfigError, match='steps is a whole number of at least 1; got 0'):
+    with pytest.raises(ConfigError, match='steps must be a whole number of at least 1; got 0'):
         windows(steps=0)
 
 
@@ -187,9 +187,24 @@ def test_random_windows_train_as_a_callable():
         ),
         (3.0, {}, ShapeError, 'arrays whose first axis is time'),
         ([], {}, ShapeError, 'arrays whose first axis is time'),
-        (np.ones(9), {'steps': 0}, ConfigError, 'steps is a whole number of at least 1; got 0'),
-        (np.ones(9), {'steps': 2, 'batch_size': 1.5}, ConfigError, 'batch_size is a whole number'),
-        (np.ones(9), {'layout': 'b'}, ConfigError, "layout is 'time' or 'batch'; got 'b'"),
+        (
+            np.ones(9),
+            {'steps': 0},
+            ConfigError,
+            'steps must be a whole number of at least 1; got 0',
+        ),
+        (
+            np.ones(9),
+            {'steps': 2, 'batch_size': 1.5},
+            ConfigError,
+            'batch_size must be a whole number',
+        ),
+        (
+            np.ones(9),
+            {'layout': 'b'},
+            ConfigError,
+            "layout must be one of 'time', 'batch'; got 'b'",
+        ),
         (np.ones(9), {'steps': 2, 'rng': 'x'}, ConfigError, "rng must be a seed .* got 'x'"),
     ],
 )

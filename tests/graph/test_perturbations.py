@@ -46,7 +46,13 @@ def outputs(net, x, **words):
     return dict(zip(found, function(*x), strict=True))
 
 
-def test_words_and_what_they_act_on():
+def test_the_names_of_the_keywords_say_what_they_do():
+    for keyword, (kind, place, description) in perturbations.PERTURBATIONS.items():
+        assert keyword == (f'{place}_{kind}' if place in ('input', 'hidden', 'output') else kind)
+        assert description
+
+
+def test_keywords_and_their_targets():
     net = network()
     for word, names in {
         'input_noise': ['in:out'],
@@ -144,12 +150,12 @@ def test_max_norm_limits_columns(data):
             "'foo:out' matches nothing; there is in:out, hid1:out, hid2:out",
         ),
         ({'noise': {'hid2:last': 0.1}}, 'matches nothing'),
-        ({'dropout': 0.2}, r'dropout is a dict.*hidden_dropout=0.2'),
-        ({'dropout': {3: 0.1}}, 'dropout: pattern is a pattern of names'),
-        ({'hidden_dropout': 1.0}, 'hidden_dropout is a probability from 0 to below 1; got 1.0'),
-        ({'input_noise': -1}, 'input_noise is a number of at least 0; got -1'),
+        ({'dropout': 0.2}, r'dropout must be a dict.*hidden_dropout=0.2'),
+        ({'dropout': {3: 0.1}}, 'dropout: pattern must be a pattern of names'),
+        ({'hidden_dropout': 1.0}, 'hidden_dropout must be a .* of at least 0 and below 1; got 1.0'),
+        ({'input_noise': -1}, 'input_noise must be a finite number of at least 0; got -1'),
         ({'input_noise': 'a'}, "got 'a'"),
-        ({'max_norm': 0}, 'max_norm is a number above 0; got 0'),
+        ({'max_norm': 0}, 'max_norm must be a finite number above 0; got 0'),
         ({'weight_noise': {'hid9.*': 1}}, "'hid9.*' matches nothing; there is hid1.w"),
         ({'noise': {'hid*': 0.1, 'hid1': 0.2}}, "two patterns match 'hid1:out'"),
         (
@@ -170,7 +176,7 @@ def test_errors(words, message, data):
 def test_what_has_no_effect_is_refused(rng):
     net = rnnkit.Classifier([5, ('embedding', 3), ('rnn', 3), 'last', 3], seed=0)
     batch = [rng.integers(0, 5, (T, 6)), rng.integers(0, 3, 6)]
-    with pytest.raises(ConfigError, match='numbers of words'):
+    with pytest.raises(ConfigError, match='the inputs are tokens'):
         net.train(batch, input_dropout=0.1)
     with pytest.raises(ConfigError, match="output_noise: .*compares 'out:pre'"):
         net.train(batch, output_noise=0.1)

@@ -343,7 +343,7 @@ MORE = dict(form='input', size=3, name='more')
         ),
         (
             [V, ('rnn', 3), dict(form='rnn', size=3, inputs='in', h_0='hid1'), V],
-            "reads 'hid1:last', which is known when the whole sequence has been read",
+            "reads 'hid1:last', which depends on the whole sequence",
         ),
     ],
 )

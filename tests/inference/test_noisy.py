@@ -38,7 +38,7 @@ def test_noise_is_turned_as_the_layout_says():
     [
         ({'seed': 3}, 'seed= is for a prediction with noise'),
         ({'hidden_droput': 0.5}, "did you mean 'hidden_dropout'"),
-        ({'hidden_dropout': 2}, 'probability'),
+        ({'hidden_dropout': 2}, 'of at least 0 and below 1; got 2'),
         ({'weight_l2': 0.1}, 'weight_l2 is about training alone'),
         ({'max_norm': 1}, 'max_norm is about training alone'),
         ({'hidden_dropout': 0.1, 'seed': -1}, 'seed must be a whole number'),

@@ -58,11 +58,11 @@ def test_a_shape_that_does_not_fit_is_an_error(shape, message):
 
 
 def test_a_sequence_must_become_a_vector_first():
-    with pytest.raises(ConfigError, match='wants one value for each example'):
+    with pytest.raises(ConfigError, match='reads one value for each example'):
         rnnkit.Regressor([6, ('rnn', 6), dict(form='reshape', shape=(2, 3)), ('rnn', 2), 1])
 
 
 def test_it_takes_its_place_among_sequences_of_a_length():
     spec = [6, dict(form='reshape', shape=(2, 3)), ('flatten', 3), 1]
-    with pytest.raises(ConfigError, match='wants 3 time steps'):
+    with pytest.raises(ConfigError, match='has 3 time steps'):
         rnnkit.Regressor(spec)

@@ -340,9 +340,9 @@ def test_any_other_number_of_steps_is_refused(squeezed, x):
                 dict(form='input', size=2, name='extra'),
                 dict(size=3, inputs=('hid1', 'extra')),
             ],
-            'there can be one input; got x, extra',
+            'so it must have one input; got x, extra',
         ),
-        ([5, ('embedding', 2), ('rnn', 2), 5], 'an embedding reads numbers of words'),
+        ([5, ('embedding', 2), ('rnn', 2), 5], 'an embedding reads tokens'),
         ([3, ('rnn', 2), 'last', 3], 'has no time axis, and the input one'),
         (
             [dict(form='input', size=3, ndim=2), ('repeat', 4), ('rnn', 2), 3],
@@ -360,9 +360,9 @@ def test_outputs_that_are_not_like_the_input(layers, message):
 def test_losses_of_labels_and_second_arrays_are_refused(net, x):
     with pytest.raises(ConfigError, match="Autoencoder: loss 'xe' is for targets that are class"):
         rnnkit.Autoencoder([3, (3, 'softmax')], loss='xe')
-    with pytest.raises(DataError, match=r'train: wants 1 arrays \[x\]; got 2'):
+    with pytest.raises(DataError, match=r'train: expects 1 arrays \[x\]; got 2'):
         net.train([x, x])
-    with pytest.raises(DataError, match='train: wants {x}; got a dict of'):
+    with pytest.raises(DataError, match='train: expects {x}; got a dict of'):
         net.train({'x': x, 'y': x})
     with pytest.raises(DataError, match='the target is x itself; leave y out'):
         net.gradient_flow(x, x)

@@ -334,7 +334,7 @@ def test_wrong_masks_are_refused(batch, error, message):
     [
         (
             [2, ('rnn', 3), ('repeat', 4), ('rnn', 3), 1],
-            "wants one value for each example, but hid1:out has a time axis; put 'last' before it",
+            "reads one value for each example, but hid1:out has a time axis; put 'last' before it",
         ),
         (
             [2, ('rnn', 3), 'last', ('rnn', 3), 1],
@@ -347,7 +347,7 @@ def test_wrong_masks_are_refused(batch, error, message):
         ([2, dict(form='rnn', size=3, h_0='nowhere'), 1], "no output 'nowhere:out' before it"),
         (
             [2, ('rnn', 4), dict(form='rnn', size=3, h_0='hid1'), 1],
-            "h_0 wants 3 features; 'hid1:last'",
+            "h_0 must have 3 features; 'hid1:last'",
         ),
         (
             [2, dict(form='rnn', size=3, h_0=0.5), 1],
@@ -369,7 +369,7 @@ def test_wrong_masks_are_refused(batch, error, message):
         ),
         ([2, ('flatten', 3), ('flatten', 3), 1], 'needs a time axis'),
         ([dict(form='input', size=2, ndim=4), ('rnn', 3), 1], 'ndim is 2 or 3; got 4'),
-        ([dict(form='input', size=2, ndim=3), ('repeat', 4), ('rnn', 3), 1], 'wants none'),
+        ([dict(form='input', size=2, ndim=3), ('repeat', 4), ('rnn', 3), 1], 'must have none'),
     ],
 )
 def test_what_cannot_be_connected_is_refused(layers, message):

@@ -146,11 +146,11 @@ def test_arrays_come_in_order_or_by_name(net, data):
         found = net.train(given, **FREE, train_batches=1, valid_batches=1)
         assert found[1] == pytest.approx(wanted[1], rel=1e-9)
     for wrong, error, message in (
-        ([x, y], DataError, r'wants 3 arrays \[x, y, labels\]; got 2'),
+        ([x, y], DataError, r'expects 3 arrays \[x, y, labels\]; got 2'),
         ([x, y, labels + 1], DataError, "labels contains label 4; layer 'kind' has 4 units"),
         ([x, y, labels[1:]], ShapeError, 'labels has length 3 on axis 0'),
         ([x, y, labels[..., None]], ShapeError, 'labels has shape'),
-        ({'x': x, 'y': y, 'kind': labels}, DataError, 'wants {x, y, labels}'),
+        ({'x': x, 'y': y, 'kind': labels}, DataError, 'expects {x, y, labels}'),
     ):
         with pytest.raises(error, match=message):
             net.train(wrong)
@@ -163,7 +163,9 @@ def test_gradient_flow_reads_all_targets(net, data):
     both = net.gradient_flow(x, {'labels': labels, 'y': y})
     np.testing.assert_array_equal(both['hid1'], flow['hid1'])
     assert not np.allclose(net.gradient_flow(x, [y, 3 - labels])['hid1'], flow['hid1'])
-    with pytest.raises(DataError, match=r'gradient_flow\(\): wants a list of arrays \[y, labels\]'):
+    with pytest.raises(
+        DataError, match=r'gradient_flow\(\): expects a list of arrays \[y, labels\]'
+    ):
         net.gradient_flow(x, y)
 
 

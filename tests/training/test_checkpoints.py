@@ -200,7 +200,7 @@ def test_a_callable_with_a_parameter_gets_other_numbers_each_epoch_and_each_seed
 
 
 def test_a_callable_with_two_parameters_is_refused():
-    with pytest.raises(ConfigError, match=r'train: a callable .* this one wants a, b'):
+    with pytest.raises(ConfigError, match=r'train: a callable .* this one has a, b'):
         dense().train(lambda a, b: FLAT, epochs=1)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 import rnnkit
 from rnnkit import metrics
+from rnnkit.errors import ConfigError
 
 T, B = 5, 7
 BATCHES = [slice(0, 3), slice(3, 6), slice(6, 7)]  # batch_size=3
@@ -87,15 +88,73 @@ def test_r2_of_numbers_that_are_far_from_0(xy):
 
 
 @pytest.mark.parametrize('loss', ['xe', 'hinge'])
-def test_metrics_of_labels(loss, xy, rng):
-    net = rnnkit.Classifier([2, ('rnn', 3), 4], loss, seed=0, dtype='float64', weighted=True)
-    x, y, w = xy[0], rng.integers(0, 4, (T, B)), rng.random((T, B))
-    names = ['bits', 'perplexity', 'xe', 'accuracy']
-    _, valid = validated(net, [x, y, w], monitors=tuple(names))
-    p = net.predict_proba(x)
-    for name in names[:3]:
-        assert valid[name] == pytest.approx(metrics.metrics[name](y, p, w)), name
+@pytest.mark.parametrize('masked', [False, True])
+def test_metrics_of_labels(loss, masked, xy, rng):
+    options = {'seed': 0, 'dtype': 'float64', 'weighted': True, 'masked': masked}
+    net = rnnkit.Classifier([2, ('rnn', 3), 4], loss, **options)
+    x, y, w = xy[0], rng.integers(0, 3, (T, B)), rng.random((T, B))
+    mask = np.arange(T)[:, None] < np.array([5, 1, 2, 3, 4, 5, 2])
+    names = ['bits', 'perplexity', 'xe', 'f1', 'accuracy']
+    _, valid = validated(net, [x, y, w, *[mask] * masked], monitors=tuple(names))
+    given = {'mask': mask} if masked else {}
+    p, labels, w = net.predict_proba(x, **given), net.predict(x, **given), w * (mask**masked)
+    for name in names:
+        output = p if metrics.metrics[name].reads == 'probabilities' else labels
+        assert valid[name] == pytest.approx(metrics.metrics[name](y, output, w)), name
     assert valid['accuracy'] == valid['acc']
+
+
+@pytest.fixture
+def brier():
+    """A metric of one's own, of probabilities and labels."""
+
+    def square(target, output):
+        return (output**2).sum(axis=-1)
+
+    @metrics.add('peak', reads='probabilities', means=[square])
+    def peak(mean):
+        return mean**0.5
+
+    yield peak
+    del metrics.metrics._members['peak']
+
+
+def test_a_metric_of_ones_own_is_a_monitor(brier, xy, rng):
+    @metrics.add('bias', means=[lambda target, output: output - target, metrics.absolute_error])
+    def bias(mean, size):
+        return mean / size
+
+    try:
+        _, valid = validated(regressor(), xy, monitors=['bias', 'mae'])
+        assert valid['bias'] == pytest.approx(bias(xy[1], regressor().predict(xy[0])))
+        assert set(valid) == {'loss', 'err', 'bias', 'mae'}
+        net = rnnkit.Classifier([2, ('rnn', 3), 4], seed=0, dtype='float64')
+        labels = rng.integers(0, 4, (T, B))
+        _, valid = validated(net, [xy[0], labels], monitors=['peak', 'bias'])
+        p, predicted = net.predict_proba(xy[0]), net.predict(xy[0])
+        assert valid['peak'] == pytest.approx(brier(labels, p))
+        assert valid['bias'] == pytest.approx(bias(labels, predicted))
+        with pytest.raises(ConfigError, match="'peak' is for targets that are class labels; here"):
+            validated(regressor(), xy, monitors='peak')
+    finally:
+        del metrics.metrics._members['bias']
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({}, 'register it with means=, or compute it from predictions; here there are mae, mse'),
+        ({'means': [lambda t, o: np.take(t, 99)]}, 'raised .* for tensors'),
+        ({'means': [lambda t, o: t.sum()]}, 'must return one value for each target, a tensor of 3'),
+    ],
+)
+def test_metrics_that_cannot_be_monitors(options, message, xy):
+    metrics.add('mine', **options)(lambda *args: 0.0)
+    try:
+        with pytest.raises(ConfigError, match=message):
+            validated(regressor(), xy, monitors='mine')
+    finally:
+        del metrics.metrics._members['mine']
 
 
 def test_gradients(xy):

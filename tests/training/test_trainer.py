@@ -251,7 +251,9 @@ def test_junk_from_a_callable_is_named_and_the_best_is_restored(data, overshoot)
         calls.append(1)
         return data if len(calls) < 3 else [data[0]]
 
-    with pytest.raises(DataError, match='the batch returned by the train callable: wants 2 arrays'):
+    with pytest.raises(
+        DataError, match='the batch returned by the train callable: expects 2 arrays'
+    ):
         net.train(batch, data, train_batches=5, **overshoot)
     assert same(params(net), before)
 

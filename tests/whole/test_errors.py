@@ -301,7 +301,7 @@ TABLE = {
         ConfigError,
         ['save_every', 'checkpoint=path'],
     ),
-    'callable of two': (lambda: train(lambda a, b: None), ConfigError, ['train', 'wants a, b']),
+    'callable of two': (lambda: train(lambda a, b: None), ConfigError, ['train', 'has a, b']),
     'layout an array': (lambda: net(layout=np.ones(2)), ConfigError, ['layout', "'batch'"]),
     'seed of a training': (lambda: train(seed=1.5), ConfigError, ['seed', '1.5']),
     'pattern of a monitor that matches nothing': (

@@ -1,0 +1,47 @@
+"""Keywords and names of other libraries, such as Keras, and those of rnnkit for the same thing.
+
+They only make hints in error messages: ``did you mean 'size'?``. Those of theanets are in
+`old_words`; most of them still do what they did, and warn.
+"""
+
+FOREIGN_KEYWORDS = {
+    'units': 'size',
+    'hidden_size': 'size',
+    'num_units': 'size',
+    'output_size': 'size',
+    'output_name': 'output',
+    'nonlinearity': 'activation',
+    'batch_first': 'layout',
+    'time_major': 'layout',
+    'random_state': 'seed',
+    'lr': 'learning_rate',
+    'optimizer': 'algo',
+    'max_epochs': 'epochs',
+    'nb_epoch': 'epochs',
+    'n_epochs': 'epochs',
+    'clipnorm': 'max_gradient_norm',
+    'global_clipnorm': 'max_gradient_norm',
+    'clip_norm': 'max_gradient_norm',
+    'clipvalue': 'max_gradient_elem',
+    'min_delta': 'min_improvement',
+    'restore_best_weights': 'restore_best',
+    'stateful': 'carry_state',
+    'validation_data': 'valid',
+    'steps_per_epoch': 'train_batches',
+    'verbose': 'progress',
+    'binary_crossentropy': 'bce',
+    'categorical_crossentropy': 'xe',
+    'nll': 'xe',
+    'sparse_categorical_crossentropy': 'xe',
+    'smooth_l1': 'huber',
+    'l1': 'mae',
+    'l2': 'mse',
+    'dropouts': 'dropout',
+    'recurrent_dropout': 'dropout',
+    'variational_dropout': 'dropout',
+    'maxnorm': 'max_norm',
+    'max_column_norm': 'max_norm',
+    'leaky_relu': 'leaky-relu',
+    'hardsigmoid': 'hard_sigmoid',
+    'layer_norm': 'norm:z',
+}
