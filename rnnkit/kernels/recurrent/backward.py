@@ -162,18 +162,9 @@ class Backward(Writer):
             d_tiles = areas['d_tiles'] + t * b * tile_row + h * (form.h_first * size)
 
             def carry_on(d_tiles=d_tiles) -> None:
-                terms = h * len(form.h_blocks)
+                terms, panels = h * len(form.h_blocks), areas['h_panels']
                 product = gemm.Rows(
-                    d_tiles,
-                    tile_row,
-                    size,
-                    areas['h_panels'],
-                    terms,
-                    carries[0],
-                    row_bytes,
-                    first,
-                    last,
-                    h,
+                    d_tiles, tile_row, size, panels, terms, carries[0], row_bytes, first, last, h
                 )
                 gemm.by_width(code, h, lambda v: code.call(f'rows{v}', *product))
 

@@ -7,7 +7,10 @@ Both scans evaluate the form's program on blocks (B, H); the products with the i
 and those that give the weights' gradients, are made for all steps at once. The backward is the
 program's own and not `jax.vjp`: that would add up the recurrent weight's gradient step by step.
 
-This is the one module that imports JAX; it is imported when PyTensor compiles for JAX.
+PyTensor's own scan is not used, for its gradient needs lengths that are known when the graph is
+built, and rnnkit's are not.
+
+This module and that of `rnnkit.noise` import JAX; they are imported when PyTensor compiles for it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -56,8 +59,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 
 
 @jax_funcify.register(RecurrentScan)
-def _forward_function(op: RecurrentScan, node: Apply, **kwargs: Any) -> Callable[..., Any]:
-    def recurrent_scan(*inputs: Array) -> Any:
+def _forward_function(op: RecurrentScan, node: Apply, **kwargs: object) -> Callable[..., Any]:
+    def recurrent_scan(*inputs: Array) -> Array | list[Array]:
         outputs = forward(op, inputs)
         return outputs if len(outputs) > 1 else outputs[0]
 
@@ -65,8 +68,8 @@ def _forward_function(op: RecurrentScan, node: Apply, **kwargs: Any) -> Callable
 
 
 @jax_funcify.register(RecurrentGradient)
-def _backward_function(op: RecurrentGradient, node: Apply, **kwargs: Any) -> Callable[..., Any]:
-    def recurrent_gradient(*inputs: Array) -> Any:
+def _backward_function(op: RecurrentGradient, node: Apply, **kwargs: object) -> Callable[..., Any]:
+    def recurrent_gradient(*inputs: Array) -> tuple[Array, ...]:
         return tuple(backward(op, inputs))
 
     return recurrent_gradient
@@ -79,7 +82,7 @@ def forward(op: RecurrentScan, inputs: Sequence[Array]) -> list[Array]:
     ----------
     op : RecurrentScan
     inputs : sequence of arrays
-        Those of the Op.
+        The inputs of the Op.
     """
     form = op.form
     x, params, first, mask = op.unpack(inputs)
@@ -107,12 +110,12 @@ def backward(op: RecurrentGradient, inputs: Sequence[Array]) -> list[Array]:
     ----------
     op : RecurrentGradient
     inputs : sequence of arrays
-        Those of the Op.
+        The inputs of the Op.
     """
     form = op.form
     x, params, first, mask = op.unpack(inputs[: op.n_inputs])
-    new, rest = inputs[op.n_inputs :][: form.n_states], inputs[op.n_inputs + form.n_states :]
-    private, given = (rest[0], rest[1:]) if form.residuals else (None, rest)
+    new, others = inputs[op.n_inputs :][: form.n_states], inputs[op.n_inputs + form.n_states :]
+    private, given = (others[0], others[1:]) if form.residuals else (None, others)
     hh, xh = _weights(form, params)
     start = _start(x, hh, first)
     old = [_before(s, n, op.walk) for s, n in zip(start, new, strict=True)]
@@ -144,9 +147,9 @@ def _backward_step(
 ) -> tuple[Callable[..., Any], list[tuple[str, int]]]:
     """Return one step backward, and the vector blocks whose gradients it adds up."""
     form, vectors = op.form, _vectors(op.form, params)
-    shared, wanted = form.shared_gradients(), form.vector_blocks()
-    summed = [block for block in wanted if block not in shared]
-    d_vectors = [form.d_vectors[wanted.index(block)] for block in summed]
+    shared, blocks = form.shared_gradients(), form.vector_blocks()
+    summed = [block for block in blocks if block not in shared]
+    d_vectors = [form.d_vectors[blocks.index(block)] for block in summed]
     stored = [(k, node) for k, node in enumerate(form.new) if form.program.operands(node)]
     h_first = form.h_first * hh.shape[0]
 
@@ -193,7 +196,7 @@ def _cuts(steps: int, walk: Walk) -> Array | None:
     return (number > 0) & (number % walk.bptt_limit == 0)
 
 
-# --- what both directions need
+# --- for both directions
 
 
 def _weights(form: Form, params: dict[str, Array]) -> tuple[Array, Array]:

@@ -85,14 +85,12 @@ def write_sums(unit: Unit, vectors: int) -> None:
         at = Sums(*values)
         panel = code.room(gemm.CHUNK * vectors * width)
         unused = [code.room(vectors * width) for _ in range(2)]
-        rows_h = part_of(at.n_h, at.part, at.parts)
-        rows_x = part_of(at.n_x, at.part, at.parts)
+        rows_h, rows_x = (part_of(n, at.part, at.parts) for n in (at.n_h, at.n_x))
         # A chunk of d is packed once for both products, and multiplied while it is in the cache.
         with code.loop(at.low, at.high, gemm.CHUNK) as k:
             terms = (at.high - k).min(gemm.CHUNK)
             with code.loop(0, gemm.panels(code, at.columns, vectors)) as p:
-                start = p * (vectors * lanes)
-                mine = (p % at.parts).equals(at.part)
+                start, mine = p * (vectors * lanes), (p % at.parts).equals(at.part)
                 pack = gemm.PackSums(
                     sums=mine.pick(at.sums + start * size, unused[0]),
                     lost=mine.pick(at.lost + start * size, unused[1]),

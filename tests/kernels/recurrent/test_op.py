@@ -195,7 +195,7 @@ def test_when_the_scan_is_kept(monkeypatch):
     params['b'] = params['b'].astype('float64')
     with pytest.raises(ConfigError):  # the scan is asked, and says what is wrong
         maker()
-    with pytest.raises(ConfigError, match='kernel is True, False or None'):
+    with pytest.raises(ConfigError, match='kernel must be True, False or None'):
         maker(kernel='yes')
 
 
