@@ -102,6 +102,7 @@ def add_up_in_own_type(fgraph: FunctionGraph, node: Apply) -> list[Variable] | b
 def register() -> None:
     """Add the rewrites to PyTensor's."""
     optdb.register('register_recurrent_with_jax', RegisterWithJax(), 'jax', position=-0.02)
+    # Before the fusion, which would hide the switch in a Composite.
     optdb['canonicalize'].register('drop_unknown_length', drop_unknown_length, 'jax')
     # After the fusion, and before PyTensor collects lengths for JAX.
     late = dfs_rewriter(unfuse_lengths, add_up_in_own_type)

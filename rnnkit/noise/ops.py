@@ -94,6 +94,7 @@ class Draw(Op):
         """Compute by NumPy."""
         output_storage[0][0] = self.compute(*inputs)
 
+    # PyTensor need not compute an array for its lengths, if nothing else reads it.
     def infer_shape(self, *args: object) -> list[tuple[Variable, ...]]:
         """Return the output's shape; PyTensor before 3.3 passes the graph as well."""
         width = None if self.width is None else pt.constant(np.int64(self.width))

@@ -156,6 +156,7 @@ class Backward(Dense):
         """
         i, dz = self.frame.read(code, block, 'I', 'dz')
         n, size = self.rows(code, block), self.target.size
+        # Declared once and cleared for each column: a variable is a slot of the function's entry.
         totals = [code.var(code.vec(0.0)) for _ in range(4)]
 
         def column(j: Int, lanes: Flag | None) -> None:

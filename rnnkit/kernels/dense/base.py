@@ -1,4 +1,4 @@
-"""What the kernels of a dense layer share, forward and backward."""
+"""The base of the writers of a dense layer, forward and backward."""
 
 from collections.abc import Callable
 

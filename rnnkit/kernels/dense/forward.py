@@ -70,6 +70,7 @@ class Forward(Dense):
                 code.call(f'rows{v}', *rows)
 
         def many() -> None:
+            # ``rows`` adds to what is there, which saves a pass over z for b.
             with code.loop(first, last) as r:
                 copy_row(code, b, z + r * h * size, h)
             gemm.by_width(code, h, products)

@@ -59,6 +59,7 @@ class Affine(FusedOp):
         """Return the gradients by x, w and b: one node for all."""
         if isinstance(gradients[0].type, DisconnectedType):
             return [disconnected_type() for _ in inputs]
+        # One node, for all gradients; a rewrite leaves out those by x where nobody needs them.
         op = AffineGradient(want_x=True, n_x=self.n_x)
         return op(*inputs[:-1], gradients[0], return_list=True)
 

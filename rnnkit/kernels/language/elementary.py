@@ -56,6 +56,7 @@ def _power_of_two(n: Vec) -> Vec:
     # Adding this number leaves n + bias in the lowest bits of the mantissa.
     magic = 1.5 * 2.0**f.integer + f.bias
     bits = code.builder.bitcast((n + magic).value, code.lane_int)
+    # The exponent's place is above the mantissa; higher bits are shifted out.
     shift = ir.Constant(code.lane_int, [f.integer] * code.target.lanes)
     return Vec(code, code.builder.bitcast(code.builder.shl(bits, shift), code.vector_type))
 

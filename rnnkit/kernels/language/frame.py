@@ -59,7 +59,7 @@ class Frame:
     inputs, outputs : sequence of Array
         The first input that has a bare letter as an axis defines that letter.
     what : str
-        What the kernel computes, for messages.
+        The name of the computation, for messages.
     """
 
     def __init__(
@@ -105,6 +105,7 @@ class Frame:
         with unit.function('enter', 'desc block', export=True) as (code, desc, block):
             defined: set[str] = set()
             staged = code.var(code.int(0))
+            # At each call, for most lengths are not known when PyTensor builds the graph.
             for i, array, at in self._descriptors(desc):
                 for axis, dim in enumerate(array.dims, AXES - len(array.dims)):
                     actual = code.get(at, 1 + axis)
@@ -126,6 +127,8 @@ class Frame:
             to = code.var(work)
             for _, array, at in self._descriptors(desc):
                 place, item = self.place[array.name], array.item(unit.target.size)
+                # Views, such as a transpose, come from users and from PyTensor's rewrites. Kernels
+                # that took strides would lose the loads of whole vectors.
                 with code.when(code.get(block, place).equals(0)):
                     code.put(to.get(), block, place)
                     code.call(f'gather{item}', at, to.get())

@@ -120,6 +120,7 @@ def _accumulate(
     """Add to `sums` (rows by vectors of variables) the products of rows with a panel."""
     width, vectors = code.target.width, len(sums[0])
     with code.loop(0, terms) as k:
+        # Loaded once for all rows; each element of a row is spread over a register for all vectors.
         right = [code.load(panel + k * (vectors * width) + v * width) for v in range(vectors)]
         for row, address in zip(sums, left, strict=True):
             element = code.spread(address + k * step)
@@ -284,6 +285,7 @@ def write_pack_sums(unit: Unit, vectors: int) -> None:
                 part.set(code.vec(0.0))
             with code.loop(block, at.rows.min(block + PLAIN)) as k:
                 for v, (start, mask, part) in enumerate(zip(starts, masks, parts, strict=True)):
+                    # The sums cost nothing here: the columns pass through registers anyway.
                     value = code.load(at.a + k * at.row + start * size, mask)
                     code.store(value, at.out + (k * vectors + v) * width)
                     part.set(part.get() + value)

@@ -85,6 +85,7 @@ class LossOp(FusedOp):
         )
         if isinstance(gradients[0].type, DisconnectedType):
             return [disconnected_type(), *plain[1:]]
+        # The forward kernel has computed this gradient in its one pass over the errors.
         slope = outputs[-1]
         return [slope if _is_one(gradients[0]) else slope * gradients[0], *plain[1:]]
 

@@ -173,6 +173,7 @@ class Program:
             return self.constant(x + y)
         if x == 0 or y == 0:
             return b if x == 0 else a
+        # In the order of numbers, so that a + b and b + a are one node.
         return self.node('add', *sorted((a, b)))
 
     def sub(self, a: int, b: int) -> int:

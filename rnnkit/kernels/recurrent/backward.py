@@ -82,6 +82,7 @@ class Backward(Writer):
         sizes = {
             'h_panels': gemm.panel_bytes(code, h, h * n_h, gemm.WIDE),
             'x_panels': gemm.panel_bytes(code, n_i, h * n_x, gemm.WIDE),
+            # Of all steps, for the products with them are taken after the loop.
             'd_tiles': t * b * h * (n * size),
             'sums': h * (n * size),
             'lost': h * (n * size),
@@ -157,8 +158,11 @@ class Backward(Writer):
         with code.loop(0, t_end) as done:
             number = t_end - 1 - done
             t = point.at_step(number, t_end)
+            # All units of a row are done before the product, which needs the tiles of all of them.
             with code.loop(first, last) as r, code.loop(0, h, self.target.lanes) as j:
                 point.write(r, j, self.outputs)
+            # The point has stored what reaches the old state past the product: by a gate, or held
+            # by the mask. The product is added to that.
             d_tiles = areas['d_tiles'] + t * b * tile_row + h * (form.h_first * size)
 
             def carry_on(d_tiles=d_tiles) -> None:

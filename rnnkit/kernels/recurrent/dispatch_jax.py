@@ -99,6 +99,8 @@ def forward(op: RecurrentScan, inputs: Sequence[Array]) -> list[Array]:
         return tuple(new), (*new, *private)
 
     start = _start(x, hh, first)
+    # The product with x is outside the loop, other than in kernels: XLA keeps no tile in registers
+    # between two products, and one large product is faster than many small ones.
     _, outputs = jax.lax.scan(step, start, (x @ xh, mask), reverse=op.walk.reverse)
     return list(outputs)
 
@@ -127,6 +129,7 @@ def backward(op: RecurrentGradient, inputs: Sequence[Array]) -> list[Array]:
     carried = ([jnp.zeros_like(s) for s in start], zeros)
     (d_first, sums), d_tiles = jax.lax.scan(step, carried, sequences, reverse=not op.walk.reverse)
 
+    # Both runs of tiles are slices of one array, because of the order of tiles in `Form`.
     d_x_tiles = d_tiles[..., : xh.shape[1]]
     d_h_tiles = d_tiles[..., form.h_first * hh.shape[0] :]
     d_rows = [
@@ -170,6 +173,7 @@ def _backward_step(
         zeros = [jnp.zeros_like(old[0])] * len(values)
         d_tiles = jnp.concatenate(_choose(real, values[: ends[0]], zeros), axis=-1)
         d_old = values[ends[0] : ends[1]]
+        # The recurrent product reads the first state alone, see `rnnkit.kernels.recurrent.trace`.
         d_old[0] = d_old[0] + d_tiles[:, h_first:] @ hh.T
         terms = _choose(real, values[ends[1] :], zeros)
         sums = [s + jnp.sum(d, 0) for s, d in zip(sums, terms, strict=True)]
@@ -260,6 +264,7 @@ def _choose(real: Array | None, values: list[Array], others: Sequence[Array]) ->
     """Return `values` where a step is real, and `others` over padding."""
     if real is None:
         return values
+    # A choice and not a product, for padding may hold NaN.
     keep = real[:, None] > 0.5
     return [jnp.where(keep, v, other) for v, other in zip(values, others, strict=False)]
 

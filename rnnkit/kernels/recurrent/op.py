@@ -32,7 +32,7 @@ Scan = Callable[[Variable, dict[str, Variable], list[Variable], Variable | None]
 
 
 class RecurrentOp(FusedOp):
-    """What the forward and the gradient Op share: the order of the forward's inputs."""
+    """Base of the forward and of the gradient Op, which start with the same inputs."""
 
     is_loop = True
     form: Form
@@ -79,6 +79,8 @@ class RecurrentScan(RecurrentOp):
     def make_node(self, *inputs: Variable) -> Apply:
         """Return the node; the outputs' lengths are known as far as the inputs' are."""
         x, hh = inputs[:2]
+        # As exact as the inputs' types: with less exact ones, PyTensor checks lengths by an Op that
+        # takes a second to compile.
         (t, b, _), h = x.type.shape, hh.type.shape[0]
         outputs = [pt.tensor(dtype=x.dtype, shape=(t, b, h)) for _ in range(self.form.n_states)]
         if self.keep:
@@ -97,6 +99,7 @@ class RecurrentScan(RecurrentOp):
 
     def infer_shape(self, *args: object) -> list[tuple[Variable, ...]]:
         """Return the outputs' shapes; PyTensor before 3.3 passes the graph as well."""
+        # Without this PyTensor would run the Op where only a length is needed.
         *_, shapes = args
         (t, b, _), (h, _) = shapes[:2]
         private = [(t, b, h * len(self.form.residuals))] if self.keep else []
@@ -119,6 +122,8 @@ class RecurrentScan(RecurrentOp):
         given = tuple(not isinstance(g.type, DisconnectedType) for g in gradients)
         if not any(given):
             return [disconnected_type() for _ in inputs]
+        # One node, for all gradients come from one loop. A rewrite leaves out that by x: whether it
+        # is needed is known only when the graph is complete.
         op = RecurrentGradient(self.form, self.scan, self.walk, given, want_x=True)
         known = [g for g, is_given in zip(gradients, given, strict=True) if is_given]
         result = op(*inputs, *outputs, *known, return_list=True)

@@ -120,6 +120,7 @@ class _Tracer:
 
     def run(self) -> list[Variable]:
         """Run the step; return a scalar graph for each new state."""
+        # The number of examples is unknown, so nothing in the step can depend on it.
         z = pt.tensor('z', dtype='float64', shape=(None, len(self.x) * SIZE))
         self.blocks[z] = self.x
         matrices = [pt.tensor(s.name, dtype='float64', shape=(None, SIZE)) for s in self.states]
@@ -193,6 +194,7 @@ def _read_elemwise(tracer: _Tracer, node: Apply) -> list[list[Variable]]:
     widths = {len(a) for a, v in zip(args, node.inputs, strict=False) if not _is_number(v)}
     if len(widths) > 1 or len(node.outputs) != 1:
         raise Unsupported(f'{node.op} on blocks of different width')
+    # A value of width 1 holds for all units: it is repeated, as broadcasting does.
     n = widths.pop() if widths else 1
     rows = [a if len(a) == n else a * n for a in args]
     return [[Elemwise(node.op.scalar_op)(*column) for column in zip(*rows, strict=True)]]

@@ -1,8 +1,8 @@
 """The cell's mathematics of one vector of units, forward and backward, at one place.
 
 In: a `Form`, and where a kernel's arrays are. Out: the code that computes the program for some
-lanes of one row at one step: loads, the operations, stores. What depends on per-unit vectors
-only is computed once per call (`Hoisted`).
+lanes of one row at one step: loads, the operations, stores. Nodes that depend on per-unit vectors
+alone are computed once per call (`Hoisted`).
 """
 
 from collections.abc import Callable, Sequence
@@ -192,6 +192,7 @@ class Point:
 
     def real(self, r: Int) -> Flag:
         """Return whether row r is real, not held."""
+        # The mask has the dtype of all arrays, so that frames need no third type of elements.
         (mask,) = self.address('mask')
         return self.code.spread(mask + (self.t * self.b + r) * self.size).compare('>', 0.5)
 
@@ -211,8 +212,10 @@ class ForwardPoint(Point):
         def compute(lanes: Flag | None) -> None:
             known = self.known(r, j, lanes)
             for g in range(form.n_tiles):
+                # No mask: a tile is in scratch memory, whose rows are whole vectors.
                 known[form.program.input(f'tile{g}')] = self.load(tile + g * tile_step, None)
             values = self.evaluate([*form.new, *residuals], known)
+            # A select, not a product with the mask: padding may hold NaN, and 0 * NaN is NaN.
             if self.walk.masked:
                 real = self.real(r)
                 for k in range(form.n_states):
@@ -290,6 +293,8 @@ class BackwardPoint(Point):
                 code.store(value, self.d_tiles + self.element(r, j, n, k), lanes)
             for carry, value in zip(self.carries, values[n:], strict=False):
                 code.store(value, carry + place, lanes)
+            # Each thread adds to rows of its own: atomic additions would be slow, and in another
+            # order each time.
             for k, value in enumerate(values[n + form.n_states :]):
                 at = self.partial + (self.h * k + j) * self.size
                 code.store(code.load(at, lanes) + value, at, lanes)
@@ -312,6 +317,7 @@ class BackwardPoint(Point):
 
     def _upstream(self, k: int, r: Int, j: Int, lanes: Flag | None) -> Vec:
         """Return the gradient by new state k: that of later steps, and that of the caller."""
+        # A state that the loss does not read has no gradient among the inputs.
         value = self.code.load(self.carries[k] + (r * self.h + j) * self.size, lanes)
         if self.given[k]:
             (start,) = self.address(f'd_new{k}')

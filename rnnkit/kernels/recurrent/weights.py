@@ -106,6 +106,7 @@ def write_sums(unit: Unit, vectors: int) -> None:
                     (at.h, at.h_row, at.dh, at.dh_row, rows_h),
                     (at.x, at.n_x * size, at.dx, at.dx_row, rows_x),
                 ):
+                    # Decided at run time, so that one function serves all segments.
                     with code.when(to.differs(0)):
                         product = gemm.Rows(
                             a=source + (k - at.low) * row,
@@ -160,6 +161,8 @@ class WeightGradients:
             clear(code, to + first * columns * size, (last - first) * columns)
         rows = t * b
         tile_row = h * (form.n_tiles * size)
+        # For most cells one segment: all tiles have both weights. A GRU has three, for its reset
+        # gate stands between the two products of the candidate.
         for segment in segments(form):
             places = self._places(segment, areas, h, dhh, dxh)
             for low, high, source, source_row in self._old_states(code, rows, b, h, initial, new):

@@ -28,6 +28,7 @@ def host_target(dtype: str) -> Target:
     """Return the target that suits this processor: its widest vectors."""
     bits = np.dtype(dtype).itemsize * 8
     features = llvm.get_host_cpu_features()
+    # The number of registers decides the size of tiles: AVX-512 and NEON have 32, the others 16.
     if features.get('avx512f'):
         return Target(bits, 64, 32)
     if features.get('avx'):

@@ -39,6 +39,7 @@ def numba_function(kernel: Kernel) -> Callable[..., np.ndarray | tuple[np.ndarra
     """
     pool.compiled()  # its symbols must be known before any code that names them is loaded
     element = types.float32 if kernel.dtype.itemsize == 4 else types.float64
+    # Numba compiles for types, so what is written below must return exactly these.
     kinds = [types.Array(element, len(a.dims), 'C') for a in kernel.frame.outputs]
     result = kinds[0] if len(kinds) == 1 else types.Tuple(kinds)
 
@@ -49,6 +50,7 @@ def numba_function(kernel: Kernel) -> Callable[..., np.ndarray | tuple[np.ndarra
 
         return result(arrays), codegen
 
+    # An intrinsic has a fixed number of arguments, so it takes all arrays as one tuple.
     def recurrent_kernel(*arrays):
         return run(arrays)
 
@@ -61,7 +63,7 @@ class Call:
     Parameters
     ----------
     what : str
-        What the kernel computes, for messages.
+        The name of the computation, for messages.
     item : int
         Bytes of an element.
     context, builder, signature
@@ -188,6 +190,7 @@ class KernelCall(Call):
         for i in range(len(frame.inputs)):
             self.complain_if(status, i + 1, ValueError, self.kernel.complaint(i))
         data = []
+        # Their lengths are in the block since ``enter``.
         for array in frame.outputs:
             data.append(self.take(self._bytes(block, array)))
             self.put(data[-1], block, frame.place[array.name])

@@ -197,6 +197,7 @@ class UpdateCall(Call):
         """Return the array that new values go to, and its address."""
         if not self.inplace:
             return self._new(result, kind, value)
+        # The same array once more: Numba counts one more reference to it.
         kept = impl_ret_borrowed(self.context, self.builder, kind, value)
         return kept, self._address(kind, value)
 

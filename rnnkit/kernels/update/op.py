@@ -28,7 +28,7 @@ log = logging.getLogger('rnnkit')
 
 
 class Arguments(NamedTuple):
-    """What an update reads; `ids` are the numbers of rows, by the place of their parameter."""
+    """The inputs of an update; `ids` are the numbers of rows, by the place of their parameter."""
 
     loss: Variable
     max_elem: Variable

@@ -5,8 +5,8 @@ number of parameters and their shapes are not part of the module: one serves all
 
 First the norm of all gradients is computed. Then, unless that or the loss is not finite, each
 element of every parameter is changed: its gradient is clipped, scaled so that the norm of all
-keeps its limit, and handed to the rule. What depends on hyperparameters alone is computed once,
-in 64 bits.
+keeps its limit, and handed to the rule. Nodes that depend on hyperparameters alone are computed
+once, in 64 bits.
 
 The table has `HEAD` integers, then for each hyperparameter its address (the number of updates so
 far is first), for each slot two addresses, and for each parameter `ENTRY` integers: descriptors
@@ -125,11 +125,13 @@ class Update:
         one = code.tail(code.int(1))
         code.store(norm, code.get(table, NORM), one)
         limit = code.spread(code.get(table, MAX_NORM))
+        # limit / max(norm, limit), with a comparison that lets NaN through.
         scale = limit / clipped.compare('<', limit).pick(limit, clipped)
         code.store(scale, sums)
         loss = code.spread(code.get(table, LOSS))
         # An update that is not finite changes nothing: the parameters stay as they were before it.
         ok = Flag(code, first((norm + loss).abs().compare('<', float('inf'))))
+        # Copied first, whether or not there is an update: rows that are not read keep their values.
         self._keep_all(code, table)
         with code.when(ok):
             self._change_all(code, table, fixed, sums)
@@ -201,6 +203,7 @@ class Update:
         size, width = self.target.size, self.target.width
         with unit.function('squares_of', 'g n limit sums') as (code, g, n, limit, sums):
             most = code.spread(limit)
+            # The norm is reported as it is before elements are clipped, and limited as it is after.
             for k, term in enumerate((lambda v: v * v, lambda v: square(clip(v, most)))):
                 at = sums + 2 * k * width
                 sum_of(code, g, n, term).add_to(at, at + width)
