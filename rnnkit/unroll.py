@@ -1,7 +1,7 @@
 """Run a cell over a sequence: the one place where time is, and the only caller of scan."""
 
+from collections.abc import Sequence
 from functools import partial
-from numbers import Integral
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +12,7 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels
 from rnnkit.cells import Cell
+from rnnkit.common.checks import optional_whole
 from rnnkit.errors import ConfigError
 
 
@@ -20,12 +21,12 @@ def unroll(
     x: TensorVariable,
     params: dict[str, TensorVariable],
     size: int,
-    state: Any = None,
+    state: Sequence[TensorVariable] | None = None,
     mask: TensorVariable | None = None,
     reverse: bool = False,
     kernel: bool | None = None,
     bptt_limit: int | None = None,
-) -> Any:
+) -> Any:  # a named tuple of the cell's own type
     """Return the states of `cell` at every time step of `x`.
 
     The scan is what this means. A fused loop, generated from the same `step`, takes its place
@@ -40,7 +41,7 @@ def unroll(
     size : int
         The number of units, H.
     state : named tuple of tensors of shape (B, H) or (1, H), optional
-        The state before the first step, one row standing for all examples; zero if not given.
+        The state before the first step, one row standing for all examples; zero by default.
     mask : tensor of shape (T, B), optional
         True, or 1, where a step is real. Over padding the state is held as it was.
     reverse : bool
@@ -69,18 +70,13 @@ def unroll(
     Williams & Peng 1990, Neural Computation 2(4): backpropagation through time, truncated.
     """
     if kernel not in (None, True, False):
-        raise ConfigError(f'unroll(): kernel is True, False or None; got {kernel!r}')
-    if bptt_limit is not None and not _is_count(bptt_limit):
-        raise ConfigError(
-            f'unroll(): bptt_limit is a number of steps, 1 or more, or None for all steps; got '
-            f'{bptt_limit!r}'
-        )
+        raise ConfigError(f'unroll(): kernel must be True, False or None; got {kernel!r}')
+    limit = optional_whole('unroll(): bptt_limit', bptt_limit, 1)
     if state is None:
         state = [pt.zeros((1, width), dtype=x.dtype) for width in cell.widths(size)]
     if mask is not None:
-        mask = pt.cast(mask, x.dtype)
+        mask = pt.cast(mask, x.dtype)  # kernels take arrays of one dtype
     rows = tuple(s.type.shape[0] == 1 for s in state)
-    limit = None if bptt_limit is None else int(bptt_limit)
     walk = kernels.Walk(rows, mask is not None, bool(reverse), limit)
     params = cell.prepare(params, size)
     scan = partial(_scan, cell, size, walk)
@@ -90,10 +86,6 @@ def unroll(
     if states is None:
         states = scan(x, params, list(state), mask)
     return cell.state(*states)
-
-
-def _is_count(n: Any) -> bool:
-    return isinstance(n, Integral) and not isinstance(n, bool) and n >= 1
 
 
 def _scan(
@@ -106,11 +98,14 @@ def _scan(
     mask: TensorVariable | None,
 ) -> list[TensorVariable]:
     """Return the states of all steps by `pytensor.scan`; the parameters are prepared ones."""
+    # Turned beforehand, not by scan's go_backwards: that gives the outputs in the order of the
+    # steps, so they have to be turned in any case, and a view costs nothing.
     if walk.reverse:
         x, mask = x[::-1], None if mask is None else mask[::-1]
     z = cell.project(x, SimpleNamespace(**params))  # one product for all T steps
     names, weights = list(params), list(params.values())
     n_states = len(cell.state._fields)
+    # Scan keeps all states in one array of fixed shape, so the first one needs its B rows.
     state = [
         pt.broadcast_to(s, (z.shape[1], width)) if s.type.shape[0] == 1 else s
         for s, width in zip(state, cell.widths(size), strict=True)
@@ -118,8 +113,9 @@ def _scan(
     sequences = {'z': z, 'real': mask, 'cut': _cuts(z.shape[0], walk.bptt_limit)}
     sequences = {name: s for name, s in sequences.items() if s is not None}
 
-    # Every weight goes in by name and strictly: scan can then take the products that give
-    # the weights' gradients out of the loop.
+    # All weights are non-sequences, and scan is strict: a variable that a step takes from elsewhere
+    # is an error, rather than one more input that scan finds by itself. The rewrites can then take
+    # the products that give the weights' gradients out of the loop, as one product over all steps.
     states = pytensor.scan(
         partial(_step, cell, list(sequences), names),
         sequences=list(sequences.values()),
@@ -158,8 +154,9 @@ def _cuts(steps: TensorVariable, limit: int | None) -> TensorVariable | None:
     return pt.gt(number, 0) & pt.eq(number % limit, 0)
 
 
-def _checked(cell: Cell, new: Any, old: Any) -> list[TensorVariable]:
-    """Return the new states as scan wants them: same number, same type as the old ones."""
+def _checked(cell: Cell, new: object, old: Sequence[TensorVariable]) -> list[TensorVariable]:
+    """Return the new states as scan expects them: same number, same type as the old ones."""
+    # Scan would raise errors, too, but in terms of its inner graph.
     where = f'{type(cell).__name__}.step()'
     if not isinstance(new, cell.state):
         raise ConfigError(

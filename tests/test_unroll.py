@@ -182,7 +182,7 @@ def test_padding_does_not_carry_gradients_over_the_limit(rng):
 def test_the_limit_is_a_whole_number(limit, rng):
     cell, symbols, _ = symbols_and_values('rnn', {}, 2, 2, 2, 4, rng, 'float64')
     params = {k: symbols[k] for k in cell.params}
-    with pytest.raises(ConfigError, match='bptt_limit is a number of steps, 1 or more'):
+    with pytest.raises(ConfigError, match='bptt_limit must be a whole number of at least 1'):
         unroll(cell, symbols['x'], params, 4, bptt_limit=limit)
 
 

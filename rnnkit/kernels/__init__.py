@@ -12,19 +12,21 @@ The folders, from the bottom up::
     dense, loss  a dense layer; means of errors, softmax and cross-entropy
     update       gradient clipping and the update of all parameters, of tables by rows
     recurrent    a cell's step, traced and differentiated; the loop over a sequence, both ways
-    switch       whether kernels are wanted, and whether they can be built here
-    jax_rewrites the same Ops on JAX, as loops of its own
+    switch       whether kernels are allowed, and whether they can be built here
+    jax_rewrites rewrites of graphs for JAX
 """
 
 import logging
-from typing import Any
+from collections.abc import Sequence
 
 from pytensor.graph.basic import Variable
 
 from rnnkit.cells import Cell
 from rnnkit.kernels import jax_rewrites
 from rnnkit.kernels.dense import op as dense_op
+from rnnkit.kernels.language.threads import set_threads
 from rnnkit.kernels.loss import op as loss_op
+from rnnkit.kernels.program.elementwise import Errors
 from rnnkit.kernels.recurrent.op import RecurrentScan, Scan
 from rnnkit.kernels.recurrent.trace import form_of
 from rnnkit.kernels.recurrent.walk import Walk
@@ -41,6 +43,7 @@ __all__ = [
     'enabled',
     'fused',
     'mean_error',
+    'set_threads',
     'softmax_of',
     'update_params',
     'usable',
@@ -56,7 +59,11 @@ def affine(x: Variable, w: Variable, b: Variable) -> Variable | None:
 
 
 def mean_error(
-    errors: Any, plain: loss_op.Plain, output: Variable, target: Variable, weights: Variable | None
+    errors: Errors,
+    plain: loss_op.Plain,
+    output: Variable,
+    target: Variable,
+    weights: Variable | None,
 ) -> list[Variable] | None:
     """Return the mean of elementwise errors and their number or total weight, or None.
 
@@ -89,10 +96,10 @@ def softmax_of(z: Variable) -> Variable | None:
 
 
 def update_params(
-    change: update_op.Change, plain: update_op.Plain, given: Arguments
+    change: update_op.Change, plain: update_op.Plain, arguments: Arguments
 ) -> list[Variable] | None:
     """Return norm of the gradients, new count, slots and parameters by one kernel, or None."""
-    return update_op.update_params(change, plain, given) if enabled() and usable() else None
+    return update_op.update_params(change, plain, arguments) if enabled() and usable() else None
 
 
 def fused(
@@ -104,7 +111,7 @@ def fused(
     state: list[Variable],
     mask: Variable | None,
 ) -> list[Variable] | None:
-    """Return the states of all steps by a kernel, or None if it has to be a scan.
+    """Return the states of all steps by a kernel, or None if only a scan can compute them.
 
     Parameters
     ----------
@@ -112,7 +119,7 @@ def fused(
     scan : callable
         Builds the same by scan, from x, the parameters, the initial states and the mask.
     walk : Walk
-        The same walk as that scan's.
+        That of the scan.
     x : tensor of shape (T, B, I)
     params : dict of str to tensor
     state : list of tensors of shape (B, H) or (1, H)
@@ -133,21 +140,8 @@ def fused(
     return op(*inputs, return_list=True)[: form.n_states]
 
 
-def set_threads(n: int | None = None) -> None:
-    """Set how many threads a recurrent layer may use.
-
-    Parameters
-    ----------
-    n : int, optional
-        From 1 to 256; the cores that this process may use, if not given.
-    """
-    # LLVM is loaded when the first kernel is wanted, or this is called.
-    from rnnkit.kernels.language import threads
-
-    threads.set_threads(n)
-
-
-def _misfit(inputs: list[Any]) -> str:
+def _misfit(inputs: Sequence[Variable]) -> str:
+    """Return why there is no kernel for such inputs; empty if there is one."""
     dtypes = {v.type.dtype for v in inputs}
     if len(dtypes) > 1:
         return f'its inputs are of different dtypes, {", ".join(sorted(dtypes))}'

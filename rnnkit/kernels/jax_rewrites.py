@@ -1,15 +1,19 @@
-"""What PyTensor has to know before it compiles for JAX; nothing here imports JAX.
+"""Rewrites for PyTensor's JAX backend; nothing here imports JAX.
 
 Out: rewrites with the tag 'jax', which only PyTensor's JAX linker asks for.
+
+Under JAX all arrays of a function are traced, and lengths must be Python's numbers. A length that
+was computed, ``x.shape[0] * x.shape[1]``, is one only as long as nothing but JAX's own shapes and
+products of them occur in it. PyTensor puts other Ops there, which the rewrites remove.
 """
 
 import importlib
 from contextlib import suppress
-from typing import Any
 
 import pytensor.tensor as pt
 from pytensor.compile.mode import optdb
 from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.rewriting.basic import GraphRewriter, dfs_rewriter, node_rewriter
 from pytensor.raise_op import CheckAndRaise
 from pytensor.scalar.basic import EQ, Composite, Mul, Switch
@@ -18,24 +22,24 @@ from pytensor.tensor.shape import Shape_i
 
 
 class RegisterWithJax(GraphRewriter):
-    """Let the JAX backend know the recurrent Ops, without importing JAX before it is used.
+    """Register the recurrent Ops with the JAX backend, without importing JAX before it is used.
 
     It changes no graph. PyTensor itself imports JAX only when it compiles for it, and the
     rewrites for JAX are the first sign of that.
     """
 
-    def apply(self, fgraph: Any) -> None:
+    def apply(self, fgraph: FunctionGraph) -> None:
         """Import the module that registers the Ops; the linker complains if there is no JAX."""
         with suppress(ModuleNotFoundError):
             importlib.import_module('rnnkit.kernels.recurrent.dispatch_jax')
 
 
 @node_rewriter([Elemwise])
-def drop_unknown_length(fgraph: Any, node: Apply) -> list[Variable] | bool:
+def drop_unknown_length(fgraph: FunctionGraph, node: Apply) -> list[Variable] | bool:
     """Replace ``switch(eq(n, -1), other, n)`` by n, where n is a product of lengths.
 
-    PyTensor writes so for the lengths of what was reshaped, because -1 stands for 'the rest'.
-    JAX needs lengths that it knows while it traces, and a switch is not one.
+    PyTensor writes so for the lengths of a reshaped array, where -1 stands for the length that
+    follows from the others. JAX needs lengths that it knows while it traces.
     """
     if not isinstance(node.op.scalar_op, Switch):
         return False
@@ -51,7 +55,7 @@ def drop_unknown_length(fgraph: Any, node: Apply) -> list[Variable] | bool:
 
 
 def _is_length(n: Variable) -> bool:
-    """Return whether `n` cannot be negative, as far as one can see."""
+    """Return whether the graph shows that `n` cannot be negative."""
     if isinstance(n, Constant):
         return bool(n.data >= 0)
     if n.owner is None:
@@ -65,11 +69,11 @@ def _is_length(n: Variable) -> bool:
 
 
 @node_rewriter([Elemwise])
-def unfuse_lengths(fgraph: Any, node: Apply) -> list[Variable] | bool:
-    """Take computations of single numbers apart again.
+def unfuse_lengths(fgraph: FunctionGraph, node: Apply) -> list[Variable] | bool:
+    """Undo the fusion of computations of single numbers.
 
-    PyTensor before 3.3 fuses those of lengths, too, and what JAX makes of the fused ones are
-    no lengths that it knows while it traces.
+    PyTensor before 3.3 fuses those of lengths, too, and JAX then no longer knows the lengths
+    while it traces.
     """
     fused = node.op.scalar_op
     if not isinstance(fused, Composite) or any(v.ndim for v in node.outputs):
@@ -82,8 +86,8 @@ def unfuse_lengths(fgraph: Any, node: Apply) -> list[Variable] | bool:
 
 
 @node_rewriter([CAReduce])
-def add_up_in_own_type(fgraph: Any, node: Apply) -> list[Variable] | bool:
-    """Let a sum of float32 be one.
+def add_up_in_own_type(fgraph: FunctionGraph, node: Apply) -> list[Variable] | bool:
+    """Let a sum of float32 be of float32.
 
     PyTensor adds up in float64 and then rounds. Its JAX backend adds up in float32, but gives
     the result as float64, and everything after it becomes float64 as well.
@@ -98,6 +102,7 @@ def add_up_in_own_type(fgraph: Any, node: Apply) -> list[Variable] | bool:
 def register() -> None:
     """Add the rewrites to PyTensor's."""
     optdb.register('register_recurrent_with_jax', RegisterWithJax(), 'jax', position=-0.02)
+    # Before the fusion, which would hide the switch in a Composite.
     optdb['canonicalize'].register('drop_unknown_length', drop_unknown_length, 'jax')
     # After the fusion, and before PyTensor collects lengths for JAX.
     late = dfs_rewriter(unfuse_lengths, add_up_in_own_type)

@@ -1,23 +1,21 @@
-"""Whether kernels are wanted, and whether they can be built here."""
+"""Whether kernels are allowed, and whether they can be built here."""
 
 import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 
-from rnnkit.kernels.recurrent.op import register_with_numba
-
-_usable: list[bool] = []
-
+from rnnkit.kernels.runtime.fused_op import register_with_numba
 
 _allowed: ContextVar[bool] = ContextVar('kernels are allowed', default=True)
 
 
 @contextmanager
-def allowed(wanted: bool | None) -> Iterator[None]:
-    """Build graphs without kernels within, if `wanted` is False."""
-    token = _allowed.set(_allowed.get() if wanted is None else wanted)
+def allowed(kernel: bool | None) -> Iterator[None]:
+    """Build graphs in this block without kernels if `kernel` is False; None changes nothing."""
+    token = _allowed.set(_allowed.get() if kernel is None else kernel)
     try:
         yield
     finally:
@@ -25,24 +23,23 @@ def allowed(wanted: bool | None) -> Iterator[None]:
 
 
 def enabled() -> bool:
-    """Return whether kernels are wanted: the environment may say ``RNNKIT_KERNELS=off``."""
+    """Return whether kernels may be used: the environment may say ``RNNKIT_KERNELS=off``."""
     if not _allowed.get():
         return False
     return os.environ.get('RNNKIT_KERNELS', 'on').lower() not in ('off', '0', 'no', 'false')
 
 
+@cache
 def usable() -> bool:
     """Return whether kernels can be built here; warns, the first time, if not."""
-    if not _usable:
-        try:
-            register_with_numba()
-            _usable.append(True)
-        except Exception as why:  # whatever keeps LLVM or Numba from working here
-            warnings.warn(
-                f'rnnkit: fused kernels cannot be built here, recurrent layers use scan, which '
-                f'is slower: {why!r}',
-                RuntimeWarning,
-                stacklevel=2,
-            )
-            _usable.append(False)
-    return _usable[0]
+    try:
+        register_with_numba()
+    except Exception as why:  # whatever keeps LLVM or Numba from working here
+        warnings.warn(
+            f'rnnkit: fused kernels cannot be built here, so recurrent layers use scan, which is '
+            f'slower: {why!r}',
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return False
+    return True

@@ -1,10 +1,11 @@
 """Random numbers inside a training step: drawn anew each time it runs, from one seed."""
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
+from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor import TensorVariable
 
 from rnnkit.noise.ops import Advance, Draw, Drop
@@ -22,7 +23,7 @@ class Noise:
     Attributes
     ----------
     state : shared variable
-        Four words: two of the seed, and two that count the updates.
+        Four numbers of 32 bits: two of the seed, and two that count the updates.
     """
 
     def __init__(self) -> None:
@@ -30,8 +31,8 @@ class Noise:
         self._draws = 0
 
     @property
-    def updates(self) -> list[tuple[Any, TensorVariable]]:
-        """What the step must store, to draw other numbers the next time: (variable, value)."""
+    def updates(self) -> list[tuple[SharedVariable, TensorVariable]]:
+        """The (variable, value) that a step must store, to draw other numbers the next time."""
         return [(self.state, Advance()(self.state))]
 
     def uniform(
@@ -57,7 +58,7 @@ class Noise:
 
     def keep(
         self,
-        rate: Any,
+        rate: float | TensorVariable,
         like: TensorVariable,
         axes: tuple[int, ...] | None = None,
         width: int | None = None,
@@ -66,7 +67,7 @@ class Noise:
         kept = pt.ge(self.uniform(like, axes, width), rate)
         return pt.switch(kept, 1 / (1 - rate), 0).astype(like.dtype)
 
-    def drop(self, x: TensorVariable, rate: Any) -> TensorVariable:
+    def drop(self, x: TensorVariable, rate: float | TensorVariable) -> TensorVariable:
         """Return `x` times `keep`, in one pass."""
         rate = pt.as_tensor_variable(rate).astype(x.dtype)
         return Drop(self._number())(self.state, x, rate)[0]
@@ -81,15 +82,15 @@ class Noise:
         self._draws += 1
         return self._draws
 
-    def seed(self, seed: Any) -> None:
+    def seed(self, seed: int | Sequence[int] | None) -> None:
         """Start from `seed`: a number, a sequence of numbers, or None for any."""
         key = np.random.SeedSequence(seed).generate_state(2)
         self.set_state([*key.tolist(), 0, 0])
 
     def get_state(self) -> list[int]:
-        """Return where it is, as a list of whole numbers."""
+        """Return the present state, as a list of whole numbers."""
         return self.state.get_value(borrow=True).tolist()
 
     def set_state(self, state: list[int]) -> None:
-        """Continue from where `get_state` was."""
+        """Continue from a state that `get_state` returned."""
         self.state.set_value(np.array(state, 'uint32'))

@@ -7,7 +7,6 @@ several blocks at once: without branches, and with stores to neighbouring places
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numba import njit
@@ -17,7 +16,8 @@ from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_and_
 from rnnkit.noise import philox
 from rnnkit.noise.ops import Advance, Draw, Drop
 
-# Numba's cache on disk names the module of a function, so a module that moves must not find it.
+# In the keys of PyTensor's cache, which looks at no source itself. The module's name is part of it,
+# for what is kept on disk imports the functions from there.
 SOURCE = hashlib.sha256(__name__.encode() + Path(__file__).read_bytes()).hexdigest()
 ROUNDS, SHIFT = philox.ROUNDS, np.uint64(32)
 FACTOR_A, FACTOR_C = map(np.uint64, philox.FACTORS)
@@ -26,7 +26,8 @@ WEYL_K, WEYL_L = map(np.uint32, philox.WEYL)
 
 @njit(inline='always')
 def block(a, b, c, d, k, m):
-    """Return four words for a counter and a key."""
+    """Return four numbers of 32 bits for a counter of four and a key of two."""
+    # 64 bits hold a whole product, which is one instruction; NumPy's form takes halves for JAX.
     for _ in range(ROUNDS):
         p, q = np.uint64(a) * FACTOR_A, np.uint64(c) * FACTOR_C
         b, d = np.uint32(np.uint32(q >> SHIFT) ^ b ^ k), np.uint32(np.uint32(p >> SHIFT) ^ d ^ m)
@@ -36,49 +37,49 @@ def block(a, b, c, d, k, m):
 
 
 @njit
-def words(state, draw, n):
-    """Return `n` words; see `rnnkit.noise.philox.words`."""
+def bits(state, draw, n):
+    """Return `n` numbers of 32 random bits; see `rnnkit.noise.philox.bits`."""
     k, m, low, high = state[0], state[1], state[2], state[3]
-    full, found, number = n // 4, np.empty(n, np.uint32), np.uint32(draw)
+    full, made, number = n // 4, np.empty(n, np.uint32), np.uint32(draw)
     for j in range(full):
         a, b, c, d = block(np.uint32(j), number, low, high, k, m)
-        found[j], found[full + j], found[2 * full + j], found[3 * full + j] = a, b, c, d
+        made[j], made[full + j], made[2 * full + j], made[3 * full + j] = a, b, c, d
     last = block(np.uint32(full), number, low, high, k, m)
     for i in range(4 * full, n):
-        found[i] = last[i - 4 * full]
-    return found
+        made[i] = last[i - 4 * full]
+    return made
 
 
 @njit
 def uniform32(state, draw, n):
     """Return `n` numbers from [0, 1) of 24 bits."""
-    found, w = np.empty(n, np.float32), words(state, draw, n)
+    made, b = np.empty(n, np.float32), bits(state, draw, n)
     for i in range(n):
-        found[i] = np.float32(w[i] >> np.uint32(8)) * np.float32(2**-24)
-    return found
+        made[i] = np.float32(b[i] >> np.uint32(8)) * np.float32(2**-24)
+    return made
 
 
 @njit
 def uniform64(state, draw, n):
     """Return `n` numbers from [0, 1) of 53 bits."""
-    found, w = np.empty(n, np.float64), words(state, draw, 2 * n)
+    made, b = np.empty(n, np.float64), bits(state, draw, 2 * n)
     for i in range(n):
-        high, low = np.float64(w[i] >> np.uint32(5)), np.float64(w[n + i] >> np.uint32(6))
-        found[i] = (high * 2.0**26 + low) * 2.0**-53
-    return found
+        high, low = np.float64(b[i] >> np.uint32(5)), np.float64(b[n + i] >> np.uint32(6))
+        made[i] = (high * 2.0**26 + low) * 2.0**-53
+    return made
 
 
 @njit
 def box_muller(u, n, one):
     """Return `n` normal numbers from as many uniform ones, or one more; `one` is of their type."""
-    found, half = np.empty(n, u.dtype), u.size // 2
+    made, half = np.empty(n, u.dtype), u.size // 2
     for i in range(half):
         radius = np.sqrt(-2 * one * np.log(one - u[i]))
         angle = u[half + i] * (2 * np.pi * one)
-        found[i] = radius * np.cos(angle)
+        made[i] = radius * np.cos(angle)
         if half + i < n:
-            found[half + i] = radius * np.sin(angle)
-    return found
+            made[half + i] = radius * np.sin(angle)
+    return made
 
 
 @njit
@@ -89,7 +90,7 @@ def drop(state, draw, x, rate, one):
     full, made, kept, number = n // 4, np.empty_like(x), np.empty_like(x), np.uint32(draw)
     least = np.uint32(np.float64(rate) * 2.0**32)
     zero, scale = one - one, one / (one - rate)
-    for j in range(full):  # as in `words`, which need not be stored here
+    for j in range(full):  # as in `bits`, which need not be stored here
         a, b, c, d = block(np.uint32(j), number, low, high, k, m)
         kept[j] = scale if a >= least else zero
         kept[full + j] = scale if b >= least else zero
@@ -104,7 +105,7 @@ def drop(state, draw, x, rate, one):
 
 
 @register_funcify_and_cache_key(Draw)
-def draw_in_numba(op: Draw, node: Apply, **kwargs: Any) -> tuple[Callable[..., Any], str]:
+def draw_in_numba(op: Draw, node: Apply, **kwargs: object) -> tuple[Callable[..., object], str]:
     """Return the function of one draw, and a key for the cache."""
     number, normal, width = op.number, op.law == 'normal', op.width or 1
     uniform = uniform32 if op.dtype == 'float32' else uniform64
@@ -126,7 +127,7 @@ def draw_in_numba(op: Draw, node: Apply, **kwargs: Any) -> tuple[Callable[..., A
 
 
 @register_funcify_and_cache_key(Advance)
-def advance_in_numba(op: Advance, **kwargs: Any) -> tuple[Callable[..., Any], str]:
+def advance_in_numba(op: Advance, **kwargs: object) -> tuple[Callable[..., object], str]:
     """Return the function that counts an update, and a key for the cache."""
 
     def noise_advance(state):
@@ -140,7 +141,7 @@ def advance_in_numba(op: Advance, **kwargs: Any) -> tuple[Callable[..., Any], st
 
 
 @register_funcify_and_cache_key(Drop)
-def drop_in_numba(op: Drop, node: Apply, **kwargs: Any) -> tuple[Callable[..., Any], str]:
+def drop_in_numba(op: Drop, node: Apply, **kwargs: object) -> tuple[Callable[..., object], str]:
     """Return the function of one dropout, and a key for the cache."""
     number, one = op.number, np.ones((), node.inputs[1].type.dtype)[()]
 
@@ -152,12 +153,12 @@ def drop_in_numba(op: Drop, node: Apply, **kwargs: Any) -> tuple[Callable[..., A
     return numba_njit(noise_drop), _key('drop', op._props(), one.dtype)
 
 
-def _compiled(source: str, name: str) -> Any:
-    """Return a Numba function from its text."""
-    names: dict[str, Any] = {}
+def _compiled(source: str, name: str) -> Callable[..., tuple[int, ...]]:
+    """Return a Numba function from its text: Numba cannot make a tuple in a loop."""
+    names: dict[str, Callable[..., tuple[int, ...]]] = {}
     exec(source, names)
     return njit(names[name])
 
 
-def _key(*parts: Any) -> str:
+def _key(*parts: object) -> str:
     return hashlib.sha256(repr((SOURCE, *parts)).encode()).hexdigest()

@@ -5,20 +5,31 @@ random numbers, the same on every backend. The Ops run by NumPy where nothing be
 Numba and JAX have code of their own, which is imported when PyTensor compiles for them.
 """
 
+from __future__ import annotations
+
 import importlib
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.compile.mode import optdb
 from pytensor.gradient import DisconnectedType, disconnected_type
 from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.op import Op
 from pytensor.graph.rewriting.basic import GraphRewriter
 
 from rnnkit.noise import philox
+
+if TYPE_CHECKING:
+    from rnnkit.noise.philox import Array
+
+Storage = list[list[object]]
+Law = Literal['uniform', 'normal']
+N = TypeVar('N', int, Variable)  # a length: of an array, or of a tensor
 
 
 class Advance(Op):
@@ -30,16 +41,16 @@ class Advance(Op):
         """Return the node."""
         return Apply(self, [state], [state.type()])
 
-    def compute(self, state: Any, xp: Any = np) -> Any:
+    def compute(self, state: Array, xp: ModuleType = np) -> Array:
         """Return the new state, by NumPy or what else has its functions."""
         low, high = xp.asarray([0, 0, 1, 0], np.uint32), xp.asarray([0, 0, 0, 1], np.uint32)
         return state + low + high * (state[2] == np.uint32(2**32 - 1)).astype(np.uint32)
 
-    def perform(self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]) -> None:
+    def perform(self, node: Apply, inputs: list[np.ndarray], output_storage: Storage) -> None:
         """Compute by NumPy."""
         output_storage[0][0] = self.compute(*inputs)
 
-    def infer_shape(self, *args: Any) -> list[tuple[Variable, ...]]:
+    def infer_shape(self, *args: object) -> list[tuple[Variable, ...]]:
         """Return the output's shape; PyTensor before 3.3 passes the graph as well."""
         return list(args[-1])
 
@@ -61,45 +72,47 @@ class Draw(Op):
 
     __props__ = ('law', 'number', 'dtype', 'axes', 'width')
 
-    def __init__(self, law: str, number: int, dtype: str, axes: tuple[int, ...], width: int | None):
+    def __init__(self, law: Law, number: int, dtype: str, axes: tuple[int, ...], width: int | None):
         self.law, self.number, self.dtype, self.axes, self.width = law, number, dtype, axes, width
 
     def make_node(self, state: Variable, like: Variable) -> Apply:
         """Return the node."""
-        return Apply(self, [state, like], [pt.tensor(dtype=self.dtype, shape=self._shape(like))])
+        shape = self._shape(like.type.shape, self.width)
+        return Apply(self, [state, like], [pt.tensor(dtype=self.dtype, shape=shape)])
 
-    def _shape(self, like: Any) -> tuple[Any, ...]:
-        lengths = like.type.shape if isinstance(like, Variable) else like.shape
-        more = () if self.width is None else (self.width,)
+    def _shape(self, lengths: Sequence[N | None], width: N | None) -> tuple[N | None, ...]:
+        more = () if width is None else (width,)
         return (*(lengths[axis] for axis in self.axes), *more)
 
-    def compute(self, state: Any, like: Any, xp: Any = np) -> Any:
+    def compute(self, state: Array, like: Array, xp: ModuleType = np) -> Array:
         """Return the numbers, by NumPy or what else has its functions."""
-        shape = self._shape(like)
+        shape = self._shape(like.shape, self.width)
         rule = philox.uniform if self.law == 'uniform' else philox.normal
         return rule(state, self.number, int(np.prod(shape)), self.dtype, xp).reshape(shape)
 
-    def perform(self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]) -> None:
+    def perform(self, node: Apply, inputs: list[np.ndarray], output_storage: Storage) -> None:
         """Compute by NumPy."""
         output_storage[0][0] = self.compute(*inputs)
 
-    def infer_shape(self, *args: Any) -> list[tuple[Variable, ...]]:
+    # PyTensor need not compute an array for its lengths, if nothing else reads it.
+    def infer_shape(self, *args: object) -> list[tuple[Variable, ...]]:
         """Return the output's shape; PyTensor before 3.3 passes the graph as well."""
-        lengths = args[-1][1]
-        more = () if self.width is None else (pt.constant(np.int64(self.width)),)
-        return [(*(lengths[axis] for axis in self.axes), *more)]
+        width = None if self.width is None else pt.constant(np.int64(self.width))
+        return [self._shape(args[-1][1], width)]
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         """Return that nothing has a derivative."""
         return [[False], [False]]
 
-    def pullback(self, inputs: Any, outputs: Any, gradients: Any) -> list[Variable]:
+    def pullback(
+        self, inputs: Sequence[Variable], outputs: Sequence[Variable], gradients: Sequence[Variable]
+    ) -> list[Variable]:
         """Return no gradients."""
         return [disconnected_type() for _ in inputs]
 
 
 class Drop(Op):
-    """Dropout in one pass: state, x and rate -> x with elements left out, and what it was times.
+    """Dropout in one pass: state, x and rate -> x with elements left out, and the factors.
 
     Parameters
     ----------
@@ -116,17 +129,19 @@ class Drop(Op):
         """Return the node."""
         return Apply(self, [state, x, rate], [x.type(), x.type()])
 
-    def compute(self, state: Any, x: Any, rate: Any, xp: Any = np) -> tuple[Any, Any]:
+    def compute(
+        self, state: Array, x: Array, rate: Array, xp: ModuleType = np
+    ) -> tuple[Array, Array]:
         """Return both outputs, by NumPy or what else has its functions."""
         size = int(np.prod(x.shape))
         kept = philox.keep(state, self.number, size, rate, str(x.dtype), xp).reshape(x.shape)
         return x * kept, kept
 
-    def perform(self, node: Apply, inputs: list[Any], output_storage: list[list[Any]]) -> None:
+    def perform(self, node: Apply, inputs: list[np.ndarray], output_storage: Storage) -> None:
         """Compute by NumPy."""
         output_storage[0][0], output_storage[1][0] = self.compute(*inputs)
 
-    def infer_shape(self, *args: Any) -> list[tuple[Variable, ...]]:
+    def infer_shape(self, *args: object) -> list[tuple[Variable, ...]]:
         """Return the outputs' shapes; PyTensor before 3.3 passes the graph as well."""
         return [args[-1][1]] * 2
 
@@ -150,7 +165,7 @@ class RegisterWith(GraphRewriter):
     def __init__(self, module: str):
         self.module = module
 
-    def apply(self, fgraph: Any) -> None:
+    def apply(self, fgraph: FunctionGraph) -> None:
         """Import the module that registers the Ops; the linker complains if it cannot be."""
         with suppress(ModuleNotFoundError):
             importlib.import_module(self.module)

@@ -8,7 +8,7 @@ from scipy.special import log_softmax
 
 from rnnkit.kernels.dense.backward import Backward
 from rnnkit.kernels.dense.forward import Forward
-from rnnkit.kernels.language.frame import AXES, DESCRIPTOR
+from rnnkit.kernels.language.descriptor import AXES, DESCRIPTOR
 from rnnkit.kernels.loss import mean, softmax
 from rnnkit.kernels.program import elementwise
 from rnnkit.kernels.runtime import cache, kernel

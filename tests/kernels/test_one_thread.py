@@ -81,11 +81,10 @@ def test_parts_whose_thread_cannot_be_made_are_done_all_the_same(no_more_threads
     assert len(no_more_threads) == 2 * len(writers)
 
 
-def test_without_kernels_all_parts_of_a_step_keep_their_plain_graph(monkeypatch):
+def test_without_kernels_all_parts_of_a_step_keep_their_plain_graph(monkeypatch, asked_again):
     def fail():
         raise OSError('memory that can be run is forbidden here')
 
-    monkeypatch.setattr(kernels.switch, '_usable', [])
     monkeypatch.setattr(kernels.switch, 'register_with_numba', fail)
     with pytest.warns(RuntimeWarning, match='cannot be built here') as record:  # noqa: PT031
         net = rnnkit.Regressor([2, ('rnn', 4), 1], seed=0)

@@ -48,7 +48,7 @@ def test_words_are_those_of_blocks(n):
         for j in range(n // 4 + 1)
     ]
     wanted = [block[k] for k in range(4) for block in blocks[:-1]] + blocks[-1][: n % 4]
-    assert philox.words(s, 7, n).tolist() == wanted
+    assert philox.bits(s, 7, n).tolist() == wanted
 
 
 @pytest.mark.parametrize('dtype', ['float32', 'float64'])

@@ -1,13 +1,31 @@
 """The gradients of a dense layer."""
 
-from rnnkit.kernels.dense.base import WIDTHS, Dense
+from typing import NamedTuple
+
+from rnnkit.kernels.dense.base import Dense
 from rnnkit.kernels.language import gemm
-from rnnkit.kernels.language.frame import Array, Frame, layout
-from rnnkit.kernels.language.reductions import each_piece, sum_of
+from rnnkit.kernels.language.elements import clear, each_piece
+from rnnkit.kernels.language.frame import Array, Frame
+from rnnkit.kernels.language.reductions import sum_of
 from rnnkit.kernels.language.threads import part_of, parts, worker, write_parallel
 from rnnkit.kernels.language.vector import Code, Flag, Int, Target, Unit
 
-CHUNK = 512  # rows of dz that are packed at a time: they stay in a core's own cache
+
+class Sums(NamedTuple):
+    """The arguments of ``sums``: rows `first` to `last` of ``x.T @ dz``, and column sums."""
+
+    part: Int | int
+    parts: Int
+    n: Int
+    x: Int
+    i: Int
+    dz: Int
+    h: Int
+    d_w: Int
+    d_b: Int
+    lost: Int
+    first: Int
+    last: Int
 
 
 class Backward(Dense):
@@ -15,28 +33,25 @@ class Backward(Dense):
 
     def __init__(self, target: Target, axes: int, want_x: bool, n_x: int = 1):
         self.want_x = want_x
-        super().__init__(target, axes, n_x)
-        self.description += f', want_x={want_x}'
+        super().__init__(target, axes, n_x, f', want_x={want_x}')
 
-    def make_frame(self, rows: tuple[str, ...]) -> Frame:
-        """Return the frame, given the axes that count rows."""
-        inputs = [*self.arrays(rows), self.weight('w'), Array('dz', (*rows, 'H'))]
-        d_x = self.arrays(rows, 'd_') if self.want_x else []
+    def make_frame(self) -> Frame:
+        """Return the frame."""
+        inputs = [*self.arrays(), self.weight('w'), Array('dz', (*self.dims, 'H'))]
+        d_x = self.arrays('d_') if self.want_x else []
         outputs = [*d_x, self.weight('d_w'), Array('d_b', ('H',))]
         return Frame(inputs, outputs, 'dense layer')
 
-    def areas(self, code: Code, block: Int, start: Int) -> dict[str, Int]:
-        """Return where in work memory things are, from `start` on."""
+    def sizes(self, code: Code, block: Int) -> dict[str, Int]:
+        """Return the bytes of each area of work memory."""
         i, h = self.frame.read(code, block, 'I', 'H')
         panels = dict.fromkeys(self.names, gemm.panel_bytes(code, i, h, gemm.WIDE))
         lost = {'lost': h * self.target.size}  # what rounding takes away from the sums of columns
-        return layout(lost | panels if self.want_x else lost, start)
+        return lost | panels if self.want_x else lost
 
-    def write(self, name: str) -> str:
-        """Return the module as text."""
-        unit = Unit(name, self.target)
-        self.frame.write(unit)
-        for vectors in WIDTHS:
+    def write_functions(self, unit: Unit) -> None:
+        """Write the functions that `run` calls."""
+        for vectors in gemm.WIDTHS:
             gemm.write_rows(unit, vectors)
             gemm.write_pack_sums(unit, vectors)
             if self.want_x:
@@ -47,25 +62,17 @@ class Backward(Dense):
             self._weights(code, part, n_parts, block)
             if self.want_x:
                 self._inputs(code, part, n_parts, block)
-        self.write_size(unit)
-        with unit.function('run', 'desc block', export=True) as (code, desc, block):
-            self._run(code, desc, block)
-        return unit.text()
 
-    def _run(self, code: Code, desc: Int, block: Int) -> None:
-        areas = self.start(code, desc, block)
+    def run(self, code: Code, desc: Int, block: Int) -> None:
+        """Write the body of ``run``: clear the sums, pack the weights, then do all rows."""
+        areas = self.areas(code, block, self.stage(code, desc, block))
         i, h, d_b = self.frame.read(code, block, 'I', 'H', 'd_b')
         for row in (d_b, areas['lost']):
-            gemm.clear(code, row, h)
+            clear(code, row, h)
+        # At least a tile of rows, up to 8, for each part.
         n, rows = self.rows(code, block), i.ceil_div(8)
         if self.want_x:
-            each, row = self.each_x(code, block, 'w'), h * self.target.size
-
-            def pack(v: int) -> None:
-                for name, _, w in each:
-                    code.call(f'pack{v}', w, row, i, h, areas[name])
-
-            self.by_width(code, i, pack)
+            gemm.by_width(code, i, self.pack_each(code, block, areas, i, h))
             rows = rows + n.ceil_div(8)
         work = n * i * h * (self.n_x * (1 + self.want_x))
         code.call('parallel', code.address_of('part'), parts(code, rows, work), block)
@@ -73,59 +80,46 @@ class Backward(Dense):
             gemm.whole_row(code, d_b, areas['lost'], d_b, h)
 
     def _write_sums(self, unit: Unit, vectors: int) -> None:
-        """Write ``sums<vectors>``: rows `first` to `last` of ``x.T @ dz``, and column sums.
+        """Write ``sums<vectors>``, which takes `Sums`.
 
         The sums of the columns of a panel are for one part only; others put theirs aside. So
         does the part number -1.
         """
         size, lanes, width = self.target.size, self.target.lanes, self.target.width
-        args = 'part parts n x i dz h d_w d_b lost first last'
-        with unit.function(f'sums{vectors}', args) as (
-            code,
-            part,
-            n_parts,
-            n,
-            x,
-            i,
-            dz,
-            h,
-            d_w,
-            d_b,
-            lost,
-            first,
-            last,
-        ):
-            panel = code.room(CHUNK * vectors * width)
+        with unit.function(f'sums{vectors}', ' '.join(Sums._fields)) as (code, *values):
+            at = Sums(*values)
+            panel = code.room(gemm.CHUNK * vectors * width)
             aside = [code.room(vectors * width) for _ in range(2)]
-            with code.loop(0, n, CHUNK) as k, code.loop(0, gemm.panels(code, h, vectors)) as p:
-                terms, start = (n - k).min(CHUNK), p * (vectors * lanes)
-                mine = (p % n_parts).equals(part)
-                code.call(
-                    f'pack_sums{vectors}',
-                    dz + (k * h + start) * size,
-                    h * size,
-                    terms,
-                    h - start,
-                    panel,
-                    *(
-                        mine.pick(row + start * size, other)
-                        for row, other in zip((d_b, lost), aside, strict=True)
-                    ),
+            with (
+                code.loop(0, at.n, gemm.CHUNK) as k,
+                code.loop(0, gemm.panels(code, at.h, vectors)) as p,
+            ):
+                terms, start = (at.n - k).min(gemm.CHUNK), p * (vectors * lanes)
+                mine = (p % at.parts).equals(at.part)
+                pack = gemm.PackSums(
+                    a=at.dz + (k * at.h + start) * size,
+                    row=at.h * size,
+                    rows=terms,
+                    columns=at.h - start,
+                    out=panel,
+                    sums=mine.pick(at.d_b + start * size, aside[0]),
+                    lost=mine.pick(at.lost + start * size, aside[1]),
                 )
-                left = (h - start).min(vectors * lanes)
-                code.call(
-                    f'rows{vectors}',
-                    x + k * i * size,
-                    size,
-                    i * size,
-                    panel,
-                    terms,
-                    d_w + start * size,
-                    h * size,
-                    first,
-                    last,
-                    left,
+                code.call(f'pack_sums{vectors}', *pack)
+                left = (at.h - start).min(vectors * lanes)
+                product = gemm.Rows(
+                    a=at.x + k * at.i * size,
+                    a_row=size,
+                    a_term=at.i * size,
+                    b=panel,
+                    terms=terms,
+                    c=at.d_w + start * size,
+                    c_row=at.h * size,
+                    first=at.first,
+                    last=at.last,
+                    columns=left,
                 )
+                code.call(f'rows{vectors}', *product)
 
     def _weights(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
         """Compute one part of the rows of the gradient by w, of those of each x."""
@@ -134,15 +128,16 @@ class Backward(Dense):
         first, last = part_of(i, part, n_parts)
         each, lost = self.each_x(code, block, 'd_w'), self.at_work(code, block)['lost']
 
-        def sums(v: int) -> None:
+        def products(v: int) -> None:
             for k, (_, x, d_w) in enumerate(each):
                 number = -1 if k else part  # the gradient by b is summed up once
-                code.call(f'sums{v}', number, n_parts, n, x, i, dz, h, d_w, d_b, lost, first, last)
+                sums = Sums(number, n_parts, n, x, i, dz, h, d_w, d_b, lost, first, last)
+                code.call(f'sums{v}', *sums)
 
         def many() -> None:
             for _, _, d_w in each:
-                gemm.clear(code, d_w + first * h * size, (last - first) * h)
-            self.by_width(code, h, sums)
+                clear(code, d_w + first * h * size, (last - first) * h)
+            gemm.by_width(code, h, products)
 
         def one() -> None:
             for _, x, d_w in each:
@@ -161,6 +156,7 @@ class Backward(Dense):
         """
         i, dz = self.frame.read(code, block, 'I', 'dz')
         n, size = self.rows(code, block), self.target.size
+        # Declared once and cleared for each column: a variable is a slot of the function's entry.
         totals = [code.var(code.vec(0.0)) for _ in range(4)]
 
         def column(j: Int, lanes: Flag | None) -> None:
@@ -191,14 +187,13 @@ class Backward(Dense):
 
         def products(v: int) -> None:
             for name, d_x, _ in each:
-                code.call(
-                    f'rows{v}', dz, h * size, size, panels[name], h, d_x, i * size, first, last, i
-                )
+                rows = gemm.Rows(dz, h * size, size, panels[name], h, d_x, i * size, first, last, i)
+                code.call(f'rows{v}', *rows)
 
         def many() -> None:
             for _, d_x, _ in each:
-                gemm.clear(code, d_x + first * i * size, (last - first) * i)
-            self.by_width(code, i, products)
+                clear(code, d_x + first * i * size, (last - first) * i)
+            gemm.by_width(code, i, products)
 
         def one() -> None:
             with code.loop(first, last) as r:

@@ -1,42 +1,33 @@
-"""What the kernels of a dense layer share, forward and backward."""
+"""The base of the writers of a dense layer, forward and backward."""
 
 from collections.abc import Callable
 
-from rnnkit.kernels.language import gemm
 from rnnkit.kernels.language.frame import Array, Frame, leading
-from rnnkit.kernels.language.vector import Code, Int, Target, Unit
+from rnnkit.kernels.language.vector import Code, Int, Target
+from rnnkit.kernels.language.writer import Writer
 
-WIDTHS = (gemm.WIDE, gemm.NARROW)
 
-
-class Dense:
-    """What the writers of both directions share.
+class Dense(Writer):
+    """Writer of one direction of a dense layer.
 
     Attributes
     ----------
-    description : str
-        All that the module depends on, besides the target.
     names : list of str
         The names of all x.
     """
 
-    def __init__(self, target: Target, axes: int, n_x: int = 1):
-        self.target, self.axes, self.n_x = target, axes, n_x
-        self.description = f'{axes} axes, {n_x} x'
+    def __init__(self, target: Target, axes: int, n_x: int, more: str = ''):
+        self.dims, self.n_x = leading(axes), n_x
         self.names = ['x'] if n_x == 1 else [f'x{k}' for k in range(n_x)]
-        self.frame = self.make_frame(leading(axes))
+        super().__init__(target, self.make_frame(), f'{axes} axes, {n_x} x{more}')
 
-    def make_frame(self, rows: tuple[str, ...]) -> Frame:
-        """Return the frame, given the axes that count rows."""
+    def make_frame(self) -> Frame:
+        """Return the frame."""
         raise NotImplementedError
 
-    def areas(self, code: Code, block: Int, start: Int) -> dict[str, Int]:
-        """Return where in work memory things are, from `start` on."""
-        raise NotImplementedError
-
-    def arrays(self, rows: tuple[str, ...], prefix: str = '') -> list[Array]:
+    def arrays(self, prefix: str = '') -> list[Array]:
         """Return all x, or what is of their shape."""
-        return [Array(prefix + name, (*rows, 'I')) for name in self.names]
+        return [Array(prefix + name, (*self.dims, 'I')) for name in self.names]
 
     def weight(self, name: str) -> Array:
         """Return the weight, or what is of its shape."""
@@ -56,28 +47,20 @@ class Dense:
 
     def rows(self, code: Code, block: Int) -> Int:
         """Return the number of rows of x."""
-        n, *more = self.frame.read(code, block, *leading(self.axes))
-        for length in more:
-            n = n * length
-        return n
-
-    def write_size(self, unit: Unit) -> None:
-        """Write ``size(block)``: the bytes of work memory."""
-        with unit.function('size', 'block', export=True) as (code, block):
-            (staged,) = self.frame.read(code, block, 'staged')
-            code.ret(self.areas(code, block, code.int(0))['end'] + staged)
-
-    def start(self, code: Code, desc: Int, block: Int) -> dict[str, Int]:
-        """Stage the inputs; return where the areas are."""
-        start = code.call('stage', desc, block)
-        code.put(start, block, self.frame.place['work'])
-        return self.areas(code, block, start)
+        return self.frame.count(code, block, self.dims)
 
     def at_work(self, code: Code, block: Int) -> dict[str, Int]:
-        """Return where the areas are, once `start` was called."""
+        """Return where the areas of work memory are, once the inputs were staged."""
         return self.areas(code, block, self.frame.read(code, block, 'work')[0])
 
-    def by_width(self, code: Code, columns: Int, write: Callable[[int], None]) -> None:
-        """Write for wide panels and for narrow ones; the number of columns decides."""
-        many = columns > 2 * self.target.lanes
-        code.choose(many, *(lambda v=v: write(v) for v in WIDTHS))
+    def pack_each(
+        self, code: Code, block: Int, areas: dict[str, Int], terms: Int, units: Int
+    ) -> Callable[[int], None]:
+        """Return what packs the weight's rows of each x, for a width of panels."""
+        each, row = self.each_x(code, block, 'w'), units * self.target.size
+
+        def pack(vectors: int) -> None:
+            for name, _, w in each:
+                code.call(f'pack{vectors}', w, row, terms, units, areas[name])
+
+        return pack

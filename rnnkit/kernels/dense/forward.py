@@ -1,10 +1,10 @@
 """The kernels of a dense layer: ``x @ w + b``, and its gradients.
 
-In: a `Target`, and how many axes x has: (T, B, I) or (B, I). Out: a module with ``size(block)``
-and ``run(descriptors, block)``. The leading axes of x are rows, which threads share out.
+In: a `Target`, and how many axes x has: (T, B, I) or (B, I). Out: a kernel, see
+`rnnkit.kernels.language.writer`. The leading axes of x are rows, which threads share out.
 
 There may be several x of one shape, which stand for one that has their features side by side:
-what both directions of a bidirectional layer give is read where it is.
+both directions of a bidirectional layer are read where they are.
 
 Backward, the product ``x.T @ dz`` is taken in chunks of rows. A chunk of dz is packed once, and
 its columns are summed on the way: that is the gradient by b. Here threads share out the rows of
@@ -14,53 +14,48 @@ A layer of one unit, the last one of many networks, would leave most lanes of it
 Its vectors run along the inputs instead.
 """
 
-from rnnkit.kernels.dense.base import WIDTHS, Dense
+from rnnkit.kernels.dense.base import Dense
 from rnnkit.kernels.language import gemm
-from rnnkit.kernels.language.frame import Array, Frame, layout
-from rnnkit.kernels.language.reductions import across, each_piece
+from rnnkit.kernels.language.elements import copy_row, each_piece
+from rnnkit.kernels.language.frame import Array, Frame
+from rnnkit.kernels.language.reductions import across
 from rnnkit.kernels.language.threads import part_of, parts, worker, write_parallel
-from rnnkit.kernels.language.vector import Code, Flag, Int, Unit, Vec
+from rnnkit.kernels.language.vector import Code, Flag, Int, Target, Unit, Vec
 
 
 class Forward(Dense):
     """Writer of ``x @ w + b``."""
 
-    def make_frame(self, rows: tuple[str, ...]) -> Frame:
-        """Return the frame, given the axes that count rows."""
-        inputs = [*self.arrays(rows), self.weight('w'), Array('b', ('H',))]
-        return Frame(inputs, [Array('z', (*rows, 'H'))], 'dense layer')
+    def __init__(self, target: Target, axes: int, n_x: int = 1):
+        super().__init__(target, axes, n_x)
 
-    def areas(self, code: Code, block: Int, start: Int) -> dict[str, Int]:
-        """Return where in work memory things are, from `start` on."""
+    def make_frame(self) -> Frame:
+        """Return the frame."""
+        inputs = [*self.arrays(), self.weight('w'), Array('b', ('H',))]
+        return Frame(inputs, [Array('z', (*self.dims, 'H'))], 'dense layer')
+
+    def sizes(self, code: Code, block: Int) -> dict[str, Int]:
+        """Return the bytes of each area of work memory."""
         i, h = self.frame.read(code, block, 'I', 'H')
-        size = gemm.panel_bytes(code, h, i, gemm.WIDE)
-        return layout(dict.fromkeys(self.names, size), start)
+        return dict.fromkeys(self.names, gemm.panel_bytes(code, h, i, gemm.WIDE))
 
-    def write(self, name: str) -> str:
-        """Return the module as text."""
-        unit = Unit(name, self.target)
-        self.frame.write(unit)
-        for vectors in WIDTHS:
+    def write_functions(self, unit: Unit) -> None:
+        """Write the functions that `run` calls."""
+        for vectors in gemm.WIDTHS:
             gemm.write_rows(unit, vectors)
             gemm.write_pack_columns(unit, f'pack{vectors}', (0,), vectors)
         write_parallel(unit)
         with worker(unit, 'part') as (code, part, n_parts, block):
             self._part(code, part, n_parts, block)
-        self.write_size(unit)
-        with unit.function('run', 'desc block', export=True) as (code, desc, block):
-            panels = self.start(code, desc, block)
-            i, h = self.frame.read(code, block, 'I', 'H')
-            each, row = self.each_x(code, block, 'w'), h * self.target.size
 
-            def pack(v: int) -> None:
-                for name, _, w in each:
-                    code.call(f'pack{v}', w, row, i, h, panels[name])
-
-            self.by_width(code, h, pack)
-            n = self.rows(code, block)
-            work = n * i * h * self.n_x
-            code.call('parallel', code.address_of('part'), parts(code, n, work), block)
-        return unit.text()
+    def run(self, code: Code, desc: Int, block: Int) -> None:
+        """Write the body of ``run``: pack the weights, then do all rows."""
+        panels = self.areas(code, block, self.stage(code, desc, block))
+        i, h = self.frame.read(code, block, 'I', 'H')
+        gemm.by_width(code, h, self.pack_each(code, block, panels, i, h))
+        n = self.rows(code, block)
+        work = n * i * h * self.n_x
+        code.call('parallel', code.address_of('part'), parts(code, n, work), block)
 
     def _part(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
         """Do one part of the rows: start from b, and add the products."""
@@ -71,14 +66,14 @@ class Forward(Dense):
 
         def products(v: int) -> None:
             for name, x, _ in each:
-                code.call(
-                    f'rows{v}', x, i * size, size, panels[name], i, z, h * size, first, last, h
-                )
+                rows = gemm.Rows(x, i * size, size, panels[name], i, z, h * size, first, last, h)
+                code.call(f'rows{v}', *rows)
 
         def many() -> None:
+            # ``rows`` adds to what is there, which saves a pass over z for b.
             with code.loop(first, last) as r:
-                gemm.copy_row(code, b, z + r * h * size, h)
-            self.by_width(code, h, products)
+                copy_row(code, b, z + r * h * size, h)
+            gemm.by_width(code, h, products)
 
         code.choose(h.equals(1), lambda: self._one_unit(code, block, first, last), many)
 

@@ -5,17 +5,18 @@ x is several tensors side by side, they are read where they are, and not put tog
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import pytensor.tensor as pt
 from pytensor.gradient import DisconnectedType, disconnected_type
 from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.rewriting.basic import node_rewriter
 from pytensor.tensor.basic import Join
 from pytensor.tensor.rewriting.basic import register_specialize
 
 from rnnkit.kernels.dense.backward import Backward
 from rnnkit.kernels.dense.forward import Forward
+from rnnkit.kernels.language.vector import Target
 from rnnkit.kernels.program.elementwise import axis_of
 from rnnkit.kernels.program.program import Unsupported
 from rnnkit.kernels.runtime.fused_op import FusedOp
@@ -43,11 +44,11 @@ class Affine(FusedOp):
         *xs, w, b = inputs
         return [pt.dot(_side_by_side(xs), w) + b]
 
-    def writer(self, node: Apply, target: Any) -> Forward:
-        """Return what writes the kernel."""
+    def writer(self, node: Apply, target: Target) -> Forward:
+        """Return the writer of the kernel."""
         return Forward(target, node.inputs[0].ndim, self.n_x)
 
-    def infer_shape(self, *args: Any) -> list[tuple[Variable, ...]]:
+    def infer_shape(self, *args: object) -> list[tuple[Variable, ...]]:
         """Return the output's shape; PyTensor before 3.3 passes the graph as well."""
         x, *_, w, _ = args[-1]
         return [(*x[:-1], w[1])]
@@ -58,6 +59,7 @@ class Affine(FusedOp):
         """Return the gradients by x, w and b: one node for all."""
         if isinstance(gradients[0].type, DisconnectedType):
             return [disconnected_type() for _ in inputs]
+        # One node, for all gradients; a rewrite leaves out those by x where nobody needs them.
         op = AffineGradient(want_x=True, n_x=self.n_x)
         return op(*inputs[:-1], gradients[0], return_list=True)
 
@@ -96,11 +98,11 @@ class AffineGradient(FusedOp):
             x, dz = (v.reshape((v.shape[0] * v.shape[1], v.shape[2])) for v in (x, dz))
         return [*d_x, pt.dot(x.T, dz), d_b]
 
-    def writer(self, node: Apply, target: Any) -> Backward:
-        """Return what writes the kernel."""
+    def writer(self, node: Apply, target: Target) -> Backward:
+        """Return the writer of the kernel."""
         return Backward(target, node.inputs[0].ndim, self.want_x, self.n_x)
 
-    def infer_shape(self, *args: Any) -> list[tuple[Variable, ...]]:
+    def infer_shape(self, *args: object) -> list[tuple[Variable, ...]]:
         """Return the outputs' shapes; PyTensor before 3.3 passes the graph as well."""
         *xs, w, _ = args[-1]
         return [*(xs if self.want_x else []), w, (w[1],)]
@@ -108,7 +110,9 @@ class AffineGradient(FusedOp):
 
 @register_specialize
 @node_rewriter([AffineGradient])
-def drop_dense_input_gradient(fgraph: Any, node: Apply) -> dict[Variable, Variable] | bool:
+def drop_dense_input_gradient(
+    fgraph: FunctionGraph, node: Apply
+) -> dict[Variable, Variable] | bool:
     """Do not compute the gradient by x, if nobody reads it."""
     n = node.op.n_x
     if not node.op.want_x or any(fgraph.clients[d_x] for d_x in node.outputs[:n]):
@@ -121,9 +125,7 @@ def affine(x: Variable, w: Variable, b: Variable) -> Variable | None:
     """Return ``x @ w + b`` by a kernel, or None if there is none for such inputs."""
     if x.ndim not in AXES or w.ndim != 2 or b.ndim != 1:
         return None
-    if {w.type.dtype, b.type.dtype} != {x.type.dtype} or x.type.dtype[:5] != 'float':
-        return None
-    if x.type.dtype not in ('float32', 'float64'):
+    if {v.type.dtype for v in (x, w, b)} not in ({'float32'}, {'float64'}):
         return None
     xs = _parts_of(x)
     return Affine(len(xs))(*xs, w, b)
@@ -140,7 +142,7 @@ def _cut(w: Variable, n: int) -> list[Variable]:
 
 
 def _parts_of(x: Variable) -> list[Variable]:
-    """Return what `x` was put together from, side by side, if all are of one width; else `x`."""
+    """Return the tensors of one width that `x` is the concatenation of; else `x` alone."""
     if x.owner is None or not isinstance(x.owner.op, Join):
         return [x]
     try:
@@ -149,6 +151,6 @@ def _parts_of(x: Variable) -> list[Variable]:
         return [x]
     if axis not in (-1, x.ndim - 1):
         return [x]
-    known = {(p.type.dtype, p.type.shape[-1]) for p in parts}
-    same = len(known) == 1 and parts[0].type.shape[-1] is not None
+    kinds = {(p.type.dtype, p.type.shape[-1]) for p in parts}
+    same = len(kinds) == 1 and parts[0].type.shape[-1] is not None
     return parts if same and parts[0].type.dtype == x.type.dtype else [x]

@@ -6,7 +6,7 @@ the inverse hyperbolic tangent. Errors are a few units in the last place; NaN gi
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -15,7 +15,7 @@ from rnnkit.kernels.language.vector import Flag, Vec
 
 
 class _Format(NamedTuple):
-    """What the functions need to know of a float format."""
+    """A float format: its layout in bits, and limits and lengths of series for it."""
 
     integer: int  # bits of the mantissa that are stored
     bias: int
@@ -43,7 +43,7 @@ def _format(x: Vec) -> _Format:
 
 
 def _polynomial(x: Vec, coefficients: list[float]) -> Vec:
-    """Evaluate by Horner's rule; the highest power comes first."""
+    """Evaluate by Horner's rule; the coefficient of the highest power is the first."""
     result = x.code.vec(coefficients[0])
     for c in coefficients[1:]:
         result = result.fma(x, c)
@@ -56,14 +56,20 @@ def _power_of_two(n: Vec) -> Vec:
     # Adding this number leaves n + bias in the lowest bits of the mantissa.
     magic = 1.5 * 2.0**f.integer + f.bias
     bits = code.builder.bitcast((n + magic).value, code.lane_int)
+    # The exponent's place is above the mantissa; higher bits are shifted out.
     shift = ir.Constant(code.lane_int, [f.integer] * code.target.lanes)
     return Vec(code, code.builder.bitcast(code.builder.shl(bits, shift), code.vector_type))
 
 
 def _reduced(x: Vec) -> tuple[Vec, Vec]:
-    """Return r and n - 1 such that exp(x) = 2 * exp(r) * 2 ** (n - 1), and x is in range."""
+    """Return r and n - 1 such that exp(x) = 2 * exp(r) * 2 ** (n - 1), for x kept in range.
+
+    With n itself, 2 ** n would overflow where exp(x) does not yet.
+    """
     f = _format(x)
     x = x.at_most(f.high).at_least(f.low)
+    # log(2) has two parts (Cody & Waite): n times the first is exact, so the difference, in which
+    # almost all digits cancel, is exact as well.
     n = (x * (1 / math.log(2))).call('rint')
     r = n.fma(-f.log2_low, n.fma(-f.log2_high, x))
     return r, n - 1.0
@@ -166,7 +172,7 @@ def _comparison(sign: str) -> Callable[[Vec, Vec], Flag]:
     return lambda a, b: a.compare(sign, b)
 
 
-OPERATIONS: dict[str, Callable[..., Any]] = {
+OPERATIONS: dict[str, Callable[..., Vec | Flag]] = {
     'add': lambda a, b: a + b,
     'sub': lambda a, b: a - b,
     'mul': lambda a, b: a * b,

@@ -1,24 +1,27 @@
-"""What goes into a compiled kernel, and what comes out: the frame.
+"""The frame of a kernel: its inputs and outputs, and how its functions find them.
 
 In: the arrays that a kernel reads and writes, their shapes written with the letters of
 `DIMS`. Out: the functions ``enter`` and ``stage`` of the kernel, and for its other functions
 the places of all dimensions and addresses in one block of integers.
 
-A caller describes its inputs by `DESCRIPTOR` integers each: the address, three lengths and
-three strides in bytes, arrays of fewer axes having leading axes of length 1. ``enter`` checks
-the shapes against each other, so that no kernel can be made to leave its arrays; ``stage``
-copies inputs that are not contiguous.
+A caller describes its inputs by descriptors, see `rnnkit.kernels.language.descriptor`.
+``enter`` checks the shapes against each other, so that no kernel can be made to leave its
+arrays; ``stage`` copies inputs that are not contiguous.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import NamedTuple
 
+from rnnkit.kernels.language.descriptor import (
+    AXES,
+    DESCRIPTOR,
+    array_bytes,
+    write_contiguous,
+    write_gather,
+)
 from rnnkit.kernels.language.vector import Code, Int, Unit
 
 DIMS = 'TBIH'  # time, batch, inputs, units
-AXES = 3
-DESCRIPTOR = 1 + 2 * AXES
 
 
 class Array(NamedTuple):
@@ -44,7 +47,7 @@ def factor(dim: str) -> tuple[int, str | None]:
 
 
 def leading(axes: int) -> tuple[str, ...]:
-    """Return the axes before the last one, of an array that has two or three."""
+    """Return the axes before the last one, of an array that has up to three."""
     return ('T', 'B')[3 - axes :]
 
 
@@ -56,7 +59,7 @@ class Frame:
     inputs, outputs : sequence of Array
         The first input that has a bare letter as an axis defines that letter.
     what : str
-        What the kernel computes, for messages.
+        The name of the computation, for messages.
     """
 
     def __init__(
@@ -74,6 +77,13 @@ class Frame:
         """Return a length such as ``'4H'``."""
         number, letter = factor(dim)
         return code.get(block, self.place[letter]) * number if letter else code.int(number)
+
+    def count(self, code: Code, block: Int, dims: Sequence[str]) -> Int:
+        """Return the product of some dimensions; of none, 1."""
+        n, *others = self.read(code, block, *dims) if dims else [code.int(1)]
+        for length in others:
+            n = n * length
+        return n
 
     def write(self, unit: Unit) -> None:
         """Write ``enter`` and ``stage``."""
@@ -95,6 +105,7 @@ class Frame:
         with unit.function('enter', 'desc block', export=True) as (code, desc, block):
             defined: set[str] = set()
             staged = code.var(code.int(0))
+            # At each call, for most lengths are not known when PyTensor builds the graph.
             for i, array, at in self._descriptors(desc):
                 for axis, dim in enumerate(array.dims, AXES - len(array.dims)):
                     actual = code.get(at, 1 + axis)
@@ -116,60 +127,10 @@ class Frame:
             to = code.var(work)
             for _, array, at in self._descriptors(desc):
                 place, item = self.place[array.name], array.item(unit.target.size)
+                # Views, such as a transpose, come from users and from PyTensor's rewrites. Kernels
+                # that took strides would lose the loads of whole vectors.
                 with code.when(code.get(block, place).equals(0)):
                     code.put(to.get(), block, place)
                     code.call(f'gather{item}', at, to.get())
                     to.set(to.get() + array_bytes(code, at, item))
             code.ret(to.get())
-
-
-def rounded(size: Int) -> Int:
-    """Return a number of bytes, rounded up to whole cache lines."""
-    return size.ceil_div(64) * 64
-
-
-def array_bytes(code: Code, descriptor: Int, item: int) -> Int:
-    """Return the bytes of an array of elements of `item` bytes, in whole cache lines."""
-    size = code.int(item)
-    for axis in range(AXES):
-        size = size * code.get(descriptor, 1 + axis)
-    return rounded(size)
-
-
-def write_contiguous(unit: Unit) -> None:
-    """Write ``contiguous(descriptor, item)``: whether elements follow each other in order."""
-    with unit.function('contiguous', 'desc item') as (code, desc, item):
-        stride = item
-        for axis in reversed(range(AXES)):
-            length, actual = code.get(desc, 1 + axis), code.get(desc, 1 + AXES + axis)
-            with code.when(length.differs(1) & actual.differs(stride)):
-                code.ret(0)
-            stride = stride * length
-        code.ret(1)
-
-
-def write_gather(unit: Unit, item: int) -> None:
-    """Write ``gather<item>(descriptor, to)``: copy an array element by element, in order."""
-    with unit.function(f'gather{item}', 'desc to') as (code, desc, to):
-        with each_element(code, desc) as (source, number):
-            if item == unit.target.size:
-                code.copy_element(source, to + number * item)
-            else:
-                code.put(code.get(source), to + number * item)
-
-
-@contextmanager
-def each_element(code: Code, desc: Int) -> Iterator[tuple[Int, Int]]:
-    """Do the block for each element of an array, in order: yields its address and number."""
-    n0, n1, n2, s0, s1, s2 = (code.get(desc, 1 + k) for k in range(2 * AXES))
-    with code.loop(0, n0) as i, code.loop(0, n1) as j, code.loop(0, n2) as k:
-        yield code.get(desc) + i * s0 + j * s1 + k * s2, (i * n1 + j) * n2 + k
-
-
-def layout(sizes: dict[str, Int], start: Int) -> dict[str, Int]:
-    """Return where each area starts, one after the other, and the ``end``."""
-    places = {}
-    for name, size in sizes.items():
-        places[name] = start
-        start = start + rounded(size)
-    return places | {'end': start}

@@ -5,25 +5,98 @@ next. Out: products, in memory. Nothing here knows of cells or time.
 
 A tile is as many accumulators as the processor has registers for: some rows by a panel of
 some vectors of columns. Weights are packed once per call into panels, ``[panel][term][vector]``,
-padded with zeros, so that the innermost loop reads them in order. Where a panel reaches beyond
-the last column, the tile is made in scratch memory and only its columns are copied.
+padded with zeros. The innermost loop then reads them in order, where rows of a wide weight would
+be a cache line and a page apart, and needs no lane masks. Where a panel reaches beyond the last
+column, the tile is made in scratch memory and only its columns are copied.
+
+The products are written here, rather than left to BLAS, because its threads wait by spinning and
+take the cores from ours, and because the elementwise part of a cell works on the tile while it
+is in registers or the first cache.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
+from rnnkit.kernels.language.elements import add_row, each_vector
 from rnnkit.kernels.language.reductions import Sum, whole_sum
-from rnnkit.kernels.language.vector import Code, Int, Target, Unit, Vec
+from rnnkit.kernels.language.vector import Code, Flag, Int, Target, Unit, Var, Vec
 
 WIDE, NARROW = 4, 1  # vectors of a panel; the narrow one is for matrices of few columns
+WIDTHS = (WIDE, NARROW)
 PLAIN = 16  # rows that are added up before the rounding error of a sum is looked at
+CHUNK = 512  # rows that are packed at a time for sums of products: they stay in a core's own cache
+
+
+class Tile(NamedTuple):
+    """The arguments of ``tile``, after the number of rows: addresses, bytes and lengths."""
+
+    x: Int
+    x_row: Int
+    x_panel: Int
+    x_terms: Int
+    h: Int
+    h_row: Int
+    h_panel: Int
+    h_terms: Int
+    out: Int
+
+
+class Rows(NamedTuple):
+    """The arguments of ``rows``: ``c += a @ panels``, from row `first` to `last` of a and c.
+
+    Rows and terms of a are `a_row` and `a_term` bytes apart, so that a may be a transpose.
+    """
+
+    a: Int
+    a_row: Int | int
+    a_term: Int | int
+    b: Int
+    terms: Int
+    c: Int
+    c_row: Int
+    first: Int
+    last: Int
+    columns: Int
+
+
+class PackSums(NamedTuple):
+    """The arguments of ``pack_sums``."""
+
+    a: Int
+    row: Int
+    rows: Int
+    columns: Int
+    out: Int
+    sums: Int
+    lost: Int
+
+
+class Micro(NamedTuple):
+    """The arguments of ``micro``, after the number of rows."""
+
+    a: Int
+    a_row: Int
+    a_term: Int
+    panel: Int
+    terms: Int
+    c: Int
+    c_row: Int
 
 
 def tile_rows(target: Target, vectors: int) -> int:
     """Return how many rows of `vectors` accumulators fit into the registers."""
+    # An accumulator that does not fit is stored and loaded again for every term of the sum. Fewer
+    # rows than fit would load each vector of the panel for less work.
     if target.registers < 32:
+        # x86 multiplies with an operand in memory, so part of the panel needs no register.
         return max(1, min(6, 12 // vectors))
     # one register for each vector of the panel, one for the element that meets them
     return max(1, min(8, (target.registers - 1 - vectors) // vectors))
+
+
+def by_width(code: Code, columns: Int, write: Callable[[int], object]) -> None:
+    """Call ``write(vectors)`` for wide panels and for narrow ones; `columns` decide at run time."""
+    code.choose(columns > 2 * code.target.lanes, *(lambda v=v: write(v) for v in WIDTHS))
 
 
 def panels(code: Code, columns: Int, vectors: int) -> Int:
@@ -37,11 +110,17 @@ def panel_bytes(code: Code, columns: Int, terms: Int | int, vectors: int) -> Int
 
 
 def _accumulate(
-    code: Code, sums: list[list], left: list[Int], step: Int | int, panel: Int, terms: Int
+    code: Code,
+    sums: list[list[Var[Vec]]],
+    left: list[Int],
+    step: Int | int,
+    panel: Int,
+    terms: Int,
 ) -> None:
     """Add to `sums` (rows by vectors of variables) the products of rows with a panel."""
     width, vectors = code.target.width, len(sums[0])
     with code.loop(0, terms) as k:
+        # Loaded once for all rows; each element of a row is spread over a register for all vectors.
         right = [code.load(panel + k * (vectors * width) + v * width) for v in range(vectors)]
         for row, address in zip(sums, left, strict=True):
             element = code.spread(address + k * step)
@@ -51,10 +130,11 @@ def _accumulate(
 
 def _dispatch(unit: Unit, name: str, args: str, rows: int) -> None:
     """Write a function that calls the one made for its first argument, a number of rows."""
-    with unit.function(name, f'rows {args}') as (code, n, *rest):
+    # Registers have no index: each number of rows needs code of its own.
+    with unit.function(name, f'rows {args}') as (code, n, *values):
         for m in range(1, rows + 1):
             with code.when(n.equals(m)):
-                code.call(f'{name}_{m}', *rest)
+                code.call(f'{name}_{m}', *values)
 
 
 def write_tile(unit: Unit, n_x: int, n_h: int, first: int) -> int:
@@ -72,94 +152,66 @@ def write_tile(unit: Unit, n_x: int, n_h: int, first: int) -> int:
     vectors = max(n_x, first + n_h)
     most = tile_rows(unit.target, vectors)
     size, width = unit.target.size, unit.target.width
-    args = 'x x_row x_panel x_terms h h_row h_panel h_terms out'
+    args = ' '.join(Tile._fields)
     for m in range(1, most + 1):
-        with unit.function(f'tile_{m}', args, apart=True) as (
-            code,
-            x,
-            x_row,
-            xw,
-            n_i,
-            h,
-            h_row,
-            hw,
-            n_u,
-            out,
-        ):
+        with unit.function(f'tile_{m}', args, apart=True) as (code, *values):
+            at = Tile(*values)
             sums = [[code.var(code.vec(0.0)) for _ in range(vectors)] for _ in range(m)]
-            rows_x = [x + x_row * r for r in range(m)]
-            rows_h = [h + h_row * r for r in range(m)]
-            _accumulate(code, [row[:n_x] for row in sums], rows_x, size, xw, n_i)
-            _accumulate(code, [row[first:] for row in sums], rows_h, size, hw, n_u)
+            rows_x = [at.x + at.x_row * r for r in range(m)]
+            rows_h = [at.h + at.h_row * r for r in range(m)]
+            from_x, from_h = [row[:n_x] for row in sums], [row[first:] for row in sums]
+            _accumulate(code, from_x, rows_x, size, at.x_panel, at.x_terms)
+            _accumulate(code, from_h, rows_h, size, at.h_panel, at.h_terms)
             for r, row in enumerate(sums):
                 for v, total in enumerate(row):
-                    code.store(total.get(), out + (r * vectors + v) * width)
+                    code.store(total.get(), at.out + (r * vectors + v) * width)
     _dispatch(unit, 'tile', args, most)
     return most
 
 
 def write_rows(unit: Unit, vectors: int) -> None:
-    """Write ``rows<vectors>(a, a_row, a_term, panels, terms, c, c_row, first, last, columns)``.
-
-    It adds ``a @ panels`` to the rows `first` to `last` of c, which has `columns` columns.
-    """
+    """Write ``rows<vectors>``, which takes `Rows`; c has `columns` columns."""
     most = tile_rows(unit.target, vectors)
     _write_micro(unit, vectors, most)
     size, width, lanes = unit.target.size, unit.target.width, unit.target.lanes
-    args = 'a a_row a_term b terms c c_row first last columns'
-    with unit.function(f'rows{vectors}', args) as (
-        code,
-        a,
-        a_row,
-        a_term,
-        b,
-        terms,
-        c,
-        c_row,
-        first,
-        last,
-        columns,
-    ):
+    with unit.function(f'rows{vectors}', ' '.join(Rows._fields)) as (code, *values):
+        at = Rows(*values)
         scratch = code.room(most * vectors * width)
-        blocks = (last - first).ceil_div(most)
-        with code.loop(0, panels(code, columns, vectors)) as p:
+        blocks = (at.last - at.first).ceil_div(most)
+        with code.loop(0, panels(code, at.columns, vectors)) as p:
             start = p * (vectors * lanes)
-            panel = b + p * terms * (vectors * width)
+            panel = at.b + p * at.terms * (vectors * width)
             with code.loop(0, blocks) as q:
-                r, m = block_of(code, first, last, q, blocks)
-                left, into = a + r * a_row, c + r * c_row + start * size
+                r, m = block_of(code, at.first, at.last, q, blocks)
+                left, into = at.a + r * at.a_row, at.c + r * at.c_row + start * size
+                product = Micro(left, at.a_row, at.a_term, panel, at.terms, into, at.c_row)
 
-                def direct(left=left, into=into, panel=panel, m=m):
-                    code.call(f'micro{vectors}', m, left, a_row, a_term, panel, terms, into, c_row)
+                def direct(m=m, product=product):
+                    code.call(f'micro{vectors}', m, *product)
 
-                def partly(left=left, into=into, panel=panel, m=m, start=start):
-                    with code.loop(0, m * (vectors * width), width) as at:
-                        code.store(0.0, scratch + at)
+                def partly(m=m, product=product, start=start):
+                    with code.loop(0, m * (vectors * width), width) as byte:
+                        code.store(0.0, scratch + byte)
                     row = vectors * width
-                    code.call(f'micro{vectors}', m, left, a_row, a_term, panel, terms, scratch, row)
+                    aside = product._replace(c=scratch, c_row=row)
+                    code.call(f'micro{vectors}', m, *aside)
                     with code.loop(0, m) as i:
-                        add_row(code, scratch + i * row, into + i * c_row, columns - start)
+                        source, to = scratch + i * row, product.c + i * product.c_row
+                        add_row(code, source, to, at.columns - start)
 
-                code.choose(start + vectors * lanes <= columns, direct, partly)
+                code.choose(start + vectors * lanes <= at.columns, direct, partly)
 
 
 def _write_micro(unit: Unit, vectors: int, most: int) -> None:
     """Write ``micro<vectors>(rows, a, a_row, a_term, panel, terms, c, c_row)``: c += a @ panel."""
-    args, width = 'a a_row a_term panel terms c c_row', unit.target.width
+    args, width = ' '.join(Micro._fields), unit.target.width
     for m in range(1, most + 1):
-        with unit.function(f'micro{vectors}_{m}', args, apart=True) as (
-            code,
-            a,
-            a_row,
-            a_term,
-            panel,
-            terms,
-            c,
-            c_row,
-        ):
-            into = [c + c_row * r for r in range(m)]
+        with unit.function(f'micro{vectors}_{m}', args, apart=True) as (code, *values):
+            at = Micro(*values)
+            into = [at.c + at.c_row * r for r in range(m)]
             sums = [[code.var(code.load(row + v * width)) for v in range(vectors)] for row in into]
-            _accumulate(code, sums, [a + a_row * r for r in range(m)], a_term, panel, terms)
+            left = [at.a + at.a_row * r for r in range(m)]
+            _accumulate(code, sums, left, at.a_term, at.panel, at.terms)
             for row, totals in zip(into, sums, strict=True):
                 for v, total in enumerate(totals):
                     code.store(total.get(), row + v * width)
@@ -168,39 +220,11 @@ def _write_micro(unit: Unit, vectors: int, most: int) -> None:
 
 def block_of(code: Code, first: Int, last: Int, q: Int, blocks: Int) -> tuple[Int, Int]:
     """Return start and length of part `q`, if a range is cut into `blocks` nearly equal parts."""
+    # Nearly equal, because 6 rows and 1 would take longer than 4 and 3: a short tile waits for the
+    # latency of its few accumulators.
     n = last - first
     start = q * n // blocks
     return first + start, (q + 1) * n // blocks - start
-
-
-def each_vector(code: Code, n: Int, do) -> None:
-    """Call ``do(element, mask)`` for the start of each vector of a row of `n` elements."""
-    with code.loop(0, n, code.target.lanes) as j:
-        do(j, code.tail((n - j).min(code.target.lanes)))
-
-
-def add_row(code: Code, source: Int, to: Int, n: Int) -> None:
-    """Add up to the panel's width of `source` to the `n` elements at `to`."""
-
-    def add(j: Int, mask) -> None:
-        at = j * code.target.size
-        code.store(code.load(source + at, mask) + code.load(to + at, mask), to + at, mask)
-
-    each_vector(code, n, add)
-
-
-def copy_row(code: Code, source: Int, to: Int, n: Int) -> None:
-    """Copy `n` elements."""
-    size = code.target.size
-    each_vector(
-        code, n, lambda j, mask: code.store(code.load(source + j * size, mask), to + j * size, mask)
-    )
-
-
-def clear(code: Code, to: Int, n: Int) -> None:
-    """Set `n` elements to 0."""
-    size = code.target.size
-    each_vector(code, n, lambda j, mask: code.store(0.0, to + j * size, mask))
 
 
 def write_pack_columns(unit: Unit, name: str, blocks: Sequence[int], units: int) -> None:
@@ -245,44 +269,37 @@ def write_pack_transposed(unit: Unit, name: str, blocks: Sequence[int], vectors:
 
 
 def write_pack_sums(unit: Unit, vectors: int) -> None:
-    """Write ``pack_sums<vectors>(a, row, rows, columns, out, sums, lost)``.
+    """Write ``pack_sums<vectors>``, which takes `PackSums`.
 
     It packs one panel, of at most `columns` columns, and adds the sum of each column to `sums`,
     and what rounding took away from it to `lost`.
     """
     size, width, lanes = unit.target.size, unit.target.width, unit.target.lanes
-    with unit.function(f'pack_sums{vectors}', 'a row rows columns out sums lost') as (
-        code,
-        a,
-        row,
-        rows,
-        columns,
-        out,
-        sums,
-        lost,
-    ):
+    with unit.function(f'pack_sums{vectors}', ' '.join(PackSums._fields)) as (code, *values):
+        at = PackSums(*values)
         starts = [v * lanes for v in range(vectors)]
-        masks = [code.tail(columns - start) for start in starts]
+        masks = [code.tail(at.columns - start) for start in starts]
         totals, parts = [Sum(code) for _ in starts], [code.var(code.vec(0.0)) for _ in starts]
-        with code.loop(0, rows, PLAIN) as block:
+        with code.loop(0, at.rows, PLAIN) as block:
             for part in parts:
                 part.set(code.vec(0.0))
-            with code.loop(block, rows.min(block + PLAIN)) as k:
+            with code.loop(block, at.rows.min(block + PLAIN)) as k:
                 for v, (start, mask, part) in enumerate(zip(starts, masks, parts, strict=True)):
-                    value: Vec = code.load(a + k * row + start * size, mask)
-                    code.store(value, out + (k * vectors + v) * width)
+                    # The sums cost nothing here: the columns pass through registers anyway.
+                    value = code.load(at.a + k * at.row + start * size, mask)
+                    code.store(value, at.out + (k * vectors + v) * width)
                     part.set(part.get() + value)
             for total, part in zip(totals, parts, strict=True):
                 total.add(part.get())
         for start, mask, total in zip(starts, masks, totals, strict=True):
-            total.add_to(sums + start * size, lost + start * size, mask)
+            total.add_to(at.sums + start * size, at.lost + start * size, mask)
 
 
 def whole_row(code: Code, sums: Int, lost: Int, to: Int, n: Int) -> None:
     """Put `n` sums, with what rounding took away from them, at `to`."""
 
-    def write(j: Int, mask) -> None:
-        total, rest = (code.load(row + j * code.target.size, mask) for row in (sums, lost))
-        code.store(whole_sum(total, rest), to + j * code.target.size, mask)
+    def write(j: Int, mask: Flag) -> None:
+        total, error = (code.load(row + j * code.target.size, mask) for row in (sums, lost))
+        code.store(whole_sum(total, error), to + j * code.target.size, mask)
 
     each_vector(code, n, write)

@@ -1,4 +1,4 @@
-"""Sums over arrays, and other things that need all lanes of a vector.
+"""Sums over arrays, and what else combines all lanes of a vector.
 
 In: vectors, or addresses of elements. Out: vectors that hold one result in every lane.
 
@@ -9,10 +9,10 @@ extra ones cost almost nothing. The errors are summed plainly, within blocks of 
 """
 
 from collections.abc import Callable
-from typing import Any
 
 from llvmlite import ir
 
+from rnnkit.kernels.language.elements import each_piece
 from rnnkit.kernels.language.vector import I32, Code, Flag, Int, Vec
 
 BLOCK = 1024  # vectors whose errors are summed before those of the next ones
@@ -23,6 +23,8 @@ def across(value: Vec, operation: Callable[[Vec, Vec], Vec]) -> Vec:
     code = value.code
     lanes = code.target.lanes
     undefined = ir.Constant(code.vector_type, ir.Undefined)
+    # A butterfly: each lane meets its partner at half the distance in turn. Every lane ends with
+    # the same sequence of operations, so all get the same bits, and no lane has to be copied.
     distance = lanes // 2
     while distance:
         order = ir.Constant(ir.VectorType(I32, lanes), [lane ^ distance for lane in range(lanes)])
@@ -37,36 +39,16 @@ def number(code: Code, n: Int) -> Vec:
     return in_all_lanes(code, code.builder.sitofp(n.value, code.float_type))
 
 
-def in_all_lanes(code: Code, element: Any) -> Vec:
-    """Return LLVM's own value of one element as a vector."""
+def in_all_lanes(code: Code, element: ir.Value) -> Vec:
+    """Return one element, a value of LLVM, as a vector."""
     slot = code.room(8)
     code.builder.store(element, code.builder.inttoptr(slot.value, element.type.as_pointer()))
     return code.spread(slot)
 
 
-def first(value: Vec | Flag) -> Any:
-    """Return LLVM's own value of the first lane."""
+def first(value: Vec | Flag) -> ir.Value:
+    """Return the first lane, a value of LLVM."""
     return value.code.builder.extract_element(value.value, ir.Constant(I32, 0))
-
-
-def each_width(code: Code, left: Int, write: Callable[[Flag | None], None]) -> None:
-    """Write for a vector of which `left` lanes are within the row: masked only if need be.
-
-    With 64-byte vectors masks cost nothing; narrower processors have slow masks, or none.
-    """
-    lanes = code.target.lanes
-    if code.target.width == 64:
-        write(code.tail(left.min(lanes)))
-    else:
-        code.choose(left >= lanes, lambda: write(None), lambda: write(code.tail(left)))
-
-
-def each_piece(
-    code: Code, start: Int | int, stop: Int, write: Callable[[Int, Flag | None], None]
-) -> None:
-    """Call ``write(element, mask)`` for each vector from `start` to `stop`."""
-    with code.loop(start, stop, code.target.lanes) as j:
-        each_width(code, stop - j, lambda lanes: write(j, lanes))
 
 
 class Sum:
@@ -111,15 +93,18 @@ class Sum:
 
 def two_sum(a: Vec, b: Vec) -> tuple[Vec, Vec]:
     """Return ``a + b`` as it is rounded, and what rounding took away (Knuth 1997, 4.2.2)."""
+    # Without `contract`: a sum that is fused with the product before it has no rounding error of
+    # its own to find, and reassociation would simplify the error to 0.
     total = a.plus(b)
     from_b = total.minus(a)
     return total, a.minus(total.minus(from_b)).plus(b.minus(from_b))
 
 
 def whole_sum(total: Vec, lost: Vec) -> Vec:
-    """Return a total with what it lost; of a total that is infinite, no error is known."""
-    found = total + lost
-    return found.is_nan().pick(total, found)
+    """Return a total with what it lost."""
+    exact = total + lost
+    # The error of an infinite total is inf - inf; its NaN must not replace the infinity.
+    return exact.is_nan().pick(total, exact)
 
 
 def sum_over(code: Code, n: Int, term: Callable[[Int, Flag | None], Vec]) -> Sum:
@@ -130,6 +115,8 @@ def sum_over(code: Code, n: Int, term: Callable[[Int, Flag | None], Vec]) -> Sum
     term : callable
         Returns 0 in lanes that are masked out.
     """
+    # Errors are all of the size of the total's last digit. Summed plainly over millions of vectors
+    # they would lose digits themselves, so each block starts again.
     total, part = Sum(code), Sum(code)
     with code.loop(0, n, BLOCK * code.target.lanes) as start:
         part.clear()

@@ -3,9 +3,10 @@
 In: the code of a worker, which does one part of the rows. Out: functions that run it on as
 many threads as are set, each doing its part for the whole sequence.
 
-Threads are made and joined within one call of a kernel (POSIX threads). None is left behind
-that a fork could lose, and two Python threads may call kernels at the same time. A part whose
-thread cannot be made is done by the caller.
+Threads are made and joined within one call of a kernel (POSIX threads): that takes some tens of
+microseconds, once for all time steps. There is no pool of threads, which a fork would lose,
+which two Python threads that call kernels would have to share, and whose waiting would cost
+time elsewhere. A part whose thread cannot be made is done by the caller.
 """
 
 import ctypes
@@ -17,13 +18,14 @@ from contextlib import contextmanager
 import llvmlite.binding as llvm
 from llvmlite import ir
 
-from rnnkit.errors import ConfigError
+from rnnkit.common.checks import whole
 from rnnkit.kernels.language.vector import I32, I64, POINTER, Code, Int, Unit
 
 MOST = 256
 SMALLEST_PART = 2_000_000  # multiply-adds for which starting a thread pays off
 _JOB = 4  # integers of a job: part, parts, block, thread
 _SETTINGS = 'rnnkit_thread_settings'
+# Read by compiled code when it runs, so a change of the number of threads compiles nothing.
 _settings = (ctypes.c_int64 * 2)(1, SMALLEST_PART)
 
 
@@ -42,10 +44,8 @@ def set_threads(n: int | None = None) -> None:
     n : int, optional
         From 1 to 256; the cores that this process may use, if not given.
     """
-    n = min(available_threads(), MOST) if n is None else n
-    if isinstance(n, bool) or not isinstance(n, int) or not 1 <= n <= MOST:
-        raise ConfigError(f'set_threads(): the number of threads is from 1 to {MOST}; got {n!r}')
-    _settings[0] = n
+    most = min(available_threads(), MOST)
+    _settings[0] = most if n is None else whole('set_threads(): the number of threads', n, 1, MOST)
 
 
 def get_threads() -> int:
@@ -80,6 +80,8 @@ def parts(code: Code, rows: Int, work: Int) -> Int:
 
 def write_parallel(unit: Unit) -> None:
     """Write ``parallel(worker, parts, block)``: call ``worker(job)`` for each part."""
+    # The caller's own stack holds the jobs: no memory is allocated, so nothing but
+    # pthread_create can fail.
     with unit.function('parallel', 'worker parts block') as (code, worker, n, block):
         jobs = code.room(MOST * _JOB * 8)
         with code.loop(0, n) as q:
@@ -125,13 +127,18 @@ def worker(unit: Unit, name: str) -> Iterator[tuple[Code, Int, Int, Int]]:
 
 @contextmanager
 def flushed(code: Code) -> Iterator[None]:
-    """Let numbers that are nearly 0 (denormal) be 0 within: they take a hundred times as long."""
+    """Flush denormals to zero in this block: they take a hundred times as long.
+
+    The setting belongs to a thread, so each worker sets it, and puts back the one that its
+    caller had: NumPy and the user's code are to see denormals.
+    """
     triple = llvm.get_process_triple()
     if triple.startswith(('x86_64', 'i686')):
         slot = code.builder.alloca(I32)
         pointer = code.builder.bitcast(slot, POINTER)
         code.external('llvm.x86.sse.stmxcsr', ir.VoidType(), [pointer])
         before = code.builder.load(slot)
+        # Bits of MXCSR: denormal results are 0 (0x8000), and so are denormal operands (0x40).
         code.builder.store(code.builder.or_(before, ir.Constant(I32, 0x8040)), slot)
         code.external('llvm.x86.sse.ldmxcsr', ir.VoidType(), [pointer])
         yield

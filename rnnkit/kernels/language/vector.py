@@ -1,6 +1,6 @@
 """The vector language: functions of integers and SIMD vectors, written as LLVM IR.
 
-In: Python code that calls the methods below, in the order in which things shall happen. Out:
+In: Python code that calls the methods below, in the order in which the function executes. Out:
 the text of an LLVM module, for `rnnkit.kernels.runtime.cache` to compile.
 
 Three kinds of values: `Int` (64 bits: counts and byte addresses), `Flag` (a truth value or a
@@ -8,27 +8,37 @@ vector of them) and `Vec` (one SIMD register of floats). A `Unit` is one module 
 `Unit.function` opens a `Code`, the body of one function. All functions take and return `Int`s.
 
 The last vector of a row is loaded and stored under a lane mask, so that nothing beyond the row
-is read or written. NaN is preserved: comparisons are ordered and select, never ``minnum``.
+is read or written. A loop over the last elements one by one would need a cell's whole program a
+second time, for scalars, and could round otherwise than the vectors do.
+
+NaN is preserved: limits are an ordered comparison and a select. LLVM's ``minnum`` and
+``maxnum`` return the operand that is a number, so that a training that has diverged would go on
+with finite values.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Generic, NamedTuple, TypeVar, overload
 
 from llvmlite import ir
 
 I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
 POINTER = ir.PointerType()
-CONTRACT = ('contract',)  # products may be fused into multiply-add, nothing is reordered
+# Products may be fused into multiply-adds, which are twice as fast and more exact. Not `fast`:
+# `reassoc` turns (1 + u) - 1 into u, on which `log1p` and the errors of sums depend, and makes
+# results depend on LLVM's version; `nnan` and `ninf` let LLVM delete the checks for NaN.
+CONTRACT = ('contract',)
+
+V = TypeVar('V', 'Int', 'Vec')
 
 
 class Target(NamedTuple):
-    """What code is written for: the bits of a float, the bytes of a vector, its registers."""
+    """A float format and the vector registers of a processor."""
 
-    bits: int
-    width: int
+    bits: int  # of a float
+    width: int  # bytes of a vector
     registers: int
 
     @property
@@ -42,10 +52,12 @@ class Target(NamedTuple):
         return self.width // self.size
 
 
+# All addresses are integers: a kernel then has one type of argument, needs none of LLVM's
+# `getelementptr`, and Numba passes them without counting references.
 class Int:
     """A 64-bit integer that is known when the function runs."""
 
-    def __init__(self, code: Code, value: Any):
+    def __init__(self, code: Code, value: ir.Value):
         self.code, self.value = code, value
 
     def _binary(self, name: str, other: Int | int, swap: bool = False) -> Int:
@@ -111,10 +123,16 @@ class Int:
 class Flag:
     """A truth value, or one for each lane of a vector."""
 
-    def __init__(self, code: Code, value: Any):
+    def __init__(self, code: Code, value: ir.Value):
         self.code, self.value = code, value
 
-    def pick(self, yes: Any, no: Any) -> Any:
+    @overload
+    def pick(self, yes: Vec, no: Vec | float) -> Vec: ...
+    @overload
+    def pick(self, yes: Vec | float, no: Vec) -> Vec: ...
+    @overload
+    def pick(self, yes: Int | int, no: Int | int) -> Int: ...
+    def pick(self, yes: Vec | Int | float, no: Vec | Int | float) -> Vec | Int:
         """Return `yes` where true, else `no`: two vectors, or two integers."""
         like = yes if isinstance(yes, (Int, Vec)) else no
         to = self.code.vec if isinstance(like, Vec) else self.code.int
@@ -140,7 +158,7 @@ class Flag:
 class Vec:
     """One SIMD register of floats."""
 
-    def __init__(self, code: Code, value: Any):
+    def __init__(self, code: Code, value: ir.Value):
         self.code, self.value = code, value
 
     def _binary(self, name: str, other: Vec | float, flags: tuple[str, ...] = CONTRACT) -> Vec:
@@ -172,7 +190,7 @@ class Vec:
         return self._binary('fadd', other, ())
 
     def minus(self, other: Vec | float) -> Vec:
-        """Return the rounded difference, likewise."""
+        """Return the rounded difference, even where `other` is a product."""
         return self._binary('fsub', other, ())
 
     def call(self, name: str, *others: Vec | float) -> Vec:
@@ -222,11 +240,11 @@ class Unit:
     @contextmanager
     def function(
         self, name: str, args: str, export: bool = False, apart: bool = False
-    ) -> Iterator[list[Any]]:
+    ) -> Iterator[tuple[Code, *tuple[Int, ...]]]:
         """Open a function; yields its `Code` and its arguments, named in `args`.
 
-        It returns 0, unless `Code.ret` was called last. One that is `apart` has all registers
-        for itself: it is never merged into its callers.
+        It returns 0, unless `Code.ret` was called last. A function that is `apart` is never
+        inlined.
         """
         names = args.split()
         kind = ir.FunctionType(I64, [I64] * len(names))
@@ -234,14 +252,22 @@ class Unit:
         if not export:
             function.linkage = 'internal'
         if apart:
+            # Inlined into loops that hold addresses and bounds of their own, the accumulators of
+            # a tile would no longer all stay in registers.
             function.attributes.add('noinline')
         self.functions[name] = function
         code = Code(self, ir.IRBuilder(function.append_basic_block('entry')))
         for arg, arg_name in zip(function.args, names, strict=True):
             arg.name = arg_name
-        yield [code, *[Int(code, arg) for arg in function.args]]
+        yield (code, *[Int(code, arg) for arg in function.args])
         if not code.builder.block.is_terminated:
             code.ret(0)
+
+    def for_target(self, target: Target) -> Unit:
+        """Return a unit that writes functions for another target into the same module."""
+        other = Unit(self.name, target)
+        other.module, other.functions = self.module, self.functions
+        return other
 
     def text(self) -> str:
         """Return the module as LLVM IR."""
@@ -274,7 +300,7 @@ class Code:
         element = self.builder.load(self._pointer(address), typ=self.float_type)
         return Vec(self, self._splat(element, self.vector_type))
 
-    def _splat(self, element: Any, kind: ir.VectorType) -> Any:
+    def _splat(self, element: ir.Value, kind: ir.VectorType) -> ir.Value:
         undefined = ir.Constant(kind, ir.Undefined)
         one = self.builder.insert_element(undefined, element, ir.Constant(I32, 0))
         first = ir.Constant(ir.VectorType(I32, kind.count), [0] * kind.count)
@@ -286,16 +312,17 @@ class Code:
         lanes = ir.Constant(kind, list(range(self.target.lanes)))
         return Flag(self, self.builder.icmp_signed('<', lanes, self._splat(n.value, kind)))
 
-    def var(self, value: Int | Vec) -> Var:
+    def var(self, value: V) -> Var[V]:
         """Return a variable that starts as `value`."""
         return Var(self, value)
 
-    def _pointer(self, address: Int) -> Any:
+    def _pointer(self, address: Int) -> ir.Value:
         return self.builder.inttoptr(address.value, POINTER)
 
     def load(self, address: Int, mask: Flag | None = None) -> Vec:
         """Load a vector; lanes that are masked out are 0."""
         if mask is None:
+            # Users' arrays are aligned to elements only; a wrong promise of more is a crash.
             kind, align = self.vector_type, self.target.size
             return Vec(self, self.builder.load(self._pointer(address), align=align, typ=kind))
         args = [
@@ -330,6 +357,7 @@ class Code:
 
     def room(self, size: int, align: int = 64) -> Int:
         """Return the address of `size` bytes that live until the function returns."""
+        # In the entry block, else each round of a loop would take more of the stack.
         with self.builder.goto_entry_block():
             block = self.builder.alloca(ir.ArrayType(ir.IntType(8), size))
             block.align = align
@@ -380,33 +408,37 @@ class Code:
         """Return the address of a function of this unit."""
         return Int(self, self.builder.ptrtoint(self.unit.functions[name], I64))
 
-    def intrinsic(self, name: str, result: Any, args: list[Any], pointers: bool = False) -> Any:
+    def intrinsic(
+        self, name: str, result: ir.Type, args: list[ir.Value], pointers: bool = False
+    ) -> ir.Value:
         """Call LLVM's ``llvm.<name>`` for this target's vectors."""
         suffix = f'v{self.target.lanes}f{self.target.bits}' + ('.p0' if pointers else '')
         return self.external(f'llvm.{name}.{suffix}', result, args)
 
-    def external(self, name: str, result: Any, args: list[Any]) -> Any:
-        """Call a function that is defined elsewhere; takes and returns LLVM's own values."""
-        known = self.unit.module.globals.get(name)
-        if known is None:
+    def external(self, name: str, result: ir.Type, args: list[ir.Value]) -> ir.Value:
+        """Call a function that is defined elsewhere; takes and returns values of LLVM."""
+        function = self.unit.module.globals.get(name)
+        if function is None:
             kind = ir.FunctionType(result, [arg.type for arg in args])
-            known = ir.Function(self.unit.module, kind, name)
-        return self.builder.call(known, args)
+            function = ir.Function(self.unit.module, kind, name)
+        return self.builder.call(function, args)
 
 
-class Var:
+class Var(Generic[V]):
     """A variable: LLVM turns it into a register."""
 
-    def __init__(self, code: Code, value: Int | Vec):
+    def __init__(self, code: Code, value: V):
         self.code, self.kind = code, type(value)
+        # A slot in memory, for LLVM's `mem2reg` finds the phi nodes better than we would by hand;
+        # it looks only at slots of the entry block.
         with code.builder.goto_entry_block():
             self.slot = code.builder.alloca(value.value.type)
         self.set(value)
 
-    def get(self) -> Any:
+    def get(self) -> V:
         """Return the present value."""
         return self.kind(self.code, self.code.builder.load(self.slot))
 
-    def set(self, value: Int | Vec) -> None:
+    def set(self, value: V) -> None:
         """Assign."""
         self.code.builder.store(value.value, self.slot)

@@ -1,26 +1,28 @@
 """The kernel of a loss: the mean of elementwise errors, and its gradient, in one pass.
 
 In: the program of one error and of its derivative, a `Target`, the number of axes, whether there
-are weights, and whether the gradient is wanted. Out: a module with ``size(block)`` and
-``run(descriptors, block)``; outputs are the mean, the number or total weight of errors, and the
-gradient of the mean by the output.
+are weights, and whether the gradient is needed. Out: a kernel, see
+`rnnkit.kernels.language.writer`; outputs are the mean, the number or total weight of errors, and
+the gradient of the mean by the output.
 
 Sums are taken over pieces of fixed length, and then over the pieces, so that they do not depend
 on the number of threads.
 """
 
 from rnnkit.kernels.language.elementary import OPERATIONS
-from rnnkit.kernels.language.frame import Array, Frame, layout
-from rnnkit.kernels.language.reductions import Sum, each_piece, nonzero, number, sum_of
+from rnnkit.kernels.language.elements import each_piece
+from rnnkit.kernels.language.frame import Array, Frame
+from rnnkit.kernels.language.reductions import Sum, nonzero, number, sum_of
 from rnnkit.kernels.language.threads import flushed, part_of, parts, worker, write_parallel
 from rnnkit.kernels.language.vector import Code, Flag, Int, Target, Unit
+from rnnkit.kernels.language.writer import Writer
 from rnnkit.kernels.program.program import Program
 
 PIECE = 4096  # elements that one thread sums up at a time
 COST = 16  # multiply-adds that take as long as one error
 
 
-class Mean:
+class Mean(Writer):
     """Writer of the mean of errors.
 
     Parameters
@@ -29,6 +31,10 @@ class Mean:
         Its inputs are ``output`` and ``target``.
     nodes : list of int
         The error and its derivative by the output.
+    target : Target
+    axes : int
+    weighted, keep : bool
+        Whether errors have weights, and whether the gradient is an output.
     """
 
     def __init__(
@@ -40,48 +46,34 @@ class Mean:
         weighted: bool,
         keep: bool,
     ):
-        self.program, self.nodes, self.target = program, nodes, target
+        self.program, self.nodes = program, nodes
         self.weighted, self.keep = weighted, keep
-        dims = ('T', 'B', 'H')[3 - axes :]
-        self.dims = dims
-        inputs = [Array(n, dims) for n in ('output', 'target', *['weights'] * weighted)]
+        self.dims = ('T', 'B', 'H')[3 - axes :]
+        inputs = [Array(n, self.dims) for n in ('output', 'target', *['weights'] * weighted)]
         outputs = [Array('mean', ()), Array('total', ())]
         if keep:
-            outputs.append(Array('slope', dims))
-        self.frame = Frame(inputs, outputs, 'loss')
-        self.description = repr((program.nodes, nodes, axes, weighted, keep))
+            outputs.append(Array('slope', self.dims))
+        description = repr((program.nodes, nodes, axes, weighted, keep))
+        super().__init__(target, Frame(inputs, outputs, 'loss'), description)
 
-    def write(self, name: str) -> str:
-        """Return the module as text."""
-        unit = Unit(name, self.target)
-        self.frame.write(unit)
+    def write_functions(self, unit: Unit) -> None:
+        """Write the functions that `run` calls."""
         write_parallel(unit)
         with worker(unit, 'errors') as (code, part, n_parts, block):
             self._errors(code, part, n_parts, block)
-        with unit.function('size', 'block', export=True) as (code, block):
-            (staged,) = self.frame.read(code, block, 'staged')
-            code.ret(self._areas(code, block, code.int(0))['end'] + staged)
-        with unit.function('run', 'desc block', export=True) as (code, desc, block):
-            self._run(code, desc, block)
-        return unit.text()
 
-    def _count(self, code: Code, block: Int) -> Int:
-        n, *more = self.frame.read(code, block, *self.dims)
-        for length in more:
-            n = n * length
-        return n
+    def sizes(self, code: Code, block: Int) -> dict[str, Int]:
+        """Return the bytes of each area of work memory."""
+        pieces = self.frame.count(code, block, self.dims).ceil_div(PIECE)
+        return {'sums': pieces * self.target.width}
 
-    def _areas(self, code: Code, block: Int, start: Int) -> dict[str, Int]:
-        pieces = self._count(code, block).ceil_div(PIECE)
-        return layout({'sums': pieces * self.target.width}, start)
-
-    def _run(self, code: Code, desc: Int, block: Int) -> None:
-        frame, n = self.frame, self._count(code, block)
-        start = code.call('stage', desc, block)
-        code.put(start, block, frame.place['work'])
-        sums = self._areas(code, block, start)['sums']
+    def run(self, code: Code, desc: Int, block: Int) -> None:
+        """Write the body of ``run``: the total weight, all errors, and the mean."""
+        frame, n = self.frame, self.frame.count(code, block, self.dims)
+        sums = self.areas(code, block, self.stage(code, desc, block))['sums']
         total_at, mean_at = frame.read(code, block, 'total', 'mean')
         one = code.tail(code.int(1))
+        # The total comes first, for the gradient of each error is divided by it.
         with flushed(code):
             total = number(code, n)
             if self.weighted:
@@ -96,16 +88,12 @@ class Mean:
 
     def _errors(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
         """Compute the errors of some pieces."""
-        frame, n, size = self.frame, self._count(code, block), self.target.size
+        frame, n = self.frame, self.frame.count(code, block, self.dims)
+        size = self.target.size
         work, total_at = frame.read(code, block, 'work', 'total')
-        sums = self._areas(code, block, work)['sums']
-        addresses = dict(
-            zip(
-                (a.name for a in frame.inputs),
-                frame.read(code, block, *(a.name for a in frame.inputs)),
-                strict=True,
-            )
-        )
+        sums = self.areas(code, block, work)['sums']
+        names = [a.name for a in frame.inputs]
+        addresses = dict(zip(names, frame.read(code, block, *names), strict=True))
         scale = 1.0 / nonzero(code.spread(total_at))
         first, last = part_of(n.ceil_div(PIECE), part, n_parts)
         with code.loop(first, last) as piece:
@@ -119,6 +107,7 @@ class Mean:
                 error, *slope = self.program.evaluate(nodes, known, code.vec, OPERATIONS)
                 if weight is not None:
                     error = code.vec(error) * weight
+                # Lanes beyond the end were loaded as 0, where an error need not be 0.
                 total.add(code.vec(error) if lanes is None else lanes.pick(error, 0.0))
                 for value in slope:
                     value = code.vec(value) * (scale if weight is None else weight * scale)

@@ -8,18 +8,19 @@ classifier is here, too.
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import pytensor.tensor as pt
 from pytensor.gradient import DisconnectedType, disconnected_type, grad
 from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.rewriting.basic import node_rewriter
 from pytensor.tensor.exceptions import NotScalarConstantError
 from pytensor.tensor.rewriting.basic import register_specialize
 
+from rnnkit.kernels.language.vector import Target
 from rnnkit.kernels.loss import mean, softmax
-from rnnkit.kernels.program.elementwise import read_errors
-from rnnkit.kernels.program.program import Unsupported
+from rnnkit.kernels.program.elementwise import Errors, read_errors
+from rnnkit.kernels.program.program import Program, reason
 from rnnkit.kernels.runtime.fused_op import FusedOp
 
 log = logging.getLogger('rnnkit')
@@ -61,7 +62,7 @@ class LossOp(FusedOp):
         reports = list(self.plain(*inputs, *[None] * (not self.weighted)))
         return [*reports, *([grad(reports[0], inputs[0])] if self.keep else [])]
 
-    def infer_shape(self, *args: Any) -> list[tuple[Variable, ...]]:
+    def infer_shape(self, *args: object) -> list[tuple[Variable, ...]]:
         """Return the outputs' shapes; PyTensor before 3.3 passes the graph as well."""
         return [()] * self.n_reports + [args[-1][0]] * self.keep
 
@@ -84,6 +85,7 @@ class LossOp(FusedOp):
         )
         if isinstance(gradients[0].type, DisconnectedType):
             return [disconnected_type(), *plain[1:]]
+        # The forward kernel has computed this gradient in its one pass over the errors.
         slope = outputs[-1]
         return [slope if _is_one(gradients[0]) else slope * gradients[0], *plain[1:]]
 
@@ -101,7 +103,9 @@ class MeanError(LossOp):
 
     kind = 'loss'
 
-    def __init__(self, plain: Plain, program: Any, nodes: list[int], weighted: bool, keep: bool):
+    def __init__(
+        self, plain: Plain, program: Program, nodes: list[int], weighted: bool, keep: bool
+    ):
         self.program, self.nodes = program, nodes
         text = repr((program.nodes, nodes))
         super().__init__(plain, hashlib.sha256(text.encode()).hexdigest()[:16], weighted, keep)
@@ -110,8 +114,8 @@ class MeanError(LossOp):
         """Return the Op that does not keep the slope."""
         return MeanError(self.plain, self.program, self.nodes, self.weighted, keep=False)
 
-    def writer(self, node: Apply, target: Any) -> mean.Mean:
-        """Return what writes the kernel."""
+    def writer(self, node: Apply, target: Target) -> mean.Mean:
+        """Return the writer of the kernel."""
         ndim = node.inputs[0].ndim
         return mean.Mean(self.program, self.nodes, target, ndim, self.weighted, self.keep)
 
@@ -129,8 +133,8 @@ class CrossEntropy(LossOp):
         """Return the Op that does not keep the slope."""
         return CrossEntropy(self.plain, self.weighted, keep=False)
 
-    def writer(self, node: Apply, target: Any) -> softmax.CrossEntropy:
-        """Return what writes the kernel."""
+    def writer(self, node: Apply, target: Target) -> softmax.CrossEntropy:
+        """Return the writer of the kernel."""
         return softmax.CrossEntropy(target, node.inputs[0].ndim, self.weighted, self.keep)
 
 
@@ -148,18 +152,18 @@ class Softmax(FusedOp):
         """Return PyTensor's own softmax."""
         return [pt.special.softmax(inputs[0], axis=-1)]
 
-    def infer_shape(self, *args: Any) -> list[tuple[Variable, ...]]:
+    def infer_shape(self, *args: object) -> list[tuple[Variable, ...]]:
         """Return the output's shape; PyTensor before 3.3 passes the graph as well."""
         return args[-1]
 
-    def writer(self, node: Apply, target: Any) -> softmax.Softmax:
-        """Return what writes the kernel."""
+    def writer(self, node: Apply, target: Target) -> softmax.Softmax:
+        """Return the writer of the kernel."""
         return softmax.Softmax(target, node.inputs[0].ndim)
 
 
 @register_specialize
 @node_rewriter([LossOp])
-def drop_slope(fgraph: Any, node: Apply) -> dict[Variable, Variable] | bool:
+def drop_slope(fgraph: FunctionGraph, node: Apply) -> dict[Variable, Variable] | bool:
     """Do not keep the slope, if there is no gradient that reads it."""
     op = node.op
     if not isinstance(op, LossOp) or not op.keep or fgraph.clients[node.outputs[-1]]:
@@ -168,13 +172,13 @@ def drop_slope(fgraph: Any, node: Apply) -> dict[Variable, Variable] | bool:
     return dict(zip(node.outputs, lean, strict=False))
 
 
-def _tensors(*values: Any) -> list[Variable]:
+def _tensors(*values: object) -> list[Variable]:
     """Return arrays and tensors as tensors, without those that are None."""
     return [pt.as_tensor_variable(value) for value in values if value is not None]
 
 
 def mean_error(
-    errors: Any, plain: Plain, output: Variable, target: Variable, weights: Variable | None
+    errors: Errors, plain: Plain, output: Variable, target: Variable, weights: Variable | None
 ) -> list[Variable] | None:
     """Return the mean error and what it is a mean over; None if there is no kernel for it."""
     inputs = _tensors(output, target, weights)
@@ -187,9 +191,7 @@ def mean_error(
     try:
         program, nodes = read_errors(errors, output.ndim)
     except Exception as why:  # the errors may be any code, and do anything on such arrays
-        if not isinstance(why, Unsupported):
-            why = f'{type(why).__name__}: {why}'
-        log.debug('a loss keeps its plain graph: %s', why)
+        log.debug('a loss keeps its plain graph: %s', reason(why))
         return None
     op = MeanError(plain, program, nodes, weights is not None, keep=True)
     return op(*inputs, return_list=True)[:2]

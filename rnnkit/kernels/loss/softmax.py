@@ -1,8 +1,8 @@
 """The kernels of a classifier: probabilities, and the cross-entropy of them with its gradient.
 
 In: a `Target`, the number of axes of the softmax's inputs, and for the loss whether there are
-weights and whether the gradient is wanted. Out: a module with ``size(block)`` and
-``run(descriptors, block)``. The last axis counts classes, the axes before it are rows.
+weights and whether the gradient is needed. Out: a kernel, see `rnnkit.kernels.language.writer`.
+The last axis counts classes, the axes before it are rows.
 
 Of a row z with label k the error is ``log(sum(exp(z - m))) - (z[k] - m)``, m being its largest
 element, and the gradient by z is ``exp(z - m) / sum(exp(z - m))``, less 1 at k. A label that is
@@ -12,68 +12,55 @@ not one of the classes gives NaN.
 import math
 
 from rnnkit.kernels.language.elementary import exp, log, maximum
-from rnnkit.kernels.language.frame import Array, Frame, layout, leading
-from rnnkit.kernels.language.reductions import (
-    across,
-    each_piece,
-    first,
-    nonzero,
-    number,
-    sum_of,
-    sum_over,
-)
+from rnnkit.kernels.language.elements import each_piece, scale_row
+from rnnkit.kernels.language.frame import Array, Frame, leading
+from rnnkit.kernels.language.reductions import across, first, nonzero, number, sum_of, sum_over
 from rnnkit.kernels.language.threads import flushed, part_of, parts, worker, write_parallel
 from rnnkit.kernels.language.vector import Code, Flag, Int, Target, Unit, Vec
+from rnnkit.kernels.language.writer import Writer
 
 COST = 32  # multiply-adds that take as long as one exponential
 
 
-class Softmax:
-    """Writer of the probabilities of classes.
+class OfLogits(Writer):
+    """Writer of a kernel that takes the exponentials of each row of logits."""
 
-    Attributes
-    ----------
-    description : str
-        All that the module depends on, besides the target.
-    """
+    rows: tuple[str, ...]  # the axes that count rows
 
-    def __init__(self, target: Target, axes: int):
-        self.target, self.rows = target, leading(axes)
-        self.description = f'{axes} axes'
-        dims = (*self.rows, 'H')
-        self.frame = Frame([Array('z', dims)], [Array('p', dims)], 'softmax')
-
-    def write(self, name: str) -> str:
-        """Return the module as text."""
-        unit = Unit(name, self.target)
-        self.frame.write(unit)
+    def write_functions(self, unit: Unit) -> None:
+        """Write the functions that `run` calls."""
         write_parallel(unit)
         write_exponentials(unit)
         with worker(unit, 'part') as (code, part, n_parts, block):
             self.part(code, part, n_parts, block)
-        with unit.function('size', 'block', export=True) as (code, block):
-            (staged,) = self.frame.read(code, block, 'staged')
-            code.ret(self.areas(code, block, code.int(0))['end'] + staged)
-        with unit.function('run', 'desc block', export=True) as (code, desc, block):
-            code.put(code.call('stage', desc, block), block, self.frame.place['work'])
-            self.run(code, block)
-        return unit.text()
+
+    def part(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
+        """Do one part of the rows."""
+        raise NotImplementedError
 
     def count(self, code: Code, block: Int) -> Int:
         """Return the number of rows."""
-        n, *more = self.frame.read(code, block, *self.rows) if self.rows else [code.int(1)]
-        for length in more:
-            n = n * length
-        return n
+        return self.frame.count(code, block, self.rows)
 
-    def areas(self, code: Code, block: Int, start: Int) -> dict[str, Int]:
-        """Return where in work memory things are, from `start` on."""
-        return layout({}, start)
-
-    def run(self, code: Code, block: Int) -> None:
+    def all_parts(self, code: Code, block: Int) -> None:
         """Do all rows."""
         n, (h,) = self.count(code, block), self.frame.read(code, block, 'H')
         code.call('parallel', code.address_of('part'), parts(code, n, n * h * COST), block)
+
+
+class Softmax(OfLogits):
+    """Writer of the probabilities of classes."""
+
+    def __init__(self, target: Target, axes: int):
+        self.rows = leading(axes)
+        dims = (*self.rows, 'H')
+        frame = Frame([Array('z', dims)], [Array('p', dims)], 'softmax')
+        super().__init__(target, frame, f'{axes} axes')
+
+    def run(self, code: Code, desc: Int, block: Int) -> None:
+        """Write the body of ``run``: all rows."""
+        self.stage(code, desc, block)
+        self.all_parts(code, block)
 
     def part(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
         """Do one part of the rows."""
@@ -86,40 +73,41 @@ class Softmax:
             scale_row(code, to, h, 1.0 / code.load(numbers + self.target.width))
 
 
-class CrossEntropy(Softmax):
+class CrossEntropy(OfLogits):
     """Writer of the mean cross-entropy, total weight, share of hits and gradient by z."""
 
     def __init__(self, target: Target, axes: int, weighted: bool, keep: bool):
-        super().__init__(target, axes)
-        self.weighted, self.keep = weighted, keep
-        self.description = f'{axes} axes, weighted={weighted}, keep={keep}'
+        self.rows, self.weighted, self.keep = leading(axes), weighted, keep
         inputs = [Array('z', (*self.rows, 'H')), Array('label', self.rows, whole=True)]
         if weighted:
             inputs.append(Array('weights', self.rows))
         outputs = [Array(name, ()) for name in ('mean', 'total', 'hits')]
         if keep:
             outputs.append(Array('slope', (*self.rows, 'H')))
-        self.frame = Frame(inputs, outputs, 'cross-entropy')
+        description = f'{axes} axes, weighted={weighted}, keep={keep}'
+        super().__init__(target, Frame(inputs, outputs, 'cross-entropy'), description)
 
-    def areas(self, code: Code, block: Int, start: Int) -> dict[str, Int]:
-        """Return where in work memory things are, from `start` on."""
+    def sizes(self, code: Code, block: Int) -> dict[str, Int]:
+        """Return the bytes of each area of work memory."""
         n, (h,) = self.count(code, block), self.frame.read(code, block, 'H')
         size = self.target.size
         n_parts = parts(code, n, n * h * COST)
         scratch = {} if self.keep else {'scratch': n_parts * (h * size + 64)}
-        return layout({'errors': n * size, 'right': n * size, **scratch}, start)
+        return {'errors': n * size, 'right': n * size, **scratch}
 
-    def run(self, code: Code, block: Int) -> None:
-        """Do all rows, then take the means."""
+    def run(self, code: Code, desc: Int, block: Int) -> None:
+        """Write the body of ``run``: the total weight, all rows, and the means."""
+        self.stage(code, desc, block)
         n = self.count(code, block)
         mean, total_at, hits = self.frame.read(code, block, 'mean', 'total', 'hits')
         one = code.tail(code.int(1))
+        # The total comes first, for the gradient of each error is divided by it.
         with flushed(code):
             total = number(code, n)
             if self.weighted:
                 total = sum_of(code, self.frame.read(code, block, 'weights')[0], n).value()
             code.store(total, total_at, one)
-        super().run(code, block)
+        self.all_parts(code, block)
         areas = self.areas(code, block, self.frame.read(code, block, 'work')[0])
         with flushed(code):
             for name, to in (('errors', mean), ('right', hits)):
@@ -139,6 +127,7 @@ class CrossEntropy(Softmax):
             if self.keep:
                 to = frame.read(code, block, 'slope')[0] + r * h * size
             else:
+                # A cache line apart, else two threads would write to the same one.
                 to = areas['scratch'] + part * (h * size + 64)
             code.call('exponentials', row, to, h, numbers)
             largest, total = code.load(numbers), code.load(numbers + width)
@@ -158,12 +147,14 @@ class CrossEntropy(Softmax):
 
     def _label(self, code: Code, at: Int, h: Int) -> tuple[Int, Flag]:
         """Return the label, 0 for one that is not a class; and whether it is one."""
+        # The label becomes an address, so a wrong one must not be used even if its result is not.
         label = code.get(at)
         known = (label >= 0) & (label < h)
         return known.pick(label, 0), number(code, known.pick(1, 0)).compare('>', 0.5)
 
     def _is_first(self, code: Code, row: Int, label: Int, largest: Vec, chosen: Vec) -> Vec:
         """Return 1 if the label's element is the first of the largest ones, else 0."""
+        # Of equal elements the first one counts, as in NumPy's argmax.
         right = code.var(chosen.compare('==', largest).pick(code.vec(1.0), 0.0))
         with code.when(Flag(code, first(chosen.compare('==', largest)))):
             earlier = code.var(code.vec(0.0))
@@ -189,6 +180,7 @@ def write_exponentials(unit: Unit) -> None:
             value = maximum(largest.get(), code.load(z + j * size, lanes))
             largest.set(value if lanes is None else lanes.pick(value, largest.get()))
 
+        # Less the largest element, no exponential overflows, and one is 1: the sum is not 0.
         each_piece(code, 0, n, compare)
         most = across(largest.get(), maximum)
 
@@ -200,13 +192,3 @@ def write_exponentials(unit: Unit) -> None:
         total = sum_over(code, n, exponential)
         code.store(most, numbers)
         code.store(total.value(), numbers + width)
-
-
-def scale_row(code: Code, row: Int, n: Int, factor: Vec) -> None:
-    """Multiply `n` elements by a number."""
-
-    def scale(j: Int, lanes: Flag | None) -> None:
-        at = row + j * code.target.size
-        code.store(code.load(at, lanes) * factor, at, lanes)
-
-    each_piece(code, 0, n, scale)

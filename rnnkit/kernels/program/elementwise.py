@@ -3,42 +3,45 @@
 In: a function of symbolic arrays, such as a loss's `errors` or an update rule's `step`. Out: a
 function of symbolic scalars that computes one element; or `Unsupported`, if elements mix.
 
-The function is run on arrays, not on scalars, so that one that adds up elements or moves axes
-is found out.
+The function is run on arrays, not on scalars: on scalars, a sum over elements or a transposition
+would go unnoticed, and the kernel would compute something else.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import pytensor
 import pytensor.tensor as pt
 from pytensor.gradient import grad
 from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.tensor import TensorVariable
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 
 from rnnkit.kernels.program.program import Program, Unsupported
 
+# (output, target) -> errors of the same shape
+Errors = Callable[[TensorVariable, TensorVariable], TensorVariable]
 
-def scalars(outputs: Sequence[Any], known: dict[Variable, Variable]) -> list[Variable]:
+
+def scalars(outputs: Sequence[TensorVariable], known: dict[Variable, Variable]) -> list[Variable]:
     """Return the scalar graphs of one element of `outputs`.
 
     Parameters
     ----------
     outputs : sequence of tensors
     known : dict of tensor to scalar tensor
-        What stands for one element of each leaf.
+        The scalar that stands for one element of each leaf.
     """
-    known = dict(known)
+    elements = dict(known)
 
     def visit(variable: Variable) -> Variable:
-        if variable not in known:
-            known[variable] = _element(variable, visit)
-        return known[variable]
+        if variable not in elements:
+            elements[variable] = _element(variable, visit)
+        return elements[variable]
 
     return [visit(pt.as_tensor_variable(output)) for output in outputs]
 
 
-def _element(variable: Variable, visit: Any) -> Variable:
+def _element(variable: Variable, visit: Callable[[Variable], Variable]) -> Variable:
     if isinstance(variable, Constant):
         if variable.data.size != 1:
             raise Unsupported('an array constant')
@@ -53,7 +56,7 @@ def _element(variable: Variable, visit: Any) -> Variable:
     raise Unsupported(f'the operation {op}')
 
 
-def read_errors(errors: Any, ndim: int) -> tuple[Program, list[int]]:
+def read_errors(errors: Errors, ndim: int) -> tuple[Program, list[int]]:
     """Return a program of one error, and the nodes of it and of its derivative.
 
     Parameters
@@ -73,10 +76,10 @@ def read_errors(errors: Any, ndim: int) -> tuple[Program, list[int]]:
             pt.tensor(name, dtype='float64', shape=(None,) * ndim) for name in ('output', 'target')
         ]
         places = [pt.scalar(array.name, dtype='float64') for array in arrays]
-        found = errors(*arrays)
-        if found.ndim != ndim:
-            raise Unsupported('errors of other axes than the output')
-        (error,) = scalars([found], dict(zip(arrays, places, strict=True)))
+        result = errors(*arrays)
+        if result.ndim != ndim:
+            raise Unsupported('errors with other axes than the output')
+        (error,) = scalars([result], dict(zip(arrays, places, strict=True)))
         slope = grad(error, places[0], disconnected_inputs='ignore')
     program = Program()
     nodes = {place: program.input(place.name) for place in places}

@@ -3,22 +3,34 @@
 In: scalar PyTensor graphs. Out: a `Program`, in which every value is a numbered node
 ``(operation, operand numbers...)``. Equal nodes are kept once, so that a cell's backward
 shares what its forward computes; operands always have smaller numbers than the node itself.
-The operations are the ones that `rnnkit.kernels.language.vector` can write.
+The operations are those of `rnnkit.kernels.language.elementary`.
+
+A program stands between PyTensor and the kernels because the same mathematics is computed in
+several ways: by vectors that are being written, by JAX, and as a gradient. It also has simpler
+forms than a symbolic gradient: PyTensor's own rewrites would do that, but take longer, and turn
+``1 - sigmoid(x)`` into ``sigmoid(-x)``, a second exponential.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from pytensor.graph.basic import Constant, Variable
+from pytensor.scalar.basic import ScalarOp
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 
 
 class Unsupported(Exception):  # noqa: N818 - it is an answer, not a failure
-    """A cell does something that the fused loop has no form for; the message says what."""
+    """There is no kernel for some mathematics; the message says for what."""
+
+
+def reason(why: Exception) -> str:
+    """Return why some mathematics was not read: an error of a user's code with its kind."""
+    return str(why) if isinstance(why, Unsupported) else f'{type(why).__name__}: {why}'
 
 
 Node = tuple[Any, ...]
+V = TypeVar('V')  # of any kind of values: vectors that are being written, arrays of JAX
 
 FUNCTIONS = {
     'Tanh': 'tanh',
@@ -50,7 +62,7 @@ class Program:
         self.nodes: list[Node] = []
         self._ids: dict[Node, int] = {}
 
-    def node(self, *key: Any) -> int:
+    def node(self, *key: str | float) -> int:
         """Return the number of the node `key`, which is added if it is new."""
         if key not in self._ids:
             self._ids[key] = len(self.nodes)
@@ -83,14 +95,41 @@ class Program:
                 todo += () if i in stop else self.operands(i)
         return seen
 
+    def invariants(
+        self, outputs: Iterable[int], leaves: set[int], stop: Iterable[int] = ()
+    ) -> list[int]:
+        """Return the numbers that depend on `leaves` alone and that other nodes need.
+
+        They are the same for each element, and can be computed before a loop over elements.
+
+        Parameters
+        ----------
+        outputs : iterable of int
+            The nodes that the loop computes.
+        leaves : set of int
+        stop : iterable of int
+            Nodes that the loop loads.
+        """
+        stop, outputs = set(stop), list(outputs)
+        live = self.reach(outputs, stop) - stop
+        fixed: set[int] = set()
+        for i in sorted(live):  # operands come before their users
+            operands = self.operands(i)
+            alone = operands and fixed.issuperset(operands)
+            if i in leaves or alone or self.value(i) is not None:
+                fixed.add(i)
+        needed = {j for i in live - fixed for j in self.operands(i)} | set(outputs)
+        # A constant costs nothing, and a truth value cannot be stored as an element.
+        return [i for i in sorted(fixed & needed) if self.value(i) is None and self.number(i) == i]
+
     def evaluate(
         self,
         outputs: Iterable[int],
-        known: dict[int, Callable[[], Any]],
-        constant: Callable[[float], Any],
-        operations: dict[str, Callable[..., Any]],
-    ) -> list[Any]:
-        """Compute `outputs` with any kind of values: NumPy arrays, or vectors being written.
+        known: dict[int, Callable[[], V]],
+        constant: Callable[[float], V],
+        operations: dict[str, Callable[..., V]],
+    ) -> list[V]:
+        """Compute `outputs` with any kind of values: arrays, or vectors that are being written.
 
         Parameters
         ----------
@@ -102,7 +141,7 @@ class Program:
         operations : dict
             The functions by name.
         """
-        done: dict[int, Any] = {}
+        done: dict[int, V] = {}
         outputs = list(outputs)
         for i in sorted(self.reach(outputs, known)):  # operands come before their users
             operation, *operands = self.nodes[i]
@@ -134,6 +173,7 @@ class Program:
             return self.constant(x + y)
         if x == 0 or y == 0:
             return b if x == 0 else a
+        # In the order of numbers, so that a + b and b + a are one node.
         return self.node('add', *sorted((a, b)))
 
     def sub(self, a: int, b: int) -> int:
@@ -153,6 +193,7 @@ class Program:
         x, y = self.value(a), self.value(b)
         if x is not None and y is not None:
             return self.constant(x * y)
+        # As in PyTensor, though 0 times infinity is NaN: derivatives are full of such zeros.
         if x == 0 or y == 0:
             return self.constant(0)
         if x == 1 or y == 1:
@@ -202,7 +243,7 @@ class Program:
             raise Unsupported(f'a cast to {dtype}')
         return a
 
-    def apply(self, scalar_op: Any, args: list[int]) -> int:
+    def apply(self, scalar_op: ScalarOp, args: list[int]) -> int:
         """Return the node of one of PyTensor's scalar operations on `args`."""
         name = type(scalar_op).__name__
         if name in FUNCTIONS:
@@ -219,12 +260,12 @@ class Program:
 
     def absorb(self, outputs: list[Variable], known: dict[Variable, int]) -> list[int]:
         """Add the scalar graph of `outputs`, given the nodes of its inputs; return theirs."""
-        known = dict(known)
+        nodes = dict(known)
 
         def visit(variable: Variable) -> int:
-            if variable not in known:
-                known[variable] = self._absorb_one(variable, visit)
-            return known[variable]
+            if variable not in nodes:
+                nodes[variable] = self._absorb_one(variable, visit)
+            return nodes[variable]
 
         return [visit(output) for output in outputs]
 
@@ -246,8 +287,8 @@ class Program:
 def _fold(operation: Callable[..., int]) -> Callable[..., int]:
     """Turn an operation on two nodes into one on any number of them."""
 
-    def folded(program: Program, first: int, *rest: int) -> int:
-        for other in rest:
+    def folded(program: Program, first: int, *others: int) -> int:
+        for other in others:
             first = operation(program, first, other)
         return first
 

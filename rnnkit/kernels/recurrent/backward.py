@@ -1,29 +1,28 @@
 """The fused loop, backward: the gradients of a whole sequence in one call.
 
-In: a `Form`, a `Target`, a `Walk`, which states' gradients come in, and whether the gradient by
-the input is wanted. Out: a module with ``size(block)`` and
-``run(descriptors, block)``; what the block holds is described by `frame_backward`.
+In: a `Form`, a `Target`, a `Walk`, which states' gradients are given, and whether the gradient
+by the input is needed. Out: a kernel, see `rnnkit.kernels.language.writer`; its inputs and
+outputs are those of `frame_backward`.
 
 From the last step to the first, the program's backward gives the gradients of the tiles, which
-are kept, and of the old states, to which ``d_tile @ hh.T`` is added. Then the weights'
-gradients are the products of what was multiplied with the weights and the tiles' gradients,
-over all steps at once. Their rows are shared out over threads, so no sum depends on how many
-there are; only vectors whose gradient is not a tile's have partial sums of each thread.
+are kept, and of the old states, to which ``d_tile @ hh.T`` is added. Then come the gradients by
+the weights, for all steps at once, see `rnnkit.kernels.recurrent.weights`. Only vectors whose
+gradient is not that of a tile have partial sums of each thread.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from rnnkit.kernels.language import gemm
-from rnnkit.kernels.language.frame import Array, Frame, layout
+from rnnkit.kernels.language.elements import add_row, clear
+from rnnkit.kernels.language.frame import Array, Frame
 from rnnkit.kernels.language.threads import flushed, part_of, parts, worker, write_parallel
 from rnnkit.kernels.language.vector import Code, Int, Target, Unit
+from rnnkit.kernels.language.writer import Writer
 from rnnkit.kernels.recurrent.form import Form
 from rnnkit.kernels.recurrent.forward import inputs_of
-from rnnkit.kernels.recurrent.unit import BackwardPoint, Hoisted, vector_addresses
+from rnnkit.kernels.recurrent.unit import BackwardPoint, Gradients, Hoisted, vector_addresses
 from rnnkit.kernels.recurrent.walk import Walk
-
-CHUNK = 512  # rows whose tile gradients are packed at a time: they stay in a core's own cache
+from rnnkit.kernels.recurrent.weights import WeightGradients
 
 
 def frame_backward(form: Form, walk: Walk, given: Sequence[bool], want_x: bool) -> Frame:
@@ -43,41 +42,11 @@ def frame_backward(form: Form, walk: Walk, given: Sequence[bool], want_x: bool) 
     return Frame([*inputs, *states, *given_states], outputs)
 
 
-class Segment(NamedTuple):
-    """Neighbouring tiles that belong to neighbouring columns of the weights' gradients."""
-
-    first: int
-    count: int
-    x_block: int | None
-    h_block: int | None
-
-
-def segments(form: Form) -> list[Segment]:
-    """Cut the tiles into as few segments as possible."""
-    n_x, first_h = len(form.x_blocks), form.h_first
-    found: list[Segment] = []
-    for k in range(form.n_tiles):
-        x = form.x_blocks[k] if k < n_x else None
-        h = form.h_blocks[k - first_h] if k >= first_h else None
-        last = found[-1] if found else None
-        if last and _next(last.x_block, last.count) == x and _next(last.h_block, last.count) == h:
-            found[-1] = last._replace(count=last.count + 1)
-        else:
-            found.append(Segment(k, 1, x, h))
-    return found
-
-
-def _next(block: int | None, count: int) -> int | None:
-    return None if block is None else block + count
-
-
-class Backward:
-    """Writer of the backward module of a form."""
+class Backward(Writer):
+    """Writer of the backward kernel of a form."""
 
     def __init__(self, form: Form, target: Target, walk: Walk, given: Sequence[bool], want_x: bool):
-        self.form, self.target, self.walk = form, target, walk
-        self.given, self.want_x = given, want_x
-        self.frame = frame_backward(form, walk, given, want_x)
+        self.form, self.walk, self.given, self.want_x = form, walk, given, want_x
         shared = form.shared_gradients()
         self.summed = [
             (block, node)
@@ -87,12 +56,12 @@ class Backward:
         stored = {i for i in form.new if form.program.operands(i)}
         self.outputs = [*form.d_tiles, *form.d_states, *(node for _, node in self.summed)]
         self.hoisted = Hoisted(form, self.outputs, {*stored, *form.residuals})
+        description = repr((form.key, walk, tuple(given), want_x))
+        super().__init__(target, frame_backward(form, walk, given, want_x), description)
 
-    def write(self, name: str) -> str:
-        """Return the module as text."""
-        unit = Unit(name, self.target)
-        self.frame.write(unit)
-        for vectors in (gemm.WIDE, gemm.NARROW):
+    def write_functions(self, unit: Unit) -> None:
+        """Write the functions that `run` calls."""
+        for vectors in gemm.WIDTHS:
             gemm.write_rows(unit, vectors)
             gemm.write_pack_sums(unit, vectors)
             gemm.write_pack_transposed(unit, f'pack_h{vectors}', self.form.h_blocks, vectors)
@@ -101,20 +70,11 @@ class Backward:
         write_parallel(unit)
         with worker(unit, 'steps') as (code, part, n_parts, block):
             self._steps(code, part, n_parts, block)
-        self._write_sums(unit)
-        with worker(unit, 'weights') as (code, part, n_parts, block):
-            self._weights(code, part, n_parts, block)
-        with unit.function('size', 'block', export=True) as (code, block):
-            (staged,) = self.frame.read(code, block, 'staged')
-            code.ret(self._areas(code, block, code.int(0))['end'] + staged)
-        with unit.function('run', 'desc block', export=True) as (code, desc, block):
-            self._run(code, desc, block)
-        return unit.text()
+        weights = WeightGradients(self.form, self.frame, self.walk, self.want_x, self.areas)
+        weights.write(unit)
 
-    # --- memory
-
-    def _areas(self, code: Code, block: Int, start: Int) -> dict[str, Int]:
-        """Return where in work memory things are, from `start` on."""
+    def sizes(self, code: Code, block: Int) -> dict[str, Int]:
+        """Return the bytes of each area of work memory."""
         form, size = self.form, self.target.size
         t, b, n_i, h = self.frame.read(code, block, *'TBIH')
         n_x, n_h, n = len(form.x_blocks), len(form.h_blocks), form.n_tiles
@@ -122,6 +82,7 @@ class Backward:
         sizes = {
             'h_panels': gemm.panel_bytes(code, h, h * n_h, gemm.WIDE),
             'x_panels': gemm.panel_bytes(code, n_i, h * n_x, gemm.WIDE),
+            # Of all steps, for the products with them are taken after the loop.
             'd_tiles': t * b * h * (n * size),
             'sums': h * (n * size),
             'lost': h * (n * size),
@@ -131,7 +92,7 @@ class Backward:
         }
         if not self.want_x:
             del sizes['x_panels']
-        return layout(sizes, start)
+        return sizes
 
     def _most_parts(self, code: Code, block: Int) -> Int:
         t, b, n_i, h = self.frame.read(code, block, *'TBIH')
@@ -140,25 +101,26 @@ class Backward:
 
     def _carry(self, code: Code, block: Int, areas: dict[str, Int], k: int) -> Int:
         """Return where the gradient by state k is carried from step to step, (B, H)."""
+        # With an initial state for each example, what is carried before the first step is the
+        # output itself; one row for all examples needs room for B of them first.
         if self.walk.rows[k]:
             return areas[f'carry{k}']
         return self.frame.read(code, block, f'd_initial{k}')[0]
 
     # --- phases
 
-    def _run(self, code: Code, desc: Int, block: Int) -> None:
+    def run(self, code: Code, desc: Int, block: Int) -> None:
+        """Write the body of ``run``: pack the weights, do all steps, then multiply."""
         form, frame, size = self.form, self.frame, self.target.size
-        start = code.call('stage', desc, block)
-        code.put(start, block, frame.place['work'])
-        areas = self._areas(code, block, start)
+        areas = self.areas(code, block, self.stage(code, desc, block))
         t, b, n_i, h, hh, xh = frame.read(code, block, *'TBIH', form.recurrent, 'xh')
         n_x, n_h = len(form.x_blocks), len(form.h_blocks)
-        self._by_width(code, h, 'pack_h', hh, h * (n_h * size), h, h, areas['h_panels'])
+        self._pack(code, 'pack_h', h, hh, h * (n_h * size), h, areas['h_panels'])
         if self.want_x:
-            self._by_width(code, n_i, 'pack_x', xh, h * (n_x * size), n_i, h, areas['x_panels'])
+            self._pack(code, 'pack_x', n_i, xh, h * (n_x * size), h, areas['x_panels'])
         n = self._most_parts(code, block)
         for name in ('sums', 'lost'):
-            gemm.clear(code, areas[name], h * form.n_tiles)
+            clear(code, areas[name], h * form.n_tiles)
         with flushed(code):
             vectors = vector_addresses(frame, form, code, block)
             self.hoisted.write(code, areas['hoisted'], vectors, h)
@@ -169,226 +131,52 @@ class Backward:
         with flushed(code):
             self._finish(code, block, areas, n)
 
-    def _by_width(self, code: Code, columns: Int, name: str, *args: Int | int) -> None:
-        """Call the wide or the narrow variant of a function, by the number of columns."""
-        code.choose(
-            columns > 2 * self.target.lanes,
-            lambda: code.call(f'{name}{gemm.WIDE}', *args),
-            lambda: code.call(f'{name}{gemm.NARROW}', *args),
-        )
+    def _pack(self, code: Code, name: str, rows: Int, w: Int, row: Int, h: Int, to: Int) -> None:
+        """Pack the transpose of a weight of `rows` rows; these are the columns of the product."""
+        gemm.by_width(code, rows, lambda v: code.call(f'{name}{v}', w, row, rows, h, to))
 
     def _steps(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
         """Go back through the steps for one part of the rows."""
         form, frame, size = self.form, self.frame, self.target.size
         t_end, b, _n_i, h, work = frame.read(code, block, *'TBIH', 'work')
-        areas = self._areas(code, block, work)
+        areas = self.areas(code, block, work)
         first, last = part_of(b, part, n_parts)
         row_bytes = h * size
         partial = areas['partial'] + part * h * (len(self.summed) * size)
-        gemm.clear(code, partial, h * len(self.summed))
+        clear(code, partial, h * len(self.summed))
         carries = [self._carry(code, block, areas, k) for k in range(form.n_states)]
-        point = BackwardPoint(
-            form,
-            frame,
-            self.walk,
-            code,
-            block,
-            (self.hoisted, areas['hoisted']),
-            given=self.given,
-            carries=carries,
-            d_tiles=areas['d_tiles'],
-            partial=partial,
-        )
+        hoisted = self.hoisted, areas['hoisted']
+        gradients = Gradients(self.given, carries, areas['d_tiles'], partial)
+        point = BackwardPoint(form, frame, self.walk, code, block, hoisted, gradients)
 
         def cut() -> None:
             for carry in carries:
-                gemm.clear(code, carry + first * row_bytes, (last - first) * h)
+                clear(code, carry + first * row_bytes, (last - first) * h)
 
         cut()
         tile_row = h * (form.n_tiles * size)
         with code.loop(0, t_end) as done:
             number = t_end - 1 - done
             t = point.at_step(number, t_end)
+            # All units of a row are done before the product, which needs the tiles of all of them.
             with code.loop(first, last) as r, code.loop(0, h, self.target.lanes) as j:
                 point.write(r, j, self.outputs)
+            # The point has stored what reaches the old state past the product: by a gate, or held
+            # by the mask. The product is added to that.
             d_tiles = areas['d_tiles'] + t * b * tile_row + h * (form.h_first * size)
 
             def carry_on(d_tiles=d_tiles) -> None:
-                self._by_width(
-                    code,
-                    h,
-                    'rows',
-                    d_tiles,
-                    tile_row,
-                    size,
-                    areas['h_panels'],
-                    h * len(form.h_blocks),
-                    carries[0],
-                    row_bytes,
-                    first,
-                    last,
-                    h,
+                terms, panels = h * len(form.h_blocks), areas['h_panels']
+                product = gemm.Rows(
+                    d_tiles, tile_row, size, panels, terms, carries[0], row_bytes, first, last, h
                 )
+                gemm.by_width(code, h, lambda v: code.call(f'rows{v}', *product))
 
             limit = self.walk.bptt_limit
             if limit is None:
                 carry_on()
             else:
                 code.choose((number > 0) & (number % limit).equals(0), cut, carry_on)
-
-    def _write_sums(self, unit: Unit) -> None:
-        """Write ``sums<vectors>``: the part of weights' gradients that some columns give.
-
-        For rows `low` to `high` of all steps and examples, it adds ``h.T @ d`` and ``x.T @ d``,
-        where d are the `columns` of a segment; an address that is 0 means no such product.
-        """
-        size, lanes, width = self.target.size, self.target.lanes, self.target.width
-        args = 'part parts low high d d_row columns h h_row n_h dh dh_row x n_x dx dx_row sums lost'
-        for vectors in (gemm.WIDE, gemm.NARROW):
-            with unit.function(f'sums{vectors}', args) as (
-                code,
-                part,
-                n_parts,
-                low,
-                high,
-                d,
-                d_row,
-                columns,
-                h,
-                h_row,
-                n_h,
-                dh,
-                dh_row,
-                x,
-                n_x,
-                dx,
-                dx_row,
-                sums,
-                lost,
-            ):
-                panel = code.room(CHUNK * vectors * width)
-                unused = [code.room(vectors * width) for _ in range(2)]
-                h_first, h_last = part_of(n_h, part, n_parts)
-                x_first, x_last = part_of(n_x, part, n_parts)
-                with code.loop(low, high, CHUNK) as k:
-                    terms = (high - k).min(CHUNK)
-                    with code.loop(0, gemm.panels(code, columns, vectors)) as p:
-                        start = p * (vectors * lanes)
-                        mine = (p % n_parts).equals(part)
-                        total = [
-                            mine.pick(row + start * size, other)
-                            for row, other in zip((sums, lost), unused, strict=True)
-                        ]
-                        code.call(
-                            f'pack_sums{vectors}',
-                            d + k * d_row + start * size,
-                            d_row,
-                            terms,
-                            columns - start,
-                            panel,
-                            *total,
-                        )
-                        left = (columns - start).min(vectors * lanes)
-                        for at, row, to, to_row, r0, r1 in (
-                            (h, h_row, dh, dh_row, h_first, h_last),
-                            (x, n_x * size, dx, dx_row, x_first, x_last),
-                        ):
-                            with code.when(to.differs(0)):
-                                code.call(
-                                    f'rows{vectors}',
-                                    at + (k - low) * row,
-                                    size,
-                                    row,
-                                    panel,
-                                    terms,
-                                    to + start * size,
-                                    to_row,
-                                    r0,
-                                    r1,
-                                    left,
-                                )
-
-    def _weights(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
-        """Compute one part of the rows of the weights' gradients, and of the input's."""
-        form, frame, size = self.form, self.frame, self.target.size
-        t, b, n_i, h, work = frame.read(code, block, *'TBIH', 'work')
-        areas = self._areas(code, block, work)
-        n_x, n_h = len(form.x_blocks), len(form.h_blocks)
-        x, new, initial, dxh, dhh = frame.read(
-            code, block, 'x', 'new0', 'initial0', 'd_xh', f'd_{form.recurrent}'
-        )
-        for to, rows, columns in ((dhh, h, h * n_h), (dxh, n_i, h * n_x)):
-            first, last = part_of(rows, part, n_parts)
-            gemm.clear(code, to + first * columns * size, (last - first) * columns)
-        rows = t * b
-        tile_row = h * (form.n_tiles * size)
-        zero = code.int(0)
-        for segment in segments(form):
-            columns = h * segment.count
-            dh = zero if segment.h_block is None else dhh + h * (segment.h_block * size)
-            dx = zero if segment.x_block is None else dxh + h * (segment.x_block * size)
-            sums, lost = (areas[n] + h * (segment.first * size) for n in ('sums', 'lost'))
-            d = areas['d_tiles'] + h * (segment.first * size)
-            for low, high, source, source_row in self._old_states(rows, b, h, initial, new):
-                self._by_width(
-                    code,
-                    columns,
-                    'sums',
-                    part,
-                    n_parts,
-                    low,
-                    high,
-                    d,
-                    tile_row,
-                    columns,
-                    source,
-                    source_row,
-                    h,
-                    dh,
-                    h * (n_h * size),
-                    x + low * n_i * size,
-                    n_i,
-                    dx,
-                    h * (n_x * size),
-                    sums,
-                    lost,
-                )
-        if self.want_x:
-            (to,) = frame.read(code, block, 'd_x')
-            first, last = part_of(rows, part, n_parts)
-            gemm.clear(code, to + first * n_i * size, (last - first) * n_i)
-            self._by_width(
-                code,
-                n_i,
-                'rows',
-                areas['d_tiles'],
-                tile_row,
-                size,
-                areas['x_panels'],
-                h * n_x,
-                to,
-                n_i * size,
-                first,
-                last,
-                n_i,
-            )
-
-    def _old_states(
-        self, rows: Int, b: Int, h: Int, initial: Int, new: Int
-    ) -> list[tuple[Int, Int, Int, Int]]:
-        """Return ranges of the rows of all steps, and where the states before those are.
-
-        The states before the first step come from elsewhere than all others.
-        """
-        row = h * self.target.size
-        zero, first_row = row * 0, row * int(not self.walk.rows[0])
-        one_step = rows.min(b)
-        if self.walk.reverse:
-            return [
-                (zero, rows - one_step, new + b * row, row),
-                (rows - one_step, rows, initial, first_row),
-            ]
-        return [(zero, one_step, initial, first_row), (one_step, rows, new, row)]
 
     def _finish(self, code: Code, block: Int, areas: dict[str, Int], n_parts: Int) -> None:
         """Add up what parts and rows have each given, into the last outputs."""
@@ -403,12 +191,12 @@ class Backward:
                 gemm.whole_row(code, areas['sums'] + at, areas['lost'] + at, to, h)
                 continue
             start = areas['partial'] + h * (summed.index((name, k)) * size)
-            gemm.clear(code, to, h)
+            clear(code, to, h)
             with code.loop(0, n_parts) as q:
-                gemm.add_row(code, start + q * h * (len(summed) * size), to, h)
+                add_row(code, start + q * h * (len(summed) * size), to, h)
         for k, row in enumerate(self.walk.rows):
             if row:
                 (to,) = frame.read(code, block, f'd_initial{k}')
-                gemm.clear(code, to, h)
+                clear(code, to, h)
                 with code.loop(0, b) as r:
-                    gemm.add_row(code, areas[f'carry{k}'] + r * h * size, to, h)
+                    add_row(code, areas[f'carry{k}'] + r * h * size, to, h)

@@ -7,7 +7,10 @@ Both scans evaluate the form's program on blocks (B, H); the products with the i
 and those that give the weights' gradients, are made for all steps at once. The backward is the
 program's own and not `jax.vjp`: that would add up the recurrent weight's gradient step by step.
 
-This is the one module that imports JAX; it is imported when PyTensor compiles for JAX.
+PyTensor's own scan is not used, for its gradient needs lengths that are known when the graph is
+built, and rnnkit's are not.
+
+This module and that of `rnnkit.noise` import JAX; they are imported when PyTensor compiles for it.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -56,8 +59,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 
 
 @jax_funcify.register(RecurrentScan)
-def _forward_function(op: RecurrentScan, node: Apply, **kwargs: Any) -> Callable[..., Any]:
-    def recurrent_scan(*inputs: Array) -> Any:
+def _forward_function(op: RecurrentScan, node: Apply, **kwargs: object) -> Callable[..., Any]:
+    def recurrent_scan(*inputs: Array) -> Array | list[Array]:
         outputs = forward(op, inputs)
         return outputs if len(outputs) > 1 else outputs[0]
 
@@ -65,8 +68,8 @@ def _forward_function(op: RecurrentScan, node: Apply, **kwargs: Any) -> Callable
 
 
 @jax_funcify.register(RecurrentGradient)
-def _backward_function(op: RecurrentGradient, node: Apply, **kwargs: Any) -> Callable[..., Any]:
-    def recurrent_gradient(*inputs: Array) -> Any:
+def _backward_function(op: RecurrentGradient, node: Apply, **kwargs: object) -> Callable[..., Any]:
+    def recurrent_gradient(*inputs: Array) -> tuple[Array, ...]:
         return tuple(backward(op, inputs))
 
     return recurrent_gradient
@@ -79,7 +82,7 @@ def forward(op: RecurrentScan, inputs: Sequence[Array]) -> list[Array]:
     ----------
     op : RecurrentScan
     inputs : sequence of arrays
-        Those of the Op.
+        The inputs of the Op.
     """
     form = op.form
     x, params, first, mask = op.unpack(inputs)
@@ -96,6 +99,8 @@ def forward(op: RecurrentScan, inputs: Sequence[Array]) -> list[Array]:
         return tuple(new), (*new, *private)
 
     start = _start(x, hh, first)
+    # The product with x is outside the loop, other than in kernels: XLA keeps no tile in registers
+    # between two products, and one large product is faster than many small ones.
     _, outputs = jax.lax.scan(step, start, (x @ xh, mask), reverse=op.walk.reverse)
     return list(outputs)
 
@@ -107,12 +112,12 @@ def backward(op: RecurrentGradient, inputs: Sequence[Array]) -> list[Array]:
     ----------
     op : RecurrentGradient
     inputs : sequence of arrays
-        Those of the Op.
+        The inputs of the Op.
     """
     form = op.form
     x, params, first, mask = op.unpack(inputs[: op.n_inputs])
-    new, rest = inputs[op.n_inputs :][: form.n_states], inputs[op.n_inputs + form.n_states :]
-    private, given = (rest[0], rest[1:]) if form.residuals else (None, rest)
+    new, others = inputs[op.n_inputs :][: form.n_states], inputs[op.n_inputs + form.n_states :]
+    private, given = (others[0], others[1:]) if form.residuals else (None, others)
     hh, xh = _weights(form, params)
     start = _start(x, hh, first)
     old = [_before(s, n, op.walk) for s, n in zip(start, new, strict=True)]
@@ -124,6 +129,7 @@ def backward(op: RecurrentGradient, inputs: Sequence[Array]) -> list[Array]:
     carried = ([jnp.zeros_like(s) for s in start], zeros)
     (d_first, sums), d_tiles = jax.lax.scan(step, carried, sequences, reverse=not op.walk.reverse)
 
+    # Both runs of tiles are slices of one array, because of the order of tiles in `Form`.
     d_x_tiles = d_tiles[..., : xh.shape[1]]
     d_h_tiles = d_tiles[..., form.h_first * hh.shape[0] :]
     d_rows = [
@@ -144,9 +150,9 @@ def _backward_step(
 ) -> tuple[Callable[..., Any], list[tuple[str, int]]]:
     """Return one step backward, and the vector blocks whose gradients it adds up."""
     form, vectors = op.form, _vectors(op.form, params)
-    shared, wanted = form.shared_gradients(), form.vector_blocks()
-    summed = [block for block in wanted if block not in shared]
-    d_vectors = [form.d_vectors[wanted.index(block)] for block in summed]
+    shared, blocks = form.shared_gradients(), form.vector_blocks()
+    summed = [block for block in blocks if block not in shared]
+    d_vectors = [form.d_vectors[blocks.index(block)] for block in summed]
     stored = [(k, node) for k, node in enumerate(form.new) if form.program.operands(node)]
     h_first = form.h_first * hh.shape[0]
 
@@ -167,6 +173,7 @@ def _backward_step(
         zeros = [jnp.zeros_like(old[0])] * len(values)
         d_tiles = jnp.concatenate(_choose(real, values[: ends[0]], zeros), axis=-1)
         d_old = values[ends[0] : ends[1]]
+        # The recurrent product reads the first state alone, see `rnnkit.kernels.recurrent.trace`.
         d_old[0] = d_old[0] + d_tiles[:, h_first:] @ hh.T
         terms = _choose(real, values[ends[1] :], zeros)
         sums = [s + jnp.sum(d, 0) for s, d in zip(sums, terms, strict=True)]
@@ -193,7 +200,7 @@ def _cuts(steps: int, walk: Walk) -> Array | None:
     return (number > 0) & (number % walk.bptt_limit == 0)
 
 
-# --- what both directions need
+# --- for both directions
 
 
 def _weights(form: Form, params: dict[str, Array]) -> tuple[Array, Array]:
@@ -257,6 +264,7 @@ def _choose(real: Array | None, values: list[Array], others: Sequence[Array]) ->
     """Return `values` where a step is real, and `others` over padding."""
     if real is None:
         return values
+    # A choice and not a product, for padding may hold NaN.
     keep = real[:, None] > 0.5
     return [jnp.where(keep, v, other) for v, other in zip(values, others, strict=False)]
 

@@ -19,16 +19,16 @@ from pytensor.tensor.elemwise import Elemwise
 
 from rnnkit.kernels.program.program import FLAGS, Program, Unsupported
 
-MAX_TILES = 12
+MAX_TILES = 12  # the accumulators of one row, for processors of 16 registers
 
 
 @dataclass
 class Form:
-    """What the fused loop needs to know of a cell.
+    """A cell as the fused loop computes it.
 
-    The sums that the weights give, one vector of H units each, are called tiles. Their order
-    is: those of the input weights alone, those to which both weights add, those of the
-    recurrent weights alone. So either product fills a run of neighbours.
+    The results of the products with the weights, one vector of H units each, are called tiles.
+    Their order is: those of the input weights alone, those to which both weights add, those of
+    the recurrent weights alone. So either product fills a run of neighbours.
 
     Attributes
     ----------
@@ -135,6 +135,7 @@ def differentiate(equations: Equations) -> Form:
     tiles = [pt.scalar(f'tile{k}', dtype='float64') for k in range(len(pairs))]
     new = _with_tiles(equations, pairs, tiles)
     upstream = [pt.scalar(f'grad{k}', dtype='float64') for k in range(len(new))]
+    # A product with upstream gradients that are variables: their values are known in the loop.
     cost = sum((n * g for n, g in zip(new, upstream, strict=True)), pt.constant(0.0))
     vectors = [block for blocks in equations.vectors.values() for block in blocks]
     inputs = [*tiles, *equations.states, *vectors]
@@ -178,7 +179,8 @@ def _is_sum(node: Apply | None) -> bool:
 def _pair(equations: Equations) -> list[tuple[int | None, int | None]]:
     """Return the tiles in order, each as its blocks (of xh, of hh); None where there is none.
 
-    Two blocks share a tile if they are used only in their sum.
+    Two blocks share a tile if they are used only in their sum. Both products then add to the same
+    registers, and one gradient serves both weights.
     """
     users = _users(equations.new)
     partner: dict[int, int] = {}
@@ -220,8 +222,10 @@ def _with_tiles(
 def _choose_residuals(form: Form) -> list[int]:
     """Return the nodes that the forward stores for the backward, besides the states.
 
-    The backward needs something of every tile. It is cheapest to keep the tile's activation,
-    if all the rest is computed from that: follow the tile as long as it has one reader.
+    The backward needs something of every tile. It is cheapest to keep the tile's activation, if
+    everything else is computed from that: follow the tile as long as it has one reader. To store
+    the tile itself would take as much memory and compute the activation twice; a tanh RNN keeps
+    nothing, for its state is the activation.
     """
     program = form.program
     outputs = [*form.d_tiles, *form.d_states, *form.d_vectors]
@@ -244,6 +248,7 @@ def _only_reader(program: Program, node: int, live: set[int], outputs: list[int]
     readers = [i for i in live if node in program.operands(i)]
     if node in outputs or len(readers) != 1 or program.nodes[readers[0]][0] in FLAGS:
         return None
+    # Only the backward knows the upstream gradients.
     inputs = (program.nodes[i] for i in program.reach(readers))
     upstream = any(kind == 'input' and name[0].startswith('grad') for kind, *name in inputs)
     return None if upstream else readers[0]

@@ -1,20 +1,21 @@
 """The fused loop, forward: a whole sequence in one call.
 
-In: a `Form`, a `Target`, a `Walk`, and whether there is a backward to come. Out: a module with
-``size(block)``, the bytes of work memory, and ``run(descriptors, block)``; what the block holds
-is described by the `frame_forward`.
+In: a `Form`, a `Target`, a `Walk`, and whether a backward follows. Out: a kernel, see
+`rnnkit.kernels.language.writer`; its inputs and outputs are those of `frame_forward`.
 
 For each step, panel of units and block of rows: the tile ``x_t @ xh + h @ hh`` is made in
 registers, then the cell's program is computed on it, vector by vector, and the new states are
-stored. Rows (examples) do not depend on each other, so threads share them out once.
+stored. Rows (examples) do not depend on each other, so each thread does its rows for all steps,
+and threads wait for each other only once.
 
 The mask has a number for each row of each step. Where it is 0 the state is held.
 """
 
 from rnnkit.kernels.language import gemm
-from rnnkit.kernels.language.frame import Array, Frame, layout
+from rnnkit.kernels.language.frame import Array, Frame
 from rnnkit.kernels.language.threads import flushed, part_of, parts, worker, write_parallel
 from rnnkit.kernels.language.vector import Code, Int, Target, Unit
+from rnnkit.kernels.language.writer import Writer
 from rnnkit.kernels.recurrent.form import Form
 from rnnkit.kernels.recurrent.unit import ForwardPoint, Hoisted, vector_addresses
 from rnnkit.kernels.recurrent.walk import Walk
@@ -46,22 +47,20 @@ def units_of(form: Form) -> int:
     return {1: 4, 2: 2}.get(form.n_tiles, 1)
 
 
-class Forward:
-    """Writer of the forward module of a form."""
+class Forward(Writer):
+    """Writer of the forward kernel of a form."""
 
     def __init__(self, form: Form, target: Target, walk: Walk, keep: bool):
-        self.form, self.target, self.walk = form, target, walk
-        self.frame = frame_forward(form, walk, keep)
+        self.form, self.walk = form, walk
         self.residuals = form.residuals if keep else []
         self.units = units_of(form)
-        self.outputs = [*form.new, *self.residuals]
-        self.hoisted = Hoisted(form, self.outputs, set())
+        self.hoisted = Hoisted(form, [*form.new, *self.residuals], set())
+        description = repr((form.key, walk, keep))
+        super().__init__(target, frame_forward(form, walk, keep), description)
 
-    def write(self, name: str) -> str:
-        """Return the module as text."""
-        unit = Unit(name, self.target)
+    def write_functions(self, unit: Unit) -> None:
+        """Write the functions that `run` calls."""
         form, units = self.form, self.units
-        self.frame.write(unit)
         gemm.write_pack_columns(unit, 'pack_x', form.x_blocks, units)
         gemm.write_pack_columns(unit, 'pack_h', form.h_blocks, units)
         self.tile_rows = gemm.write_tile(
@@ -70,29 +69,21 @@ class Forward:
         write_parallel(unit)
         with worker(unit, 'steps') as (code, part, n_parts, block):
             self._steps(code, part, n_parts, block)
-        with unit.function('size', 'block', export=True) as (code, block):
-            (staged,) = self.frame.read(code, block, 'staged')
-            code.ret(self._areas(code, block, code.int(0))['end'] + staged)
-        with unit.function('run', 'desc block', export=True) as (code, desc, block):
-            self._run(code, desc, block)
-        return unit.text()
 
-    def _areas(self, code: Code, block: Int, start: Int) -> dict[str, Int]:
-        """Return where in work memory things are, from `start` on."""
+    def sizes(self, code: Code, block: Int) -> dict[str, Int]:
+        """Return the bytes of each area of work memory."""
         n_i, h = self.frame.read(code, block, 'I', 'H')
         n_x, n_h = len(self.form.x_blocks), len(self.form.h_blocks)
-        sizes = {
+        return {
             'x_panels': gemm.panel_bytes(code, h, n_i, self.units) * n_x,
             'h_panels': gemm.panel_bytes(code, h, h, self.units) * n_h,
             'hoisted': self.hoisted.size(h) * self.target.size,
         }
-        return layout(sizes, start)
 
-    def _run(self, code: Code, desc: Int, block: Int) -> None:
+    def run(self, code: Code, desc: Int, block: Int) -> None:
+        """Write the body of ``run``: pack the weights, then do all steps."""
         form, size = self.form, self.target.size
-        start = code.call('stage', desc, block)
-        code.put(start, block, self.frame.place['work'])
-        areas = self._areas(code, block, start)
+        areas = self.areas(code, block, self.stage(code, desc, block))
         t, b, n_i, h = self.frame.read(code, block, *'TBIH')
         xh, hh = self.frame.read(code, block, 'xh', form.recurrent)
         n_x, n_h = len(form.x_blocks), len(form.h_blocks)
@@ -108,37 +99,39 @@ class Forward:
         """Do all steps for one part of the rows."""
         form, frame, size = self.form, self.frame, self.target.size
         t_end, b, n_i, h, x, work = frame.read(code, block, *'TBIH', 'x', 'work')
-        areas = self._areas(code, block, work)
+        areas = self.areas(code, block, work)
         first, last = part_of(b, part, n_parts)
         blocks = (last - first).ceil_div(self.tile_rows)
         room = code.room(self.tile_rows * form.n_tiles * self.units * self.target.width)
         point = ForwardPoint(form, frame, self.walk, code, block, (self.hoisted, areas['hoisted']))
         panel_width, tile_step = self.units * self.target.lanes, self.units * self.target.width
+        # x @ xh is not taken for all steps before the loop: its (T, B, gates) would be written to
+        # memory and read again, while here both products add to the same registers.
         with code.loop(0, t_end) as number:
             t = point.at_step(number, t_end)
             state = point.states[0]
             x_t = x + t * b * n_i * size
+            # Panels outside, rows inside: a panel stays in the first cache for all rows.
             with code.loop(0, gemm.panels(code, h, self.units)) as p:
                 per_term = p * tile_step
                 x_panel = areas['x_panels'] + per_term * n_i * len(form.x_blocks)
                 h_panel = areas['h_panels'] + per_term * h * len(form.h_blocks)
                 with code.loop(0, blocks) as q:
                     r, m = gemm.block_of(code, first, last, q, blocks)
-                    code.call(
-                        'tile',
-                        m,
-                        x_t + r * n_i * size,
-                        n_i * size,
-                        x_panel,
-                        n_i,
-                        state.old + r * state.old_row,
-                        state.old_row,
-                        h_panel,
-                        h,
-                        room,
+                    tile = gemm.Tile(
+                        x=x_t + r * n_i * size,
+                        x_row=n_i * size,
+                        x_panel=x_panel,
+                        x_terms=n_i,
+                        h=state.old + r * state.old_row,
+                        h_row=state.old_row,
+                        h_panel=h_panel,
+                        h_terms=h,
+                        out=room,
                     )
+                    code.call('tile', m, *tile)
                     start = p * panel_width
                     stop = h.min(start + panel_width)
                     with code.loop(0, m) as i, code.loop(start, stop, self.target.lanes) as j:
-                        tile = room + i * (form.n_tiles * tile_step) + (j - start) * size
-                        point.write(r + i, j, tile, tile_step, self.residuals)
+                        at = room + i * (form.n_tiles * tile_step) + (j - start) * size
+                        point.write(r + i, j, at, tile_step, self.residuals)

@@ -5,45 +5,49 @@ Out: the symbolic states.
 
 The scan is what the Ops mean. It is built only where it is needed: other backends replace the
 Ops by it (MLX) or run it in `perform`; the Numba backend calls kernels, JAX has loops of its
-own, see `rnnkit.kernels.recurrent.dispatch_jax`, and neither builds it. That is why the Ops
-are not PyTensor's `SymbolicOp`, which builds its graph at once.
+own, see `rnnkit.kernels.recurrent.dispatch_jax`, and neither builds it.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TypeVar
 
 import pytensor.tensor as pt
-from pytensor.compile.mode import optdb
 from pytensor.gradient import DisconnectedType, disconnected_type, grad
 from pytensor.graph.basic import Apply, Variable
-from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
+from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.rewriting.basic import node_rewriter
 from pytensor.tensor.rewriting.basic import register_specialize
 
+from rnnkit.kernels.language.vector import Target
+from rnnkit.kernels.recurrent.backward import Backward
 from rnnkit.kernels.recurrent.form import Form
+from rnnkit.kernels.recurrent.forward import Forward
 from rnnkit.kernels.recurrent.walk import Walk
-from rnnkit.kernels.runtime.fused_op import MeaningOp
+from rnnkit.kernels.runtime.fused_op import FusedOp
+
+T = TypeVar('T')
 
 # (x, parameters by name, initial states, mask or None) -> states, by pytensor.scan
 Scan = Callable[[Variable, dict[str, Variable], list[Variable], Variable | None], list[Variable]]
 
 
-class RecurrentOp(MeaningOp):
-    """What the forward and the gradient Op share: their meaning is another graph."""
+class RecurrentOp(FusedOp):
+    """Base of the forward and of the gradient Op, which start with the same inputs."""
 
+    is_loop = True
     form: Form
     scan: Scan
     walk: Walk
 
-    def unpack(self, inputs: Sequence[Variable]) -> tuple[Variable, dict, list, Variable | None]:
+    def unpack(self, inputs: Sequence[T]) -> tuple[T, dict[str, T], list[T], T | None]:
         """Return x, parameters by name, initial states and the mask."""
         form = self.form
         names = [form.recurrent, 'xh', *form.vectors]
-        x, *rest = inputs
-        params = dict(zip(names, rest, strict=False))
-        rest = rest[len(names) :]
-        mask = rest[form.n_states] if self.walk.masked else None
-        return x, params, rest[: form.n_states], mask
+        x, *others = inputs
+        params = dict(zip(names, others, strict=False))
+        states = others[len(names) :]
+        mask = states[form.n_states] if self.walk.masked else None
+        return x, params, states[: form.n_states], mask
 
     @property
     def n_inputs(self) -> int:
@@ -66,6 +70,7 @@ class RecurrentScan(RecurrentOp):
     """
 
     __props__ = ('key', 'walk', 'keep')
+    kind = 'forward'
 
     def __init__(self, form: Form, scan: Scan, walk: Walk, keep: bool):
         self.form, self.scan, self.key, self.walk = form, scan, form.digest, walk
@@ -74,6 +79,8 @@ class RecurrentScan(RecurrentOp):
     def make_node(self, *inputs: Variable) -> Apply:
         """Return the node; the outputs' lengths are known as far as the inputs' are."""
         x, hh = inputs[:2]
+        # As exact as the inputs' types: with less exact ones, PyTensor checks lengths by an Op that
+        # takes a second to compile.
         (t, b, _), h = x.type.shape, hh.type.shape[0]
         outputs = [pt.tensor(dtype=x.dtype, shape=(t, b, h)) for _ in range(self.form.n_states)]
         if self.keep:
@@ -86,9 +93,14 @@ class RecurrentScan(RecurrentOp):
         private = [pt.zeros((x.shape[0], x.shape[1], 0), dtype=x.dtype)] if self.keep else []
         return [*self.scan(*self.unpack(inputs)), *private]
 
-    def infer_shape(self, *args: Any) -> list[tuple[Variable, ...]]:
+    def writer(self, node: Apply, target: Target) -> Forward:
+        """Return the writer of the kernel."""
+        return Forward(self.form, target, self.walk, self.keep)
+
+    def infer_shape(self, *args: object) -> list[tuple[Variable, ...]]:
         """Return the outputs' shapes; PyTensor before 3.3 passes the graph as well."""
-        *_, _node, shapes = args
+        # Without this PyTensor would run the Op where only a length is needed.
+        *_, shapes = args
         (t, b, _), (h, _) = shapes[:2]
         private = [(t, b, h * len(self.form.residuals))] if self.keep else []
         return [(t, b, h)] * self.form.n_states + private
@@ -110,6 +122,8 @@ class RecurrentScan(RecurrentOp):
         given = tuple(not isinstance(g.type, DisconnectedType) for g in gradients)
         if not any(given):
             return [disconnected_type() for _ in inputs]
+        # One node, for all gradients come from one loop. A rewrite leaves out that by x: whether it
+        # is needed is known only when the graph is complete.
         op = RecurrentGradient(self.form, self.scan, self.walk, given, want_x=True)
         known = [g for g, is_given in zip(gradients, given, strict=True) if is_given]
         result = op(*inputs, *outputs, *known, return_list=True)
@@ -128,51 +142,39 @@ class RecurrentGradient(RecurrentOp):
     """
 
     __props__ = ('key', 'walk', 'given', 'want_x')
+    kind = 'backward'
 
     def __init__(self, form: Form, scan: Scan, walk: Walk, given: tuple[bool, ...], want_x: bool):
         self.form, self.scan, self.key, self.walk = form, scan, form.digest, walk
         self.given, self.want_x = given, want_x
 
-    def wanted(self, inputs: Sequence[Any]) -> list[Any]:
+    def wrt(self, inputs: Sequence[T]) -> list[T]:
         """Return those inputs by which there are gradients."""
         return list(inputs[0 if self.want_x else 1 : self.n_inputs - self.walk.masked])
 
     def make_node(self, *inputs: Variable) -> Apply:
         """Return the node; each gradient is of its input's type."""
-        return Apply(self, list(inputs), [v.type() for v in self.wanted(inputs)])
+        return Apply(self, list(inputs), [v.type() for v in self.wrt(inputs)])
 
     def meaning(self, inputs: Sequence[Variable]) -> list[Variable]:
         """Return the gradient of the scan."""
         states = self.scan(*self.unpack(inputs[: self.n_inputs]))
         given = [state for state, is_given in zip(states, self.given, strict=True) if is_given]
         known = dict(zip(given, inputs[len(inputs) - len(given) :], strict=True))
-        return grad(None, self.wanted(inputs), known_grads=known, disconnected_inputs='ignore')
+        return grad(None, self.wrt(inputs), known_grads=known, disconnected_inputs='ignore')
 
-    def infer_shape(self, *args: Any) -> list[tuple[Variable, ...]]:
+    def writer(self, node: Apply, target: Target) -> Backward:
+        """Return the writer of the kernel."""
+        return Backward(self.form, target, self.walk, self.given, self.want_x)
+
+    def infer_shape(self, *args: object) -> list[tuple[Variable, ...]]:
         """Return the outputs' shapes; PyTensor before 3.3 passes the graph as well."""
-        return self.wanted(args[-1])
-
-    def pullback(
-        self, inputs: Sequence[Variable], outputs: Sequence[Variable], gradients: Sequence[Variable]
-    ) -> list[Variable]:
-        """Return second derivatives, by way of the scan."""
-        given = [not isinstance(g.type, DisconnectedType) for g in gradients]
-
-        def build(fresh: list[Variable]) -> list[Variable]:
-            first, upstream = fresh[: len(inputs)], fresh[len(inputs) :]
-            outputs = [
-                o for o, is_given in zip(self.meaning(first), given, strict=True) if is_given
-            ]
-            known = dict(zip(outputs, upstream, strict=True))
-            return grad(None, first, known_grads=known, disconnected_inputs='ignore')
-
-        upstream = [g for g, is_given in zip(gradients, given, strict=True) if is_given]
-        return self.expand([*inputs, *upstream], build)
+        return self.wrt(args[-1])
 
 
 @register_specialize
 @node_rewriter([RecurrentScan])
-def drop_residuals(fgraph: Any, node: Apply) -> dict[Variable, Variable] | bool:
+def drop_residuals(fgraph: FunctionGraph, node: Apply) -> dict[Variable, Variable] | bool:
     """Do not keep what only the gradient reads, if there is none."""
     op = node.op
     if not op.keep or fgraph.clients[node.outputs[-1]]:
@@ -183,59 +185,10 @@ def drop_residuals(fgraph: Any, node: Apply) -> dict[Variable, Variable] | bool:
 
 @register_specialize
 @node_rewriter([RecurrentGradient])
-def drop_input_gradient(fgraph: Any, node: Apply) -> dict[Variable, Variable] | bool:
+def drop_input_gradient(fgraph: FunctionGraph, node: Apply) -> dict[Variable, Variable] | bool:
     """Do not compute the gradient by x, if nobody reads it."""
     op = node.op
     if not op.want_x or fgraph.clients[node.outputs[0]]:
         return False
     lean = RecurrentGradient(op.form, op.scan, op.walk, op.given, want_x=False)
     return dict(zip(node.outputs[1:], lean(*node.inputs, return_list=True), strict=True))
-
-
-@node_rewriter([RecurrentScan, RecurrentGradient])
-def expand_recurrent(fgraph: Any, node: Apply) -> list[Variable]:
-    """Replace the Op by its meaning, for backends that compile whole graphs."""
-    return node.op.expand(node.inputs)
-
-
-# Before all other rewrites, so that those for scans see them.
-optdb.register('expand_recurrent', dfs_rewriter(expand_recurrent), 'mlx', position=-0.02)
-
-
-def register_with_numba() -> None:
-    """Let the Numba backend use kernels; raises an error where they cannot be built."""
-    # Numba takes half a second to import: only a network that uses a kernel pays for it.
-    from rnnkit.kernels.recurrent import backward, forward
-    from rnnkit.kernels.runtime import fused_op, kernel, numba_call, pool
-
-    if _registered:
-        return
-    pool.compiled()
-    fused_op.register_with_numba()
-    from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_and_cache_key
-
-    def describe(op: RecurrentOp, node: Apply) -> tuple[Any, str]:
-        target = kernel.host_target(node.inputs[0].dtype)
-        props = {name: getattr(op, name) for name in op.__props__}
-        return target, repr((type(op).__name__, op.form.key, props, target))
-
-    def function(found: kernel.Kernel) -> tuple[Any, str]:
-        key = hashlib.sha256(f'{found.name} in {pool.compiled().name}'.encode()).hexdigest()
-        return numba_njit(numba_call.numba_function(found)), key
-
-    @register_funcify_and_cache_key(RecurrentScan)
-    def forward_function(op: RecurrentScan, node: Apply, **kwargs: Any) -> tuple[Any, str]:
-        target, description = describe(op, node)
-        writer = forward.Forward(op.form, target, op.walk, op.keep)
-        return function(kernel.build('forward', writer, description))
-
-    @register_funcify_and_cache_key(RecurrentGradient)
-    def backward_function(op: RecurrentGradient, node: Apply, **kwargs: Any) -> tuple[Any, str]:
-        target, description = describe(op, node)
-        writer = backward.Backward(op.form, target, op.walk, op.given, op.want_x)
-        return function(kernel.build('backward', writer, description))
-
-    _registered.append(True)
-
-
-_registered: list[bool] = []

@@ -7,18 +7,21 @@ the column blocks of the weights that feed it; or `Unsupported`, which says why 
 All units are computed alike, so each block becomes one scalar variable, and PyTensor's own
 gradient of that scalar graph gives the backward. The only operation that mixes units is the
 product of the first state with a weight, whose column blocks are fresh variables.
+
+Scalars, because the gradient of a graph of matrices is full of sums over axes that were
+broadcast, which would have to be recognised and removed again.
 """
 
 import logging
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.basic import Apply, Constant, Variable
+from pytensor.graph.op import Op
 from pytensor.tensor.basic import Alloc, Join, Split
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.subtensor import Subtensor, get_idx_list
@@ -34,6 +37,7 @@ log = logging.getLogger('rnnkit')
 SIZE, INPUTS = 10007, 7919
 
 
+# Weak keys: a cell's form lives as long as the cell. A cached function would keep every cell.
 _forms: WeakKeyDictionary[Cell, Form | None] = WeakKeyDictionary()
 
 
@@ -58,7 +62,8 @@ def trace(cell: Cell) -> Form:
     """
     if type(cell).project is not Cell.project:
         raise Unsupported('the cell has a projection of its own')
-    # The program is exact; it is rounded to the network's dtype when it is written.
+    # The program is exact; it is rounded to the network's dtype when it is written. With a floatX
+    # of float32, a cell's constant 0.2 would already be float32(0.2).
     with pytensor.config.change_flags(floatX='float64'):
         tracer = _Tracer(cell)
         new = tracer.run()
@@ -115,6 +120,7 @@ class _Tracer:
 
     def run(self) -> list[Variable]:
         """Run the step; return a scalar graph for each new state."""
+        # The number of examples is unknown, so nothing in the step can depend on it.
         z = pt.tensor('z', dtype='float64', shape=(None, len(self.x) * SIZE))
         self.blocks[z] = self.x
         matrices = [pt.tensor(s.name, dtype='float64', shape=(None, SIZE)) for s in self.states]
@@ -176,6 +182,8 @@ class _Tracer:
 
 
 def _is_product(node: Apply) -> bool:
+    # By name: depending on PyTensor's version, `@` of matrices is a Dot, a Matmul or a Blockwise
+    # of one of them.
     inner = getattr(node.op, 'core_op', node.op)
     names = {type(node.op).__name__, type(inner).__name__}
     return bool(names & {'Dot', 'Matmul'}) and all(v.ndim == 2 for v in node.inputs)
@@ -186,6 +194,7 @@ def _read_elemwise(tracer: _Tracer, node: Apply) -> list[list[Variable]]:
     widths = {len(a) for a, v in zip(args, node.inputs, strict=False) if not _is_number(v)}
     if len(widths) > 1 or len(node.outputs) != 1:
         raise Unsupported(f'{node.op} on blocks of different width')
+    # A value of width 1 holds for all units: it is repeated, as broadcasting does.
     n = widths.pop() if widths else 1
     rows = [a if len(a) == n else a * n for a in args]
     return [[Elemwise(node.op.scalar_op)(*column) for column in zip(*rows, strict=True)]]
@@ -258,7 +267,7 @@ def _cut(blocks: list[Variable], start: int, stop: int) -> list[Variable]:
     return blocks[start // SIZE : stop // SIZE]
 
 
-_READERS: list[tuple[Any, Callable[[_Tracer, Apply], list[list[Variable]]]]] = [
+_READERS: list[tuple[type[Op], Callable[[_Tracer, Apply], list[list[Variable]]]]] = [
     (Elemwise, _read_elemwise),
     (DimShuffle, _read_dimshuffle),
     (Split, _read_split),

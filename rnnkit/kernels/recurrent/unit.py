@@ -1,22 +1,21 @@
 """The cell's mathematics of one vector of units, forward and backward, at one place.
 
 In: a `Form`, and where a kernel's arrays are. Out: the code that computes the program for some
-lanes of one row at one step: loads, the operations, stores. What depends on per-unit vectors
-only is computed once per call (`Hoisted`).
+lanes of one row at one step: loads, the operations, stores. Nodes that depend on per-unit vectors
+alone are computed once per call (`Hoisted`).
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import NamedTuple
 
-from rnnkit.kernels.language import gemm
 from rnnkit.kernels.language.elementary import OPERATIONS
+from rnnkit.kernels.language.elements import each_vector, each_width
 from rnnkit.kernels.language.frame import Frame
-from rnnkit.kernels.language.reductions import each_width
 from rnnkit.kernels.language.vector import Code, Flag, Int, Vec
 from rnnkit.kernels.recurrent.form import Form
 from rnnkit.kernels.recurrent.walk import Walk
 
-Load = Callable[[], Any]
+Load = Callable[[], Vec]
 
 
 class Hoisted:
@@ -32,22 +31,10 @@ class Hoisted:
     """
 
     def __init__(self, form: Form, outputs: Sequence[int], stop: set[int]):
-        program = form.program
+        program, self.form = form.program, form
         vectors = {program.input(f'{name}:{k}') for name, k in form.vector_blocks()}
-        live = program.reach(outputs, stop)
-        fixed: set[int] = set()
-        for i in sorted(live - stop):
-            operands = program.operands(i)
-            if (
-                i in vectors
-                or program.value(i) is not None
-                or (operands and fixed.issuperset(operands))
-            ):
-                fixed.add(i)
-        computed = {i for i in fixed if program.operands(i)}
-        used = {j for i in live - fixed - stop for j in program.operands(i)} | set(outputs)
-        self.form = form
-        self.nodes = [i for i in sorted(computed & used) if _is_number(form, i)]
+        fixed = program.invariants(outputs, vectors, stop)
+        self.nodes = [i for i in fixed if program.operands(i)]  # a vector itself is loaded
 
     def size(self, h: Int) -> Int:
         """Return the elements of memory that the nodes take."""
@@ -57,15 +44,15 @@ class Hoisted:
         """Compute the nodes."""
         if not self.nodes:
             return
-        known = vector_loads(code, self.form, vectors, h)
+        loads = vector_loads(code, self.form, vectors, h)
 
         def compute(j: Int, mask: Flag) -> None:
-            fetch = {i: (lambda load=load: load(j, mask)) for i, load in known.items()}
+            fetch = {i: (lambda load=load: load(j, mask)) for i, load in loads.items()}
             values = self.form.program.evaluate(self.nodes, fetch, code.vec, OPERATIONS)
             for n, value in enumerate(values):
                 code.store(value, to + (h * n + j) * code.target.size, mask)
 
-        gemm.each_vector(code, h, compute)
+        each_vector(code, h, compute)
 
     def loads(self, code: Code, start: Int, h: Int) -> dict[int, Callable[[Int, Flag], Vec]]:
         """Return how to load each node for a vector of units."""
@@ -74,10 +61,6 @@ class Hoisted:
             i: lambda j, mask, n=n: code.load(start + (h * n + j) * size, mask)
             for n, i in enumerate(self.nodes)
         }
-
-
-def _is_number(form: Form, i: int) -> bool:
-    return form.program.number(i) == i
 
 
 def vector_loads(
@@ -94,20 +77,20 @@ def vector_loads(
 
 
 class State:
-    """Where a state is, before and after a step: addresses, and bytes from row to row.
+    """Places of a state, before and after a step: addresses, and bytes from row to row.
 
     Parameters
     ----------
     first : Int
-        Where the state before all steps is.
+        Address of the state before all steps.
     row : bool
         Whether that is one row for all examples.
     new : Int
-        Where the state after this step is.
+        Address of the state after this step.
     back : Int
-        From there to the state after the step that was done before.
+        Bytes from there to the state after the step that was done before.
     begun : Flag
-        Whether there is one.
+        Whether there is such a step.
     row_bytes : Int
     """
 
@@ -120,8 +103,9 @@ class State:
 class Once:
     """A load that is written at its first use, and known from then on."""
 
-    def __init__(self, load: Callable[[], Vec]):
-        self.load, self.value = load, None
+    def __init__(self, load: Load):
+        self.load = load
+        self.value: Vec | None = None
 
     def __call__(self) -> Vec:
         """Return the vector."""
@@ -136,7 +120,7 @@ def vector_addresses(frame: Frame, form: Form, code: Code, block: Int) -> dict[s
 
 
 class Point:
-    """What the forward and the backward of one vector share.
+    """One vector of units of one row at one step, forward or backward.
 
     Parameters
     ----------
@@ -147,7 +131,7 @@ class Point:
         The function that is being written.
     block : Int
     hoisted : tuple of (Hoisted, Int)
-        The nodes that were computed before, and where they are.
+        The nodes that were computed before, and their address.
     """
 
     def __init__(
@@ -174,6 +158,8 @@ class Point:
         if self.walk.reverse:
             self.t, back = steps - 1 - number, whole
         self.states = []
+        # One loop does all steps, the first one too: its old state is found by a select, which
+        # costs less than the code for a first step of its own.
         for k, one_row in enumerate(self.walk.rows):
             first, new = self.address(f'initial{k}', f'new{k}')
             state = State(first, one_row, new + self.t * whole, back, number > 0, row)
@@ -206,6 +192,7 @@ class Point:
 
     def real(self, r: Int) -> Flag:
         """Return whether row r is real, not held."""
+        # The mask has the dtype of all arrays, so that frames need no third type of elements.
         (mask,) = self.address('mask')
         return self.code.spread(mask + (self.t * self.b + r) * self.size).compare('>', 0.5)
 
@@ -225,8 +212,10 @@ class ForwardPoint(Point):
         def compute(lanes: Flag | None) -> None:
             known = self.known(r, j, lanes)
             for g in range(form.n_tiles):
+                # No mask: a tile is in scratch memory, whose rows are whole vectors.
                 known[form.program.input(f'tile{g}')] = self.load(tile + g * tile_step, None)
             values = self.evaluate([*form.new, *residuals], known)
+            # A select, not a product with the mask: padding may hold NaN, and 0 * NaN is NaN.
             if self.walk.masked:
                 real = self.real(r)
                 for k in range(form.n_states):
@@ -242,13 +231,11 @@ class ForwardPoint(Point):
         each_width(code, self.h - j, compute)
 
 
-class BackwardPoint(Point):
-    """Gradients of tiles, old states and vectors from what comes from later steps.
+class Gradients(NamedTuple):
+    """Places of gradients in the backward loop.
 
-    Parameters
+    Attributes
     ----------
-    *args
-        Those of `Point`.
     given : sequence of bool
         For which states the caller gives a gradient.
     carries : list of Int
@@ -257,12 +244,34 @@ class BackwardPoint(Point):
         Where the gradients of tiles go, and the sums of those of vectors.
     """
 
+    given: Sequence[bool]
+    carries: list[Int]
+    d_tiles: Int
+    partial: Int
+
+
+class BackwardPoint(Point):
+    """Gradients of tiles, old states and vectors from those by later steps.
+
+    Parameters
+    ----------
+    form, frame, walk, code, block, hoisted
+        Those of `Point`.
+    gradients : Gradients
+    """
+
     def __init__(
-        self, *args: Any, given: Sequence[bool], carries: list[Int], d_tiles: Int, partial: Int
+        self,
+        form: Form,
+        frame: Frame,
+        walk: Walk,
+        code: Code,
+        block: Int,
+        hoisted: tuple[Hoisted, Int],
+        gradients: Gradients,
     ):
-        super().__init__(*args)
-        self.given, self.carries, self.d_tiles = given, carries, d_tiles
-        self.partial = partial
+        super().__init__(form, frame, walk, code, block, hoisted)
+        self.given, self.carries, self.d_tiles, self.partial = gradients
 
     def write(self, r: Int, j: Int, outputs: Sequence[int]) -> None:
         """Compute row r, units from j on."""
@@ -284,6 +293,8 @@ class BackwardPoint(Point):
                 code.store(value, self.d_tiles + self.element(r, j, n, k), lanes)
             for carry, value in zip(self.carries, values[n:], strict=False):
                 code.store(value, carry + place, lanes)
+            # Each thread adds to rows of its own: atomic additions would be slow, and in another
+            # order each time.
             for k, value in enumerate(values[n + form.n_states :]):
                 at = self.partial + (self.h * k + j) * self.size
                 code.store(code.load(at, lanes) + value, at, lanes)
@@ -305,7 +316,8 @@ class BackwardPoint(Point):
         return stored
 
     def _upstream(self, k: int, r: Int, j: Int, lanes: Flag | None) -> Vec:
-        """Return the gradient by new state k: what later steps say, and what the caller says."""
+        """Return the gradient by new state k: that of later steps, and that of the caller."""
+        # A state that the loss does not read has no gradient among the inputs.
         value = self.code.load(self.carries[k] + (r * self.h + j) * self.size, lanes)
         if self.given[k]:
             (start,) = self.address(f'd_new{k}')

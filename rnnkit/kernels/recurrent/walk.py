@@ -1,4 +1,4 @@
-"""How a loop walks over a sequence: its first states, its direction, and what it skips.
+"""The walk of a loop over a sequence: its first states, its direction, and what it skips.
 
 Steps are numbered as they are walked: step number 0 is the first one of a loop that goes
 forward, and the last one of a loop that is `reverse`.
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Walk(NamedTuple):
-    """What an unrolled cell does apart from its equations.
+    """The options of an unrolled cell apart from its equations.
 
     Attributes
     ----------

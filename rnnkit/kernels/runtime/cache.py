@@ -3,10 +3,14 @@
 In: a name, a description of everything that the machine code depends on, and a function that
 writes the module. Out: a `Library`, the addresses of its exported functions.
 
-A file's name is the hash of the description, of the source of this package, of the processor
-and of LLVM's version, so a file that fits is never stale; it starts with a checksum of itself,
-so a damaged one is never run. The directory is ``$RNNKIT_CACHE_DIR``, else ``rnnkit`` in the
-user's cache directory. If it cannot be written, kernels are compiled in each process.
+A file's name contains the hash of the description, of the source of `rnnkit.kernels`, of the
+processor and of LLVM's version, so a file of that name is never stale; it starts with a checksum
+of itself, so a damaged one is never run. The directory is ``$RNNKIT_CACHE_DIR``, else ``rnnkit``
+in the user's cache directory. If it cannot be written, kernels are compiled in each process.
+
+The names are also the symbols of the functions. PyTensor keeps the functions that call kernels
+in a cache of its own; because they contain these symbols, they run a kernel of exactly this
+source or, if that has changed, are compiled anew.
 """
 
 import contextlib
@@ -40,7 +44,7 @@ class Library:
 
     def __init__(self, name: str, machine_code: bytes):
         self.name = name
-        # An array may outlive everything else, and calls the pool when it goes.
+        # An array may outlive everything else, and calls the pool when it is freed.
         _never_unloaded.append((self, machine_code))
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(''), target_machine())
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(machine_code))
@@ -96,6 +100,7 @@ def source_hash() -> str:
 
 @cache
 def _platform() -> tuple[str, ...]:
+    # A home directory may be shared by machines: code for AVX-512 ends a process on another one.
     features = llvm.get_host_cpu_features().flatten()
     return (llvmlite.__version__, llvm.get_process_triple(), llvm.get_host_cpu_name(), features)
 
@@ -117,7 +122,8 @@ def compile_ir(text: str) -> bytes:
     module = llvm.parse_assembly(text)
     module.verify()
     machine = target_machine()
-    # The loops are vectorised already; LLVM's own attempts only cost time.
+    # The loops are vectorised already. LLVM's own attempts cost time, and unrolling the loop over
+    # the terms of a tile would need more registers than there are.
     options = llvm.create_pipeline_tuning_options(speed_level=2)
     options.loop_vectorization = options.slp_vectorization = False
     options.loop_unrolling = options.loop_interleaving = False
@@ -142,7 +148,7 @@ def directory() -> Path:
 
 
 def _read(name: str) -> bytes | None:
-    """Return the machine code kept under `name`, or None if there is none that is whole."""
+    """Return the machine code kept under `name`, or None if there is none, or a damaged one."""
     try:
         data = (directory() / f'{name}.o').read_bytes()
     except OSError:
@@ -158,6 +164,7 @@ def _write(name: str, machine_code: bytes) -> None:
     data = hashlib.sha256(machine_code).digest() + machine_code
     try:
         directory().mkdir(parents=True, exist_ok=True, mode=0o700)
+        # Renamed when it is whole: other processes may read, or write the same kernel.
         handle, temporary = tempfile.mkstemp(dir=directory(), prefix=name)
         try:
             with os.fdopen(handle, 'wb') as file:

@@ -9,14 +9,15 @@ graph.
 import ctypes
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
 
 import llvmlite.binding as llvm
 import numpy as np
 
 from rnnkit.errors import ShapeError
-from rnnkit.kernels.language.frame import AXES, DESCRIPTOR, DIMS, Frame, factor
+from rnnkit.kernels.language.descriptor import AXES, DESCRIPTOR
+from rnnkit.kernels.language.frame import DIMS, Frame, factor
 from rnnkit.kernels.language.vector import Target
+from rnnkit.kernels.language.writer import Writer
 from rnnkit.kernels.runtime.cache import Library, library
 
 _INT = ctypes.c_int64
@@ -27,6 +28,7 @@ def host_target(dtype: str) -> Target:
     """Return the target that suits this processor: its widest vectors."""
     bits = np.dtype(dtype).itemsize * 8
     features = llvm.get_host_cpu_features()
+    # The number of registers decides the size of tiles: AVX-512 and NEON have 32, the others 16.
     if features.get('avx512f'):
         return Target(bits, 64, 32)
     if features.get('avx'):
@@ -64,7 +66,9 @@ class Kernel:
         enter, run = two(self.addresses['enter']), two(self.addresses['run'])
         size = one(self.addresses['size'])
         if len(arrays) != len(self.frame.inputs):
-            raise ShapeError(f'{self.name}: {len(self.frame.inputs)} arrays; got {len(arrays)}')
+            raise ShapeError(
+                f'{self.name}: expected {len(self.frame.inputs)} arrays; got {len(arrays)}'
+            )
         desc = np.array([n for i, a in enumerate(arrays) for n in self._describe(i, a)], np.int64)
         block = np.zeros(len(self.frame.place), np.int64)
         wrong = enter(desc.ctypes.data, block.ctypes.data)
@@ -83,7 +87,10 @@ class Kernel:
     def _describe(self, i: int, array: np.ndarray) -> list[int]:
         dtype = np.dtype(np.int64) if self.frame.inputs[i].whole else self.dtype
         if array.dtype != dtype or array.ndim > AXES:
-            raise ShapeError(f'{self.name}: arrays must be {dtype}; got {array.dtype}')
+            raise ShapeError(
+                f'{self.name}: arrays must be {dtype} of at most {AXES} axes; got {array.dtype} of '
+                f'{array.ndim}'
+            )
         missing = AXES - array.ndim
         strides = [0] * missing + list(array.strides)
         description = [array.ctypes.data, *[1] * missing, *array.shape, *strides]
@@ -104,7 +111,7 @@ def shape_of(dims: Sequence[str], lengths: dict[str, int]) -> tuple[int, ...]:
     return tuple(n * (lengths[letter] if letter else 1) for n, letter in map(factor, dims))
 
 
-def build(kind: str, writer: Any, description: str) -> Kernel:
+def build(kind: str, writer: Writer, description: str) -> Kernel:
     """Return the kernel of a writer, compiled or from the cache."""
     compiled = library(kind, description, writer.write)
     return Kernel(writer.frame, compiled, np.dtype(f'f{writer.target.size}'))

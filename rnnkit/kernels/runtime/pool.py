@@ -1,8 +1,12 @@
 """Memory of arrays, kept for the next array of about that size.
 
 In: a number of bytes. Out: the address of a block, aligned to cache lines; or a block given
-back. Fresh memory from the system costs a page fault for every 4 KiB, a third of the time of a
-training step; so blocks are not returned to it, but kept in a table, up to a limit.
+back.
+
+``malloc`` gets large blocks from the system and returns them to it as soon as they are freed. Each
+training step would then have a page fault for every 4 KiB of its arrays, a third of its time. So
+blocks are kept in a table, up to a limit. The settings of ``malloc`` could do the same, but they
+are those of the whole process, and of glibc alone.
 
 Every block is used by one array at a time: a block comes back when the last view of its array
 is gone (see `rnnkit.kernels.runtime.numba_call`). The table has no lock that a fork or a thread
@@ -17,14 +21,14 @@ from functools import cache
 import llvmlite.binding as llvm
 from llvmlite import ir
 
-from rnnkit.errors import ConfigError
+from rnnkit.common.checks import whole
 from rnnkit.kernels.language.vector import I64, Code, Flag, Int, Target, Unit
 from rnnkit.kernels.runtime.cache import Library, library
 
 SLOTS, SLOT = 64, 64  # a slot is a cache line
 SMALL = 1 << 16  # smaller blocks are malloc's: it does not return those to the system
 PATIENCE = 1024  # after so many blocks were given back, one that nobody took is stale
-HEADER = 64
+HEADER = 64  # bytes before a block that keep its size; a whole line, so that the block is aligned
 EMPTY, HELD, BUSY = 0, 1, 2
 _HELD_BYTES, _LIMIT, _CLOCK, _FIRST = 0, 64, 128, 192  # places in the table
 _STATE, _BLOCK, _SIZE, _STAMP = range(4)  # places in a slot
@@ -50,9 +54,7 @@ def set_limit(size: int) -> None:
 
     Blocks that are kept already go when the next one comes back.
     """
-    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
-        raise ConfigError(f'pool.set_limit(): a number of bytes, 0 or more; got {size!r}')
-    _table[_LIMIT // 8] = size
+    _table[_LIMIT // 8] = whole('pool.set_limit(): the number of bytes', size)
 
 
 def held() -> int:
@@ -68,10 +70,10 @@ def clear() -> None:
 @cache
 def compiled() -> Library:
     """Return the functions ``take(bytes)``, ``give(address)`` and ``clear()``."""
-    found = library('pool', 'pool', _write)
+    pool = library('pool', 'pool', _write)
     for function in ('take', 'give', 'clear'):
-        found.address(function)
-    return found
+        pool.address(function)  # so that LLVM knows its symbol
+    return pool
 
 
 def _write(name: str) -> str:
@@ -81,12 +83,12 @@ def _write(name: str) -> str:
     _write_find(unit)
     with unit.function('take', 'bytes', export=True) as (code, size):
         size = size.ceil_div(64) * 64 + HEADER
-        found = code.var(code.int(0))
+        block = code.var(code.int(0))
         with code.when(size >= SMALL):
-            found.set(code.call('find', size))
-        with code.when(found.get().equals(0)):
-            found.set(_fresh(code, size))
-        code.ret(found.get().equals(0).pick(0, found.get() + HEADER))
+            block.set(code.call('find', size))
+        with code.when(block.get().equals(0)):
+            block.set(_fresh(code, size))
+        code.ret(block.get().equals(0).pick(0, block.get() + HEADER))
     _write_give(unit)
     with unit.function('clear', '', export=True) as (code,), code.loop(0, SLOTS):
         code.call('evict', 2**62)
@@ -95,14 +97,14 @@ def _write(name: str) -> str:
 
 def _fresh(code: Code, size: Int) -> Int:
     """Return a new block; if there is no memory left, after all that is kept was freed."""
-    found = code.var(_allocate(code, size))
-    with code.when(found.get().equals(0)):
+    block = code.var(_allocate(code, size))
+    with code.when(block.get().equals(0)):
         with code.loop(0, SLOTS):
             code.call('evict', 2**62)
-        found.set(_allocate(code, size))
-    with code.when(found.get().differs(0)):
-        code.put(size, found.get())
-    return found.get()
+        block.set(_allocate(code, size))
+    with code.when(block.get().differs(0)):
+        code.put(size, block.get())
+    return block.get()
 
 
 def _allocate(code: Code, size: Int) -> Int:
@@ -136,6 +138,7 @@ def _exchange(code: Code, slot: Int, old: int, new: int) -> Flag:
 
 
 def _release(code: Code, slot: Int, state: int) -> None:
+    # Another thread that sees the new state must also see what was written to the slot before.
     pointer = code.builder.inttoptr(slot.value, I64.as_pointer())
     code.builder.store_atomic(code.int(state).value, pointer, 'release', 8)
 
@@ -149,10 +152,12 @@ def _count(code: Code, place: int, change: Int | int) -> Int:
 
 def _write_find(unit: Unit) -> None:
     """Write ``find(bytes)``: a block that is kept and not much larger, or 0."""
+    # Not much larger: a step takes its blocks in the same order each time, and a large one that is
+    # used for a small array would be missing when its turn comes.
     with unit.function('find', 'bytes') as (code, size), code.loop(0, SLOTS) as k:
         slot = _slot(code, k)
 
-        def fits():
+        def fits() -> Flag:
             kept = code.get(slot, _SIZE)
             return (kept >= size) & (kept <= size + size // 4)
 

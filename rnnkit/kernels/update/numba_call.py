@@ -1,20 +1,23 @@
-"""How PyTensor's Numba functions call the update kernel.
+"""Calls of the update kernel from functions that Numba compiles.
 
-In: the address table's writer and a compiled `Update`. Out: a function that Numba can compile
-into others. Arrays may be of any shape, so there is no frame; new values go to the place of the
-old ones, or to new arrays.
+In: the name of a compiled `Update`, and its writer. Out: a function that Numba can compile into
+others. Arrays may be of any shape, so there is no frame; new values go to the place of the old
+ones, or to new arrays.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import NamedTuple
 
+import numpy as np
 from llvmlite import ir
 from numba.core import types
-from numba.core.imputils import impl_ret_borrowed, impl_ret_new_ref
+from numba.core.base import BaseContext
+from numba.core.imputils import impl_ret_borrowed
+from numba.core.typing.templates import Signature
 from numba.extending import intrinsic
-from numba.np.arrayobj import make_array, populate_array
+from numba.np.arrayobj import make_array
 
-from rnnkit.kernels.language.frame import AXES, DESCRIPTOR
+from rnnkit.kernels.language.descriptor import AXES, DESCRIPTOR
 from rnnkit.kernels.language.vector import I64
 from rnnkit.kernels.runtime import pool
 from rnnkit.kernels.runtime.numba_call import Call
@@ -36,11 +39,11 @@ from rnnkit.kernels.update.update import (
 
 def numba_function(
     name: str, writer: Update, tables: tuple[int, ...], inplace: bool
-) -> Callable[..., Any]:
+) -> Callable[..., tuple[np.ndarray, ...]]:
     """Return a function of arrays, for Numba's compiler, that runs an update kernel.
 
     Its arguments are loss, limits of an element and of the norm, number of updates,
-    hyper-parameters, slots, gradients, parameters, and numbers of rows for each table; it returns
+    hyperparameters, slots, gradients, parameters, and numbers of rows for each table; it returns
     the norm of the gradients, and new number of updates, slots and parameters. A number that
     names no row raises an IndexError.
 
@@ -58,7 +61,7 @@ def numba_function(
     first = 4 + len(writer.rule.hyper)  # of the slots
     n_slots = writer.rule.n_slots
 
-    def results(args: Sequence[Any]) -> list[Any]:
+    def results(args: Sequence[types.Array]) -> list[types.Array]:
         args = list(args)[: len(args) - len(tables)]  # numba slices no tuple of equal types
         n_params = (len(args) - first - n_slots) // 2
         changed = [args[3], *args[first : first + n_slots], *args[len(args) - n_params :]]
@@ -69,8 +72,8 @@ def numba_function(
     @intrinsic
     def run(typing_context, arrays):
         def codegen(context, builder, signature, args):
-            call = _UpdateCall(name, writer, tables, inplace, context, builder, signature)
-            return call.write(args[0])
+            update = UpdateKernel(name, writer, tables, inplace)
+            return UpdateCall(update, context, builder, signature).write(args[0])
 
         return types.Tuple(results(arrays))(arrays), codegen
 
@@ -80,73 +83,95 @@ def numba_function(
     return update_kernel
 
 
-class _UpdateCall(Call):
+class UpdateKernel(NamedTuple):
+    """A compiled update kernel: parameters as in `numba_function`."""
+
+    name: str
+    writer: Update
+    tables: tuple[int, ...]
+    inplace: bool
+
+
+class UpdateCall(Call):
     """Writer of one call of the update kernel."""
 
     def __init__(
         self,
-        name: str,
-        writer: Update,
-        tables: tuple[int, ...],
-        inplace: bool,
-        context: Any,
-        builder: Any,
-        signature: Any,
+        update: UpdateKernel,
+        context: BaseContext,
+        builder: ir.IRBuilder,
+        signature: Signature,
     ):
-        self.what, self.name, self.writer = 'update', name, writer
-        self.tables, self.inplace = tables, inplace
-        self.context, self.builder, self.signature = context, builder, signature
+        self.name, self.writer, self.tables, self.inplace = update
+        super().__init__('update', self.writer.target.size, context, builder, signature)
+        self.kinds, self.results = list(signature.args[0]), list(signature.return_type)
+        # Places of inputs: loss and two limits, count and hyperparameters, slots, gradients...
+        self.slots = 4 + len(self.writer.rule.hyper)
+        self.gradients = self.slots + self.writer.rule.n_slots
+        self.n_params = (len(self.kinds) - self.gradients - len(self.tables)) // 2
+        self.params = self.gradients + self.n_params
 
-    def write(self, arrays: Any) -> Any:
+    def write(self, arrays: ir.Value) -> ir.Value:
         """Write the call, given the tuple of input arrays; return the tuple of outputs."""
-        builder, kinds = self.builder, list(self.signature.args[0])
-        results = list(self.signature.return_type)
-        given = [builder.extract_value(arrays, i) for i in range(len(kinds))]
-        n_hyper, n_slots = len(self.writer.rule.hyper), self.writer.rule.n_slots
-        slots, gradients = 4 + n_hyper, 4 + n_hyper + n_slots
-        n_params = (len(kinds) - gradients - len(self.tables)) // 2
-        params = gradients + n_params
-        table = self.integers(self.writer.params + ENTRY * n_params)
-        self.put(ir.Constant(I64, n_params), table, PARAMS)
-        for i, place in enumerate((LOSS, MAX_ELEM, MAX_NORM)):
-            self.put(self._address(kinds[i], given[i]), table, place)
-        for i in range(1 + n_hyper):
-            self.put(self._address(kinds[3 + i], given[3 + i]), table, HEAD + i)
-        norm, norm_at = self._new(results[0], kinds[0], given[0])
-        count, count_at = self._changed(results[1], kinds[3], given[3])
-        self.put(norm_at, table, NORM)
-        self.put(count_at, table, NEW_COUNT)
-        made = [norm, count]
-        for k in range(n_slots):
-            kind, value = kinds[slots + k], given[slots + k]
-            new, at = self._changed(results[2 + k], kind, value)
-            self.put(self._address(kind, value), table, self.writer.slots + 2 * k)
-            self.put(at, table, self.writer.slots + 2 * k + 1)
-            made.append(new)
-        for k in range(n_params):
-            kind, value = kinds[params + k], given[params + k]
-            new, at = self._changed(results[2 + n_slots + k], kind, value)
-            entry = self._after(table, self.writer.params + ENTRY * k)
-            self.describe(entry, 0, kinds[gradients + k], given[gradients + k])
-            self.describe(entry, 1, kind, value)
-            self.put(ir.Constant(I64, 0) if self.inplace else at, entry, TO)
-            self.put(ir.Constant(I64, 0), entry, NUMBERS)
-            made.append(new)
-        first = params + n_params  # of the numbers of rows
+        values = [self.builder.extract_value(arrays, i) for i in range(len(self.kinds))]
+        table = self.integers(self.writer.params + ENTRY * self.n_params)
+        outputs = self._scalars(table, values)
+        outputs += [self._slot(table, values, k) for k in range(self.writer.rule.n_slots)]
+        outputs += [self._parameter(table, values, k) for k in range(self.n_params)]
+        ids = range(self.params + self.n_params, len(self.kinds))
         rooms = [
-            self._gather(self._after(table, self.writer.params + ENTRY * k), kinds[i], given[i])
-            for i, k in enumerate(self.tables, first)
+            self._gather(self._entry(table, k), self.kinds[i], values[i])
+            for i, k in zip(ids, self.tables, strict=True)
         ]
         self.call(f'{self.name}_run', table)
         for room in rooms:
             self.call(f'{pool.compiled().name}_give', room)
-        return self.context.make_tuple(builder, self.signature.return_type, made)
+        return self.context.make_tuple(self.builder, self.signature.return_type, outputs)
 
-    def _after(self, table: Any, n: int) -> Any:
+    def _scalars(self, table: ir.Value, values: list[ir.Value]) -> list[ir.Value]:
+        """Fill in loss, limits and hyperparameters; return norm and new count."""
+        kinds, results = self.kinds, self.results
+        self.put(ir.Constant(I64, self.n_params), table, PARAMS)
+        for i, place in enumerate((LOSS, MAX_ELEM, MAX_NORM)):
+            self.put(self._address(kinds[i], values[i]), table, place)
+        for i in range(3, self.slots):
+            self.put(self._address(kinds[i], values[i]), table, HEAD + i - 3)
+        norm, norm_at = self._new(results[0], kinds[0], values[0])
+        count, count_at = self._changed(results[1], kinds[3], values[3])
+        self.put(norm_at, table, NORM)
+        self.put(count_at, table, NEW_COUNT)
+        return [norm, count]
+
+    def _slot(self, table: ir.Value, values: list[ir.Value], k: int) -> ir.Value:
+        """Fill in the addresses of slot k; return its new array."""
+        kind, value = self.kinds[self.slots + k], values[self.slots + k]
+        new, at = self._changed(self.results[2 + k], kind, value)
+        self.put(self._address(kind, value), table, self.writer.slots + 2 * k)
+        self.put(at, table, self.writer.slots + 2 * k + 1)
+        return new
+
+    def _parameter(self, table: ir.Value, values: list[ir.Value], k: int) -> ir.Value:
+        """Fill in the entry of parameter k; return its new array."""
+        gradient, param = self.gradients + k, self.params + k
+        kind, value = self.kinds[param], values[param]
+        result = self.results[2 + self.writer.rule.n_slots + k]
+        new, at = self._changed(result, kind, value)
+        entry = self._entry(table, k)
+        self.describe(entry, 0, self.kinds[gradient], values[gradient])
+        self.describe(entry, 1, kind, value)
+        self.put(ir.Constant(I64, 0) if self.inplace else at, entry, TO)
+        self.put(ir.Constant(I64, 0), entry, NUMBERS)
+        return new
+
+    def _entry(self, table: ir.Value, k: int) -> ir.Value:
+        """Return the address of the entry of parameter k."""
+        return self._after(table, self.writer.params + ENTRY * k)
+
+    def _after(self, table: ir.Value, n: int) -> ir.Value:
         """Return the address of integer number `n` of the table."""
         return self.builder.add(table, ir.Constant(I64, 8 * n))
 
-    def _gather(self, entry: Any, kind: Any, ids: Any) -> Any:
+    def _gather(self, entry: ir.Value, kind: types.Array, ids: ir.Value) -> ir.Value:
         """Sum the gradient of a table by its rows; return the room for it, to be given back."""
         described = self.integers(DESCRIPTOR)
         self.describe(described, 0, kind, ids)
@@ -162,35 +187,26 @@ class _UpdateCall(Call):
         self.complain_if(status, WRONG_SHAPE, ValueError, 'update: a gradient for each row')
         return room
 
-    def _address(self, kind: Any, value: Any) -> Any:
+    def _address(self, kind: types.Array, value: ir.Value) -> ir.Value:
         array = make_array(kind)(self.context, self.builder, value)
         return self.builder.ptrtoint(array.data, I64)
 
-    def _changed(self, result: Any, kind: Any, value: Any) -> tuple[Any, Any]:
+    def _changed(
+        self, result: types.Array, kind: types.Array, value: ir.Value
+    ) -> tuple[ir.Value, ir.Value]:
         """Return the array that new values go to, and its address."""
         if not self.inplace:
             return self._new(result, kind, value)
+        # The same array once more: Numba counts one more reference to it.
         kept = impl_ret_borrowed(self.context, self.builder, kind, value)
         return kept, self._address(kind, value)
 
-    def _new(self, result: Any, kind: Any, like: Any) -> tuple[Any, Any]:
+    def _new(
+        self, result: types.Array, kind: types.Array, like: ir.Value
+    ) -> tuple[ir.Value, ir.Value]:
         """Return a new array of the shape of another one, and its address."""
-        builder = self.builder
-        old = make_array(kind)(self.context, builder, like)
-        item = ir.Constant(I64, self.writer.target.size)
-        shape = [builder.extract_value(old.shape, k) for k in range(kind.ndim)]
-        strides, step = [], item
-        for length in reversed(shape):
-            strides.insert(0, step)
-            step = builder.mul(step, length)
-        data = self.take(step)
-        made = make_array(result)(self.context, builder)
-        populate_array(
-            made,
-            data=builder.inttoptr(data, made.data.type),
-            shape=shape,
-            strides=strides,
-            itemsize=item,
-            meminfo=self.owner(data),
-        )
-        return impl_ret_new_ref(self.context, builder, result, made._getvalue()), data
+        old = make_array(kind)(self.context, self.builder, like)
+        shape = [self.builder.extract_value(old.shape, k) for k in range(kind.ndim)]
+        strides, size = self.strides(shape)
+        data = self.take(size)
+        return self.array(result, shape, strides, data), data

@@ -1,20 +1,23 @@
 """PyTensor's view of an update: one Op for all parameters and slots of a training.
 
-In: symbolic loss, limits, hyper-parameters, slots, gradients and parameters. Out: the norm of
+In: symbolic loss, limits, hyperparameters, slots, gradients and parameters. Out: the norm of
 the gradients, and all new values. A rewrite lets the Op write them to the place of the old ones,
-so that shared variables are updated without copies.
+so that shared variables are updated without copies. That is left to a rewrite because PyTensor
+refuses graphs of users in which an Op destroys its inputs.
 """
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import numpy as np
 import pytensor.tensor as pt
 from pytensor.compile.mode import optdb
 from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 
-from rnnkit.kernels.program.program import Unsupported
+from rnnkit.kernels.program.program import reason
 from rnnkit.kernels.runtime import kernel
 from rnnkit.kernels.runtime.cache import library
 from rnnkit.kernels.runtime.fused_op import FusedOp
@@ -25,17 +28,17 @@ log = logging.getLogger('rnnkit')
 
 
 class Arguments(NamedTuple):
-    """What an update reads."""
+    """The inputs of an update; `ids` are the numbers of rows, by the place of their parameter."""
 
-    loss: Any
-    max_elem: Any
-    max_norm: Any
-    count: Any
-    hyper: dict[str, Any]
-    slots: list[Any]  # flat
-    gradients: list[Any]
-    params: list[Any]
-    ids: dict[int, Any] = {}  # by the place of a parameter whose gradient is by rows: their numbers
+    loss: Variable
+    max_elem: Variable
+    max_norm: Variable
+    count: Variable
+    hyper: dict[str, Variable]
+    slots: list[Variable]  # flat
+    gradients: list[Variable]
+    params: list[Variable]
+    ids: dict[int, Variable] = {}
 
 
 # -> [norm of the gradients, new count, *new slots, *new params], by PyTensor's own Ops
@@ -78,9 +81,9 @@ class UpdateParams(FusedOp):
 
     def make_node(self, *inputs: Variable) -> Apply:
         """Return the node."""
-        given = self.unpack(inputs)
-        changed = [given.count, *given.slots, *given.params]
-        norm = pt.tensor(dtype=given.loss.type.dtype, shape=())
+        read = self.unpack(inputs)
+        changed = [read.count, *read.slots, *read.params]
+        norm = pt.tensor(dtype=read.loss.type.dtype, shape=())
         return Apply(self, list(inputs), [norm, *(v.type() for v in changed)])
 
     def _slot_places(self) -> range:
@@ -104,15 +107,15 @@ class UpdateParams(FusedOp):
         """Return the plain graph."""
         return self.plain(self.unpack(inputs))
 
-    def infer_shape(self, *args: Any) -> list[tuple[Variable, ...]]:
+    def infer_shape(self, *args: object) -> list[tuple[Variable, ...]]:
         """Return the outputs' shapes; PyTensor before 3.3 passes the graph as well."""
-        given = self.unpack(args[-1])
-        return [(), (), *given.slots, *given.params]
+        lengths = self.unpack(args[-1])
+        return [(), (), *lengths.slots, *lengths.params]
 
-    def numba_function(self, node: Apply) -> tuple[Callable[..., Any], str]:
+    def numba_function(self, node: Apply) -> tuple[Callable[..., tuple[np.ndarray, ...]], str]:
         """Return a function that calls the kernel, and text that names all that it depends on."""
         from rnnkit.kernels.runtime import pool
-        from rnnkit.kernels.update import numba_call
+        from rnnkit.kernels.update import numba_call  # Numba takes half a second to import
 
         writer = Update(self.rule, kernel.host_target(node.inputs[0].type.dtype))
         description = repr((self.kind, writer.description, writer.target))
@@ -125,7 +128,7 @@ class UpdateParams(FusedOp):
 
 
 @node_rewriter([UpdateParams], inplace=True)
-def update_in_place(fgraph: Any, node: Apply) -> list[Variable] | bool:
+def update_in_place(fgraph: FunctionGraph, node: Apply) -> list[Variable] | bool:
     """Write new values to the place of the old ones."""
     op = node.op
     if not isinstance(op, UpdateParams) or op.inplace:
@@ -139,7 +142,7 @@ optdb.register(
 )
 
 
-def update_params(change: Change, plain: Plain, given: Arguments) -> list[Variable] | None:
+def update_params(change: Change, plain: Plain, arguments: Arguments) -> list[Variable] | None:
     """Return what `plain` returns, by a kernel; None if there is none for such a rule.
 
     Parameters
@@ -147,23 +150,21 @@ def update_params(change: Change, plain: Plain, given: Arguments) -> list[Variab
     change : callable
         Applies the rule to one array.
     plain : callable
-    given : Arguments
+    arguments : Arguments
         Symbolic variables.
     """
-    scalars = [given.loss, given.max_elem, given.max_norm, given.count, *given.hyper.values()]
-    arrays = [*given.slots, *given.gradients, *given.params]
-    ids = list(given.ids.values())
+    loss, max_elem, max_norm, count, hyper, slots, gradients, params, ids = arguments
+    scalars = [loss, max_elem, max_norm, count, *hyper.values()]
+    arrays = [*slots, *gradients, *params]
     dtypes = {v.type.dtype for v in [*scalars, *arrays]}
     if len(dtypes) > 1 or not dtypes <= {'float32', 'float64'}:
         return None
     if any(v.type.ndim > 3 for v in arrays) or any(v.type.ndim for v in scalars):
         return None
     try:
-        rule = read_rule(change, len(given.slots), list(given.hyper))
+        rule = read_rule(change, len(slots), list(hyper))
     except Exception as why:  # a rule may be any code, and do anything on such arrays
-        if not isinstance(why, Unsupported):
-            why = f'{type(why).__name__}: {why}'
-        log.debug('an update rule keeps its plain graph: %s', why)
+        log.debug('an update rule keeps its plain graph: %s', reason(why))
         return None
-    op = UpdateParams(rule, plain, len(given.params), tuple(given.ids))
-    return op(*scalars, *arrays, *ids, return_list=True)
+    op = UpdateParams(rule, plain, len(params), tuple(ids))
+    return op(*scalars, *arrays, *ids.values(), return_list=True)

@@ -3,13 +3,13 @@
 In: row numbers and a row for each. Out: each number once, and the sum of its rows; none of it
 takes time or memory that depends on the length of the table.
 
-The numbers are found again by a hash table, a power of two of places for at most half as many
-numbers, in which the next place is tried when one is taken. A place holds 1 + the position of a
-number among those that were found, or 0.
+Numbers are looked up in a hash table, a power of two of places for at most half as many numbers,
+in which the next place is tried when one is taken. A place holds 1 + the position of a number
+among those that were found so far, or 0.
 """
 
-from rnnkit.kernels.language.frame import AXES, rounded
-from rnnkit.kernels.language.reductions import each_piece
+from rnnkit.kernels.language.descriptor import AXES, count, rounded
+from rnnkit.kernels.language.elements import each_piece
 from rnnkit.kernels.language.vector import Code, Int, Unit
 
 MULTIPLIER, BITS = 0x9E3779B1, 1 << 32  # Knuth's multiplicative hash
@@ -34,20 +34,12 @@ def write_rows(unit: Unit) -> None:
         _gather(code, g, ids, n, room, to)
 
 
-def count(code: Code, descriptor: Int) -> Int:
-    """Return the number of elements of an array."""
-    n = code.get(descriptor, 1)
-    for axis in range(1, AXES):
-        n = n * code.get(descriptor, 1 + axis)
-    return n
-
-
 def places(code: Code, n: Int) -> Int:
     """Return the number of places of the hash table for `n` numbers."""
-    found = code.var(code.int(FEWEST))
-    with code.loop(0, 60), code.when(found.get() < 2 * n):
-        found.set(2 * found.get())
-    return found.get()
+    size = code.var(code.int(FEWEST))
+    with code.loop(0, 60), code.when(size.get() < 2 * n):
+        size.set(2 * size.get())
+    return size.get()
 
 
 def _write_find(unit: Unit) -> None:
@@ -57,6 +49,7 @@ def _write_find(unit: Unit) -> None:
     """
     args = 'table m numbers found id'
     with unit.function('find', args) as (code, table, m, numbers, found, number):
+        # The upper bits of the product, which all bits of the number have a part in.
         start = number * MULTIPLIER % BITS // (code.int(BITS) // m)
         with code.loop(0, m) as k:
             place = table + (start + k) % m * 8
@@ -121,6 +114,7 @@ def _gather(code: Code, g: Int, ids: Int, n: Int, room: Int, to: Int) -> None:
         with code.when((number < 0) | (number >= n)):
             code.ret(WRONG_ID)
         here = code.call('find', room, m, numbers, found.get(), number)
+        # The first row of a number is copied, so that the sums need not be cleared.
         is_first = here.equals(found.get()).pick(1, 0)
         row = code.get(g) + i * strides[0] + j * strides[1]
         code.call('add', row, strides[2], sums + here * (width * size), width, is_first)

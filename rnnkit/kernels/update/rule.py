@@ -1,25 +1,34 @@
 """An update rule, read as a program of one element.
 
 In: a function that applies the rule to symbolic arrays. Out: a `Rule`, its program and what of
-it depends on hyper-parameters alone.
+it depends on hyperparameters alone.
 """
 
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pytensor
 import pytensor.tensor as pt
+from pytensor.tensor import TensorVariable
 
 from rnnkit.kernels.language.elementary import OPERATIONS, exp, log
 from rnnkit.kernels.language.vector import Vec
 from rnnkit.kernels.program.elementwise import scalars
 from rnnkit.kernels.program.program import Program, Unsupported
 
-# (gradient, parameter, slots, number of the update, hyper-parameters by name)
+# (gradient, parameter, slots, number of the update, hyperparameters by name)
 #     -> [new parameter, *new slots]
-Change = Callable[[Any, Any, Sequence[Any], Any, dict[str, Any]], list[Any]]
+Change = Callable[
+    [
+        TensorVariable,
+        TensorVariable,
+        Sequence[TensorVariable],
+        TensorVariable,
+        dict[str, TensorVariable],
+    ],
+    Sequence[TensorVariable],
+]
 
 
 def power(a: Vec, b: Vec) -> Vec:
@@ -31,7 +40,7 @@ RULE_OPERATIONS = {**OPERATIONS, 'pow': power}
 
 
 class RuleProgram(Program):
-    """A program that has powers of hyper-parameters, such as ``beta ** t``."""
+    """A program that has powers of hyperparameters, such as ``beta ** t``."""
 
     def power(self, a: int, b: int) -> int:
         """Return a to the power of b; where b is not constant, a cannot be negative."""
@@ -45,7 +54,7 @@ class RuleProgram(Program):
         operation, *operands = self.nodes[a]
         if operation == 'constant':
             return operands[0] >= 0
-        if operation == 'input':  # hyper-parameters are at least 0
+        if operation == 'input':  # hyperparameters are at least 0
             return operands[0].startswith('hyper:')
         if operation in ('add', 'mul', 'div', 'min', 'max'):
             return all(map(self._cannot_be_negative, operands))
@@ -54,7 +63,7 @@ class RuleProgram(Program):
 
 @dataclass
 class Rule:
-    """What the update kernel needs to know of a rule.
+    """An update rule as the update kernel computes it.
 
     Attributes
     ----------
@@ -64,9 +73,9 @@ class Rule:
     new : list of int
         Nodes of the new parameter and slots.
     hyper : list of str
-        Names of the hyper-parameters.
+        Names of the hyperparameters.
     fixed : list of int
-        Nodes that depend on hyper-parameters alone, computed once per update.
+        Nodes that depend on hyperparameters alone, computed once per update.
     """
 
     program: Program
@@ -99,7 +108,7 @@ def read_rule(change: Change, n_slots: int, hyper: Sequence[str]) -> Rule:
         Applies the rule.
     n_slots : int
     hyper : sequence of str
-        Names of the hyper-parameters that it takes.
+        Names of the hyperparameters that it takes.
 
     Raises
     ------
@@ -113,31 +122,12 @@ def read_rule(change: Change, n_slots: int, hyper: Sequence[str]) -> Rule:
         numbers = {name: pt.scalar(f'hyper:{name}', dtype='float64') for name in hyper}
         count = pt.scalar('hyper:count', dtype='float64')
         g, p, *slots = arrays
-        found = change(g, p, slots, count + 1, numbers)
-        known = dict(
-            zip(
-                [*arrays, count, *numbers.values()],
-                [*places, count, *numbers.values()],
-                strict=True,
-            )
-        )
-        new = scalars(found, known)
+        changed = change(g, p, slots, count + 1, numbers)
+        leaves = [*places, count, *numbers.values()]
+        elements = zip([*arrays, count, *numbers.values()], leaves, strict=True)
+        new = scalars(changed, dict(elements))
     program = RuleProgram()
-    inputs = {v: program.input(v.name) for v in [*places, count, *numbers.values()]}
+    inputs = {v: program.input(v.name) for v in leaves}
     nodes = [program.number(i) for i in program.absorb(new, inputs)]
-    return Rule(program, nodes, list(hyper), _fixed(program, nodes))
-
-
-def _fixed(program: Program, outputs: list[int]) -> list[int]:
-    """Return the nodes that depend on hyper-parameters alone and are read by others or put out."""
-    live = program.reach(outputs)
-    alone: set[int] = set()
-    for i in sorted(live):
-        operation, *operands = program.nodes[i]
-        hyper = operation == 'input' and operands[0].startswith('hyper:')
-        inner = program.operands(i)
-        if hyper or operation == 'constant' or (inner and alone.issuperset(inner)):
-            alone.add(i)
-    read = {j for i in live - alone for j in program.operands(i)} | set(outputs)
-    numbers = (i for i in sorted(alone & read) if program.number(i) == i)
-    return [i for i in numbers if program.value(i) is None]
+    once = {i for v, i in inputs.items() if v.name.startswith('hyper:')}
+    return Rule(program, nodes, list(hyper), program.invariants(nodes, once))

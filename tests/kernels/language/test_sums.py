@@ -11,7 +11,7 @@ import pytest
 from kernel_cases import CELLS
 
 from rnnkit.kernels.dense.backward import Backward as DenseBackward
-from rnnkit.kernels.language.frame import AXES
+from rnnkit.kernels.language.descriptor import AXES
 from rnnkit.kernels.language.vector import Target
 from rnnkit.kernels.loss import mean, softmax
 from rnnkit.kernels.program import elementwise

@@ -13,13 +13,9 @@ from pytensor.graph.traversal import graph_inputs
 from rnnkit import kernels
 from rnnkit.cells import GRUCell, LSTMCell
 from rnnkit.errors import ConfigError
-from rnnkit.kernels.recurrent.op import (
-    RecurrentGradient,
-    RecurrentOp,
-    RecurrentScan,
-    expand_recurrent,
-)
+from rnnkit.kernels.recurrent.op import RecurrentGradient, RecurrentOp, RecurrentScan
 from rnnkit.kernels.runtime import pool
+from rnnkit.kernels.runtime.fused_op import expand_fused
 from rnnkit.unroll import unroll
 
 SIZES = (6, 5, 3, 19)
@@ -199,7 +195,7 @@ def test_when_the_scan_is_kept(monkeypatch):
     params['b'] = params['b'].astype('float64')
     with pytest.raises(ConfigError):  # the scan is asked, and says what is wrong
         maker()
-    with pytest.raises(ConfigError, match='kernel is True, False or None'):
+    with pytest.raises(ConfigError, match='kernel must be True, False or None'):
         maker(kernel='yes')
 
 
@@ -214,11 +210,10 @@ def test_a_cell_of_another_form_keeps_the_scan():
     assert not isinstance(state.h.owner.op, RecurrentScan)
 
 
-def test_a_platform_without_kernels_warns_once_and_keeps_the_scan(monkeypatch):
+def test_a_platform_without_kernels_warns_once_and_keeps_the_scan(monkeypatch, asked_again):
     def fail():
         raise ImportError('no LLVM here')
 
-    monkeypatch.setattr(kernels.switch, '_usable', [])
     monkeypatch.setattr(kernels.switch, 'register_with_numba', fail)
     cell, x, params, first = symbols('lstm', 'float32')
     with pytest.warns(RuntimeWarning, match='cannot be built here') as record:  # noqa: PT031
@@ -282,7 +277,7 @@ def test_other_backends_are_given_the_scan():
     for kind in (RecurrentScan, RecurrentGradient):
         graph = pytensor.graph.fg.FunctionGraph(inputs, outputs, clone=True)
         (node,) = [n for n in graph.apply_nodes if isinstance(n.op, kind)]
-        meaning = expand_recurrent.transform(graph, node)
+        meaning = expand_fused.transform(graph, node)
         assert not [
             v
             for v in graph_inputs(meaning)

@@ -1,0 +1,249 @@
+"""The gradients by a cell's weights and by its input, from those of the tiles.
+
+In: the gradients of the tiles of all steps, in work memory. Out: the functions that turn them
+into the gradients ``h.T @ d``, ``x.T @ d`` and ``d @ xh.T``, and add up the columns of d.
+
+These products are taken after the loop. Inside it, each step would read and write whole matrices
+of the size of the weights for a sum of only B terms. Over all steps at once the sums have T * B
+terms and stay in registers, and threads share out the rows of the weights instead of examples,
+so that no sum depends on how many threads there are.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from rnnkit.kernels.language import gemm
+from rnnkit.kernels.language.elements import clear
+from rnnkit.kernels.language.frame import Frame
+from rnnkit.kernels.language.threads import part_of, worker
+from rnnkit.kernels.language.vector import Code, Int, Unit
+from rnnkit.kernels.recurrent.form import Form
+from rnnkit.kernels.recurrent.walk import Walk
+
+Areas = Callable[[Code, Int, Int], dict[str, Int]]  # (code, block, work memory) -> addresses
+
+
+class Segment(NamedTuple):
+    """Neighbouring tiles that belong to neighbouring columns of the weights' gradients."""
+
+    first: int
+    count: int
+    x_block: int | None
+    h_block: int | None
+
+
+def segments(form: Form) -> list[Segment]:
+    """Cut the tiles into as few segments as possible."""
+    n_x, first_h = len(form.x_blocks), form.h_first
+    cut: list[Segment] = []
+    for k in range(form.n_tiles):
+        x = form.x_blocks[k] if k < n_x else None
+        h = form.h_blocks[k - first_h] if k >= first_h else None
+        last = cut[-1] if cut else None
+        if last and _next(last.x_block, last.count) == x and _next(last.h_block, last.count) == h:
+            cut[-1] = last._replace(count=last.count + 1)
+        else:
+            cut.append(Segment(k, 1, x, h))
+    return cut
+
+
+def _next(block: int | None, count: int) -> int | None:
+    return None if block is None else block + count
+
+
+class Sums(NamedTuple):
+    """The arguments of ``sums``: one part of ``dh += h.T @ d`` and ``dx += x.T @ d``.
+
+    The products are over rows `low` to `high` of all steps and examples; d are the `columns` of
+    a segment. A `dh` or `dx` of 0 means no such product.
+    """
+
+    part: Int
+    parts: Int
+    low: Int
+    high: Int
+    d: Int
+    d_row: Int
+    columns: Int
+    h: Int
+    h_row: Int
+    n_h: Int
+    dh: Int
+    dh_row: Int
+    x: Int
+    n_x: Int
+    dx: Int
+    dx_row: Int
+    sums: Int
+    lost: Int
+
+
+def write_sums(unit: Unit, vectors: int) -> None:
+    """Write ``sums<vectors>``, which takes `Sums`."""
+    size, lanes, width = unit.target.size, unit.target.lanes, unit.target.width
+    with unit.function(f'sums{vectors}', ' '.join(Sums._fields)) as (code, *values):
+        at = Sums(*values)
+        panel = code.room(gemm.CHUNK * vectors * width)
+        unused = [code.room(vectors * width) for _ in range(2)]
+        rows_h, rows_x = (part_of(n, at.part, at.parts) for n in (at.n_h, at.n_x))
+        # A chunk of d is packed once for both products, and multiplied while it is in the cache.
+        with code.loop(at.low, at.high, gemm.CHUNK) as k:
+            terms = (at.high - k).min(gemm.CHUNK)
+            with code.loop(0, gemm.panels(code, at.columns, vectors)) as p:
+                start, mine = p * (vectors * lanes), (p % at.parts).equals(at.part)
+                pack = gemm.PackSums(
+                    sums=mine.pick(at.sums + start * size, unused[0]),
+                    lost=mine.pick(at.lost + start * size, unused[1]),
+                    a=at.d + k * at.d_row + start * size,
+                    row=at.d_row,
+                    rows=terms,
+                    columns=at.columns - start,
+                    out=panel,
+                )
+                code.call(f'pack_sums{vectors}', *pack)
+                left = (at.columns - start).min(vectors * lanes)
+                for source, row, to, to_row, (first, last) in (
+                    (at.h, at.h_row, at.dh, at.dh_row, rows_h),
+                    (at.x, at.n_x * size, at.dx, at.dx_row, rows_x),
+                ):
+                    # Decided at run time, so that one function serves all segments.
+                    with code.when(to.differs(0)):
+                        product = gemm.Rows(
+                            a=source + (k - at.low) * row,
+                            a_row=size,
+                            a_term=row,
+                            b=panel,
+                            terms=terms,
+                            c=to + start * size,
+                            c_row=to_row,
+                            first=first,
+                            last=last,
+                            columns=left,
+                        )
+                        code.call(f'rows{vectors}', *product)
+
+
+class WeightGradients:
+    """Writer of the worker ``weights``, which does one part of the rows of the gradients.
+
+    Parameters
+    ----------
+    form : Form
+    frame : Frame
+    walk : Walk
+    want_x : bool
+        Whether the gradient by the input is an output.
+    areas : callable
+        Returns where the areas of work memory are.
+    """
+
+    def __init__(self, form: Form, frame: Frame, walk: Walk, want_x: bool, areas: Areas):
+        self.form, self.frame, self.walk = form, frame, walk
+        self.want_x, self.areas = want_x, areas
+
+    def write(self, unit: Unit) -> None:
+        """Write the worker and the function that it calls."""
+        for vectors in gemm.WIDTHS:
+            write_sums(unit, vectors)
+        with worker(unit, 'weights') as (code, part, n_parts, block):
+            self._weights(code, part, n_parts, block)
+
+    def _weights(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
+        form, frame, size = self.form, self.frame, code.target.size
+        t, b, n_i, h, work = frame.read(code, block, *'TBIH', 'work')
+        areas = self.areas(code, block, work)
+        n_x, n_h = len(form.x_blocks), len(form.h_blocks)
+        x, new, initial, dxh, dhh = frame.read(
+            code, block, 'x', 'new0', 'initial0', 'd_xh', f'd_{form.recurrent}'
+        )
+        for to, rows, columns in ((dhh, h, h * n_h), (dxh, n_i, h * n_x)):
+            first, last = part_of(rows, part, n_parts)
+            clear(code, to + first * columns * size, (last - first) * columns)
+        rows = t * b
+        tile_row = h * (form.n_tiles * size)
+        # For most cells one segment: all tiles have both weights. A GRU has three, for its reset
+        # gate stands between the two products of the candidate.
+        for segment in segments(form):
+            places = self._places(segment, areas, h, dhh, dxh)
+            for low, high, source, source_row in self._old_states(code, rows, b, h, initial, new):
+                call = Sums(
+                    part=part,
+                    parts=n_parts,
+                    low=low,
+                    high=high,
+                    d_row=tile_row,
+                    h=source,
+                    h_row=source_row,
+                    n_h=h,
+                    dh_row=h * (n_h * size),
+                    x=x + low * n_i * size,
+                    n_x=n_i,
+                    dx_row=h * (n_x * size),
+                    **places,
+                )
+                columns = call.columns
+                gemm.by_width(code, columns, lambda v, call=call: code.call(f'sums{v}', *call))
+        if self.want_x:
+            self._inputs(code, block, areas, tile_row, (rows, part, n_parts), n_i, h)
+
+    def _places(
+        self, segment: Segment, areas: dict[str, Int], h: Int, dhh: Int, dxh: Int
+    ) -> dict[str, Int]:
+        """Return those arguments of ``sums`` that depend on the segment alone."""
+        size, zero = h.code.target.size, h.code.int(0)
+        first, x, h_block = segment.first, segment.x_block, segment.h_block
+        return {
+            'columns': h * segment.count,
+            'dh': zero if h_block is None else dhh + h * (h_block * size),
+            'dx': zero if x is None else dxh + h * (x * size),
+            'sums': areas['sums'] + h * (first * size),
+            'lost': areas['lost'] + h * (first * size),
+            'd': areas['d_tiles'] + h * (first * size),
+        }
+
+    def _inputs(
+        self,
+        code: Code,
+        block: Int,
+        areas: dict[str, Int],
+        tile_row: Int,
+        share: tuple[Int, Int, Int],
+        n_i: Int,
+        h: Int,
+    ) -> None:
+        """Compute the gradient by the input for one part of the rows: `share` is of `part_of`."""
+        size = code.target.size
+        (to,) = self.frame.read(code, block, 'd_x')
+        first, last = part_of(*share)
+        clear(code, to + first * n_i * size, (last - first) * n_i)
+        product = gemm.Rows(
+            a=areas['d_tiles'],
+            a_row=tile_row,
+            a_term=size,
+            b=areas['x_panels'],
+            terms=h * len(self.form.x_blocks),
+            c=to,
+            c_row=n_i * size,
+            first=first,
+            last=last,
+            columns=n_i,
+        )
+        gemm.by_width(code, n_i, lambda v: code.call(f'rows{v}', *product))
+
+    def _old_states(
+        self, code: Code, rows: Int, b: Int, h: Int, initial: Int, new: Int
+    ) -> list[tuple[Int, Int, Int, Int]]:
+        """Return ranges of the rows of all steps, and where the states before those are.
+
+        The states before the first step come from elsewhere than all others.
+        """
+        row = h * code.target.size
+        # One initial row for all examples: its copies are 0 bytes apart.
+        zero, first_row = row * 0, row * int(not self.walk.rows[0])
+        one_step = rows.min(b)
+        if self.walk.reverse:
+            return [
+                (zero, rows - one_step, new + b * row, row),
+                (rows - one_step, rows, initial, first_row),
+            ]
+        return [(zero, one_step, initial, first_row), (one_step, rows, new, row)]
