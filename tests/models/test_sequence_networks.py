@@ -228,9 +228,9 @@ def test_words_may_be_lists_of_different_lengths(rng):
         (
             np.full((T, B), 9),
             DataError,
-            "x contains word 9; layer 'in' has 9 units, so words are 0",
+            "x contains token 9; layer 'in' has 9 units, so tokens are 0",
         ),
-        (np.full((T, B), -1), DataError, 'x contains word -1'),
+        (np.full((T, B), -1), DataError, 'x contains token -1'),
         (np.full((T, B), 0.5), DataError, 'x must be whole numbers'),
         (np.zeros((T, B, 9)), ShapeError, 'try x.argmax(-1)'),
     ],

@@ -329,10 +329,10 @@ TABLE = {
         ConfigError,
         ['monitors', "'perplexity'", 'class labels', 'rmse'],
     ),
-    'metric that has no mean': (
+    'metric for other targets': (
         lambda: train(monitors='f1'),
         ConfigError,
-        ['monitors', "'f1'", 'predictions'],
+        ['monitors', "'f1'", 'class labels'],
     ),
     'function of a monitor that fails': (
         lambda: train(monitors={'hid1.xh': {'bad': lambda w: w @ np.ones(9)}}),
