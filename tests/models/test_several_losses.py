@@ -321,7 +321,7 @@ def test_files_and_specs(net, masked, data, tmp_path):
     assert (again.loss.form, again.weighted) == ('mse', True)
     for wrong in ([], {}, [{'loss': 'mse'}], [1], None, [net.to_spec()['losses'][0]] * 2):
         if wrong is not None:
-            with pytest.raises(ConfigError, match=r'from_spec\(\): losses is a list of dicts'):
+            with pytest.raises(ConfigError, match=r'from_spec\(\): losses must be a list of dicts'):
                 rnnkit.from_spec(net.to_spec() | {'losses': wrong})
 
 
