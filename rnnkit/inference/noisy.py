@@ -33,7 +33,7 @@ class NoisyOutputs:
 
     def __init__(self, graph: Graph, kernel: bool | None):
         self.graph, self.kernel = graph, kernel
-        self._variants: dict[tuple[str | Target, ...], tuple[Disturbance, Noise, Compiled]] = {}
+        self._variants: dict[tuple[object, ...], tuple[Disturbance, Noise, Compiled]] = {}
 
     def __call__(
         self,

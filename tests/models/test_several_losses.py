@@ -298,10 +298,10 @@ def test_a_training_is_resumed_bit_for_bit(data, tmp_path):
     for p, value in zip(net.params, wanted, strict=True):
         np.testing.assert_array_equal(p.get_value(), value)
     net.losses[1].weight = 0.25
-    with pytest.raises(ConfigError, match='is of another network: losses was'):
+    with pytest.raises(ConfigError, match='belongs to another network: losses was'):
         net.train(data, epochs=5, resume=tmp_path / 'run', **run)
     net.set_loss('mse')
-    with pytest.raises(ConfigError, match='is of another network: losses was .* and is now None'):
+    with pytest.raises(ConfigError, match='belongs to another network: losses was .* and is now None'):
         net.train(data[:2], epochs=5, resume=tmp_path / 'run', **run)
 
 

@@ -299,7 +299,7 @@ def test_a_checkpoint_of_something_else_is_refused(make, data, options, message,
         ({'checkpoint': 'a', 'save_every': 'x'}, "save_every must be a finite number of at least 0; got 'x'"),
         ({'checkpoint': 'a', 'save_every': True}, 'save_every must be .* got True'),
         ({'checkpoint': '/nowhere/x.rnn'}, "checkpoint: there is no folder '/nowhere'"),
-        ({'checkpoint': '.'}, "checkpoint is a file; '.' is a folder"),
+        ({'checkpoint': '.'}, "checkpoint must be the path of a file; '.' is a folder"),
     ],
 )
 def test_options_that_make_no_sense(options, message):

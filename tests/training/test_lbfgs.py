@@ -225,7 +225,7 @@ def test_several_batches_are_refused():
     x, w = pt.dvector('x'), pytensor.shared(1.0, name='w')
     step = LBFGSStep(Objective(((x * w - 1) ** 2).mean(), [w], [x]))
     step.update(np.ones(3))
-    with pytest.raises(ConfigError, match='wants all data as one batch; got several'):
+    with pytest.raises(ConfigError, match='needs all training data in one batch; got several'):
         step.update(np.ones(3))
     step.end()
 
