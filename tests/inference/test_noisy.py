@@ -42,7 +42,7 @@ def test_noise_is_turned_as_the_layout_says():
         ({'weight_l2': 0.1}, 'weight_l2 is for training only'),
         ({'max_norm': 1}, 'max_norm is for training only'),
         ({'hidden_dropout': 0.1, 'seed': -1}, 'seed must be a whole number'),
-        ({'hidden_dropout': 0.1, 'return_state': True}, 'hidden_dropout cannot be combined with a state'),
+        ({'hidden_dropout': 0.1, 'return_state': True}, 'hidden_dropout cannot be combined'),
     ],
 )
 def test_noise_that_makes_no_sense_is_an_error(noise, message):

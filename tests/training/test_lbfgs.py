@@ -213,7 +213,7 @@ def test_options_that_are_refused(data, options, message):
 
 
 def test_a_callable_is_refused(data):
-    with pytest.raises(ConfigError, match=r"train\(\): algo 'lbfgs' needs all training data .* callable"):
+    with pytest.raises(ConfigError, match=r"train\(\): algo 'lbfgs' needs all .* callable"):
         net().train(lambda: data, algo='lbfgs')
     x = pt.dmatrix('x')
     w = pytensor.shared(np.ones(2), name='w')
