@@ -1,11 +1,11 @@
-"""Fill the caches on disk, so that the first training of a usual network starts at once.
+"""Fill the caches of compiled code, so that the first training of a common network starts fast.
 
 Run it once after installing, as ``python -m rnnkit.precompile``.
 
-It trains tiny networks for a moment, and lets them predict: machine code is kept on disk, by
-rnnkit for its kernels and by PyTensor for all else. Kernels serve every size. What PyTensor keeps
-is for a network of the same sizes; for others it compiles less than it would from nothing.
-``--sizes`` names those of your own network.
+It trains tiny networks for a moment, and lets them predict. Machine code is cached on disk: by
+rnnkit for its kernels, and by PyTensor for all else. Kernels serve every size. What PyTensor
+caches is for networks of the same sizes, and a part of it for others. ``--sizes`` are those of your
+own network.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pytensor
@@ -44,7 +44,7 @@ class Case(NamedTuple):
 
 
 def warm(case: Case) -> None:
-    """Train and use a network of this kind, as little as is possible.
+    """Train and use a network of this kind, as briefly as possible.
 
     Parameters
     ----------
@@ -66,12 +66,12 @@ def warm(case: Case) -> None:
         net.step(x[0])
 
 
-def read_arguments(given: Sequence[str] | None) -> list[Case]:
-    """Return the cases that the command line asks for; complain of unknown names.
+def read_arguments(arguments: Sequence[str] | None) -> list[Case]:
+    """Return the cases of the command line; exit with a message for unknown names.
 
     Parameters
     ----------
-    given : sequence of str, or None for those of this process
+    arguments : sequence of str, or None for those of this process
     """
     parser = argparse.ArgumentParser(
         prog='python -m rnnkit.precompile',
@@ -92,7 +92,7 @@ def read_arguments(given: Sequence[str] | None) -> list[Case]:
         metavar=('I', 'H', 'O'),
         help='inputs, units of the recurrent layer, outputs',
     )
-    chosen = parser.parse_args(given)
+    chosen = parser.parse_args(arguments)
     try:
         for registry, names in (
             (layer_registry, chosen.layers),
@@ -100,7 +100,7 @@ def read_arguments(given: Sequence[str] | None) -> list[Case]:
             (optimizers, chosen.algo),
         ):
             for name in names:
-                registry[name]
+                registry[name]  # raises if there is none
         for dtype in chosen.dtype:
             check_settings('time', dtype)
     except RnnkitError as why:
@@ -114,33 +114,33 @@ def read_arguments(given: Sequence[str] | None) -> list[Case]:
 def _size(text: str) -> int:
     value = int(text)
     if value < 1:
-        raise argparse.ArgumentTypeError(f'a size is at least 1; got {value}')
+        raise argparse.ArgumentTypeError(f'a size must be at least 1; got {value}')
     return value
 
 
 def places() -> Iterator[tuple[str, Path]]:
-    """Yield what is kept on disk, and where."""
+    """Yield the names and the directories of the caches."""
     if kernels.enabled() and kernels.usable():
         yield 'kernels', cache.directory()
     yield 'PyTensor', Path(pytensor.config.base_compiledir)
 
 
 def _contents(directory: Path) -> tuple[int, int]:
-    """Return the number of files below `directory`, and their bytes."""
+    """Return the number of files below `directory`, and their size in bytes."""
     sizes = [path.stat().st_size for path in directory.rglob('*') if path.is_file()]
     return len(sizes), sum(sizes)
 
 
-def main(given: Sequence[str] | None = None) -> int:
-    """Run the command; return the exit status, 1 if nothing could be kept.
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status, 1 if nothing could be cached.
 
     Parameters
     ----------
-    given : sequence of str, optional
-        The arguments; those of this process by default.
+    arguments : sequence of str, optional
+        By default those of this process.
     """
     logging.getLogger('rnnkit').setLevel('WARNING')
-    cases = read_arguments(given)
+    cases = read_arguments(arguments)
     start = time.perf_counter()
     for number, case in enumerate(cases, 1):
         print(f'{number} of {len(cases)}: {case} ...', end=' ', flush=True)
@@ -152,11 +152,12 @@ def main(given: Sequence[str] | None = None) -> int:
             return 1
         print(f'{time.perf_counter() - before:.1f} s')
     print(f'all: {time.perf_counter() - start:.1f} s')
-    kept = [_report(name, directory) for name, directory in places()]
-    return 0 if all(kept) else 1
+    counts = [_report(name, directory) for name, directory in places()]
+    return 0 if all(counts) else 1
 
 
-def _report(name: str, directory: Path) -> Any:
+def _report(name: str, directory: Path) -> int:
+    """Print the contents of a cache; return the number of its files."""
     count, size = _contents(directory)
     state = f'{count} files, {size / 2**20:.1f} MiB' if count else 'nothing could be written'
     print(f'{name}: {directory} ({state})')

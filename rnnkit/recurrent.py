@@ -1,4 +1,4 @@
-"""The networks under the name of their module in theanets, and what makes batches of sequences."""
+"""The networks and helpers for sequences, under the name of their module in theanets."""
 
 from rnnkit.data.ragged import pad, unpad
 from rnnkit.data.text import Text

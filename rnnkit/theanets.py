@@ -1,4 +1,4 @@
-"""What theanets has and rnnkit needs for nothing else: old forms, each with a warning."""
+"""Names of theanets that are kept for old scripts; each use warns."""
 
 import os
 from collections.abc import Iterator
@@ -13,20 +13,20 @@ from rnnkit.errors import ConfigError
 from rnnkit.models.files import load
 from rnnkit.models.network import Network
 from rnnkit.regularizers import Parts, regularizers
-from rnnkit.training.trainer import Monitors
+from rnnkit.training.protocols import Monitors, Path
 
 
 class Experiment:
-    """A network with the methods that train and save it; networks have these themselves.
+    """A wrapper of a network, for scripts of theanets; networks have these methods themselves.
 
-    It warns, and says what to write instead.
+    It warns, and the warning says what to write instead.
 
     Parameters
     ----------
     network : type, Network, str or path-like
         A class such as `rnnkit.Classifier`, a network, or the path of a file.
     *args, **options
-        What the class is called with.
+        The arguments of the class.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Experiment:
     Raises
     ------
     ConfigError
-        If the first one is none of these, or there is nothing to use the other arguments for.
+        If `network` is none of these, or if it is not a class and there are further arguments.
 
     Examples
     --------
@@ -47,7 +47,7 @@ class Experiment:
     13
     """
 
-    def __init__(self, network: Any, *args: Any, **options: Any):
+    def __init__(self, network: type[Network] | Network | Path, *args: Any, **options: Any):
         if isinstance(network, type) and issubclass(network, Network):
             name = network.__name__
             warn(
@@ -58,7 +58,7 @@ class Experiment:
             return
         if args or options:
             raise ConfigError(
-                'Experiment(): further arguments are for a class, such as rnnkit.Classifier; got '
+                'Experiment(): further arguments need a class, such as rnnkit.Classifier; got '
                 f'{network!r}'
             )
         if isinstance(network, Network):
@@ -69,8 +69,8 @@ class Experiment:
             self.network = load(network)
         else:
             raise ConfigError(
-                f'Experiment(): wants a class such as rnnkit.Classifier, a network or the path of '
-                f'a file; got {network!r}'
+                f'Experiment(): expects a class such as rnnkit.Classifier, a network or the path '
+                f'of a file; got {network!r}'
             )
 
     def train(self, *args: Any, **options: Any) -> tuple[Monitors, Monitors]:
@@ -78,56 +78,56 @@ class Experiment:
         return self.network.train(*args, **options)
 
     def itertrain(self, *args: Any, **options: Any) -> Iterator[tuple[Monitors, Monitors]]:
-        """Train the network, an epoch at a time: `rnnkit.Network.itertrain`."""
+        """Train the network epoch by epoch: `rnnkit.Network.itertrain`."""
         return self.network.itertrain(*args, **options)
 
-    def save(self, path: Any) -> None:
-        """Write the network to a file: `rnnkit.Network.save`."""
+    def save(self, path: Path) -> None:
+        """Save the network to a file: `rnnkit.Network.save`."""
         self.network.save(path)
 
-    def load(self, path: Any) -> Network:
-        """Take the network of a file in the place of the one that is here, and return it."""
+    def load(self, path: Path) -> Network:
+        """Replace the network by the one in a file, and return it."""
         self.network = load(path)
         return self.network
 
 
-def log(message: str, *args: Any, **named: Any) -> None:
-    """Write a line to the logger ``rnnkit``, at the level INFO.
+def log(message: str, *args: object, **named: object) -> None:
+    """Log a message to the logger ``rnnkit``, at the level INFO.
 
     Parameters
     ----------
     message : str
-        With ``{}`` for each of the arguments, as `str.format` takes it.
+        A format string for `str.format`, with ``{}`` for each of the arguments.
     """
     progress.prepare_logging()
     progress.say('%s', message.format(*args, **named) if args or named else message)
 
 
 class Regularizer:
-    """A penalty as theanets has it; a class derived from it is registered in lower case.
+    """Base class of a penalty of theanets; a subclass is registered by its name in lower case.
 
-    It warns, for in rnnkit a penalty is a function with ``@rnnkit.regularizers.add('name')``.
+    It warns: in rnnkit a penalty is a function with ``@rnnkit.regularizers.add('name')``.
 
     Attributes
     ----------
     pattern : str or None
-        What ``train(name=dict(weight=0.1, pattern='hid*'))`` says.
+        The option of ``train(name=dict(weight=0.1, pattern='hid*'))``.
 
     Raises
     ------
     ConfigError
-        If there is a regularizer of this name, or the class changes the graph.
+        If there is a regularizer of this name already, or the class changes the graph.
     """
 
     pattern: str | None = None
 
-    def __init_subclass__(cls, **keywords: Any):
+    def __init_subclass__(cls, **keywords: object):
         super().__init_subclass__(**keywords)
         name = cls.__name__.lower()
         if hasattr(cls, 'modify_graph'):
             raise ConfigError(
-                f'class {cls.__name__}: modify_graph() is not here; noise is a word of train, such '
-                f'as hidden_noise=0.1, or part of a layer of your own'
+                f'class {cls.__name__}: modify_graph() does not exist here; noise is a keyword of '
+                f'train, such as hidden_noise=0.1, or part of a layer of your own'
             )
 
         @regularizers.add(name)
@@ -141,14 +141,16 @@ class Regularizer:
             f'@rnnkit.regularizers.add({name!r})'
         )
 
-    def loss(self, layers: list[Any], outputs: dict[str, TensorVariable]) -> TensorVariable:
+    def loss(
+        self, layers: list[SimpleNamespace], outputs: dict[str, TensorVariable]
+    ) -> TensorVariable:
         """Return the penalty.
 
         Parameters
         ----------
         layers : list
-            Of objects with a ``name`` and ``params``, a list of shared variables: one for each
-            layer that has any.
+            An object for each layer with parameters: it has a ``name``, and ``params``, a list of
+            shared variables.
         outputs : dict of str to tensor
             Every output of every layer, named ``'hid1:out'``.
         """
@@ -156,9 +158,9 @@ class Regularizer:
 
 
 def layers_of(parts: Parts) -> list[SimpleNamespace]:
-    """Return the layers with their parameters in lists, as theanets hands them over."""
-    found: dict[str, SimpleNamespace] = {}
-    for full, param in parts.params.items():
-        name = full.partition('.')[0]
-        found.setdefault(name, SimpleNamespace(name=name, params=[])).params.append(param)
-    return list(found.values())
+    """Return the layers with their parameters in lists, as `Regularizer.loss` expects them."""
+    layers: dict[str, SimpleNamespace] = {}
+    for full_name, param in parts.params.items():
+        name = full_name.partition('.')[0]
+        layers.setdefault(name, SimpleNamespace(name=name, params=[])).params.append(param)
+    return list(layers.values())

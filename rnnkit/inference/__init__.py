@@ -1,1 +1,1 @@
-"""Trained networks at work: predictions, states, generated sequences."""
+"""Inference: predictions, hidden states, generated sequences."""

@@ -1,12 +1,13 @@
-"""What a network is used for once it has parameters: predictions, scores, single steps."""
+"""The use of a network after training: predictions, scores, single time steps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels
+from rnnkit.common import output_names
 from rnnkit.common.compiled import Compiled
 from rnnkit.data import ragged
 from rnnkit.data.border import LAYOUTS, Border
@@ -16,49 +17,51 @@ from rnnkit.graph.graph import Graph
 from rnnkit.inference.generation import Continuation
 from rnnkit.inference.noisy import NoisyOutputs
 from rnnkit.inference.streaming import State, Stream
+from rnnkit.training.protocols import Arrays, Inputs
 
 
-def rest_of(graph: Graph, border: Border, name: str) -> tuple[Border, Compiled]:
-    """Return the function of one output that the network goes on with, and its border.
+def decoder_of(graph: Graph, border: Border, name: str) -> tuple[Border, Compiled]:
+    """Return the function from one output to that of the last layer, with its border.
 
     Raises
     ------
     ConfigError
-        If the result does not follow from this output alone.
+        If the last layer does not depend on this output alone.
     """
     field = output_as_array('z', graph, name, LAYOUTS[border.layout])
     masks = [mask for mask in border.masks if mask.clock == field.clock]
     z = graph.outputs[name].type('z')
-    last = f'{graph.layers[-1].name}:out'
+    last = output_names.join(graph.layers[-1].name)
+    # Built again from z, rather than replaced in the graph, so that other paths are an error.
     result = graph.again(known={name: z})[last]
     inputs = [z, *(graph.masks[mask.clock] for mask in masks)]
-    function = Compiled(f'what follows from {name!r}', inputs, [result])
+    function = Compiled(f'the decoder of {name!r}', inputs, [result])
     return Border([field], border.targets, [], masks, border.layout, border.dtype), function
 
 
 class Inference:
-    """The compiled functions of a network, each made when it is first wanted.
+    """The compiled functions of a network, each compiled when it is first used.
 
     Parameters
     ----------
     graph : Graph
     border : Border
     kernel : bool or None
-        False keeps kernels out.
+        False uses PyTensor's own Ops only.
     compared : str
         The output that `score` compares with the target, ``'out:out'``.
     """
 
     def __init__(self, graph: Graph, border: Border, kernel: bool | None, compared: str):
         self.graph, self.border, self.kernel = graph, border, kernel
-        self.last = f'{graph.layers[-1].name}:out'
+        self.last = output_names.join(graph.layers[-1].name)
         self.compared = compared
         # The output may have a target's time axis instead of one of its own.
         self.clock = graph.plan.clock_of(self.last, graph.by_name)
         if self.last == self.compared:
             self.clock = border.target.clock
         self._functions: dict[str, Compiled] = {}
-        self._rests: dict[str, tuple[Border, Compiled]] = {}
+        self._decoders: dict[str, tuple[Border, Compiled]] = {}
         self._noisy = NoisyOutputs(graph, kernel)
         self._stream: Stream | None = None
         self._continuation: Continuation | None = None
@@ -77,16 +80,16 @@ class Inference:
     def predict(
         self,
         where: str,
-        x: Any,
-        mask: Any,
+        x: Inputs,
+        mask: Arrays | None,
         state: State | None,
         return_state: bool,
-        noise: dict[str, Any] | None = None,
+        noise: Mapping[str, object] | None = None,
     ) -> Any:
-        """Return the output for `x`, with the state after it if that is wanted."""
+        """Return the output for `x`; with `return_state`, also the state after it."""
         border = self.border
         if noise and (state is not None or return_state):
-            raise ConfigError(f'{where}: {min(noise)} does not go with a state')
+            raise ConfigError(f'{where}: {min(noise)} cannot be combined with a state')
         if state is not None:
             border = border.part(self.stream.course.clock, True)
         arrays, listed = border.read_inputs(x, where, mask)
@@ -95,24 +98,24 @@ class Inference:
         elif state is None and not return_state:
             out = self._outputs(arrays, self.last)
         else:
-            out, state = self._go_on(where, arrays, state)
-        padding = border.mask_of(self.clock, arrays)
-        out = self._shown(out, padding, listed, self.graph.has_time(self.last))
+            out, state = self._continue(where, arrays, state)
+        mask_read = border.mask_of(self.clock, arrays)
+        out = self._as_user_array(out, mask_read, listed, self.graph.has_time(self.last))
         return (out, state) if return_state else out
 
-    def _shown(
-        self, out: np.ndarray, padding: np.ndarray | None, listed: bool, has_time: bool
+    def _as_user_array(
+        self, out: np.ndarray, mask: np.ndarray | None, listed: bool, has_time: bool
     ) -> Any:
-        """Return an output as users have it: 0 over padding, or without it; and turned."""
-        if padding is not None:
-            out = out * padding[..., None]
-        if padding is not None and listed:
-            return ragged.unpad(out, padding)
+        """Return an output as users get it: 0 over padding, or without it; in their layout."""
+        if mask is not None:
+            out = out * mask[..., None]
+        if mask is not None and listed:
+            return ragged.unpad(out, mask)
         return self.border.turn(out, has_time)
 
     @property
     def stream(self) -> Stream:
-        """The functions that carry a state."""
+        """The functions that carry the hidden state."""
         if self._stream is None:
             with kernels.allowed(self.kernel):
                 self._stream = Stream(self.graph)
@@ -120,16 +123,19 @@ class Inference:
 
     @property
     def continuation(self) -> Continuation:
-        """The functions by which the network goes on from its own outputs."""
+        """The functions that generate sequences."""
         if self._continuation is None:
             with kernels.allowed(self.kernel):
                 self._continuation = Continuation(self.graph, self.border)
         return self._continuation
 
-    def _go_on(self, where: str, arrays: list[np.ndarray], state: State | None) -> Any:
+    def _continue(
+        self, where: str, arrays: list[np.ndarray], state: State | None
+    ) -> tuple[np.ndarray, State]:
         """Return the output for checked arrays, and the state after them.
 
-        Without a state, the arrays are all inputs and masks; with one, those that move on.
+        Without a state, the arrays are all inputs and masks; with one, those of the output's
+        time axis.
         """
         stream = self.stream
         if state is None:
@@ -143,61 +149,72 @@ class Inference:
         out, flat = stream.run(arrays, flat)
         return out, stream.named(flat)
 
-    def step(self, x_t: Any, state: State | None) -> tuple[np.ndarray, State]:
+    def step(self, x_t: Inputs, state: State | None) -> tuple[np.ndarray, State]:
         """Return the output for a single time step, and the state after it."""
         border = self.border
         if state is not None:
             border = border.part(self.stream.course.clock, True)
         arrays = border.read_step(x_t, self.stream.course.clock)
-        out, state = self._go_on('step()', arrays, state)
+        out, state = self._continue('step()', arrays, state)
         return out[0], state
 
-    def feed_forward(self, x: Any, mask: Any, noise: dict[str, Any]) -> dict[str, np.ndarray]:
+    def feed_forward(
+        self, x: Inputs, mask: Arrays | None, noise: Mapping[str, object]
+    ) -> dict[str, np.ndarray]:
         """Return every output of every layer."""
         graph, where = self.graph, 'feed_forward()'
         arrays, _ = self.border.read_inputs(x, where, mask)
         if noise:
-            found = self._noisy(where, list(graph.outputs), arrays, noise)
+            results = self._noisy(where, list(graph.outputs), arrays, noise)
         else:
-            found = self.function('all outputs', list(graph.outputs.values()))(*arrays)
+            results = self.function('all outputs', list(graph.outputs.values()))(*arrays)
         return {
             name: self.border.turn(array, graph.has_time(name))
-            for name, array in zip(graph.outputs, found, strict=True)
+            for name, array in zip(graph.outputs, results, strict=True)
         }
 
-    def output(self, where: str, name: str, x: Any, mask: Any) -> Any:
+    def output(self, where: str, name: str, x: Inputs, mask: Arrays | None) -> Any:
         """Return one output for `x`, 0 over padding."""
         clock = self.graph.plan.clock_of(name, self.graph.by_name)
         arrays, listed = self.border.read_inputs(x, where, mask)
-        padding = self.border.mask_of(clock, arrays)
-        return self._shown(self._outputs(arrays, name), padding, listed, clock is not None)
+        out = self._outputs(arrays, name)
+        return self._as_user_array(
+            out, self.border.mask_of(clock, arrays), listed, clock is not None
+        )
 
-    def rest(self, where: str, name: str, z: Any, mask: Any) -> Any:
-        """Return what the network makes of one of its outputs."""
-        if name not in self._rests:
+    def decode(self, where: str, name: str, z: Inputs, mask: Arrays | None) -> Any:
+        """Return the output of the last layer, given one of the outputs before it."""
+        if name not in self._decoders:
             with kernels.allowed(self.kernel):
-                self._rests[name] = rest_of(self.graph, self.border, name)
-        border, function = self._rests[name]
+                self._decoders[name] = decoder_of(self.graph, self.border, name)
+        border, function = self._decoders[name]
         if mask is not None and self.border.masks and not border.masks:
-            raise ConfigError(f'{where}: {name!r} has no time axis, so that there is no mask')
+            raise ConfigError(f'{where}: {name!r} has no time axis, so there can be no mask')
         arrays, listed = border.read_inputs(z, where, mask)
         (out,) = function(*arrays)
         clock = self.graph.plan.clock_of(self.last, self.graph.by_name)
-        return self._shown(out, border.mask_of(clock, arrays), listed, clock is not None)
+        return self._as_user_array(out, border.mask_of(clock, arrays), listed, clock is not None)
 
-    def logits(self, x: Any, mask: Any) -> np.ndarray:
-        """Return what the activation of the last layer is taken of."""
+    def logits(self, x: Inputs, mask: Arrays | None) -> np.ndarray:
+        """Return the logits: the last layer before its activation."""
         arrays, _ = self.border.read_inputs(x, 'predict_logit()', mask)
-        name = f'{self.graph.layers[-1].name}:pre'
-        found = self.function('the logits', [self.graph.outputs[name]])(*arrays)[0]
-        return self.border.turn(found, self.graph.has_time(name))
+        name = output_names.join(self.graph.layers[-1].name, output_names.PRE)
+        logits = self.function('the logits', [self.graph.outputs[name]])(*arrays)[0]
+        return self.border.turn(logits, self.graph.has_time(name))
 
-    def score(self, metric: Callable[..., float], x: Any, y: Any, weights: Any, mask: Any) -> float:
-        """Return what a metric makes of targets and predictions."""
+    def score(
+        self,
+        metric: Callable[..., float],
+        x: Inputs,
+        y: Inputs | None,
+        weights: Inputs | None,
+        mask: Arrays | None,
+    ) -> float:
+        """Return a metric of the targets and the predictions."""
         border = self.border.of_first_target(weights is not None)
         batch = border.read_batch(border.join('score()', x, y, weights, mask), 'score()')
-        given = dict(zip([field.name for field in border.fields], batch, strict=True))
-        y, weights = given[border.target.name], given.get('weights')
+        by_name = dict(zip([field.name for field in border.fields], batch, strict=True))
+        target, weights = by_name[border.target.name], by_name.get('weights')
         n = len(border.inputs)
         predicted = self._outputs(
             [*batch[:n], *batch[len(batch) - len(border.masks) :]], self.compared
@@ -206,6 +223,6 @@ class Inference:
             predicted = predicted.argmax(axis=-1)
         real = border.mask_of(border.target.clock, batch)
         if real is not None:
-            real = real[..., None] if y.ndim > real.ndim else real
-            weights = np.broadcast_to(real, y.shape) * (1 if weights is None else weights)
-        return metric(y, predicted, weights)
+            real = real[..., None] if target.ndim > real.ndim else real
+            weights = np.broadcast_to(real, target.shape) * (1 if weights is None else weights)
+        return metric(target, predicted, weights)

@@ -1,31 +1,26 @@
-"""From the outputs of a softmax to labels: drawn at random, the best, or the best of a row.
-
-NumPy only.
-"""
+"""Decoding: labels from logits, by sampling, greedily or by beam search. NumPy only."""
 
 from dataclasses import dataclass
-from numbers import Integral, Real
-from typing import Any
 
 import numpy as np
 
-from rnnkit.common.checks import check_count, generator
+from rnnkit.common.checks import generator, is_real, real, whole
 from rnnkit.errors import ConfigError
 
 
 @dataclass
 class Sampling:
-    """How labels are drawn from softmax(pre / temperature).
+    """Samples labels from softmax(logits / temperature).
 
     Parameters
     ----------
     temperature : float
-        Below 1 likely labels become more likely; 0 takes the most likely one, always.
+        Below 1 likely labels become more likely; 0 is greedy: always the most likely label.
     top_k : int, optional
-        Only the k most likely labels are drawn.
+        Only the k most likely labels are sampled.
     top_p : float, optional
-        Only the most likely labels are drawn, as many as it takes for their probabilities to
-        reach p together: after temperature and `top_k`.
+        Only the fewest labels whose probabilities reach p together are sampled (the nucleus):
+        after temperature and `top_k`.
     rng : int or numpy.random.Generator, optional
 
     Raises
@@ -41,34 +36,36 @@ class Sampling:
     temperature: float = 1.0
     top_k: int | None = None
     top_p: float | None = None
-    rng: Any = None
+    rng: int | np.random.Generator | None = None
 
     def __post_init__(self) -> None:
-        t, p = self.temperature, self.top_p
-        if not _is_number(t) or not 0 <= t < np.inf:
-            raise ConfigError(f'temperature is a number of at least 0; got {t!r}')
+        p = self.top_p
+        real('generate(): temperature', self.temperature, least=0)
         if self.top_k is not None:
-            check_count('top_k', self.top_k)
-        if p is not None and (not _is_number(p) or not 0 < p <= 1):
-            raise ConfigError(f'top_p is a probability above 0, and at most 1; got {p!r}')
+            whole('generate(): top_k', self.top_k, 1)
+        if p is not None and not (is_real(p) and 0 < p <= 1):
+            raise ConfigError(
+                f'generate(): top_p must be a probability above 0 and of at most 1; got {p!r}'
+            )
         self.rng = generator(self.rng)
 
-    def __call__(self, pre: np.ndarray) -> np.ndarray:
-        """Return a label for each row of `pre`, of shape (B, O)."""
+    def __call__(self, logits: np.ndarray) -> np.ndarray:
+        """Return a label for each row of `logits`, of shape (B, O)."""
         if self.temperature == 0:
-            return pre.argmax(axis=-1)
-        edges = self.probabilities(pre).cumsum(axis=-1)
-        drawn = self.rng.random(len(pre)) * edges[:, -1]
+            return logits.argmax(axis=-1)
+        edges = self.probabilities(logits).cumsum(axis=-1)
+        # Rounding may leave the last edge below 1, so draw up to it.
+        drawn = self.rng.random(len(logits)) * edges[:, -1]
         return (edges <= drawn[:, None]).sum(axis=-1)
 
-    def probabilities(self, pre: np.ndarray) -> np.ndarray:
-        """Return the probability with which each label is drawn; `temperature` is above 0."""
-        pre = np.asarray(pre, 'float64')
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Return the probability of sampling each label; `temperature` is above 0."""
+        logits = np.asarray(logits, 'float64')
         with np.errstate(over='ignore'):
-            p = np.exp((pre - pre.max(axis=-1, keepdims=True)) / self.temperature)
+            p = np.exp((logits - logits.max(axis=-1, keepdims=True)) / self.temperature)
         if self.top_k is None and self.top_p is None:
             return p / p.sum(axis=-1, keepdims=True)
-        order = (-pre).argsort(axis=-1, kind='stable')
+        order = (-logits).argsort(axis=-1, kind='stable')
         ranked = np.take_along_axis(p, order, axis=-1)
         ranked[:, self.top_k or len(ranked[0]) :] = 0
         ranked /= ranked.sum(axis=-1, keepdims=True)
@@ -80,45 +77,47 @@ class Sampling:
 
 
 class Beams:
-    """The best sequences of labels that are known so far, a number of them for each example.
+    """The sequences of labels that a beam search keeps for each example.
 
-    The score of a sequence is the sum of the log probabilities of its labels. One that has
-    reached `stop` is complete, and keeps its score.
+    The score of a sequence is the sum of the log probabilities of its labels. A sequence that
+    has reached `stop` is complete, and keeps its score.
 
     Parameters
     ----------
     n : int
-        How many are kept for each example.
+        The width of the beam: how many sequences are kept for each example.
     stop : int, optional
+        The label that ends a sequence.
     """
 
     def __init__(self, n: int, stop: int | None = None):
         self.n, self.stop = n, stop
-        self.scores: np.ndarray | None = None  # (B, number so far), the best one first
+        self.scores: np.ndarray | None = None  # (B, beams so far), the best one first
         self._steps: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def advance(self, pre: np.ndarray) -> np.ndarray:
-        """Make all sequences longer by a label, and keep the best.
+    def advance(self, logits: np.ndarray) -> np.ndarray:
+        """Extend all sequences by a label, and keep the best.
 
         Parameters
         ----------
-        pre : array of shape (B * number so far, O)
+        logits : array of shape (B * beams so far, O)
 
         Returns
         -------
-        parents : array of int of shape (B * new number,)
-            From which row of `pre` each of the new rows goes on.
+        parents : array of int of shape (B * beams now,)
+            The row of `logits` that each of the new sequences extends.
         """
-        O = pre.shape[-1]  # noqa: E741 - the letter of the shape alphabet
-        found = log_softmax(pre)
+        O = logits.shape[-1]  # noqa: E741 - the letter of the shape alphabet
+        log_p = log_softmax(logits)
         if self.scores is None:
-            self.scores = np.zeros((len(pre), 1))
+            self.scores = np.zeros((len(logits), 1))
         elif self.stop is not None:
+            # A complete sequence has one continuation, which costs nothing.
             complete = self._steps[-1][1].ravel() == self.stop
-            found[complete] = -np.inf
-            found[complete, self.stop] = 0
+            log_p[complete] = -np.inf
+            log_p[complete, self.stop] = 0
         B, before = self.scores.shape
-        total = (self.scores.reshape(-1, 1) + found).reshape(B, before * O)
+        total = (self.scores.reshape(-1, 1) + log_p).reshape(B, before * O)
         best = (-total).argsort(axis=1, kind='stable')[:, : self.n]
         self.scores = np.take_along_axis(total, best, axis=1)
         parents, labels = best // O, best % O
@@ -127,36 +126,26 @@ class Beams:
 
     @property
     def labels(self) -> np.ndarray:
-        """The last label of each sequence, (B * number,)."""
+        """The last label of each sequence, (B * beams,)."""
         return self._steps[-1][1].ravel()
 
     @property
     def complete(self) -> bool:
-        """Whether all sequences have reached the label that stops them."""
+        """Whether all sequences have reached the label that ends them."""
         return self.stop is not None and bool((self.labels == self.stop).all())
 
     def best(self) -> np.ndarray:
         """Return the best sequence of each example, (steps, B)."""
         at = np.zeros((len(self.scores), 1), int)
-        found = []
+        backwards = []
         for parents, labels in reversed(self._steps):
-            found.append(np.take_along_axis(labels, at, axis=1)[:, 0])
+            backwards.append(np.take_along_axis(labels, at, axis=1)[:, 0])
             at = np.take_along_axis(parents, at, axis=1)
-        return np.array(found[::-1])
+        return np.array(backwards[::-1])
 
 
-def log_softmax(pre: np.ndarray) -> np.ndarray:
+def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Return the logarithm of the softmax over the last axis, in float64."""
-    pre = np.asarray(pre, 'float64')
-    pre = pre - pre.max(axis=-1, keepdims=True)
-    return pre - np.log(np.exp(pre).sum(axis=-1, keepdims=True))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def check_label(name: str, value: Any, size: int) -> None:
-    """Raise a ConfigError unless `value` is one of `size` labels."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or not 0 <= value < size:
-        raise ConfigError(f'{name} is a label from 0 to {size - 1}; got {value!r}')
+    logits = np.asarray(logits, 'float64')
+    logits = logits - logits.max(axis=-1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))

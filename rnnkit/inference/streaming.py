@@ -1,11 +1,13 @@
-"""A network that goes on where it stopped: the state goes in, and comes out again."""
+"""Streaming inference: the hidden state is an input and an output of the compiled function."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from pytensor.graph.replace import graph_replace
 from pytensor.tensor import TensorVariable
 
+from rnnkit.common import output_names
 from rnnkit.common.compiled import Compiled
 from rnnkit.errors import ConfigError, ShapeError
 from rnnkit.graph.course import course, last_outputs, state_sizes, state_variables
@@ -17,10 +19,11 @@ State = dict[str, Any]
 
 
 class Stream:
-    """The compiled functions that carry a network's state.
+    """The compiled functions that carry the hidden state of a network.
 
-    Layers that have the time axis of the output move on. What they read of others, such as an
-    encoder's last state, is computed once, where a series begins, and belongs to the state.
+    Layers that have the time axis of the output are computed at each step. What they read from
+    other layers, such as the last state of an encoder, is computed once, where a sequence
+    starts, and belongs to the state.
 
     Parameters
     ----------
@@ -28,7 +31,7 @@ class Stream:
     output : str, optional
         The name of the output that is computed; by default the main one of the last layer.
     at_end : bool
-        Whether only the last time step of the output is wanted.
+        Whether only the last time step of the output is returned.
 
     Raises
     ------
@@ -42,9 +45,12 @@ class Stream:
         states = {layer.name: state_variables(layer, self.dtype) for layer in self.layers}
         outputs = graph.again(states=states)
         last = [outputs[name] for name in last_outputs(self.layers)]
-        out = outputs[output or f'{graph.layers[-1].name}:out']
+        out = outputs[output or output_names.join(graph.layers[-1].name)]
         constants = [outputs[name].type(name) for name in self.course.fixed]
-        found = graph_replace(
+        # The graph computes the fixed outputs from the inputs. Cut there, it takes their values as
+        # inputs. Not strict: one that is only the initial state of a layer is in no path any more,
+        # since `states` has replaced that.
+        results = graph_replace(
             [out[-1] if at_end else out, *last],
             {outputs[n]: c for n, c in zip(self.course.fixed, constants, strict=True)},
             strict=False,
@@ -52,9 +58,11 @@ class Stream:
         flat = [variable for state in states.values() for variable in state]
         self._sizes = {layer.name: state_sizes(layer) for layer in self.layers}
         moves, stays = self._variables(True), self._variables(False)
-        self._go_on = Compiled('the prediction from a state', [*moves, *constants, *flat], found)
-        kept = [graph.outputs[name] for name in self.course.fixed]
-        self._encode = Compiled('what stays the same', stays, kept)
+        self._advance = Compiled(
+            'the prediction from a state', [*moves, *constants, *flat], results
+        )
+        fixed = [graph.outputs[name] for name in self.course.fixed]
+        self._encode = Compiled('the outputs of the encoder', stays, fixed)
 
     def _variables(self, moving: bool) -> list[TensorVariable]:
         """Return inputs and masks with the clock of the output, or all others."""
@@ -63,8 +71,8 @@ class Stream:
         masks = self.graph.masks.items()
         return [*inputs, *(m for clock, m in masks if (clock == self.course.clock) == moving)]
 
-    def begin(self, fixed: list[np.ndarray], n: int) -> list[np.ndarray]:
-        """Return the state in which a series begins.
+    def begin(self, fixed: Sequence[np.ndarray], n: int) -> list[np.ndarray]:
+        """Return the initial state of a sequence.
 
         Parameters
         ----------
@@ -76,7 +84,7 @@ class Stream:
         Returns
         -------
         flat : list of arrays
-            As `run` takes it.
+            The state as `run` expects it.
         """
         names = self.course.fixed
         constants = dict(zip(names, self._encode(*fixed) if names else [], strict=True))
@@ -84,16 +92,16 @@ class Stream:
         for layer in self.layers:
             sources = self.graph.plan.starts[layer.name]
             for part, size in state_sizes(layer).items():
-                start: Any = 0
+                initial = np.zeros(())
                 if part in sources:
-                    start = constants[sources[part]]
+                    initial = constants[sources[part]]
                 elif f'{part}_0' in layer.params:
-                    start = layer.params[f'{part}_0'].get_value(borrow=True)
-                flat.append(np.ascontiguousarray(np.broadcast_to(start, (n, size)), self.dtype))
+                    initial = layer.params[f'{part}_0'].get_value(borrow=True)
+                flat.append(np.ascontiguousarray(np.broadcast_to(initial, (n, size)), self.dtype))
         return flat
 
     def run(
-        self, x: list[np.ndarray], flat: list[np.ndarray]
+        self, x: Sequence[np.ndarray], flat: Sequence[np.ndarray]
     ) -> tuple[np.ndarray, list[np.ndarray]]:
         """Return the output for `x`, and the state after its last step.
 
@@ -102,66 +110,69 @@ class Stream:
         x : list of arrays (T, B, I)
             The inputs that have the time axis of the output, then the mask.
         flat : list of arrays
-            What stays, and the state of each layer.
+            The fixed outputs, then the state of each layer.
         """
-        out, *last = self._go_on(*x, *flat)
+        out, *last = self._advance(*x, *flat)
         return out, [*flat[: len(self.course.fixed)], *last]
 
-    def select(self, flat: list[np.ndarray], chosen: np.ndarray) -> list[np.ndarray]:
-        """Return the state of the chosen examples, in their order, any of them several times."""
+    def select(self, flat: Sequence[np.ndarray], chosen: np.ndarray) -> list[np.ndarray]:
+        """Return the state of the examples with these indices, which may repeat."""
         axes = [int(self.graph.has_time(name)) for name in self.course.fixed]
         axes += [0] * (len(flat) - len(axes))
         return [array.take(chosen, axis) for array, axis in zip(flat, axes, strict=True)]
 
-    def named(self, flat: list[np.ndarray]) -> State:
-        """Return the state with names, as users have it."""
-        rest = iter(flat)
-        fixed = {name: next(rest) for name in self.course.fixed}
+    def named(self, flat: Sequence[np.ndarray]) -> State:
+        """Return the state as users get it: by the names of layers and outputs."""
+        arrays = iter(flat)
+        fixed = {name: next(arrays) for name in self.course.fixed}
         states = {
-            layer.name: layer.state(*(next(rest) for _ in layer.state._fields))
+            layer.name: layer.state(*(next(arrays) for _ in layer.state._fields))
             for layer in self.layers
         }
         return states | fixed
 
     def read(self, where: str, state: Any, n: int) -> list[np.ndarray]:
-        """Check a state with names, and return its arrays in order."""
-        wanted = [*(layer.name for layer in self.layers), *self.course.fixed]
-        if isinstance(state, dict) and set(state) != set(wanted):
+        """Check a state that a user gave, and return its arrays in order."""
+        names = [*(layer.name for layer in self.layers), *self.course.fixed]
+        if isinstance(state, dict) and set(state) != set(names):
             raise ConfigError(
-                f'{where}: state is for the layers {", ".join(wanted)}; got '
+                f'{where}: state must have an entry for each of {", ".join(names)}; got '
                 f'{", ".join(map(str, state))}'
             )
         arrays = []
         for name in self.course.fixed:
-            given = state[name] if isinstance(state, dict) else None
+            value = state[name] if isinstance(state, dict) else None
             variable = self.graph.outputs[name]
-            shape = [None] * (variable.ndim - 2) + [n, variable.type.shape[-1]]
-            arrays.append(self._array(where, f'state {name!r}', given, shape, n))
+            shape = [*[None] * (variable.ndim - 2), n, variable.type.shape[-1]]
+            arrays.append(self._array(where, f'state {name!r}', value, shape, n))
         for layer in self.layers:
             try:
-                found = state[layer.name]
-                values = [getattr(found, name) for name in layer.state._fields]
+                of_layer = state[layer.name]
+                values = [getattr(of_layer, name) for name in layer.state._fields]
             except (TypeError, KeyError, AttributeError):
                 raise ConfigError(
-                    f'{where}: state must be what an earlier call returned, with the '
+                    f'{where}: state must be the result of an earlier call, with the '
                     f'{layer.state.__name__} of layer {layer.name!r}; got {state!r}'
                 ) from None
             for (name, size), value in zip(self._sizes[layer.name].items(), values, strict=True):
-                if type(value) is np.ndarray and value.shape == (n, size):
+                if type(value) is np.ndarray and value.shape == (n, size):  # the usual case
                     arrays.append(np.ascontiguousarray(value, self.dtype))
                     continue
                 what = f'state {name!r} of layer {layer.name!r}'
                 arrays.append(self._array(where, what, value, [n, size], n))
         return arrays
 
-    def _array(self, where: str, what: str, value: Any, wanted: list[Any], n: int) -> np.ndarray:
+    def _array(
+        self, where: str, what: str, value: object, expected: list[int | None], n: int
+    ) -> np.ndarray:
+        """Check the shape of an array of a state, in which None stands for any length."""
         shape = getattr(value, 'shape', ())
-        if len(shape) != len(wanted) or any(
-            w not in (None, s) for w, s in zip(wanted, shape, strict=True)
+        if len(shape) != len(expected) or any(
+            length not in (None, s) for length, s in zip(expected, shape, strict=True)
         ):
-            axes = '(batch, size)' if len(wanted) == 2 else '(time, batch, size)'
+            axes = '(batch, size)' if len(expected) == 2 else '(time, batch, size)'
             raise ShapeError(
-                f'{where}: {what} must have shape {tuple(wanted)} {axes}, as x has {n} examples; '
+                f'{where}: {what} must have shape {tuple(expected)} {axes}, as x has {n} examples; '
                 f'got {getattr(value, "shape", type(value).__name__)}'
             )
         return np.ascontiguousarray(value, self.dtype)

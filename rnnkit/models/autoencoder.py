@@ -1,38 +1,39 @@
-"""Networks that learn to say again what they have read."""
+"""A network that reconstructs its input."""
 
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from rnnkit import metrics
-from rnnkit.common.checks import generator
+from rnnkit.common import output_names
+from rnnkit.common.checks import generator, is_whole
 from rnnkit.common.registry import hint
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.inference.streaming import State
 from rnnkit.models.files import models
 from rnnkit.models.network import Network
+from rnnkit.training.protocols import Arrays, Inputs
 
 
 @models.add('Autoencoder')
 class Autoencoder(Network):
-    """A network whose target is its input, by way of layers that keep only what matters.
+    """A network that reconstructs its input from the code of a hidden layer.
 
-    Its parameters and attributes are those of `rnnkit.Network`; the loss is 'mse' unless another
-    one is named, and the last layer linear. It has one input, and as many outputs as this has
-    features. A batch is x alone, as an array or as ``[x]``; ``[x, weights]`` with
-    ``weighted=True``, ``[x, mask]`` or a list of sequences with ``masked=True``. Noise and
-    dropout act on what the network reads; the target stays as it is.
+    Its parameters and attributes are those of `rnnkit.Network`; the default loss is 'mse', and
+    the last layer is linear. It has one input, and as many outputs as the input has features. A
+    batch is x alone, as an array or as ``[x]``; ``[x, weights]`` with ``weighted=True``,
+    ``[x, mask]`` or a list of sequences with ``masked=True``. With ``input_noise`` or
+    ``input_dropout`` in `train` it is a denoising autoencoder: the target stays clean.
 
-    Where the middle has no time axis, the number of time steps is fixed:
+    Where the code has no time axis, the number of time steps is fixed:
     ``[3, ('lstm', 8), 'last', ('repeat', 10), ('lstm', 8), 3]``. Shorter sequences of a list are
     padded to it, in a network with ``masked=True``.
 
     Raises
     ------
     ConfigError
-        If there are several inputs or an embedding, or the output has another size, or other time
-        steps, than the input.
+        If there are several inputs or an embedding, or if the output differs from the input in
+        size or in time steps.
 
     Examples
     --------
@@ -51,21 +52,20 @@ class Autoencoder(Network):
 
     def predict(
         self,
-        x: Any,
+        x: Inputs,
         *,
-        mask: Any = None,
+        mask: Arrays | None = None,
         state: State | None = None,
         return_state: bool = False,
-        **noise: Any,
+        **noise: object,
     ) -> Any:
         """Return the reconstruction of `x`.
 
         Parameters
         ----------
         x : array of shape (T, B, I)
-            As in `Regressor.predict`.
         mask, state, return_state, **noise
-            Likewise.
+            As in `Regressor.predict`.
 
         Returns
         -------
@@ -83,13 +83,13 @@ class Autoencoder(Network):
 
     def encode(
         self,
-        x: Any,
+        x: Inputs,
         layer: str | int | None = None,
         sample: bool = False,
-        rng: Any = None,
-        mask: Any = None,
+        rng: int | np.random.Generator | None = None,
+        mask: Arrays | None = None,
     ) -> Any:
-        """Return what a hidden layer makes of `x`.
+        """Return the code of `x`: the output of a hidden layer.
 
         Parameters
         ----------
@@ -99,24 +99,24 @@ class Autoencoder(Network):
             The name or the number of a layer, ``'hid1'`` or 1; or the name of one of its outputs,
             ``'hid1:c'``. By default the layer in the middle, number ``len(layers) // 2``.
         sample : bool
-            Draw 0 or 1 instead, with the output as the probability of 1.
+            Whether to sample 0 or 1, with the output as the probability of 1.
         rng : int or numpy.random.Generator, optional
-            A seed or a generator for it; without one, each call draws other numbers.
+            A seed or a generator for `sample`; without one, each call samples other numbers.
         mask : array of shape (T, B), optional
-            Where steps are real, for a network with ``masked=True``.
+            As in `predict`.
 
         Returns
         -------
         z : array of shape (T, B, size), or (B, size) if the output has no time axis
-            0 over padding; a list of arrays (T_i, size) for a list of sequences. Whole numbers
-            (uint8) with `sample`.
+            0 over padding; a list of arrays (T_i, size) for a list of sequences. The dtype is
+            uint8 with `sample`.
 
         Raises
         ------
         ConfigError
             If there is no such layer or output.
         ShapeError, DataError
-            If `x` is not usable, or outputs to sample from are no probabilities.
+            If `x` is not usable, or if the outputs to sample from are not probabilities.
         """
         if not sample and rng is not None:
             raise ConfigError('encode(): rng is for sample=True')
@@ -126,20 +126,21 @@ class Autoencoder(Network):
             return z
         rng = generator(rng)
         if isinstance(z, list):
-            return [_drawn(name, one, rng) for one in z]
-        return _drawn(name, z, rng)
+            return [_sample(name, sequence, rng) for sequence in z]
+        return _sample(name, z, rng)
 
-    def decode(self, z: Any, layer: str | int | None = None, mask: Any = None) -> Any:
-        """Return the reconstruction from what a hidden layer has made of something.
+    def decode(self, z: Inputs, layer: str | int | None = None, mask: Arrays | None = None) -> Any:
+        """Return the reconstruction from a code.
 
         Parameters
         ----------
         z : array of shape (T, B, size), or (B, size)
-            As `encode` returned it, or any other values.
+            The result of `encode`, or any other values.
         layer : str or int, optional
-            Which output it is, as in `encode`. Layers before are not computed.
+            The layer or output whose values they are, as in `encode`. Earlier layers are not
+            computed.
         mask : array of shape (T, B), optional
-            Where steps of z are real, for a network with ``masked=True``; by default everywhere.
+            True where a time step of z is real, for a network with ``masked=True``.
 
         Returns
         -------
@@ -149,27 +150,28 @@ class Autoencoder(Network):
         Raises
         ------
         ConfigError
-            If there is no such output, or a later layer reads something else from before.
+            If there is no such output, or a later layer reads another one from before it.
         ShapeError, DataError
             If `z` is not such an array.
         """
         name = self._output_name('decode()', layer)
         try:
-            return self.inference.rest('decode()', name, z, mask)
+            return self.inference.decode('decode()', name, z, mask)
         except ConfigError as error:
             if str(error).startswith('decode()'):
                 raise
             raise ConfigError(f'decode(): {error}; choose another layer or output') from None
 
-    def score(self, x: Any, weights: Any = None, mask: Any = None) -> float:
-        """Return R², the share of the variance of `x` that is reconstructed; at best 1.
+    def score(self, x: Inputs, weights: Inputs | None = None, mask: Arrays | None = None) -> float:
+        """Return R², the coefficient of determination of the reconstruction; at best 1.
 
         Parameters
         ----------
         x : array of shape (T, B, I)
         weights : array of the shape of `x`, or (T, B), optional
+            Sample weights.
         mask : array of shape (T, B), optional
-            Where steps are real.
+            As in `predict`.
         """
         return self.inference.score(metrics.r2, x, None, weights, mask)
 
@@ -178,24 +180,23 @@ class Autoencoder(Network):
         n = len(self.layers)
         if layer is None:
             layer = n // 2
-        if isinstance(layer, Integral) and not isinstance(layer, bool):
+        if is_whole(layer):
             if not -n <= layer < n:
                 raise ConfigError(f'{where}: there is no layer number {layer}; there are {n}')
             layer = self.layers[layer].name
-        name = f'{layer}:out' if isinstance(layer, str) and ':' not in layer else layer
-        if not isinstance(layer, str) or name not in self.outputs:
-            known = [*self.graph.by_name, *self.outputs]
+        if not isinstance(layer, str) or output_names.full(layer) not in self.outputs:
+            names = [*self.graph.by_name, *self.outputs]
             raise ConfigError(
-                f'{where}: no layer or output named {layer!r}; {hint(str(layer), known)}'
+                f'{where}: no layer or output named {layer!r}; {hint(str(layer), names)}'
             )
-        return name
+        return output_names.full(layer)
 
 
-def _drawn(name: str, p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _sample(name: str, p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return 1 with the probabilities p, else 0."""
     if p.min() < 0 or p.max() > 1:
         raise DataError(
-            f'encode(): sample=True wants probabilities; {name!r} has values from {p.min():.3g} '
-            f"to {p.max():.3g}. A layer with activation 'sigmoid' has some"
+            f'encode(): sample=True expects probabilities, as of a layer with activation '
+            f"'sigmoid'; {name!r} has values from {p.min():.3g} to {p.max():.3g}"
         )
     return (rng.random(p.shape) < p).astype('uint8')

@@ -1,9 +1,11 @@
-"""A network that learns classes."""
+"""A network for classification."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+from pytensor.tensor import TensorVariable
 
 from rnnkit import metrics
 from rnnkit.common.old_words import warn
@@ -11,18 +13,19 @@ from rnnkit.errors import ConfigError
 from rnnkit.inference.sampling import Sampling
 from rnnkit.inference.streaming import State
 from rnnkit.layers import Dense
-from rnnkit.losses import accuracy
+from rnnkit.losses import Loss, accuracy
 from rnnkit.models.files import models
 from rnnkit.models.network import Network
+from rnnkit.training.protocols import Arrays, Inputs
 
 
 @models.add('Classifier')
 class Classifier(Network):
-    """A network whose output is the probability of each class, at each time step.
+    """A network for classification: its output is the probability of each class.
 
-    Targets are class labels, whole numbers from 0, of shape (T, B). The last layer has one
-    unit for each class, and is a softmax. Its parameters and attributes are those of
-    `rnnkit.Network`; the loss is 'xe'.
+    Targets are class labels, whole numbers from 0, of shape (T, B). The last layer is a softmax
+    with one unit for each class. Its parameters and attributes are those of `rnnkit.Network`;
+    the default loss is the cross-entropy, 'xe'.
 
     Examples
     --------
@@ -36,55 +39,63 @@ class Classifier(Network):
     output_activation = 'softmax'
     integer_targets = True
 
-    def _finish_last_layer(self, loss):
+    def _finish_last_layer(self, loss: Loss) -> None:
         super()._finish_last_layer(loss)
         last = self.layers[-1]
         if not isinstance(last, Dense) or last.activation != 'softmax':
             raise ConfigError(
-                f'Classifier: the last layer must be a softmax, so write the number of classes '
-                f'alone; got {last.form!r} with activation {getattr(last, "activation", None)!r}'
+                f'Classifier: the last layer must be a softmax; write only the number of classes; '
+                f'got {last.form!r} with activation {getattr(last, "activation", None)!r}'
             )
 
-    def monitors(self, output, error, target, weights):
+    def monitors(
+        self,
+        output: TensorVariable,
+        error: TensorVariable,
+        target: TensorVariable,
+        weights: TensorVariable | None,
+    ) -> dict[str, TensorVariable]:
         """Return the error and the accuracy, as symbolic scalars."""
         return {'err': error, 'acc': accuracy(output, target, weights)}
 
     def predict(
         self,
-        x: Any,
+        x: Inputs,
         *,
-        mask: Any = None,
+        mask: Arrays | None = None,
         state: State | None = None,
         return_state: bool = False,
-        **noise: Any,
+        **noise: object,
     ) -> Any:
         """Return the most probable class.
 
         Parameters
         ----------
         x : array of shape (T, B, I)
-            As in `Regressor.predict`.
         mask, state, return_state, **noise
-            Likewise.
+            As in `Regressor.predict`.
 
         Returns
         -------
         labels : array of int of shape (T, B)
             0 over padding.
         """
-        found = self.inference.predict('predict()', x, mask, state, return_state, noise)
-        out, *rest = found if return_state else (found,)
-        best = [one.argmax(-1) for one in out] if isinstance(out, list) else out.argmax(-1)
-        return (best, *rest) if return_state else best
+        result = self.inference.predict('predict()', x, mask, state, return_state, noise)
+        proba, *state_after = result if return_state else (result,)
+        if isinstance(proba, list):
+            labels = [sequence.argmax(-1) for sequence in proba]
+        else:
+            labels = proba.argmax(-1)
+        return (labels, *state_after) if return_state else labels
 
     def predict_proba(
         self,
-        x: Any,
+        x: Inputs,
         *,
-        mask: Any = None,
+        mask: Arrays | None = None,
         state: State | None = None,
         return_state: bool = False,
-        **noise: Any,
+        **noise: object,
     ) -> Any:
         """Return the probability of each class.
 
@@ -101,14 +112,14 @@ class Classifier(Network):
         """
         return self.inference.predict('predict_proba()', x, mask, state, return_state, noise)
 
-    def predict_logit(self, x: Any, *, mask: Any = None) -> np.ndarray:
-        """Return what the softmax of the network is taken of.
+    def predict_logit(self, x: Inputs, *, mask: Arrays | None = None) -> np.ndarray:
+        """Return the logits: the input of the softmax.
 
         Parameters
         ----------
         x : array of shape (T, B, I)
         mask : array of shape (T, B), optional
-            Where steps are real.
+            As in `predict`.
 
         Returns
         -------
@@ -116,27 +127,31 @@ class Classifier(Network):
         """
         return self.inference.logits(x, mask)
 
-    def classify(self, x: Any) -> Any:
-        """Return what `predict` does, under an old name."""
-        warn('classify() is an old word; write predict()')
+    def classify(self, x: Inputs) -> Any:
+        """Return the most probable class: an old name of `predict`."""
+        warn('classify() is an old name; write predict()')
         return self.predict(x)
 
-    def score(self, x: Any, y: Any, weights: Any = None, mask: Any = None) -> float:
-        """Return the share of labels that are predicted correctly.
+    def score(
+        self, x: Inputs, y: Inputs, weights: Inputs | None = None, mask: Arrays | None = None
+    ) -> float:
+        """Return the accuracy: the fraction of labels that are predicted correctly.
 
         Parameters
         ----------
         x : array of shape (T, B, I)
         y : array of int of shape (T, B)
+            The true labels.
         weights : array of shape (T, B), optional
+            Sample weights.
         mask : array of shape (T, B), optional
-            Where steps are real.
+            As in `predict`.
         """
         return self.inference.score(metrics.accuracy, x, y, weights, mask)
 
     def generate(
         self,
-        seed: Any,
+        seed: Inputs,
         steps: int,
         *,
         temperature: float = 1.0,
@@ -144,40 +159,40 @@ class Classifier(Network):
         top_p: float | None = None,
         beam: int | None = None,
         streams: int = 1,
-        start: Any = None,
+        start: ArrayLike | None = None,
         stop: int | None = None,
-        rng: Any = None,
+        rng: int | np.random.Generator | None = None,
     ) -> np.ndarray:
-        """Return how a sequence goes on, when each label is the next input.
+        """Continue a sequence: each label that is sampled is the next input.
 
         The network has as many inputs as classes, and reads labels through an embedding or as
-        vectors with a single 1. Its state is carried, so that each step costs the same.
+        one-hot vectors. Its hidden state is carried, so that each step costs the same.
 
         Parameters
         ----------
         seed : array of int of shape (T,) or (T, B), or int
-            The start of the sequence; or an array (T, B, I) of the vectors. For a network with an
-            encoder, what the encoder reads.
+            The start of the sequence; or an array (T, B, I) of one-hot vectors. For a network
+            with an encoder, the input of the encoder.
         steps : int
-            How many labels follow, at most.
+            The number of labels to generate, at most.
         temperature : float
-            Labels are drawn from softmax(pre / temperature), where pre is what the softmax of
-            the network is taken of. 0 takes the most likely one.
+            Labels are sampled from softmax(logits / temperature); 0 is greedy decoding: always
+            the most likely label.
         top_k : int, optional
-            Draw only from the k most likely labels.
+            Sample only from the k most likely labels.
         top_p : float, optional
-            Draw only from the most likely labels, as many as it takes to reach this probability.
+            Nucleus sampling: sample only from the fewest labels whose probabilities reach `top_p`
+            together.
         beam : int, optional
-            Instead of drawing, search for the most likely sequence, and go on from so many of the
-            best at each step.
+            Beam search instead of sampling: the number of sequences that are kept at each step.
         streams : int
-            How many sequences go on from a single seed.
+            The number of sequences that are sampled from a single seed.
         start : int or array of int of shape (B,), optional
             For a network with an encoder: the first label that the decoder reads.
         stop : int, optional
-            A label after which a sequence has ended. It is repeated until all have.
+            A label that ends a sequence. It is repeated until all sequences have ended.
         rng : int or numpy.random.Generator, optional
-            A seed or a generator; without one, each call draws other labels.
+            A seed or a generator; without one, each call samples other labels.
 
         Returns
         -------
@@ -202,22 +217,26 @@ class Classifier(Network):
         >>> net.generate([1, 2], steps=3, streams=2, rng=0).shape
         (3, 2)
         """
-        given = {'temperature': temperature, 'top_k': top_k, 'top_p': top_p, 'rng': rng}
-        go_on = self.inference.continuation
+        options = {'temperature': temperature, 'top_k': top_k, 'top_p': top_p, 'rng': rng}
+        continuation = self.inference.continuation
         if beam is None:
-            return go_on.sampled(seed, steps, Sampling(**given), streams, start, stop)
-        wrong = [name for name, value in given.items() if value != getattr(Sampling, name)]
-        if wrong or streams != 1:
+            return continuation.sampled(seed, steps, Sampling(**options), streams, start, stop)
+        needless = [name for name, value in options.items() if value != getattr(Sampling, name)]
+        if needless or streams != 1:
             raise ConfigError(
-                f'generate(): beam looks for one sequence, nothing is drawn; leave out '
-                f'{", ".join(wrong or ["streams"])}'
+                f'generate(): a beam search finds one sequence and samples nothing; leave out '
+                f'{", ".join(needless or ["streams"])}'
             )
-        return go_on.searched(seed, steps, beam, start, stop)
+        return continuation.searched(seed, steps, beam, start, stop)
 
     def predict_sequence(
-        self, labels: Any, steps: int, streams: int = 1, rng: Any = None
+        self,
+        labels: Inputs,
+        steps: int,
+        streams: int = 1,
+        rng: int | np.random.Generator | None = None,
     ) -> Iterator[int | list[int]]:
-        """Yield labels that go on from `labels`, one at a time, as theanets did.
+        """Yield labels that continue `labels`, one at a time, as theanets did.
 
         Parameters
         ----------
@@ -225,7 +244,7 @@ class Classifier(Network):
             The start of the sequence.
         steps : int
         streams : int
-            How many sequences go on from it. If there are several, lists of labels are yielded.
+            The number of sequences. If there are several, lists of labels are yielded.
         rng : int or numpy.random.Generator, optional
 
         Examples

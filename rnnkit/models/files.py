@@ -1,8 +1,8 @@
-"""Networks from specs and from files."""
+"""Build networks from specs and from files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import MethodType
-from typing import Any
+from typing import Any, TypeVar
 
 from rnnkit.common import storage
 from rnnkit.common.old_words import warn
@@ -10,62 +10,67 @@ from rnnkit.common.registry import Registry
 from rnnkit.errors import ConfigError, FormatError, RnnkitError
 from rnnkit.initializers import known_values
 from rnnkit.training import checkpoints
+from rnnkit.training.protocols import Path
 
-models = Registry('model')  # classes of networks, by the names that they have in files
+Owner = TypeVar('Owner')
+
+models = Registry('model')  # classes of networks, by their names in files
+LOSS_KEYS = {'loss', 'weight', 'output', 'target', 'weighted'}
 
 
-def from_spec(spec: dict[str, Any]) -> Any:
+# It returns Any, as `load` does, so that type checkers accept load(path).predict_proba.
+def from_spec(spec: Mapping[str, object]) -> Any:
     """Build the network that a spec describes, with new initial weights.
 
     Parameters
     ----------
     spec : dict
-        What `to_spec` of a network returned.
+        The result of `Network.to_spec`.
 
     Raises
     ------
     ConfigError
         If it is not such a dict.
     """
-    wanted = {'model', 'layers', 'loss', 'weighted', 'layout', 'dtype', 'seed'}
-    if not isinstance(spec, dict) or set(spec) - {'masked', 'losses'} != wanted:
+    required = {'model', 'layers', 'loss', 'weighted', 'layout', 'dtype', 'seed'}
+    if not isinstance(spec, dict) or set(spec) - {'masked', 'losses'} != required:
         raise ConfigError(
-            f'from_spec(): wants a dict with {", ".join(sorted(wanted))}; got '
+            f'from_spec(): expects a dict with {", ".join(sorted(required))}; got '
             f'{sorted(map(str, spec)) if isinstance(spec, dict) else spec!r}'
         )
-    rest = dict(spec)
-    chosen = rest.pop('losses', None)
-    net = models[rest.pop('model')](**rest)
-    if chosen is not None:
-        _set_losses(net, chosen)
+    keywords = dict(spec)
+    losses = keywords.pop('losses', None)
+    net = models[keywords.pop('model')](**keywords)
+    if losses is not None:
+        first, *others = _check_losses(losses)
+        net.set_loss(**first)
+        for term in others:
+            net.add_loss(**term)
     return net
 
 
-def _set_losses(net: Any, specs: Any) -> None:
-    """Give a network the losses that its spec lists."""
-    known = {'loss', 'weight', 'output', 'target', 'weighted'}
+def _check_losses(specs: object) -> list[dict[str, Any]]:
+    """Return the specs of losses; the target of the first one is not in it."""
     if (
         not isinstance(specs, list)
         or not specs
         or not all(
-            isinstance(one, dict) and set(one) == (known if k else known - {'target'})
-            for k, one in enumerate(specs)
+            isinstance(spec, dict) and set(spec) == (LOSS_KEYS if k else LOSS_KEYS - {'target'})
+            for k, spec in enumerate(specs)
         )
     ):
         raise ConfigError(
-            f'from_spec(): losses is a list of dicts with {", ".join(sorted(known))}, the first '
-            f'one without target; got {specs!r}'
+            f'from_spec(): losses must be a list of dicts with {", ".join(sorted(LOSS_KEYS))}, '
+            f'the first one without target; got {specs!r}'
         )
-    first, *others = specs
-    net.set_loss(**first)
-    for one in others:
-        net.add_loss(**one)
+    return specs
 
 
-def load(path: Any) -> Any:
-    """Read a network that `save`, or a training with ``checkpoint=``, has written.
+def load(path: Path) -> Any:
+    """Load a network from a file that `save`, or a training with ``checkpoint=``, has written.
 
-    No code is run from the file, and no more memory is taken than it is long.
+    It is safe to load an untrusted file: no code in it is run, and no more memory is used than
+    the length of the file.
 
     Parameters
     ----------
@@ -74,15 +79,15 @@ def load(path: Any) -> Any:
     Returns
     -------
     net : Network
-        From a checkpoint, with the parameters of the best validation so far, and the history.
+        From a checkpoint: with the best parameters so far, and the history.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     FormatError
-        If the file is damaged, changed, foreign, or from a newer version; or if it needs a layer
-        or an activation that has not been registered.
+        If the file is damaged, was changed, has another format or a newer version, or needs a
+        layer or an activation that is not registered.
     """
     file = storage.read(path)
     try:
@@ -90,15 +95,15 @@ def load(path: Any) -> Any:
             net = from_spec(file.spec)
     except (RnnkitError, RecursionError) as error:
         raise FormatError(f'{path}: its network cannot be built: {error}') from error
-    odd = set(file.arrays) - {p.name for p in net.params}
-    if odd:
-        raise FormatError(f'{path}: parameter {min(odd)!r} is missing, or does not belong there')
+    unused = set(file.arrays) - {p.name for p in net.params}
+    if unused:
+        raise FormatError(f'{path}: parameter {min(unused)!r} is missing, or does not belong there')
     for p in net.params:
         array = file.arrays[p.name]
         if array.dtype != p.dtype:
             raise FormatError(
-                f'{path}: parameter {p.name!r} is {array.dtype} {array.shape}; the network wants '
-                f'{p.dtype} {array.shape}'
+                f'{path}: parameter {p.name!r} is {array.dtype} {array.shape}; the network '
+                f'expects {p.dtype} {array.shape}'
             )
     if file.training is not None:
         checkpoints.recall(path, net, file.training)
@@ -106,32 +111,33 @@ def load(path: Any) -> Any:
 
 
 class Loader:
-    """`load` as a method of a class of networks, for files of this class.
+    """`load` as a class method: ``Classifier.load(path)`` returns a `Classifier`.
 
-    Asked for through a network it warns, for that network stays as it is.
+    ``net.load(path)`` warns, since it does not change `net`.
     """
 
-    def __get__(self, net: Any, cls: type) -> Callable[[Any], Any]:
+    def __get__(self, net: object, cls: type[Owner]) -> Callable[[Path], Owner]:
         if net is not None:
             warn(
                 f'load() leaves this network as it is, and returns another; write '
                 f'net = rnnkit.{cls.__name__}.load(path)'
             )
-        return MethodType(self._load, cls)
+        return MethodType(_load_as, cls)
 
-    def _load(self, cls: type, path: Any) -> Any:
-        """Read a network of this class.
 
-        Raises
-        ------
-        ConfigError
-            If the file is one of another class.
-        """
-        net = load(path)
-        if not isinstance(net, cls):
-            name = type(net).__name__
-            raise ConfigError(
-                f'{cls.__name__}.load(): {path} is a {name}; write rnnkit.{name}.load(path), or '
-                f'rnnkit.load(path) for any'
-            )
-        return net
+def _load_as(cls: type[Owner], path: Path) -> Owner:
+    """Load a network of this class.
+
+    Raises
+    ------
+    ConfigError
+        If the network in the file is of another class.
+    """
+    net = load(path)
+    if not isinstance(net, cls):
+        name = type(net).__name__
+        raise ConfigError(
+            f'{cls.__name__}.load(): {path} is a {name}; write rnnkit.{name}.load(path), or '
+            f'rnnkit.load(path) for any'
+        )
+    return net

@@ -1,21 +1,23 @@
-"""A network that learns numbers."""
+"""A network for regression."""
 
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rnnkit import metrics
 from rnnkit.inference.streaming import State
 from rnnkit.models.files import models
 from rnnkit.models.network import Network
+from rnnkit.training.protocols import Arrays, Inputs
 
 
 @models.add('Regressor')
 class Regressor(Network):
-    """A network whose output is compared with an array of numbers.
+    """A network for regression: its targets are arrays of numbers.
 
-    Its parameters and attributes are those of `rnnkit.Network`; the loss is
-    'mse' unless another one is named, and the last layer linear.
+    Its parameters and attributes are those of `rnnkit.Network`; the default loss is 'mse', and
+    the last layer is linear.
 
     Examples
     --------
@@ -30,12 +32,12 @@ class Regressor(Network):
 
     def predict(
         self,
-        x: Any,
+        x: Inputs,
         *,
-        mask: Any = None,
+        mask: Arrays | None = None,
         state: State | None = None,
         return_state: bool = False,
-        **noise: Any,
+        **noise: object,
     ) -> Any:
         """Return the output of the last layer.
 
@@ -46,16 +48,18 @@ class Regressor(Network):
             layer; a list of arrays for a network with several inputs. Any T, any B. With
             ``masked=True``, it may be a list of sequences (T_i, I).
         mask : array of shape (T, B), optional
-            Where steps are real, for a network with ``masked=True``; by default everywhere.
+            True where a time step is real and False over padding, for a network with
+            ``masked=True``; by default all steps are real.
         state : dict, optional
-            The state that an earlier call returned, to go on from; `x` then has only the inputs
-            that have the time axis of the output. By default each call starts a new sequence.
+            The state that an earlier call returned, to continue from; `x` then has only the
+            inputs that have the time axis of the output. By default each call starts a new
+            sequence.
         return_state : bool
-            Whether to return the state after the last step, too.
+            Whether to return the state after the last time step, too.
         **noise
-            What `train` calls noise and dropout, such as ``hidden_dropout=0.5``: the output is then
-            one that training could see, and another one at each call. The same ``seed=3`` gives
-            the same one. The mean over many is that of Gal & Ghahramani 2016, arXiv:1506.02142.
+            Noise and dropout as in `train`, such as ``hidden_dropout=0.5``, for Monte Carlo
+            dropout: each call returns another random sample, or the same one with the same
+            ``seed=3``. See Gal & Ghahramani 2016, arXiv:1506.02142, for the mean over many.
 
         Returns
         -------
@@ -73,35 +77,40 @@ class Regressor(Network):
         """
         return self.inference.predict('predict()', x, mask, state, return_state, noise)
 
-    def score(self, x: Any, y: Any, weights: Any = None, mask: Any = None) -> float:
-        """Return R², the share of the variance of `y` that is predicted; at best 1.
+    def score(
+        self, x: Inputs, y: Inputs, weights: Inputs | None = None, mask: Arrays | None = None
+    ) -> float:
+        """Return R², the coefficient of determination of the predictions; at best 1.
 
         Parameters
         ----------
         x : array of shape (T, B, I)
         y : array of shape (T, B, O)
+            The target.
         weights : array of the shape of `y`, or (T, B), optional
+            Sample weights.
         mask : array of shape (T, B), optional
-            Where steps are real.
+            As in `predict`.
         """
         return self.inference.score(metrics.r2, x, y, weights, mask)
 
-    def generate(self, seed: Any, steps: int, *, start: Any = None) -> np.ndarray:
-        """Return how a sequence goes on, when each output is the next input.
+    def generate(self, seed: Inputs, steps: int, *, start: ArrayLike | None = None) -> np.ndarray:
+        """Continue a sequence: each output is the next input.
 
         Parameters
         ----------
         seed : array of shape (T, B, I)
             The start of the sequence; the network has as many outputs as inputs. For a network
-            with an encoder, what the encoder reads.
+            with an encoder, the input of the encoder.
         steps : int
+            The number of time steps to generate.
         start : array of shape (B, I), or anything that is broadcast to it, optional
             For a network with an encoder: the first input of the decoder.
 
         Returns
         -------
         y : array of shape (steps, B, I)
-            The steps that follow the seed; (B, steps, I) with ``layout='batch'``.
+            The time steps that follow the seed; (B, steps, I) with ``layout='batch'``.
 
         Raises
         ------

@@ -1,8 +1,7 @@
-"""How the data of a training become batches: shuffled, by length, or in windows in order."""
+"""Mini-batches of a training: shuffled, bucketed by length, or as windows in order."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -12,19 +11,21 @@ from rnnkit.data.windows import Windows
 from rnnkit.errors import ConfigError
 from rnnkit.training.carried_state import Carry, Followed
 from rnnkit.training.options import Options
+from rnnkit.training.protocols import Batch, Batches, Data
+from rnnkit.training.trainer import Seed
 
-BPTT_STEPS = 100  # steps in a window, unless told otherwise
+BPTT_STEPS = 100  # the default length of a window
 
 
 class Batching:
-    """Makes batches as the options of a training want them.
+    """Makes mini-batches of the training and the validation data.
 
     Parameters
     ----------
     border : Border
     options : Options
     carries : tuple of Carry, or None
-        What carries the state in training, and in a validation.
+        They carry the hidden state in training, and in a validation.
     where : str
         The call, for messages.
     """
@@ -35,13 +36,15 @@ class Batching:
         self.border, self.options, self.carries = border, options, carries
         self.where = where
 
-    def __call__(self, train: Any, valid: Any, seed: Any) -> tuple[Any, Any]:
-        """Return the batches to train with, and those to validate with, which stay the same.
+    def __call__(
+        self, train: Data, valid: Data | None, seed: Seed
+    ) -> tuple[Batches, Iterable[Batch]]:
+        """Return the batches of training, and those of validation, which stay the same.
 
         Raises
         ------
         ConfigError
-            If an option does not go with the data.
+            If an option cannot be combined with the data.
         ShapeError, DataError
             If an array is not usable.
         """
@@ -49,39 +52,44 @@ class Batching:
         self._check(train, valid)
         batches = self._build(train, 'train', options.train_batches, seed)
         if valid is None:
-            tested = batches.in_order(options.valid_batches)
+            validation = batches.in_order(options.valid_batches)
         else:
-            tested = self._build(valid, 'valid', options.valid_batches, seed)
-        tested = datasets.frozen(tested)
+            validation = self._build(valid, 'valid', options.valid_batches, seed)
+        validation = datasets.frozen(validation)
         if self.carries is None:
-            return batches, tested
-        training, validation = self.carries
-        return Followed(batches, training, anew=False), Followed(tested, validation, anew=True)
+            return batches, validation
+        in_training, in_validation = self.carries
+        return (
+            Followed(batches, in_training, anew=False),
+            Followed(validation, in_validation, anew=True),
+        )
 
-    def _check(self, train: Any, valid: Any) -> None:
+    def _check(self, train: Data, valid: Data | None) -> None:
         options, where = self.options, self.where
         if options.bucket and callable(train):
             raise ConfigError(
-                f'{where}: bucket=True sorts arrays, or a list of sequences; a callable makes its '
+                f'{where}: bucket=True sorts arrays or a list of sequences; a callable makes its '
                 f'own batches'
             )
         if options.bucket and not self.border.masks:
             raise ConfigError(
-                f'{where}: bucket=True sorts sequences by their lengths, which are known in a '
-                f'network with masked=True'
+                f'{where}: bucket=True sorts sequences by length, which needs a network with '
+                f'masked=True'
             )
         fixed = [field for field in self.border.fields if field.steps and field.has_time]
         if options.bucket and fixed:
             raise ConfigError(
-                f'{where}: bucket=True cuts batches to the longest of their sequences; '
-                f'{fixed[0].name} always has {fixed[0].steps} time steps'
+                f'{where}: bucket=True cuts batches to their longest sequence; {fixed[0].name} '
+                f'always has {fixed[0].steps} time steps'
             )
         if options.bptt_steps and callable(train) and (valid is None or callable(valid)):
             raise ConfigError(
                 f'{where}: bptt_steps cuts arrays into windows; a callable makes its own batches'
             )
 
-    def _build(self, data: Any, where: str, n: int | None, seed: Any) -> Any:
+    def _build(
+        self, data: Data, where: str, n: int | None, seed: Seed
+    ) -> datasets.Arrays | datasets.Stream | Windows:
         axes = [field.batch_axis for field in self.border.fields]
         return datasets.build(
             data,
@@ -101,8 +109,8 @@ class Batching:
         axes: Sequence[int],
         batch_size: int | None,
         n: int | None,
-        seed: Any,
-    ) -> Any:
+        seed: Seed,
+    ) -> datasets.Arrays | Windows:
         fields = self.border.fields
         if self.options.carry_state:
             steps = self.options.bptt_steps or BPTT_STEPS

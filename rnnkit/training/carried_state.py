@@ -1,18 +1,25 @@
-"""The state that training carries from each batch to the next."""
+"""Truncated backpropagation through time: hidden states are carried from batch to batch."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import pytensor
+from pytensor.compile.sharedvalue import SharedVariable
+from pytensor.tensor import TensorVariable
 
+from rnnkit.common import output_names
 from rnnkit.errors import ConfigError
 from rnnkit.graph.course import course, last_outputs, state_sizes
 from rnnkit.graph.graph import Graph, Outputs
+from rnnkit.layers import Layer
+from rnnkit.training.protocols import Batch, Batches
+from rnnkit.training.protocols import State as Saved
 
 
 class Carry:
-    """The state of every recurrent layer, kept in shared variables between two batches.
+    """The hidden state of every recurrent layer, kept in shared variables between two batches.
+
+    In shared variables, since the compiled update itself can then read and store it.
 
     Parameters
     ----------
@@ -21,52 +28,55 @@ class Carry:
     Attributes
     ----------
     updates : list of (shared variable, new value)
-        What the function of `outputs` stores: the state after the batch.
+        The state after the batch, to be stored by the function of `outputs`.
     examples : int
-        How many examples the last batch had; 0 if there was none.
+        The number of examples in the last batch; 0 if there was none.
 
     Raises
     ------
     ConfigError
-        If a layer has to see the whole sequence, or there is more than one time axis.
+        If a layer needs to see the whole sequence, or there is more than one time axis.
 
     Notes
     -----
-    Gradients do not go back into earlier batches. To what a series starts from by default, a
-    parameter or another layer, they go in the batch in which it starts.
+    Gradients do not flow back into earlier batches: for them a shared variable is a constant. Into
+    the initial state of a sequence, a parameter or another layer, they flow in its first batch.
     """
 
     def __init__(self, graph: Graph):
-        found = course(graph)
+        recurrent = course(graph).recurrent
         clocks = dict.fromkeys(clock for clock in graph.plan.clocks.values() if clock)
         if len(clocks) > 1:
             raise ConfigError(
-                f'layers {" and ".join(clocks)} each have a time axis of their own; a state is '
-                f'carried from batch to batch where there is one for all'
+                f'layers {" and ".join(clocks)} each have a time axis of their own; carry_state '
+                f'needs a single one'
             )
-        self.graph, self.layers = graph, found.recurrent
+        self.graph, self.layers = graph, recurrent
+        # 1 if new sequences start in this batch, else 0: a factor, so that one function does both.
         self.fresh = pytensor.shared(np.ones((), graph.dtype), 'fresh', shape=())
-        self.states = {
+        self.states: dict[str, list[SharedVariable]] = {
             layer.name: [
                 pytensor.shared(
-                    np.zeros((1, size), graph.dtype), f'{layer.name}:{part}', shape=(None, size)
+                    np.zeros((1, size), graph.dtype),
+                    output_names.join(layer.name, part),
+                    shape=(None, size),  # batches may differ in their number of examples
                 )
                 for part, size in state_sizes(layer).items()
             ]
             for layer in self.layers
         }
-        # A batch that is ready is not looked at closely, so its first array with time says B.
+        # The first array with a time axis tells the number of examples.
         self._batch = next(k for k, x in enumerate(graph.inputs) if graph.plan.clocks[x.name])
         self.examples = 0
-        self.updates: list[tuple[Any, Any]] = []
+        self.updates: list[tuple[SharedVariable, TensorVariable]] = []
 
     def outputs(self, again: Callable[..., Outputs]) -> Outputs:
-        """Return the outputs of the network where it starts from the state; set `updates`.
+        """Return the outputs of the network that starts from the carried state; set `updates`.
 
         Parameters
         ----------
         again : callable
-            ``again(states=...)`` makes the outputs, as `Graph.again` does.
+            ``again(states=...)`` returns the outputs, as `Graph.again` does.
         """
         states = {
             layer.name: lambda default, layer=layer: self._start(layer, default)
@@ -78,8 +88,10 @@ class Carry:
         self.updates = list(zip(shared, after, strict=True))
         return outputs
 
-    def _start(self, layer: Any, default: Any) -> Any:
-        """Return what was carried; or where a series is fresh, 0 and the layer's own start."""
+    def _start(
+        self, layer: Layer, default: tuple[TensorVariable | None, ...]
+    ) -> tuple[TensorVariable, ...]:
+        """Return the carried state, which is 0 in new sequences, and there the initial state."""
         parts = []
         for part, start, carried in zip(
             layer.state._fields, default, self.states[layer.name], strict=True
@@ -90,11 +102,11 @@ class Carry:
         return layer.state(*parts)
 
     def reset(self) -> None:
-        """Forget: the next batch begins new series."""
+        """Forget the state: new sequences start in the next batch."""
         self.examples = 0
 
-    def follow(self, batch: list[np.ndarray]) -> None:
-        """Get ready for a batch: go on, or start afresh where it begins new series."""
+    def follow(self, batch: Batch) -> None:
+        """Prepare for a batch: keep the state, or reset it if new sequences start there."""
         examples = batch[self._batch].shape[1]
         fresh = getattr(batch, 'fresh', False) or examples != self.examples
         if fresh:
@@ -106,27 +118,27 @@ class Carry:
 
 
 class Followed:
-    """Batches whose state is carried: each is announced before it is handed out.
+    """Batches whose state is carried: `Carry.follow` is called before each one.
 
     Parameters
     ----------
     batches : iterable of batches
     carry : Carry
     anew : bool
-        Whether series begin anew each time that the batches are read, as in a validation.
+        Whether new sequences start in each pass over the batches, as in a validation.
     """
 
-    def __init__(self, batches: Any, carry: Carry, anew: bool):
+    def __init__(self, batches: Batches | list[Batch], carry: Carry, anew: bool):
         self.batches, self.carry, self.anew = batches, carry, anew
         carry.reset()
 
     @property
     def n_batches(self) -> int | None:
-        """How many batches there are, where that is known."""
+        """The number of batches, if it is known."""
         return getattr(self.batches, 'n_batches', None)
 
-    def get_state(self) -> dict[str, Any]:
-        """Return where the batches are, and the state that was carried so far."""
+    def get_state(self) -> Saved:
+        """Return the position in the batches, and the carried state."""
         states = {
             name: [variable.get_value() for variable in variables]
             for name, variables in self.carry.states.items()
@@ -134,19 +146,19 @@ class Followed:
         examples = self.carry.examples
         return {'batches': self.batches.get_state(), 'states': states, 'examples': examples}
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from where `get_state` was."""
+    def set_state(self, state: Saved) -> None:
+        """Continue from what `get_state` returned."""
         self.batches.set_state(state['batches'])
         self.carry.examples = state['examples']
         for name, variables in self.carry.states.items():
             for variable, value in zip(variables, state['states'][name], strict=True):
                 variable.set_value(value)
 
-    def describe(self) -> Any:
+    def describe(self) -> object:
         """Return the shapes of the data."""
         return self.batches.describe()
 
-    def __iter__(self) -> Iterator[list[np.ndarray]]:
+    def __iter__(self) -> Iterator[Batch]:
         if self.anew:
             self.carry.reset()
         for batch in self.batches:

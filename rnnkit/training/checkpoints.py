@@ -1,24 +1,27 @@
-"""Checkpoints: a training is written to a file as it proceeds, and resumed from one."""
+"""Checkpoints: a training is saved as it proceeds, and resumed from the file."""
 
 import json
 import os
 import time
 from collections.abc import Callable, Mapping
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 
 from rnnkit.callbacks import are_states
 from rnnkit.common import epoch_paths, progress, storage
+from rnnkit.common.checks import is_whole
 from rnnkit.errors import ConfigError, FormatError
 from rnnkit.schedules import Schedule
+from rnnkit.training import protocols
+from rnnkit.training.history import History
 from rnnkit.training.options import DEFAULTS, Options, TrainingConfig
 from rnnkit.training.protocols import Batches, State
 from rnnkit.training.trainer import COUNTS, MONITORS, Seed, Trainer
 
-# A longer training, or one that is written elsewhere, is still the same one.
+# Options that a resumed training may change: how long it is, and where it is saved.
 FREE = (
     'epochs',
     'patience',
@@ -31,6 +34,17 @@ FREE = (
 )
 
 
+class Resumable(Protocol):
+    """A network, as checkpoints use it."""
+
+    seed: int
+    trainings: int  # how many there have been
+    history: History
+
+    def to_spec(self) -> dict[str, Any]:
+        """Return a description of the network, as JSON."""
+
+
 class Checkpoints:
     """The files that one training reads and writes, if any.
 
@@ -39,7 +53,6 @@ class Checkpoints:
     where : str
         The call, for messages.
     net : Network
-        Has a seed, and counts its trainings.
     options : Options
 
     Attributes
@@ -47,7 +60,7 @@ class Checkpoints:
     seed : int or list of int
         The seed of the training.
     state : dict, or None
-        What the trainer resumes from.
+        The state that the trainer resumes from.
 
     Raises
     ------
@@ -56,10 +69,10 @@ class Checkpoints:
     FormatError
         If it is not a checkpoint, or is damaged.
     ConfigError
-        If it is one of another network, or there is no folder to write to.
+        If it belongs to another network, or there is no folder to write to.
     """
 
-    def __init__(self, where: str, net: Any, options: Options):
+    def __init__(self, where: str, net: Resumable, options: Options):
         self.where, self.net, self.options = where, net, options
         self.source = self._source()
         self.seed: Seed = options.seed
@@ -67,7 +80,7 @@ class Checkpoints:
             self.seed = [net.seed, net.trainings]
         if options.checkpoint is not None:
             self._check_target(Path(options.checkpoint))
-            net.to_spec()  # fails now if the network cannot be written
+            net.to_spec()  # raises now, not after an epoch, if the network cannot be saved
         self.header: dict[str, Any] | None = None
         self.state: State | None = None
         if self.source is not None:
@@ -84,7 +97,7 @@ class Checkpoints:
             if not path.exists():
                 hint = ''
                 if checkpoint is not None and Path(checkpoint) == path:
-                    hint = "; resume='auto' starts a new training where there is none"
+                    hint = "; resume='auto' starts a new training if there is none"
                 raise FileNotFoundError(
                     2, f'{self.where}: there is no checkpoint to resume from{hint}', str(path)
                 )
@@ -95,14 +108,16 @@ class Checkpoints:
         if not path.parent.is_dir():
             raise ConfigError(f'{self.where}: checkpoint: there is no folder {str(path.parent)!r}')
         if path.is_dir():
-            raise ConfigError(f'{self.where}: checkpoint is a file; {str(path)!r} is a folder')
+            raise ConfigError(
+                f'{self.where}: checkpoint must be the path of a file; {str(path)!r} is a folder'
+            )
 
     def _read(self, path: Path) -> dict[str, Any]:
-        """Return what a file says about a training, if it is one of this network."""
+        """Return the description of a training in a file, after checking that it is of `net`."""
         file = storage.read(path)
         header = file.training
         if header is None:
-            raise FormatError(f'{path}: a network, but not the checkpoint of a training')
+            raise FormatError(f'{path}: holds a network, but not the checkpoint of a training')
         entries = {'settings': dict, 'seed': (int, list), 'trainings': int, 'state': dict}
         if set(header) != set(entries) or not all(
             isinstance(header[name], kind) for name, kind in entries.items()
@@ -112,10 +127,10 @@ class Checkpoints:
         if not isinstance(there, dict):
             raise FormatError(f'{path}: its description of the network is damaged')
         for name in dict.fromkeys([*here, *there]):
-            # A seed that was drawn is never the same, and has done its work.
+            # A seed that was drawn is never the same, and is not used any more.
             if name != 'seed' and there.get(name) != here.get(name):
                 raise ConfigError(
-                    f'{self.where}: the checkpoint {path} is of another network: '
+                    f'{self.where}: the checkpoint {path} belongs to another network: '
                     f'{_difference(name, there.get(name), here.get(name))}'
                 )
         if header['state'].get('best_params') is None:
@@ -124,12 +139,12 @@ class Checkpoints:
         return header
 
     def keeper(self, config: TrainingConfig, batches: Batches) -> 'Keeper | None':
-        """Return what writes the checkpoints of a training, if that is wanted.
+        """Return the writer of checkpoints, if there are to be any.
 
         Raises
         ------
         ConfigError
-            If the file to resume from is of a training with other options or data.
+            If the file to resume from belongs to a training with other options or data.
         """
         if self.source is None and self.options.checkpoint is None:
             return None
@@ -144,7 +159,7 @@ class Checkpoints:
         return Keeper(self.options, self.net.to_spec, _plain(header))
 
     def resume(self, trainer: Trainer) -> None:
-        """Check that the state fits a trainer; give the network what it had when it was written.
+        """Check that the state fits a trainer, and restore the attributes of the network.
 
         Raises
         ------
@@ -153,37 +168,38 @@ class Checkpoints:
         """
         if self.header is None:
             return
-        like = trainer.get_state()
-        like['best_params'] = like['last']
-        _check_state(self.source, like, self.header['state'])
+        expected = trainer.get_state()
+        expected['best_params'] = expected['last']  # before the first validation there are none
+        _check_state(self.source, expected, self.header['state'])
         if isinstance(self.header['net_seed'], int):
             self.net.seed = self.header['net_seed']
         self.net.trainings = self.header['trainings']
         epoch = self.header['state']['epoch']
         progress.say('resuming after epoch %d of %s', epoch, self.source)
 
-    def _compare(self, there: Mapping[str, Any], here: Mapping[str, Any]) -> None:
+    def _compare(self, there: Mapping[str, object], here: Mapping[str, object]) -> None:
+        """Raise a ConfigError if the settings of a training were other ones."""
         for name in [*here, *there]:
             was, now = (settings.get(name, DEFAULTS.get(name)) for settings in (there, here))
             if was != now:
                 raise ConfigError(
-                    f'{self.where}: the checkpoint {self.source} is of another training: '
+                    f'{self.where}: the checkpoint {self.source} belongs to another training: '
                     f'{_difference(name, was, now)}'
                 )
 
 
 def _settings(config: TrainingConfig, batches: Batches) -> dict[str, Any]:
-    """Return everything that a training depends on, as JSON."""
-    # Defaults are left out, so that new options do not make old files unreadable.
+    """Return all settings that a training depends on, as JSON."""
+    # Without defaults, so that files stay readable when there are new options.
     own = {n: v for n, v in vars(config.options).items() if n not in FREE}
     own = {n: v for n, v in own.items() if _plain(v) != DEFAULTS[n]}
     data = {'algo': config.algo, **config.terms, 'the shapes of the data': batches.describe()}
-    # The name of a rule says more than the hyperparameters it brings along, so it comes first.
+    # The first difference is reported: the rule says more than the hyperparameters it implies.
     return _plain({'algo': None, **own, **config.hyperparameters, **data})
 
 
 class Keeper:
-    """Writes a training to a file whenever it is time to.
+    """Writes a training to its checkpoint whenever that is due.
 
     Parameters
     ----------
@@ -191,16 +207,16 @@ class Keeper:
     spec : callable
         Returns the spec of the network.
     header : dict
-        What to write about the training besides its state.
+        The description of the training, without its state.
     """
 
-    def __init__(self, options: Options, spec: Callable[[], dict], header: dict[str, Any]):
+    def __init__(self, options: Options, spec: Callable[[], dict[str, Any]], header: State):
         self.path, self.every = os.fspath(options.checkpoint), options.save_every
         self.spec, self.header = spec, header
         self._written = time.monotonic()
 
-    def __call__(self, trainer: Trainer, validated: bool, ended: bool, state: Any) -> None:
-        """Write a file, if it is time to.
+    def __call__(self, trainer: Trainer, validated: bool, ended: bool, state: State | None) -> None:
+        """Write a file, if it is due.
 
         Parameters
         ----------
@@ -210,7 +226,7 @@ class Keeper:
         ended : bool
             Whether this was the last epoch.
         state : dict, or None
-            What to go on from, if that is not what the trainer's state is now.
+            The state to resume from, if not the present state of the trainer.
         """
         if not (ended or trainer.epoch == 0 or self._due(trainer.epoch, validated)):
             return
@@ -219,7 +235,7 @@ class Keeper:
         if callbacks := trainer.hooks.get_state():
             state['callbacks'] = callbacks
         if all(state['best_params'][name] is value for name, value in best.items()):
-            state['best_params'] = None  # the file's own parameters
+            state['best_params'] = None  # the parameters of the network in the file are the same
         path = epoch_paths.numbered(self.path, trainer.epoch)
         storage.write(path, storage.File(self.spec(), best, {**self.header, 'state': state}))
         self._written = time.monotonic()
@@ -227,28 +243,29 @@ class Keeper:
     def _due(self, epoch: int, validated: bool) -> bool:
         if self.every is None:
             return validated
-        if isinstance(self.every, Integral):
+        if is_whole(self.every):
             return epoch % self.every == 0
         return time.monotonic() - self._written >= 60 * self.every
 
 
-def recall(path: Any, net: Any, training: dict[str, Any]) -> None:
-    """Give a network that is read from a checkpoint the history of its training."""
+def recall(path: protocols.Path, net: Resumable, training: State) -> None:
+    """Give a network that was loaded from a checkpoint the history of its training."""
     state = training.get('state')
     history = state.get('history') if isinstance(state, dict) else None
     count = training.get('trainings')
-    if not _is_count(count) or not _is_history(history):
+    if not is_whole(count, 0) or not _is_history(history):
         raise FormatError(f'{path}: its description of the training is damaged')
     net.history[:] = history
     net.trainings = count
 
 
-def _plain(value: Any) -> Any:
-    """Return `value` as JSON gives it back; of what JSON cannot hold, a name."""
+def _plain(value: object) -> Any:
+    """Return `value` after a round trip through JSON; of what JSON cannot hold, a name."""
     return json.loads(json.dumps(_named(value)))
 
 
-def _named(value: Any) -> Any:
+def _named(value: object) -> Any:
+    """Return `value` with only types that JSON has, and names in place of other objects."""
     if isinstance(value, Schedule):
         return _named({'form': type(value).__name__, **vars(value)})
     if isinstance(value, np.ndarray | np.generic):
@@ -264,63 +281,62 @@ def _named(value: Any) -> Any:
     return getattr(value, '__qualname__', type(value).__qualname__)
 
 
-def _difference(name: str, there: Any, here: Any) -> str:
-    """Say what is different, in few words."""
-    if name == 'layers' and isinstance(there, list) and len(there) == len(here):
+def _difference(name: str, there: object, here: object) -> str:
+    """Describe a difference briefly."""
+    lists = isinstance(there, list) and isinstance(here, list)
+    if name == 'layers' and lists and len(there) == len(here):
         k = next(k for k, pair in enumerate(zip(there, here, strict=True)) if pair[0] != pair[1])
         name, there, here = f'layers[{k}]', there[k], here[k]
     there, here = (f'{str(v)[:100]}...' if len(str(v)) > 103 else str(v) for v in (there, here))
     return f'{name} was {there}, and is now {here}'
 
 
-def _check_state(path: Any, like: dict[str, Any], state: dict[str, Any]) -> None:
-    """Raise a FormatError unless a state is fit for a trainer whose own state is `like`."""
+def _check_state(path: Path | None, expected: State, state: State) -> None:
+    """Raise a FormatError unless a state is like `expected`, the trainer's own state."""
     tables = (*MONITORS, 'schedule')
-    wrong = [name for name in like if name not in state]
-    wrong += [name for name in COUNTS if not _is_count(state.get(name))]
+    wrong = [name for name in expected if name not in state]
+    wrong += [name for name in COUNTS if not is_whole(state.get(name), 0)]
     wrong += [name for name in tables if not _is_table(state.get(name))]
     wrong += [name for name in ('best', 'latest') if 'loss' not in (state.get(name) or {})]
     wrong += ['history'] * (not _is_history(state.get('history')))
-    rest = set(like) - {*COUNTS, *tables, 'history'}
     wrong += ['callbacks'] * (not are_states(state.get('callbacks', [])))
-    wrong += [name for name in rest if not _fits(like[name], state.get(name), name == 'batches')]
+    for name in set(expected) - {*COUNTS, *tables, 'history'}:
+        # The carried states of batches may be of another number of examples.
+        if not _fits(expected[name], state.get(name), name == 'batches'):
+            wrong.append(name)
     if wrong:
         raise FormatError(f'{path}: the state of its training does not fit: {wrong[0]}')
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _is_table(value: Any) -> bool:
+def _is_table(value: object) -> bool:
     return isinstance(value, dict) and all(
         v is None or isinstance(v, int | float | str) for v in value.values()
     )
 
 
-def _is_history(value: Any) -> bool:
+def _is_history(value: object) -> TypeGuard[list[dict[str, Any]]]:
     return isinstance(value, list) and all(_is_table(record) for record in value)
 
 
-def _fits(like: Any, value: Any, any_length: bool) -> bool:
-    """Return whether two nested structures are alike; with other first axes, if that may be."""
-    if isinstance(like, np.ndarray):
-        if not isinstance(value, np.ndarray) or value.dtype != like.dtype:
+def _fits(expected: object, value: object, any_length: bool) -> bool:
+    """Return whether two nested structures are alike, but for first axes with `any_length`."""
+    if isinstance(expected, np.ndarray):
+        if not isinstance(value, np.ndarray) or value.dtype != expected.dtype:
             return False
-        first = 1 if any_length and like.ndim else 0
-        return value.ndim == like.ndim and value.shape[first:] == like.shape[first:]
-    if isinstance(like, dict):
+        first = 1 if any_length and expected.ndim else 0
+        return value.ndim == expected.ndim and value.shape[first:] == expected.shape[first:]
+    if isinstance(expected, dict):
         return (
             isinstance(value, dict)
-            and set(value) == set(like)
-            and all(_fits(like[k], value[k], any_length) for k in like)
+            and set(value) == set(expected)
+            and all(_fits(expected[k], value[k], any_length) for k in expected)
         )
-    if isinstance(like, list):
+    if isinstance(expected, list):
         return (
             isinstance(value, list)
-            and len(value) == len(like)
-            and all(map(_fits, like, value, [any_length] * len(like)))
+            and len(value) == len(expected)
+            and all(map(_fits, expected, value, [any_length] * len(expected)))
         )
-    if isinstance(like, int) and not isinstance(like, bool):
-        return _is_count(value)
-    return type(value) is type(like)
+    if is_whole(expected):
+        return is_whole(value, 0)
+    return type(value) is type(expected)

@@ -1,13 +1,13 @@
-"""The losses of a network: what each one compares, and their sum, which is minimised."""
+"""The criterion of a training: the weighted sum of the losses of a network."""
 
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
+from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor import TensorVariable
 
 from rnnkit.data.border import LAYOUTS, Border
@@ -18,20 +18,22 @@ from rnnkit.graph.graph import Graph, Outputs
 from rnnkit.optimizers import Objective
 from rnnkit.training.loss_term import LossTerm
 
+Check = Callable[[str, np.ndarray], None]
+
 
 class Criterion:
-    """All losses of one network, and the variables for what they compare outputs with.
+    """All losses of one network, with symbolic variables for their targets and weights.
 
     Parameters
     ----------
     graph : Graph
     terms : list of LossTerm
-        The first one compares with the network's first target.
+        The target of the first one is the network's first target.
     layout : {'time', 'batch'}
     params : list of shared variables
-        What is learned.
+        The parameters that are trained.
     monitors : callable
-        ``monitors(output, error, target, weights)`` makes what is reported of the first loss.
+        ``monitors(output, error, target, weights)`` returns the monitors of the first loss.
     reconstructs : bool
         Whether the first target is the input.
 
@@ -39,14 +41,14 @@ class Criterion:
     ----------
     border : Border
     variables : list of tensors
-        All that a batch provides, in the order of the border.
+        The arrays of a batch, in the order of the border.
     names : list of str
-        What the losses are reported as.
+        The names by which the losses are reported.
 
     Raises
     ------
     ConfigError
-        If a loss does not fit what it compares.
+        If a loss does not fit its output or target.
     """
 
     def __init__(
@@ -54,7 +56,7 @@ class Criterion:
         graph: Graph,
         terms: list[LossTerm],
         layout: str,
-        params: list[Any],
+        params: list[SharedVariable],
         monitors: Callable[..., dict[str, TensorVariable]],
         reconstructs: bool = False,
     ):
@@ -68,12 +70,14 @@ class Criterion:
         for term in terms:
             self._place(term)
         by_target = [(name, self.weights[name]) for name in self.fields if name in self.weights]
-        weights = [
-            weights_of(self.fields[name], graph.dtype, variable.name)
-            for name, variable in by_target
-        ]
-        args = (weights, masks_of(graph, self.axes), layout, graph.dtype)
-        self.border = Border(self.inputs, list(self.fields.values()), *args)
+        self.border = Border(
+            self.inputs,
+            list(self.fields.values()),
+            [weights_of(self.fields[name], graph.dtype, w.name) for name, w in by_target],
+            masks_of(graph, self.axes),
+            layout,
+            graph.dtype,
+        )
         self._check_names()
         own = [self.targets[field.name] for field in self.border.extra]
         weights = [variable for _, variable in by_target]
@@ -82,7 +86,10 @@ class Criterion:
         self.factors = [self._factor(term) for term in terms] if self.summed else []
 
     def settle(self) -> None:
-        """Let the weights of the terms be changed, now that this is what is trained."""
+        """Connect the weights of the terms to the graph, now that this one is used.
+
+        Only then: a criterion that fails to be built leaves the terms of the network alone.
+        """
         for term, factor in zip(self.terms, self.factors, strict=False):
             term.shared = factor
 
@@ -99,7 +106,7 @@ class Criterion:
             target, weights = self.targets[term.target], self._weights(term)
             error, total = term.loss.mean(output, target, weights)
             errors.append(error)
-            if weight is None:  # the first one
+            if weight is None:  # the first term
                 weight, compared = total, (target, weights)
                 monitors = self.monitors(output, error, target, weights)
             else:
@@ -110,15 +117,15 @@ class Criterion:
             loss = sum(parts[1:], parts[0])
         return Objective(loss, self.params, self.variables, weight, monitors, compared=compared)
 
-    def _factor(self, term: LossTerm) -> Any:
-        """Return the weight of a term as a shared variable."""
+    def _factor(self, term: LossTerm) -> SharedVariable:
+        """Return the weight of a term as a shared variable: a change of it compiles nothing."""
         if term.shared is not None:
             return term.shared
         value = np.asarray(term.weight, self.graph.dtype)
         return pytensor.shared(value, f'weight of {term.name}', shape=())
 
     def _weights(self, term: LossTerm) -> TensorVariable | None:
-        """Return the weight of each target: 0 over padding."""
+        """Return the sample weights of the targets: 0 over padding."""
         target = self.targets[term.target]
         weights = self.weights[term.target] if term.weighted else None
         mask = self.graph.masks.get(self.fields[term.target].clock or '')
@@ -128,16 +135,16 @@ class Criterion:
             mask = mask[:, :, None]
         return mask + pt.zeros_like(target) if weights is None else weights * mask
 
-    # --- what is compared with what
+    # --- outputs and targets
 
     def _place(self, term: LossTerm) -> None:
-        """Find out what a term compares with what; note its target and weights."""
+        """Find the outputs, the target and the weights of a term."""
         graph, last = self.graph, self.graph.layers[-1].name
         term.outputs = term.loss.names(last, term.output)
         layer, first = graph.by_name.get(term.layer), term.layer == last and not self.names
         if layer is not None:
-            given = getattr(layer, 'activation', None)
-            term.loss.check_activation(layer.form, given, None if first else term.layer)
+            activation = getattr(layer, 'activation', None)
+            term.loss.check_activation(layer.form, activation, None if first else term.layer)
         term.loss.pick(graph.outputs, term.outputs)  # raises if it cannot read them
         if term.target is None:
             term.target = next(iter(self.fields), 'x' if self.reconstructs else 'y')
@@ -149,12 +156,12 @@ class Criterion:
             raise ConfigError(
                 f'loss {term.loss.form!r} compares {term.outputs[0]!r} with {_kind(field)}; '
                 f'{term.target!r} is {_kind(self.fields[term.target])}. Name a target of its own, '
-                f"an array of each batch: target='...'"
+                f"a further array of each batch: target='...'"
             )
         else:
-            known = self.fields[term.target]
-            both = partial(_check_both, known.check, field.check)
-            self.fields[term.target] = replace(known, check=both)
+            shared = self.fields[term.target]
+            both = partial(_check_both, shared.check, field.check)
+            self.fields[term.target] = replace(shared, check=both)
         term.name = self._name(term)
         self.names.append(term.name)
         if term.weighted is None:
@@ -168,7 +175,7 @@ class Criterion:
         """Return the target of a term as an array of a batch."""
         if self.reconstructs and term.target == 'x':
             field = input_as_target(self.graph, term.outputs[0], term.loss, self.inputs)
-            self.inputs = [replace(field, check=None)]  # with as many steps as the output
+            self.inputs = [replace(field, check=None)]  # has as many steps as the output
             return field
         return target_of(term.target, self.graph, term.outputs[0], term.loss, self.axes)
 
@@ -181,13 +188,13 @@ class Criterion:
         return pt.tensor(name, dtype=field.dtype, shape=shape)
 
     def _name(self, term: LossTerm) -> str:
-        """Return what a loss is reported as: its form; with its layer, where that is taken."""
+        """Return the name of a loss in reports: its form; with its layer, where that is taken."""
         if not self.names:
             return 'err'
         form = term.loss.form or type(term.loss).__name__
-        known = [form, f'{form}@{term.layer}']
-        known += [f'{form}@{term.layer}#{k}' for k in range(2, 3 + len(self.names))]
-        return next(name for name in known if name not in self.names)
+        candidates = [form, f'{form}@{term.layer}']
+        candidates += [f'{form}@{term.layer}#{k}' for k in range(2, 3 + len(self.names))]
+        return next(name for name in candidates if name not in self.names)
 
     def _check_names(self) -> None:
         border, own = self.border, list(self.fields)[self.reconstructs :]
@@ -195,19 +202,19 @@ class Criterion:
         for name in own:
             if name in others:
                 raise ConfigError(
-                    f'target {name!r} has the name of another array of a batch; there are '
-                    f'{", ".join(others)}'
+                    f'target {name!r} has the name of another array of a batch; choose one that is '
+                    f'not among {", ".join(others)}'
                 )
 
 
 def _kind(field: Field) -> str:
-    """Say what a target is like."""
-    what = 'class' if field.kind == 'labels' else 'number'
-    many = '' if field.size == 1 else 'es' if what == 'class' else 's'
+    """Describe a target: ``'3 classes for each example'``."""
+    noun = 'class' if field.kind == 'labels' else 'number'
+    plural = '' if field.size == 1 else 'es' if noun == 'class' else 's'
     time = f' for each time step of {field.clock!r}' if field.clock else ' for each example'
-    return f'{field.size} {what}{many}{time}'
+    return f'{field.size} {noun}{plural}{time}'
 
 
-def _check_both(one: Callable, other: Callable, where: str, array: np.ndarray) -> None:
-    one(where, array)
-    other(where, array)
+def _check_both(first: Check, second: Check, where: str, array: np.ndarray) -> None:
+    first(where, array)
+    second(where, array)

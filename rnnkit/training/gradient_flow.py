@@ -1,11 +1,12 @@
-"""How far the gradient of a loss flows back in time, and whether it vanishes or explodes.
+"""Gradient flow: the gradient of the loss by each hidden state, which may vanish or explode.
 
-Each recurrent layer's output h_t gets a term e_t inside the recurrence, which is 0. The gradient
-by e_t is then the total derivative of the loss by h_t: what comes from step t itself, and all
-that comes back from later steps.
+A term e_t, which is 0, is added to the output h_t of each recurrent layer inside the recurrence.
+The gradient by e_t is then the total derivative of the loss by h_t: the direct effect of step t,
+and all that is propagated back from later steps. (The gradient by the output of a scan is only
+the direct effect.)
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import copy
 
 import numpy as np
@@ -15,15 +16,17 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels
 from rnnkit.cells import Cell
+from rnnkit.common import output_names
 from rnnkit.common.compiled import Compiled, quickly
 from rnnkit.common.progress import LOGGER
 from rnnkit.graph.graph import Graph, Outputs
 from rnnkit.layers import Layer, Recurrent
 from rnnkit.optimizers import Objective
+from rnnkit.training.protocols import Batch
 
 VANISHING = 1e-4  # ratio of the norm at the first steps to that at the last
 EXPLODING = 1e4
-SHARE = 10  # the first and the last steps are each one tenth of all
+SHARE = 10  # the first steps are the first tenth, the last steps the last tenth
 
 
 class GradientFlow(dict):
@@ -31,8 +34,8 @@ class GradientFlow(dict):
 
     Attributes
     ----------
-    verdicts : dict of str to str
-        What is wrong, for layers where something is: see `verdict`.
+    verdicts : dict of str to {'vanishing', 'exploding', 'not finite'}
+        The problem of each layer that has one, by its name: see `verdict`.
     """
 
     def __init__(self, norms: dict[str, np.ndarray], verdicts: dict[str, str]):
@@ -41,18 +44,18 @@ class GradientFlow(dict):
 
 
 class Flow:
-    """The compiled gradient by the states of all recurrent layers.
+    """The compiled gradient by the hidden states of all recurrent layers.
 
     Parameters
     ----------
     graph : Graph
     build : callable
-        Makes the objective of a dict of outputs.
+        Returns the objective for a dict of outputs.
 
     Attributes
     ----------
     terms : dict of str to tensor of shape (T, B, H)
-        e for each recurrent layer, by its name; over time in the order in which steps are done.
+        e for each recurrent layer, by its name; time steps in the order of computation.
     """
 
     def __init__(self, graph: Graph, build: Callable[[Outputs], Objective]):
@@ -60,27 +63,35 @@ class Flow:
         self.terms: dict[str, TensorVariable] = {}
         self._layers: dict[str, Recurrent] = {}
         self._clocks: dict[str, str | None] = {}
+        # The graph is built again from copies of the layers: what happens inside a scan cannot be
+        # replaced from outside. The copies have the same parameters.
         twin = copy(graph)
         twin.layers = [self._twin(layer, layer.name) for layer in graph.layers]
-        # e_t comes with the input, of which kernels know nothing.
+        # Kernels compute a cell as it was written, without e_t in its input.
         with kernels.allowed(False), quickly():
             objective = build(twin.again())
             terms = list(self.terms.values())
-            slopes = pytensor.grad(objective.loss, terms, disconnected_inputs='ignore')
-        norms = [pt.sqrt(pt.sqr(slope).sum(axis=(1, 2))) for slope in slopes]
-        self._norms = Compiled('the flow of the gradient', objective.inputs, norms)
+            gradients = pytensor.grad(objective.loss, terms, disconnected_inputs='ignore')
+        norms = [pt.sqrt(pt.sqr(gradient).sum(axis=(1, 2))) for gradient in gradients]
+        self._norms = Compiled('the gradient flow', objective.inputs, norms)
 
     def _twin(self, layer: Layer, owner: str) -> Layer:
-        """Return a layer with the same parameters, and with e where it is recurrent."""
+        """Return a copy of a layer with the same parameters, and with e where it is recurrent."""
         twin = copy(layer)
         if isinstance(layer, Recurrent):
 
-            def unroll(cell, x, start, mask):  # the cell may have been wrapped, as by zoneout
+            def unroll(  # gets the cell after it was wrapped, as by zoneout
+                cell: Cell,
+                x: TensorVariable,
+                start: tuple[TensorVariable, ...] | None,
+                mask: TensorVariable | None,
+            ) -> tuple[TensorVariable, ...]:
                 return layer._unroll(self._with_term(layer, cell), x, start, mask)
 
             twin._unroll = unroll
             self._layers[layer.name] = layer
-            self._clocks[layer.name] = self.graph.plan.clock_of(f'{owner}:out', self.graph.by_name)
+            main = output_names.join(owner)
+            self._clocks[layer.name] = self.graph.plan.clock_of(main, self.graph.by_name)
         elif layer.children:
             twins = {id(child): self._twin(child, owner) for child in layer.children}
             for name, value in vars(layer).items():
@@ -89,7 +100,7 @@ class Flow:
         return twin
 
     def _with_term(self, layer: Recurrent, cell: Cell) -> Cell:
-        """Return a layer's cell with an input that brings along e; a step adds it to the output."""
+        """Return a copy of a cell that reads e beside its input, and adds it to its output."""
         twin, width = copy(cell), cell.widths(layer.size)[0]
 
         def project(x, p):
@@ -105,36 +116,37 @@ class Flow:
         twin.project, twin.step = project, step
         return twin
 
-    def __call__(self, batch: Sequence[np.ndarray]) -> GradientFlow:
+    def __call__(self, batch: Batch) -> GradientFlow:
         """Return the flow for a batch that has been checked."""
         norms, verdicts = {}, {}
         clocks = list(self.graph.masks)
         masks = dict(zip(clocks, batch[len(batch) - len(clocks) :], strict=True))
         with quickly():  # the first call compiles
             steps = self._norms(*batch)
-        for name, found in zip(self.terms, steps, strict=True):
+        for name, computed in zip(self.terms, steps, strict=True):
             order = slice(None, None, 1 if self._layers[name].causal else -1)
             mask = masks.get(self._clocks[name])
-            wrong = verdict(found if mask is None else found[mask.any(axis=1)[order]])
-            if wrong:
-                verdicts[name] = wrong
-            norms[name] = found[order].copy()
+            problem = verdict(computed if mask is None else computed[mask.any(axis=1)[order]])
+            if problem:
+                verdicts[name] = problem
+            norms[name] = computed[order].copy()
         return GradientFlow(norms, verdicts)
 
 
 def verdict(norms: np.ndarray) -> str:
-    """Say what is wrong with the norms of a gradient, in the order in which steps are done.
+    """Return whether a gradient vanishes or explodes.
 
     Parameters
     ----------
     norms : array of shape (T,)
+        Its norms, in the order in which time steps are computed.
 
     Returns
     -------
-    what : {'', 'vanishing', 'exploding', 'not finite'}
-        It vanishes if the mean over the first tenth of the steps is less than ``VANISHING`` times
-        that over the last tenth, and explodes if it is more than ``EXPLODING`` times that. Steps
-        at the end, from which nothing reaches the loss, are left out.
+    problem : {'', 'vanishing', 'exploding', 'not finite'}
+        The gradient vanishes if the mean norm over the first tenth of the steps is less than
+        ``VANISHING`` times that over the last tenth, and explodes if it is more than
+        ``EXPLODING`` times that. Steps at the end that do not affect the loss are left out.
     """
     if not np.isfinite(norms).all():
         return 'not finite'
@@ -150,21 +162,22 @@ def verdict(norms: np.ndarray) -> str:
 
 
 ADVICE = {
-    'vanishing': 'the gradient vanishes: it is less than 1e-4 as large at the first steps as at '
-    'the last, so that these are not learned from. An lstm or gru, or orthogonal weights, keep it',
-    'exploding': 'the gradient explodes: it is more than 1e4 times as large at the first steps as '
-    'at the last. A smaller max_gradient_norm or smaller recurrent weights keep it in bounds',
+    'vanishing': 'the gradient vanishes: it is less than 1e-4 as large at the first time steps as '
+    'at the last, so nothing is learned from the first ones. Try an lstm or gru, or orthogonal '
+    'weights',
+    'exploding': 'the gradient explodes: it is more than 1e4 times as large at the first time '
+    'steps as at the last. Try a smaller max_gradient_norm or smaller recurrent weights',
     'not finite': 'the gradient is not finite',
 }
 
 
-def sentence(layer: str, what: str) -> str:
-    """Return a warning about a layer."""
-    return f'layer {layer!r}: {ADVICE[what]}'
+def sentence(layer: str, problem: str) -> str:
+    """Return a warning about a layer, for a verdict."""
+    return f'layer {layer!r}: {ADVICE[problem]}'
 
 
 class Alarm:
-    """Warns, once in a training, of layers whose gradient is not healthy.
+    """Warns, once in a training, of layers whose gradient vanishes, explodes or is not finite.
 
     Parameters
     ----------
@@ -174,10 +187,10 @@ class Alarm:
     def __init__(self, flow: Flow):
         self.flow, self.rung = flow, False
 
-    def __call__(self, batch: Sequence[np.ndarray]) -> None:
-        """Look at the gradient for a batch, if there has been no warning yet."""
+    def __call__(self, batch: Batch) -> None:
+        """Check the gradient of a batch, unless there has been a warning already."""
         if self.rung:
             return
-        for name, what in self.flow(batch).verdicts.items():
+        for name, problem in self.flow(batch).verdicts.items():
             self.rung = True
-            LOGGER.warning('%s. See net.gradient_flow()', sentence(name, what))
+            LOGGER.warning('%s. See net.gradient_flow()', sentence(name, problem))

@@ -1,11 +1,11 @@
-"""L-BFGS by SciPy, one iteration at a time, in the place of a `TrainStep`.
+"""L-BFGS by SciPy, one iteration at a time, in place of a `TrainStep`.
 
-SciPy calls the function that it minimises, and comes back when it is done; a training wants to
-look, and maybe stop, after each iteration. So SciPy runs in a thread of its own. Of the two
-threads one always waits for the other, and all evaluations happen in the caller's.
+SciPy calls the function that it minimises, and returns when it is done; a training must look, and
+maybe stop, after each iteration. So SciPy runs in a thread of its own, as a coroutine would: one
+of the two threads always waits for the other, and all evaluations happen in the caller's thread.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any
@@ -15,16 +15,18 @@ import pytensor
 
 from rnnkit.common.compiled import Compiled
 from rnnkit.errors import ConfigError
+from rnnkit.noise import Noise
 from rnnkit.optimizers import Objective, Optimizer, flattened, gradient_names
+from rnnkit.training.protocols import Batch, State, Step
 from rnnkit.training.step import TrainStep
 
-# Where to stop is for patience to say, not for SciPy.
+# Early stopping ends a training, not SciPy.
 ENDLESS = {'maxiter': 2**31 - 1, 'maxfun': 2**31 - 1, 'ftol': 0.0, 'gtol': 0.0}
 Evaluate = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
 class Stopped(Exception):  # noqa: N818 - it ends the thread, nothing is wrong
-    """Nobody wants a further iteration."""
+    """No further iteration is needed."""
 
 
 class Iterations:
@@ -34,12 +36,13 @@ class Iterations:
     ----------
     start : array of float64
     memory : int
+        The number of past updates that approximate the Hessian.
     """
 
     def __init__(self, start: np.ndarray, memory: int):
-        self._questions: SimpleQueue = SimpleQueue()
-        self._answers: SimpleQueue = SimpleQueue()
-        self._asked = False  # whether SciPy waits for an answer
+        self._requests: SimpleQueue[tuple[str, Any]] = SimpleQueue()  # from SciPy's thread
+        self._answers: SimpleQueue[Any] = SimpleQueue()
+        self._waiting = False  # whether SciPy waits for an answer
         self._thread = Thread(target=self._run, args=(start, memory), daemon=True)
         self._thread.start()
 
@@ -49,7 +52,7 @@ class Iterations:
         return self._thread.is_alive()
 
     def _run(self, start: np.ndarray, memory: int) -> None:
-        # It takes half a second to import: only who uses it pays for it.
+        # Takes half a second to import, which only users of L-BFGS should pay for.
         import scipy.optimize
 
         end: Any = None
@@ -64,39 +67,40 @@ class Iterations:
             )
         except Stopped:
             pass
-        except BaseException as error:  # it is raised again, where somebody sees it
+        except BaseException as error:  # `advance` raises it again, in the caller's thread
             end = error
-        self._questions.put(('end', end))
+        self._requests.put(('end', end))
 
     def _ask(self, what: str, x: np.ndarray) -> Any:
-        self._questions.put((what, x.copy()))
+        """Hand a request to the caller's thread, and wait for its answer."""
+        self._requests.put((what, x.copy()))
         answer = self._answers.get()
         if answer is Stopped:
             raise Stopped
         return answer
 
     def advance(self, evaluate: Evaluate) -> np.ndarray | None:
-        """Return the point after one more iteration; None if there is none that is better.
+        """Return the point after one more iteration; None if there is no better one.
 
         Parameters
         ----------
         evaluate : callable
             Returns the value and the gradient at a point.
         """
-        if self._asked:
+        if self._waiting:
             self._answer(None)
         while True:
-            what, found = self._questions.get()
-            self._asked = what != 'end'
+            what, value = self._requests.get()
+            self._waiting = what != 'end'
             if what == 'evaluate':
-                self._answer(evaluate(found))
+                self._answer(evaluate(value))
                 continue
-            if isinstance(found, BaseException):
-                raise found
-            return found
+            if isinstance(value, BaseException):
+                raise value
+            return value
 
-    def _answer(self, value: Any) -> None:
-        self._asked = False
+    def _answer(self, value: object) -> None:
+        self._waiting = False
         self._answers.put(value)
 
     def close(self) -> None:
@@ -107,13 +111,13 @@ class Iterations:
 
 
 class LBFGSStep:
-    """What `TrainStep` is to other rules: each update is one iteration.
+    """The train step of L-BFGS: each update is one iteration.
 
     Parameters
     ----------
     objective : Objective
     watched : bool
-        Whether updates report the norm of each parameter's gradient.
+        Whether updates report the gradient norm of each parameter.
 
     Attributes
     ----------
@@ -121,7 +125,7 @@ class LBFGSStep:
         As in `TrainStep`. Nothing is clipped here.
     slots : dict of str to shared variable
         The point where the training started, and the number of iterations since. SciPy does
-        not show what it remembers; from these two it is found again, by repeating the
+        not expose its memory; a resumed training rebuilds it from these two, by repeating the
         iterations.
     finished : bool
         Whether SciPy has found no better point.
@@ -139,31 +143,31 @@ class LBFGSStep:
             'start': pytensor.shared(np.zeros(size), 'start'),
             'updates': pytensor.shared(np.zeros(()), 'updates'),
         }
-        self.changed: dict[str, float] = {}  # as in TrainStep; nothing changes here
+        self.changed: dict[str, float] = {}  # as in TrainStep; no hyperparameter changes here
         self._iterations: Iterations | None = None
         self.start()
 
-    def start(self, seed: Any = 0, *, lbfgs_memory: int = 10) -> None:
-        """Forget what the last training left behind; the first update starts where we are."""
+    def start(self, seed: object = 0, *, lbfgs_memory: int = 10) -> None:
+        """Forget the last training; the first update starts from the present parameters."""
         self.end()
         self._memory, self.finished = int(lbfgs_memory), False
-        self._batch: Sequence[np.ndarray] | None = None
-        self._seen: list[tuple[np.ndarray, list[Any]]] = []  # evaluations since the last point
+        self._batch: Batch | None = None
+        self._evaluated: list[tuple[np.ndarray, list[Any]]] = []  # since the last point
         self._point = self.slots['start'].get_value()
         self.slots['updates'].set_value(np.zeros(()))
 
-    def prepare(self, number: int, **hyper: float) -> None:
-        """Do nothing: all updates are alike."""
+    def prepare(self, number: int, **hyperparameters: float) -> None:
+        """Do nothing: no hyperparameter changes between updates."""
 
-    def get_state(self) -> dict[str, Any]:
+    def get_state(self) -> State:
         """Return what the next iterations depend on."""
         return {
             'rule': {name: slot.get_value() for name, slot in self.slots.items()},
             'finished': self.finished,
         }
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from where `get_state` was."""
+    def set_state(self, state: State) -> None:
+        """Continue from what `get_state` returned."""
         self.finished = state['finished']
         for name, slot in self.slots.items():
             slot.set_value(state['rule'][name])
@@ -180,22 +184,24 @@ class LBFGSStep:
         Returns
         -------
         values : list
-            The gradient's norm, loss, weight, monitors and health, all before the iteration. If
+            The gradient norm, loss, weight, monitors and health, all before the iteration. If
             one of the first two is not finite, no iteration was made.
 
         Raises
         ------
         ConfigError
-            If the batch is another one than before.
+            If the batch is not the same as before.
         """
-        old = batch if self._batch is None else self._batch
-        if not all(a is b for a, b in zip(old, batch, strict=True)):
-            raise ConfigError("algo 'lbfgs' wants all data as one batch; got several")
+        before = batch if self._batch is None else self._batch
+        if not all(a is b for a, b in zip(before, batch, strict=True)):
+            raise ConfigError(
+                "algo 'lbfgs' needs all training data in one batch; got several batches"
+            )
         self._batch = batch
         try:
             if self._iterations is None or not (self.finished or self._iterations.alive):
                 self._begin()
-            gradient, *reports = self._look(self._point)
+            gradient, *reports = self._reports(self._point)
             norm = np.linalg.norm(gradient)
             if np.isfinite(norm + reports[0]):
                 self._advance()
@@ -209,42 +215,45 @@ class LBFGSStep:
         return [norm, *reports, *map(np.linalg.norm, parts)]
 
     def _begin(self) -> None:
-        """Begin; or repeat the iterations made so far, if what SciPy remembered is lost."""
-        done = int(self.slots['updates'].get_value())
-        if not done:
+        """Start SciPy; repeat the iterations made so far, if its memory of them is lost."""
+        n_updates = int(self.slots['updates'].get_value())
+        if not n_updates:
             values = [p.get_value(borrow=True).ravel() for p in self.objective.params]
             self.slots['start'].set_value(np.concatenate(values).astype('float64'))
         self._point = self.slots['start'].get_value()
         self._iterations = Iterations(self._point, self._memory)
-        for _ in range(done):
+        for _ in range(n_updates):
             self._advance()
 
     def _advance(self) -> None:
-        """Go to the next point, or stay and be finished if there is none."""
+        """Go to the next point; if there is none, stay and be finished."""
         if self.finished:
             return
-        found = self._iterations.advance(self._evaluate)
-        self.finished = found is None
-        self._point = self._point if found is None else found
-        self._seen = [(x, values) for x, values in self._seen if np.array_equal(x, self._point)]
+        point = self._iterations.advance(self._evaluate)
+        self.finished = point is None
+        self._point = self._point if point is None else point
+        self._evaluated = [
+            (x, values) for x, values in self._evaluated if np.array_equal(x, self._point)
+        ]
 
     def _evaluate(self, x: np.ndarray) -> tuple[float, np.ndarray]:
         """Return loss and gradient for SciPy."""
-        gradient, loss, *_ = self._look(x)
+        gradient, loss, *_ = self._reports(x)
         if np.isfinite(loss) and np.isfinite(gradient).all():
             return float(loss), gradient
-        # The step was far too long. A large value makes the line search shorten it.
-        return 1e3 * (1 + abs(float(self._look(self._point)[1]))), np.zeros_like(x)
+        # The step was far too long. SciPy knows no NaN; a large value makes its line search
+        # shorten the step.
+        return 1e3 * (1 + abs(float(self._reports(self._point)[1]))), np.zeros_like(x)
 
-    def _look(self, x: np.ndarray) -> list[Any]:
+    def _reports(self, x: np.ndarray) -> list[Any]:
         """Return gradient, loss, weight and monitors at a point."""
-        for point, values in self._seen:
+        for point, values in self._evaluated:
             if np.array_equal(point, x):
                 return values
         self._set(x)
         gradient, *reports = self._function(*self._batch)
         values = [gradient.astype('float64'), *reports]
-        self._seen.append((x, values))
+        self._evaluated.append((x, values))
         return values
 
     def _set(self, x: np.ndarray) -> None:
@@ -260,9 +269,9 @@ class LBFGSStep:
             part.reshape(shape) for part, shape in zip(np.split(x, ends[:-1]), shapes, strict=True)
         ]
 
-    def blame(self, batch: Sequence[np.ndarray]) -> str:
+    def blame(self, batch: Batch) -> str:
         """Say which gradient is the first that is not finite."""
-        gradient = self._look(self._point)[0]
+        gradient = self._reports(self._point)[0]
         for p, part in zip(self.objective.params, self._parts(gradient), strict=True):
             if not np.isfinite(part).all():
                 return f'the gradient of {p.name!r} is not finite'
@@ -270,9 +279,15 @@ class LBFGSStep:
 
 
 def make_step(
-    objective: Objective, rule: Optimizer, *settings: Any, watched: bool = False
-) -> TrainStep | LBFGSStep:
-    """Return what makes the updates by a rule; `settings` are further arguments of TrainStep."""
+    objective: Objective,
+    rule: Optimizer,
+    momentum: bool,
+    nesterov: bool,
+    noise: Noise | None = None,
+    *,
+    watched: bool = False,
+) -> Step:
+    """Return the train step of an update rule; the arguments are those of `TrainStep`."""
     if rule.full_batch:
         return LBFGSStep(objective, watched)
-    return TrainStep(objective, rule, *settings, watched=watched)
+    return TrainStep(objective, rule, momentum, nesterov, noise, watched=watched)

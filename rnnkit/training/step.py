@@ -1,7 +1,4 @@
-"""One update, compiled, and what is to be set before it."""
-
-from collections.abc import Sequence
-from typing import Any
+"""The compiled update of the parameters by one batch."""
 
 import numpy as np
 import pytensor
@@ -9,10 +6,11 @@ import pytensor
 from rnnkit.common.compiled import Compiled
 from rnnkit.noise import Noise
 from rnnkit.optimizers import Objective, Optimizer, StepGraph
+from rnnkit.training.protocols import Batch, Monitors, State
 
 
 class TrainStep:
-    """The compiled functions for one objective and one kind of update.
+    """The compiled update for one objective and one update rule.
 
     Parameters
     ----------
@@ -20,17 +18,17 @@ class TrainStep:
     rule : Optimizer
     momentum, nesterov : bool
     noise : Noise, optional
-        Where the random numbers of the objective come from.
+        The source of the random numbers in the objective.
     watched : bool
-        Whether updates report about the gradients.
+        Whether updates report the gradients.
 
     Attributes
     ----------
     health : list of str
-        What they report about the gradients, after all else.
+        The names of what updates report of the gradients, after all else.
     """
 
-    finished = False  # whether there is nothing more to gain; patience finds out
+    finished = False  # only L-BFGS knows when it is done; others need early stopping
 
     def __init__(
         self,
@@ -51,52 +49,54 @@ class TrainStep:
             [*self.graph.updates, *objective.updates],
         )
 
-    def start(self, seed: Any = 0, **hyper: float) -> None:
-        """Set the hyper-parameters, and forget what the last training left behind.
+    def start(self, seed: object = 0, **hyperparameters: float) -> None:
+        """Set the hyperparameters, and forget the last training.
 
         Parameters
         ----------
         seed : int, sequence of int, or None
             Drives what is random in an update.
-        **hyper : float
+        **hyperparameters : float
         """
         self.graph.reset()
-        self.seed, self.changed = seed, {}
+        self.seed = seed
+        self.changed: Monitors = {}
         if self.noise:
             self.noise.seed(seed)
-        self.graph.set(**hyper)
+        self.graph.set(**hyperparameters)
 
-    def prepare(self, number: int, **hyper: float) -> None:
-        """Set what changes from one update to the next; `number` of them have been made."""
+    def prepare(self, number: int, **hyperparameters: float) -> None:
+        """Set what changes between updates; `number` of them have been made."""
         self.graph.draw(self.seed, number)
-        if hyper != self.changed:
-            self.graph.set(**hyper)
-            self.changed = hyper
+        if hyperparameters != self.changed:
+            self.graph.set(**hyperparameters)
+            self.changed = hyperparameters
 
     def end(self) -> None:
-        """Do nothing: there is nothing that only a training needs."""
+        """Do nothing: nothing is held that only a training needs."""
 
-    def get_state(self) -> dict[str, Any]:
-        """Return what the next updates depend on, besides parameters and hyper-parameters."""
-        state: dict[str, Any] = {n: slot.get_value() for n, slot in self.graph.slots.items()}
-        return {'rule': state, 'noise': self.noise.get_state() if self.noise else None}
+    def get_state(self) -> State:
+        """Return what the next updates depend on, besides parameters and hyperparameters."""
+        slots = {name: slot.get_value() for name, slot in self.graph.slots.items()}
+        return {'rule': slots, 'noise': self.noise.get_state() if self.noise else None}
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from where `get_state` was."""
+    def set_state(self, state: State) -> None:
+        """Continue from what `get_state` returned."""
         if self.noise:
             self.noise.set_state(state['noise'])
         for name, slot in self.graph.slots.items():
             slot.set_value(state['rule'][name])
 
-    def blame(self, batch: Sequence[np.ndarray]) -> str:
+    def blame(self, batch: Batch) -> str:
         """Say which parameter or gradient is the first that is not finite on this batch."""
         params = self.objective.params
         for p in params:
             if not np.isfinite(p.get_value(borrow=True)).all():
                 return f'parameter {p.name!r} is not finite'
         gradients = pytensor.grad(self.objective.loss, params, disconnected_inputs='ignore')
-        found = Compiled('the gradients, to find what went wrong', self.objective.inputs, gradients)
-        for p, gradient in zip(params, found(*batch), strict=True):
+        # The update itself does not return the gradients, so they are compiled for this message.
+        function = Compiled('the gradients, for an error message', self.objective.inputs, gradients)
+        for p, gradient in zip(params, function(*batch), strict=True):
             if not np.isfinite(gradient).all():
                 return f'the gradient of {p.name!r} is not finite'
         if self.graph.probe is not None:

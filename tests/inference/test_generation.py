@@ -38,13 +38,13 @@ def one_hot():
 def calls(net, monkeypatch):
     """Return the list of the lengths in time of all compiled calls."""
     stream, lengths = net.inference.continuation.stream, []
-    run = stream._go_on
+    run = stream._advance
 
     def counted(x, *rest):
         lengths.append(len(x))
         return run(x, *rest)
 
-    monkeypatch.setattr(stream, '_go_on', counted)
+    monkeypatch.setattr(stream, '_advance', counted)
     return lengths
 
 
@@ -229,7 +229,7 @@ def test_a_decoder_goes_on_by_steps_from_what_was_encoded(seq2seq, words, rng):
 
 def test_a_state_without_what_was_encoded_is_refused(seq2seq, words):
     _, state = seq2seq.step([words, [0, 1, 2]])
-    with pytest.raises(ConfigError, match='state is for the layers decoder, encoder:last'):
+    with pytest.raises(ConfigError, match='entry for each of decoder, encoder:last'):
         seq2seq.step([0, 1, 2], {'decoder': state['decoder']})
     state['encoder:last'] = state['encoder:last'][:2]
     with pytest.raises(ShapeError, match=r"'encoder:last' must have shape \(3, 3\)"):
@@ -323,7 +323,7 @@ def test_what_cannot_be_generated_is_refused(net, kind):
 def test_a_decoder_needs_a_start(seq2seq, words):
     with pytest.raises(ConfigError, match='start is missing'):
         seq2seq.generate(words, 2)
-    with pytest.raises(ShapeError, match=r'start is for 3 examples, \(3,\); got \(2,\)'):
+    with pytest.raises(ShapeError, match=r'shape \(3,\), for 3 examples; got \(2,\)'):
         seq2seq.generate(words, 2, start=[0, 1])
 
 

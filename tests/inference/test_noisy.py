@@ -39,10 +39,10 @@ def test_noise_is_turned_as_the_layout_says():
         ({'seed': 3}, 'seed= is for a prediction with noise'),
         ({'hidden_droput': 0.5}, "did you mean 'hidden_dropout'"),
         ({'hidden_dropout': 2}, 'of at least 0 and below 1; got 2'),
-        ({'weight_l2': 0.1}, 'weight_l2 is about training alone'),
-        ({'max_norm': 1}, 'max_norm is about training alone'),
+        ({'weight_l2': 0.1}, 'weight_l2 is for training only'),
+        ({'max_norm': 1}, 'max_norm is for training only'),
         ({'hidden_dropout': 0.1, 'seed': -1}, 'seed must be a whole number'),
-        ({'hidden_dropout': 0.1, 'return_state': True}, 'hidden_dropout does not go with a state'),
+        ({'hidden_dropout': 0.1, 'return_state': True}, 'hidden_dropout cannot be combined'),
     ],
 )
 def test_noise_that_makes_no_sense_is_an_error(noise, message):

@@ -74,7 +74,7 @@ def test_temperature_0_takes_the_best_and_a_seed_makes_the_draws():
     ],
 )
 def test_what_makes_no_sense_is_refused(options):
-    with pytest.raises(ConfigError, match=f'{next(iter(options))} (is|must be) '):
+    with pytest.raises(ConfigError, match=f'{next(iter(options))} must be '):
         Sampling(**options)
 
 

@@ -133,7 +133,7 @@ def good_state(size=4, examples=B):
     ('state', 'message'),
     [
         (5, 'LSTMState of layer .hid1.; got 5'),
-        ({'hid1': good_state()['hid1']}, 'state is for the layers hid1, hid2; got hid1'),
+        ({'hid1': good_state()['hid1']}, 'an entry for each of hid1, hid2; got hid1'),
         ({**good_state(), 'hid3': 0}, 'got hid1, hid2, hid3'),
         ({**good_state(), 'hid1': good_state()['hid2']}, 'LSTMState of layer .hid1.'),
         (good_state(size=5), r"state 'h' of layer 'hid1' must have shape \(3, 4\)"),

@@ -274,7 +274,7 @@ def test_samples_are_drawn_with_the_code_as_their_probability():
     np.testing.assert_allclose(drawn.mean(axis=0), p, atol=0.04)  # 5 standard deviations
     np.testing.assert_array_equal(drawn, net.encode(x, sample=True, rng=np.random.default_rng(1)))
     assert net.decode(drawn).shape == x.shape
-    with pytest.raises(DataError, match="wants probabilities; 'in:out' has values from -1 to 2"):
+    with pytest.raises(DataError, match="expects probabilities.*'in:out' has values from -1 to 2"):
         net.encode(x, 0, sample=True)
     with pytest.raises(ConfigError, match='rng is for sample=True'):
         net.encode(x, rng=1)
@@ -297,7 +297,7 @@ def test_a_sequence_goes_through_one_vector(squeezed, x):
     np.testing.assert_allclose(squeezed.decode(last, 'hid1:last'), y, rtol=1e-12)
     with pytest.raises(ConfigError, match="layer 'hid2' reads 'hid1:last', which does not follow"):
         squeezed.decode(squeezed.encode(x, 'hid1'), 'hid1')
-    with pytest.raises(ConfigError, match="'hid2:out' has no time axis, so that there is no mask"):
+    with pytest.raises(ConfigError, match="'hid2:out' has no time axis, so there can be no mask"):
         squeezed.decode(code, 'hid2', mask=MASK)
 
 

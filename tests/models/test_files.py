@@ -160,7 +160,7 @@ def changed_spec(path, change):
         ({'spec': None}, 'description of the network is damaged'),
         ({'spec': '{'}, 'description of the network is damaged'),
         ({'spec': '[]'}, 'its network cannot be built: from_spec'),
-        ({'spec': '{"model": "Regressor"}'}, r'cannot be built: from_spec\(\): wants a dict with'),
+        ({'spec': '{"model": "Regressor"}'}, r'built: from_spec\(\): expects a dict with'),
     ],
 )
 def test_a_header_that_is_wrong_is_refused(path, metadata, message):

@@ -206,7 +206,7 @@ def test_names_under_which_losses_are_reported():
         'mse',
     ]
     assert repr(net.losses[2]) == '<1 mae of out:pre>'
-    with pytest.raises(ConfigError, match="monitors: 'mse' is the name that a loss"):
+    with pytest.raises(ConfigError, match="'mse' is the name that a loss of this network"):
         net.train([np.ones((T, B, 2))] * 4, monitors=['mse'])
 
 
@@ -302,10 +302,10 @@ def test_a_training_is_resumed_bit_for_bit(data, tmp_path):
     for p, value in zip(net.params, wanted, strict=True):
         np.testing.assert_array_equal(p.get_value(), value)
     net.losses[1].weight = 0.25
-    with pytest.raises(ConfigError, match='is of another network: losses was'):
+    with pytest.raises(ConfigError, match='belongs to another network: losses was'):
         net.train(data, epochs=5, resume=tmp_path / 'run', **run)
     net.set_loss('mse')
-    with pytest.raises(ConfigError, match='is of another network: losses was .* and is now None'):
+    with pytest.raises(ConfigError, match='another network: losses was .* and is now None'):
         net.train(data[:2], epochs=5, resume=tmp_path / 'run', **run)
 
 
@@ -325,7 +325,7 @@ def test_files_and_specs(net, masked, data, tmp_path):
     assert (again.loss.form, again.weighted) == ('mse', True)
     for wrong in ([], {}, [{'loss': 'mse'}], [1], None, [net.to_spec()['losses'][0]] * 2):
         if wrong is not None:
-            with pytest.raises(ConfigError, match=r'from_spec\(\): losses is a list of dicts'):
+            with pytest.raises(ConfigError, match=r'from_spec\(\): losses must be a list of dicts'):
                 rnnkit.from_spec(net.to_spec() | {'losses': wrong})
 
 

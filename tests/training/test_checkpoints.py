@@ -295,17 +295,11 @@ def test_a_checkpoint_of_something_else_is_refused(make, data, options, message,
         ({'checkpoint': 3}, r'train\(\): checkpoint must be the path of a file; got 3'),
         ({'checkpoint': ''}, "checkpoint must be the path of a file; got ''"),
         ({'resume': True}, 'resume must be the path of a file; got True'),
-        (
-            {'checkpoint': 'a', 'save_every': 0},
-            'save_every must be a whole number .* 1; got 0',
-        ),
-        (
-            {'checkpoint': 'a', 'save_every': 'x'},
-            "save_every must be a finite number .* 0; got 'x'",
-        ),
+        ({'checkpoint': 'a', 'save_every': 0}, 'save_every must be a whole number .*; got 0'),
+        ({'checkpoint': 'a', 'save_every': 'x'}, "save_every must be a finite number .*; got 'x'"),
         ({'checkpoint': 'a', 'save_every': True}, 'save_every must be .* got True'),
         ({'checkpoint': '/nowhere/x.rnn'}, "checkpoint: there is no folder '/nowhere'"),
-        ({'checkpoint': '.'}, "checkpoint is a file; '.' is a folder"),
+        ({'checkpoint': '.'}, "checkpoint must be the path of a file; '.' is a folder"),
     ],
 )
 def test_options_that_make_no_sense(options, message):

@@ -213,7 +213,7 @@ def test_options_that_are_refused(data, options, message):
 
 
 def test_a_callable_is_refused(data):
-    with pytest.raises(ConfigError, match=r"algo 'lbfgs' needs all training data .* callable"):
+    with pytest.raises(ConfigError, match=r"train\(\): algo 'lbfgs' needs all .* callable"):
         net().train(lambda: data, algo='lbfgs')
     x = pt.dmatrix('x')
     w = pytensor.shared(np.ones(2), name='w')
@@ -225,7 +225,7 @@ def test_several_batches_are_refused():
     x, w = pt.dvector('x'), pytensor.shared(1.0, name='w')
     step = LBFGSStep(Objective(((x * w - 1) ** 2).mean(), [w], [x]))
     step.update(np.ones(3))
-    with pytest.raises(ConfigError, match='wants all data as one batch; got several'):
+    with pytest.raises(ConfigError, match='needs all training data in one batch; got several'):
         step.update(np.ones(3))
     step.end()
 

@@ -119,8 +119,8 @@ GOOD = [np.ones((4, 2)), np.ones((4, 1))]
         ({'loss': pt.sqr(A).sum(), 'train': GOOD}, DataError, 'the loss has no inputs'),
         ({'loss': LOSS, 'train': GOOD, 'inputs': [X, Y], 'algo': 'adm'}, ConfigError, "'adam'"),
         ({'loss': LOSS, 'train': GOOD, 'inputs': [X, Y], 'rate': 1}, ConfigError, "option 'rate'"),
-        ({'loss': LOSS, 'train': GOOD[:1], 'inputs': [X, Y]}, DataError, 'wants 2 arrays; got 1'),
-        ({'loss': LOSS, 'inputs': [X, Y]}, DataError, 'wants 2 arrays; got NoneType'),
+        ({'loss': LOSS, 'train': GOOD[:1], 'inputs': [X, Y]}, DataError, 'expects 2 arrays; got 1'),
+        ({'loss': LOSS, 'inputs': [X, Y]}, DataError, 'expects 2 arrays; got NoneType'),
         (
             {'loss': LOSS, 'train': [GOOD[0][0], GOOD[1]], 'inputs': [X, Y]},
             ShapeError,

@@ -232,8 +232,8 @@ def test_an_experiment_says_what_to_write():
 @pytest.mark.parametrize(
     ('given', 'message'),
     [
-        ((3,), 'wants a class'),
-        ((dict,), 'wants a class'),
+        ((3,), 'expects a class'),
+        ((dict,), 'expects a class'),
         ((theanets.Regressor([2, 1]), [2, 1]), 'further arguments'),
         ((theanets.Regressor, [2, 'conv2', 1]), 'conv2'),
     ],
@@ -405,7 +405,7 @@ def test_weighted_classification_of_old(tmp_path):
     weights[labels.nonzero()] *= 10
     data = [samples.astype('float32'), labels.astype('int32'), weights.astype('float32')]
     exp = theanets.Experiment(
-        theanets.Classifier, layers=(6, 4, 2), weighted=True, hidden_activation='logistic'
+        theanets.Classifier, (6, 4, 2), weighted=True, hidden_activation='logistic', seed=1
     )
     exp.train(
         data,
