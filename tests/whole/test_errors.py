@@ -79,7 +79,7 @@ TABLE = {
     'value of an option': (
         lambda: make(1, {'form': 'gru', 'size': 3, 'reset': 'late'}, 1),
         ConfigError,
-        ['reset', "'late'", "'after' or 'before'"],
+        ['reset', "'late'", "'after', 'before'"],
     ),
     'size 0': (lambda: make(1, ('rnn', 0), 1), ConfigError, ["'hid1'", 'size', 'got 0']),
     'size below 0': (lambda: make(1, -3, 1), ConfigError, ["'hid1'", 'size', 'got -3']),
