@@ -479,7 +479,7 @@ def test_keywords_that_the_constructor_does_not_know_are_refused():
         rnnkit.Regressor(laers=[1, 1])
     with pytest.raises(ConfigError, match="'batch_first', did you mean 'layout'"):
         rnnkit.Classifier([1, 2], batch_first=True)
-    with pytest.raises(ConfigError, match='layers is a list'):
+    with pytest.raises(ConfigError, match='layers must be a list'):
         rnnkit.Regressor()
 
 
