@@ -1,9 +1,11 @@
-"""Trainings of small networks, one after the other, whose values a whole network gets."""
+"""Stages of layerwise training: smaller networks, trained one after the other."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
+
+from pytensor.tensor.sharedvar import TensorSharedVariable
 
 from rnnkit.common import progress
 from rnnkit.errors import RnnkitError
@@ -13,7 +15,7 @@ from rnnkit.pretraining.settings import Settings
 from rnnkit.training.trainer import Monitors, Trainer
 
 
-def like(layer: Layer, without: Collection[str] = (), **changes: Any) -> Layer:
+def like(layer: Layer, without: Collection[str] = (), **changes: object) -> Layer:
     """Return a new layer with the options of one that is part of a network.
 
     Parameters
@@ -22,7 +24,7 @@ def like(layer: Layer, without: Collection[str] = (), **changes: Any) -> Layer:
     without : collection of str
         Options to leave out.
     **changes
-        Keywords that are others.
+        Keywords to change.
     """
     size = layer.size if layer.sized else None
     given = {key: value for key, value in layer.given.items() if key not in without}
@@ -30,7 +32,7 @@ def like(layer: Layer, without: Collection[str] = (), **changes: Any) -> Layer:
 
 
 def rebuilt(net: Network, layers: list[Layer], seed: int) -> Network:
-    """Return a network of the same kind, with the same loss and settings, of other layers."""
+    """Return a network of the same class, with the same loss and settings, but other layers."""
     return type(net)(
         layers,
         loss=net.loss,
@@ -45,71 +47,72 @@ def rebuilt(net: Network, layers: list[Layer], seed: int) -> Network:
 
 @dataclass
 class Stage:
-    """A network that is trained for the sake of some layers of another.
+    """A network that is trained to obtain the parameters of some layers of another one.
 
     Attributes
     ----------
     name : str
-        The layers that it is about: ``'hid1'``, or ``'hid1+hid2'``.
+        The names of these layers: ``'hid1'``, or ``'hid1+hid2'``.
     net : Network
     pairs : list of (shared variable, shared variable)
-        A parameter of `net`, and that of the whole network which it stands for.
+        The parameters of `net`, each with its counterpart in the whole network.
     convert : callable
-        Makes the data of the stage of those of the whole network: ``convert(data, where)``.
+        ``convert(data, where)`` turns data of the whole network into data of the stage.
     """
 
     name: str
     net: Network
-    pairs: list[tuple[Any, Any]]
-    convert: Callable[[Any, str], Any] = lambda data, where: data
+    pairs: list[tuple[TensorSharedVariable, TensorSharedVariable]]
+    convert: Callable[[object, str], object] = lambda data, where: data
 
     def borrow(self) -> None:
-        """Start from the values of the whole network."""
-        for mine, whole in self.pairs:
-            mine.set_value(whole.get_value())
+        """Copy the parameters from the whole network."""
+        for own, whole in self.pairs:
+            own.set_value(whole.get_value())
 
     def give_back(self) -> None:
-        """Let the whole network have the values."""
-        for mine, whole in self.pairs:
-            whole.set_value(mine.get_value())
+        """Copy the parameters to the whole network."""
+        for own, whole in self.pairs:
+            whole.set_value(own.get_value())
 
 
 class Staged:
-    """Trains the stages of a network; it is used as a `Trainer` is.
+    """Trains a network in stages, with the interface of a `Trainer`.
 
     Parameters
     ----------
     settings : Settings
     net : Network
-        The whole network; its history gets a record an epoch.
+        The whole network; its history gets a record per epoch.
     stages : list of Stage
     train, valid
-        Data of the whole network, as `Network.train` takes them.
+        Data of the whole network, as in `Network.train`.
 
     Raises
     ------
     ConfigError, ShapeError, DataError
-        If an option, or the data for the first stage, are not usable.
+        If an option, or the data for the first stage, is invalid.
     """
 
     def __init__(
-        self, settings: Settings, net: Network, stages: list[Stage], train: Any, valid: Any
+        self, settings: Settings, net: Network, stages: list[Stage], train: object, valid: object
     ):
         self.settings, self.net, self.stages = settings, net, stages
         self.given = settings.for_stages({stage.name: stage.net for stage in stages})
         self.training = 1 + (net.history[-1].get('training', 0) if net.history else 0)
         self._first = self._start(0, train, valid)
-        self._found: tuple[Monitors, Monitors] = ({}, {})
+        self._result: tuple[Monitors, Monitors] = ({}, {})
         net.trainings += 1
 
-    def _start(self, number: int, train: Any, valid: Any) -> tuple[Trainer, Any, Any]:
+    def _start(self, number: int, train: object, valid: object) -> tuple[Trainer, Any, Any]:
         """Return the trainer of a stage, and its batches."""
         stage, where = self.stages[number], self.settings.where
         stage.borrow()
-        count = self.net.trainings  # the last stage may be the network itself
+        # The last stage may be the network itself, and is not a training of its own.
+        count = self.net.trainings
         data = [
-            None if one is None else stage.convert(one, what)
-            for one, what in ((train, 'train'), (valid, 'valid'))
+            None if whole is None else stage.convert(whole, what)
+            for whole, what in ((train, 'train'), (valid, 'valid'))
         ]
         started = stage.net._start(where, *data, self.settings.subalgo, self.given[number])
         self.net.trainings = count
@@ -118,20 +121,20 @@ class Staged:
         trainer.stage = stage.name
         return started
 
-    def train(self, train: Any, valid: Any) -> tuple[Monitors, Monitors]:
+    def train(self, train: object, valid: object) -> tuple[Monitors, Monitors]:
         """Train to the end, as `itertrain` does.
 
         Returns
         -------
         train, valid : dict of str to float
-            The monitors of the last stage: of its last epoch, and of the parameters it has left.
+            The monitors of the last stage: those of its last epoch, and of its final parameters.
         """
         for _ in self.itertrain(train, valid):
             pass
-        return self._found
+        return self._result
 
-    def itertrain(self, train: Any, valid: Any) -> Iterator[tuple[Monitors, Monitors]]:
-        """Train; yield the monitors of training and of the last validation, once an epoch.
+    def itertrain(self, train: object, valid: object) -> Iterator[tuple[Monitors, Monitors]]:
+        """Train, and yield the monitors of training and of the last validation once per epoch.
 
         Parameters
         ----------
@@ -141,8 +144,8 @@ class Staged:
         Raises
         ------
         RnnkitError
-            What the training of a stage raises. The message says which stage; its best values,
-            and those of the stages before, are in the network.
+            The error of a stage; the message names the stage. The network has the best parameters
+            of this stage, and of those before it.
         """
         progress.prepare_logging()
         for number, stage in enumerate(self.stages):
@@ -154,17 +157,17 @@ class Staged:
                     yield from epochs
             except RnnkitError as error:
                 raise type(error)(f'{title}: {error}') from error
-            except KeyboardInterrupt:  # while there was no trainer to note it
+            except KeyboardInterrupt:  # outside of a trainer, which handles it itself
                 progress.LOGGER.warning('training interrupted in %s', title)
                 return
-            self._found = started[0].result()
+            self._result = started[0].result()
             if started[0].ended == 'interrupted':
                 return
 
     def _train(
         self, stage: Stage, started: tuple[Trainer, Any, Any]
     ) -> Iterator[tuple[Monitors, Monitors]]:
-        """Train one stage, and give its values to the network."""
+        """Train a stage, and copy its parameters to the network."""
         trainer, batches, tested = started
         try:
             with closing(trainer.itertrain(batches, tested)) as epochs:

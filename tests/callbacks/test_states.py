@@ -113,7 +113,7 @@ def test_the_next_training_begins_anew(net):
             'EarlyStop: patience must be a whole number of at least 0; got -1',
         ),
         (lambda: EarlyStop(min_improvement=1), 'EarlyStop: min_improvement .* below 1; got 1'),
-        (lambda: EarlyStop(goal='x'), "EarlyStop: goal is a number .*; got 'x'"),
+        (lambda: EarlyStop(goal='x'), "EarlyStop: goal must be a finite number; got 'x'"),
         (
             lambda: EarlyStop(mode='up'),
             "EarlyStop: mode must be one of None, 'min', 'max'; got 'up'",
@@ -130,7 +130,10 @@ def test_the_next_training_begins_anew(net):
         ),
         (lambda: CSV(''), "CSV: path must be the path of a file; got ''"),
         (lambda: CSV('a', append='yes'), "CSV: append must be True or False; got 'yes'"),
-        (lambda: rnnkit.callbacks.Progress(after=-1), 'Progress: after is a number of at least 0'),
+        (
+            lambda: rnnkit.callbacks.Progress(after=-1),
+            'Progress: after must be a finite number of at least 0',
+        ),
     ],
 )
 def test_arguments_that_make_no_sense(make, message):

@@ -397,7 +397,7 @@ def test_monitors_and_rules_with_words_of_regularizers():
             dict(algo='adam', subalgo='sgd'),
             r"train\(\): subalgo is the update rule that algo 'layerw",
         ),
-        (dict(subalgo='pretrain'), "subalgo is the update rule that algo 'layerwise' trains by"),
+        (dict(subalgo='pretrain'), "subalgo must be the update rule for algo 'layerwise'"),
         (
             dict(subalgo='rmsprob'),
             "subalgo: no update rule named 'rmsprob'; did you mean 'rmsprop'",
@@ -418,7 +418,7 @@ def test_monitors_and_rules_with_words_of_regularizers():
         (dict(subalgo='lbfgs', hidden_dropout=0.2), "stage 'hid1': algo 'lbfgs' compares losses"),
         (
             dict(algo='sample', epochs=3),
-            "epochs does not go with algo 'sample', which takes no steps",
+            "epochs does not go with algo 'sample', which makes no updates",
         ),
         (dict(algo='sample', subalgo='sgd'), "subalgo does not go with algo 'sample'"),
         (dict(algo='sample', monitors='gradients'), 'no gradients'),
