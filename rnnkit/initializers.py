@@ -53,6 +53,7 @@ def orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         raise ConfigError(f"initializer 'orthogonal': needs a matrix, not shape {shape}")
     rows, columns = shape
     q, r = np.linalg.qr(rng.standard_normal((max(shape), min(shape))))
+    # A QR decomposition determines columns only up to their signs; LAPACK's choice is biased.
     q = q * np.where(np.diag(r) < 0, -1.0, 1.0)
     return q if rows >= columns else q.T
 
@@ -153,6 +154,7 @@ def _with_radius(form: str | Initializer, value: np.ndarray, radius: float) -> n
     return value * (radius / current)
 
 
+# Not a plain global: networks may be loaded in several threads at the same time.
 _known: ContextVar[Mapping[str, np.ndarray] | None] = ContextVar('_known', default=None)
 
 

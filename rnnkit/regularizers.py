@@ -231,6 +231,7 @@ def contractive(parts: Parts, pattern: str | None = None, wrt: str = '*') -> Ten
         h = parts.outputs[name].mean(axis=-1)
         mask = parts.masks.get(name)
         total = h.sum() if mask is None else pt.switch(mask > 0, h, 0).sum()
+        # A layer need not depend on all inputs; its gradient by the others is 0.
         slopes = grad(total, [parts.inputs[x] for x in names], disconnected_inputs='ignore')
         terms += [
             _mean(pt.sqr(slope), parts.masks.get(join(x)))

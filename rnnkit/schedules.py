@@ -145,7 +145,7 @@ class WarmUp(Schedule):
         self.then = build('WarmUp(): then', then)
 
     def __call__(self, update):
-        if update < self.updates:
+        if update < self.updates:  # not from 0, which would waste an update
             return self.then(0) * (update + 1) / self.updates
         return self.then(update - self.updates)
 

@@ -234,6 +234,7 @@ def _name(callback: Callback) -> str:
 
 def _overrides(callback: Callback, name: str) -> bool:
     """Return whether a callback overrides a hook, in its class or as an attribute."""
+    # A bound method has its function as __func__; a function set as an attribute has none.
     return getattr(getattr(callback, name), '__func__', None) is not getattr(Callback, name)
 
 

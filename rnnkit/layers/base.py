@@ -230,7 +230,9 @@ class Layer:
             start = self.short.start(
                 where, name, self.start_of(name), shape, blocks, self.is_recurrent(name)
             )
+            # Drawn in float64: a seed gives the same values, up to rounding, in any dtype.
             value = initial_value(where, start, shape, rng, gates).astype(dtype)
+            # Without a static shape, cells could not split their gates.
             self.params[name] = pytensor.shared(value, where, shape=shape)
         self.short.check_used(self.name, list(self.params))
 

@@ -38,4 +38,5 @@ class LayerNorm(Layer):
         centred = x - x.mean(axis=-1, keepdims=True)
         variance = pt.sqr(centred).mean(axis=-1, keepdims=True)
         scaled = centred / pt.sqrt(variance + self.epsilon)
+        # epsilon, a Python float, has PyTensor's floatX, which may have upcast the result.
         return {'out': (scaled * self.params['gamma'] + self.params['beta']).astype(x.dtype)}

@@ -141,16 +141,18 @@ class Recurrent(Layer):
                 pt.lt(noise.uniform(x, (0, 1), width), self.zoneout)
                 for width in cell.bit_widths(self.size)
             ]
-            x = pt.concatenate([x, cell.codes(bits).astype(x.dtype)], axis=-1)
+            x = pt.concatenate([x, cell.codes(bits).astype(x.dtype)], axis=-1)  # (T, B, I + codes)
         if self.dropout:
             cell = wrapped(Dropped, cell)
+            # Drawn without the axis of time, so that all steps share the mask.
             kept = noise.keep(np.asarray(self.dropout, x.dtype), x, (1,), self.size)
-            if start is None:
+            if start is None:  # the wrapper computes its own initial state from it
                 start = [
                     pt.zeros((1, width), dtype=x.dtype) for width in self.cell.widths(self.size)
                 ]
             start = cell.start(start, kept)
         states = self._unroll(cell, x, start, mask)
+        # The wrapper has put 'fed' before the states of the cell, and 'kept' after them.
         return self._outputs(states[1:-1] if self.dropout else states, mask)
 
     def _unroll(

@@ -53,5 +53,6 @@ class LayerRegistry(Registry):
 
 layers = LayerRegistry('layer')
 
+# rnnkit's own cells are registered before there are layers; users' cells go through `add`.
 for _name in cells:
     layers.add(_name)(cells[_name])

@@ -1,7 +1,5 @@
 """A layer that turns a vector into a sequence."""
 
-from numbers import Integral
-
 from rnnkit.common.checks import is_whole
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
@@ -29,7 +27,7 @@ class Reshape(Layer):
 
     def __init__(self, size=None, *, name=None, inputs=None, **options):
         super().__init__(size, name=name, inputs=inputs, **options)
-        shape = (self.shape,) if isinstance(self.shape, Integral) else self.shape
+        shape = (self.shape,) if is_whole(self.shape) else self.shape
         if (
             not isinstance(shape, list | tuple)
             or len(shape) not in (1, 2)

@@ -116,6 +116,8 @@ def row_sums(
     ids = ids.ravel()
     ids = pt.switch(ids < 0, ids + shape[0], ids)
     rows = rows.reshape((-1, shape[1]))
+    # Sorted, equal numbers are adjacent: `first` marks where a new one starts, and `place` is the
+    # row of its sum.
     order = pt.argsort(ids)
     ids = ids[order]
     first = pt.concatenate([pt.zeros((1,), 'int64'), pt.neq(ids[1:], ids[:-1]).astype('int64')])

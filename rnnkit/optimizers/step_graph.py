@@ -155,6 +155,7 @@ class StepGraph:
         norm = length(part.once for part in parts)
         ok = abs(norm + args.loss) < np.inf  # False for NaN, too
         clipped = length(pt.clip(part.once, -args.max_elem, args.max_elem) for part in parts)
+        # 1 up to the limit; max_norm / norm would need a case for a norm of 0.
         scale = args.max_norm / pt.maximum(clipped, args.max_norm)
         count = args.count + 1
         slots, params = list(args.slots), {}

@@ -109,6 +109,7 @@ class Reservoir:
         self.kept += list(rows[:free])
         numbers = np.arange(self.seen + free, self.seen + len(rows))
         self.seen += len(rows)
+        # Row n replaces a random one of those kept, with probability size / (n + 1).
         places = self.rng.integers(0, numbers + 1)
         for k in np.flatnonzero(places < self.size):
             self.kept[places[k]] = rows[free + k]

@@ -153,6 +153,7 @@ class Staged:
             try:
                 progress.say('%s', title)
                 started = self._start(number, train, valid) if number else self._first
+                # Closed at once if the caller stops early, so that the values are copied back.
                 with closing(self._train(stage, started)) as epochs:
                     yield from epochs
             except RnnkitError as error:

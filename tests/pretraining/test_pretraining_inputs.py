@@ -178,7 +178,9 @@ def test_layout_and_several_inputs():
     stage = staged(net, [x, b]).stages[0]
     assert stage.convert([x, b], 'train')[0].shape == (5, 6, 5)
     net.train({'x': x, 'b': b}, algo='pretrain', epochs=1)
-    with pytest.raises(DataError, match=r'train: expects arrays \[x, b\] or \[x, b, y\]; got array'):
+    with pytest.raises(
+        DataError, match=r'train: expects arrays \[x, b\] or \[x, b, y\]; got array'
+    ):
         net.train(x, algo='pretrain')
 
 
