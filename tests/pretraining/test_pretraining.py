@@ -411,7 +411,7 @@ def test_monitors_and_rules_with_words_of_regularizers():
         (dict(epochs=0), 'epochs is a whole number'),
         (dict(beta1_halflife=3), 'beta1_halflife belongs to algo'),
         (dict(weight_l2=dict(weight=1, pattern='hid9*')), "'hid9\\*' matches nothing"),
-        (dict(weight_l2=-1), 'weight_l2 is a number of at least 0'),
+        (dict(weight_l2=-1), 'weight_l2 must be a number of at least 0'),
         (dict(monitors={'hid9:out': 0.1}), "'hid9:out' matches nothing"),
         (dict(algo='pretrain', monitors='acc'), 'is for targets that are class labels'),
         (dict(dropout={'hid2': 2}), 'dropout'),
