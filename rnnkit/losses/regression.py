@@ -33,7 +33,7 @@ class Huber(Loss):
     Parameters
     ----------
     delta : float
-        The threshold between both.
+        The difference at which the loss turns linear.
     """
 
     options = {'delta': 1.0}
