@@ -127,8 +127,8 @@ def test_words_labels_masks_and_layouts_go_into_the_stages():
 @pytest.mark.parametrize(
     ('layers', 'message'),
     [
-        ([3, 2], 'here none has weights'),
-        ([3, 'layernorm', 2], 'here none has weights'),
+        ([3, 2], 'none of them has weights'),
+        ([3, 'layernorm', 2], 'none of them has weights'),
         (
             [2, ('rnn', 3), VALID, 1],
             r"layer 'hid2' \(conv1\) comes later; it changes the time steps",

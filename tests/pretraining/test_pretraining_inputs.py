@@ -198,8 +198,11 @@ STRIDE = dict(form='conv1', size=3, filter_size=2, stride=2)
     ('layers', 'message'),
     [
         ([3, 2], "algo 'pretrain' trains hidden layers with weights that read numbers"),
-        ([4, ('embedding', 3), 2], 'there is none'),
-        ([3, 4, STRIDE, 1], r"algo 'pretrain', layer 'hid2': it has other time steps .*\(conv1\)"),
+        ([4, ('embedding', 3), 2], 'this network has none'),
+        (
+            [3, 4, STRIDE, 1],
+            r"algo 'pretrain', layer 'hid2': its output has other time steps .*\(conv1\)",
+        ),
         (
             [3, 4, dict(form='ff', size=2, inputs=('in', 'hid1')), 1],
             "layer 'hid2': it reads several layers, in:out and hid1:out",
