@@ -1,19 +1,18 @@
-"""How parameters start: functions of a shape and a random generator."""
+"""Initial values of parameters: functions of a shape and a random generator."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from numbers import Real
-from typing import Any
 
 import numpy as np
 
+from rnnkit.common.checks import is_real
 from rnnkit.common.registry import Registry, reject_unknown
 from rnnkit.errors import ConfigError, ShapeError
 
 Initializer = Callable[[tuple[int, ...], np.random.Generator], np.ndarray]
-CHANGES = ('gain', 'sparsity', 'radius')  # of what an initializer has drawn, in this order
+CHANGES = ('gain', 'sparsity', 'radius')  # applied to the values of an initializer, in this order
 
 initializers = Registry('initializer')
 add = initializers.add
@@ -21,9 +20,9 @@ add = initializers.add
 
 @initializers.add('glorot', 'glorot_uniform')
 def glorot(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    r"""Draw uniformly from :math:`\pm\sqrt{6 / (n_{in} + n_{out})}`.
+    r"""Draw from a uniform distribution on :math:`\pm\sqrt{6 / (n_{in} + n_{out})}`.
 
-    A bias (one axis) counts as a single row.
+    A bias (one axis) counts as a matrix with a single row.
 
     References
     ----------
@@ -36,15 +35,15 @@ def glorot(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 
 @initializers.add('orthogonal')
 def orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    r"""Draw a matrix with orthonormal columns (or rows, if there are fewer of them).
+    r"""Draw a matrix with orthonormal columns (or rows, if there are fewer rows).
 
-    The Q of a QR decomposition of a Gaussian matrix, its signs chosen so that it is
+    It is the factor Q of a QR decomposition of a Gaussian matrix, with signs chosen so that Q is
     uniformly distributed.
 
     Raises
     ------
     ConfigError
-        If the shape is not that of a matrix.
+        If the shape does not have two axes.
 
     References
     ----------
@@ -54,13 +53,14 @@ def orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         raise ConfigError(f"initializer 'orthogonal': needs a matrix, not shape {shape}")
     rows, columns = shape
     q, r = np.linalg.qr(rng.standard_normal((max(shape), min(shape))))
+    # A QR decomposition determines columns only up to their signs; LAPACK's choice is biased.
     q = q * np.where(np.diag(r) < 0, -1.0, 1.0)
     return q if rows >= columns else q.T
 
 
 @initializers.add('identity')
 def identity(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Return the identity; with relu units, the IRNN of Le et al. 2015, arXiv:1504.00941."""
+    """Return the identity matrix; with relu units, the IRNN of Le et al. 2015, arXiv:1504.00941."""
     if len(shape) != 2:
         raise ConfigError(f"initializer 'identity': needs a matrix, not shape {shape}")
     return np.eye(*shape)
@@ -68,7 +68,7 @@ def identity(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 
 @initializers.add('diagonal')
 def diagonal(shape: tuple[int, ...], rng: np.random.Generator, value: float = 1.0) -> np.ndarray:
-    """Return `value` on the diagonal, and 0 elsewhere."""
+    """Return a matrix with `value` on the diagonal, and 0 elsewhere."""
     if len(shape) != 2:
         raise ConfigError(f"initializer 'diagonal': needs a matrix, not shape {shape}")
     return value * np.eye(*shape)
@@ -89,44 +89,44 @@ def normal(
 
 
 def spectral_radius(matrix: np.ndarray) -> float:
-    """Return the absolute value of the largest eigenvalue of a square matrix."""
+    """Return the largest absolute value of the eigenvalues of a square matrix."""
     return float(abs(np.linalg.eigvals(matrix)).max())
 
 
-def changed(form: str | Initializer, **keywords: Any) -> Initializer:
-    """Return the initializer `form` with its keywords set, and its result changed.
+def changed(form: str | Initializer, **keywords: float) -> Initializer:
+    """Return an initializer with its keywords set, and its values modified.
 
     Parameters
     ----------
     form : str or callable
         The name of an initializer, or a function of (shape, rng).
     gain : float
-        What the values are multiplied by.
+        A factor for the values.
     sparsity : float
-        The part of the values, from 0 to 1, that is set to 0 at random. The diagonal of a
+        The fraction of the values, from 0 to 1, that is set to 0 at random. The diagonal of a
         square matrix is kept, so that each unit remembers itself.
     radius : float
-        The spectral radius that a square matrix is scaled to: its largest eigenvalue, as
-        an absolute value. Of a matrix with gates, each gate's block has this radius.
+        The spectral radius (the largest absolute eigenvalue) that a square matrix is scaled to;
+        each block of a matrix with gates separately.
     **keywords
-        Those of the initializer, such as ``std`` of 'normal'.
+        Keywords of the initializer, such as ``std`` of 'normal'.
 
     Raises
     ------
     ConfigError
-        If a keyword is not known or not a number in its range.
+        If a keyword is unknown, or its value is not a number in its range.
     """
     start = form if callable(form) else initializers[form]
     own = list(inspect.signature(start).parameters)[2:]
     reject_unknown(f'initializer {form!r}', keywords, [*own, *CHANGES])
     for name, value in keywords.items():
-        if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(value):
-            raise ConfigError(f'initializer {form!r}: {name} is a number; got {value!r}')
+        if not is_real(value):
+            raise ConfigError(f'initializer {form!r}: {name} must be a number; got {value!r}')
     gain, sparsity, radius = (keywords.pop(name, None) for name in CHANGES)
     if sparsity is not None and not 0 <= sparsity <= 1:
-        raise ConfigError(f'initializer {form!r}: sparsity is between 0 and 1; got {sparsity}')
+        raise ConfigError(f'initializer {form!r}: sparsity must be from 0 to 1; got {sparsity}')
     if radius is not None and radius < 0:
-        raise ConfigError(f'initializer {form!r}: radius is at least 0; got {radius}')
+        raise ConfigError(f'initializer {form!r}: radius must be at least 0; got {radius}')
 
     def draw(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         value = start(shape, rng, **keywords)
@@ -142,26 +142,27 @@ def changed(form: str | Initializer, **keywords: Any) -> Initializer:
     return draw
 
 
-def _with_radius(form: str, value: np.ndarray, radius: float) -> np.ndarray:
-    """Return a square matrix, scaled to a spectral radius."""
+def _with_radius(form: str | Initializer, value: np.ndarray, radius: float) -> np.ndarray:
+    """Scale a square matrix to a spectral radius."""
     if value.ndim != 2 or value.shape[0] != value.shape[1]:
         raise ConfigError(
             f'initializer {form!r}: radius is for square matrices, not shape {value.shape}'
         )
-    now = spectral_radius(value)
-    if now == 0:
-        raise ConfigError(f'initializer {form!r}: a matrix of radius 0 cannot be given another')
-    return value * (radius / now)
+    current = spectral_radius(value)
+    if current == 0:
+        raise ConfigError(f'initializer {form!r}: a matrix with spectral radius 0 cannot be scaled')
+    return value * (radius / current)
 
 
+# Not a plain global: networks may be loaded in several threads at the same time.
 _known: ContextVar[Mapping[str, np.ndarray] | None] = ContextVar('_known', default=None)
 
 
 @contextmanager
 def known_values(arrays: Mapping[str, np.ndarray]) -> Iterator[None]:
-    """Inside this context parameters start as these arrays, by name, whatever their specs say.
+    """Start parameters from these arrays in this block, by name, whatever their specs are.
 
-    So a network that is read from a file takes no memory that the file does not have.
+    Loading a network thus allocates no more memory than its file contains.
     """
     token = _known.set(arrays)
     try:
@@ -170,44 +171,46 @@ def known_values(arrays: Mapping[str, np.ndarray]) -> Iterator[None]:
         _known.reset(token)
 
 
-def _known_value(where: str, shape: tuple[int, ...], arrays: Mapping) -> np.ndarray:
+def _known_value(
+    where: str, shape: tuple[int, ...], arrays: Mapping[str, np.ndarray]
+) -> np.ndarray:
     if where not in arrays:
         raise ConfigError(f'parameter {where!r} is missing, or does not belong there')
-    found = arrays[where]
-    if found.shape != tuple(shape):
+    value = arrays[where]
+    if value.shape != tuple(shape):
         raise ShapeError(
-            f'parameter {where!r} is {found.dtype} {found.shape}; the network wants {shape}'
+            f'parameter {where!r} is {value.dtype} {value.shape}; the network expects {shape}'
         )
-    return found
+    return value
 
 
 def initial_value(
     where: str,
-    spec: Any,
+    spec: object,
     shape: tuple[int, ...],
     rng: np.random.Generator,
     gates: dict[str, slice] | None = None,
 ) -> np.ndarray:
-    """Make the first value of one parameter.
+    """Return the initial value of a parameter.
 
     Parameters
     ----------
     where : str
-        The parameter's full name, for messages.
+        The full name of the parameter, for messages.
     spec : str, float, array, callable or dict
-        The name of an initializer, a constant, the value itself, a function of a shape and
-        a generator, a dict with the name as ``form`` and the keywords of `changed`, or a
-        dict from a gate's letter to one of these (gates that it leaves out start at 0).
+        The name of an initializer; a constant; the value itself; a function of a shape and a
+        generator; a dict with the name as ``form`` and the keywords of `changed`; or a dict that
+        has one of these for each gate, by its letter (other gates start at 0).
     shape : tuple of int
     rng : numpy.random.Generator
     gates : dict of str to slice, optional
-        The column block of each gate. Each block is drawn on its own, so that a recurrent
-        matrix is orthogonal gate by gate.
+        The column block of each gate. Blocks are drawn separately, so that a recurrent matrix is
+        orthogonal gate by gate.
 
     Raises
     ------
     ConfigError, ShapeError
-        If `spec` is none of the above, or makes an array of another shape.
+        If `spec` is invalid, or the array has another shape.
     """
     if (arrays := _known.get()) is not None:
         return _known_value(where, shape, arrays)
@@ -221,41 +224,41 @@ def initial_value(
         value = np.zeros(shape)
         for gate, columns in gates.items():
             block = (*shape[:-1], columns.stop - columns.start)
-            one = spec if _is_drawn(spec) else spec.get(gate, 0.0)
-            value[..., columns] = _draw(where, one, block, rng)
+            of_gate = spec if _is_drawn(spec) else spec.get(gate, 0.0)
+            value[..., columns] = _draw(where, of_gate, block, rng)
         return value
     return _draw(where, spec, shape, rng)
 
 
-def _is_drawn(spec: Any) -> bool:
+def _is_drawn(spec: object) -> bool:
     return isinstance(spec, str) or callable(spec) or (isinstance(spec, dict) and 'form' in spec)
 
 
-def _initializer(spec: Any) -> Initializer:
+def _initializer(spec: str | Initializer | dict) -> Initializer:
     if isinstance(spec, dict):
         if not all(isinstance(key, str) for key in spec):
-            raise ConfigError(f'the keywords of an initializer are words; got {spec!r}')
+            raise ConfigError(f'the keywords of an initializer must be str; got {spec!r}')
         return changed(**spec)
     return initializers[spec] if isinstance(spec, str) else spec
 
 
-def _draw(where: str, spec: Any, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+def _draw(where: str, spec: object, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     if _is_drawn(spec):
         try:
             spec = _initializer(spec)(shape, rng)
         except ConfigError as error:
             raise ConfigError(f'{where}: {error}') from None
-        except Exception as why:  # a function of the user's may raise anything
+        except Exception as why:  # a user's function may raise anything
             raise ConfigError(
-                f'{where}: the function that makes its initial value, of (shape, rng), raised '
+                f'{where}: the function of its initial value, called with (shape, rng), raised '
                 f'{type(why).__name__}: {why}'
             ) from why
     try:
         value = np.array(spec, dtype='float64')
     except (TypeError, ValueError):
         raise ConfigError(
-            f'{where}: starts as the name of an initializer, a number, an array or a function '
-            f'of (shape, rng); got {spec!r}'
+            f'{where}: its initial value must be the name of an initializer, a number, an array '
+            f'or a function of (shape, rng); got {spec!r}'
         ) from None
     if value.ndim and value.shape != shape:
         raise ShapeError(f'{where}: has shape {shape}; got an initial value of shape {value.shape}')

@@ -1,17 +1,17 @@
-"""Penalties that keep a network small or smooth: terms that are added to its loss."""
+"""Regularizers: penalties on weights or activations that are added to the loss."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from numbers import Real
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import pytensor.tensor as pt
 from pytensor.gradient import grad
 from pytensor.tensor import TensorVariable
 
+from rnnkit.common.checks import is_real
+from rnnkit.common.output_names import full, join
 from rnnkit.common.registry import Registry, glob, reject_unknown
 from rnnkit.errors import ConfigError
 
@@ -20,23 +20,23 @@ Tensors = Mapping[str, TensorVariable]
 
 @dataclass(frozen=True)
 class Parts:
-    """The parts of a network that a regularizer may act on, by name.
+    """The parts of a network that regularizers can penalize, by name.
 
     Attributes
     ----------
     params : dict of str to tensor
-        All parameters, ``'hid1.xh'``.
+        All parameters, such as ``'hid1.xh'``.
     outputs : dict of str to tensor
-        Every output of every layer, ``'hid1:out'``: (T, B, size), or (B, size) in a network
-        without time.
+        All outputs of all layers, such as ``'hid1:out'``, of shape (T, B, size), or (B, size) in
+        a network without time.
     hidden, recurrent : sequence of str
         The names of the main outputs of the hidden and of the recurrent layers.
     inputs : dict of str to tensor
         The inputs of the network, by the names of their layers.
     masks : dict of str to tensor of shape (T, B)
-        For outputs with padding, by their names: 1 where a time step is real, else 0.
+        The masks of outputs with padding: 1 where a time step is real, else 0.
     zero_padding : sequence of str
-        The names of outputs that are 0 there.
+        The names of the outputs that are 0 over padding.
     """
 
     params: Tensors = field(default_factory=dict)
@@ -53,7 +53,7 @@ add = regularizers.add
 
 
 class Term(NamedTuple):
-    """A regularizer as it was asked for.
+    """A regularizer with its options and weight.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class Term(NamedTuple):
     penalty : callable
         A function of `Parts`.
     key : tuple
-        Equal for two that penalize the same, with whatever weight.
+        Equal for two terms that differ only in their weights.
     """
 
     weight: float
@@ -69,13 +69,13 @@ class Term(NamedTuple):
     key: tuple
 
 
-def build(name: str, value: Any) -> Term:
-    """Return the regularizer that a keyword and its value ask for.
+def build(name: str, value: object) -> Term:
+    """Return the regularizer for a keyword and its value.
 
     Parameters
     ----------
     name : str
-        A name of the registry.
+        The name of a regularizer.
     value : float or dict
         The weight; or a dict with ``weight`` and the options of the regularizer, such as
         ``dict(weight=0.1, pattern='hid*.w')``.
@@ -83,45 +83,45 @@ def build(name: str, value: Any) -> Term:
     Raises
     ------
     ConfigError
-        If there is no such regularizer or option, or the weight is no number of at least 0.
+        If there is no such regularizer or option, or the weight is not a number of at least 0.
     """
     function = regularizers[name]
     options = dict(value) if isinstance(value, Mapping) else {'weight': value}
-    known = list(inspect.signature(function).parameters)[1:]
-    reject_unknown(f'regularizer {name!r}', map(str, options), ['weight', *known])
+    own = list(inspect.signature(function).parameters)[1:]
+    reject_unknown(f'regularizer {name!r}', map(str, options), ['weight', *own])
     weight = options.pop('weight', None)
-    if not isinstance(weight, Real) or isinstance(weight, bool) or not 0 <= weight < np.inf:
+    if not is_real(weight) or weight < 0:
         raise ConfigError(
-            f'{name} is a number of at least 0, or a dict with such a weight; got {value!r}'
+            f'{name} must be a number of at least 0, or a dict with such a weight; got {value!r}'
         )
-    given = sorted((option, repr(choice)) for option, choice in options.items())
-    return Term(float(weight), partial(_named, name, function, options), (function, *given))
+    key = (function, *sorted((option, repr(choice)) for option, choice in options.items()))
+    return Term(float(weight), partial(_named, name, function, options), key)
 
 
 def _named(
-    name: str, function: Callable[..., TensorVariable], options: dict[str, Any], parts: Parts
+    name: str, function: Callable[..., TensorVariable], options: dict[str, object], parts: Parts
 ) -> TensorVariable:
-    """Return a penalty, or an error that says which."""
+    """Return a penalty; its errors name the regularizer."""
     try:
         return function(parts, **options)
     except ConfigError as error:
         raise ConfigError(f'{name}: {error}') from None
 
 
-# --- what the patterns choose from
+# --- selection by pattern, and means
 
 
 def _mean_over(terms: Iterable[TensorVariable]) -> TensorVariable:
     terms = list(terms)
     if not terms:
-        raise ConfigError('this network has nothing that it could act on')
+        raise ConfigError('this network has nothing that it applies to')
     return sum(terms[1:], terms[0]) / len(terms)
 
 
 def matrices(parts: Parts, pattern: str = '*') -> list[TensorVariable]:
     """Return the parameters of two or more axes whose names match `pattern`."""
-    found = {name: p for name, p in parts.params.items() if p.ndim > 1}
-    return [found[name] for name in glob('pattern', pattern, found)]
+    weights = {name: p for name, p in parts.params.items() if p.ndim > 1}
+    return [weights[name] for name in glob('pattern', pattern, weights)]
 
 
 def outputs(parts: Parts, pattern: str | None, default: Sequence[str]) -> list[str]:
@@ -131,39 +131,38 @@ def outputs(parts: Parts, pattern: str | None, default: Sequence[str]) -> list[s
     """
     if pattern is None:
         return list(default)
-    full = f'{pattern}:out' if isinstance(pattern, str) and ':' not in pattern else pattern
-    return glob('pattern', full, parts.outputs)
+    return glob('pattern', full(pattern) if isinstance(pattern, str) else pattern, parts.outputs)
 
 
 def _over_time(parts: Parts, pattern: str | None) -> list[str]:
-    """Return the names of outputs that have a time axis."""
-    found = outputs(parts, pattern, parts.recurrent)
-    timeless = [name for name in found if parts.outputs[name].ndim != 3]
+    """Return the names of the outputs selected by a pattern, all of which must have a time axis."""
+    names = outputs(parts, pattern, parts.recurrent)
+    timeless = [name for name in names if parts.outputs[name].ndim != 3]
     if timeless:
         raise ConfigError(f'output {timeless[0]!r} has no time axis')
-    return found
+    return names
 
 
 def _mean(
-    values: TensorVariable, real: TensorVariable | None, zero: bool = False
+    values: TensorVariable, mask: TensorVariable | None, zero: bool = False
 ) -> TensorVariable:
-    """Return the mean of `values`, (T, B) or (T, B, size), over the steps that are real.
+    """Return the mean of `values`, (T, B) or (T, B, size), over the real time steps.
 
-    If they are `zero` over padding, that need not be looked at.
+    `zero` says that the values are 0 over padding already.
     """
-    if real is None:
-        # There may be none: pairs of time steps in sequences of one step.
+    if mask is None:
+        # Sequences of one step have no pairs of steps, so there may be no values.
         return values.sum() / pt.cast(pt.maximum(values.size, 1), values.dtype)
-    count = pt.maximum(real.sum(), 1)
+    count = pt.maximum(mask.sum(), 1)
     if values.ndim == 3:
-        real = real[:, :, None]
+        mask = mask[:, :, None]
         count = count * pt.cast(values.shape[-1], values.dtype)
-    # The padding may hold anything, and 0 times infinity is NaN.
-    return (values if zero else pt.switch(real > 0, values, 0)).sum() / count
+    # Not a product: padding may hold anything, and 0 times infinity is NaN.
+    return (values if zero else pt.switch(mask > 0, values, 0)).sum() / count
 
 
 def _mean_of_pairs(values: TensorVariable, mask: TensorVariable | None) -> TensorVariable:
-    """Return the mean of what belongs to steps 1 to T and those before them."""
+    """Return the mean of values for pairs of adjacent time steps."""
     return _mean(values, None if mask is None else mask[1:] * mask[:-1])
 
 
@@ -172,29 +171,28 @@ def _mean_of_pairs(values: TensorVariable, mask: TensorVariable | None) -> Tenso
 
 @regularizers.add('weight_l1', 'weight_sparsity')
 def weight_l1(parts: Parts, pattern: str = '*') -> TensorVariable:
-    """Mean over the weight matrices of the mean absolute weight."""
+    """L1 penalty: mean over the weight matrices of the mean absolute weight."""
     return _mean_over(abs(w).mean() for w in matrices(parts, pattern))
 
 
 @regularizers.add('weight_l2', 'weight_decay', 'weightl2')
 def weight_l2(parts: Parts, pattern: str = '*') -> TensorVariable:
-    """Mean over the weight matrices of the mean squared weight."""
+    """L2 penalty (weight decay): mean over the weight matrices of the mean squared weight."""
     return _mean_over(pt.sqr(w).mean() for w in matrices(parts, pattern))
 
 
 @regularizers.add('hidden_l1', 'hidden_sparsity')
 def hidden_l1(parts: Parts, pattern: str | None = None) -> TensorVariable:
-    """Mean over the hidden layers of the mean absolute output."""
-    found = outputs(parts, pattern, parts.hidden)
+    """Activity sparsity: mean over the hidden layers of the mean absolute output."""
     return _mean_over(
         _mean(abs(parts.outputs[name]), parts.masks.get(name), name in parts.zero_padding)
-        for name in found
+        for name in outputs(parts, pattern, parts.hidden)
     )
 
 
 @regularizers.add('recurrent_state')
 def recurrent_state(parts: Parts, pattern: str | None = None) -> TensorVariable:
-    r"""Mean of :math:`(h_t - h_{t-1})^2`, over the outputs of the recurrent layers."""
+    r"""Smoothness: mean of :math:`(h_t - h_{t-1})^2` over the outputs of the recurrent layers."""
     terms = []
     for name in _over_time(parts, pattern):
         h = parts.outputs[name]
@@ -204,10 +202,10 @@ def recurrent_state(parts: Parts, pattern: str | None = None) -> TensorVariable:
 
 @regularizers.add('recurrent_norm')
 def recurrent_norm(parts: Parts, pattern: str | None = None) -> TensorVariable:
-    r"""Mean of :math:`(\|h_t\|^2 - \|h_{t-1}\|^2)^2`, over the outputs of the recurrent layers.
+    r"""Mean of :math:`(\|h_t\|^2 - \|h_{t-1}\|^2)^2` over the outputs of the recurrent layers.
 
-    That is the formula that theanets documents. Krueger & Memisevic 2015, arXiv:1511.08400,
-    have the norms themselves, whose slope is infinite at 0.
+    This is the formula documented by theanets. Krueger & Memisevic 2015, arXiv:1511.08400,
+    compare the norms themselves, whose gradient is not defined at 0.
     """
     terms = []
     for name in _over_time(parts, pattern):
@@ -218,25 +216,25 @@ def recurrent_norm(parts: Parts, pattern: str | None = None) -> TensorVariable:
 
 @regularizers.add('contractive')
 def contractive(parts: Parts, pattern: str | None = None, wrt: str = '*') -> TensorVariable:
-    r"""Mean squared slope of the mean hidden unit by the inputs.
+    r"""Contractive penalty: the mean squared gradient of the mean hidden unit by the inputs.
 
-    For each example and hidden layer there is a slope
+    For each example and hidden layer, the gradient is
     :math:`g_{ti} = \partial (\sum_{t'} \overline{h_{t'}}) / \partial x_{ti}`, where
     :math:`\overline{h}` is the mean over units; the penalty is the mean of :math:`g_{ti}^2`.
-    theanets also takes the mean over time and examples before the slope, so that its penalty
-    shrinks with the square of the size of a batch. Rifai et al. 2011, ICML, add up the squared
-    slopes of each unit.
+    theanets takes the mean over time and examples before the gradient, so that its penalty
+    shrinks with the square of the batch size. Rifai et al. 2011, ICML, sum the squared gradients
+    of all units.
     """
-    found = outputs(parts, pattern, parts.hidden)
     names = glob('wrt', wrt, parts.inputs)
     terms = []
-    for name in found:
+    for name in outputs(parts, pattern, parts.hidden):
         h = parts.outputs[name].mean(axis=-1)
         mask = parts.masks.get(name)
         total = h.sum() if mask is None else pt.switch(mask > 0, h, 0).sum()
+        # A layer need not depend on all inputs; its gradient by the others is 0.
         slopes = grad(total, [parts.inputs[x] for x in names], disconnected_inputs='ignore')
         terms += [
-            _mean(pt.sqr(slope), parts.masks.get(f'{x}:out'))
+            _mean(pt.sqr(slope), parts.masks.get(join(x)))
             for x, slope in zip(names, slopes, strict=True)
         ]
     return _mean_over(terms)

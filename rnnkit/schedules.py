@@ -1,64 +1,60 @@
-"""Learning rates that change: from the number of an update to a rate.
-
-The number is that of the updates made before: the first update has the number 0.
-"""
+"""Learning-rate schedules: the learning rate as a function of the number of updates so far."""
 
 import copy
 import math
 from collections.abc import Callable
-from numbers import Integral, Real
-from typing import Any
 
+from rnnkit.common.checks import is_real, real, whole
 from rnnkit.errors import ConfigError
 
 
 class Schedule:
-    """A learning rate for each update.
+    """The learning rate of each update.
 
-    Any callable of the update number will do as a schedule. One that is derived from this
-    class can also see the validation losses, and say what it remembers of them.
+    Any callable of the number of updates is a schedule. A subclass of this class can also observe
+    the validation losses, and store its state in checkpoints.
     """
 
     def __call__(self, update: int) -> float:
-        """Return the learning rate after `update` updates.
+        """Return the learning rate of an update.
 
         Parameters
         ----------
         update : int
-            From 0.
+            The number of updates so far: 0 for the first update.
         """
         raise NotImplementedError(f'{type(self).__name__} must define __call__(update)')
 
     def observe(self, loss: float) -> None:
-        """Take note of a validation loss; the first one is from before the first update."""
+        """Get a validation loss; the first one is computed before the first update."""
 
     def state(self) -> dict[str, float]:
-        """Return what it remembers, as numbers by name."""
+        """Return the state, as numbers by name, for a checkpoint."""
         return {}
 
     def restore(self, state: dict[str, float]) -> None:
-        """Go on from what `state` returned."""
+        """Restore the state that `state` has returned."""
 
 
 class Constant(Schedule):
-    """The same learning rate for each update."""
+    """A constant learning rate."""
 
     def __init__(self, rate: float):
-        self.rate = _number('Constant', 'rate', rate)
+        self.rate = _positive('Constant', 'rate', rate)
 
     def __call__(self, update):
         return self.rate
 
 
 class Exponential(Schedule):
-    """The rate times `decay` for every `every` updates, smoothly: rate · decay^(n / every).
+    """Smooth exponential decay: rate · decay^(n / every) after n updates.
 
     Parameters
     ----------
     rate : float
-        At the start.
+        The initial learning rate.
     decay : float
-        From above 0 to 1.
+        The factor per `every` updates, above 0 and at most 1.
     every : int
 
     Examples
@@ -68,47 +64,49 @@ class Exponential(Schedule):
     """
 
     def __init__(self, rate: float, decay: float, every: int = 1):
-        self.rate = _number('Exponential', 'rate', rate)
-        self.decay = _number('Exponential', 'decay', decay, most=1)
-        self.every = _count('Exponential', 'every', every)
+        self.rate = _positive('Exponential', 'rate', rate)
+        self.decay = _positive('Exponential', 'decay', decay, most=1)
+        self.every = whole('Exponential(): every', every, 1)
 
     def __call__(self, update):
         return self.rate * self.decay ** (update / self.every)
 
 
 class Step(Schedule):
-    """The rate times `factor` after every `every` updates, at once: rate · factor^⌊n / every⌋.
+    """Decay in steps: rate · factor^⌊n / every⌋ after n updates.
 
     Parameters
     ----------
     rate : float
-        At the start.
+        The initial learning rate.
     every : int
+        The number of updates from one step to the next.
     factor : float
-        From above 0 to 1.
+        The factor of each step, above 0 and at most 1.
     """
 
     def __init__(self, rate: float, every: int, factor: float = 0.1):
-        self.rate = _number('Step', 'rate', rate)
-        self.every = _count('Step', 'every', every)
-        self.factor = _number('Step', 'factor', factor, most=1)
+        self.rate = _positive('Step', 'rate', rate)
+        self.every = whole('Step(): every', every, 1)
+        self.factor = _positive('Step', 'factor', factor, most=1)
 
     def __call__(self, update):
         return self.rate * self.factor ** (update // self.every)
 
 
 class Cosine(Schedule):
-    r"""Half a wave of a cosine, from `rate` down to `least`.
+    r"""Cosine annealing: half a cosine wave from `rate` down to `least`.
 
     .. math:: \text{least} + (\text{rate} - \text{least}) (1 + \cos(\pi n / \text{total})) / 2
 
     Parameters
     ----------
     rate : float
-        At the start.
+        The initial learning rate.
     total : int
-        The number of updates after which `least` is reached, and kept.
+        The number of updates after which the rate stays at `least`.
     least : float
+        The final learning rate.
 
     References
     ----------
@@ -116,24 +114,24 @@ class Cosine(Schedule):
     """
 
     def __init__(self, rate: float, total: int, least: float = 0.0):
-        self.rate = _number('Cosine', 'rate', rate)
-        self.total = _count('Cosine', 'total', total)
-        self.least = _number('Cosine', 'least', least, most=rate, zero=True)
+        self.rate = _positive('Cosine', 'rate', rate)
+        self.total = whole('Cosine(): total', total, 1)
+        self.least = _not_negative('Cosine', 'least', least, most=self.rate)
 
     def __call__(self, update):
-        done = min(update / self.total, 1)
-        return self.least + (self.rate - self.least) * (1 + math.cos(math.pi * done)) / 2
+        progress = min(update / self.total, 1)
+        return self.least + (self.rate - self.least) * (1 + math.cos(math.pi * progress)) / 2
 
 
 class WarmUp(Schedule):
-    """A straight rise to the first rate of another schedule, which then begins.
+    """Linear warm-up to the initial rate of another schedule, which then follows.
 
     Parameters
     ----------
     updates : int
-        The length of the rise. Update n of them has (n + 1) / updates of the rate.
+        The number of warm-up updates. Update n has (n + 1) / updates of the rate.
     then : float, Schedule or callable
-        Its own count starts at 0 after the rise.
+        The schedule after the warm-up; its count of updates starts at 0 then.
 
     Examples
     --------
@@ -142,12 +140,12 @@ class WarmUp(Schedule):
     [0.025, 0.1, 0.1, 0.1]
     """
 
-    def __init__(self, updates: int, then: Any):
-        self.updates = _count('WarmUp', 'updates', updates)
+    def __init__(self, updates: int, then: 'float | Schedule | Callable[[int], float]'):
+        self.updates = whole('WarmUp(): updates', updates, 1)
         self.then = build('WarmUp(): then', then)
 
     def __call__(self, update):
-        if update < self.updates:
+        if update < self.updates:  # not from 0, which would waste an update
             return self.then(0) * (update + 1) / self.updates
         return self.then(update - self.updates)
 
@@ -162,21 +160,21 @@ class WarmUp(Schedule):
 
 
 class Plateau(Schedule):
-    """The rate times `factor` whenever the validation loss has stopped falling.
+    """Reduce the learning rate when the validation loss stops improving.
 
     Parameters
     ----------
     rate : float
-        At the start.
+        The initial learning rate.
     factor : float
-        From above 0 to below 1.
+        The factor of each reduction, above 0 and at most 1.
     patience : int
-        The rate falls when more than this many validations in a row have not improved. It
-        should be less than the `patience` of the training, which ends it.
+        The rate is reduced after more than this many validations in a row without improvement. It
+        should be less than the `patience` of the training, which stops it early.
     min_improvement : float
         The fraction by which the loss must fall to count as an improvement.
     least : float
-        The rate does not fall below this.
+        The lower bound of the learning rate.
     """
 
     def __init__(
@@ -187,13 +185,11 @@ class Plateau(Schedule):
         min_improvement: float = 0.0,
         least: float = 0.0,
     ):
-        self.rate = _number('Plateau', 'rate', rate)
-        self.factor = _number('Plateau', 'factor', factor, most=1)
-        self.patience = _count('Plateau', 'patience', patience, 0)
-        self.min_improvement = _number(
-            'Plateau', 'min_improvement', min_improvement, most=1, zero=True
-        )
-        self.least = _number('Plateau', 'least', least, most=rate, zero=True)
+        self.rate = _positive('Plateau', 'rate', rate)
+        self.factor = _positive('Plateau', 'factor', factor, most=1)
+        self.patience = whole('Plateau(): patience', patience)
+        self.min_improvement = _not_negative('Plateau', 'min_improvement', min_improvement, most=1)
+        self.least = _not_negative('Plateau', 'least', least, most=self.rate)
         self.best, self.failures = math.inf, 0
 
     def __call__(self, update):
@@ -209,8 +205,9 @@ class Plateau(Schedule):
             self.rate, self.failures = max(self.rate * self.factor, self.least), 0
 
     def state(self):
-        seen = {} if self.best == math.inf else {'best': self.best}
-        return {'rate': self.rate, 'failures': self.failures, **seen}
+        # JSON has no infinity, so there is no 'best' before the first validation.
+        best = {} if self.best == math.inf else {'best': self.best}
+        return {'rate': self.rate, 'failures': self.failures, **best}
 
     def restore(self, state):
         self.rate, self.best = float(state['rate']), float(state.get('best', math.inf))
@@ -218,14 +215,14 @@ class Plateau(Schedule):
 
 
 class _Called(Schedule):
-    """A callable of the user's, whose results are looked at."""
+    """A user's callable, whose results are checked."""
 
     def __init__(self, where: str, function: Callable[[int], float]):
         self.where, self.function = where, function
 
     def __call__(self, update):
         rate = self.function(update)
-        if not _is_number(rate) or not 0 <= rate < math.inf:
+        if not is_real(rate) or rate < 0:
             raise ConfigError(
                 f'{self.where} is a callable that returned {rate!r} for update {update}; it must '
                 f'return a number of at least 0'
@@ -233,50 +230,43 @@ class _Called(Schedule):
         return float(rate)
 
 
-def build(where: str, rate: Any) -> Schedule:
-    """Return a schedule of its own for one training.
+def build(where: str, rate: object) -> Schedule:
+    """Return a schedule for one training.
 
     Parameters
     ----------
     where : str
-        What the rate is, for messages.
+        The call and the argument, for messages.
     rate : float, Schedule or callable
-        A schedule is copied, so that what it remembers stays in this training.
+        A schedule is copied, so that its state is not shared between trainings.
 
     Raises
     ------
     ConfigError
         If it is none of them.
     """
-    if isinstance(rate, type) or not (callable(rate) or _is_number(rate)):
-        made = ', made with its arguments' if isinstance(rate, type) else ''
-        raise ConfigError(
-            f'{where} is a number above 0, a schedule{made}, or a callable of the update number; '
-            f'got {rate!r}'
-        )
     if isinstance(rate, Schedule):
         return copy.deepcopy(rate)
-    if callable(rate):
+    if callable(rate) and not isinstance(rate, type):
         return _Called(where, rate)
-    if not 0 < rate < math.inf:
-        raise ConfigError(f'{where} is a number above 0; got {rate!r}')
-    return Constant(rate)
+    if not is_real(rate):
+        instance = ' instance' if isinstance(rate, type) else ''
+        raise ConfigError(
+            f'{where} must be a number above 0, a schedule{instance}, or a callable of the number '
+            f'of updates; got {rate!r}'
+        )
+    return Constant(real(where, rate, above=0))
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+def _positive(where: str, name: str, value: object, most: float = math.inf) -> float:
+    return _at_most(where, name, real(f'{where}(): {name}', value, above=0), most)
 
 
-def _number(where: str, name: str, value: Any, most: float = math.inf, zero: bool = False) -> float:
-    """Return `value` as a float, or raise unless it is above 0, or 0 if allowed, to `most`."""
-    if not _is_number(value) or not 0 <= value <= most or math.isinf(value) or not (value or zero):
-        limit = '' if most == math.inf else f' and at most {most:g}'
-        least = 'of at least 0' if zero else 'above 0'
-        raise ConfigError(f'{where}(): {name} is a number {least}{limit}; got {value!r}')
-    return float(value)
+def _not_negative(where: str, name: str, value: object, most: float) -> float:
+    return _at_most(where, name, real(f'{where}(): {name}', value, least=0), most)
 
 
-def _count(where: str, name: str, value: Any, least: int = 1) -> int:
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        raise ConfigError(f'{where}(): {name} is a whole number of at least {least}; got {value!r}')
-    return int(value)
+def _at_most(where: str, name: str, number: float, most: float) -> float:
+    if number > most:
+        raise ConfigError(f'{where}(): {name} must be at most {most:g}; got {number!r}')
+    return number

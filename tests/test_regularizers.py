@@ -236,7 +236,7 @@ def test_wrong_values(keyword, message, rng):
 def test_a_network_without_time(name):
     net = rnnkit.Regressor([1, 3, 1], seed=0)
     x = np.zeros((2, 1))
-    with pytest.raises(ConfigError, match=f'{name}: this network has nothing that it could act on'):
+    with pytest.raises(ConfigError, match=f'{name}: this network has nothing that it applies to'):
         net.train([x, x], epochs=1, **{name: 1})
     with pytest.raises(ConfigError, match=f"{name}: output 'hid1:out' has no time axis"):
         net.train([x, x], epochs=1, **{name: dict(weight=1, pattern='hid1')})

@@ -143,18 +143,21 @@ def test_a_schedule_and_the_same_numbers_give_the_same_bits():
 @pytest.mark.parametrize(
     ('make', 'message'),
     [
-        (lambda: Constant(-1), r'Constant\(\): rate is a number above 0; got -1'),
+        (lambda: Constant(-1), r'Constant\(\): rate must be a finite number above 0; got -1'),
         (
             lambda: Exponential(0.1, 1.5),
-            r'Exponential\(\): decay is .* above 0 and at most 1; got 1.5',
+            r'Exponential\(\): decay must be at most 1; got 1.5',
         ),
-        (lambda: Exponential(0.1, 0.5, 0), r'every is a whole number of at least 1; got 0'),
-        (lambda: Step(0.1, 2.5), r'Step\(\): every is a whole number .*; got 2.5'),
-        (lambda: Step(0.1, 5, 0), r'Step\(\): factor is .*; got 0'),
-        (lambda: Cosine(0.1, 10, least=0.2), r'least is a number of at least 0 and at most 0.1'),
+        (lambda: Exponential(0.1, 0.5, 0), r'every must be a whole number of at least 1; got 0'),
+        (lambda: Step(0.1, 2.5), r'Step\(\): every must be a whole number .*; got 2.5'),
+        (lambda: Step(0.1, 5, 0), r'Step\(\): factor must be .*; got 0'),
+        (lambda: Cosine(0.1, 10, least=0.2), r'least must be at most 0.1'),
         (lambda: Cosine(float('nan'), 10), r'Cosine\(\): rate .* got nan'),
-        (lambda: WarmUp(5, 'x'), r"WarmUp\(\): then is a number above 0, a schedule, .* got 'x'"),
-        (lambda: WarmUp(True, 0.1), r'WarmUp\(\): updates is a whole number .* got True'),
+        (
+            lambda: WarmUp(5, 'x'),
+            r"WarmUp\(\): then must be a number above 0, a schedule, .* got 'x'",
+        ),
+        (lambda: WarmUp(True, 0.1), r'WarmUp\(\): updates must be a whole number .* got True'),
         (lambda: Plateau(0.1, patience=-1), r'Plateau\(\): patience .* got -1'),
     ],
 )
@@ -168,9 +171,9 @@ def test_schedules_that_make_no_sense(make, message):
     [
         (
             Cosine,
-            r'train\(\): learning_rate is .* schedule, made with its arguments, .* got <class',
+            r'train\(\): learning_rate must be .* schedule instance, .* got <class',
         ),
-        ('fast', r"train\(\): learning_rate is a number above 0, a schedule, .* got 'fast'"),
+        ('fast', r"train\(\): learning_rate must be a number above 0, a schedule, .* got 'fast'"),
         (
             lambda n: 'fast',
             r"train\(\): learning_rate is a callable that returned 'fast' for update 0",

@@ -1,8 +1,8 @@
 """Activation functions by name, and chains of them such as ``'relu+norm:z'``.
 
-A name of the registry is that of a function of one tensor, or of a class derived from `Learned`,
-which has parameters. A layer that can have the latter takes its activation apart with `Chain`;
-all others use `build`.
+A registered name stands for a function of one tensor, or for a subclass of `Learned`, which has
+parameters. Layers that can own such parameters parse their activation with `Chain`; all others
+use `build`.
 """
 
 from rnnkit.activations.chain import Chain, build

@@ -1,8 +1,7 @@
-"""Chains of activations, such as ``'relu+norm:z'``, which are applied from left to right."""
+"""Chains of activations, such as ``'relu+norm:z'``, applied from left to right."""
 
 from collections.abc import Mapping
 from types import SimpleNamespace
-from typing import Any
 
 from pytensor.tensor import TensorVariable
 
@@ -11,42 +10,41 @@ from rnnkit.errors import ConfigError
 
 
 class Chain:
-    """What the activation of a layer is made of.
+    """The activation of a layer: one or more steps and the names of their parameters.
 
     Parameters
     ----------
     spec : str or callable
-        As in `build`; names of activations with parameters are allowed.
+        As in `build`; activations with parameters are allowed.
 
     Attributes
     ----------
-    steps : list
-        For each activation of the chain a function or a `Learned`; and the name that each
-        of its parameters has in the layer: ``leak``, and ``leak2`` for the second one of
-        that name.
+    steps : list of (callable or Learned, dict of str to str)
+        For each activation of the chain, the function, and the name in the layer of each of
+        its parameters: ``leak``, and ``leak2`` for the second parameter called so.
 
     Raises
     ------
     ConfigError
-        If a name is not known.
+        If a name is unknown.
     """
 
     def __init__(self, spec: str | Activation):
-        self.steps: list[tuple[Any, dict[str, str]]] = []
-        taken: list[str] = []
+        self.steps: list[tuple[Activation | Learned, dict[str, str]]] = []
+        used: list[str] = []
         for step in _steps(spec):
             names = getattr(step, 'names', ()) if isinstance(step, Learned) else ()
-            counts = {name: 1 + taken.count(name) for name in names}
-            taken += names
+            counts = {name: 1 + used.count(name) for name in names}
+            used += names
             self.steps.append((step, {n: n if c == 1 else f'{n}{c}' for n, c in counts.items()}))
 
     @property
-    def initial(self) -> dict[str, Any]:
-        """How each parameter starts, by its name in the layer."""
+    def initial(self) -> dict[str, object]:
+        """The initial value of each parameter, by its name in the layer."""
         return {
-            full: step.initial.get(name, 0.0)
+            layer_name: step.initial.get(name, 0.0)
             for step, names in self.steps
-            for name, full in names.items()
+            for name, layer_name in names.items()
         }
 
     def shapes(self, size: int) -> dict[str, tuple[int, ...]]:
@@ -67,7 +65,7 @@ class Chain:
         ----------
         x : tensor of shape (..., size)
         params : dict of str to tensor, optional
-            The parameters, by their names in the layer; others may be among them.
+            The parameters of the layer by name; those of no activation are ignored.
         """
         for step, names in self.steps:
             if isinstance(step, Learned):
@@ -77,12 +75,12 @@ class Chain:
         return x
 
 
-def _steps(spec: Any) -> list[Any]:
+def _steps(spec: object) -> list[Activation | Learned]:
     if callable(spec) and not isinstance(spec, type):
         return [spec]
     if not isinstance(spec, str):
-        raise ConfigError(f'an activation is a name or a function of one tensor; got {spec!r}')
-    return [activations.step(word.strip()) for word in spec.split('+')]
+        raise ConfigError(f'an activation must be a name or a function of one tensor; got {spec!r}')
+    return [activations.step(name.strip()) for name in spec.split('+')]
 
 
 def build(spec: str | Activation) -> Activation:
@@ -91,20 +89,19 @@ def build(spec: str | Activation) -> Activation:
     Parameters
     ----------
     spec : str or callable
-        A name; names joined by ``+`` that are applied from left to right
-        (``'relu+softmax'`` is ``softmax(relu(x))``); or a function of one tensor,
-        which is returned as it is.
+        A name; names joined by ``+``, applied from left to right (``'relu+softmax'`` is
+        ``softmax(relu(x))``); or a function of one tensor, which is returned unchanged.
 
     Raises
     ------
     ConfigError
-        If a name is not known, or is that of an activation with parameters: only layers
-        that make these for it, such as the fully connected one, can have such an activation.
+        If a name is unknown, or the activation has parameters: only layers that create them,
+        such as the fully connected layer, can use one.
     """
     chain = Chain(spec)
     if chain.initial:
         raise ConfigError(
             f'activation {spec!r} has parameters ({", ".join(chain.initial)}), which this layer '
-            f'cannot give it; take one without, or use it in a fully connected layer'
+            f'cannot create; use an activation without parameters, or a fully connected layer'
         )
     return chain.steps[0][0] if len(chain.steps) == 1 else chain

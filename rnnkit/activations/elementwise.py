@@ -1,4 +1,4 @@
-"""Activations that are functions of each element alone."""
+"""Elementwise activations."""
 
 import math
 
@@ -22,9 +22,9 @@ def sigmoid(x: TensorVariable) -> TensorVariable:
 
 @add('hard_sigmoid', 'hard-sigmoid')
 def hard_sigmoid(x: TensorVariable) -> TensorVariable:
-    r""":math:`x/6 + 1/2`, kept between 0 and 1: the form of PyTorch and of Keras 3.
+    r"""Piecewise linear sigmoid: :math:`x/6 + 1/2`, clipped to [0, 1].
 
-    Keras 2 and Lasagne had a slope of 1/5.
+    PyTorch and Keras 3 use this form; Keras 2 and Lasagne have a slope of 1/5.
     """
     return rect_minmax(x * like(x, 1 / 6) + like(x, 0.5))
 
@@ -43,32 +43,32 @@ def softsign(x: TensorVariable) -> TensorVariable:
 
 @add('relu', 'rect:max')
 def relu(x: TensorVariable) -> TensorVariable:
-    r"""Rectifier :math:`\max(0, x)`; its slope at 0 is 0."""
-    # Not pt.maximum, whose slope at 0 is 1; and this way round NaN stays NaN.
+    r"""Rectified linear unit :math:`\max(0, x)`, with a gradient of 0 at 0."""
+    # Not pt.maximum, whose gradient at 0 is 1. And not `x > 0`, which would turn NaN into 0.
     return pt.switch(x <= 0, 0, x)
 
 
 @add('rect:min')
 def rect_min(x: TensorVariable) -> TensorVariable:
-    r""":math:`\min(1, x)`; its slope at 1 is 0."""
+    r""":math:`\min(1, x)`, with a gradient of 0 at 1."""
     return pt.switch(x >= 1, 1, x)
 
 
 @add('rect:minmax', 'trel')
 def rect_minmax(x: TensorVariable) -> TensorVariable:
-    r""":math:`x`, kept between 0 and 1."""
+    r""":math:`x`, clipped to [0, 1]."""
     return rect_min(relu(x))
 
 
 @add('trec')
 def trec(x: TensorVariable) -> TensorVariable:
-    r""":math:`x` where it is above 1, else 0. Konda et al. 2014, arXiv:1402.3337."""
+    r"""Thresholded rectifier: :math:`x` above 1, else 0. Konda et al. 2014, arXiv:1402.3337."""
     return pt.switch(x <= 1, 0, x)
 
 
 @add('tlin')
 def tlin(x: TensorVariable) -> TensorVariable:
-    r""":math:`x` where :math:`|x|` is above 1, else 0. Konda et al. 2014, arXiv:1402.3337."""
+    r"""Thresholded linear: :math:`x` where :math:`|x| > 1`, else 0. Konda et al. 2014."""
     return pt.switch(abs(x) <= 1, 0, x)
 
 
@@ -80,13 +80,17 @@ def softplus(x: TensorVariable) -> TensorVariable:
 
 @add('elu')
 def elu(x: TensorVariable) -> TensorVariable:
-    r""":math:`x` where positive, else :math:`e^x - 1`. Clevert et al. 2015, arXiv:1511.07289."""
+    r"""Exponential linear unit: :math:`x` where positive, else :math:`e^x - 1`.
+
+    Clevert et al. 2015, arXiv:1511.07289.
+    """
+    # The minimum keeps the branch that is not taken finite: its gradient would be 0 times infinity.
     return pt.switch(x <= 0, pt.expm1(pt.minimum(x, 0)), x)
 
 
 @add('selu')
 def selu(x: TensorVariable) -> TensorVariable:
-    r""":math:`\lambda x` where positive, else :math:`\lambda \alpha (e^x - 1)`.
+    r"""Scaled ELU: :math:`\lambda x` where positive, else :math:`\lambda \alpha (e^x - 1)`.
 
     With :math:`\lambda = 1.0507` and :math:`\alpha = 1.6733`. Klambauer et al. 2017,
     arXiv:1706.02515.
@@ -98,25 +102,28 @@ def selu(x: TensorVariable) -> TensorVariable:
 
 @add('swish', 'silu')
 def swish(x: TensorVariable) -> TensorVariable:
-    r""":math:`x \sigma(x)`. Elfwing et al. 2017, arXiv:1702.03118; Ramachandran et al. 2017."""
+    r"""Sigmoid linear unit :math:`x \sigma(x)`.
+
+    Elfwing et al. 2017, arXiv:1702.03118; Ramachandran et al. 2017, arXiv:1710.05941.
+    """
     return x * pt.sigmoid(x)
 
 
 @add('gelu')
 def gelu(x: TensorVariable) -> TensorVariable:
-    r""":math:`x \Phi(x)`, exactly: :math:`\frac{x}{2} (1 + \mathrm{erf}(x / \sqrt 2))`.
+    r"""Gaussian error linear unit, exact: :math:`\frac{x}{2} (1 + \mathrm{erf}(x / \sqrt 2))`.
 
     Hendrycks & Gimpel 2016, arXiv:1606.08415.
     """
-    # erfc keeps the digits of a small result, which 1 + erf would lose.
+    # For very negative x, 1 + erf cancels to 0; erfc keeps all digits.
     return like(x, 0.5) * x * pt.erfc(x * like(x, -math.sqrt(0.5)))
 
 
 @add('gelu:tanh')
 def gelu_tanh(x: TensorVariable) -> TensorVariable:
-    r"""Gelu by a tanh: :math:`\frac{x}{2} (1 + \tanh(\sqrt{2/\pi} (x + 0.044715 x^3)))`.
+    r"""GELU approximation :math:`\frac{x}{2} (1 + \tanh(\sqrt{2/\pi} (x + 0.044715 x^3)))`.
 
-    It is within 0.0005 of the exact one, and has a kernel in recurrent layers.
+    It is within 0.0005 of 'gelu', and unlike it has a kernel in recurrent layers.
     """
     inner = like(x, math.sqrt(2 / math.pi)) * (x + like(x, 0.044715) * x * x * x)
     return like(x, 0.5) * x * (1 + pt.tanh(inner))
@@ -124,5 +131,5 @@ def gelu_tanh(x: TensorVariable) -> TensorVariable:
 
 @add('exp')
 def exp(x: TensorVariable) -> TensorVariable:
-    r""":math:`e^x`, for outputs that are rates."""
+    r"""Exponential :math:`e^x`, for outputs that are rates."""
     return pt.exp(x)

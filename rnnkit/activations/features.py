@@ -1,18 +1,18 @@
-"""Activations over the features of one example at one time step: the last axis."""
+"""Activations over the last axis: the features of one example at one time step."""
 
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit.activations.registry import add, like
 
-# Added where one divides. As large as in PyTorch's layer norm: for features that are all equal,
-# slopes stay below 1 / sqrt(EPS).
+# Added to denominators, as in PyTorch's LayerNorm: where all features are equal, gradients stay
+# below 1 / sqrt(EPS).
 EPS = 1e-5
 
 
 @add('softmax')
 def softmax(x: TensorVariable) -> TensorVariable:
-    r"""Probabilities over the last axis, :math:`e^{x_k} / \sum_j e^{x_j}`."""
+    r"""Probabilities over the last axis: :math:`e^{x_k} / \sum_j e^{x_j}`."""
     return pt.special.softmax(x, axis=-1)
 
 
@@ -24,21 +24,21 @@ def norm_mean(x: TensorVariable) -> TensorVariable:
 
 @add('norm:max')
 def norm_max(x: TensorVariable) -> TensorVariable:
-    r""":math:`x / (\max_j |x_j| + 10^{-5})`."""
+    r"""Divide by the largest magnitude: :math:`x / (\max_j |x_j| + 10^{-5})`."""
     return x / (abs(x).max(axis=-1, keepdims=True) + like(x, EPS))
 
 
 @add('norm:std')
 def norm_std(x: TensorVariable) -> TensorVariable:
-    r""":math:`x / \sqrt{v + 10^{-5}}`, where v is the variance of the features."""
-    # A plain standard deviation has no slope at 0: it would make gradients NaN.
+    r"""Divide by the standard deviation: :math:`x / \sqrt{v + 10^{-5}}`, with v the variance."""
+    # Inside the root: the gradient of a plain standard deviation is NaN where it is 0.
     v = pt.sqr(norm_mean(x)).mean(axis=-1, keepdims=True)
     return x / pt.sqrt(v + like(x, EPS))
 
 
 @add('norm:z')
 def norm_z(x: TensorVariable) -> TensorVariable:
-    r""":math:`(x - m) / \sqrt{v + 10^{-5}}`, where m and v are mean and variance of the features.
+    r"""Standardize: :math:`(x - m) / \sqrt{v + 10^{-5}}`, with mean m and variance v of features.
 
     This is layer normalization without gain and bias. Ba et al. 2016, arXiv:1607.06450.
     """

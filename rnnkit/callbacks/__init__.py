@@ -1,4 +1,4 @@
-"""What is told how a training goes on: ``net.train(..., callbacks=[...])``."""
+"""Callbacks, which are called during a training: ``net.train(..., callbacks=[...])``."""
 
 from rnnkit.callbacks.bar import Progress
 from rnnkit.callbacks.base import Callback, Training

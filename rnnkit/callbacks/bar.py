@@ -1,42 +1,40 @@
-"""How far an epoch is, on a terminal."""
+"""A progress bar on the terminal."""
 
 import time
 from collections.abc import Callable
-from numbers import Real
 
 from rnnkit.callbacks.base import Callback, Training
 from rnnkit.common import progress
-from rnnkit.common.checks import number
+from rnnkit.common.checks import real
 
 
 class Progress(Callback):
-    """A line that shows how far the epoch is: tqdm's bar if tqdm is installed, else numbers.
+    """A progress bar for the current epoch: tqdm's if tqdm is installed, else a line of numbers.
 
-    Every training on a terminal has one, unless ``train(progress=False)``. It needs the
-    lines that rnnkit itself writes there: a program that has configured logging, or has silenced
-    the logger ``rnnkit``, gets none. The loss in it is that of the latest batch.
+    Every training on a terminal has one, unless ``train(progress=False)``. There is none if the
+    program has configured logging, or silenced the logger ``rnnkit``, since the bar shares the
+    terminal with the log. It shows the loss of the latest batch.
 
     Parameters
     ----------
     after : float
-        It appears when an epoch lasts longer than this many seconds.
+        The bar appears in epochs that take longer than this many seconds.
     every : float
-        Seconds from one refresh to the next, at the least.
+        The minimum number of seconds between refreshes.
     """
 
     prints = False
 
     def __init__(self, after: float = 0.5, every: float = 0.1):
-        number('Progress: after', after, Real, 0)
-        number('Progress: every', every, Real, 0)
-        self.after, self.every = after, every
+        self.after = real('Progress: after', after, least=0)
+        self.every = real('Progress: every', every, least=0)
         self._next = 0.0
         self._line: Callable[..., str] | None = None
 
     def on_batch_end(self, training: Training) -> None:
-        """Show the line, if it is time to."""
+        """Show the bar, if it is due."""
         now = time.perf_counter()
-        if now < self._next:  # nearly always
+        if now < self._next:  # first, since this is called after every batch
             return
         seconds = training.seconds
         if seconds < self.after:
@@ -49,7 +47,7 @@ class Progress(Callback):
         terminal = progress.terminal()
         if terminal is None:
             return
-        if self._line is None:  # who never waits does not wait for tqdm, either
+        if self._line is None:  # only now, so that short trainings do not wait for tqdm's import
             from rnnkit.integrations import bars
 
             self._line = bars.find()

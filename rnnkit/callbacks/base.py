@@ -1,66 +1,96 @@
-"""What a callback is, and what it gets to see of a training."""
+"""The base class of callbacks, and their view of a training."""
 
 import time
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 Record = dict[str, Any]
 
 
-class Training:
-    """What goes on in a training, as callbacks see it. Everything in it is read afresh.
+class Run(Protocol):
+    """A training that is under way: the part of a trainer that callbacks can see."""
 
-    There is one for each training; callbacks get it as their only argument, and may keep it. What
-    it returns is only to be read, but for ``record``: what is put into that stays in the history.
+    net: Any
+    stage: str | None
+    options: Any
+    training: int
+    epoch: int
+    updates: int
+    rows: Sequence[Sequence[float]]  # of the batches of this epoch: gradient norm, loss, ...
+    batches: object
+    began: float
+    record: Record | None
+    history: Any
+    latest: dict[str, float]
+    best: dict[str, float]
+    best_params: Sequence[object] | None
+    unplanned: bool
+    resumed: object | None
+    ended: str | None
+
+    def stop(self, reason: str) -> None:
+        """End the training."""
+
+    def monitors_of_batch(self) -> dict[str, float]:
+        """Return the monitors of the latest batch."""
+
+
+class Training:
+    """A training as seen by callbacks. All attributes are computed when they are read.
+
+    There is one object per training; callbacks get it as their only argument, and may keep it. Its
+    attributes are read-only, except that entries added to ``record`` become part of the history.
 
     Attributes
     ----------
     net : Network, or None
-        What is trained, layer by layer the network of the stage; None in `rnnkit.minimize`.
+        The network being trained; in layerwise training, that of the stage; None in
+        `rnnkit.minimize`.
     stage : str, or None
-        In a training layer by layer, the name of the stage, ``'hid1'``.
+        The name of the stage in layerwise training, such as ``'hid1'``.
     options : Options
     number : int
         The number of this training, from 1, as in the column ``'training'`` of the history.
     epoch, updates : int
-        How many of them there have been, the one that is under way included.
+        The number of epochs and updates so far, including the current ones.
     batch : int
-        How many batches of this epoch have been learned from.
+        The number of batches of this epoch so far.
     batches : int, or None
-        How many an epoch has, where that is known.
+        The number of batches per epoch, if known.
     seconds : float
-        The time since the epoch began.
+        The time since the start of the epoch.
     loss : float, or None
-        The loss of the latest batch, before it was learned from; None before the first one.
+        The loss of the latest batch, before its update; None before the first batch.
     monitors : dict of str to float
-        All that is reported of this batch, ``'loss'`` and ``'gradient_norm'`` included.
+        All monitors of the latest batch, including ``'loss'`` and ``'gradient_norm'``.
     record : dict, or None
-        The latest record of the history; with ``'valid_loss'`` and so on if the network was
+        The latest record of the history, with ``'valid_loss'`` and so on if the network was
         validated after this epoch. None before the end of the first epoch.
     history : History
     validation : dict of str to float
-        What the latest validation has reported; empty before the first one.
+        The results of the latest validation; empty before the first one.
     best : dict of str to float
-        The same of the best one so far.
+        The results of the best validation so far.
     unplanned : bool
-        Whether the network is validated after this epoch only because the training ends: a
-        longer one would not validate here.
+        Whether this epoch is validated only because the training ends: a longer training would
+        not validate here.
     resumed : bool
-        Whether the training goes on from a checkpoint.
+        Whether the training was resumed from a checkpoint.
     ended : str, or None
-        Why it has ended: ``'epochs'``, ``'patience'``, ``'interrupted'`` (by Ctrl-C),
-        ``'stopped: '`` and a reason, ``'finished'`` (there is nothing to gain, says
-        ``algo='lbfgs'``) or ``'error'``. None while it goes on.
+        Why the training has ended: ``'epochs'``, ``'patience'``, ``'interrupted'`` (by Ctrl-C),
+        ``'stopped: '`` and a reason, ``'finished'`` (``algo='lbfgs'`` has converged) or
+        ``'error'``. None during the training.
     """
 
-    def __init__(self, trainer: Any):
+    def __init__(self, trainer: Run):
         self._trainer = trainer
 
     def stop(self, reason: str = 'a callback has asked for it') -> None:
-        """End the training in the normal way; the first reason counts, and is logged.
+        """End the training in the normal way; the first reason is logged.
 
-        Called after a batch, this ends the epoch there; else the training ends after this epoch,
-        or before the first one. Then it is as if patience had run out: a last validation, a
-        complete history, the checkpoint written, the best parameters put back.
+        Called after a batch, it ends the epoch there; otherwise the training ends after this
+        epoch, or before the first one. As in early stopping, there is a last validation, the
+        checkpoint is written and the best parameters are restored.
         """
         self._trainer.stop(str(reason))
 
@@ -140,21 +170,21 @@ class Training:
 
 
 class Callback:
-    """Something that is told how a training goes on. Override what is wanted.
+    """The base class of callbacks. Override the hooks that you need.
 
-    Each hook gets a `Training`. One that is not overridden is never called, and costs nothing.
-    What a hook raises ends the training, and reaches the caller as it is, when the best parameters
-    have been put back; ``KeyboardInterrupt`` is what Ctrl-C is anywhere.
+    Each hook gets a `Training`. A hook that is not overridden is never called, and costs nothing.
+    An exception in a hook ends the training; it is raised again after the best parameters have
+    been restored. ``KeyboardInterrupt`` is treated as Ctrl-C.
 
-    A callback that remembers something may keep it in checkpoints: ``get_state()`` returns a
-    dict of numbers, text, arrays, and lists and dicts of these. When a training is resumed,
-    ``set_state(state)`` gets it back, before ``on_train_begin``.
+    A callback with state can store it in checkpoints: ``get_state()`` returns a dict of numbers,
+    text, arrays, and lists and dicts of these. When a training is resumed, ``set_state(state)``
+    is called with it, before ``on_train_begin``.
 
     Attributes
     ----------
     prints : bool
-        Whether it may write to the terminal. If one of the callbacks has `on_epoch_end` and may,
-        lines of epochs are not overwritten there; if it has `on_batch_end`, there is no bar.
+        Whether the callback may write to the terminal. If so, and it has `on_epoch_end`, the lines
+        of epochs are not overwritten; if it has `on_batch_end`, there is no progress bar.
 
     Examples
     --------
@@ -168,25 +198,25 @@ class Callback:
     prints = True
 
     def on_train_begin(self, training: Training) -> None:
-        """Act before the first validation; in a training that is resumed, before its epochs."""
+        """Run before the first validation; in a resumed training, before its first epoch."""
 
     def on_batch_end(self, training: Training) -> None:
-        """Act after each update."""
+        """Run after each update."""
 
     def on_validation_end(self, training: Training) -> None:
-        """Act after the validation before the first epoch, and after each one of an epoch.
+        """Run after the initial validation, and after each validation of an epoch.
 
-        Not after the one that a training makes which ends inside an epoch.
+        It is not called after the last validation of a training that ends within an epoch.
         """
 
     def on_epoch_end(self, training: Training) -> None:
-        """Act after each epoch and its validation, before a checkpoint is written."""
+        """Run after each epoch and its validation, before a checkpoint is written."""
 
     def on_train_end(self, training: Training) -> None:
-        """Act once, however the training ends, when the best parameters are back."""
+        """Run once, however the training ends, after the best parameters are restored."""
 
     def get_state(self) -> dict[str, Any] | None:
-        """Return what a checkpoint has to keep; None if there is nothing."""
+        """Return the state to store in a checkpoint, or None."""
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `get_state` has returned; raise a ValueError if it does not fit."""
+        """Restore the state from `get_state`; raise a ValueError if it does not fit."""

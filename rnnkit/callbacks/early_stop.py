@@ -1,19 +1,18 @@
-"""Ending a training by any column of its history."""
+"""Early stopping by any column of the history."""
 
-from numbers import Integral, Real
 from typing import Any
 
 from rnnkit.callbacks.base import Callback, Training
 from rnnkit.callbacks.best import Best
-from rnnkit.common.checks import number
+from rnnkit.common.checks import is_whole, real, whole
 
 
 class EarlyStop(Callback):
-    """End the training when a monitor does not improve any more, or has reached a goal.
+    """Stop the training when a monitor stops improving, or reaches a goal.
 
-    The option ``patience`` of a training does the same for the loss of the validation. Of the two,
-    the first one that has had enough ends the training. The parameters that are put back are
-    in any case those of the validation with the lowest loss.
+    The option ``patience`` of a training does the same for the validation loss. If both are used,
+    whichever applies first ends the training. In either case, the parameters with the lowest
+    validation loss are restored.
 
     Parameters
     ----------
@@ -21,22 +20,22 @@ class EarlyStop(Callback):
         A column of the history: ``'valid_loss'``, ``'loss'``, ``'valid_acc'``,
         ``'gradient_norm'``, ...
     patience : int
-        The training ends when more than this many values in a row are no improvement. Epochs
-        that have no such column do not count.
+        The training ends after more than this many values in a row without improvement. Epochs
+        without the column do not count.
     min_improvement : float
-        The fraction of the best value by which a better one must differ.
+        The minimum improvement, as a fraction of the best value.
     goal : float, optional
         The training ends when the monitor is at least as good as this.
     mode : {'min', 'max'}, optional
-        Which values are good. By default large ones for ``acc``, ``accuracy``, ``r2`` and ``f1``,
-        and small ones for all others.
+        Whether small or large values are better. By default 'max' for ``acc``, ``accuracy``,
+        ``r2`` and ``f1``, and 'min' for all others.
 
     Attributes
     ----------
     best : float, or None
         The best value so far.
     failures : int
-        How many values in a row have not improved on it.
+        The number of values in a row without improvement.
 
     Examples
     --------
@@ -60,39 +59,38 @@ class EarlyStop(Callback):
         mode: str | None = None,
     ):
         self._best = Best('EarlyStop', monitor, mode, min_improvement)
-        number('EarlyStop: patience', patience, Integral, 0)
-        if goal is not None:
-            number('EarlyStop: goal', goal, Real, -float('inf'))
-        self.patience, self.goal = int(patience), goal
+        self.patience = whole('EarlyStop: patience', patience)
+        self.goal = None if goal is None else real('EarlyStop: goal', goal)
         self.failures = 0
-        self._goes_on = False  # whether it has been given a state to go on from
+        self._restored = False  # whether the state is from a checkpoint
 
     @property
     def best(self) -> float | None:
         return self._best.value
 
     def on_train_begin(self, training: Training) -> None:
-        """Begin anew; or see whether the training that is resumed was over."""
-        if not self._goes_on:
+        """Reset the state; or end a resumed training that has been stopped before."""
+        if not self._restored:
             self._best.value, self.failures = None, 0
-        self._goes_on = False
-        self._stop_if_enough(training)
+        self._restored = False
+        self._stop_if_due(training)
 
     def on_validation_end(self, training: Training) -> None:
-        """Find a wrong name before the first epoch."""
+        """Reject an unknown monitor before the first epoch."""
         if training.epoch == 0:
             self._best.check(training)
 
     def on_epoch_end(self, training: Training) -> None:
-        """Judge the epoch."""
+        """Compare the epoch with the best one."""
         value = self._best.read(training)
-        # What a longer training would not see must not change what it goes on from.
+        # A resumed training must have the state of one that was longer from the start, which
+        # would not have validated here.
         if value is None or (training.unplanned and self._best.of_validation):
             return
         self.failures = 0 if self._best.better(value) else self.failures + 1
-        self._stop_if_enough(training)
+        self._stop_if_due(training)
 
-    def _stop_if_enough(self, training: Training) -> None:
+    def _stop_if_due(self, training: Training) -> None:
         name = self._best.monitor
         if self.goal is not None and self._best.reaches(self.goal):
             training.stop(f'{name} has reached {self.best:.6g}')
@@ -103,13 +101,13 @@ class EarlyStop(Callback):
             training.stop(f'{name} {best} {self.failures} times')
 
     def get_state(self) -> dict[str, Any]:
-        """Return what is remembered."""
+        """Return the state for a checkpoint."""
         return {**self._best.get_state(), 'failures': self.failures}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `get_state` has returned."""
+        """Restore the state from `get_state`."""
         self._best.set_state(state)
         failures = state['failures']
-        if not isinstance(failures, int) or failures < 0:
-            raise ValueError(f'failures is a number of at least 0; got {failures!r}')
-        self.failures, self._goes_on = failures, True
+        if not is_whole(failures, 0):
+            raise ValueError(f'failures must be a whole number of at least 0; got {failures!r}')
+        self.failures, self._restored = failures, True

@@ -1,47 +1,48 @@
-"""Files that are written as a training goes on: networks, and a table of its history."""
+"""Files that are written during a training: networks, and a table of the history."""
 
 import csv
 import io
 import os
 import re
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 from rnnkit.callbacks.base import Callback, Record, Training
 from rnnkit.callbacks.best import Best
 from rnnkit.common import epoch_paths, storage
-from rnnkit.common.checks import number
+from rnnkit.common.checks import flag, whole
 from rnnkit.errors import ConfigError, DataError
+
+StrPath = str | os.PathLike[str]
 
 
 class Checkpoint(Callback):
-    """Write the network to a file, as ``net.save`` does, with the parameters it has just then.
+    """Save the network during the training, with its current parameters, as ``net.save`` does.
 
-    Such a file is a network and nothing else: small, and made to be read by `rnnkit.load`. What the
-    option ``checkpoint=`` of a training writes is the training: it can be resumed to the bit,
-    and its parameters are the best ones so far.
+    The file contains only the network: it is small, and `rnnkit.load` reads it. The option
+    ``checkpoint=`` of a training instead saves the whole training, which can be resumed
+    bit for bit, with the best parameters so far.
 
     Parameters
     ----------
     path : str or path-like
-        ``{epoch}``, or ``{}``, stands for the number of the epoch, so that each file is kept.
+        ``{epoch}`` or ``{}`` is replaced by the number of the epoch, to keep all files.
     every : int
-        Epochs from one file to the next.
+        The number of epochs from one file to the next.
     best_only : bool
-        Whether a file is only written when the monitor is better than it ever was; epochs
-        that have no such column are left out.
+        Whether to save only when the monitor has improved; epochs without the column are
+        skipped.
     monitor : str
         A column of the history, for `best_only`.
     mode : {'min', 'max'}, optional
-        Which of its values are good, as in `EarlyStop`.
+        Whether small or large values are better, as in `EarlyStop`.
     """
 
     prints = False
 
     def __init__(
         self,
-        path: Any,
+        path: StrPath,
         every: int = 1,
         best_only: bool = False,
         monitor: str = 'valid_loss',
@@ -53,12 +54,10 @@ class Checkpoint(Callback):
             raise ConfigError(
                 f'Checkpoint: only {{}} and {{epoch}} are replaced in a path; got {unknown[0]}'
             )
-        number('Checkpoint: every', every, Integral, 1)
-        if not isinstance(best_only, bool):
-            raise ConfigError(f'Checkpoint: best_only is True or False; got {best_only!r}')
-        self.every, self.best_only = int(every), best_only
+        self.every = whole('Checkpoint: every', every, 1)
+        self.best_only = flag('Checkpoint: best_only', best_only)
         self._best = Best('Checkpoint', monitor, mode)
-        self._goes_on = False  # whether it has been given a state to go on from
+        self._restored = False  # whether the state is from a checkpoint
 
     @property
     def best(self) -> float | None:
@@ -66,22 +65,22 @@ class Checkpoint(Callback):
         return self._best.value
 
     def on_train_begin(self, training: Training) -> None:
-        """Begin anew; find out now whether nothing could be written."""
-        if not self._goes_on:
+        """Reset the state, and check now whether files can be written."""
+        if not self._restored:
             self._best.value = None
-        self._goes_on = False
+        self._restored = False
         if training.net is None:
             raise ConfigError('Checkpoint: minimize() has no network that could be saved')
-        training.net.to_spec()  # fails now if the network cannot be written
+        training.net.to_spec()  # raises now if the network cannot be saved
         _check_folder('Checkpoint', self.path)
 
     def on_validation_end(self, training: Training) -> None:
-        """Find a wrong name before the first epoch."""
+        """Reject an unknown monitor before the first epoch."""
         if training.epoch == 0 and self.best_only:
             self._best.check(training)
 
     def on_epoch_end(self, training: Training) -> None:
-        """Write a file, if it is time to."""
+        """Save the network, if it is due."""
         if training.epoch % self.every == 0 and (not self.best_only or self._improved(training)):
             training.net.save(epoch_paths.numbered(self.path, training.epoch))
 
@@ -93,49 +92,46 @@ class Checkpoint(Callback):
         return improved
 
     def get_state(self) -> dict[str, Any] | None:
-        """Return what is remembered."""
+        """Return the state for a checkpoint."""
         return self._best.get_state() if self.best_only else None
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `get_state` has returned."""
+        """Restore the state from `get_state`."""
         self._best.set_state(state)
-        self._goes_on = True
+        self._restored = True
 
 
 class CSV(Callback):
-    """Write the history to a file of comma-separated values, one line for each epoch.
+    """Write the history to a CSV file, one line per epoch.
 
-    Each line is in the file as soon as its epoch has ended. The columns are those of the
-    history. When a new one comes up, such as ``valid_loss`` after the first validation, it goes
-    to the right end, and the file is written anew with it; lines before have nothing there. What
-    other callbacks add to the record is in the line if they stand before this one in the list.
+    Each line is written as soon as its epoch has ended. The columns are those of the history. A
+    new column, such as ``valid_loss`` after the first validation, is added on the right, and the
+    file is rewritten; it is empty in earlier lines. Entries that other callbacks add to the record
+    are included if these callbacks precede this one in the list.
 
     Parameters
     ----------
     path : str or path-like
     append : bool
-        Whether lines are added to what is in the file. Otherwise it is begun anew, but for the
-        later stages of a training layer by layer, which add their lines. In both cases
-        the lines that a training has left which is resumed are replaced by its history up to
-        there.
+        Whether to append to an existing file. Otherwise the file is overwritten, except by the
+        later stages of layerwise training, which append their lines. In both cases, a resumed
+        training replaces the lines that it has written before by its history.
     """
 
     prints = False
 
-    def __init__(self, path: Any, append: bool = False):
+    def __init__(self, path: StrPath, append: bool = False):
         self.path = _path('CSV', path)
-        if not isinstance(append, bool):
-            raise ConfigError(f'CSV: append is True or False; got {append!r}')
-        self.append = append
+        self.append = flag('CSV: append', append)
         self._lines: list[Record] = []
         self._columns: list[str] = []
         self._written: Record | None = None  # the latest record that is in the file
-        self._staged: tuple[Any, int] | None = None  # whose stages it has lines of
+        self._staged: tuple[object, int] | None = None  # history and number of layerwise training
 
     def on_train_begin(self, training: Training) -> None:
-        """Begin a file, or read the one that is there."""
+        """Create the file, or read the existing one."""
         _check_folder('CSV', self.path)
-        if self._goes_on(training):
+        if self._is_next_stage(training):
             self._written = dict(training.history[-1])
             return
         self._lines, self._columns = [], []
@@ -144,7 +140,9 @@ class CSV(Callback):
         if training.resumed:
             self._drop(str(training.number))
             self._lines += [
-                _texts(one) for one in training.history if one.get('training') == training.number
+                _texts(record)
+                for record in training.history
+                if record.get('training') == training.number
             ]
         for line in self._lines:
             self._add_columns(line)
@@ -152,7 +150,7 @@ class CSV(Callback):
         self._written = dict(training.record or {})
 
     def on_epoch_end(self, training: Training) -> None:
-        """Write a line."""
+        """Write the line of the epoch."""
         self._written = dict(training.record)
         line = _texts(self._written)
         self._lines.append(line)
@@ -163,7 +161,7 @@ class CSV(Callback):
             file.write(self._as_text([line]))
 
     def on_train_end(self, training: Training) -> None:
-        """Write the last line again if more has come since, or for the first time."""
+        """Write the last line again, if the record has changed or is new."""
         written, record = self._written, training.record
         self._written = None
         if written is None or record is None or record == written:
@@ -175,25 +173,25 @@ class CSV(Callback):
         self._add_columns(line)
         self._write_all()
 
-    def _goes_on(self, training: Training) -> bool:
-        """Return whether this is a later stage of the training that the file has lines of."""
-        before, self._staged = self._staged, None
+    def _is_next_stage(self, training: Training) -> bool:
+        """Return whether this is a later stage of the training that the file is about."""
+        previous, self._staged = self._staged, None
         if training.stage is not None:
             self._staged = training.history, training.number
         return (
-            before is not None
-            and before[0] is training.history
-            and before[1] == training.number
+            previous is not None
+            and previous[0] is training.history
+            and previous[1] == training.number
             and bool(self._lines)
         )
 
     def _drop(self, number: str) -> None:
-        """Leave out the last lines in the file if they are of the training of this number."""
+        """Remove the last lines in the file that belong to the training of this number."""
         last = float('inf')
         while self._lines and self._lines[-1].get('training') == number:
             epoch = self._lines[-1].get('epoch') or ''
             if not (epoch.isdecimal() and int(epoch) < last):
-                break  # of another program, whose training had the same number
+                break  # written by another program, whose training had the same number
             last = int(epoch)
             self._lines.pop()
 
@@ -206,7 +204,7 @@ class CSV(Callback):
                 raise DataError(f'CSV: {self.path} cannot be read ({error})') from None
         self._columns = list(reader.fieldnames or [])
         if any(None in line for line in self._lines):
-            raise DataError(f'CSV: {self.path} has lines that are longer than its first one')
+            raise DataError(f'CSV: {self.path} has lines that are longer than its header')
 
     def _add_columns(self, line: Record) -> bool:
         new = [name for name in line if name not in self._columns]
@@ -226,7 +224,7 @@ class CSV(Callback):
 
 
 def _texts(record: Record) -> Record:
-    """Return the fields of a line; floats so that reading them gives the same number."""
+    """Return the fields of a line as text; reading a float gives the same number."""
     return {
         name: ''
         if value is None
@@ -237,9 +235,9 @@ def _texts(record: Record) -> Record:
     }
 
 
-def _path(where: str, path: Any) -> str:
+def _path(where: str, path: object) -> str:
     if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-        raise ConfigError(f'{where}: path is the path of a file; got {path!r}')
+        raise ConfigError(f'{where}: path must be the path of a file; got {path!r}')
     return os.fspath(path)
 
 
@@ -247,4 +245,4 @@ def _check_folder(where: str, path: str) -> None:
     if not Path(path).parent.is_dir():
         raise ConfigError(f'{where}: there is no folder {str(Path(path).parent)!r}')
     if Path(path).is_dir():
-        raise ConfigError(f'{where}: path is a file; {path!r} is a folder')
+        raise ConfigError(f'{where}: path must be a file; {path!r} is a folder')

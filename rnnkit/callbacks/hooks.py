@@ -1,5 +1,6 @@
-"""The callbacks of one training: checked, called, and their states kept."""
+"""The callbacks of one training: checks, calls and states."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,60 +12,62 @@ from rnnkit.common.registry import hint
 from rnnkit.errors import ConfigError, FormatError
 
 States = list[dict[str, Any]]
+Hook = Callable[[Training], object]
 
 
 class AtEpochEnd(Callback):
     """Calls a function after each epoch."""
 
-    def __init__(self, function: Any):
+    def __init__(self, function: Hook):
         self.on_epoch_end = function
 
 
-def listed(given: Any) -> list[Callback]:
-    """Return callbacks as a list, functions made into callbacks.
+def listed(callbacks: object) -> list[Callback]:
+    """Return the option ``callbacks`` as a list, with functions turned into callbacks.
 
     Raises
     ------
     ConfigError
-        If one of them is something else, or is there twice.
+        If an item is something else, or occurs twice.
     """
-    several = isinstance(given, list | tuple)
-    found = [_callback(one) for one in (given if several else [] if given is None else [given])]
-    for k, one in enumerate(found):
-        if any(one is other for other in found[:k]):
-            raise ConfigError(f'callbacks: the same {_name(one)} is there twice')
-    return found
+    if not isinstance(callbacks, list | tuple):
+        callbacks = [] if callbacks is None else [callbacks]
+    members = [_callback(item) for item in callbacks]
+    for k, member in enumerate(members):
+        if any(member is other for other in members[:k]):
+            raise ConfigError(f'callbacks: the same {_name(member)} is there twice')
+    return members
 
 
-def _callback(given: Any) -> Callback:
-    wanted = 'wants objects of classes derived from rnnkit.callbacks.Callback, and functions'
-    if isinstance(given, type):
+def _callback(item: object) -> Callback:
+    expected = 'expects instances of rnnkit.callbacks.Callback, and functions'
+    if isinstance(item, type):
         raise ConfigError(
-            f'callbacks: {wanted}; got the class {given.__name__} itself, write {given.__name__}()'
+            f'callbacks: {expected}; got the class {item.__name__} itself, write {item.__name__}()'
         )
-    if isinstance(given, Callback):
-        if _overrides(given, 'get_state') != _overrides(given, 'set_state'):
-            raise ConfigError(f'callbacks: {_name(given)} needs both get_state and set_state')
+    if isinstance(item, Callback):
+        if _overrides(item, 'get_state') != _overrides(item, 'set_state'):
+            raise ConfigError(f'callbacks: {_name(item)} needs both get_state and set_state')
         hooks = _hooks(Callback)
-        for name in _hooks(type(given)):
+        for name in _hooks(type(item)):
             if name not in hooks:
                 raise ConfigError(
-                    f'callbacks: {_name(given)} has {name!r}, which nothing calls; '
+                    f'callbacks: {_name(item)} has {name!r}, which is never called; '
                     f'{hint(name, hooks)}'
                 )
-        return given
-    if callable(given):
-        return AtEpochEnd(given)
-    raise ConfigError(f'callbacks: {wanted} of a Training; got {given!r}')
+        return item
+    if callable(item):
+        return AtEpochEnd(item)
+    raise ConfigError(f'callbacks: {expected} of a Training; got {item!r}')
 
 
 def _hooks(kind: type) -> list[str]:
     return [name for name in dir(kind) if name.startswith('on_')]
 
 
-def check(given: Any, show: bool | None) -> None:
-    """Raise a ConfigError if the options callbacks and progress make no sense."""
-    bars = [one for one in listed(given) if isinstance(one, Progress)]
+def check(callbacks: object, show: bool | None) -> None:
+    """Raise a ConfigError if the options callbacks and progress are invalid."""
+    bars = [member for member in listed(callbacks) if isinstance(member, Progress)]
     if bars and show is not None and not show:
         raise ConfigError('callbacks has a Progress, and progress=False turns it off')
 
@@ -74,78 +77,80 @@ class Hooks:
 
     Parameters
     ----------
-    given : Callback, callable, or sequence of these, optional
+    callbacks : Callback, callable, or sequence of these, optional
     training : Training
-        What they get.
+        The argument of all hooks.
     show : bool
-        Whether a bar may be shown.
+        Whether a progress bar may be shown.
 
     Attributes
     ----------
     watches : bool
-        Whether there is anything to be called after a batch.
+        Whether any callback is called after batches.
     prints : bool
-        Whether something may write to the terminal after an epoch.
+        Whether any callback may write to the terminal after an epoch.
     """
 
-    def __init__(self, given: Any, training: Training, show: bool = True):
-        self.members, self.training, self.show = listed(given), training, show
+    def __init__(self, callbacks: object, training: Training, show: bool = True):
+        self.members, self.training, self.show = listed(callbacks), training, show
         self.watches = self._begun = False
-        self.prints = any(one.prints and _overrides(one, 'on_epoch_end') for one in self.members)
-        self._batch_end: list[Any] = []
+        self.prints = any(x.prints and _overrides(x, 'on_epoch_end') for x in self.members)
+        self._batch_end: list[Hook] = []  # looked up once, since it is called for every batch
 
     def begin(self) -> None:
-        """Tell that the training begins."""
-        # A bar and what is printed within an epoch would write into each other's lines.
-        taken = [
-            one
-            for one in self.members
-            if isinstance(one, Progress) or (one.prints and _overrides(one, 'on_batch_end'))
+        """Call ``on_train_begin``."""
+        # A bar and text printed within an epoch would be mixed on the same line.
+        in_epoch = [
+            member
+            for member in self.members
+            if isinstance(member, Progress)
+            or (member.prints and _overrides(member, 'on_batch_end'))
         ]
-        if self.show and not taken and progress.terminal() is not None:
+        if self.show and not in_epoch and progress.terminal() is not None:
             self.members.append(Progress())
         self._batch_end = self._overriding('on_batch_end')
         self.watches, self._begun = bool(self._batch_end), True
         self._call('on_train_begin')
 
     def batch_end(self) -> None:
-        """Tell that a batch has been learned from."""
+        """Call ``on_batch_end``."""
         for hook in self._batch_end:
             hook(self.training)
 
     def validation_end(self) -> None:
-        """Tell that there was a validation."""
+        """Call ``on_validation_end``."""
         self._call('on_validation_end')
 
     def epoch_end(self) -> None:
-        """Tell that an epoch has ended."""
+        """Call ``on_epoch_end``."""
         self._call('on_epoch_end')
         self._settle_record()
 
     def end(self, failed: bool) -> None:
-        """Tell everyone that the training has ended, whatever the others do.
+        """Call ``on_train_end`` of all callbacks, even if some of them raise.
 
-        The first exception is raised, unless there is one on its way that has ended the training
-        (`failed`): it is more important, and the others are logged.
+        The first exception is raised, unless the training has ended by one (`failed`), which is
+        more important; all others are logged.
         """
         if not self._begun:
             return
         self._begun = False
         first = None
-        for one in self._with('on_train_end'):
+        for member in self._with('on_train_end'):
             try:
-                one.on_train_end(self.training)
+                member.on_train_end(self.training)
                 self._settle_record()
             except BaseException as error:
                 if failed or first is not None:
-                    progress.LOGGER.error('on_train_end of %s failed', _name(one), exc_info=error)
+                    name = _name(member)
+                    progress.LOGGER.error('on_train_end of %s failed', name, exc_info=error)
                 else:
                     first = error
         if first is not None:
             raise first
 
     def _settle_record(self) -> None:
-        """Make what callbacks have put into the record plain numbers and text, for files."""
+        """Convert entries that callbacks have added to the record to plain numbers and text."""
         record = self.training.record or {}
         for name, value in list(record.items()):
             single = isinstance(value, np.generic | np.ndarray) and value.ndim == 0
@@ -153,57 +158,58 @@ class Hooks:
             if not isinstance(name, str) or not isinstance(plain, bool | int | float | str | None):
                 del record[name]  # a file with it could not be read
                 raise ConfigError(
-                    f'callbacks: a column of the history has a name, and a number or text in each '
-                    f'record; got {value!r} for {name!r}'
+                    f'callbacks: an entry of the history must have a name, and be a number or '
+                    f'text; got {value!r} for {name!r}'
                 )
 
     def _call(self, name: str) -> None:
         for hook in self._overriding(name):
             hook(self.training)
 
-    def _overriding(self, name: str) -> list[Any]:
-        return [getattr(one, name) for one in self._with(name)]
+    def _overriding(self, name: str) -> list[Hook]:
+        return [getattr(member, name) for member in self._with(name)]
 
     def _with(self, name: str) -> list[Callback]:
-        return [one for one in self.members if _overrides(one, name)]
+        return [member for member in self.members if _overrides(member, name)]
 
     # --- states ---
 
     def get_state(self) -> States:
-        """Return the states of those that have one, in their order."""
-        found = []
-        for one in self._with('get_state'):
-            state = one.get_state()
+        """Return the states of all callbacks that have one, in order."""
+        states = []
+        for member in self._with('get_state'):
+            state = member.get_state()
             if state is None:
                 continue
             if not isinstance(state, dict) or not _storable(state):
                 raise ConfigError(
-                    f'callbacks: get_state() of {_name(one)} returns a dict of numbers, text, '
-                    f'arrays, and lists and dicts of these; got {state!r}'
+                    f'callbacks: get_state() of {_name(member)} must return a dict of numbers, '
+                    f'text, arrays, and lists and dicts of these; got {state!r}'
                 )
-            found.append({'name': _name(one), 'state': state})
-        return found
+            states.append({'name': _name(member), 'state': state})
+        return states
 
     def set_state(self, states: States) -> None:
-        """Give each callback the next state of its class; say so where there is none.
+        """Give each callback the next state of its class; log those without one.
 
         Raises
         ------
         FormatError
-            If a callback does not take it.
+            If a callback rejects its state.
         """
         left = list(states)
-        for one in self._with('get_state'):
-            at = next((k for k, entry in enumerate(left) if entry['name'] == _name(one)), None)
+        for member in self._with('get_state'):
+            name = _name(member)
+            at = next((k for k, entry in enumerate(left) if entry['name'] == name), None)
             if at is None:
-                progress.say('%s begins anew: the checkpoint has no state of it', _name(one))
+                progress.say('%s begins anew: the checkpoint has no state of it', name)
                 continue
             try:
-                one.set_state(left.pop(at)['state'])
+                member.set_state(left.pop(at)['state'])
             except (ValueError, KeyError, TypeError) as error:
                 what = f'no {error}' if isinstance(error, KeyError) else error
                 raise FormatError(
-                    f'callbacks: the state of {_name(one)} in the checkpoint does not fit: {what}'
+                    f'callbacks: the state of {name} in the checkpoint does not fit: {what}'
                 ) from error
         for entry in left:
             progress.LOGGER.warning(
@@ -212,8 +218,8 @@ class Hooks:
             )
 
 
-def are_states(value: Any) -> bool:
-    """Return whether something has the form of what `Hooks.get_state` returns."""
+def are_states(value: object) -> bool:
+    """Return whether a value has the form of the result of `Hooks.get_state`."""
     return isinstance(value, list) and all(
         isinstance(entry, dict)
         and isinstance(entry.get('name'), str)
@@ -222,17 +228,18 @@ def are_states(value: Any) -> bool:
     )
 
 
-def _name(one: Callback) -> str:
-    return type(one).__name__
+def _name(callback: Callback) -> str:
+    return type(callback).__name__
 
 
-def _overrides(one: Callback, name: str) -> bool:
-    """Return whether a callback has a hook of its own."""
-    return getattr(getattr(one, name), '__func__', None) is not getattr(Callback, name)
+def _overrides(callback: Callback, name: str) -> bool:
+    """Return whether a callback overrides a hook, in its class or as an attribute."""
+    # A bound method has its function as __func__; a function set as an attribute has none.
+    return getattr(getattr(callback, name), '__func__', None) is not getattr(Callback, name)
 
 
-def _storable(value: Any) -> bool:
-    """Return whether a checkpoint can hold something and give it back."""
+def _storable(value: object) -> bool:
+    """Return whether a checkpoint can store a value."""
     if isinstance(value, dict):
         return all(isinstance(key, str) and _storable(item) for key, item in value.items())
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""What every cell is: a parameter table, a state and one step of a recurrence."""
+"""The base class of cells: a parameter table, a state and one step of a recurrence."""
 
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pytensor.tensor import TensorVariable
 
@@ -11,40 +11,40 @@ from rnnkit.errors import ConfigError
 
 
 class Cell:
-    """One step of a recurrence; it knows neither time nor masks nor batches of sequences.
+    """One step of a recurrence, independent of time, masks and sequences.
 
-    A cell is data (the class attributes) and equations (`project` and `step`). Derive from
-    it, fill in both, and register it with ``@rnnkit.layers.add('name')``: the name is then
-    a layer that any network can use.
+    A cell is data (the class attributes) and equations (`project` and `step`). Subclass it,
+    fill in both, and register the class with ``@rnnkit.layers.add('name')``: any network can
+    then use the name as a layer.
 
     Attributes
     ----------
     state : type of named tuple
-        The names of what is carried from step to step, each of shape (B, H). The first
+        The names of the states carried from step to step, each of shape (B, H). The first
         one is the output of the layer.
     gates : str
-        One letter for each column block of the gate parameters, in their order.
+        One letter for each column block of the gate parameters, in order.
     params : dict of str to tuple of str
-        Shape of each parameter, written with ``'I'`` for the number of inputs, ``'H'`` for
+        The shape of each parameter, written with ``'I'`` for the number of inputs, ``'H'`` for
         the size of the layer, multiples such as ``'4H'``, and the letters of `lengths`.
     initial : dict of str to object
-        How each parameter starts: the name of an initializer, a constant, or a dict of
-        these by gate, ``{'b': {'f': 1.0}}``. Of those left out, ``xh`` starts as 'glorot',
-        ``hh`` as 'orthogonal', and the others as 0.
+        The initial value of each parameter: the name of an initializer, a constant, or a dict
+        of these by gate, ``{'b': {'f': 1.0}}``. By default 'glorot' for ``xh``, 'orthogonal'
+        for ``hh``, and 0 for all others.
     options : dict of str to object
-        The keywords that the cell takes, with their defaults.
+        The keywords of the cell, with their defaults.
     inner : dict of str to tuple of str, or None
-        Shapes of what `prepare` returns, written as in `params`, if they are others.
+        The shapes of the arrays that `prepare` returns, if they differ from `params`.
     axes : dict of str to str
-        The letter of the length of a state, for states that are not of H units.
+        The letter of the width of each state that does not have H units.
     counters : tuple of str
         The states that count steps: zoneout leaves them alone.
     smallest : int
-        The least size that the layer can have.
+        The smallest size of the layer.
 
     Examples
     --------
-    A leaky integrator whose rate is learned:
+    A leaky integrator with a learned rate:
 
     >>> from typing import NamedTuple
     >>> import pytensor.tensor as pt
@@ -61,34 +61,34 @@ class Cell:
     state: ClassVar[type]
     gates: ClassVar[str] = ''
     params: ClassVar[dict[str, tuple[str, ...]]]
-    initial: ClassVar[dict[str, Any]] = {}
-    options: ClassVar[dict[str, Any]] = {}
+    initial: ClassVar[dict[str, object]] = {}
+    options: ClassVar[dict[str, object]] = {}
     inner: ClassVar[dict[str, tuple[str, ...]] | None] = None
     axes: ClassVar[dict[str, str]] = {}
     counters: ClassVar[tuple[str, ...]] = ()
     smallest: int = 1
 
-    def __init__(self, **options: Any):
+    def __init__(self, **options: object):
         reject_unknown(f'cell {type(self).__name__}', options, self.options)
         for name, default in self.options.items():
             setattr(self, name, options.get(name, default))
         self.setup()
 
     def setup(self) -> None:
-        """Check the options, and derive from them what `step` needs."""
+        """Check the options, and compute from them what `step` needs."""
 
     def check_size(self, size: int) -> None:
         """Raise a ConfigError if the layer cannot have this size."""
 
     def lengths(self, size: int) -> dict[str, int]:
-        """Return what the letters of lengths stand for, all but ``'I'``."""
+        """Return the length that each letter stands for, except ``'I'``."""
         return {'H': size}
 
     def prepare(self, params: dict[str, TensorVariable], size: int) -> dict[str, TensorVariable]:
-        """Return the arrays that `project` and `step` see as `p`, made once for all steps.
+        """Return the arrays that `project` and `step` get as `p`, computed once for all steps.
 
-        This is the place for what does not change from step to step: arrays that are not
-        learned, weights that are multiplied by a mask, functions of a parameter.
+        This is the place for everything that is the same at all steps: constant arrays,
+        masked weights, functions of a parameter.
 
         Parameters
         ----------
@@ -100,12 +100,12 @@ class Cell:
         Returns
         -------
         arrays : dict of str to tensor
-            Of the shapes in ``inner``. With the default, the parameters themselves.
+            With the shapes in ``inner``. By default, the parameters themselves.
         """
         return params
 
     def project(self, x: TensorVariable, p: SimpleNamespace) -> TensorVariable:
-        """Return what a step needs of its input, for all steps at once.
+        """Return the contribution of the input to each step, for all steps at once.
 
         Parameters
         ----------
@@ -115,19 +115,21 @@ class Cell:
         Returns
         -------
         z : tensor of shape (T, B, kH)
-            With the default, ``x @ xh + b``.
+            By default, ``x @ xh + b``.
         """
         return affine(x, p.xh, p.b)
 
-    def step(self, z: TensorVariable, s: Any, p: SimpleNamespace) -> Any:
+    def step(
+        self, z: TensorVariable, s: tuple[TensorVariable, ...], p: SimpleNamespace
+    ) -> tuple[TensorVariable, ...]:
         """Return the state after one time step.
 
         Parameters
         ----------
         z : tensor of shape (B, kH)
-            One time step of what `project` returned.
+            One time step of the result of `project`.
         s : named tuple of tensors of shape (B, H)
-            The state before this step.
+            The previous state.
         p : namespace of the parameters by name
 
         Returns
@@ -163,7 +165,7 @@ class Cell:
         }
 
     def gate_columns(self, name: str, size: int) -> dict[str, slice] | None:
-        """Return the column block of each gate in parameter `name`, None if it has no gates."""
+        """Return the column block of each gate in a parameter; None if it has no gates."""
         if not self.gates or self.params[name][-1] != (
             f'{len(self.gates)}H' if len(self.gates) > 1 else 'H'
         ):
@@ -176,7 +178,9 @@ def _length(axis: str, units: dict[str, int], where: str) -> int:
     unit = units.get(axis[-1:])
     factor = axis if unit is None else axis[:-1] or '1'
     if not factor.isdecimal():
-        raise ConfigError(f"{where}: a length is written 'I', 'H', a number or '4H'; got {axis!r}")
+        raise ConfigError(
+            f"{where}: a length must be written as 'I', 'H', a number or '4H'; got {axis!r}"
+        )
     return int(factor) * (unit or 1)
 
 

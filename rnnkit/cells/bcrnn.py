@@ -1,4 +1,4 @@
-"""Recurrent cell whose modules are leaky integrators of different speed."""
+"""Block-triangular recurrent cell: modules of leaky integrators with different rates."""
 
 from typing import NamedTuple
 
@@ -9,20 +9,21 @@ from pytensor.tensor import TensorVariable
 from rnnkit import activations
 from rnnkit.cells.base import Cell, cells
 from rnnkit.cells.unit_modules import check_modules, connections, modular, of_modules
-from rnnkit.common.checks import is_count
-from rnnkit.errors import ConfigError
+from rnnkit.common.checks import whole
+
+MAX_MODULES = 24  # the bits of a float32: slower modules would be stuck by rounding
 
 
 class BCRNNState(NamedTuple):
     """State of the block-triangular recurrent cell."""
 
     h: TensorVariable  # (B, H), the output
-    pre: TensorVariable  # (B, H), what the output is a function of
+    pre: TensorVariable  # (B, H), the pre-activation
 
 
 @cells.add('bcrnn')
 class BCRNNCell(Cell):
-    r"""Block-triangular recurrent cell: modules that forget at different rates.
+    r"""Block-triangular recurrent cell, with modules that forget at different rates.
 
     For the units of module k = 0, 1, ...,
 
@@ -31,20 +32,20 @@ class BCRNNCell(Cell):
             (x_t W_{xh}^k + \sum_{j \geq k} h_{t-1}^j W_{hh}^{jk} + b^k) \\
         h_t^k &= g(a_t^k), \qquad r_k = 1 - 2^{-k}
 
-    so that module k has a time constant of :math:`2^k` steps, and reads itself and slower
-    modules alone: the matrix hh is block-triangular, what is beside the triangle is
-    multiplied by 0. It is the clockwork cell with leaky integration in the place of clocks.
+    so that module k has a time constant of :math:`2^k` steps, and reads only itself and slower
+    modules: the matrix hh is masked to be block-triangular. This is the clockwork cell with
+    leaky integration in place of clocks.
 
     Parameters
     ----------
     activation : str or callable
         The function g.
     num_modules : int
-        The number of modules, at most 24. The size of the layer is a multiple of it.
+        The number of modules, at most 24. The size of the layer must be a multiple of it.
 
     Notes
     -----
-    The form is that of theanets, with time constants of our own choice.
+    The cell follows theanets, except for the time constants.
 
     References
     ----------
@@ -60,12 +61,9 @@ class BCRNNCell(Cell):
 
     def setup(self):
         self.g = activations.build(self.activation)
-        if not is_count(self.num_modules) or self.num_modules > 24:  # more is 0 in float32
-            raise ConfigError(
-                f'bcrnn: num_modules is a whole number from 1 to 24; got {self.num_modules!r}'
-            )
-        self.slowness = np.exp2(np.arange(self.num_modules))
-        self.smallest = int(self.num_modules)
+        n = whole('bcrnn: num_modules', self.num_modules, 1, MAX_MODULES)
+        self.slowness = np.exp2(np.arange(n))
+        self.smallest = n
         self.initial = {'hh': modular(self.slowness)}
 
     def check_size(self, size):

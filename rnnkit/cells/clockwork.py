@@ -1,4 +1,4 @@
-"""Recurrent cell whose modules tick at different rates."""
+"""Clockwork recurrent cell: modules of units with different clock periods."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from pytensor.tensor import TensorVariable
 from rnnkit import activations
 from rnnkit.cells.base import Cell, cells
 from rnnkit.cells.unit_modules import check_modules, connections, modular, of_modules
-from rnnkit.common.checks import is_count
+from rnnkit.common.checks import is_whole
 from rnnkit.errors import ConfigError
 
 
@@ -17,14 +17,14 @@ class ClockworkState(NamedTuple):
     """State of the clockwork cell."""
 
     h: TensorVariable  # (B, H), the output
-    phase: TensorVariable  # (B, H), steps until now, modulo the period of the unit
+    phase: TensorVariable  # (B, H), steps so far, modulo the period of the unit
 
 
 @cells.add('clockwork')
 class ClockworkCell(Cell):
-    r"""Clockwork recurrent cell: each module of units is updated once in its period.
+    r"""Clockwork recurrent cell: each module of units is updated once per period.
 
-    For the units of module i, with the period :math:`T_i`, and with t counted from 0,
+    For the units of module i with period :math:`T_i`, and t counted from 0,
 
     .. math::
         h_t^i = \begin{cases}
@@ -32,19 +32,19 @@ class ClockworkCell(Cell):
             h_{t-1}^i & \text{otherwise}
         \end{cases}
 
-    where j runs over the modules that are not faster, :math:`T_j \geq T_i`. The rest of
-    the matrix hh is multiplied by 0.
+    where j runs over the modules that are not faster, :math:`T_j \geq T_i`. The other blocks
+    of the matrix hh are masked out.
 
-    The time t is a part of the state, so that a sequence can go on where it stopped: each
-    unit counts the steps, from 0 to :math:`T_i - 1`. A masked step does not count.
+    Time is part of the state, so that a sequence can be continued: each unit counts steps from
+    0 to :math:`T_i - 1`. A masked step does not count.
 
     Parameters
     ----------
     activation : str or callable
         The function g.
     periods : sequence of int
-        The period of each module. The size of the layer is a multiple of their number; the
-        units of the first module come first.
+        The period of each module. The size of the layer must be a multiple of the number of
+        modules; the units of the first module come first.
 
     References
     ----------
@@ -63,9 +63,10 @@ class ClockworkCell(Cell):
         periods = self.periods
         if isinstance(periods, np.ndarray):
             periods = periods.tolist()
-        if not isinstance(periods, list | tuple) or not periods or not all(map(is_count, periods)):
+        listed = isinstance(periods, list | tuple) and periods
+        if not listed or not all(is_whole(period, 1) for period in periods):
             raise ConfigError(
-                f'clockwork: periods is a list of whole numbers of at least 1, one for each '
+                f'clockwork: periods must be a list of whole numbers of at least 1, one per '
                 f'module, such as [1, 2, 4, 8]; got {self.periods!r}'
             )
         self.slowness = np.array(periods)

@@ -1,4 +1,4 @@
-"""Gated recurrent unit, in both of its forms."""
+"""Gated recurrent unit, in both forms."""
 
 from typing import NamedTuple
 
@@ -7,9 +7,8 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import activations
 from rnnkit.cells.base import Cell, cells
-from rnnkit.common.checks import one_of
+from rnnkit.common.checks import choice
 from rnnkit.common.tensors import split
-from rnnkit.errors import ConfigError
 
 
 class GRUState(NamedTuple):
@@ -28,17 +27,17 @@ class GRUCell(Cell):
         n &= \phi(x_t W_n + b_n + r (h_{t-1} U_n + b'_n)) \\
         h_t &= (1 - z) n + z h_{t-1}
 
-    With ``reset='before'`` the reset gate acts before the recurrent product,
+    With ``reset='before'`` the reset gate is applied before the recurrent product,
     :math:`n = \phi(x_t W_n + b_n + (r h_{t-1}) U_n)`, and there is no :math:`b'_n`.
-    Weights do not carry over from one form to the other.
+    Weights of one form cannot be used in the other.
 
     Parameters
     ----------
     activation : str or callable
         The function :math:`\phi`.
     reset : {'after', 'before'}
-        'after' is the form of cuDNN, PyTorch and Keras; 'before' the one of the paper
-        and of theanets.
+        'after' is the form of cuDNN, PyTorch and Keras; 'before' that of the paper and
+        theanets.
 
     References
     ----------
@@ -52,8 +51,7 @@ class GRUCell(Cell):
 
     def setup(self):
         self.phi = activations.build(self.activation)
-        if not one_of(self.reset, ('after', 'before')):
-            raise ConfigError(f"gru: reset is 'after' or 'before'; got {self.reset!r}")
+        choice('gru: reset', self.reset, ('after', 'before'))
         if self.reset == 'before':
             self.params = {name: axes for name, axes in self.params.items() if name != 'bn'}
 
@@ -61,7 +59,7 @@ class GRUCell(Cell):
         if self.reset == 'before':
             return self._step_reset_before(z, s, p)
         (xr, xz, xn), (hr, hz, hn) = split(z, 3), split(s.h @ p.hh, 3)
-        r, u = pt.sigmoid(xr + hr), pt.sigmoid(xz + hz)
+        r, u = pt.sigmoid(xr + hr), pt.sigmoid(xz + hz)  # u: the update gate, z above
         n = self.phi(xn + r * (hn + p.bn))
         return GRUState((1 - u) * n + u * s.h)
 

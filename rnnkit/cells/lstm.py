@@ -7,16 +7,15 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import activations
 from rnnkit.cells.base import Cell, cells
-from rnnkit.common.checks import one_of
+from rnnkit.common.checks import flag
 from rnnkit.common.tensors import split
-from rnnkit.errors import ConfigError
 
 
 class LSTMState(NamedTuple):
     """State of the LSTM."""
 
-    h: TensorVariable  # (B, H), the output
-    c: TensorVariable  # (B, H), the memory
+    h: TensorVariable  # (B, H), the hidden state, which is the output
+    c: TensorVariable  # (B, H), the cell state
 
 
 @cells.add('lstm')
@@ -28,17 +27,18 @@ class LSTMCell(Cell):
         c_t &= \sigma(f) c_{t-1} + \sigma(i) \phi(g) \\
         h_t &= \sigma(o) \phi(c_t)
 
-    With peepholes, the gates see the memory: :math:`w_{ci} c_{t-1}` is added to i,
+    With peepholes, the gates read the cell state: :math:`w_{ci} c_{t-1}` is added to i,
     :math:`w_{cf} c_{t-1}` to f and :math:`w_{co} c_t` to o, elementwise.
 
-    The forget gate's bias starts at 1 (Jozefowicz et al. 2015, ICML), peepholes at 0.
+    The bias of the forget gate starts at 1 (Jozefowicz et al. 2015, ICML), peephole weights
+    at 0.
 
     Parameters
     ----------
     activation : str or callable
         The function :math:`\phi`.
     peepholes : bool
-        Whether there are parameters ci, cf and co.
+        Whether to add the peephole weights ci, cf and co.
 
     References
     ----------
@@ -61,8 +61,7 @@ class LSTMCell(Cell):
 
     def setup(self):
         self.phi = activations.build(self.activation)
-        if not one_of(self.peepholes, (True, False)):
-            raise ConfigError(f'lstm: peepholes is True or False; got {self.peepholes!r}')
+        self.peepholes = flag('lstm: peepholes', self.peepholes)
         if not self.peepholes:
             self.params = {name: self.params[name] for name in ('xh', 'hh', 'b')}
 

@@ -8,7 +8,7 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import activations
 from rnnkit.cells.base import Cell, cells
-from rnnkit.common.checks import check_optional_count
+from rnnkit.common.checks import optional_whole
 from rnnkit.common.tensors import affine
 
 
@@ -26,8 +26,8 @@ class MRNNCell(Cell):
         f_t &= (x_t W_{xf}) (h_{t-1} W_{hf}) \\
         h_t &= g(x_t W_{xh} + f_t W_{fh} + b)
 
-    So :math:`W_{hf} \, \mathrm{diag}(x_t W_{xf}) \, W_{fh}` stands where others have
-    :math:`W_{hh}`: a matrix for each input, in F factors.
+    So :math:`W_{hf} \, \mathrm{diag}(x_t W_{xf}) \, W_{fh}`, a factored matrix that depends on
+    the input, takes the place of :math:`W_{hh}`.
 
     The matrices hf and fh start orthogonal.
 
@@ -36,7 +36,7 @@ class MRNNCell(Cell):
     activation : str or callable
         The function g.
     factors : int, optional
-        The number F; by default the root of the layer's size, rounded up.
+        The number of factors F; by default the square root of the layer's size, rounded up.
 
     References
     ----------
@@ -57,7 +57,7 @@ class MRNNCell(Cell):
 
     def setup(self):
         self.g = activations.build(self.activation)
-        check_optional_count('mrnn', 'factors', self.factors)
+        self.factors = optional_whole('mrnn: factors', self.factors, 1)
 
     def lengths(self, size):
         return {'H': size, 'F': self.factors or isqrt(size - 1) + 1}

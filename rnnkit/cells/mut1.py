@@ -1,4 +1,4 @@
-"""The first of three cells that were found by a search over architectures."""
+"""MUT1, the first of three cells found by an architecture search."""
 
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ class MUT1State(NamedTuple):
 
 @cells.add('mut1')
 class MUT1Cell(Cell):
-    r"""The cell MUT1: a GRU whose update gate sees the input alone.
+    r"""The MUT1 cell: a GRU whose update gate reads only the input.
 
     .. math::
         z &= \sigma(x_t W_{xz} + b_z) \\
@@ -25,9 +25,9 @@ class MUT1Cell(Cell):
         n &= \tanh(\tanh(x_t W_{xh}) + (r h_{t-1}) W_{hh} + b_h) \\
         h_t &= (1 - z) h_{t-1} + z n
 
-    In the paper the inner tanh has :math:`x_t` itself, which must then have as many
+    In the paper the inner tanh is applied to :math:`x_t` itself, which must then have as many
     features as the layer has units; here, as in theanets, there is a matrix. The bias
-    :math:`b_h` is where the paper has it; theanets adds it inside.
+    :math:`b_h` is added outside the inner tanh, as in the paper; theanets adds it inside.
 
     References
     ----------

@@ -16,7 +16,7 @@ class RNNState(NamedTuple):
 
 @cells.add('rnn')
 class RNNCell(Cell):
-    r"""Vanilla recurrent cell, of Elman.
+    r"""Vanilla recurrent cell (Elman network).
 
     .. math:: h_t = g(x_t W_{xh} + h_{t-1} W_{hh} + b)
 

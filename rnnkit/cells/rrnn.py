@@ -1,4 +1,4 @@
-"""Recurrent cell whose units have rates."""
+"""Recurrent cell with leaky integration."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,8 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import activations
 from rnnkit.cells.base import Cell, cells
-from rnnkit.cells.rates import check_rate, rate_of
+from rnnkit.cells.rates import rate_of
+from rnnkit.common.checks import choice
 from rnnkit.common.tensors import split
 
 
@@ -19,20 +20,20 @@ class RRNNState(NamedTuple):
 
 @cells.add('rrnn')
 class RRNNCell(Cell):
-    r"""Recurrent cell with a rate for each unit: leaky integration.
+    r"""Recurrent cell with leaky integration, at a rate for each unit.
 
     .. math:: h_t = (1 - r) h_{t-1} + r \, g(x_t W_{xh} + h_{t-1} W_{hh} + b)
 
-    The rate r, between 0 and 1, has one of four forms. It is
+    The rate r, between 0 and 1, has one of four forms:
 
     - 'matrix': a function of the input, :math:`r_t = \sigma(x_t W_{xr} + r)`, with the
       parameters xr and r;
     - 'vector': learned, :math:`\sigma(r)`, with the parameter r;
     - 'uniform': fixed, spread evenly between 0 and 1;
-    - 'log': fixed, its logarithm spread evenly between -6 and 0.
+    - 'log': fixed, with logarithms spread evenly between -6 and 0.
 
-    Fixed rates ascend from unit to unit. They are the same in every network of a size;
-    nothing is drawn.
+    Fixed rates ascend from unit to unit and depend only on the size of the layer: they are not
+    random.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ class RRNNCell(Cell):
 
     def setup(self):
         self.g = activations.build(self.activation)
-        check_rate('rrnn', self.rate, ('matrix', 'vector', 'uniform', 'log'))
+        choice('rrnn: rate', self.rate, ('matrix', 'vector', 'uniform', 'log'))
         learned = {'matrix': ('r', 'xr'), 'vector': ('r',)}.get(self.rate, ())
         self.params = {name: self.params[name] for name in ('xh', 'hh', 'b', *learned)}
         if self.rate == 'matrix':
@@ -63,7 +64,7 @@ class RRNNCell(Cell):
             self.inner = {'xh': ('I', 'H'), 'hh': ('H', 'H'), 'b': ('H',), 'rate': ('H',)}
 
     def prepare(self, params, size):
-        if self.rate == 'matrix':  # side by side: one product for both
+        if self.rate == 'matrix':  # side by side, so that one product computes both
             return {
                 'xh': pt.concatenate([params['xh'], params['xr']], axis=1),
                 'hh': params['hh'],

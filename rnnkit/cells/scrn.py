@@ -1,4 +1,4 @@
-"""Recurrent cell with slow context units."""
+"""Structurally constrained recurrent cell, with slow context units."""
 
 from math import isqrt
 from typing import NamedTuple
@@ -8,8 +8,8 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import activations
 from rnnkit.cells.base import Cell, cells
-from rnnkit.cells.rates import check_rate, rate_of
-from rnnkit.common.checks import check_optional_count
+from rnnkit.cells.rates import rate_of
+from rnnkit.common.checks import choice, optional_whole
 from rnnkit.common.tensors import affine
 
 
@@ -23,7 +23,7 @@ class SCRNState(NamedTuple):
 
 @cells.add('scrn')
 class SCRNCell(Cell):
-    r"""Structurally constrained recurrent cell: hidden units and slow, linear context units.
+    r"""Structurally constrained recurrent cell, with hidden units and slow, linear context units.
 
     .. math::
         s_t &= (1 - r) s_{t-1} + r \, x_t W_{xs} \\
@@ -34,10 +34,10 @@ class SCRNCell(Cell):
 
     - 'vector': learned, :math:`\sigma(r)`, with the parameter r, which starts at -3, so
       that :math:`1 - r` starts at the paper's 0.95;
-    - 'uniform' or 'log': fixed, as in the cell rrnn.
+    - 'uniform' or 'log': fixed, as in the cell 'rrnn'.
 
-    The bias is not in the paper, where g is the logistic function and y goes through a
-    softmax. The output of the layer is y; its other outputs are ``'h'`` and ``'s'``.
+    The paper has no bias; its g is the logistic function, followed by a softmax of y. The
+    output of the layer is y; its other outputs are ``'h'`` and ``'s'``.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ class SCRNCell(Cell):
         The function g.
     rate : {'vector', 'uniform', 'log'}
     context_size : int, optional
-        The number C of context units; by default 1 and the root of the layer's size,
-        rounded down.
+        The number C of context units; by default the square root of the layer's size, rounded
+        down, plus 1.
 
     References
     ----------
@@ -71,8 +71,8 @@ class SCRNCell(Cell):
 
     def setup(self):
         self.g = activations.build(self.activation)
-        check_rate('scrn', self.rate, ('vector', 'uniform', 'log'))
-        check_optional_count('scrn', 'context_size', self.context_size)
+        choice('scrn: rate', self.rate, ('vector', 'uniform', 'log'))
+        self.context_size = optional_whole('scrn: context_size', self.context_size, 1)
         self.inner = {k: v for k, v in self.params.items() if k != 'r'} | {'rate': ('C',)}
         if self.rate != 'vector':
             self.params = {k: v for k, v in self.params.items() if k != 'r'}

@@ -1,4 +1,4 @@
-"""Units in modules, from fast to slow: who may read whom, and how such weights start."""
+"""Modules of fast and slow units: their connections and initial weights."""
 
 import numpy as np
 
@@ -7,21 +7,23 @@ from rnnkit.initializers import Initializer, orthogonal
 
 
 def check_modules(cell: str, size: int, n: int) -> None:
-    """Raise a ConfigError if `size` units cannot be parted into `n` modules of one size."""
+    """Raise a ConfigError if `size` units cannot be split into `n` modules of equal size."""
     if size % n:
-        raise ConfigError(f'{cell}: its size is a multiple of its {n} modules; got {size}')
+        raise ConfigError(
+            f'{cell}: the size must be a multiple of the number of modules, {n}; got {size}'
+        )
 
 
 def of_modules(values: np.ndarray, size: int) -> np.ndarray:
-    """Return the value of each unit, of shape (H,), given one for each module.
+    """Repeat values of modules to one for each unit, of shape (H,).
 
-    With a size that is not a multiple, the modules differ by one unit.
+    If `size` is not a multiple, modules differ by one unit.
     """
     return values[np.arange(size) * len(values) // size]
 
 
 def connections(slowness: np.ndarray) -> np.ndarray:
-    """Return which unit (row) is read by which (column): each by those not slower than it.
+    """Return the mask of connections: a unit (column) reads the units (rows) not faster than it.
 
     Parameters
     ----------
@@ -35,9 +37,9 @@ def connections(slowness: np.ndarray) -> np.ndarray:
 
 
 def modular(slowness: np.ndarray) -> Initializer:
-    """Return an initializer for the recurrent matrix: orthonormal columns for each module.
+    """Return an initializer for the recurrent matrix, with orthonormal columns per module.
 
-    What has no connection starts at 0, and stays there.
+    Weights of missing connections start at 0, and stay there.
     """
 
     def start(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

@@ -1,14 +1,14 @@
-"""Cells that are made of others: with dropout of what is fed back, or with zoneout.
+"""Cells that wrap another cell, to add recurrent dropout or zoneout.
 
-A mask that holds for a whole sequence is one more state, which never changes. Random numbers
-that are new at each step come in as features of the input, which pass the input's matrix as
-they are. So both are written as any cell is, and the kernel can run them.
+A dropout mask that is shared by all steps is an additional state that never changes. Random
+numbers drawn at each step are additional input features, passed unchanged through the input
+matrix. Both are thus ordinary cells, which the kernels can run.
 """
 
 from collections import namedtuple
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import pytensor.tensor as pt
@@ -19,9 +19,11 @@ from pytensor.tensor import TensorVariable
 from rnnkit.cells.base import Cell
 from rnnkit.errors import ConfigError
 
+State = tuple[TensorVariable, ...]  # a named tuple, whose class depends on the cell
+
 
 class Wrapper(Cell):
-    """A cell that is made of another one, and has its parameters.
+    """A cell that wraps another one, and has its parameters.
 
     Parameters
     ----------
@@ -46,23 +48,27 @@ class Wrapper(Cell):
         return self.cell.inner_shapes(n_in, size)
 
     def project_by_cell(self, x: TensorVariable, p: SimpleNamespace) -> TensorVariable:
-        """Return what the cell makes of the input."""
+        """Return the contribution of the input, computed by the wrapped cell."""
         return self.cell.project(x, p)
 
 
-def wrapped(wrapper: type[Wrapper], cell: Cell, *options: Any) -> Any:
-    """Return `wrapper` around a cell, with a `project` only if the cell has one of its own."""
+W = TypeVar('W', bound=Wrapper)
+
+
+def wrapped(wrapper: type[W], cell: Cell, *options: float) -> W:
+    """Return `wrapper` around a cell; it overrides `project` only if the cell does."""
+    # Kernels compute the default projection, and recognize it by its not being overridden.
     if type(cell).project is Cell.project:
-        return wrapper(cell, *options)  # which a kernel can compute
+        return wrapper(cell, *options)
     own = {'project': lambda self, x, p: self.project_by_cell(x, p)}
     return type(wrapper.__name__, (wrapper,), own)(cell, *options)
 
 
 class Dropped(Wrapper):
-    r"""A cell whose recurrent products read :math:`h_{t-1} \odot m`, with one m for all steps.
+    r"""A cell whose recurrent products read :math:`h_{t-1} \odot m`, with the same m at all steps.
 
-    The states are ``fed``, which is :math:`h \odot m`, then those of the cell, then ``kept``,
-    which is m. What is fed back is the state called h, or else the first.
+    The states are ``fed``, which is :math:`h \odot m`; those of the cell; and ``kept``, which
+    is m. The dropout acts on the state called h, or else the first state.
 
     References
     ----------
@@ -72,18 +78,18 @@ class Dropped(Wrapper):
     def __init__(self, cell: Cell):
         super().__init__(cell)
         self.state = namedtuple('DroppedState', ('fed', *cell.state._fields, 'kept'))
-        fields = cell.state._fields  # of SCRN it is not the output that is fed back
-        self.place = fields.index('h') if 'h' in fields else 0
+        fields = cell.state._fields
+        self.place = fields.index('h') if 'h' in fields else 0  # SCRN does not feed back its output
 
-    def start(self, state: Any, kept: TensorVariable) -> Any:
-        """Return the state before the first step, from the cell's own and the mask (B, H)."""
+    def start(self, state: Sequence[TensorVariable], kept: TensorVariable) -> State:
+        """Return the initial state, given the cell's own and the mask (B, H)."""
         return self.state(state[self.place] * kept, *state, kept)
 
     def step(self, z, s, p):
         old = self.cell.state(*s[1:-1])
         new = self.cell.step(z, old, p)
         if not isinstance(new, self.cell.state):
-            return new  # for the error that it deserves
+            return new  # the caller raises the error
         leaves = [z, *old, *vars(p).values()]
         new = drop_products(leaves, old[self.place], list(new), s.fed, s.kept)
         return self.state(new[self.place] * s.kept, *new, s.kept)
@@ -92,51 +98,53 @@ class Dropped(Wrapper):
 def drop_products(
     leaves: Sequence[Variable], h: Variable, outputs: list[Variable], fed: Variable, kept: Variable
 ) -> list[Variable]:
-    """Return `outputs` with a mask in each product that reads h.
+    """Return `outputs`, with the mask applied to h in each matrix product that reads it.
 
-    What is multiplied by a weight is h itself, or what is computed from it without a product,
-    such as the reset h of a GRU; of what is behind a product nothing is left out.
+    The mask is applied to h itself, or to a value computed from it without a product, such as
+    the h times reset gate of a GRU; it is not applied behind a product.
 
     Parameters
     ----------
     leaves : sequence of tensors
-        What the step has been given.
+        The inputs of the step.
     h : tensor of shape (B, H)
     outputs : list of tensors
     fed, kept : tensors of shape (B, H)
         ``h * kept``, and the mask.
     """
-    made: dict[Variable, Variable] = {}
-    direct, found = {h}, False
+    replaced: dict[Variable, Variable] = {}
+    from_h, applied = {h}, False  # variables computed from h without a product
     for node in io_toposort(leaves, outputs):
-        inputs = [made.get(v, v) for v in node.inputs]
+        inputs = [replaced.get(v, v) for v in node.inputs]
         if _is_product(node):
-            if node.inputs[0] in direct:
+            if node.inputs[0] in from_h:
                 inputs[0] = fed if node.inputs[0] is h else inputs[0] * kept
-                found = True
-        elif direct & set(node.inputs):
-            direct |= set(node.outputs)
+                applied = True
+        elif from_h & set(node.inputs):
+            from_h |= set(node.outputs)
         if inputs != node.inputs:
-            made.update(zip(node.outputs, node.clone_with_new_inputs(inputs).outputs, strict=True))
-    if not found:
-        raise ConfigError('dropout has nothing to act on: no product of the cell reads its state')
-    return [made.get(v, v) for v in outputs]
+            clones = node.clone_with_new_inputs(inputs).outputs
+            replaced.update(zip(node.outputs, clones, strict=True))
+    if not applied:
+        raise ConfigError('dropout has no effect: no matrix product of the cell reads its state')
+    return [replaced.get(v, v) for v in outputs]
 
 
 def _is_product(node: Apply) -> bool:
+    # PyTensor wraps the product of two matrices in a Blockwise, whose name says nothing.
     inner = getattr(node.op, 'core_op', node.op)
     names = {type(node.op).__name__, type(inner).__name__}
     return bool(names & {'Dot', 'Matmul'}) and all(v.ndim == 2 for v in node.inputs)
 
 
 class Mixed(Wrapper):
-    r"""What is used of a cell that was trained with zoneout: :math:`p s_{t-1} + (1 - p) s_t`.
+    r"""Zoneout at inference: the expected state :math:`p s_{t-1} + (1 - p) s_t`.
 
     Parameters
     ----------
     cell : Cell
     rate : float
-        The probability p. States that count steps are not mixed.
+        The zoneout probability p. States that count steps are not mixed.
     """
 
     def __init__(self, cell: Cell, rate: float):
@@ -156,11 +164,11 @@ class Mixed(Wrapper):
 
 
 class Zoned(Wrapper):
-    """A cell of whose states some elements keep their old values, others at each step.
+    """Zoneout in training: at each step, random elements of the states keep their old values.
 
-    Which ones, says a code: further features of the input, as many as the states have units.
-    States of one width share their features: bit number k of such a whole number belongs to
-    the state number k among them, and 1 keeps the old value. States that count steps go on.
+    Additional input features, called codes, say which. States of the same width share their
+    features: bit k of a code belongs to state k among them, and 1 keeps the old value. States
+    that count steps are always updated.
 
     Parameters
     ----------
@@ -178,30 +186,30 @@ class Zoned(Wrapper):
         self.size = size
 
     def groups(self) -> list[list[int]]:
-        """Return the numbers of the states that share features."""
-        found: dict[str, list[int]] = {}
+        """Return the indices of the states of each width, which share codes."""
+        by_width: dict[str, list[int]] = {}
         for k, name in enumerate(self.state._fields):
             if name not in self.counters:
-                found.setdefault(self.axes.get(name, 'H'), []).append(k)
-        return list(found.values())
+                by_width.setdefault(self.axes.get(name, 'H'), []).append(k)
+        return list(by_width.values())
 
     def bit_widths(self, size: int) -> list[int]:
-        """Return the number of units of each state that may be kept, group by group."""
+        """Return the width of each state that zoneout acts on, group by group."""
         widths = self.widths(size)
         return [widths[k] for group in self.groups() for k in group]
 
     def code_widths(self, size: int) -> list[int]:
-        """Return how many features each group has."""
+        """Return the number of code features of each group."""
         widths = self.widths(size)
         return [widths[group[0]] for group in self.groups()]
 
     def codes(self, kept: Sequence[TensorVariable]) -> TensorVariable:
-        """Return the features, from 0 or 1 for each element of each state that may be kept.
+        """Encode which elements keep their values as input features.
 
         Parameters
         ----------
         kept : sequence of tensors of shape (T, B, width)
-            For the states of all groups, group by group.
+            1 where a state keeps its value, else 0; group by group.
         """
         bits, features = iter(kept), []
         for group in self.groups():
@@ -212,6 +220,7 @@ class Zoned(Wrapper):
         params = self.cell.prepare(params, size)
         if type(self).project is not Cell.project:
             return params
+        # [[xh, 0], [0, 1]]: the default projection ``x @ xh + b`` passes codes through unchanged.
         xh, b, n = params['xh'], params['b'], sum(self.code_widths(size))
         upper = pt.concatenate([xh, pt.zeros((xh.shape[0], n), dtype=xh.dtype)], axis=1)
         lower = pt.concatenate(
@@ -231,18 +240,18 @@ class Zoned(Wrapper):
         n = sum(self.code_widths(self.size))
         return pt.concatenate([self.cell.project(x[..., :-n], p), x[..., -n:]], axis=-1)
 
-    def step(self, z, s, p: SimpleNamespace):
+    def step(self, z, s, p):
         widths = [s[group[0]].type.shape[-1] for group in self.groups()]
         end = -sum(widths)
         new = self.cell.step(z[:, :end], s, p)
         if not isinstance(new, self.state):
             return new
-        found = list(new)
+        states = list(new)
         for group, width in zip(self.groups(), widths, strict=True):
             code, end = z[:, end : end + width or None], end + width
-            for bit in reversed(range(len(group))):
+            for bit in reversed(range(len(group))):  # codes are floats
                 keeps, k = pt.ge(code, 2**bit), group[bit]
-                found[k] = pt.switch(keeps, s[k], found[k])
+                states[k] = pt.switch(keeps, s[k], states[k])
                 if bit:
                     code = pt.switch(keeps, code - 2**bit, code)
-        return self.state(*found)
+        return self.state(*states)

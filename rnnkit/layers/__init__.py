@@ -1,4 +1,4 @@
-"""Layers: registry members that turn symbolic inputs into symbolic outputs."""
+"""Layers: named parts of a network, which turn symbolic inputs into symbolic outputs."""
 
 from rnnkit.layers.base import Layer
 from rnnkit.layers.bidirectional import Bidirectional

@@ -1,13 +1,15 @@
-"""What every layer is: options, a parameter table and a symbolic transform."""
+"""The base class of layers: options, a parameter table and a symbolic transform."""
 
-from numbers import Real
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pytensor
 from pytensor.tensor import TensorVariable
+from pytensor.tensor.sharedvar import TensorSharedVariable
 
 from rnnkit.common import old_words
+from rnnkit.common.checks import whole
+from rnnkit.common.output_names import full
 from rnnkit.common.registry import reject_unknown
 from rnnkit.errors import ConfigError
 from rnnkit.initializers import initial_value
@@ -15,12 +17,13 @@ from rnnkit.layers import short_forms
 from rnnkit.layers.short_forms import ShortForms
 
 COMMON = ('size', 'name', 'inputs')  # keywords of every layer
+RESERVED = set(':.*?[]')  # separators of names, and wildcards of patterns
 
 
 class Layer:
     """A named part of a network, with parameters and one or more outputs.
 
-    Derive from it, define `shapes` and `transform`, and register the class with
+    Subclass it, define `shapes` and `transform`, and register the class with
     ``@rnnkit.layers.add('name')``.
 
     Parameters
@@ -28,50 +31,49 @@ class Layer:
     size : int
         The number of units.
     name : str, optional
-        By default ``in``, ``hid1``, ``hid2``, ..., ``out``, by the place in the network.
+        By default ``in``, ``hid1``, ``hid2``, ..., ``out``, by position in the network.
     inputs : str or tuple of str, optional
-        What it reads: ``'hid1'`` or ``'hid1:out'``. By default the layer before it.
+        The outputs to read, ``'hid1'`` or ``'hid1:out'``; by default those of the layer before.
     **options
-        The layer's own options; and, under the name of a parameter, how it starts: an
-        initializer's name, a number, an array, or a function of (shape, rng). For short,
-        ``std=0.1`` or ``radius_hh=1.1``: see `rnnkit.layers.short_forms.ShortForms`.
+        Options of the layer; and initial values, under the names of parameters: the name of an
+        initializer, a number, an array, or a function of (shape, rng). For short forms such as
+        ``std=0.1`` or ``radius_hh=1.1``, see `rnnkit.layers.short_forms.ShortForms`.
 
     Attributes
     ----------
     options : dict of str to object
-        The layer's own keywords, with their defaults.
+        The keywords of the layer, with their defaults.
     initial : dict of str to object
-        How each parameter starts; 0 if left out.
+        The initial value of each parameter; by default 0.
     many_inputs : bool
-        Whether it can read more than one layer.
+        Whether the layer can read more than one output.
     recurrent : bool
-        Whether it needs a time axis.
+        Whether the layer needs a time axis.
     causal : bool
-        Whether a time step depends on nothing later.
+        Whether the output at a time step depends on no later step.
     smallest : int
-        The least size that it can have.
+        The smallest size of the layer.
     sized : bool
-        Whether the user gives the size; if not, `own_size` finds it.
+        Whether the user gives the size; if not, `own_size` computes it.
     amount : str
         The option that a bare number stands for in a layer spec.
     wants_time : bool or None
-        False if its inputs must have no time axis.
+        False if the inputs must have no time axis.
     keeps_time : bool
-        Whether its outputs have the time axis of its inputs.
+        Whether the outputs have the time axis of the inputs.
     starts_time : bool
-        Whether its outputs have a time axis of their own.
+        Whether the outputs have a new time axis.
     zero_padding : bool
-        Whether its main output is 0 over padding, whatever it reads there.
+        Whether the main output is 0 over padding, whatever the input is there.
     needs : tuple of str
-        What `transform` takes besides its inputs, as keywords:
+        The keywords of `transform`, besides the inputs:
 
         - ``'mask'``: a tensor (T, B), 1 where a step of the input is real, or None;
-        - ``'noise'``: a source of random numbers in training, ``rnnkit.noise.Noise``, else None;
-        - ``'state'``: see the attribute of this name.
+        - ``'noise'``: the source of random numbers in training, ``rnnkit.noise.Noise``, else None;
+        - ``'state'``: the initial state, see the attribute ``state``.
     state : type of named tuple, or None
-        What it carries from step to step. Where ``'state'`` is among the needs, `transform`
-        takes such a tuple: of tensors of shape (B, size), or None for what starts as it does
-        by default.
+        The state carried from step to step. If ``'state'`` is among the needs, `transform` gets
+        such a tuple of tensors of shape (B, size), with None for default initial states.
     params : dict of str to shared variable
         The parameters, once the layer is part of a network.
 
@@ -86,8 +88,8 @@ class Layer:
     """
 
     form: ClassVar[str] = ''
-    options: ClassVar[dict[str, Any]] = {}
-    initial: ClassVar[dict[str, Any]] = {}
+    options: ClassVar[dict[str, object]] = {}
+    initial: ClassVar[dict[str, object]] = {}
     many_inputs: ClassVar[bool] = False
     recurrent: ClassVar[bool] = False
     causal: ClassVar[bool] = True
@@ -101,45 +103,53 @@ class Layer:
     zero_padding: ClassVar[bool] = False
     state: type | None = None
 
-    def __init__(self, size: int | None = None, *, name=None, inputs=None, **options: Any):
-        known = [*COMMON, *self.options, *self.starts()]
-        short = short_forms.among(options, known) if self.starts() else {}
-        words = short_forms.WORDS if self.starts() else ()
-        reject_unknown(f'layer {self.form!r}', set(options) - set(short), [*known, *words])
-        self.short = ShortForms(f'layer {self.form!r}', short, set(options) & set(self.starts()))
-        self.promised: dict[str, Any] = {}
+    def __init__(
+        self,
+        size: int | None = None,
+        *,
+        name: str | None = None,
+        inputs: str | tuple[str, ...] | dict[str, int] | None = None,
+        **options: object,
+    ):
+        where = f'layer {self.form!r}'
+        keywords = [*COMMON, *self.options, *self.starts()]
+        short = short_forms.among(options, keywords) if self.starts() else {}
+        kinds = short_forms.KINDS if self.starts() else ()
+        reject_unknown(where, set(options) - set(short), [*keywords, *kinds])
+        self.short = ShortForms(where, short, set(options) & set(self.starts()))
+        self.promised: dict[str, int] = {}
         if isinstance(inputs, dict):
             old_words.warn(f'a dict of inputs is an old form; write inputs={tuple(inputs)!r}')
             for source, width in inputs.items():
-                check_size(f'layer {self.form!r}: inputs, {source!r}', width)
+                whole(f'{where}: inputs, {source!r}: size', width, 1)
             self.promised, inputs = inputs, tuple(inputs)
         if self.sized or size is not None:
-            size = check_size(f'layer {self.form!r}', size)
+            size = whole(f'{where}: size', size, 1)
+        if name is not None and (not isinstance(name, str) or not name or RESERVED & set(name)):
+            raise ConfigError(
+                f"a layer's name must be a str without any of : . * ? [ ]; got {name!r}"
+            )
         self.size, self.name = size, name
-        if name is not None and (
-            not isinstance(name, str) or not name or set(':.*?[]') & set(name)
-        ):
-            raise ConfigError(f"a layer's name is a str without any of : . * ? [ ]; got {name!r}")
         self.inputs = check_inputs(self.form, inputs)
         self.given = options
-        self.params: dict[str, Any] = {}
+        self.params: dict[str, TensorSharedVariable] = {}
         for option, default in self.options.items():
             setattr(self, option, options.get(option, default))
 
-    def starts(self) -> dict[str, Any]:
-        """Return how each parameter starts, by name, where the user has not said."""
+    def starts(self) -> dict[str, object]:
+        """Return the default initial value of each parameter, by name."""
         return self.initial
 
-    def start_of(self, name: str) -> Any:
-        """Return how one parameter starts."""
+    def start_of(self, name: str) -> object:
+        """Return the initial value of a parameter: the user's, or the default."""
         return self.given.get(name, self.starts().get(name, 0.0))
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shape of each parameter; `input_sizes` and `size` are known."""
+        """Return the shape of each parameter; it may use `input_sizes` and `size`."""
         return {}
 
     def own_size(self) -> int:
-        """Return the size of a layer that the user gives none; `input_sizes` is known."""
+        """Return the size of a layer that is not `sized`; it may use `input_sizes`."""
         return self.input_size
 
     def output_size(self, name: str) -> int:
@@ -147,24 +157,24 @@ class Layer:
         return self.size
 
     def has_time(self, name: str) -> bool:
-        """Return whether the output `name` has a time axis, if the input has one."""
+        """Return whether the output `name` has a time axis if the input has one."""
         return self.keeps_time
 
     def meet(self, before: list['Layer']) -> None:
-        """Get to know the layers before it, which have their sizes and parameters."""
+        """Look up partners among the layers before this one, which are bound already."""
 
     def steps_after(self, steps: int) -> int:
-        """Return how many time steps there are after it, if it starts a time axis of its own."""
+        """Return the number of time steps of the output, if the layer starts a new time axis."""
         return steps
 
     @property
     def fixed_steps(self) -> int | None:
-        """How many time steps it makes, or wants its inputs to have; None for any number."""
+        """The number of time steps of the output, or required of the input; None for any."""
         return None
 
     @property
     def start_sources(self) -> dict[str, str]:
-        """For each part of the state that another layer provides, the name of that output."""
+        """The names of the outputs of other layers that parts of the state start from."""
         return {}
 
     def state_width(self, part: str) -> int:
@@ -172,7 +182,7 @@ class Layer:
         return self.size
 
     def gates(self, name: str) -> dict[str, slice] | None:
-        """Return the column block of each gate in parameter `name`, if it has gates."""
+        """Return the column block of each gate in a parameter; None if it has no gates."""
         return None
 
     def transform(self, *inputs: TensorVariable) -> dict[str, TensorVariable]:
@@ -181,7 +191,7 @@ class Layer:
         Parameters
         ----------
         *inputs : tensors of shape (T, B, I), or (B, I) in a network without time
-            One for each layer that it reads.
+            One for each output that the layer reads.
 
         Returns
         -------
@@ -190,12 +200,12 @@ class Layer:
         raise NotImplementedError(f'{type(self).__name__} must define transform(x)')
 
     def bind(self, sources: dict[str, int], dtype: str, rng: np.random.Generator) -> None:
-        """Become part of a network: learn the sizes of the inputs, and make the parameters.
+        """Make the layer part of a network: set the sizes of its inputs, create its parameters.
 
         Parameters
         ----------
         sources : dict of str to int
-            Number of features of each output that is read, such as ``{'in:out': 3}``.
+            The number of features of each output that the layer reads: ``{'in:out': 3}``.
         dtype : str
         rng : numpy.random.Generator
         """
@@ -208,11 +218,11 @@ class Layer:
         self.input_sizes = dict(sources)
         self._check_promised()
         if not self.sized:
-            given, self.size = self.size, self.own_size()
-            if given not in (None, self.size):
+            requested, self.size = self.size, self.own_size()
+            if requested not in (None, self.size):
                 raise ConfigError(
-                    f'layer {self.name!r} ({self.form}) has size {self.size}, from what it reads; '
-                    f'got size={given}'
+                    f'layer {self.name!r} ({self.form}) has size {self.size}, which follows from '
+                    f'its inputs; got size={requested}'
                 )
         for name, shape in self.shapes().items():
             where, gates = f'{self.name}.{name}', self.gates(name)
@@ -220,37 +230,38 @@ class Layer:
             start = self.short.start(
                 where, name, self.start_of(name), shape, blocks, self.is_recurrent(name)
             )
+            # Drawn in float64: a seed gives the same values, up to rounding, in any dtype.
             value = initial_value(where, start, shape, rng, gates).astype(dtype)
+            # Without a static shape, cells could not split their gates.
             self.params[name] = pytensor.shared(value, where, shape=shape)
         self.short.check_used(self.name, list(self.params))
 
     def is_recurrent(self, name: str) -> bool | None:
-        """Return whether a parameter multiplies a state of as many units; None without states."""
+        """Return whether a parameter is a recurrent matrix; None if the layer has no state."""
         return None
 
     def _check_promised(self) -> None:
-        """Compare the sizes of inputs, where the user gave them, with what they are."""
+        """Compare the sizes of inputs given by the user with the actual ones."""
         for name, size in self.promised.items():
-            full = name if ':' in name else f'{name}:out'
-            if self.input_sizes.get(full, size) != size:
+            actual = self.input_sizes.get(full(name), size)
+            if actual != size:
                 raise ConfigError(
-                    f'layer {self.name!r}: inputs has {name!r} of size {size}; its size is '
-                    f'{self.input_sizes[full]}'
+                    f'layer {self.name!r}: inputs has {name!r} of size {size}; its size is {actual}'
                 )
 
     @property
     def children(self) -> tuple['Layer', ...]:
-        """The layers that this one is made of."""
+        """The layers that this layer consists of."""
         return ()
 
     @property
     def input_size(self) -> int:
-        """The number of features that it reads in all."""
+        """The total number of input features."""
         return sum(self.input_sizes.values())
 
-    def to_spec(self) -> dict[str, Any]:
+    def to_spec(self) -> dict[str, object]:
         """Return a dict from which an equal layer can be built."""
-        spec = {'form': self.form, 'size': self.size, 'name': self.name}
+        spec: dict[str, object] = {'form': self.form, 'size': self.size, 'name': self.name}
         if self.inputs:
             spec['inputs'] = list(self.inputs)
         for key, value in self.given.items():
@@ -261,22 +272,8 @@ class Layer:
         return f'<{self.form} {self.name or "without a name"}: {self.size}>'
 
 
-def check_size(where: str, size: Any) -> int:
-    """Return `size` as an int, or raise a ConfigError."""
-    if isinstance(size, bool | np.bool_) or not isinstance(size, int | np.integer) or size < 1:
-        raise ConfigError(f'{where}: size is a whole number of at least 1; got {size!r}')
-    return int(size)
-
-
-def check_rate(where: str, rate: Any) -> float:
-    """Return a probability below 1, or raise a ConfigError."""
-    if isinstance(rate, bool) or not isinstance(rate, Real) or not 0 <= rate < 1:
-        raise ConfigError(f'{where} is a probability from 0 to below 1; got {rate!r}')
-    return float(rate)
-
-
-def check_inputs(form: str, inputs: Any) -> tuple[str, ...] | None:
-    """Return the names of the outputs that a layer reads as a tuple, or raise a ConfigError."""
+def check_inputs(form: str, inputs: object) -> tuple[str, ...] | None:
+    """Return the names of a layer's inputs as a tuple, or raise a ConfigError."""
     names = (inputs,) if isinstance(inputs, str) else inputs
     if names is None:
         return None
@@ -286,14 +283,14 @@ def check_inputs(form: str, inputs: Any) -> tuple[str, ...] | None:
         or not all(isinstance(n, str) for n in names)
     ):
         raise ConfigError(
-            f"layer {form!r}: inputs is a name such as 'hid1' or 'hid1:out', or a tuple of "
+            f"layer {form!r}: inputs must be a name such as 'hid1' or 'hid1:out', or a tuple of "
             f'names; got {inputs!r}'
         )
     return tuple(names)
 
 
-def plain(where: str, value: Any) -> Any:
-    """Return `value` as something that JSON can hold, or raise a ConfigError."""
+def plain(where: str, value: object) -> object:
+    """Return `value` in a form that JSON can represent, or raise a ConfigError."""
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, np.ndarray | np.generic):

@@ -1,11 +1,9 @@
-"""Two recurrent layers that read a sequence from both of its ends."""
-
-from typing import Any
+"""Two recurrent layers that read a sequence in both directions."""
 
 import numpy as np
 import pytensor.tensor as pt
 
-from rnnkit.common.checks import one_of
+from rnnkit.common.checks import choice, one_of
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.recurrent import Recurrent
@@ -16,27 +14,27 @@ MERGES = ('concat', 'sum')
 
 @layers.add('bidirectional')
 class Bidirectional(Layer):
-    """One recurrent layer that reads forward, and one that reads backward.
+    """A recurrent layer that reads the sequence forward, and one that reads it backward.
 
-    Both outputs at a time step belong to that step. The two are layers of their own, called
-    ``hid1_fw`` and ``hid1_bw``, so their parameters are ``'hid1_fw.xh'`` and so on.
+    The outputs of both directions are aligned in time. The two are layers themselves, called
+    ``hid1_fw`` and ``hid1_bw``, with parameters ``'hid1_fw.xh'`` and so on.
 
     Parameters
     ----------
     size : int
-        The number of units of the output; with 'concat' each direction has half of them.
+        The number of output units; with 'concat', each direction has half of them.
     worker : str
-        The form of the two layers.
+        The form of the two layers, such as 'lstm'.
     merge : {'concat', 'sum'}
-        How the two outputs become one.
+        How the two outputs are combined.
     **options
-        Keywords of the worker, such as ``dropout=0.2``.
+        Keywords of the two layers, such as ``dropout=0.2``.
 
     Notes
     -----
-    The outputs are ``'out'`` and the other states of the worker, merged, and each of them
-    for each direction alone: ``'fw_out'``, ``'bw_out'``, ``'fw_c'``, ... ``'last'`` has the final
-    state of each direction: of the backward one that is the state at the first step.
+    The outputs are ``'out'`` and the other states, merged, and those of each direction:
+    ``'fw_out'``, ``'bw_out'``, ``'fw_c'``, ... ``'last'`` has the final state of each direction;
+    for the backward direction this is the state at the first time step.
 
     References
     ----------
@@ -51,33 +49,30 @@ class Bidirectional(Layer):
         self,
         size: int | None = None,
         *,
-        name=None,
-        inputs=None,
+        name: str | None = None,
+        inputs: str | tuple[str, ...] | None = None,
         worker: str = 'rnn',
         merge: str = 'concat',
-        **options: Any,
+        **options: object,
     ):
         super().__init__(size, name=name, inputs=inputs)
-        if not one_of(merge, MERGES):
-            raise ConfigError(f"layer 'bidirectional': merge is 'concat' or 'sum'; got {merge!r}")
+        choice("layer 'bidirectional': merge", merge, MERGES)
         if merge == 'concat' and self.size % 2:
             raise ConfigError(
-                f"layer 'bidirectional': size is that of both directions together, so it must "
-                f'be even; got {size}'
+                f"layer 'bidirectional': size must be even, since it is that of both directions "
+                f'together; got {size}'
             )
         if not issubclass(layers[worker], Recurrent) or 'direction' in options:
             raise ConfigError(
-                f"layer 'bidirectional': worker is a recurrent layer, which gets its direction "
-                f'here; got {worker!r} with {options}'
+                f"layer 'bidirectional': worker must be a recurrent layer without a direction; "
+                f'got {worker!r} with {options}'
             )
-        starts = [
-            k for k, v in options.items() if k.endswith('_0') and not one_of(v, (None, 'learn'))
-        ]
-        if starts:
-            raise ConfigError(
-                f"layer 'bidirectional': {starts[0]} is 'learn' or nothing, as there are two "
-                f'directions to start; got {options[starts[0]]!r}'
-            )
+        for key, value in options.items():
+            if key.endswith('_0') and not one_of(value, (None, 'learn')):
+                raise ConfigError(
+                    f"layer 'bidirectional': {key} must be 'learn' or None, since there are two "
+                    f'initial states; got {value!r}'
+                )
         self.merge = merge
         half = self.size // 2 if merge == 'concat' else self.size
         self.forward, self.backward = (
@@ -94,7 +89,7 @@ class Bidirectional(Layer):
         return self.forward, self.backward
 
     def last_name(self, part: str = '') -> str:
-        """Return the name of the output that is the final value of a part of the state."""
+        """Return the name of the output that holds the final value of a part of the state."""
         return self.forward.last_name(part)
 
     def has_time(self, name):
@@ -106,7 +101,7 @@ class Bidirectional(Layer):
         return self.forward.output_size(name) * (2 if self.merge == 'concat' else 1)
 
     def bind(self, sources: dict[str, int], dtype: str, rng: np.random.Generator) -> None:
-        """Bind both directions; their parameters are this layer's."""
+        """Bind both directions; their parameters are those of this layer."""
         super().bind(sources, dtype, rng)
         for child, suffix in zip(self.children, ('fw', 'bw'), strict=True):
             child.name = f'{self.name}_{suffix}'

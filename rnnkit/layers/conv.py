@@ -1,13 +1,10 @@
 """Convolution over time."""
 
-from numbers import Integral
-
 import pytensor.tensor as pt
 
 from rnnkit import activations
-from rnnkit.common.checks import one_of
+from rnnkit.common.checks import choice, whole
 from rnnkit.common.tensors import affine, masked
-from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers
 
@@ -21,19 +18,20 @@ class Conv1(Layer):
     Parameters
     ----------
     filter_size : int
-        The number of time steps, K, that an output sees.
+        The length K of the filters, in time steps.
     stride : int
-        The number of steps, s, from one output to the next.
+        The number of steps s from one output to the next.
     border_mode : {'valid', 'same', 'causal'}
-        'valid': outputs that see real steps only, (T - K) // s + 1 of them. 'same': as many as
-        there are steps (if s is 1), with zeros around the sequence. 'causal': likewise, with all
-        zeros before it, so that an output sees no later step.
+        The zero padding. 'valid': none, so that there are (T - K) // s + 1 outputs. 'same': on
+        both sides, so that there are T outputs if s is 1. 'causal': as much, but all before the
+        sequence, so that no output depends on later steps.
     activation : str or callable
-        The function g; by default relu, and what the network needs in the last layer.
+        The function g; by default relu, and in the last layer the network's output activation.
 
     Notes
     -----
-    The weights ``w`` are of shape (K, I, size). Outputs are ``'out'`` and ``'pre'``.
+    The weights ``w`` have shape (K, I, size). The outputs are ``'out'`` and the pre-activation
+    ``'pre'``.
     """
 
     recurrent = True  # it needs a time axis
@@ -44,19 +42,11 @@ class Conv1(Layer):
     def __init__(self, size=None, *, name=None, inputs=None, **options):
         super().__init__(size, name=name, inputs=inputs, **options)
         for option in ('filter_size', 'stride'):
-            value = getattr(self, option)
-            if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
-                raise ConfigError(
-                    f"layer 'conv1': {option} is a whole number of at least 1; got {value!r}"
-                )
-        if not one_of(self.border_mode, MODES):
-            raise ConfigError(
-                f"layer 'conv1': border_mode is {', '.join(map(repr, MODES))}; got "
-                f'{self.border_mode!r}'
-            )
-        chosen = 'linear' if self.activation is None else self.activation
-        activations.build(chosen)  # a wrong name fails here
-        self.causal = False  # a single step is not enough for it
+            setattr(self, option, whole(f"layer 'conv1': {option}", getattr(self, option), 1))
+        choice("layer 'conv1': border_mode", self.border_mode, MODES)
+        # Reject a wrong name now, not when the graph is built.
+        activations.build('linear' if self.activation is None else self.activation)
+        self.causal = False  # streaming feeds single steps, from which no output can be computed
         self.starts_time = self.stride > 1 or (self.border_mode == 'valid' and self.filter_size > 1)
 
     def steps_after(self, steps):
@@ -69,7 +59,7 @@ class Conv1(Layer):
 
     def start_of(self, name):
         start = super().start_of(name)
-        if name == 'w' and start == 'glorot':
+        if name == 'w' and start == 'glorot':  # the fan-in includes the time steps of a filter
             n_in, n_out = self.filter_size * self.input_size, self.size
             limit = (6 / (n_in + n_out)) ** 0.5
             return lambda shape, rng: rng.uniform(-limit, limit, shape)
@@ -85,7 +75,8 @@ class Conv1(Layer):
             ]
             x = pt.concatenate([zeros[0], x, zeros[1]], axis=0)
         steps = x.shape[0] - n + 1
-        seen = pt.concatenate([x[k : steps + k : self.stride] for k in range(n)], axis=-1)
+        # (T', B, K * I): windows of K steps, so that the convolution is a single matrix product
+        windows = pt.concatenate([x[k : steps + k : self.stride] for k in range(n)], axis=-1)
         weights = self.params['w'].reshape((n * self.input_size, self.size))
-        pre = affine(seen, weights, self.params['b'])
+        pre = affine(windows, weights, self.params['b'])
         return {'out': activations.build(self.activation or 'relu')(pre), 'pre': pre}

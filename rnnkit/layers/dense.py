@@ -12,20 +12,19 @@ from rnnkit.layers.registry import layers
 
 @layers.add('feedforward', 'ff', 'dense')
 class Dense(Layer):
-    r"""Fully connected layer, :math:`g(x W + b)`, applied to each time step alike.
+    r"""Fully connected layer, :math:`g(x W + b)`, applied at each time step.
 
-    Several inputs are summed, each with a matrix of its own: ``w_hid1:out`` and so on. An
-    activation that is learned adds its parameters, such as the ``leak`` of 'prelu'.
+    With several inputs, each has its own matrix, ``w_hid1:out`` and so on, and the products are
+    summed. A learned activation adds its parameters, such as the ``leak`` of 'prelu'.
 
     Parameters
     ----------
     activation : str or callable
-        The function g; by default relu in a hidden layer, and what the network needs in
-        the last one.
+        The function g; by default relu, and in the last layer the network's output activation.
 
     Notes
     -----
-    Outputs are ``'out'`` and ``'pre'``, the argument of g.
+    The outputs are ``'out'`` and the pre-activation ``'pre'``, the argument of g.
     """
 
     options = {'activation': None}
@@ -33,22 +32,22 @@ class Dense(Layer):
     many_inputs = True
 
     def __init__(self, size=None, *, name=None, inputs=None, **options):
-        # The matrices of a layer that reads several others are named after these.
-        several = {key: 0 for key in options if key.startswith('w_')}
-        # A wrong name fails here, not in the graph.
-        chosen = options.get('activation')
-        self._learned = activations.Chain('linear' if chosen is None else chosen)
-        own = {**type(self).initial, **dict.fromkeys(several, 'glorot')}
+        # Matrices are named after the inputs, which are known only when the layer is bound.
+        matrices = [key for key in options if key.startswith('w_')]
+        # Reject a wrong name now, not when the graph is built.
+        activation = options.get('activation')
+        self._learned = activations.Chain('linear' if activation is None else activation)
+        own = {**type(self).initial, **dict.fromkeys(matrices, 'glorot')}
         self.initial = {**own, **self._learned.initial}
-        taken = set(self._learned.initial) & (set(own) | {*self.options, *COMMON})
-        if taken:
+        clashes = set(self._learned.initial) & (set(own) | {*self.options, *COMMON})
+        if clashes:
             raise ConfigError(
-                f'layer {self.form!r}: the parameter {min(taken)!r} of activation '
-                f'{options["activation"]!r} needs another name; the layer has one of this name'
+                f'layer {self.form!r}: the parameter {min(clashes)!r} of activation '
+                f'{activation!r} needs another name, which the layer does not use itself'
             )
         super().__init__(size, name=name, inputs=inputs, **options)
 
-    def _matrix(self, source):
+    def _matrix(self, source: str) -> str:
         return 'w' if len(self.input_sizes) == 1 else f'w_{source}'
 
     def starts(self):
@@ -56,17 +55,13 @@ class Dense(Layer):
         return {**self.initial, **matrices}
 
     def shapes(self):
-        unused = [
-            key
-            for key in self.given
-            if key.startswith('w') and key not in map(self._matrix, self.input_sizes)
-        ]
+        matrices = {self._matrix(source): (n, self.size) for source, n in self.input_sizes.items()}
+        unused = [key for key in self.given if key.startswith('w') and key not in matrices]
         if unused:
             raise ConfigError(
                 f'layer {self.name!r} has no parameter {unused[0]!r}; its matrices are '
-                f'{", ".join(map(self._matrix, self.input_sizes))}'
+                f'{", ".join(matrices)}'
             )
-        matrices = {self._matrix(source): (n, self.size) for source, n in self.input_sizes.items()}
         return {**matrices, 'b': (self.size,), **self._learned.shapes(self.size)}
 
     def transform(self, *inputs):
@@ -74,7 +69,7 @@ class Dense(Layer):
         b = self.params['b']
         for x, source in zip(inputs, self.input_sizes, strict=True):
             parts.append(_affine(x, self.params[self._matrix(source)], b))
-            b = pt.zeros_like(b)  # it is added once
+            b = pt.zeros_like(b)  # added only once; the kernel always takes a bias
         pre = sum(parts[1:], parts[0])
         out = kernels.softmax_of(pre) if self.activation == 'softmax' else None
         if out is None:
@@ -83,18 +78,18 @@ class Dense(Layer):
 
 
 def _affine(x: TensorVariable, w: TensorVariable, b: TensorVariable) -> TensorVariable:
-    """Return ``x @ w + b``, by a kernel where there is one."""
+    """Return ``x @ w + b``, computed by a kernel if available."""
     fused = kernels.affine(x, w, b)
     return affine(x, w, b) if fused is None else fused
 
 
 @layers.add('classifier', 'softmax')
 class Softmax(Dense):
-    """Fully connected layer with a softmax: probabilities of classes."""
+    """Fully connected layer with a softmax, whose outputs are class probabilities."""
 
     def __init__(self, size=None, *, name=None, inputs=None, **options):
         if options.setdefault('activation', 'softmax') != 'softmax':
             raise ConfigError(
-                f"layer 'softmax': its activation is softmax, not {options['activation']!r}"
+                f"layer 'softmax': activation must be 'softmax'; got {options['activation']!r}"
             )
         super().__init__(size, name=name, inputs=inputs, **options)

@@ -1,19 +1,20 @@
-"""A layer that leaves out some of its inputs while a network is trained."""
+"""Dropout as a layer."""
 
-from rnnkit.layers.base import Layer, check_rate
+from rnnkit.common.checks import probability
+from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers
 
 
 @layers.add('dropout')
 class Dropout(Layer):
-    """In training, each element is 0 with some probability, and others are scaled up.
+    """In training, set each element to 0 with some probability, and scale up the others.
 
-    What is used after training, or validated with, is not changed.
+    In validation and prediction, the input is passed through unchanged.
 
     Parameters
     ----------
     rate : float
-        The probability, from 0 to below 1: ``('dropout', 0.5)`` for short.
+        The dropout probability, from 0 to below 1; for short, ``('dropout', 0.5)``.
 
     References
     ----------
@@ -27,7 +28,7 @@ class Dropout(Layer):
 
     def __init__(self, size=None, *, name=None, inputs=None, **options):
         super().__init__(size, name=name, inputs=inputs, **options)
-        self.rate = check_rate(f'layer {self.form!r}: rate', self.rate)
+        self.rate = probability(f'layer {self.form!r}: rate', self.rate)
 
     def transform(self, x, noise=None):
         if noise is None or self.rate == 0:

@@ -1,25 +1,27 @@
-"""Vectors for words."""
+"""Embedding of tokens as vectors."""
+
+import numpy as np
 
 from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers
 
 
-def _small(shape, rng):
+def _small(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     return 0.1 * rng.standard_normal(shape)
 
 
 @layers.add('embedding')
 class Embedding(Layer):
-    """A row of a table for each word: whole numbers (T, B) become vectors (T, B, size).
+    """Lookup table of token vectors: token ids (T, B) become vectors (T, B, size).
 
-    It reads an input layer, whose size is the number of words, V:
+    It reads an input layer whose size is that of the vocabulary, V:
     ``[10_000, ('embedding', 64), ('lstm', 128), 2]``. Data are whole numbers from 0 to V - 1.
-    A training step costs as much as there are words in the batch, whatever V is: an update
-    changes the rows of these words alone. A rule with a memory, or momentum, leaves those of the
-    other words as they are until they come again, as PyTorch's ``SparseAdam`` does. Something
-    that reads the whole table, as `weight_l2` does, makes an update cost all of it.
+    Gradients are sparse: an update changes only the rows of tokens in the batch, so that its cost
+    does not depend on V. Update rules with state, such as momentum, keep the state of other rows
+    unchanged until their tokens occur, as PyTorch's ``SparseAdam`` does. If the loss reads the
+    whole table, as `weight_l2` does, gradients are dense.
 
-    The table ``w`` of shape (V, size) starts from a normal distribution of deviation 0.1.
+    The table ``w`` of shape (V, size) starts normally distributed with standard deviation 0.1.
     """
 
     initial = {'w': _small}

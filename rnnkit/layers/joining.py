@@ -1,22 +1,25 @@
-"""Layers that join the outputs of others."""
+"""Layers that combine the outputs of several layers."""
+
+from collections.abc import Sequence
 
 import pytensor.tensor as pt
+from pytensor.tensor import TensorVariable
 
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers
 
 
-def at_each_step(inputs):
-    """Return the inputs with one number of axes: vectors (B, I) stand at each time step."""
-    most = max(x.ndim for x in inputs)
+def at_each_step(inputs: Sequence[TensorVariable]) -> list[TensorVariable]:
+    """Return the inputs with the same number of axes: vectors (B, I) are repeated over time."""
+    ndim = max(x.ndim for x in inputs)
     time = next((x.shape[0] for x in inputs if x.ndim == 3), None)
-    return [x if x.ndim == most else pt.repeat(x[None], time, axis=0) for x in inputs]
+    return [x if x.ndim == ndim else pt.repeat(x[None], time, axis=0) for x in inputs]
 
 
 @layers.add('concatenate', 'concat')
 class Concatenate(Layer):
-    """The features of several outputs side by side; a vector (B, I) stands at each time step."""
+    """Concatenate the features of several outputs; vectors (B, I) are repeated over time."""
 
     sized = False
     many_inputs = True
@@ -26,7 +29,7 @@ class Concatenate(Layer):
 
 
 class Elementwise(Layer):
-    """Several outputs of one size, joined element by element."""
+    """Several outputs of the same size, combined element by element."""
 
     sized = False
     many_inputs = True
@@ -34,16 +37,16 @@ class Elementwise(Layer):
     def own_size(self):
         sizes = set(self.input_sizes.values())
         if len(sizes) > 1:
-            given = ', '.join(f'{name} has {n}' for name, n in self.input_sizes.items())
+            listed = ', '.join(f'{name} has {n}' for name, n in self.input_sizes.items())
             raise ConfigError(
-                f'layer {self.name!r} ({self.form}) joins outputs of one size; {given}'
+                f'layer {self.name!r} ({self.form}) needs inputs of the same size; {listed}'
             )
         return sizes.pop()
 
 
 @layers.add('product', 'prod')
 class Product(Elementwise):
-    """The product of several outputs, element by element."""
+    """Elementwise product of several outputs."""
 
     def transform(self, *inputs):
         out = inputs[0]
@@ -54,7 +57,7 @@ class Product(Elementwise):
 
 @layers.add('sum', 'add')
 class Sum(Elementwise):
-    """The sum of several outputs, element by element: what residual connections are made of.
+    """Elementwise sum of several outputs, as in a residual connection.
 
     ``dict(form='sum', inputs=('hid1', 'hid2'))``
     """

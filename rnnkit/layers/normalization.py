@@ -1,8 +1,8 @@
-"""Layers that keep their inputs in range."""
+"""Normalization layers."""
 
 import pytensor.tensor as pt
 
-from rnnkit.errors import ConfigError
+from rnnkit.common.checks import real
 from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers
 
@@ -11,11 +11,12 @@ from rnnkit.layers.registry import layers
 class LayerNorm(Layer):
     r"""Layer normalization, :math:`\gamma (x - \mu) / \sqrt{\sigma^2 + \epsilon} + \beta`.
 
-    Mean and variance are those of the features of one step of one example.
+    The mean and the variance are over the features of one example at one time step.
 
     Parameters
     ----------
     epsilon : float
+        Added to the variance.
 
     References
     ----------
@@ -28,10 +29,7 @@ class LayerNorm(Layer):
 
     def __init__(self, size=None, *, name=None, inputs=None, **options):
         super().__init__(size, name=name, inputs=inputs, **options)
-        if isinstance(self.epsilon, bool) or not (
-            isinstance(self.epsilon, int | float) and 0 < self.epsilon < 1
-        ):
-            raise ConfigError(f"layer 'layernorm': epsilon is from 0 to 1; got {self.epsilon!r}")
+        self.epsilon = real("layer 'layernorm': epsilon", self.epsilon, above=0, below=1)
 
     def shapes(self):
         return {'gamma': (self.size,), 'beta': (self.size,)}
@@ -40,4 +38,5 @@ class LayerNorm(Layer):
         centred = x - x.mean(axis=-1, keepdims=True)
         variance = pt.sqr(centred).mean(axis=-1, keepdims=True)
         scaled = centred / pt.sqrt(variance + self.epsilon)
+        # epsilon, a Python float, has PyTensor's floatX, which may have upcast the result.
         return {'out': (scaled * self.params['gamma'] + self.params['beta']).astype(x.dtype)}

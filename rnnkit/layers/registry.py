@@ -1,7 +1,7 @@
-"""The layers by name."""
+"""The registry of layers."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TypeVar
 
 from rnnkit.cells import Cell, cells
 from rnnkit.common.old_words import NOT_FORMS
@@ -10,12 +10,14 @@ from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.recurrent import recurrent_layer
 
+T = TypeVar('T')
+
 
 class LayerRegistry(Registry):
-    """Layers by name; a cell that is added becomes a recurrent layer."""
+    """Layers by name; registering a cell makes it a recurrent layer."""
 
-    def add(self, *names: str) -> Callable[[type], type]:
-        """Return a decorator that registers a `Layer`, or a `Cell` as a layer.
+    def add(self, *names: str) -> Callable[[T], T]:
+        """Return a decorator that registers a `Layer`, or a `Cell` as a recurrent layer.
 
         Raises
         ------
@@ -24,7 +26,7 @@ class LayerRegistry(Registry):
         """
         register = super().add(*names)
 
-        def adapt(member: type) -> type:
+        def adapt(member: T) -> T:
             if not (isinstance(member, type) and issubclass(member, Layer | Cell)):
                 raise ConfigError(
                     f'the layer {names[0]!r} must be a class derived from rnnkit.Layer or '
@@ -44,12 +46,13 @@ class LayerRegistry(Registry):
             raise ConfigError(f'no layer named {name!r}: {NOT_FORMS[name.lower()]}')
         return super().__getitem__(name)
 
-    def build(self, form: str, **keywords: Any) -> Layer:
-        """Make a layer of this form."""
+    def build(self, form: str, **keywords: object) -> Layer:
+        """Create a layer of this form."""
         return self[form](**keywords)
 
 
 layers = LayerRegistry('layer')
 
+# rnnkit's own cells are registered before there are layers; users' cells go through `add`.
 for _name in cells:
     layers.add(_name)(cells[_name])

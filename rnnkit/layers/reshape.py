@@ -1,7 +1,6 @@
-"""A layer that makes a sequence of a vector."""
+"""A layer that turns a vector into a sequence."""
 
-from numbers import Integral
-
+from rnnkit.common.checks import is_whole
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers
@@ -9,15 +8,15 @@ from rnnkit.layers.registry import layers
 
 @layers.add('reshape')
 class Reshape(Layer):
-    """The features of a vector as time steps: (B, T * I) becomes (T, B, I).
+    """Split the features of a vector into time steps: (B, T * I) becomes (T, B, I).
 
-    What 'flatten' puts side by side, this layer puts one after the other.
+    It is the inverse of 'flatten'.
 
     Parameters
     ----------
     shape : tuple of int
-        ``(T, I)``: the number of steps, and that of features of each; their product is the number
-        of features that the layer reads. ``(I,)`` changes nothing.
+        ``(T, I)``: the number of time steps, and of features at each; their product must be the
+        number of input features. ``(I,)`` changes nothing.
     """
 
     sized = False
@@ -28,18 +27,18 @@ class Reshape(Layer):
 
     def __init__(self, size=None, *, name=None, inputs=None, **options):
         super().__init__(size, name=name, inputs=inputs, **options)
-        shape = (self.shape,) if isinstance(self.shape, Integral) else self.shape
+        shape = (self.shape,) if is_whole(self.shape) else self.shape
         if (
             not isinstance(shape, list | tuple)
             or len(shape) not in (1, 2)
-            or not all(_is_length(n) for n in shape)
+            or not all(is_whole(n, 1) for n in shape)
         ):
             raise ConfigError(
-                f"layer 'reshape': shape is (steps, features), of whole numbers of at least 1, "
-                f'without the examples; or (features,); got {self.shape!r}'
+                f"layer 'reshape': shape must be (steps, features) or (features,), of whole "
+                f'numbers of at least 1, without the batch axis; got {self.shape!r}'
             )
         self.shape = tuple(map(int, shape))
-        if len(self.shape) == 1:  # a step of a sequence is a vector, too
+        if len(self.shape) == 1:  # the identity, which sequences may pass, too
             self.causal, self.wants_time, self.starts_time = True, None, False
 
     @property
@@ -51,8 +50,8 @@ class Reshape(Layer):
         total = size * (steps[0] if steps else 1)
         if self.input_size != total:
             raise ConfigError(
-                f'layer {self.name!r} (reshape): shape {self.shape} has {total} numbers; it reads '
-                f'{self.input_size} features'
+                f'layer {self.name!r} (reshape): shape {self.shape} has {total} elements; the '
+                f'input has {self.input_size} features'
             )
         return size
 
@@ -61,7 +60,3 @@ class Reshape(Layer):
             return {'out': x}
         steps, size = self.shape
         return {'out': x.reshape((x.shape[0], steps, size)).swapaxes(0, 1)}  # (T, B, I)
-
-
-def _is_length(n):
-    return isinstance(n, Integral) and not isinstance(n, bool) and n >= 1

@@ -1,4 +1,4 @@
-"""A layer that reads another one's weights backwards."""
+"""A layer with tied weights: those of another layer, transposed."""
 
 from rnnkit import activations
 from rnnkit.common.registry import hint
@@ -11,17 +11,17 @@ from rnnkit.layers.registry import layers
 
 @layers.add('tied')
 class Tied(Layer):
-    r"""Fully connected layer with the transposed weights of another, :math:`g(x W^T + b)`.
+    r"""Fully connected layer with tied weights, :math:`g(x W^T + b)`.
 
-    The second half of an autoencoder often is one: its size is the number of features that the
-    partner reads, and only b is a parameter of its own.
+    Decoders of autoencoders often consist of them. W is the matrix of another layer, the partner;
+    the size is the number of the partner's inputs, and b is the only parameter.
 
     Parameters
     ----------
     partner : str, optional
-        The name of a fully connected layer before it, which reads one layer. By default the
-        nearest one that has no partner yet: ``[4, 3, 2, 'tied', 'tied']`` pairs the layers from
-        the middle outwards.
+        The name of a fully connected layer before this one, with a single input. By default the
+        nearest that is not a partner yet: ``[4, 3, 2, 'tied', 'tied']`` pairs the layers from the
+        middle outwards.
     activation : str or callable
         The function g; by default relu, and linear in the last layer.
     """
@@ -32,24 +32,23 @@ class Tied(Layer):
 
     def __init__(self, size=None, *, name=None, inputs=None, **options):
         super().__init__(size, name=name, inputs=inputs, **options)
-        activations.build(
-            'linear' if self.activation is None else self.activation
-        )  # a wrong name fails here
+        # Reject a wrong name now, not when the graph is built.
+        activations.build('linear' if self.activation is None else self.activation)
 
-    def meet(self, before):
-        known = {layer.name: layer for layer in before if isinstance(layer, Dense)}
+    def meet(self, before: list[Layer]) -> None:
+        dense = {layer.name: layer for layer in before if isinstance(layer, Dense)}
         if self.partner is None:
             taken = {layer.mate.name for layer in before if isinstance(layer, Tied)}
-            free = [layer for name, layer in known.items() if name not in taken]
+            free = [layer for name, layer in dense.items() if name not in taken]
             if not free:
                 raise ConfigError(f'layer {self.name!r} (tied): no layer is left to be its partner')
             self.mate = free[-1]
-        elif isinstance(self.partner, str) and self.partner in known:
-            self.mate = known[self.partner]
+        elif isinstance(self.partner, str) and self.partner in dense:
+            self.mate = dense[self.partner]
         else:
             raise ConfigError(
-                f'layer {self.name!r} (tied): partner is a fully connected layer before it; '
-                f'got {self.partner!r}; {hint(str(self.partner), known)}'
+                f'layer {self.name!r} (tied): partner must be a fully connected layer before it; '
+                f'got {self.partner!r}; {hint(str(self.partner), dense)}'
             )
         if len(self.mate.input_sizes) > 1:
             raise ConfigError(
@@ -60,7 +59,7 @@ class Tied(Layer):
         if self.input_size != self.mate.size:
             raise ConfigError(
                 f'layer {self.name!r} (tied): its partner {self.mate.name!r} has size '
-                f'{self.mate.size}, so it must read as many features; got {self.input_size}'
+                f'{self.mate.size}, so its input must have as many features; got {self.input_size}'
             )
         return self.mate.input_size
 

@@ -1,11 +1,9 @@
-"""Layers between sequences and single vectors."""
-
-from numbers import Integral
+"""Layers that convert between sequences and single vectors."""
 
 import pytensor.tensor as pt
 
+from rnnkit.common.checks import whole
 from rnnkit.common.tensors import masked
-from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers
 
@@ -14,8 +12,8 @@ from rnnkit.layers.registry import layers
 class Last(Layer):
     """The last time step: (T, B, I) becomes (B, I).
 
-    After a recurrent layer that is its final state; after a bidirectional layer, that of each
-    direction. Under a mask it is the last step of each example that is real.
+    After a recurrent layer this is its final state; after a bidirectional layer, the final state
+    of each direction. With a mask it is the last real step of each example.
     """
 
     sized = False
@@ -25,16 +23,16 @@ class Last(Layer):
     needs = ('mask',)
 
     def transform(self, x, mask=None):
-        if x.ndim == 2:  # a recurrent layer has found it already
+        if x.ndim == 2:  # the graph has passed a recurrent layer's output 'last'
             return {'out': x}
         if mask is None:
             return {'out': x[-1]}
-        after = pt.argmax(mask[::-1], axis=0)  # steps of padding that follow the last real one
+        after = pt.argmax(mask[::-1], axis=0)  # (B,), steps of padding after the last real one
         return {'out': x[x.shape[0] - 1 - after, pt.arange(x.shape[1])]}
 
 
 class Stepped(Layer):
-    """A layer with a number of time steps of its own."""
+    """A layer with a fixed number of time steps."""
 
     sized = False
     amount = 'steps'
@@ -42,12 +40,7 @@ class Stepped(Layer):
 
     def __init__(self, size=None, *, name=None, inputs=None, **options):
         super().__init__(size, name=name, inputs=inputs, **options)
-        steps = self.steps
-        if isinstance(steps, bool) or not isinstance(steps, Integral) or steps < 1:
-            raise ConfigError(
-                f'layer {self.form!r}: steps is a whole number of at least 1; got {steps!r}'
-            )
-        self.steps = int(steps)
+        self.steps = whole(f'layer {self.form!r}: steps', self.steps, 1)
 
     @property
     def fixed_steps(self):
@@ -56,12 +49,12 @@ class Stepped(Layer):
 
 @layers.add('repeat')
 class Repeat(Stepped):
-    """The same vector at each of a number of time steps: (B, I) becomes (steps, B, I).
+    """Repeat a vector at each time step: (B, I) becomes (steps, B, I).
 
     Parameters
     ----------
     steps : int
-        ``('repeat', 10)`` for short.
+        The number of time steps; for short, ``('repeat', 10)``.
     """
 
     causal = False
@@ -75,14 +68,14 @@ class Repeat(Stepped):
 
 @layers.add('flatten', 'flat')
 class Flatten(Stepped):
-    """All steps side by side: (T, B, I) becomes (B, T * I), for sequences of one length.
+    """Concatenate all time steps: (T, B, I) becomes (B, T * I), for sequences of equal length.
 
-    Over padding, a mask's zeros, there is 0.
+    Padding becomes 0.
 
     Parameters
     ----------
     steps : int
-        The number of steps, T, of every sequence: ``('flatten', 10)`` for short.
+        The number of time steps T of each sequence; for short, ``('flatten', 10)``.
     """
 
     recurrent = True

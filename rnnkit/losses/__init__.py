@@ -1,4 +1,4 @@
-"""Losses: what a network is trained to make small."""
+"""Losses: functions of outputs and targets that training minimises."""
 
 from rnnkit.losses.base import Loss, add, build, losses, weighted_mean
 from rnnkit.losses.classes import BinaryCrossEntropy, CrossEntropy, Hinge, accuracy

@@ -1,26 +1,26 @@
-"""What every loss is: options, an error for each target, and a weighted mean of them."""
+"""The base class of losses: options, an error for each target, and their weighted mean."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Real
-from typing import Any, ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit import activations, kernels
+from rnnkit.common.output_names import MAIN, join, parts
 from rnnkit.common.registry import Registry, hint, reject_unknown
 from rnnkit.errors import ConfigError, DataError
 
 Output = TensorVariable | tuple[TensorVariable, ...]
+T = TypeVar('T')
 
 
 class Loss(ABC):
-    """A mean over errors, one for each target.
+    """The mean of the errors of all targets.
 
-    Derive from it, define `errors`, and register the class with
-    ``@rnnkit.losses.add('name')``.
+    Subclass it, define `errors`, and register the class with ``@rnnkit.losses.add('name')``.
 
     Parameters
     ----------
@@ -30,14 +30,15 @@ class Loss(ABC):
     Attributes
     ----------
     output : str
-        The output of the last layer that is compared with the target.
+        The output of the last layer that is compared with the target, such as ``'pre'``, the
+        logits.
     integer_targets : bool
-        Whether targets are class numbers, with one axis less than the output.
+        Whether targets are class labels, with one axis less than the output.
     activation : str or None
-        The activation that the last layer must have, so that its output is what the loss
-        takes it for: probabilities, or rates. None if any will do.
+        The activation that the last layer must have, such as 'softmax', so that its output is
+        what the loss assumes: probabilities, or rates. None for any activation.
     options : dict of str to object
-        The options that there are, with their defaults.
+        The options, with their defaults.
 
     Examples
     --------
@@ -53,9 +54,9 @@ class Loss(ABC):
     output: ClassVar[str] = 'out'
     integer_targets: ClassVar[bool] = False
     activation: ClassVar[str | None] = None
-    options: ClassVar[dict[str, Any]] = {}
+    options: ClassVar[dict[str, object]] = {}
 
-    def __init__(self, **options: Any):
+    def __init__(self, **options: object):
         reject_unknown(self._where, options, self.options)
         for name, default in self.options.items():
             setattr(self, name, options.get(name, default))
@@ -70,100 +71,103 @@ class Loss(ABC):
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The outputs that it reads: ``'out'`` of the last layer, or ``'hid1:out'``.
+        """The outputs that the loss reads: ``'out'`` of the last layer, or ``'hid1:out'``.
 
-        The first is the one that has the shape of the target.
+        The first one has the shape of the target.
         """
         return (self.output,)
 
     def names(self, layer: str, output: str | None = None) -> tuple[str, ...]:
-        """Return the full names of the outputs that it reads, in a network.
+        """Return the full names of the outputs that the loss reads in a network.
 
         Parameters
         ----------
         layer : str
-            The last layer, which is compared unless something else is said.
+            The last layer, whose output is compared by default.
         output : str, optional
-            ``'hid1'``, or ``'hid1:out'``. If the loss wants an activation, both mean that its
-            argument is read, ``'hid1:pre'``.
+            ``'hid1'``, or ``'hid1:out'``. If the loss requires an activation, both stand for the
+            pre-activation, ``'hid1:pre'``.
 
         Raises
         ------
         ConfigError
-            If it is not free which outputs it reads.
+            If the options of the loss determine the outputs already.
         """
         if output is None:
-            return tuple(name if ':' in name else f'{layer}:{name}' for name in self.outputs)
+            return tuple(name if ':' in name else join(layer, name) for name in self.outputs)
         if len(self.outputs) > 1 or ':' in self.outputs[0]:
             raise ConfigError(
                 f'{self._where}: its own options say that it reads '
                 f'{", ".join(map(repr, self.outputs))}; leave output out'
             )
-        owner, colon, what = output.partition(':')
-        same = not colon or (self.activation and what == 'out')
-        return (f'{owner}:{self.outputs[0] if same else what}',)
+        owner, part = parts(output)
+        default = output == owner or (self.activation is not None and part == MAIN)
+        return (join(owner, self.outputs[0] if default else part),)
 
     def pick(self, outputs: Mapping[str, TensorVariable], names: Sequence[str]) -> Output:
-        """Return what it reads: a tensor, or a tuple if it reads several.
+        """Return the outputs that the loss reads: a tensor, or a tuple of several.
 
         Parameters
         ----------
         outputs : dict of str to tensor
-            Every output of every layer of a network, named ``'hid1:out'``.
+            All outputs of a network, by full name, ``'hid1:out'``.
         names : sequence of str
-            What `names` returned.
+            As returned by `names`.
 
         Raises
         ------
         ConfigError
-            If there is no such output, or two that should be of one size are not.
+            If there is no such output, or the outputs have different sizes.
         """
         missing = [name for name in names if name not in outputs]
         if missing:
             raise ConfigError(
-                f'{self._where}: reads {missing[0]!r}, which this network has not; '
+                f'{self._where}: reads {missing[0]!r}, which does not exist in this network; '
                 f'{hint(missing[0], outputs)}'
             )
-        found = tuple(outputs[name] for name in names)
-        sizes = [one.type.shape[-1] for one in found]
+        picked = tuple(outputs[name] for name in names)
+        sizes = [output.type.shape[-1] for output in picked]
         if len(set(sizes)) > 1:
-            shown = ', '.join(f'{n!r} has {k}' for n, k in zip(names, sizes, strict=True))
-            raise ConfigError(f'{self._where}: reads outputs of one size; {shown}')
-        return found if len(found) > 1 else found[0]
+            listed = ', '.join(f'{n!r} has {k}' for n, k in zip(names, sizes, strict=True))
+            raise ConfigError(f'{self._where}: its outputs must have the same size; {listed}')
+        return picked if len(picked) > 1 else picked[0]
 
-    def check_activation(self, form: str, given: Any, layer: str | None = None) -> None:
-        """Raise a ConfigError unless a layer of this form has an activation that fits.
+    def check_activation(self, form: str, activation: object, layer: str | None = None) -> None:
+        """Raise a ConfigError unless a layer has the activation that the loss requires.
 
         Parameters
         ----------
         form : str
-        given : str, callable or None
-            The activation.
+            The form of the layer.
+        activation : str, callable or None
+            The activation of the layer.
         layer : str, optional
             The name of the layer, if it is not the last one.
         """
         if self.activation is None:
             return
-        wanted = activations.build(self.activation)
-        if not isinstance(given, str) or activations.Chain(given).steps != [(wanted, {})]:
-            if layer is not None:
-                raise ConfigError(
-                    f'{self._where} wants a layer with activation {self.activation!r}; layer '
-                    f'{layer!r} ({form}) has {repr(given) if given else "that of its form"}'
-                )
+        required = activations.build(self.activation)
+        ok = isinstance(activation, str) and activations.Chain(activation).steps == [(required, {})]
+        if ok:
+            return
+        if layer is not None:
             raise ConfigError(
-                f'{self._where} wants a last layer with activation {self.activation!r}, which is '
-                f'there if nothing is said; got {form!r} with {given!r}'
+                f'{self._where} expects a layer with activation {self.activation!r}; layer '
+                f'{layer!r} ({form}) has {repr(activation) if activation else "that of its form"}'
             )
+        raise ConfigError(
+            f'{self._where} expects a last layer with activation {self.activation!r}, which is the '
+            f'default; got {form!r} with {activation!r}'
+        )
 
     @abstractmethod
     def errors(self, output: Output, target: TensorVariable) -> TensorVariable:
-        """Return one error for each element of `target`, or for each row: its last axis."""
+        """Return one error for each element of `target`, or for each row along its last axis."""
 
     def mean(
         self, output: Output, target: TensorVariable, weights: TensorVariable | None = None
     ) -> tuple[TensorVariable, TensorVariable]:
-        """Return the mean error, and the number (or weight) of targets that it is a mean over.
+        """Return the mean error, and the number (or total weight) of the targets.
 
         Parameters
         ----------
@@ -171,7 +175,7 @@ class Loss(ABC):
         target : tensor
         weights : tensor of the shape of `target`, optional
             With weights w and errors e the mean is Σ w e / Σ w, and 0 where all w are 0.
-            Where there is one error for a row, its weight is the mean weight of the row.
+            If there is one error per row, its weight is the mean weight of the row.
         """
 
         def plain(output, target, weights):
@@ -182,68 +186,60 @@ class Loss(ABC):
         fused = kernels.mean_error(self.errors, plain, output, target, weights)
         return plain(output, target, weights) if fused is None else tuple(fused)
 
-    def check_targets(self, where: str, array: np.ndarray) -> None:  # noqa: B027 - likewise
-        """Raise a DataError for targets that make no sense; `where` names the array.
+    def check_targets(self, where: str, array: np.ndarray) -> None:  # noqa: B027 - optional, too
+        """Raise a DataError for invalid targets; `where` names the array.
 
-        They have been checked to be finite numbers of the right shape.
+        They are finite numbers of the right shape already.
         """
 
-    def to_spec(self) -> str | dict[str, Any]:
-        """Return what `build` makes an equal loss from: its name, or a dict fit for JSON.
+    def to_spec(self) -> str | dict[str, object]:
+        """Return a spec from which `build` makes an equal loss: its name, or a JSON-like dict.
 
         Raises
         ------
         ConfigError
-            If it is of a class that has not been registered.
+            If the class is not registered.
         """
-        if not vars(type(self)).get('form'):  # that of a base class is another loss
+        if not vars(type(self)).get('form'):  # an inherited form stands for the base class
             raise ConfigError(
                 f'{self._where} cannot be written to a file; register the class under a name '
                 f'with @rnnkit.losses.add(...)'
             )
-        given = {name: getattr(self, name) for name in self.options}
-        changed = {k: v for k, v in given.items() if v != self.options[k]}
+        values = {name: getattr(self, name) for name in self.options}
+        changed = {k: v for k, v in values.items() if v != self.options[k]}
         return {'form': self.form, **changed} if changed else self.form
-
-    def _number(self, name: str, least: float, most: float = np.inf) -> None:
-        """Turn an option into a float; raise a ConfigError unless it is in (least, most)."""
-        value = getattr(self, name)
-        ok = isinstance(value, Real) and not isinstance(value, bool | np.bool_)
-        if not ok or not least < value < most:
-            limit = f'above {least}' if most == np.inf else f'between {least} and {most}'
-            raise ConfigError(f'{self._where}: {name} is a number {limit}; got {value!r}')
-        setattr(self, name, float(value))
 
 
 def weighted_mean(
     values: TensorVariable, weights: TensorVariable | None
 ) -> tuple[TensorVariable, TensorVariable]:
-    """Return the mean of `values`, and the number or total weight that it is a mean over.
+    """Return the weighted mean of `values`, and their number or total weight.
 
-    Weights of one axis more than `values` are averaged over their last one.
+    Weights with one axis more than `values` are averaged over their last axis.
     """
     if weights is None:
         return values.mean(), pt.cast(values.size, values.dtype)
     if weights.ndim > values.ndim:
         weights = weights.mean(axis=-1)
     total = weights.sum()
+    # A batch may have no weight at all, and 0 / 0 would turn all parameters into NaN.
     return (weights * values).sum() / pt.switch(pt.eq(total, 0), 1, total), total
 
 
-def reject(where: str, array: np.ndarray, bad: np.ndarray, wanted: str) -> None:
-    """Raise a DataError that shows the first value of `array` that is `bad`, if there is one."""
+def reject(where: str, array: np.ndarray, bad: np.ndarray, expected: str) -> None:
+    """Raise a DataError that shows the first `bad` value of an array, if there is one."""
     if bad.any():
-        raise DataError(f'{where} contains {array[bad][0]}; {wanted}')
+        raise DataError(f'{where} contains {array[bad][0]}; {expected}')
 
 
 class LossRegistry(Registry):
-    """Losses by name; the first name of each is its form."""
+    """Losses by name; the first name of a loss is its form."""
 
-    def add(self, *names: str) -> Callable[[Any], Any]:
+    def add(self, *names: str) -> Callable[[T], T]:
         """Return a decorator that registers a `Loss`."""
         register = super().add(*names)
 
-        def add_form(member: type) -> type:
+        def add_form(member: T) -> T:
             register(member).form = names[0]
             return member
 
@@ -254,13 +250,14 @@ losses = LossRegistry('loss', check=Loss)
 add = losses.add
 
 
-def build(spec: Any) -> Loss:
-    """Return the loss that is meant by a name, a dict or a loss.
+def build(spec: object) -> Loss:
+    """Return the loss for a spec.
 
     Parameters
     ----------
     spec : str, dict or Loss
-        ``'huber'``; ``dict(form='huber', delta=0.5)``; or a loss, which is returned as it is.
+        A name, ``'huber'``; a dict, ``dict(form='huber', delta=0.5)``; or a loss, which is
+        returned unchanged.
 
     Raises
     ------
@@ -269,16 +266,14 @@ def build(spec: Any) -> Loss:
     """
     if isinstance(spec, Loss):
         return spec
-    given = spec
-    if isinstance(spec, str) and spec:
-        given = {'form': spec}
-    if not isinstance(given, dict) or not isinstance(given.get('form'), str):
+    options = {'form': spec} if isinstance(spec, str) and spec else spec
+    if not isinstance(options, dict) or not isinstance(options.get('form'), str):
         raise ConfigError(
-            f"a loss is a name such as 'mse', a dict such as dict(form='huber', delta=0.5), or a "
-            f'rnnkit.losses.Loss; got {spec!r}'
+            f"a loss must be a name such as 'mse', a dict such as dict(form='huber', delta=0.5), "
+            f'or a rnnkit.losses.Loss; got {spec!r}'
         )
-    bad = [key for key in given if not isinstance(key, str)]
+    bad = [key for key in options if not isinstance(key, str)]
     if bad:
-        raise ConfigError(f'the keys of a loss are words; got {bad[0]!r}')
-    options = dict(given)
+        raise ConfigError(f'the keys of a loss dict must be str; got {bad[0]!r}')
+    options = dict(options)
     return losses[options.pop('form')](**options)

@@ -4,33 +4,36 @@ import math
 
 import numpy as np
 import pytensor.tensor as pt
+from pytensor.tensor import TensorVariable
 
+from rnnkit.common.checks import real
+from rnnkit.common.output_names import full
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.losses.base import Loss, add, reject
 
 
 @add('kl', 'kld', 'kullbackleiblerdivergence')
 class KullbackLeibler(Loss):
-    r"""Mean of :math:`\sum_k t_k \log(t_k / p_k)`, in nats; one for each row of the targets.
+    r"""Kullback-Leibler divergence: the mean of :math:`\sum_k t_k \log(t_k / p_k)`, in nats.
 
-    Targets are distributions over the last axis. It is computed from what goes into the
-    softmax of the last layer, so that a small p is not rounded to 0.
+    Targets are distributions over the last axis. The loss is computed from the logits, so that
+    small probabilities are not rounded to 0.
     """
 
     output = 'pre'
     activation = 'softmax'
 
     def errors(self, output, target):
-        known = target > 0
-        # The limit of t log t is 0.
-        log_t = pt.log(pt.switch(known, target, 1))
+        positive = target > 0
+        # The limit of t log t at 0 is 0; the inner switch keeps its gradient finite there.
+        log_t = pt.log(pt.switch(positive, target, 1))
         gap = log_t - pt.special.log_softmax(output, axis=-1)
-        return pt.switch(known, target * gap, 0).sum(axis=-1)
+        return pt.switch(positive, target * gap, 0).sum(axis=-1)
 
     def check_targets(self, where, array):
-        reject(where, array, array < 0, 'a probability is at least 0')
+        reject(where, array, array < 0, 'a probability must be at least 0')
         sums = array.sum(axis=-1)
-        # What is left of rounding to three digits, or to half precision.
+        # Tolerates probabilities rounded to three digits, or to half precision.
         bad = abs(sums - 1) > 2e-3
         if bad.any():
             raise DataError(
@@ -41,18 +44,17 @@ class KullbackLeibler(Loss):
 
 @add('gll', 'gaussianloglikelihood')
 class GaussianLogLikelihood(Loss):
-    r"""Mean of :math:`\frac12 (\log(2 \pi v) + (t - m)^2 / v)`, in nats; less is likelier.
+    r"""Gaussian negative log-likelihood: mean of :math:`\frac12 (\log(2 \pi v) + (t - m)^2 / v)`.
 
-    That is the negative log likelihood of each target under a normal distribution, of mean m
-    and variance v, which the network computes by two layers of the size of the target. The
-    layer of the mean comes last, so that it is what `predict` returns.
+    The network predicts the mean m and the variance v of each target by two layers of the size
+    of the target. The layer of the mean must be the last one, so that `predict` returns it. The
+    loss is in nats.
 
     Parameters
     ----------
     mean_name, covar_name : str
-        The outputs that are mean and variance: ``'mean'`` or ``'mean:out'``. Variances must
-        not be negative, so that layer has an activation such as 'softplus'; what is below 0
-        counts as 0.
+        The outputs that are mean and variance: ``'mean'`` or ``'mean:out'``. The layer of the
+        variance should have an activation such as 'softplus'; negative variances count as 0.
     covar_eps : float
         Added to the variances.
 
@@ -67,20 +69,18 @@ class GaussianLogLikelihood(Loss):
     options = {'mean_name': 'mean', 'covar_name': 'covar', 'covar_eps': 1e-3}
 
     def setup(self):
-        self._number('covar_eps', 0)
+        self.covar_eps = real(f'{self._where}: covar_eps', self.covar_eps, above=0)
         for option in ('mean_name', 'covar_name'):
             name = getattr(self, option)
             if not isinstance(name, str) or not name:
                 raise ConfigError(
-                    f"{self._where}: {option} is the name of an output, such as 'mean' or "
+                    f"{self._where}: {option} must be the name of an output, such as 'mean' or "
                     f"'mean:out'; got {name!r}"
                 )
 
     @property
     def outputs(self):
-        return tuple(
-            name if ':' in name else f'{name}:out' for name in (self.mean_name, self.covar_name)
-        )
+        return full(self.mean_name), full(self.covar_name)
 
     def errors(self, output, target):
         mean, covar = output
@@ -92,31 +92,30 @@ class GaussianLogLikelihood(Loss):
 
 @add('mmd', 'maximummeandiscrepancy')
 class MaximumMeanDiscrepancy(Loss):
-    r"""How much the outputs of a batch are distributed otherwise than its targets.
+    r"""Maximum mean discrepancy between the distributions of outputs and targets of a batch.
 
     .. math::
         \overline{k(t, t')} - 2 \overline{k(t, o)} + \overline{k(o, o')},
         \qquad k(a, b) = e^{-\|a - b\|^2 / 2 h^2}
 
-    The means are over all pairs of examples, at each time step; the loss is the mean over
-    time. No output is compared with one target rather than another, so batches should be
-    large. A weight acts on an example and its target; where the features of a target have
-    different weights, their mean does.
+    The means are over all pairs of examples at each time step; the loss is the mean over time.
+    Outputs are not paired with targets, so batches should be large. A weight applies to an output
+    and its target; if weights differ between features, their mean is used.
 
     Parameters
     ----------
     kernel : float
-        The bandwidth h.
+        The bandwidth h of the Gaussian kernel.
 
     References
     ----------
-    Gretton et al. 2012, Journal of Machine Learning Research 13: the biased estimate.
+    Gretton et al. 2012, Journal of Machine Learning Research 13, the biased estimate.
     """
 
     options = {'kernel': 1.0}
 
     def setup(self):
-        self._number('kernel', 0)
+        self.kernel = real(f'{self._where}: kernel', self.kernel, above=0)
 
     def errors(self, output, target):
         return self._discrepancy(output, target, pt.ones_like(output[..., 0]))
@@ -125,16 +124,19 @@ class MaximumMeanDiscrepancy(Loss):
         w = pt.ones_like(output[..., 0]) if weights is None else weights.mean(axis=-1)  # (T, B)
         steps = w.sum(axis=-1)  # (T,)
         total = steps.sum()
-        found = self._discrepancy(output, target, w)
-        return (steps * found).sum() / pt.switch(pt.eq(total, 0), 1, total), total
+        per_step = self._discrepancy(output, target, w)
+        return (steps * per_step).sum() / pt.switch(pt.eq(total, 0), 1, total), total
 
-    def _discrepancy(self, output, target, w):
-        """Return one number for each time step, given the weights (T, B) of examples."""
+    def _discrepancy(
+        self, output: TensorVariable, target: TensorVariable, w: TensorVariable
+    ) -> TensorVariable:
+        """Return the discrepancy at each time step, given weights (T, B) of the examples."""
         total = w.sum(axis=-1, keepdims=True)
         w = w / pt.switch(pt.eq(total, 0), 1, total)
         both = pt.concatenate([target, output], axis=-2)  # (T, 2B, O)
         signed = pt.concatenate([w, -w], axis=-1)  # (T, 2B)
-        # Near their mean the products of all pairs, which are fast, lose fewer digits.
+        # Distances as |a|² + |b|² - 2ab need one fast matrix product, but cancel if the mean of
+        # the data is large.
         both = both - both.mean(axis=-2, keepdims=True)
         squares = pt.sqr(both).sum(axis=-1)
         products = pt.matmul(both, both.swapaxes(-1, -2))  # (T, 2B, 2B)

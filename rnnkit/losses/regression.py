@@ -1,14 +1,15 @@
-"""Losses for targets that are numbers."""
+"""Losses for regression."""
 
 import numpy as np
 import pytensor.tensor as pt
 
+from rnnkit.common.checks import real
 from rnnkit.losses.base import Loss, add, reject
 
 
 @add('mse', 'meansquarederror')
 class MeanSquaredError(Loss):
-    """Mean of the squared differences between output and target."""
+    """Mean squared error: the mean of the squared differences between output and target."""
 
     def errors(self, output, target):
         return pt.sqr(output - target)
@@ -16,7 +17,7 @@ class MeanSquaredError(Loss):
 
 @add('mae', 'meanabsoluteerror')
 class MeanAbsoluteError(Loss):
-    """Mean of the absolute differences between output and target."""
+    """Mean absolute error: the mean of the absolute differences between output and target."""
 
     def errors(self, output, target):
         return abs(output - target)
@@ -26,18 +27,19 @@ class MeanAbsoluteError(Loss):
 class Huber(Loss):
     r"""Mean of :math:`d^2/2` where :math:`|d| \le \delta`, else :math:`\delta (|d| - \delta/2)`.
 
-    Here d is the difference between output and target: small ones count squared, large ones
-    by their size. Huber 1964, Annals of Mathematical Statistics 35(1).
+    The Huber loss of the difference d between output and target is quadratic for small, and
+    linear for large differences. Huber 1964, Annals of Mathematical Statistics 35(1).
 
     Parameters
     ----------
     delta : float
+        The difference at which the loss turns linear.
     """
 
     options = {'delta': 1.0}
 
     def setup(self):
-        self._number('delta', 0)
+        self.delta = real(f'{self._where}: delta', self.delta, above=0)
 
     def errors(self, output, target):
         d = abs(output - target)
@@ -48,21 +50,20 @@ class Huber(Loss):
 
 @add('quantile', 'pinball')
 class Quantile(Loss):
-    r"""Mean of :math:`q d` where :math:`d = t - o` is positive, else :math:`(q - 1) d`.
+    r"""Pinball loss: mean of :math:`q d` if :math:`d = t - o` is positive, else :math:`(q - 1) d`.
 
-    The output that makes it least is the quantile q of the targets. Koenker & Bassett 1978,
-    Econometrica 46(1).
+    The minimizer is the quantile q of the targets. Koenker & Bassett 1978, Econometrica 46(1).
 
     Parameters
     ----------
     q : float
-        Between 0 and 1; with 0.5 the loss is half the mean absolute error.
+        The quantile, between 0 and 1; with 0.5 the loss is half the mean absolute error.
     """
 
     options = {'q': 0.5}
 
     def setup(self):
-        self._number('q', 0, 1)
+        self.q = real(f'{self._where}: q', self.q, above=0, below=1)
 
     def errors(self, output, target):
         d = target - output
@@ -72,11 +73,11 @@ class Quantile(Loss):
 
 @add('poisson')
 class Poisson(Loss):
-    r"""Mean of :math:`o - t \log o`, for targets that are counts, and outputs that are rates.
+    r"""Poisson loss: the mean of :math:`o - t \log o`, for targets t that are counts.
 
-    It is the negative logarithm of the probability of the count, without the part that does
-    not depend on the output. It is computed from the logarithm of the rate, so the last layer
-    has the activation 'exp'.
+    This is the negative log-likelihood of the counts, up to a constant, where outputs are rates.
+    It is computed from the logarithm of the rate, so the last layer must have the activation
+    'exp'.
     """
 
     output = 'pre'
@@ -86,4 +87,4 @@ class Poisson(Loss):
         return pt.exp(output) - target * output
 
     def check_targets(self, where, array):
-        reject(where, array, array < 0, 'a count is at least 0')
+        reject(where, array, array < 0, 'a count must be at least 0')

@@ -1,4 +1,4 @@
-"""Update rules: they know no network and minimise any PyTensor scalar."""
+"""Update rules, which minimise any PyTensor scalar: they know nothing of networks."""
 
 from rnnkit.optimizers.adagrad import Adadelta, Adagrad
 from rnnkit.optimizers.adam import Adam, AdamW, AMSGrad, NAdam

@@ -5,16 +5,16 @@ from rnnkit.optimizers.base import Optimizer, decay, optimizers
 
 @optimizers.add('adagrad')
 class Adagrad(Optimizer):
-    r"""Divide the gradient by the root of the sum of all its squares.
+    r"""Divide the gradient by the root of the sum of all squared gradients so far.
 
     .. math:: G' = G + g^2, \qquad \Delta = \alpha g / \sqrt{G' + \epsilon}
 
     References
     ----------
-    Duchi, Hazan & Singer 2011, JMLR 12, with the diagonal of G.
+    Duchi, Hazan & Singer 2011, JMLR 12, the diagonal form.
     """
 
-    # Steps shrink like 1 / sqrt(t): a rate that suits rules which forget would stand still.
+    # Steps shrink like 1 / sqrt(t), so the rate must be larger than for rules with fading means.
     options = {'learning_rate': 1e-2, 'rms_regularizer': 1e-8}
     slots = ('total',)
 
@@ -25,7 +25,7 @@ class Adagrad(Optimizer):
 
 @optimizers.add('adadelta')
 class Adadelta(Optimizer):
-    r"""Give the step the size of recent steps, which has the units of the parameter.
+    r"""Scale the gradient by the ratio of recent steps to recent gradients.
 
     .. math::
         v' &= \gamma v + (1 - \gamma) g^2, \quad
@@ -33,7 +33,7 @@ class Adadelta(Optimizer):
         x' = \gamma x + (1 - \gamma) \delta^2 \\
         \Delta &= \alpha \delta, \qquad \gamma = 2^{-1/\text{halflife}}
 
-    The paper has no learning rate: it is 1 there. The half-life of 14 is a decay of 0.952.
+    The paper has no learning rate, which corresponds to 1. A half-life of 14 is a decay of 0.952.
 
     References
     ----------

@@ -1,6 +1,6 @@
-"""Adam and its relatives."""
+"""Adam and its variants."""
 
-from rnnkit.optimizers.base import Optimizer, decay, library, optimizers
+from rnnkit.optimizers.base import Array, Optimizer, Scalar, decay, library, optimizers
 
 ADAM_OPTIONS = {
     'learning_rate': 1e-3,
@@ -10,15 +10,38 @@ ADAM_OPTIONS = {
 }
 
 
-def moments(g, mean, square, b1, b2):
-    """Return the fading means of the gradient and of its square."""
+def moments(g: Array, mean: Array, square: Array, b1: Scalar, b2: Scalar) -> tuple[Array, Array]:
+    """Return the new moving averages of the gradient and of its square."""
     return b1 * mean + (1 - b1) * g, b2 * square + (1 - b2) * g * g
 
 
-def adam_step(mean, square, t, b1, b2, learning_rate, rms_regularizer):
-    """Return Adam's step from its two means, each corrected for its start at 0."""
+def adam_step(
+    mean: Array,
+    square: Array,
+    t: Scalar,
+    b1: Scalar,
+    b2: Scalar,
+    learning_rate: Scalar,
+    rms_regularizer: Scalar,
+) -> Array:
+    """Return Adam's step, with both moving averages corrected for their start at 0."""
     unbiased = (square / (1 - b2**t)) ** 0.5
     return learning_rate * (mean / (1 - b1**t)) / (unbiased + rms_regularizer)
+
+
+def adam(
+    g: Array,
+    slots: tuple[Array, ...],
+    t: Scalar,
+    learning_rate: Scalar,
+    beta1_halflife: Scalar,
+    beta2_halflife: Scalar,
+    rms_regularizer: Scalar,
+) -> tuple[Array, tuple[Array, ...]]:
+    """Return Adam's step and new slots: the equations that 'adam' and 'adamw' share."""
+    b1, b2 = decay(beta1_halflife), decay(beta2_halflife)
+    mean, square = moments(g, *slots, b1, b2)
+    return adam_step(mean, square, t, b1, b2, learning_rate, rms_regularizer), (mean, square)
 
 
 @optimizers.add('adam')
@@ -30,7 +53,7 @@ class Adam(Optimizer):
         \Delta &= \alpha \frac{m' / (1 - \beta_1^t)}{\sqrt{v' / (1 - \beta_2^t)} + \epsilon},
         \qquad \beta = 2^{-1/\text{halflife}}
 
-    Half-lives of 6.58 and 692.8 updates are the usual β of 0.9 and 0.999.
+    Half-lives of 6.58 and 692.8 updates correspond to the usual β of 0.9 and 0.999.
 
     References
     ----------
@@ -40,21 +63,18 @@ class Adam(Optimizer):
     options = ADAM_OPTIONS
     slots = ('mean', 'square')
 
-    def step(self, g, slots, t, *, learning_rate, beta1_halflife, beta2_halflife, rms_regularizer):
-        b1, b2 = decay(beta1_halflife), decay(beta2_halflife)
-        mean, square = moments(g, *slots, b1, b2)
-        delta = adam_step(mean, square, t, b1, b2, learning_rate, rms_regularizer)
-        return delta, (mean, square)
+    def step(self, g, slots, t, **options):
+        return adam(g, slots, t, **options)
 
 
 @optimizers.add('adamw')
 class AdamW(Optimizer):
-    r"""Adam, with a decay of the parameters that is not part of the gradient.
+    r"""Adam with decoupled weight decay.
 
     .. math:: \Delta = \Delta_\text{Adam} + \alpha \lambda p
 
-    λ is `weight_decay`. It acts on all parameters, biases too, and on each alike; the
-    regularizer of the same name, which other rules have, goes through Adam's division.
+    λ is `weight_decay`. It applies to all parameters, including biases, and is not scaled by
+    Adam's division, as the gradient of the regularizer of the same name is.
 
     References
     ----------
@@ -66,28 +86,14 @@ class AdamW(Optimizer):
     reads = ('p',)
     may_be_zero = ('weight_decay',)
 
-    def step(
-        self,
-        g,
-        slots,
-        t,
-        *,
-        p,
-        learning_rate,
-        beta1_halflife,
-        beta2_halflife,
-        rms_regularizer,
-        weight_decay,
-    ):
-        b1, b2 = decay(beta1_halflife), decay(beta2_halflife)
-        mean, square = moments(g, *slots, b1, b2)
-        delta = adam_step(mean, square, t, b1, b2, learning_rate, rms_regularizer)
-        return delta + learning_rate * weight_decay * p, (mean, square)
+    def step(self, g, slots, t, *, p, learning_rate, weight_decay, **options):
+        delta, slots = adam(g, slots, t, learning_rate, **options)
+        return delta + learning_rate * weight_decay * p, slots
 
 
 @optimizers.add('amsgrad')
 class AMSGrad(Optimizer):
-    r"""Adam, divided by the largest mean square so far: a step size never grows again.
+    r"""Adam with the maximum of all mean squares so far, so that step sizes never grow.
 
     .. math::
         w' = \max(w, v'), \qquad
@@ -95,7 +101,7 @@ class AMSGrad(Optimizer):
 
     References
     ----------
-    Reddi, Kale & Kumar 2018, ICLR; with Adam's corrections, as PyTorch has it.
+    Reddi, Kale & Kumar 2018, ICLR; with Adam's bias correction, as in PyTorch.
     """
 
     options = ADAM_OPTIONS
@@ -112,7 +118,7 @@ class AMSGrad(Optimizer):
 
 @optimizers.add('nadam')
 class NAdam(Optimizer):
-    r"""Adam, with Nesterov's look ahead in place of the plain mean, and a mean that warms up.
+    r"""Adam with Nesterov momentum, and a momentum schedule that warms up.
 
     .. math::
         \mu_t &= \beta_1 (1 - 2^{-t / h} / 2), \quad \pi_t = \mu_1 \mu_2 \cdots \mu_t, \quad

@@ -1,51 +1,54 @@
-"""What an update rule is: a few equations that know no network."""
+"""The base class of update rules: a few equations, independent of networks."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from types import ModuleType
+from typing import ClassVar
 
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.graph.basic import Variable
+from pytensor.tensor import TensorVariable
 
 from rnnkit.common.registry import Registry
+
+Array = np.ndarray | TensorVariable  # the equations of a rule run on both
+Scalar = float | TensorVariable
 
 
 class Optimizer:
     r"""An update rule, for one parameter at a time.
 
-    The rule's equations use only ``+ - * / **``, `abs` and what `library` has, so that the
-    same lines run on symbols in training and on NumPy arrays in tests.
+    The equations use only ``+ - * / **``, `abs` and the functions of `library`, so that the same
+    lines run on symbols in training and on NumPy arrays in tests.
 
     Attributes
     ----------
     options : dict of str to float
-        The hyper-parameters with their defaults. Each becomes a shared scalar: changing
-        one recompiles nothing.
+        The hyperparameters with their defaults. Each is a shared scalar, so that changing it
+        does not recompile anything.
     slots : tuple of str
-        The names of what the rule remembers, each an array like the parameter that
-        starts at 0.
+        The names of the state arrays of the rule, each like the parameter, and 0 at the start.
     reads : tuple of str
-        What `step` takes as keywords, besides the options: ``'p'``, the parameter;
-        ``'curvature'``, the product of the Hessian and a vector of independent numbers
-        from N(0, 1), drawn anew for each update.
+        Further keywords of `step`: ``'p'``, the parameter; ``'curvature'``, the product of the
+        Hessian and a random vector from N(0, 1), drawn anew for each update.
     may_be_zero : tuple of str
-        Those options that need not be above 0.
+        The options that may be 0.
     scheduled : bool
-        Whether the learning rate may change from one update to the next.
+        Whether a learning-rate schedule may be used.
     full_batch : bool
-        Whether an update needs all data at once.
+        Whether an update needs all training data as one batch.
     by_rows : bool
-        Whether a row of a table that no example has read may be left out of an update, so that
-        `t` is not the number of times that the row was changed.
+        Whether gradients may be sparse: rows of an embedding that no example has read are left
+        out of an update, so that `t` is not the number of updates of a row.
 
     Notes
     -----
     The trainer turns the rule's step :math:`\Delta` into the update of parameter p. With
-    momentum :math:`\mu` it is the velocity that is kept,
+    momentum :math:`\mu`, it keeps the velocity,
 
     .. math:: v' = \mu v - \Delta, \qquad p' = p + v',
 
-    and with Nesterov's momentum :math:`p' = p + \mu v' - \Delta`.
+    and with Nesterov momentum, :math:`p' = p + \mu v' - \Delta`.
     """
 
     options: ClassVar[dict[str, float]] = {'learning_rate': 1e-3}
@@ -55,41 +58,43 @@ class Optimizer:
     scheduled: ClassVar[bool] = True
     full_batch: ClassVar[bool] = False
     by_rows: ClassVar[bool] = True
-    nesterov: ClassVar[bool] = False  # the default of the option of that name
-    momentum: ClassVar[float] = 0.0  # likewise
+    nesterov: ClassVar[bool] = False  # the default of the training option of that name
+    momentum: ClassVar[float] = 0.0  # the default of the training option of that name
 
-    def step(self, g: Any, slots: tuple, t: Any, **options: Any) -> tuple[Any, tuple]:
-        """Return the step Δ that is to be subtracted, and the new slots.
+    def step(
+        self, g: Array, slots: tuple[Array, ...], t: Scalar, **options: Array | Scalar
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Return the step Δ to subtract from the parameter, and the new slots.
 
         Parameters
         ----------
         g : array or tensor
-            The gradient, already clipped.
-        slots : tuple
-            One entry for each name in ``slots``.
+            The gradient, after clipping.
+        slots : tuple of arrays or tensors
+            The state, one for each name in ``slots``.
         t : scalar
-            The number of this update; the first one is 1.
+            The number of this update, from 1.
         **options : scalar
-            One entry for each name in ``options``; an array for each in ``reads``.
+            One for each name in ``options``; and an array for each name in ``reads``.
         """
         raise NotImplementedError(f'{type(self).__name__} must define step(g, slots, t, ...)')
 
     def check(self, options: Mapping[str, float]) -> None:
-        """Raise a ConfigError if values make no sense together; each alone is above 0."""
+        """Raise a ConfigError for invalid combinations of options, each of which is above 0."""
 
 
-def decay(halflife: Any) -> Any:
-    """Return the factor by which a memory with this half-life, in updates, fades each update."""
+def decay(halflife: Scalar) -> Scalar:
+    """Return the decay of a moving average per update, given its half-life in updates."""
     return 2 ** (-1 / halflife)
 
 
-def library(value: Any) -> Any:
-    """Return the module that has `sign`, `maximum`, `minimum` and `where` for such values.
+def library(value: Array) -> ModuleType:
+    """Return the module with `sign`, `maximum`, `minimum` and `where` for a value.
 
     Parameters
     ----------
     value : array or tensor
-        The gradient, say: symbols have these functions in `pytensor.tensor`, arrays in NumPy.
+        Such as the gradient: the module is `pytensor.tensor` for symbols, NumPy for arrays.
     """
     return pt if isinstance(value, Variable) else np
 

@@ -5,16 +5,16 @@ from rnnkit.optimizers.base import Optimizer, decay, optimizers
 
 @optimizers.add('esgd')
 class ESGD(Optimizer):
-    r"""Divide the gradient by the size of the rows of the Hessian, found by random probes.
+    r"""Divide the gradient by the norms of the rows of the Hessian, estimated by random probes.
 
     .. math::
         D' = \gamma D + (1 - \gamma) (H r)^2, \quad r \sim N(0, 1), \qquad
         \Delta = \alpha g / (\sqrt{D' / (1 - \gamma^t)} + \epsilon),
         \qquad \gamma = 2^{-1/\text{halflife}}
 
-    The mean of (Hr)² is the squared length of each row of H. The paper takes the mean over
-    all updates; this one forgets. The loss must have a second derivative; that of a
-    recurrent layer is a scan, which compiles slowly and runs slower than kernels.
+    The mean of (Hr)² is the squared norm of each row of H. The paper averages over all updates;
+    here the average is exponential. The loss must have a second derivative; that of a recurrent
+    layer is a scan, which compiles slowly and runs slower than kernels.
 
     References
     ----------
@@ -22,7 +22,7 @@ class ESGD(Optimizer):
     optimization", NIPS, arXiv:1502.04390.
     """
 
-    # Steps are a part of Newton's: with the 1e-3 of other rules they hardly get anywhere.
+    # Steps are a fraction of Newton's: with 1e-3, as in other rules, training is very slow.
     options = {'learning_rate': 1e-2, 'rms_halflife': 14.0, 'rms_regularizer': 1e-4}
     slots = ('square',)
     reads = ('curvature',)

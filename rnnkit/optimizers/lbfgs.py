@@ -1,17 +1,17 @@
-"""L-BFGS: what it is called and what it takes; `rnnkit.training.lbfgs` does it."""
+"""The options of L-BFGS, which `rnnkit.training.lbfgs` implements."""
 
-from numbers import Integral
+from collections.abc import Mapping
 
-from rnnkit.errors import ConfigError
+from rnnkit.common.checks import whole
 from rnnkit.optimizers.base import Optimizer, optimizers
 
 
 @optimizers.add('lbfgs')
 class LBFGS(Optimizer):
-    """Quasi-Newton steps along a line search, by SciPy, for all data as one batch.
+    """Quasi-Newton steps with a line search, by SciPy, on the full training data.
 
-    An epoch is one iteration, of as many evaluations as its line search needs. There is no
-    learning rate. All examples are one batch, whatever ``batch_size`` is.
+    An epoch is one iteration, with as many evaluations as its line search needs. There is no
+    learning rate. All examples form one batch, whatever ``batch_size`` is.
 
     `lbfgs_memory` is the number of latest steps from which the curvature is estimated.
 
@@ -24,8 +24,5 @@ class LBFGS(Optimizer):
     options = {'lbfgs_memory': 10}
     full_batch = True
 
-    def check(self, options):
-        if not isinstance(options['lbfgs_memory'], Integral):
-            raise ConfigError(
-                f'lbfgs_memory is a whole number of at least 1; got {options["lbfgs_memory"]!r}'
-            )
+    def check(self, options: Mapping[str, float]) -> None:
+        whole('lbfgs_memory', options['lbfgs_memory'], 1)

@@ -5,14 +5,14 @@ from rnnkit.optimizers.base import Optimizer, decay, library, optimizers
 
 @optimizers.add('lion')
 class Lion(Optimizer):
-    r"""Step by the sign of a fading mean of the gradient, the newest one counted more.
+    r"""Step by the sign of a moving average of the gradient, with the latest one weighted more.
 
     .. math::
         \Delta &= \alpha \left( \text{sign}(\beta_1 m + (1 - \beta_1) g) + \lambda p \right) \\
         m' &= \beta_2 m + (1 - \beta_2) g, \qquad \beta = 2^{-1/\text{halflife}}
 
-    Every element moves by the learning rate, which is therefore smaller than that of Adam.
-    λ is `weight_decay`, on all parameters, biases too.
+    Each element changes by the learning rate, which should thus be smaller than for Adam.
+    λ is `weight_decay`, which applies to all parameters, including biases.
 
     References
     ----------

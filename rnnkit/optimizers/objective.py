@@ -1,45 +1,46 @@
-"""What a training minimises: a scalar, and what is reported beside it."""
+"""The objective of a training: the scalar to minimise, and the quantities to report."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pytensor.tensor as pt
+from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor import TensorVariable
+from pytensor.tensor.sharedvar import TensorSharedVariable
 
 
 @dataclass
 class Objective:
-    """What is minimised.
+    """A scalar to minimise, its parameters and inputs, and the quantities to report.
 
     Attributes
     ----------
     loss : scalar tensor
     params : list of shared variables
-        What is changed to make the loss small.
+        The parameters to optimise.
     inputs : list of tensors
-        What a batch of data provides.
+        The arrays of a batch.
     weight : scalar tensor, optional
-        How much the batch counts in a mean over batches; the same for each if not given.
+        The weight of a batch in means over batches; by default all are equal.
     monitors : dict of str to scalar tensor
-        What else is reported, as means over batches.
+        Further quantities to report, as means over batches.
     updates : list of (shared variable, new value)
-        What a training step stores besides what its rule does.
+        Updates of a training step besides those of the parameters.
     limits : dict of str to callable
-        For parameters, by name, what makes a new value one that is allowed.
+        For some parameters, by name, a function that projects a new value to an allowed one.
     finish : callable
-        Makes what is reported of the means, over batches, of loss and monitors, all by name.
+        Computes the reported values from the means, over batches, of loss and monitors.
     compared : tuple of (tensor, tensor or None), optional
         The target and its weights, for metrics.
     """
 
     loss: TensorVariable
-    params: list[Any]
+    params: list[TensorSharedVariable]
     inputs: list[TensorVariable]
     weight: TensorVariable | None = None
     monitors: dict[str, TensorVariable] = field(default_factory=dict)
-    updates: list[tuple[Any, TensorVariable]] = field(default_factory=list)
+    updates: list[tuple[SharedVariable, TensorVariable]] = field(default_factory=list)
     limits: dict[str, Callable[[TensorVariable], TensorVariable]] = field(default_factory=dict)
     finish: Callable[[Mapping[str, float]], dict[str, float]] = dict
     compared: tuple[TensorVariable, TensorVariable | None] | None = None

@@ -5,15 +5,15 @@ from rnnkit.optimizers.base import Optimizer, decay, optimizers
 
 @optimizers.add('rmsprop')
 class RMSProp(Optimizer):
-    r"""Divide the gradient by its recent standard deviation.
+    r"""Divide the gradient by a moving average of its standard deviation.
 
     .. math::
         d &= g - m, \quad m' = m + (1 - \gamma) d, \quad
         s' = \gamma (s + (1 - \gamma) d^2) \\
         \Delta &= \alpha g / \sqrt{s' + \epsilon}, \qquad \gamma = 2^{-1/\text{halflife}}
 
-    s is the variance v - m² of Graves' formula, with v the mean of g². Computed this
-    way it cannot become negative by rounding, whatever the dtype.
+    s is the variance v - m² in Graves' formula, where v is the mean of g². In this form, rounding
+    cannot make it negative.
 
     References
     ----------
@@ -21,7 +21,7 @@ class RMSProp(Optimizer):
     West 1979, Communications of the ACM 22(9), for the running variance.
     """
 
-    # On the memory task this ends where 1e-3 does, in half the updates.
+    # On the memory task this reaches the same loss as 1e-3, in half the updates.
     options = {'learning_rate': 3e-3, 'rms_halflife': 14.0, 'rms_regularizer': 1e-8}
     slots = ('mean', 'variance')
 

@@ -1,12 +1,14 @@
 """Rprop."""
 
+from collections.abc import Mapping
+
 from rnnkit.errors import ConfigError
 from rnnkit.optimizers.base import Optimizer, library, optimizers
 
 
 @optimizers.add('rprop')
 class RProp(Optimizer):
-    r"""Follow the sign of the gradient with a step size for each parameter; the form iRprop-.
+    r"""Step by the sign of the gradient, with an adaptive step size for each element (iRprop-).
 
     .. math::
         s' &= \text{clip}(s \cdot f), \quad
@@ -14,8 +16,8 @@ class RProp(Optimizer):
         \text{ where } g g_\text{old} > 0, < 0 \text{ or } = 0 \\
         \Delta &= s' \, \text{sign}(g), \quad \text{with } g = 0 \text{ where } g g_\text{old} < 0
 
-    The learning rate is the size of the first step, and the sizes find their own way from
-    there. The signs of a gradient that is noisy mislead it: it is for large batches.
+    The learning rate is the initial step size. Since the signs of noisy gradients are unreliable,
+    use large batches.
 
     References
     ----------
@@ -32,18 +34,18 @@ class RProp(Optimizer):
     slots = ('sign', 'size')
     may_be_zero = ('rprop_min_step',)
     scheduled = False
-    by_rows = False  # the first update gives each element the size of its step
+    by_rows = False  # the first update must initialise the step sizes of all elements
 
-    def check(self, options):
+    def check(self, options: Mapping[str, float]) -> None:
         if not options['rprop_decrease'] <= 1 <= options['rprop_increase']:
             raise ConfigError(
-                f'rprop_decrease is at most 1, and rprop_increase at least 1; got '
+                f'rprop_decrease must be at most 1, and rprop_increase at least 1; got '
                 f'{options["rprop_decrease"]!r} and {options["rprop_increase"]!r}'
             )
         if options['rprop_min_step'] > options['rprop_max_step']:
             raise ConfigError(
-                f'rprop_min_step is at most rprop_max_step, {options["rprop_max_step"]!r}; got '
-                f'{options["rprop_min_step"]!r}'
+                f'rprop_min_step must be at most rprop_max_step, {options["rprop_max_step"]!r}; '
+                f'got {options["rprop_min_step"]!r}'
             )
 
     def step(
@@ -58,12 +60,12 @@ class RProp(Optimizer):
         rprop_min_step,
         rprop_max_step,
     ):
-        before, size = slots
+        old_sign, size = slots
         f = library(g)
-        now = f.sign(g)
-        agree = now * before  # 0 in the first update
-        factor = f.where(agree > 0, rprop_increase, f.where(agree < 0, rprop_decrease, 1))
+        sign = f.sign(g)
+        agreement = sign * old_sign  # 0 in the first update
+        factor = f.where(agreement > 0, rprop_increase, f.where(agreement < 0, rprop_decrease, 1))
         size = f.where(t < 2, learning_rate, size) * factor
         size = f.minimum(f.maximum(size, rprop_min_step), rprop_max_step)
-        now = f.where(agree < 0, 0, now)
-        return size * now, (now, size)
+        sign = f.where(agreement < 0, 0, sign)
+        return size * sign, (sign, size)

@@ -15,7 +15,7 @@ class SGD(Optimizer):
 
 @optimizers.add('nag')
 class NAG(Optimizer):
-    r"""Nesterov's accelerated gradient: ``'sgd'`` with Nesterov's momentum, by default 0.9.
+    r"""Nesterov's accelerated gradient: ``'sgd'`` with Nesterov momentum, by default 0.9.
 
     References
     ----------

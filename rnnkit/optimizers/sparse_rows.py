@@ -1,27 +1,32 @@
-"""Parameters of which a batch reads only some rows: an update costs these rows, not the table.
+"""Sparse gradients: an update changes only those rows of an embedding that a batch has read.
 
-In: a loss and its parameters. Out: gradients, those of tables by the rows that were read; and the
-elements that an update changes, as one flat vector.
+In: a loss and its parameters. Out: gradients, for embedding tables by rows; and the elements that
+an update changes, as flat vectors.
 """
 
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
 
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
+from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.op import Op
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor import TensorVariable
+from pytensor.tensor.sharedvar import TensorSharedVariable
 from pytensor.tensor.subtensor import AdvancedSubtensor
 
 log = logging.getLogger('rnnkit')
 
+Shapes = Sequence[tuple[int, ...]]
+
 
 def gradients_by_rows(
-    loss: TensorVariable, params: Sequence[Any]
+    loss: TensorVariable, params: Sequence[TensorSharedVariable]
 ) -> tuple[list[TensorVariable], dict[int, TensorVariable]]:
-    """Return gradients, and the row numbers of those that are by rows.
+    """Return gradients, sparse where possible, and the row numbers of sparse ones.
 
     Parameters
     ----------
@@ -31,23 +36,24 @@ def gradients_by_rows(
     Returns
     -------
     gradients : list of tensors
-        Like the parameter; or of shape (..., O), for a table of shape (V, O).
+        Of the shape of the parameter; or of shape (..., O), for a table of shape (V, O).
     ids : dict of int to integer tensor
-        By the place of a table among `params`: the row that each gradient belongs to, of
-        shape (...). Rows may occur more than once.
+        The row that each gradient belongs to, of shape (...), by the position of the table in
+        `params`. Rows may occur more than once.
     """
     tables = lookups(loss, params)
-    wanted: list[Any] = []
+    # The gradient by the result of a lookup is sparse; that by the table itself would be dense.
+    wrt: list[Variable] = []
     for p in params:
-        wanted += [node.outputs[0] for node in tables.get(p, [])] or [p]
-    found = iter(pytensor.grad(loss, wanted, disconnected_inputs='ignore'))
+        wrt += [node.outputs[0] for node in tables.get(p, [])] or [p]
+    results = iter(pytensor.grad(loss, wrt, disconnected_inputs='ignore'))
     gradients, ids = [], {}
     for place, p in enumerate(params):
         if p not in tables:
-            gradients.append(next(found))
+            gradients.append(next(results))
             continue
         numbers = [node.inputs[1].astype('int64') for node in tables[p]]
-        rows = [next(found) for _ in numbers]
+        rows = [next(results) for _ in numbers]
         if len(rows) > 1:
             rows = [pt.concatenate([r.reshape((-1, r.shape[-1])) for r in rows])]
             numbers = [pt.concatenate([n.ravel() for n in numbers])]
@@ -56,25 +62,27 @@ def gradients_by_rows(
     return gradients, ids
 
 
-def lookups(loss: TensorVariable, params: Sequence[Any]) -> dict[Any, list[Any]]:
-    """Return the nodes ``p[whole numbers]`` for each matrix that a loss reads in no other way."""
-    found: dict[Any, list[Any]] = {p: [] for p in params if p.type.ndim == 2}
-    others = {}
+def lookups(
+    loss: TensorVariable, params: Sequence[TensorSharedVariable]
+) -> dict[Variable, list[Apply]]:
+    """Return the nodes ``p[whole numbers]`` of each matrix that the loss reads only in this way."""
+    nodes: dict[Variable, list[Apply]] = {p: [] for p in params if p.type.ndim == 2}
+    other_readers: dict[Variable, Op] = {}
     for node in {v.owner: None for v in ancestors([loss]) if v.owner is not None}:
         for i, v in enumerate(node.inputs):
-            if v not in found:
+            if v not in nodes:
                 continue
             if i == 0 and _is_lookup(node):
-                found[v].append(node)
+                nodes[v].append(node)
             else:
-                others[v] = node.op
-    for p, op in others.items():
-        if found.pop(p):
-            log.debug('%s is read by %s too: an update costs the whole of it', p, op)
-    return {p: nodes for p, nodes in found.items() if nodes}
+                other_readers[v] = node.op
+    for p, op in other_readers.items():
+        if nodes.pop(p):
+            log.debug('%s is read by %s too, so its gradient is dense', p, op)
+    return {p: found for p, found in nodes.items() if found}
 
 
-def _is_lookup(node: Any) -> bool:
+def _is_lookup(node: Apply) -> bool:
     if not isinstance(node.op, AdvancedSubtensor) or len(node.inputs) != 2:
         return False
     kind = node.inputs[1].type
@@ -84,30 +92,32 @@ def _is_lookup(node: Any) -> bool:
 def row_sums(
     ids: TensorVariable, rows: TensorVariable, shape: tuple[int, int]
 ) -> tuple[TensorVariable, TensorVariable, TensorVariable]:
-    """Return the sums of rows that have the same number.
+    """Sum the rows that have the same number.
 
-    Shapes depend on those of the inputs alone, which is what JAX needs. So there are as many
-    sums as there are rows, and the places that are left over are filled up.
+    JAX needs shapes that do not depend on values, so there are as many results as rows: those
+    left over repeat the last sum.
 
     Parameters
     ----------
     ids : integer tensor of shape (...)
     rows : tensor of shape (..., O)
     shape : tuple of int
-        That of the table, (V, O); a negative number counts from its end.
+        The shape of the table, (V, O); negative numbers count from its end.
 
     Returns
     -------
     numbers : integer vector
-        Each number once, then the last one again.
+        Each number once, then repeats of the last one.
     sums : tensor of shape (N, O)
-        The sum for each of these.
+        The sum of the rows of each number.
     once : tensor of shape (N, O)
-        The same, but 0 where a number is there again.
+        The same, but 0 for repeats.
     """
     ids = ids.ravel()
     ids = pt.switch(ids < 0, ids + shape[0], ids)
     rows = rows.reshape((-1, shape[1]))
+    # Sorted, equal numbers are adjacent: `first` marks where a new one starts, and `place` is the
+    # row of its sum.
     order = pt.argsort(ids)
     ids = ids[order]
     first = pt.concatenate([pt.zeros((1,), 'int64'), pt.neq(ids[1:], ids[:-1]).astype('int64')])
@@ -118,38 +128,59 @@ def row_sums(
     return numbers[fill], once[fill], once
 
 
-class Whole:
-    """All elements of some parameters, as one flat vector.
+class Piece(Protocol):
+    """Elements of parameters that are updated together, as a flat vector.
 
     Attributes
     ----------
-    gradient, once : vector
-        As in `Rows`; here they are the same.
+    gradient : vector
+    once : vector
+        The gradient, but 0 where an element is repeated: for the norm.
     """
 
-    def __init__(self, gradients: Sequence[Any], params: dict[int, Any], shapes: Sequence[Any]):
+    gradient: TensorVariable
+    once: TensorVariable
+
+    def values(self) -> TensorVariable:
+        """Return the elements."""
+
+    def read(self, slot: TensorVariable) -> TensorVariable:
+        """Return the elements' part of a flat vector of all parameters."""
+
+    def written(self, slot: TensorVariable, new: TensorVariable) -> TensorVariable:
+        """Return a flat vector of all parameters, with new values for these elements."""
+
+    def less(self, delta: TensorVariable) -> dict[int, TensorVariable]:
+        """Return the parameters after subtracting a step, by position."""
+
+
+class Whole:
+    """All elements of some parameters: a `Piece` without repeats."""
+
+    def __init__(
+        self,
+        gradients: Sequence[TensorVariable],
+        params: dict[int, TensorSharedVariable],
+        shapes: Shapes,
+    ):
         self.params, self.shapes = params, shapes
         self.gradient = self.once = flattened([gradients[k] for k in params])
         stops = np.cumsum([np.prod(shape, dtype=int) for shape in shapes])
-        self._place = None
+        self._place = None  # None stands for the whole of a flat vector, which needs no indexing
         if len(params) < len(shapes):
             places = [np.arange(stops[k] - np.prod(shapes[k], dtype=int), stops[k]) for k in params]
             self._place = pt.constant(np.concatenate(places))
 
     def values(self) -> TensorVariable:
-        """Return the elements."""
-        return flattened(list(self.params.values()))
+        return flattened(self.params.values())
 
-    def read(self, slot: Any) -> TensorVariable:
-        """Return their part of a flat vector of all parameters."""
+    def read(self, slot: TensorVariable) -> TensorVariable:
         return slot if self._place is None else slot[self._place]
 
-    def written(self, slot: Any, new: Any) -> TensorVariable:
-        """Return that vector with new values in their part."""
+    def written(self, slot: TensorVariable, new: TensorVariable) -> TensorVariable:
         return new if self._place is None else pt.set_subtensor(slot[self._place], new)
 
     def less(self, delta: TensorVariable) -> dict[int, TensorVariable]:
-        """Return the parameters less what is subtracted, by their places."""
         new, start = {}, 0
         for k, p in self.params.items():
             stop = start + int(np.prod(self.shapes[k]))
@@ -159,28 +190,29 @@ class Whole:
 
 
 class Rows:
-    """Those rows of a table that were read, as one flat vector.
+    """The rows of a table that were read: a `Piece`.
 
-    A row may be there more than once, with the same gradient: its new value is the same each time.
+    A row may be repeated, with the same gradient, and thus the same new value each time.
 
     Parameters
     ----------
     k : int
-        The place of the table among the parameters.
+        The position of the table among the parameters.
     table : matrix
     gradient, ids : tensor
-        As `gradients_by_rows` returns them.
+        As returned by `gradients_by_rows`.
     shapes : sequence of tuple of int
-        Those of all parameters.
-
-    Attributes
-    ----------
-    gradient : vector
-    once : vector
-        The gradient, but 0 where an element is there again: what the norm is made of.
+        The shapes of all parameters.
     """
 
-    def __init__(self, k: int, table: Any, gradient: Any, ids: Any, shapes: Sequence[Any]):
+    def __init__(
+        self,
+        k: int,
+        table: TensorSharedVariable,
+        gradient: TensorVariable,
+        ids: TensorVariable,
+        shapes: Shapes,
+    ):
         self.k, self.table, self.width = k, table, shapes[k][1]
         self.numbers, sums, once = row_sums(ids, gradient, shapes[k])
         self.gradient, self.once = sums.ravel(), once.ravel()
@@ -189,33 +221,32 @@ class Rows:
         self._place = (self.numbers[:, None] * self.width + row).ravel()
 
     def values(self) -> TensorVariable:
-        """Return the elements."""
         return self.table[self.numbers].ravel()
 
-    def read(self, slot: Any) -> TensorVariable:
-        """Return their part of a flat vector of all parameters."""
+    def read(self, slot: TensorVariable) -> TensorVariable:
         return slot[self._place]
 
-    def written(self, slot: Any, new: Any) -> TensorVariable:
-        """Return that vector with new values in their part."""
+    def written(self, slot: TensorVariable, new: TensorVariable) -> TensorVariable:
         return pt.set_subtensor(slot[self._place], new)
 
     def less(self, delta: TensorVariable) -> dict[int, TensorVariable]:
-        """Return the table less what is subtracted, by its place."""
         old = self.table[self.numbers]
         new = (old - delta.reshape((-1, self.width))).astype(self.table.type.dtype)
         return {self.k: pt.set_subtensor(old, new)}
 
 
 def pieces(
-    params: Sequence[Any], gradients: Sequence[Any], ids: dict[int, Any], shapes: Sequence[Any]
-) -> list[Any]:
-    """Return all that an update changes: whole parameters together, and rows of each table."""
+    params: Sequence[TensorSharedVariable],
+    gradients: Sequence[TensorVariable],
+    ids: Mapping[int, TensorVariable],
+    shapes: Shapes,
+) -> list[Piece]:
+    """Return all elements that an update changes: dense parameters, and rows of each table."""
     whole = {k: p for k, p in enumerate(params) if k not in ids}
     rows = [Rows(k, params[k], gradients[k], numbers, shapes) for k, numbers in ids.items()]
     return [*([Whole(gradients, whole, shapes)] if whole else []), *rows]
 
 
-def flattened(arrays: Sequence[Any]) -> TensorVariable:
+def flattened(arrays: Iterable[TensorVariable]) -> TensorVariable:
     """Return the elements of all arrays as one vector."""
     return pt.concatenate([a.ravel() for a in arrays])

@@ -1,4 +1,4 @@
-"""Ways to prepare a network layer by layer, before all of it is trained."""
+"""Layerwise pretraining of a network."""
 
 from rnnkit.pretraining.autoencoders import pretrain
 from rnnkit.pretraining.growing import layerwise

@@ -1,10 +1,11 @@
-"""Hidden layers that learn, one after the other, to keep what they read."""
+"""Unsupervised pretraining: each hidden layer learns to reconstruct its input."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
+from rnnkit.common.output_names import layer_of
 from rnnkit.data.border import describe
 from rnnkit.data.datasets import wants_rng
 from rnnkit.data.ragged import is_ragged
@@ -21,12 +22,14 @@ REFUSED = ('carry_state', 'bptt_steps')
 
 
 @ways.add('pretrain', 'unsupervised')
-def pretrain(where: str, net: Network, train: Any, valid: Any, given: Mapping[str, Any]) -> Staged:
-    """Return what trains each hidden layer as the first half of an autoencoder.
+def pretrain(
+    where: str, net: Network, train: object, valid: object, given: Mapping[str, object]
+) -> Staged:
+    """Return a trainer that trains each hidden layer as the encoder of an autoencoder.
 
-    In the stage of a layer, a linear layer makes what the layer reads of what it puts out, and
-    their error is the mean square. What it reads is the output of the layers below, whose stages
-    came before.
+    In the stage of a layer, a linear decoder reconstructs the layer's input from its output, with
+    the mean squared error as the loss. The input is the output of the layers below, which have
+    been trained in earlier stages.
 
     Parameters
     ----------
@@ -34,14 +37,14 @@ def pretrain(where: str, net: Network, train: Any, valid: Any, given: Mapping[st
         The call, for messages.
     net : Network
     train, valid
-        Data as `Network.train` takes them, or the inputs alone; targets are not used.
+        Data as in `Network.train`, or only the inputs; targets are not used.
     given : dict
         ``subalgo``, and keywords for each stage.
 
     Raises
     ------
     ConfigError
-        If there is no layer to train so, or what a layer reads cannot be made of its output.
+        If there is no layer to train, or the input of one cannot be reconstructed.
 
     References
     ----------
@@ -50,14 +53,14 @@ def pretrain(where: str, net: Network, train: Any, valid: Any, given: Mapping[st
     Research 11.
     """
     settings = Settings(where, net, 'pretrain', given, REFUSED)
-    found = [x for x in net.layers[1:-1] if has_weights(x) and not isinstance(x, Embedding)]
-    if not found:
+    hidden = [x for x in net.layers[1:-1] if has_weights(x) and not isinstance(x, Embedding)]
+    if not hidden:
         raise ConfigError(
             f"{where}: algo 'pretrain' trains hidden layers with weights that read numbers, and "
-            f'there is none'
+            f'this network has none'
         )
     stages = []
-    for number, layer in enumerate(found):
+    for number, layer in enumerate(hidden):
         try:
             stages.append(_stage(net, layer, settings.seed(number), settings.batch_size))
         except ConfigError as error:
@@ -74,7 +77,7 @@ def _stage(net: Network, layer: Layer, seed: int, batch_size: int) -> Stage:
     clock = graph.plan.clock_of(source, graph.by_name)
     if not layer.keeps_time or layer.starts_time:
         raise ConfigError(
-            f'it has other time steps than what it reads, which its output is to be compared with '
+            f'its output has other time steps than its input, which it must reconstruct '
             f'({layer.form})'
         )
     # A state that other layers provide starts at 0 here.
@@ -84,7 +87,7 @@ def _stage(net: Network, layer: Layer, seed: int, batch_size: int) -> Stage:
     mask = graph.masks.get(clock or '')
     stage = Regressor(
         [
-            Input(width, name=source.partition(':')[0], ndim=2 if clock is None else 3),
+            Input(width, name=layer_of(source), ndim=2 if clock is None else 3),
             like(layer, starts, inputs=None),
             Dense(width, name=last),
         ],
@@ -93,13 +96,13 @@ def _stage(net: Network, layer: Layer, seed: int, batch_size: int) -> Stage:
         seed=seed,
         kernel=net._kernel,
     )
-    mine = stage.layers[1].params
-    pairs = [(mine[name], p) for name, p in layer.params.items() if name in mine]
+    own = stage.layers[1].params
+    pairs = [(own[name], p) for name, p in layer.params.items() if name in own]
     return Stage(layer.name, stage, pairs, Below(net, source, clock, batch_size))
 
 
 class Below:
-    """Makes the data of a stage: what a layer reads, twice, and its mask.
+    """Computes the data of a stage: the input of a layer, which is also the target, and its mask.
 
     Parameters
     ----------
@@ -107,9 +110,9 @@ class Below:
     source : str
         The output that the layer reads.
     clock : str or None
-        Whose time axis it has.
+        The layer whose time axis the output has.
     batch_size : int
-        How many examples are computed at a time.
+        The number of examples to compute at a time.
     """
 
     def __init__(self, net: Network, source: str, clock: str | None, batch_size: int):
@@ -118,15 +121,15 @@ class Below:
         self.masks = [k for k, name in enumerate(net.graph.masks) if name == clock]
         self.border = net.border
 
-    def __call__(self, data: Any, where: str) -> Any:
-        """Return the data of the stage: arrays, or a callable that makes them.
+    def __call__(self, data: object, where: str) -> object:
+        """Return the data of the stage: arrays, or a callable that returns them.
 
         Parameters
         ----------
         data : array, list, dict or callable
-            Of the whole network, with a target or without.
+            Data of the whole network, with or without targets.
         where : str
-            What they are, for messages.
+            A description of the data, for messages.
         """
         if not callable(data):
             return self._batch(data, where)
@@ -140,17 +143,17 @@ class Below:
 
         return drawn_by if wants_rng(data, where) else drawn
 
-    def _batch(self, data: Any, where: str) -> list[np.ndarray]:
+    def _batch(self, data: object, where: str) -> list[np.ndarray]:
         x, mask = self._inputs(data, where)
         arrays, _ = self.border.read_inputs(x, where, mask)
         n = len(self.border.inputs)
         names = [x.name for x in self.net.inputs]
-        layer = self.source.partition(':')[0]
+        layer = layer_of(self.source)
         h = arrays[names.index(layer)] if layer in names else self._computed(arrays)
         return [h, h, *(arrays[n + k] for k in self.masks)]
 
     def _computed(self, arrays: list[np.ndarray]) -> np.ndarray:
-        """Return what the layer reads, computed from a few examples at a time."""
+        """Return the input of the layer, computed for a few examples at a time."""
         axes = [field.batch_axis for field in [*self.border.inputs, *self.border.masks]]
         function = self.net.inference.function(
             f'the output {self.source}', [self.net.outputs[self.source]]
@@ -164,15 +167,16 @@ class Below:
             parts += function(*map(np.ascontiguousarray, few))
         return np.concatenate(parts, axis=0 if self.clock is None else 1)
 
-    def _inputs(self, data: Any, where: str) -> tuple[Any, Any]:
-        """Return the inputs and masks of what may have a target and weights as well."""
+    def _inputs(self, data: object, where: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """Return the inputs and masks of data that may contain targets and weights, too."""
         fields, masks = self.border.inputs, [field.name for field in self.border.masks]
         names = [field.name for field in fields]
         if isinstance(data, dict):
-            odd = set(data) - {field.name for field in self.border.fields}
-            if odd or not set(names) <= set(data):
+            unknown = set(data) - {field.name for field in self.border.fields}
+            if unknown or not set(names) <= set(data):
                 raise DataError(
-                    f'{where}: wants {{{", ".join(names)}}}; got a dict of {sorted(map(str, data))}'
+                    f'{where}: expects {{{", ".join(names)}}}; got a dict of '
+                    f'{sorted(map(str, data))}'
                 )
             return self._pair(data)
         if not isinstance(data, list | tuple) or (
@@ -180,29 +184,29 @@ class Below:
         ):
             return self._pair({names[0]: data} if len(names) == 1 else self._wrong(data, where))
         full = [field.name for field in self.border.fields]
-        known = [full, full[: len(full) - len(masks)], names]
-        # Lists of sequences have no mask beside them, so the next array is a target.
+        forms = [full, full[: len(full) - len(masks)], names]
+        # Ragged sequences come without a mask, so that the array after them is a target.
         if not (masks and data and is_ragged(data[0], fields[0].ndim - 1)):
-            known.insert(1, [*names, *masks])
-        for one in known:
-            if len(one) == len(data):
-                return self._pair(dict(zip(one, data, strict=True)))
+            forms.insert(1, [*names, *masks])
+        for form in forms:
+            if len(form) == len(data):
+                return self._pair(dict(zip(form, data, strict=True)))
         return self._wrong(data, where)
 
-    def _pair(self, given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
-        x = {field.name: given[field.name] for field in self.border.inputs}
+    def _pair(self, arrays: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        x = {field.name: arrays[field.name] for field in self.border.inputs}
         mask = {
-            field.name: given[field.name]
+            field.name: arrays[field.name]
             for field in self.border.masks
-            if given.get(field.name) is not None
+            if arrays.get(field.name) is not None
         }
         return x, mask or None
 
-    def _wrong(self, data: Any, where: str) -> Any:
+    def _wrong(self, data: object, where: str) -> NoReturn:
         names = ', '.join(field.name for field in self.border.inputs)
         every = ', '.join(field.name for field in self.border.fields)
         if isinstance(data, list | tuple):
             got = f'{len(data)} of them: [{", ".join(map(describe, data))}]'
         else:
             got = describe(data)
-        raise DataError(f'{where}: wants arrays [{names}] or [{every}]; got {got}')
+        raise DataError(f'{where}: expects arrays [{names}] or [{every}]; got {got}')

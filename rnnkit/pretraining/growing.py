@@ -1,4 +1,4 @@
-"""Networks that grow by a layer from stage to stage, each trained on the target."""
+"""Supervised layerwise training: the network grows by a layer from stage to stage."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnkit.common.output_names import MAIN, join, layer_of
 from rnnkit.errors import ConfigError
 from rnnkit.layers import Input, Layer, Tied
 from rnnkit.models.network import Network
@@ -15,13 +16,15 @@ from rnnkit.training.ways import ways
 
 
 @ways.add('layerwise', 'supervised')
-def layerwise(where: str, net: Network, train: Any, valid: Any, given: Mapping[str, Any]) -> Staged:
-    """Return what trains a network that grows by a hidden layer from stage to stage.
+def layerwise(
+    where: str, net: Network, train: object, valid: object, given: Mapping[str, object]
+) -> Staged:
+    """Return a trainer for a network that grows by a hidden layer from stage to stage.
 
-    The first stage has the first hidden layer and an output layer like the network's; each
-    further one has one more hidden layer, with a new output layer, and starts from the values of
-    the one before; the last stage is the network itself. All layers of a stage are trained, as
-    theanets does; in the paper those of earlier stages are held.
+    The first stage consists of the first hidden layer and an output layer like the network's. Each
+    further stage adds a hidden layer and has a new output layer; the other parameters start from
+    the values of the stage before. The last stage is the network itself. As in theanets, all
+    layers of a stage are trained; in the paper, layers of earlier stages are frozen.
 
     Parameters
     ----------
@@ -29,14 +32,14 @@ def layerwise(where: str, net: Network, train: Any, valid: Any, given: Mapping[s
         The call, for messages.
     net : Network
     train, valid
-        Data, as `Network.train` takes them.
+        Data, as in `Network.train`.
     given : dict
         ``subalgo``, and keywords for each stage.
 
     Raises
     ------
     ConfigError
-        If there is no hidden layer with weights, or no stage can end before the last layer.
+        If no hidden layer has weights, or no stage can end before the last layer.
 
     References
     ----------
@@ -45,8 +48,8 @@ def layerwise(where: str, net: Network, train: Any, valid: Any, given: Mapping[s
     settings = Settings(where, net, 'layerwise', given)
     if len(net.losses) > 1:
         raise ConfigError(
-            f"{where}: algo 'layerwise' trains with a single loss, and here are {len(net.losses)}; "
-            f'add the others after it, by add_loss'
+            f"{where}: algo 'layerwise' trains with a single loss; this network has "
+            f'{len(net.losses)}; add the others after it, by add_loss'
         )
     try:
         ends = ends_of(net)
@@ -64,7 +67,7 @@ def layerwise(where: str, net: Network, train: Any, valid: Any, given: Mapping[s
 
 
 def has_weights(layer: Layer) -> bool:
-    """Return whether there is a matrix among a layer's parameters."""
+    """Return whether any parameter of a layer is a matrix."""
     return any(p.ndim > 1 for p in layer.params.values())
 
 
@@ -74,21 +77,22 @@ def ends_of(net: Network) -> dict[tuple[str, ...], tuple[int, list[Layer]]]:
     Returns
     -------
     ends : dict of tuple of str to (int, list of Layer)
-        By the hidden layers with weights that there are up to it: the last of a stage's own
-        layers, and which of the later ones stay, so that the output has the target's axes.
+        For each place, by the names of the hidden layers with weights up to there: the index of
+        the last layer of the stage, and the later layers that it needs as well, so that the
+        output has the axes of the target.
 
     Raises
     ------
     ConfigError
-        If there is no hidden layer with weights; or there are several, and no place between.
+        If no hidden layer has weights; or there are several, but no place between them.
     """
     layers, ends, reasons = net.layers, {}, []
     hidden = [k for k, layer in enumerate(layers[:-1]) if has_weights(layer)]
     if not hidden:
-        raise ConfigError("algo 'layerwise' trains hidden layers, and here none has weights")
+        raise ConfigError("algo 'layerwise' trains hidden layers, but none of them has weights")
     for k in range(hidden[0], hidden[-1]):
         try:
-            # Layers without weights belong to the stage of those before them.
+            # Layers without weights belong to the stage of the layers before them.
             ends[tuple(layers[j].name for j in hidden if j <= k)] = (k, _head(net, k))
         except ConfigError as error:
             reasons.append(error)
@@ -101,12 +105,12 @@ def ends_of(net: Network) -> dict[tuple[str, ...], tuple[int, list[Layer]]]:
 
 
 def _head(net: Network, k: int) -> list[Layer]:
-    """Return the layers after layer `k` that a stage which ends there needs.
+    """Return the layers after layer `k` that a stage ending there needs.
 
     Raises
     ------
     ConfigError
-        If there can be no such stage. The message names a layer.
+        If such a stage is not possible. The message names a layer.
     """
     layers, plan = net.layers, net.graph.plan
     waist, after, last = _waist(net, k), layers[k + 1 :], layers[-1]
@@ -114,47 +118,47 @@ def _head(net: Network, k: int) -> list[Layer]:
     stay = [x for x in after[:-1] if _moves(x) or (isinstance(x, Tied) and x.mate.name in own)]
     if isinstance(last, Tied) and last.mate.name not in own:
         raise ConfigError(f'layer {last.name!r} is tied to {last.mate.name!r}, which comes later')
-    odd = next((layer for layer in stay if has_weights(layer)), None)
-    if odd is not None:
+    weighted = next((layer for layer in stay if has_weights(layer)), None)
+    if weighted is not None:
         raise ConfigError(
-            f'layer {odd.name!r} ({odd.form}) comes later; it changes the time steps, and has '
-            f'weights'
+            f'layer {weighted.name!r} ({weighted.form}) comes later; it changes the time steps, '
+            f'and has weights'
         )
     if stay:
         for before, layer in pairwise(after):
-            read = {name.partition(':')[0] for name in _read(net, layer)}
+            read = {layer_of(name) for name in _read(net, layer)}
             if read != {before.name}:
                 raise ConfigError(
                     f'layer {layer.name!r} reads {", ".join(sorted(read))}, not just the layer '
-                    f'before it; what comes after a stage is a chain, as there is '
+                    f'before it; layers after a stage must form a chain, because of '
                     f'{stay[0].name!r}'
                 )
     elif plan.clock_of(waist, net.graph.by_name) not in _clocks(net, last):
-        raise ConfigError(f'{waist!r} has another time axis than what {last.name!r} reads')
+        raise ConfigError(f'{waist!r} has another time axis than the input of {last.name!r}')
     return [*stay, last]
 
 
 def _waist(net: Network, k: int) -> str:
-    """Return the one output of layer `k`, or of those before it, that later layers read."""
+    """Return the single output of the layers up to `k` that later layers read."""
     own = {layer.name for layer in net.layers[: k + 1]}
-    found: dict[str, str] = {}
+    readers: dict[str, str] = {}
     for layer in net.layers[k + 1 :]:
         if isinstance(layer, Input):
             raise ConfigError(f'layer {layer.name!r}, an input, comes later')
         for name in _read(net, layer):
-            if name.partition(':')[0] in own:
-                found.setdefault(name, layer.name)
+            if layer_of(name) in own:
+                readers.setdefault(name, layer.name)
     for name in net._train_steps.criterion.compared:
-        if name.partition(':')[0] != net.layers[-1].name:
-            raise ConfigError(f'the loss compares {name!r}, which is not of the last layer')
-    if len(found) != 1:
-        listed = ' and '.join(f'{name!r} by {reader!r}' for name, reader in found.items())
+        if layer_of(name) != net.layers[-1].name:
+            raise ConfigError(f'the loss reads {name!r}, which is not an output of the last layer')
+    if len(readers) != 1:
+        listed = ' and '.join(f'{name!r} by {reader!r}' for name, reader in readers.items())
         raise ConfigError(f'later layers read more than one output: {listed}')
-    return next(iter(found))
+    return next(iter(readers))
 
 
 def _read(net: Network, layer: Layer) -> list[str]:
-    """Return all outputs that a layer reads, or starts from."""
+    """Return all outputs that a layer reads as inputs or as initial states."""
     return [*net.graph.plan.sources[layer.name], *net.graph.plan.starts[layer.name].values()]
 
 
@@ -164,16 +168,17 @@ def _clocks(net: Network, layer: Layer) -> set[str | None]:
 
 
 def _moves(layer: Layer) -> bool:
-    """Return whether a layer's outputs have other time steps than what it reads."""
+    """Return whether the outputs of a layer have other time steps than its inputs."""
     return layer.starts_time or not layer.keeps_time
 
 
 def _stage(name: str, net: Network, end: int, head: list[Layer], seed: int) -> Stage:
-    """Return the stage whose own layers end at number `end`."""
+    """Return the stage whose own layers end with layer `end`."""
     own, last = net.layers[: end + 1], net.layers[-1]
     waist = _waist(net, end)
-    # A layer's name alone also stands for its final state, where 'last' reads it.
-    reads = [waist.removesuffix(':out'), *(layer.name for layer in head[:-1])]
+    # For the layer 'last', the name of a layer alone stands for its final state.
+    owner = layer_of(waist)
+    reads = [owner if waist == join(owner, MAIN) else waist, *(x.name for x in head[:-1])]
     layers = [_again(net, layer, inputs=layer.inputs) for layer in own]
     layers += [_again(net, layer, inputs=read) for layer, read in zip(head, reads, strict=True)]
     stage = rebuilt(net, layers, seed)
@@ -182,15 +187,15 @@ def _stage(name: str, net: Network, end: int, head: list[Layer], seed: int) -> S
     return Stage(name, stage, [(p, whole[p.name]) for p in stage.params if p not in new])
 
 
-def _again(net: Network, layer: Layer, inputs: Any) -> Layer:
-    """Return a layer for a stage."""
+def _again(net: Network, layer: Layer, inputs: str | tuple[str, ...] | None) -> Layer:
+    """Return a copy of a layer for a stage."""
     changes: dict[str, Any] = {'inputs': inputs}
     if isinstance(layer, Input):
         changes['ndim'] = 2 if net.graph.plan.clocks[layer.name] is None else 3
     if isinstance(layer, Tied):
         changes['partner'] = layer.mate.name
     own = []
-    if layer is net.layers[-1]:  # it reads something of another size here
+    if layer is net.layers[-1]:  # its input has another size here
         own = [
             key
             for key, value in layer.given.items()

@@ -1,12 +1,14 @@
-"""Weights that are samples of the data."""
+"""Initialisation of weights by samples of the data."""
 
 import time
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from pytensor.tensor.sharedvar import TensorSharedVariable
 
 from rnnkit.common import progress
+from rnnkit.common.output_names import join
 from rnnkit.common.registry import reject_unknown
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.graph.perturbations import term_names
@@ -20,17 +22,20 @@ from rnnkit.training.ways import ways
 
 TAKEN = ('batch_size', 'train_batches', 'valid_batches', 'monitors', 'seed')
 
+Batches = Iterable[Sequence[np.ndarray]]
+
 
 @ways.add('sample')
-def sample(where: str, net: Network, train: Any, valid: Any, given: Mapping[str, Any]) -> 'Sampler':
-    """Return what sets weights to samples of the data, each of length 1.
+def sample(
+    where: str, net: Network, train: object, valid: object, given: Mapping[str, object]
+) -> 'Sampler':
+    """Return a trainer that sets weights to samples of the data, normalized to length 1.
 
-    Layer by layer from the input on, the columns of the matrices by which a layer reads become
-    samples of what it reads: ``w`` (or ``w_hid1:out`` and so on) of a fully connected layer; of a
-    recurrent layer the matrices of its input, such as ``xh`` with the columns of all gates. The
-    rows of the matrix of a fully connected last layer become samples of the target, if that is
-    numbers; if it is labels, the last layer is left alone. So are biases, recurrent matrices, and
-    all other layers.
+    Layer by layer from the input on, the columns of a layer's input matrices become samples of its
+    input: ``w`` (or ``w_hid1:out`` and so on) of a fully connected layer; ``xh`` and the like of a
+    recurrent layer, for all gates. In regression, the rows of the matrix of a fully connected last
+    layer become samples of the target; in classification, the last layer is unchanged. So are
+    biases, recurrent matrices, and all other layers.
 
     Parameters
     ----------
@@ -38,9 +43,9 @@ def sample(where: str, net: Network, train: Any, valid: Any, given: Mapping[str,
         The call, for messages.
     net : Network
     train, valid
-        Data, as `Network.train` takes them.
+        Data, as in `Network.train`.
     given : dict
-        Keywords: those of `TAKEN`.
+        Keywords, of those in `TAKEN`.
 
     Raises
     ------
@@ -51,14 +56,14 @@ def sample(where: str, net: Network, train: Any, valid: Any, given: Mapping[str,
     ----------
     Vitter 1985, ACM Transactions on Mathematical Software 11(1), for the sampling.
     """
-    known = [*option_names(), *term_names(), 'subalgo']
-    known += [name for rule in optimizers for name in optimizers[rule].options]
-    reject_unknown(where, given, known)
-    odd = [name for name in given if name not in TAKEN]
-    if odd:
+    keywords = [*option_names(), *term_names(), 'subalgo']
+    keywords += [name for rule in optimizers for name in optimizers[rule].options]
+    reject_unknown(where, given, keywords)
+    refused = [name for name in given if name not in TAKEN]
+    if refused:
         raise ConfigError(
-            f"{where}: {odd[0]} does not go with algo 'sample', which takes no steps; it takes "
-            f'{", ".join(TAKEN)}'
+            f"{where}: {refused[0]} does not go with algo 'sample', which makes no updates; its "
+            f'options are {", ".join(TAKEN)}'
         )
     if read(given.get('monitors')).gradients:
         raise ConfigError(f"{where}: algo 'sample' has no gradients to monitor")
@@ -68,26 +73,26 @@ def sample(where: str, net: Network, train: Any, valid: Any, given: Mapping[str,
 
 
 class Job(NamedTuple):
-    """A matrix that is made of samples.
+    """A matrix to be set to samples.
 
     Attributes
     ----------
     param : shared variable
     read : str or None
-        The output that is sampled; None for the target.
+        The output to sample; None for the target.
     """
 
-    param: Any
+    param: TensorSharedVariable
     read: str | None
 
 
 class Reservoir:
-    """A uniform sample, without repetition, of rows that come in parts (Vitter 1985, R).
+    """A uniform sample without replacement from a stream of rows (Vitter 1985, algorithm R).
 
     Parameters
     ----------
     size : int
-        How many rows to keep.
+        The number of rows to sample.
     rng : numpy.random.Generator
     """
 
@@ -97,20 +102,21 @@ class Reservoir:
         self.seen = 0
 
     def add(self, rows: np.ndarray) -> None:
-        """Offer rows, an array of shape (n, width); those that are 0 have no direction."""
+        """Add rows, an array of shape (n, width); rows of zeros, without direction, are ignored."""
         rows = rows[(rows != 0).any(axis=1)]
         free = min(self.size - len(self.kept), len(rows))
         self.kept += list(rows[:free])
         numbers = np.arange(self.seen + free, self.seen + len(rows))
         self.seen += len(rows)
+        # Row n replaces a random one of those kept, with probability size / (n + 1).
         places = self.rng.integers(0, numbers + 1)
         for k in np.flatnonzero(places < self.size):
             self.kept[places[k]] = rows[free + k]
 
     def directions(self, where: str) -> np.ndarray:
-        """Return an array of shape (size, width), with rows of length 1.
+        """Return the sample as an array of shape (size, width), with rows of length 1.
 
-        If there were fewer rows, some are there more than once.
+        If there were too few rows, some are repeated.
 
         Raises
         ------
@@ -120,7 +126,7 @@ class Reservoir:
         if not self.kept:
             raise DataError(f'{where} is 0 everywhere, so there is nothing to sample')
         rows = np.array(self.kept, 'float64')
-        # First by the largest number, whose square may be out of range.
+        # First divide by the largest element, whose square may overflow.
         rows /= abs(rows).max(axis=1, keepdims=True)
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         missing = self.size - len(rows)
@@ -128,13 +134,13 @@ class Reservoir:
 
 
 class Sampler:
-    """Sets the weights of a network; it is used as a `Trainer` is.
+    """Sets the weights of a network, with the interface of a `Trainer`.
 
     Parameters
     ----------
     net : Network
     trainer : Trainer
-        Validates the network.
+        The trainer that validates the network.
     seeds : list of int
     """
 
@@ -152,7 +158,7 @@ class Sampler:
         Raises
         ------
         DataError
-            If what a layer reads is 0 everywhere. Then all parameters are as they were.
+            If the input of a layer is 0 everywhere. Then all parameters are unchanged.
         """
         progress.prepare_logging()
         start, rng = time.perf_counter(), np.random.default_rng(self.seeds)
@@ -167,26 +173,24 @@ class Sampler:
             for p, value in zip(self.net.params, before, strict=True):
                 p.set_value(value)
             raise
-        found = self.trainer.latest
-        record = {'training': self.trainer.training, 'epoch': 1, 'updates': 0, **found}
-        record |= {f'valid_{name}': value for name, value in found.items()}
+        monitors = self.trainer.latest
+        record = {'training': self.trainer.training, 'epoch': 1, 'updates': 0, **monitors}
+        record |= {f'valid_{name}': value for name, value in monitors.items()}
         self.net.history.append({**record, 'seconds': time.perf_counter() - start})
-        shown = ' '.join(f'{name} {value:.4g}' for name, value in found.items())
-        progress.say('weights are samples: valid %s', shown)
-        yield dict(found), dict(found)
+        listed = ' '.join(f'{name} {value:.4g}' for name, value in monitors.items())
+        progress.say('weights are samples: valid %s', listed)
+        yield dict(monitors), dict(monitors)
 
     def _jobs(self, layer: Layer) -> list[Job]:
-        """Return the matrices of a layer that are set."""
+        """Return the matrices of a layer to set."""
         sources = self.net.graph.plan.sources[layer.name]
         if isinstance(layer, Dense):
             matrices = [layer.params.get(f'w_{name}', layer.params.get('w')) for name in sources]
             if layer is not self.net.layers[-1]:
                 return [Job(w, name) for w, name in zip(matrices, sources, strict=True)]
-            compared, numbers = (
-                self.net._train_steps.criterion.compared,
-                not self.net.integer_targets,
-            )
-            fits = numbers and compared == [f'{layer.name}:out'] and self.net.target in self._places
+            compared = self.net._train_steps.criterion.compared
+            numbers = not self.net.integer_targets
+            fits = numbers and compared == [join(layer.name)] and self.net.target in self._places
             return [Job(w, None) for w in matrices] if fits else []
         parts = layer.children or (layer,)
         return [
@@ -197,8 +201,10 @@ class Sampler:
             if axes[0] == 'I'
         ]
 
-    def _set(self, layer: Layer, jobs: list[Job], batches: Any, rng: np.random.Generator) -> None:
-        """Set the matrices of one layer, in one pass over the batches."""
+    def _set(
+        self, layer: Layer, jobs: list[Job], batches: Batches, rng: np.random.Generator
+    ) -> None:
+        """Set the matrices of a layer, in one pass over the batches."""
         names = list(dict.fromkeys(job.read for job in jobs if job.read))
         function = self.net.inference.function(
             f'what {layer.name} reads', [self.net.outputs[name] for name in names]
@@ -208,31 +214,31 @@ class Sampler:
         n = len(self.net.inputs)
         for batch in batches:
             masks = batch[len(batch) - len(self.net.graph.masks) :]
-            found = function(*batch[:n], *masks) if names else []
-            arrays = dict(zip(names, found, strict=True))
-            real = dict(zip(self.net.graph.masks, masks, strict=True))
+            outputs = function(*batch[:n], *masks) if names else []
+            arrays = dict(zip(names, outputs, strict=True))
+            by_clock = dict(zip(self.net.graph.masks, masks, strict=True))
             for job, reservoir in zip(jobs, kept, strict=True):
                 if job.read is None:
-                    reservoir.add(self._targets(batch, real))
+                    reservoir.add(self._targets(batch, by_clock))
                 else:
-                    reservoir.add(_rows(arrays[job.read], self._mask(job.read, real)))
+                    reservoir.add(_rows(arrays[job.read], self._mask(job.read, by_clock)))
         for job, reservoir in zip(jobs, kept, strict=True):
             what = f'what {layer.name!r} reads ({job.read})' if job.read else 'the target'
             rows = reservoir.directions(f"algo 'sample': {what}")
             value = rows if job.read is None else rows.T
             job.param.set_value(np.ascontiguousarray(value, self.net.dtype))
 
-    def _targets(self, batch: list[np.ndarray], masks: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the targets in a batch that count, as rows."""
+    def _targets(self, batch: Sequence[np.ndarray], masks: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the targets of a batch as rows, except those over padding or of weight 0."""
         target = batch[self._places[self.net.target]]
         mask = self._mask(self.net._train_steps.criterion.compared[0], masks)
         if self.net.weighted:
-            some = (batch[self._places[self.net.target_weights]] != 0).any(axis=-1)
-            mask = some if mask is None else some & (mask != 0)
+            counts = (batch[self._places[self.net.target_weights]] != 0).any(axis=-1)
+            mask = counts if mask is None else counts & (mask != 0)
         return _rows(target, mask)
 
     def _mask(self, output: str, masks: Mapping[str, np.ndarray]) -> np.ndarray | None:
-        """Return the mask of an output's time axis, or None."""
+        """Return the mask of the time axis of an output, or None."""
         return masks.get(self.net.graph.plan.clock_of(output, self.net.graph.by_name) or '')
 
 

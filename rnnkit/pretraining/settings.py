@@ -1,4 +1,4 @@
-"""What a training in stages takes as keywords: checked for all stages before the first begins."""
+"""The keywords of layerwise training, checked for all stages before the first one starts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +18,7 @@ FILES = ('checkpoint', 'save_every', 'resume')
 
 
 class Settings:
-    """The keywords of a training in stages.
+    """The keywords of layerwise training.
 
     Parameters
     ----------
@@ -27,11 +27,11 @@ class Settings:
     net : Network
         The network whose layers are trained.
     algo : str
-        The way to train.
+        The layerwise algorithm.
     given : dict
-        What the user gave, ``subalgo`` included.
+        The user's keywords, including ``subalgo``.
     refused : sequence of str
-        Options that make no sense here, besides those about files.
+        Options that are not supported, besides those about files.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class Settings:
     Raises
     ------
     ConfigError
-        If a keyword is not known, or a value makes no sense.
+        If a keyword is unknown, or a value is invalid.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Settings:
         where: str,
         net: Network,
         algo: str,
-        given: Mapping[str, Any],
+        given: Mapping[str, object],
         refused: Sequence[str] = (),
     ):
         self.where = where
@@ -67,50 +67,50 @@ class Settings:
     def _check_rule(self, algo: str) -> None:
         if self.subalgo in ways:
             raise ConfigError(
-                f'{self.where}: subalgo is the update rule that algo {algo!r} trains by, such as '
+                f'{self.where}: subalgo must be the update rule for algo {algo!r}, such as '
                 f"'rmsprop'; got {self.subalgo!r}"
             )
         find_rule(self.where, self.subalgo, 'subalgo')
 
     @property
     def batch_size(self) -> int:
-        """How many examples share a batch."""
+        """The number of examples in a batch."""
         return self._config.options.batch_size or 32
 
     def seed(self, number: int) -> int:
-        """Return the seed of a stage: another one for each."""
-        words = np.random.SeedSequence([*self._seed, number]).generate_state(1, 'uint64')
-        return int(words[0] % 2**53)
+        """Return the seed of a stage, which differs between stages."""
+        bits = np.random.SeedSequence([*self._seed, number]).generate_state(1, 'uint64')
+        return int(bits[0] % 2**53)  # JSON numbers, in checkpoints, are doubles
 
     def for_stages(self, nets: Mapping[str, Network]) -> list[dict[str, Any]]:
-        """Return the keywords for each stage's network.
+        """Return the keywords for the network of each stage.
 
-        What a stage has nothing of is left out there: a regularizer, a pattern of noise or of
-        monitors, such as one that names a layer that comes later.
+        Keywords that do not apply to a stage are left out there: regularizers, and patterns of
+        noise or monitors, such as one that names a later layer.
 
         Parameters
         ----------
         nets : dict of str to Network
-            By the names of the stages.
+            The networks, by the names of the stages.
 
         Raises
         ------
         ConfigError
-            If no stage has something of a word, or a stage cannot be trained so.
+            If a keyword applies to no stage, or a stage cannot be trained with its keywords.
         """
         chosen: dict[str, dict[str, Any]] = {name: {} for name in nets}
-        for word, value in self._single():
-            fits, error = [], None
+        for keyword, value in self._single():
+            applies, error = [], None
             for name, net in nets.items():
                 try:
-                    self._look(net, word, value)
-                    fits.append(name)
+                    self._look(net, keyword, value)
+                    applies.append(name)
                 except ConfigError as problem:
                     error = problem
-            if not fits and error is not None:
+            if not applies and error is not None:
                 raise ConfigError(f'{self.where}: {error}') from error
-            for name in fits:
-                _put(chosen[name], word, value)
+            for name in applies:
+                _put(chosen[name], keyword, value)
         for number, (name, net) in enumerate(nets.items()):
             if self._masked and not net.masked:
                 chosen[name].pop('bucket', None)
@@ -118,31 +118,31 @@ class Settings:
             chosen[name]['seed'] = self.seed(number)
         return list(chosen.values())
 
-    def _single(self) -> Iterator[tuple[str, Any]]:
-        """Yield the keywords, those with several patterns one pattern at a time."""
-        for word, value in self.given.items():
-            if word == 'monitors':
-                yield from ((word, one) for one in _monitors(value))
-            elif word in perturbations.WORDS and isinstance(value, Mapping) and value:
-                yield from ((word, {pattern: amount}) for pattern, amount in value.items())
+    def _single(self) -> Iterator[tuple[str, object]]:
+        """Yield keywords and values; those with several patterns one pattern at a time."""
+        for keyword, value in self.given.items():
+            if keyword == 'monitors':
+                yield from ((keyword, monitor) for monitor in _monitors(value))
+            elif keyword in perturbations.WORDS and isinstance(value, Mapping) and value:
+                yield from ((keyword, {pattern: amount}) for pattern, amount in value.items())
             else:
-                yield word, value
+                yield keyword, value
 
-    def _look(self, net: Network, word: str, value: Any) -> None:
-        """Raise a ConfigError if a network has nothing of what a word is about."""
+    def _look(self, net: Network, keyword: str, value: object) -> None:
+        """Raise a ConfigError if a keyword applies to nothing in a network."""
         objectives, graph = net._train_steps, net.graph
-        if word == 'monitors':
+        if keyword == 'monitors':
             parts = objectives.parts(graph.outputs)
             compared = objectives.criterion.terms[0].predicted
             watched(read([value]), objectives.plain, parts, compared)
-        elif word in self._config.terms and word in perturbations.WORDS:
-            perturbations.read(graph, objectives.criterion.compared, {word: value})
-        elif word in self._config.terms:
-            regularizers.build(word, value).penalty(objectives.parts(graph.outputs))
+        elif keyword in self._config.terms and keyword in perturbations.WORDS:
+            perturbations.read(graph, objectives.criterion.compared, {keyword: value})
+        elif keyword in self._config.terms:
+            regularizers.build(keyword, value).penalty(objectives.parts(graph.outputs))
 
-    def _try(self, name: str, net: Network, given: dict[str, Any]) -> None:
+    def _try(self, name: str, net: Network, given: Mapping[str, object]) -> None:
         """Raise a ConfigError if a stage cannot be trained; nothing is compiled."""
-        terms = {word: given[word] for word in self._config.terms if word in given}
+        terms = {term: given[term] for term in self._config.terms if term in given}
         options = replace(self._config.options, monitors=given.get('monitors'))
         config = replace(self._config, options=options, terms=terms)
         try:
@@ -152,20 +152,22 @@ class Settings:
             raise ConfigError(f'{self.where}: stage {name!r}: {error}') from error
 
 
-def _monitors(given: Any) -> Iterator[Any]:
-    """Yield what the option ``monitors`` holds, one pattern at a time."""
-    for one in given if isinstance(given, list | tuple) else [] if given is None else [given]:
-        if isinstance(one, Mapping):
-            yield from ({pattern: what} for pattern, what in one.items())
+def _monitors(monitors: object) -> Iterator[object]:
+    """Yield the items of the option ``monitors``, one pattern at a time."""
+    if not isinstance(monitors, list | tuple):
+        monitors = [] if monitors is None else [monitors]
+    for monitor in monitors:
+        if isinstance(monitor, Mapping):
+            yield from ({pattern: levels} for pattern, levels in monitor.items())
         else:
-            yield one
+            yield monitor
 
 
-def _put(given: dict[str, Any], word: str, value: Any) -> None:
-    """Add what `Settings._single` has yielded."""
-    if word == 'monitors':
-        given[word] = [*given.get(word, []), value]
-    elif isinstance(value, Mapping) and isinstance(given.get(word), dict):
-        given[word] = {**given[word], **value}
+def _put(given: dict[str, Any], keyword: str, value: object) -> None:
+    """Add an item that `Settings._single` has yielded."""
+    if keyword == 'monitors':
+        given[keyword] = [*given.get(keyword, []), value]
+    elif isinstance(value, Mapping) and isinstance(given.get(keyword), dict):
+        given[keyword] = {**given[keyword], **value}
     else:
-        given[word] = value
+        given[keyword] = value

@@ -1,9 +1,10 @@
-"""Trainings of small networks, one after the other, whose values a whole network gets."""
+"""Stages of layerwise training: smaller networks, trained one after the other."""
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+
+from pytensor.tensor.sharedvar import TensorSharedVariable
 
 from rnnkit.common import progress
 from rnnkit.errors import RnnkitError
@@ -15,7 +16,7 @@ from rnnkit.training.protocols import Monitors
 from rnnkit.training.trainer import Place, Trainer
 
 
-def like(layer: Layer, without: Collection[str] = (), **changes: Any) -> Layer:
+def like(layer: Layer, without: Collection[str] = (), **changes: object) -> Layer:
     """Return a new layer with the options of one that is part of a network.
 
     Parameters
@@ -24,7 +25,7 @@ def like(layer: Layer, without: Collection[str] = (), **changes: Any) -> Layer:
     without : collection of str
         Options to leave out.
     **changes
-        Keywords that are others.
+        Keywords to change.
     """
     size = layer.size if layer.sized else None
     given = {key: value for key, value in layer.given.items() if key not in without}
@@ -32,7 +33,7 @@ def like(layer: Layer, without: Collection[str] = (), **changes: Any) -> Layer:
 
 
 def rebuilt(net: Network, layers: list[Layer], seed: int) -> Network:
-    """Return a network of the same kind, with the same loss and settings, of other layers."""
+    """Return a network of the same class, with the same loss and settings, but other layers."""
     return type(net)(
         layers,
         loss=net.loss,
@@ -47,55 +48,55 @@ def rebuilt(net: Network, layers: list[Layer], seed: int) -> Network:
 
 @dataclass
 class Stage:
-    """A network that is trained for the sake of some layers of another.
+    """A network that is trained to obtain the parameters of some layers of another one.
 
     Attributes
     ----------
     name : str
-        The layers that it is about: ``'hid1'``, or ``'hid1+hid2'``.
+        The names of these layers: ``'hid1'``, or ``'hid1+hid2'``.
     net : Network
     pairs : list of (shared variable, shared variable)
-        A parameter of `net`, and that of the whole network which it stands for.
+        The parameters of `net`, each with its counterpart in the whole network.
     convert : callable
-        Makes the data of the stage of those of the whole network: ``convert(data, where)``.
+        ``convert(data, where)`` turns data of the whole network into data of the stage.
     """
 
     name: str
     net: Network
-    pairs: list[tuple[Any, Any]]
-    convert: Callable[[Any, str], Any] = lambda data, where: data
+    pairs: list[tuple[TensorSharedVariable, TensorSharedVariable]]
+    convert: Callable[[object, str], object] = lambda data, where: data
 
     def borrow(self) -> None:
-        """Start from the values of the whole network."""
-        for mine, whole in self.pairs:
-            mine.set_value(whole.get_value())
+        """Copy the parameters from the whole network."""
+        for own, whole in self.pairs:
+            own.set_value(whole.get_value())
 
     def give_back(self) -> None:
-        """Let the whole network have the values."""
-        for mine, whole in self.pairs:
-            whole.set_value(mine.get_value())
+        """Copy the parameters to the whole network."""
+        for own, whole in self.pairs:
+            whole.set_value(own.get_value())
 
 
 class Staged:
-    """Trains the stages of a network; it is used as a `Trainer` is.
+    """Trains a network in stages, with the interface of a `Trainer`.
 
     Parameters
     ----------
     settings : Settings
     net : Network
-        The whole network; its history gets a record an epoch.
+        The whole network; its history gets a record per epoch.
     stages : list of Stage
     train, valid
-        Data of the whole network, as `Network.train` takes them.
+        Data of the whole network, as in `Network.train`.
 
     Raises
     ------
     ConfigError, ShapeError, DataError
-        If an option, or the data for the first stage, are not usable.
+        If an option, or the data for the first stage, is invalid.
     """
 
     def __init__(
-        self, settings: Settings, net: Network, stages: list[Stage], train: Any, valid: Any
+        self, settings: Settings, net: Network, stages: list[Stage], train: object, valid: object
     ):
         self.settings, self.net, self.stages = settings, net, stages
         self.train_data, self.valid_data = train, valid
@@ -124,7 +125,7 @@ class Staged:
         Returns
         -------
         train, valid : dict of str to float
-            The monitors of the last stage: of its last epoch, and of the parameters it has left.
+            The monitors of the last stage: those of its last epoch, and of its final parameters.
         """
         for _ in self.itertrain():
             pass
@@ -136,8 +137,8 @@ class Staged:
         Raises
         ------
         RnnkitError
-            What the training of a stage raises. The message says which stage; its best values,
-            and those of the stages before, are in the network.
+            The error of a stage; the message names the stage. The network has the best parameters
+            of this stage, and of those before it.
         """
         progress.prepare_logging()
         for number, stage in enumerate(self.stages):
@@ -149,7 +150,7 @@ class Staged:
                     yield from epochs
             except RnnkitError as error:
                 raise type(error)(f'{title}: {error}') from error
-            except KeyboardInterrupt:  # while there was no trainer to note it
+            except KeyboardInterrupt:  # outside of a trainer, which handles it itself
                 progress.LOGGER.warning('training interrupted in %s', title)
                 return
             self._result = trainer.result()

@@ -174,7 +174,7 @@ def test_a_function_is_an_activation():
         ('tanh:3', r"no activation named 'tanh:3'; did you mean 'tanh'\?"),
         ('relu+norm:q', r"no activation named 'norm:q'; did you mean 'norm:z'\?"),
         (activations.PReLU, "got <class 'rnnkit.activations.learned.PReLU'>"),
-        ('relu+prelu', r"'relu\+prelu' has parameters \(leak\), which this layer cannot give it"),
+        ('relu+prelu', r"'relu\+prelu' has parameters \(leak\), which this layer cannot create"),
         (3, 'a name or a function of one tensor; got 3'),
         (None, 'got None'),
     ],

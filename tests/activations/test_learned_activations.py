@@ -115,7 +115,7 @@ def test_each_line_of_a_maxout_is_the_highest_somewhere():
         ('maxout:1', "as in 'maxout:4'; got '1'"),
         ('maxout:257', "got '257'"),
         ('tanh+maxout:x', "activation 'maxout:x': it needs"),
-        ('prelu:3', "activation 'prelu:3': there is nothing to say after a colon; got '3'"),
+        ('prelu:3', "activation 'prelu:3': it takes no argument after a colon; got '3'"),
         ('prelo', r"no layer or activation named 'prelo'; did you mean 'prelu'\?"),
     ],
 )

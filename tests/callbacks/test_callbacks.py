@@ -186,7 +186,9 @@ def test_columns_of_callbacks_are_in_files(net, value, found, tmp_path):
 def test_columns_that_no_file_could_hold_are_refused(net, name, value, hook, tmp_path):
     log = Log(hook, do=lambda training: training.record.update({name: value}))
     path = tmp_path / 'a.rnn'
-    with pytest.raises(ConfigError, match='a column of the history has a name, and a number or'):
+    with pytest.raises(
+        ConfigError, match='an entry of the history must have a name, and be a number or'
+    ):
         net.train(DATA, epochs=1, callbacks=log, checkpoint=path, **QUICK)
     assert len(rnnkit.load(path).history) == 1
     net.train(DATA, epochs=1, checkpoint=path, **QUICK)
@@ -198,7 +200,7 @@ def test_a_hook_that_nothing_calls_is_refused(net):
         def on_epoch_ends(self, training):
             raise AssertionError
 
-    message = "Wrong has 'on_epoch_ends', which nothing calls; did you mean 'on_epoch_end'?"
+    message = "Wrong has 'on_epoch_ends', which is never called; did you mean 'on_epoch_end'?"
     with pytest.raises(ConfigError, match=message):
         net.train(DATA, epochs=1, callbacks=Wrong(), **QUICK)
 
@@ -243,8 +245,7 @@ def test_with_minimize():
         (Log, r'got the class Log itself, write Log\(\)'),
         (
             3,
-            'wants objects of classes derived from rnnkit.callbacks.Callback, and functions '
-            '.*; got 3',
+            'expects instances of rnnkit.callbacks.Callback, and functions .*; got 3',
         ),
         ([print_nothing, 'CSV'], "got 'CSV'"),
         ([LOG := Log(), LOG], 'the same Log is there twice'),

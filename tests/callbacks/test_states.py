@@ -104,24 +104,36 @@ def test_the_next_training_begins_anew(net):
 @pytest.mark.parametrize(
     ('make', 'message'),
     [
-        (lambda: EarlyStop(3), "monitor is a column of the history, such as 'valid_loss'; got 3"),
+        (
+            lambda: EarlyStop(3),
+            "monitor must be a column of the history, such as 'valid_loss'; got 3",
+        ),
         (
             lambda: EarlyStop(patience=-1),
-            'EarlyStop: patience is a whole number of at least 0; got -1',
+            'EarlyStop: patience must be a whole number of at least 0; got -1',
         ),
         (lambda: EarlyStop(min_improvement=1), 'EarlyStop: min_improvement .* below 1; got 1'),
-        (lambda: EarlyStop(goal='x'), "EarlyStop: goal is a number .*; got 'x'"),
-        (lambda: EarlyStop(mode='up'), "EarlyStop: mode is 'min' or 'max'; got 'up'"),
-        (lambda: Checkpoint(3), 'Checkpoint: path is the path of a file; got 3'),
+        (lambda: EarlyStop(goal='x'), "EarlyStop: goal must be a finite number; got 'x'"),
+        (
+            lambda: EarlyStop(mode='up'),
+            "EarlyStop: mode must be one of None, 'min', 'max'; got 'up'",
+        ),
+        (lambda: Checkpoint(3), 'Checkpoint: path must be the path of a file; got 3'),
         (lambda: Checkpoint('a{epoch:03d}'), r'only {} and {epoch} are replaced .*got {epoch:03d}'),
         (
             lambda: Checkpoint('a', every=0),
-            'Checkpoint: every is a whole number of at least 1; got 0',
+            'Checkpoint: every must be a whole number of at least 1; got 0',
         ),
-        (lambda: Checkpoint('a', best_only=1), 'Checkpoint: best_only is True or False; got 1'),
-        (lambda: CSV(''), "CSV: path is the path of a file; got ''"),
-        (lambda: CSV('a', append='yes'), "CSV: append is True or False; got 'yes'"),
-        (lambda: rnnkit.callbacks.Progress(after=-1), 'Progress: after is a number of at least 0'),
+        (
+            lambda: Checkpoint('a', best_only=1),
+            'Checkpoint: best_only must be True or False; got 1',
+        ),
+        (lambda: CSV(''), "CSV: path must be the path of a file; got ''"),
+        (lambda: CSV('a', append='yes'), "CSV: append must be True or False; got 'yes'"),
+        (
+            lambda: rnnkit.callbacks.Progress(after=-1),
+            'Progress: after must be a finite number of at least 0',
+        ),
     ],
 )
 def test_arguments_that_make_no_sense(make, message):
@@ -133,7 +145,7 @@ def test_arguments_that_make_no_sense(make, message):
 def test_folders(net, make, tmp_path):
     with pytest.raises(ConfigError, match='there is no folder .*nowhere'):
         net.train(NOISY, epochs=1, callbacks=make(tmp_path / 'nowhere' / 'x'), **QUICK)
-    with pytest.raises(ConfigError, match='path is a file; .* is a folder'):
+    with pytest.raises(ConfigError, match='path must be a file; .* is a folder'):
         net.train(NOISY, epochs=1, callbacks=make(tmp_path), **QUICK)
     assert not net.history
 
@@ -290,5 +302,5 @@ def test_a_file_without_states_is_gone_on_with(net, tmp_path):
 @pytest.mark.parametrize('state', [[1], {'a': object()}, {1: 2}, {'a': np.array(['b'])}])
 def test_a_state_that_no_file_can_hold(net, state, tmp_path):
     bad = type('Bad', (Callback,), {'get_state': lambda self: state, 'set_state': print})()
-    with pytest.raises(ConfigError, match=r'get_state\(\) of Bad returns a dict of numbers'):
+    with pytest.raises(ConfigError, match=r'get_state\(\) of Bad must return a dict of numbers'):
         net.train(NOISY, epochs=2, callbacks=bad, checkpoint=tmp_path / 'x', **QUICK)

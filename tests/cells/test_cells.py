@@ -124,7 +124,9 @@ def test_one_reset_form_does_not_change_the_other():
 
 
 def test_an_unknown_reset_form_is_refused():
-    with pytest.raises(rnnkit.ConfigError, match=r"reset is 'after' or 'before'; got 'never'"):
+    with pytest.raises(
+        rnnkit.ConfigError, match=r"reset must be one of 'after', 'before'; got 'never'"
+    ):
         cells['gru'](reset='never')
 
 
@@ -147,7 +149,7 @@ def test_lengths_in_a_parameter_table(axis):
     if axis in good:
         assert Odd().shapes(2, 5) == {'w': (good[axis],)}
         return
-    with pytest.raises(rnnkit.ConfigError, match=r"Odd.params\['w'\]: a length is written"):
+    with pytest.raises(rnnkit.ConfigError, match=r"Odd.params\['w'\]: a length must be written"):
         Odd().shapes(2, 5)
 
 

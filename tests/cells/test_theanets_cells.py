@@ -15,30 +15,48 @@ def layer(form, size, **options):
 @pytest.mark.parametrize(
     ('spec', 'message'),
     [
-        (layer('rrnn', 3, rate=3), "rrnn: rate is 'matrix', 'vector', 'uniform' or 'log'; got 3"),
-        (layer('rrnn', 3, rate='matrx'), "or 'log'; got 'matrx'"),
+        (
+            layer('rrnn', 3, rate=3),
+            "rrnn: rate must be one of 'matrix', 'vector', 'uniform', 'log'; got 3",
+        ),
+        (layer('rrnn', 3, rate='matrx'), "'log'; got 'matrx'; did you mean 'matrix'"),
         (
             layer('scrn', 3, rate='matrix'),
-            "scrn: rate is 'vector', 'uniform' or 'log'; got 'matrix'",
+            "scrn: rate must be one of 'vector', 'uniform', 'log'; got 'matrix'",
         ),
         (
             layer('scrn', 3, context_size=0),
-            'scrn: context_size is a whole number of at least 1; got 0',
+            'scrn: context_size must be a whole number of at least 1; got 0',
         ),
-        (layer('mrnn', 3, factors=1.5), 'mrnn: factors is a whole number of at least 1; got 1.5'),
-        (layer('mrnn', 3, factors=True), 'mrnn: factors is a whole number of at least 1; got True'),
+        (
+            layer('mrnn', 3, factors=1.5),
+            'mrnn: factors must be a whole number of at least 1; got 1.5',
+        ),
+        (
+            layer('mrnn', 3, factors=True),
+            'mrnn: factors must be a whole number of at least 1; got True',
+        ),
         (
             layer('clockwork', 4),
-            r'clockwork: periods is a list .* such as \[1, 2, 4, 8\]; got None',
+            r'clockwork: periods must be a list .* such as \[1, 2, 4, 8\]; got None',
         ),
-        (layer('clockwork', 4, periods=[]), r'clockwork: periods is a list .*; got \[\]'),
+        (layer('clockwork', 4, periods=[]), r'clockwork: periods must be a list .*; got \[\]'),
         (layer('clockwork', 4, periods=[1, 0]), r'clockwork: periods .*; got \[1, 0\]'),
         (layer('clockwork', 4, periods=2), r'clockwork: periods .*; got 2'),
         (layer('clockwork', 4, periods='12'), r"clockwork: periods .*; got '12'"),
-        (layer('clockwork', 4, periods=[1, 2, 4]), 'size is a multiple of its 3 modules; got 4'),
-        (layer('bcrnn', 4), 'bcrnn: num_modules is a whole number from 1 to 24; got None'),
-        (layer('bcrnn', 50, num_modules=25), 'num_modules is a whole number from 1 to 24; got 25'),
-        (layer('bcrnn', 4, num_modules=3), 'size is a multiple of its 3 modules; got 4'),
+        (
+            layer('clockwork', 4, periods=[1, 2, 4]),
+            'size must be a multiple of the number of modules, 3; got 4',
+        ),
+        (layer('bcrnn', 4), 'bcrnn: num_modules must be a whole number from 1 to 24; got None'),
+        (
+            layer('bcrnn', 50, num_modules=25),
+            'num_modules must be a whole number from 1 to 24; got 25',
+        ),
+        (
+            layer('bcrnn', 4, num_modules=3),
+            'size must be a multiple of the number of modules, 3; got 4',
+        ),
         (layer('mut1', 4, activation='relu'), "layer 'mut1': unknown option 'activation'"),
         (layer('rrnn', 3, rate='vector', xr='glorot'), "layer 'rrnn': unknown option 'xr'"),
     ],

@@ -75,11 +75,11 @@ def test_a_backward_layer_is_a_forward_layer_on_reversed_time(rng):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'size': 5}, 'size is that of both directions together, so it must be even; got 5'),
-        ({'merge': 'product'}, "merge is 'concat' or 'sum'; got 'product'"),
+        ({'size': 5}, 'size must be even, since it is that of both directions together; got 5'),
+        ({'merge': 'product'}, "merge must be one of 'concat', 'sum'; got 'product'"),
         ({'worker': 'lstn'}, "no layer named 'lstn'; did you mean 'lstm'"),
-        ({'worker': 'dense'}, "worker is a recurrent layer.*got 'dense'"),
-        ({'direction': 'backward'}, 'which gets its direction here'),
+        ({'worker': 'dense'}, "worker must be a recurrent layer.*got 'dense'"),
+        ({'direction': 'backward'}, 'recurrent layer without a direction'),
         ({'worker': 'gru', 'rest': 'before'}, "unknown option 'rest', did you mean 'reset'"),
     ],
 )
@@ -89,5 +89,7 @@ def test_options_that_make_no_sense_are_refused(options, message):
 
 
 def test_a_direction_that_does_not_exist_is_refused():
-    with pytest.raises(rnnkit.ConfigError, match="direction is 'forward' or 'backward'; got 'up'"):
+    with pytest.raises(
+        rnnkit.ConfigError, match="direction must be one of 'forward', 'backward'; got 'up'"
+    ):
         rnnkit.Regressor([2, dict(form='rnn', size=4, direction='up'), 1])

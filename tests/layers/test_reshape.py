@@ -43,13 +43,13 @@ def test_one_axis_changes_nothing(rng, shape):
 @pytest.mark.parametrize(
     ('shape', 'message'),
     [
-        (None, 'shape is .*got None'),
-        ((2, 0), r'shape is .*got \(2, 0\)'),
-        ((2, -1), r'shape is .*got \(2, -1\)'),
-        ((2, True), 'shape is'),
-        ((1, 2, 3), 'shape is'),
-        ((2, 2), r'shape \(2, 2\) has 4 numbers; it reads 6 features'),
-        ((5,), r'shape \(5,\) has 5 numbers; it reads 6 features'),
+        (None, 'shape must be .*got None'),
+        ((2, 0), r'shape must be .*got \(2, 0\)'),
+        ((2, -1), r'shape must be .*got \(2, -1\)'),
+        ((2, True), 'shape must be'),
+        ((1, 2, 3), 'shape must be'),
+        ((2, 2), r'shape \(2, 2\) has 4 elements; the input has 6 features'),
+        ((5,), r'shape \(5,\) has 5 elements; the input has 6 features'),
     ],
 )
 def test_a_shape_that_does_not_fit_is_an_error(shape, message):

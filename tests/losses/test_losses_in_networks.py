@@ -58,17 +58,17 @@ def test_saying_the_activation_is_fine(layer):
 @pytest.mark.parametrize(
     ('layer', 'loss', 'message'),
     [
-        ((2, 'relu'), 'bce', "loss 'bce' wants a last layer with activation 'sigmoid', which"),
+        ((2, 'relu'), 'bce', "loss 'bce' expects a last layer with activation 'sigmoid', which"),
         ((2, 'tanh+sigmoid'), 'bce', "with 'tanh\\+sigmoid'"),
         (('rnn', 2), 'bce', "got 'rnn' with 'tanh'"),
         (('lstm', 2), 'kl', "got 'lstm' with 'tanh'"),
-        (2, 'gll', "loss 'gll': reads 'mean:out', which this network has not"),
+        (2, 'gll', "loss 'gll': reads 'mean:out', which does not exist in this network"),
         (
             2,
             dict(form='gll', mean_name='out', covar_name='hid1'),
-            "loss 'gll': reads outputs of one size; 'out:out' has 2, 'hid1:out' has 3",
+            "loss 'gll': its outputs must have the same size; 'out:out' has 2, 'hid1:out' has 3",
         ),
-        (2, '', "a loss is a name such as 'mse'"),
+        (2, '', "a loss must be a name such as 'mse'"),
         (2, 'hinge', "Regressor: loss 'hinge' is for targets that are class labels"),
     ],
 )

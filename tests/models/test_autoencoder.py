@@ -374,7 +374,7 @@ def test_a_loss_may_be_particular_about_the_target_but_not_about_what_is_read(rn
     _, valid = net.train(x, **FREE)
     p = net.predict(x)
     assert valid['loss'] == pytest.approx(-(x * np.log(p) + (1 - x) * np.log(1 - p)).mean())
-    with pytest.raises(DataError, match='a target of this loss is 0 for no'):
+    with pytest.raises(DataError, match='a target of this loss must be 0 for no'):
         net.train(x + 1)
     assert net.predict(x + 1).shape == x.shape
 

@@ -178,13 +178,13 @@ def test_a_header_that_is_wrong_is_refused(path, metadata, message):
         ),
         (lambda s: s.update(loss='mme'), "no loss named 'mme'"),
         (lambda s: s['layers'][1].update(form='conv2'), "'hid1': no layer named 'conv2'"),
-        (lambda s: s['layers'][1].update(size='2'), "size is a whole number .* got '2'"),
+        (lambda s: s['layers'][1].update(size='2'), "size must be a whole number .* got '2'"),
         (lambda s: s['layers'][1].update(peep=True), "unknown option 'peep'"),
         (lambda s: s['layers'][1].update(activation='swosh'), "no activation named 'swosh'"),
         (
             lambda s: s['layers'][1].update(size=3),
             r"parameter 'hid1.xh' is float32 \(1, 8\); the "
-            r'network wants \(1, 12\)',
+            r'network expects \(1, 12\)',
         ),
         (lambda s: s.update(dtype='float64'), "parameter 'hid1.xh' is float32"),
         (lambda s: s.update(layers=[]), 'a network has an input and at least one more layer'),

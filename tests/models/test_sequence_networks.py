@@ -351,24 +351,30 @@ def test_wrong_masks_are_refused(batch, error, message):
         ),
         (
             [2, dict(form='rnn', size=3, h_0=0.5), 1],
-            "h_0 is 'learn' or the name of a layer; got 0.5",
+            "h_0 must be 'learn' or the name of a layer; got 0.5",
         ),
-        ([2, dict(form='rnn', size=3, bptt_limit=0), 1], 'bptt_limit is a number of steps'),
-        ([2, dict(form='bidirectional', size=4, h_0='in'), 1], "h_0 is 'learn' or nothing"),
+        ([2, dict(form='rnn', size=3, bptt_limit=0), 1], 'bptt_limit must be a whole number'),
+        ([2, dict(form='bidirectional', size=4, h_0='in'), 1], "h_0 must be 'learn' or None"),
         ([2, ('rnn', 3), ('embedding', 4), 1], 'an embedding reads an input layer'),
         ([2, ('embedding', 4), dict(form='rnn', size=3, inputs=('in',)), 1], 'give each an input'),
-        ([2, ('repeat', 0), ('rnn', 3), 1], 'steps is a whole number of at least 1; got 0'),
-        ([2, ('rnn', 3), ('dropout', 1.5), 1], 'rate is a probability from 0 to below 1; got 1.5'),
+        ([2, ('repeat', 0), ('rnn', 3), 1], 'steps must be a whole number of at least 1; got 0'),
+        (
+            [2, ('rnn', 3), ('dropout', 1.5), 1],
+            'rate must be a finite number of at least 0 and below 1; got 1.5',
+        ),
         (
             [2, ('rnn', 3), (4, 'tanh'), dict(form='product', inputs=('hid1', 'hid2')), 1],
-            'joins outputs of one size; hid1:out has 3, hid2:out has 4',
+            'needs inputs of the same size; hid1:out has 3, hid2:out has 4',
         ),
         (
             [2, ('rnn', 3), dict(form='last', size=5), 1],
-            'has size 3, from what it reads; got size=5',
+            'has size 3, which follows from its inputs; got size=5',
         ),
         ([2, ('flatten', 3), ('flatten', 3), 1], 'needs a time axis'),
-        ([dict(form='input', size=2, ndim=4), ('rnn', 3), 1], 'ndim is 2 or 3; got 4'),
+        (
+            [dict(form='input', size=2, ndim=4), ('rnn', 3), 1],
+            'ndim must be one of None, 2, 3; got 4',
+        ),
         ([dict(form='input', size=2, ndim=3), ('repeat', 4), ('rnn', 3), 1], 'must have none'),
     ],
 )

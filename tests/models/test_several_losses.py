@@ -415,7 +415,7 @@ def test_losses_are_changed_by_calls_alone(net):
         (
             'xe',
             {'output': 'hid1', 'target': 'labels'},
-            "wants a layer with activation 'softmax'; layer 'hid1' (rnn) has 'tanh'",
+            "expects a layer with activation 'softmax'; layer 'hid1' (rnn) has 'tanh'",
         ),
         ('xe', {'target': 'labels'}, "layer 'out' (feedforward) has 'linear'"),
         ('gll', {'output': 'hid1'}, "its own options say that it reads 'mean:out', 'covar:out'"),

@@ -112,7 +112,10 @@ def test_spec_keeps_the_rates():
 @pytest.mark.parametrize('option', ['dropout', 'zoneout'])
 @pytest.mark.parametrize('rate', [1, -0.1, 'a', True])
 def test_rates_that_are_none(option, rate):
-    with pytest.raises(ConfigError, match=f"layer 'lstm': {option} is a probability"):
+    with pytest.raises(
+        ConfigError,
+        match=f"layer 'lstm': {option} must be a finite number of at least 0 and below 1",
+    ):
         rnnkit.Regressor([1, {'form': 'lstm', 'size': 2, option: rate}, 1])
 
 

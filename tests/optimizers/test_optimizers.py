@@ -174,7 +174,11 @@ def test_weight_decay_belongs_to_the_rule_where_the_rule_has_it():
         ),
         ('rprop', {'rprop_increase': 0.5}, 'rprop_increase at least 1; got 0.99 and 0.5'),
         ('rprop', {'rprop_min_step': 5, 'rprop_max_step': 1}, 'at most rprop_max_step, 1; got 5'),
-        ('adam', {'learning_rate': 0}, r'^train\(\): learning_rate is a number above 0; got 0'),
+        (
+            'adam',
+            {'learning_rate': 0},
+            r'^train\(\): learning_rate must be a finite number above 0; got 0',
+        ),
         ('adam', {'rms_regularizer': np.nan}, r'rms_regularizer is a number above 0; got nan'),
         (
             'adam',

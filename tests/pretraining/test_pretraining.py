@@ -127,8 +127,8 @@ def test_words_labels_masks_and_layouts_go_into_the_stages():
 @pytest.mark.parametrize(
     ('layers', 'message'),
     [
-        ([3, 2], 'here none has weights'),
-        ([3, 'layernorm', 2], 'here none has weights'),
+        ([3, 2], 'none of them has weights'),
+        ([3, 'layernorm', 2], 'none of them has weights'),
         (
             [2, ('rnn', 3), VALID, 1],
             r"layer 'hid2' \(conv1\) comes later; it changes the time steps",
@@ -397,7 +397,7 @@ def test_monitors_and_rules_with_words_of_regularizers():
             dict(algo='adam', subalgo='sgd'),
             r"train\(\): subalgo is the update rule of algo 'layerw",
         ),
-        (dict(subalgo='pretrain'), "subalgo is the update rule that algo 'layerwise' trains by"),
+        (dict(subalgo='pretrain'), "subalgo must be the update rule for algo 'layerwise'"),
         (
             dict(subalgo='rmsprob'),
             "subalgo: no algorithm named 'rmsprob'; did you mean 'rmsprop'",
@@ -411,14 +411,14 @@ def test_monitors_and_rules_with_words_of_regularizers():
         (dict(epochs=0), 'epochs must be a whole number'),
         (dict(beta1_halflife=3), 'beta1_halflife belongs to algo'),
         (dict(weight_l2=dict(weight=1, pattern='hid9*')), "'hid9\\*' matches nothing"),
-        (dict(weight_l2=-1), 'weight_l2 is a number of at least 0'),
+        (dict(weight_l2=-1), 'weight_l2 must be a number of at least 0'),
         (dict(monitors={'hid9:out': 0.1}), "'hid9:out' matches nothing"),
         (dict(algo='pretrain', monitors='acc'), 'is for targets that are class labels'),
         (dict(dropout={'hid2': 2}), 'dropout'),
         (dict(subalgo='lbfgs', hidden_dropout=0.2), "stage 'hid1': algo 'lbfgs' compares losses"),
         (
             dict(algo='sample', epochs=3),
-            "epochs does not go with algo 'sample', which takes no steps",
+            "epochs does not go with algo 'sample', which makes no updates",
         ),
         (dict(algo='sample', subalgo='sgd'), "subalgo does not go with algo 'sample'"),
         (dict(algo='sample', monitors='gradients'), 'no gradients'),

@@ -178,7 +178,9 @@ def test_layout_and_several_inputs():
     stage = staged(net, [x, b]).stages[0]
     assert stage.convert([x, b], 'train')[0].shape == (5, 6, 5)
     net.train({'x': x, 'b': b}, algo='pretrain', epochs=1)
-    with pytest.raises(DataError, match=r'train: wants arrays \[x, b\] or \[x, b, y\]; got array'):
+    with pytest.raises(
+        DataError, match=r'train: expects arrays \[x, b\] or \[x, b, y\]; got array'
+    ):
         net.train(x, algo='pretrain')
 
 
@@ -196,8 +198,11 @@ STRIDE = dict(form='conv1', size=3, filter_size=2, stride=2)
     ('layers', 'message'),
     [
         ([3, 2], "algo 'pretrain' trains hidden layers with weights that read numbers"),
-        ([4, ('embedding', 3), 2], 'there is none'),
-        ([3, 4, STRIDE, 1], r"algo 'pretrain', layer 'hid2': it has other time steps .*\(conv1\)"),
+        ([4, ('embedding', 3), 2], 'this network has none'),
+        (
+            [3, 4, STRIDE, 1],
+            r"algo 'pretrain', layer 'hid2': its output has other time steps .*\(conv1\)",
+        ),
         (
             [3, 4, dict(form='ff', size=2, inputs=('in', 'hid1')), 1],
             "layer 'hid2': it reads several layers, in:out and hid1:out",

@@ -79,7 +79,7 @@ TABLE = {
     'value of an option': (
         lambda: make(1, {'form': 'gru', 'size': 3, 'reset': 'late'}, 1),
         ConfigError,
-        ['reset', "'late'", "'after' or 'before'"],
+        ['reset', "'late'", "'after', 'before'"],
     ),
     'size 0': (lambda: make(1, ('rnn', 0), 1), ConfigError, ["'hid1'", 'size', 'got 0']),
     'size below 0': (lambda: make(1, -3, 1), ConfigError, ["'hid1'", 'size', 'got -3']),
@@ -474,7 +474,7 @@ def test_keywords_that_the_constructor_does_not_know_are_refused():
         rnnkit.Regressor(laers=[1, 1])
     with pytest.raises(ConfigError, match="'batch_first', did you mean 'layout'"):
         rnnkit.Classifier([1, 2], batch_first=True)
-    with pytest.raises(ConfigError, match='layers is a list'):
+    with pytest.raises(ConfigError, match='layers must be a list'):
         rnnkit.Regressor()
 
 

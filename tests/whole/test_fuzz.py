@@ -50,7 +50,7 @@ odd = st.one_of(
     st.just(b'x'),
 )
 values = st.one_of(odd, st.lists(odd, max_size=3), st.dictionaries(st.text(max_size=2), odd))
-SHORT = [f'{word}{param}' for word in short_forms.WORDS for param in ('', '_hh', '_w', '_b', '_')]
+SHORT = [f'{word}{param}' for word in short_forms.KINDS for param in ('', '_hh', '_w', '_b', '_')]
 OLD_WORDS = [*SHORT, *old_words.LAYER, *old_words.NOT_OF_LAYERS]
 OPTIONS = sorted({name for form in forms for name in forms[form].options})
 keys = st.sampled_from(
