@@ -50,16 +50,16 @@ COSTLY = [
 ]
 
 
-def cases():
-    """Return form, options and check; the long form has costly checks of all the options."""
-    for form, options in [*PLAIN, *VARIANTS]:
-        for check in testing.CHECKS:
-            is_long = check in COSTLY and (form, options) in VARIANTS
-            make = long if is_long else pytest.param
-            yield make(form, options, check, id=f'{form}-{options}-{check.__name__}')
+def case(form, options, check):
+    """Return a case; costly checks of a layer with options are part of the long form."""
+    make = long if check in COSTLY and (form, options) in VARIANTS else pytest.param
+    return make(form, options, check, id=f'{form}-{options}-{check.__name__}')
 
 
-@pytest.mark.parametrize(('form', 'options', 'check'), cases())
+@pytest.mark.parametrize(
+    ('form', 'options', 'check'),
+    [case(*layer, check) for layer in [*PLAIN, *VARIANTS] for check in testing.CHECKS],
+)
 def test_layer(form, options, check):
     check(form, **options)
 
