@@ -57,7 +57,7 @@ def network(
     return net
 
 
-@lru_cache(maxsize=2)  # checks of one layer come one after another: compile once for all
+@lru_cache(maxsize=3)  # checks of one layer come one after another: compile once for all
 def _built(
     layer: type, form: str, size: int, dtype: str, timeless: bool, masked: bool, options: str
 ) -> Any:

@@ -165,6 +165,7 @@ def test_contractive_against_differences(rng):
     assert short == pytest.approx(sum(rows) / 10, rel=1e-7)
 
 
+@pytest.mark.long
 def test_contractive_makes_a_network_less_sensitive(rng):
     x = rng.standard_normal((6, 20, 2))
     left = {}

@@ -126,6 +126,7 @@ TORCH = {
 }
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize('name', [*TORCH, 'gelu:tanh', 'softmax', 'norm:z'])
 def test_value_and_slope_equal_those_of_pytorch(name, rng):
     torch = pytest.importorskip('torch')

@@ -58,6 +58,7 @@ def test_nan_is_not_hidden(spec, rng):
     assert np.isnan(found(np.full((1, 1), np.nan), *values.values())).all()
 
 
+@pytest.mark.peers
 def test_prelu_equals_that_of_pytorch(rng):
     torch = pytest.importorskip('torch')
     chain, symbols, _ = given('prelu', 3, rng)

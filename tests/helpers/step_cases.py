@@ -1,5 +1,6 @@
 """The kernels of dense layers, losses and updates, with arrays and what they give in float64."""
 
+import ctypes
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -109,8 +110,35 @@ def step_case(name, dtype, width, sizes, rng):
     return Case(run, arrays, wanted(*exact))
 
 
+def compiled_update(update_rule, where):
+    """Return the address of the update kernel of a rule that has been read."""
+    writer = update.Update(update_rule, where)
+    text = repr((writer.description, writer.target))
+    return cache.library('test_update', text, writer.write).address('run')
+
+
+def update_table(scalars, hyper, slots, gradients, params):
+    """Return the table of addresses; `scalars` are loss, norm, count and the limits."""
+    at = {name: a.ctypes.data for name, a in scalars.items()}
+    head = [len(params), at['loss'], at['norm'], at['count'], at['max_elem'], at['max_norm']]
+    head += [at['count'], *(a.ctypes.data for a in hyper)]
+    for slot in slots:
+        head += [slot.ctypes.data] * 2
+    for g, p in zip(gradients, params, strict=True):
+        head += [*describe(g), *describe(p), 0, 0]
+    return np.array(head, np.int64)
+
+
+def run_update(address, *args):
+    """Make one update, where the arrays are."""
+    table = update_table(*args)
+    ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(address)(table.ctypes.data)
+
+
 class UpdateKernel:
     """The update by a rule as a function of NumPy arrays, which are changed where they are."""
+
+    table = staticmethod(update_table)
 
     def __init__(self, algorithm, dtype, width):
         self.algorithm, self.dtype = optimizers[algorithm](), np.dtype(dtype)
@@ -121,23 +149,9 @@ class UpdateKernel:
             delta, new = self.algorithm.step(g, tuple(slots), t, **hyper)
             return [p - delta, *new]
 
-        self.writer = update.Update(
-            rule.read_rule(change, n_slots, list(options)), target(dtype, width)
-        )
-        text = repr((self.writer.description, self.writer.target))
-        library = cache.library('test_update', text, self.writer.write)
-        self.run, self.n_slots = library.address('run'), n_slots
-
-    def table(self, scalars, hyper, slots, gradients, params):
-        """Return the table of addresses; `scalars` are loss, norm, count and the limits."""
-        at = {name: a.ctypes.data for name, a in scalars.items()}
-        head = [len(params), at['loss'], at['norm'], at['count'], at['max_elem'], at['max_norm']]
-        head += [at['count'], *(a.ctypes.data for a in hyper)]
-        for slot in slots:
-            head += [slot.ctypes.data] * 2
-        for g, p in zip(gradients, params, strict=True):
-            head += [*describe(g), *describe(p), 0, 0]
-        return np.array(head, np.int64)
+        update_rule = rule.read_rule(change, n_slots, list(options))
+        self.run = compiled_update(update_rule, target(dtype, width))
+        self.n_slots = n_slots
 
 
 def describe(array):

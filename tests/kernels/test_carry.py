@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytensor
+import pytest
 from pytensor.compile.mode import NUMBA
 from pytensor.graph.traversal import ancestors
 
@@ -10,6 +11,7 @@ from rnnkit.data.windows import Windows
 from rnnkit.training.carried_state import Carry, Followed
 
 
+@pytest.mark.long
 def test_carried_states_use_the_kernels(rng):
     net = rnnkit.Regressor(
         [2, dict(form='rnn', size=3, h_0='learn'), ('gru', 2), 1], seed=0, dtype='float64'

@@ -3,6 +3,7 @@
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from long_forms import long
 from numba_functions import assert_same, compiled
 from recurrent_noise import MASK, B, I, Known, T, problem
 
@@ -10,7 +11,7 @@ from recurrent_noise import MASK, B, I, Known, T, problem
 @pytest.mark.parametrize(
     ('name', 'rates'),
     [
-        ('lstm', {'dropout': 0.3, 'zoneout': 0.4}),
+        long('lstm', {'dropout': 0.3, 'zoneout': 0.4}),
         ('gru', {'dropout': 0.3}),
     ],
 )

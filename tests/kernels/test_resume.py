@@ -1,13 +1,9 @@
-"""A training by kernels that is stopped and resumed is, bit for bit, one that never stopped.
-
-``RNNKIT_LONG=1`` takes every update rule.
-"""
-
-import os
+"""A training by kernels that is stopped and resumed is, bit for bit, one that never stopped."""
 
 import numpy as np
 import pytensor
 import pytest
+from long_forms import long_unless
 
 import rnnkit
 from rnnkit.kernels.language import threads
@@ -24,7 +20,6 @@ DATA = [
 ]
 OPTIONS = {'batch_size': 8, 'seed': 3, 'validate_every': 2, 'patience': 50}
 NOISE = {'hidden_dropout': 0.3, 'input_noise': 0.1, 'weight_l2': 1e-3}
-RULES = list(optimizers) if os.environ.get('RNNKIT_LONG') else ['rmsprop', 'nag']
 
 
 def history(net):
@@ -40,7 +35,7 @@ def many_threads():
     threads.set_threads(before)
 
 
-@pytest.mark.parametrize('algo', RULES)
+@pytest.mark.parametrize('algo', long_unless(lambda algo: algo == 'nag', optimizers))
 def test_resumed_on_one_thread_and_on_two(algo, many_threads, monkeypatch, tmp_path):
     monkeypatch.delenv('RNNKIT_KERNELS', raising=False)
     # A second derivative takes minutes through a scan; a dense network has kernels as well.

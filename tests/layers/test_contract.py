@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from long_forms import long
 
 import rnnkit
 from rnnkit import testing
@@ -19,7 +20,8 @@ NEEDED = {  # options without a default
     'bcrnn': {'num_modules': 2},
     'conv1': {'filter_size': 3, 'border_mode': 'same'},
 }
-VARIANTS = [(form, NEEDED.get(form, {})) for form in FORMS] + [
+PLAIN = [(form, NEEDED.get(form, {})) for form in FORMS]
+VARIANTS = [
     ('gru', {'reset': 'before'}),
     ('rnn', {'activation': 'relu'}),
     ('lstm', {'peepholes': True}),
@@ -40,8 +42,24 @@ VARIANTS = [(form, NEEDED.get(form, {})) for form in FORMS] + [
 ]
 
 
-@pytest.mark.parametrize('check', testing.CHECKS, ids=lambda check: check.__name__)
-@pytest.mark.parametrize(('form', 'options'), VARIANTS, ids=str)
+# Each of these compiles a network of its own. All the others share one for each variant.
+COSTLY = [
+    testing.check_shape_and_dtype,
+    testing.check_unit_of_one,
+    testing.check_padding_changes_nothing,
+]
+
+
+def case(form, options, check):
+    """Return a case; costly checks of a layer with options are part of the long form."""
+    make = long if check in COSTLY and (form, options) in VARIANTS else pytest.param
+    return make(form, options, check, id=f'{form}-{options}-{check.__name__}')
+
+
+@pytest.mark.parametrize(
+    ('form', 'options', 'check'),
+    [case(*layer, check) for layer in [*PLAIN, *VARIANTS] for check in testing.CHECKS],
+)
 def test_layer(form, options, check):
     check(form, **options)
 

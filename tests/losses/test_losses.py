@@ -244,6 +244,7 @@ def torch_loss(torch, name):
     }[name]
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize('name', ['mse', 'mae', 'huber', 'poisson', 'bce', 'kl', 'xe', 'gll'])
 def test_value_and_slope_equal_those_of_pytorch(name, rng):
     torch = pytest.importorskip('torch')
@@ -259,6 +260,7 @@ def test_value_and_slope_equal_those_of_pytorch(name, rng):
         np.testing.assert_allclose(slope, tensor.grad.numpy(), rtol=1e-10, atol=1e-13)
 
 
+@pytest.mark.peers
 def test_hinge_of_two_classes_equals_that_of_pytorch(rng):
     torch = pytest.importorskip('torch')
     output, target = rng.standard_normal((40, 1, 2)), rng.integers(0, 2, (40, 1))

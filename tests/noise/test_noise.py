@@ -152,7 +152,7 @@ def test_the_count_goes_on_in_the_second_word():
     assert noise.get_state() == [1, 2, 0, 1]
 
 
-@pytest.mark.parametrize('mode', ['NUMBA', 'JAX'])
+@pytest.mark.parametrize('mode', ['NUMBA', pytest.param('JAX', marks=pytest.mark.peers)])
 def test_all_backends_give_the_same_bits(mode):
     pytest.importorskip('jax' if mode == 'JAX' else 'numba')
     x = X.astype('float32')

@@ -4,6 +4,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from long_forms import long
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
 
@@ -18,7 +19,7 @@ def values(net):
     return np.concatenate([p.get_value().ravel() for p in net.params])
 
 
-@pytest.mark.parametrize('layer', [('lstm', 2), ('gru', 2)])
+@pytest.mark.parametrize('layer', [long(('lstm', 2)), ('gru', 2)])
 def test_the_curvature_of_a_recurrent_network(layer, rng):
     net = rnnkit.Regressor([1, layer, 1], seed=0, dtype='float64')
     goal = net._train_steps.plain

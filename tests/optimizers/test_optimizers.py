@@ -4,6 +4,7 @@ import numpy as np
 import pytensor
 import pytest
 from bowl import HYPER, START, compiled_run, curvature, gradient, objective, values
+from long_forms import long
 
 import rnnkit
 from rnnkit.errors import ConfigError
@@ -97,9 +98,9 @@ def test_reset_forgets_and_the_run_repeats():
     ('algo', 'options'),
     [
         ('sgd', {'learning_rate': 1e-3, 'momentum': 0.9}),
-        ('nag', {'learning_rate': 1e-3}),
+        long('nag', {'learning_rate': 1e-3}),
         ('adam', {'learning_rate': 0.02}),
-        ('rmsprop', {'learning_rate': 1e-3, 'rms_halflife': 100.0}),
+        long('rmsprop', {'learning_rate': 1e-3, 'rms_halflife': 100.0}),
     ],
 )
 def test_rosenbrock_is_minimised(algo, options):

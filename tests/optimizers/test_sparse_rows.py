@@ -81,6 +81,7 @@ def test_what_is_not_finite_changes_nothing(bad, rng):
     assert not any(slot.get_value().any() for slot in graph.slots.values())
 
 
+@pytest.mark.peers
 def test_adam_is_the_sparse_adam_of_pytorch(rng):
     torch = pytest.importorskip('torch')
     values, given = tables.start(rng), batches(rng, 6)

@@ -272,6 +272,7 @@ PYTORCH = {
 }
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize('algo', PYTORCH)
 def test_rule_equals_pytorch(algo, monkeypatch):
     torch = pytest.importorskip('torch')
@@ -289,6 +290,7 @@ def test_rule_equals_pytorch(algo, monkeypatch):
     np.testing.assert_allclose(found, right, rtol=1e-10)  # rounding, of beta too, over 50 updates
 
 
+@pytest.mark.peers
 @pytest.mark.parametrize('algo', ['adamw', 'amsgrad', 'nadam'])
 def test_defaults_are_pytorchs(algo):
     torch = pytest.importorskip('torch')

@@ -17,7 +17,7 @@ from rnnkit.unroll import unroll
 
 pytest.importorskip('jax')
 # JAX's own start-up may warn of things that are none of ours.
-pytestmark = pytest.mark.filterwarnings('default:::jax')
+pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings('default:::jax')]
 
 
 class LeakyState(NamedTuple):

@@ -6,6 +6,7 @@ import pytest
 import rnnkit
 
 torch = pytest.importorskip('torch')
+pytestmark = pytest.mark.peers
 
 # Another implementation of the same sums in float64: rounding, times a few hundred terms.
 TOLERANCE = 1e-9

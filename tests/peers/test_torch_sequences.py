@@ -8,6 +8,7 @@ import rnnkit
 torch = pytest.importorskip('torch')
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence  # noqa: E402
 
+pytestmark = pytest.mark.peers
 TOLERANCE = 1e-9  # another implementation of the same sums in float64
 MODULES = {'rnn': torch.nn.RNN, 'lstm': torch.nn.LSTM, 'gru': torch.nn.GRU}
 T, B, N_IN, H = 7, 4, 3, 5

@@ -13,8 +13,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from long_forms import long_unless
+from quick_mode import hasten
 from repository import HELPERS, ROOT
-from unfused import unfuse
 
 import rnnkit
 
@@ -77,11 +78,19 @@ def run(path):
         if source.count(long) != 1:
             raise AssertionError(f'{page.name} is expected to contain {long!r} once')
         source = source.replace(long, short)
-    unfuse()
+    hasten()
     exec(compile(checked(source), path, 'exec'), {'__name__': '__main__', '_shown': _shown})
 
 
-@pytest.mark.parametrize('page', [*filter(program, PAGES)], ids=lambda page: page.name)
+# The first pages that anyone reads; the others are part of the long form.
+FIRST = ('README.md', 'index.rst', 'first_five_minutes.rst')
+
+
+@pytest.mark.parametrize(
+    'page',
+    long_unless(lambda page: page.name in FIRST, filter(program, PAGES)),
+    ids=lambda page: page.name,
+)
 def test_page_runs(page, tmp_path):
     paths = [
         str(HELPERS),

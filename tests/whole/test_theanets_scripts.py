@@ -197,6 +197,7 @@ def test_classification_with_an_experiment():
 
 
 @OLD
+@pytest.mark.long
 def test_many_trainings_in_a_row(tmp_path):
     train, valid = blobs(), blobs(seed=1)
     foo = dict(name='foo', size=10, std=1, sparsity=0.9)
@@ -255,6 +256,7 @@ def test_log(caplog):
 # --- texts
 
 
+@pytest.mark.long
 def test_a_text_is_learned_and_goes_on():
     chars = 'what goes up must come down; ' * 30
     txt = theanets.recurrent.Text(chars, min_count=10)
@@ -371,6 +373,7 @@ def test_batch_first_data_of_later_versions():
 
 
 @OLD
+@pytest.mark.long
 def test_speech_of_old():
     rng = np.random.default_rng(0)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from long_forms import long_unless
 
 import rnnkit
 from rnnkit.errors import ConfigError
@@ -349,7 +350,20 @@ def train(net, row, keywords, folder):
     net.train(row.data[0] if len(row.data) == 1 else list(row.data), **given)
 
 
-@pytest.mark.parametrize('name', ROWS)
+# Several recurrent layers each: what they are is tested one by one elsewhere as well.
+LARGE = (
+    'simple',
+    'starts',
+    'lstm',
+    'mrnn, bcrnn, clockwork',
+    'rates',
+    'fixed rates',
+    'scrn',
+    'bidirectional',
+)
+
+
+@pytest.mark.parametrize('name', long_unless(lambda name: name not in LARGE, ROWS))
 def test_word(name, tmp_path):
     row = ROWS[name]
     with warnings.catch_warnings():

@@ -8,6 +8,7 @@ import pytensor.tensor as pt
 import pytest
 import reference_theanets
 from kernel_cases import assert_near
+from long_forms import long
 
 from rnnkit.cells import cells
 from rnnkit.kernels.recurrent.trace import form_of
@@ -38,7 +39,7 @@ def test_cells_that_keep_the_scan_say_so(form, caplog):
     ('form', 'options', 'masked'),
     [
         ('rrnn', {}, True),
-        ('rrnn', {'rate': 'vector'}, False),
+        long('rrnn', {'rate': 'vector'}, False),
         ('clockwork', {'periods': [2, 1, 4]}, True),
         ('bcrnn', {'num_modules': 3}, True),
     ],

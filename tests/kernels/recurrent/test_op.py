@@ -7,6 +7,7 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 from kernel_cases import CELLS, assert_near, problem
+from long_forms import long
 from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import graph_inputs
 
@@ -57,10 +58,10 @@ def ops_of(function):
 
 
 CASES = [
-    ('lstm', 'float64', dict(use=slice(0, 1))),
+    long('lstm', 'float64', dict(use=slice(0, 1))),
     ('gru', 'float32', dict(rows=True, masked=True)),
     ('lstm', 'float64', dict(rows=True, masked=True, reverse=True, bptt_limit=2)),
-    ('leaky', 'float64', dict(rows=True, use=slice(1, 2))),
+    long('leaky', 'float64', dict(rows=True, use=slice(1, 2))),
 ]
 
 

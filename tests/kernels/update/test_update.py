@@ -1,13 +1,19 @@
-"""The update of all parameters by kernel, against the plain graph of the same step."""
+"""The update of all parameters by kernel: against NumPy, and the plain graph of the same step."""
+
+from functools import partial
 
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from long_forms import long, long_unless
 from numba_functions import compiled, plain
+from step_cases import compiled_update, run_update
 
 from rnnkit.kernels.program.program import Unsupported
+from rnnkit.kernels.runtime import kernel
 from rnnkit.kernels.update import rule
+from rnnkit.kernels.update.op import UpdateParams
 from rnnkit.optimizers import Objective, Optimizer, StepGraph, optimizers
 
 SHAPES = [(3, 5), (7,), (1, 1), (2, 3, 4), (), (40,)]
@@ -34,6 +40,67 @@ CASES += [
 ]
 
 
+# All rules call their kernel directly; a few of them, with each kind, through PyTensor as well.
+THROUGH_PYTENSOR = [('sgd', False, False), (Scaled, True, False), ('rmsprop', True, True)]
+
+
+def change_of(graph):
+    """Return the Op of a step that updates parameters."""
+    return next(v.owner.op for _, v in graph.updates if isinstance(v.owner.op, UpdateParams))
+
+
+class Direct:
+    """An update kernel beside the same update in NumPy, in float64."""
+
+    def __init__(self, update_rule, momentum, nesterov, dtype, rng):
+        self.graph = Step(None, update_rule, momentum, nesterov, dtype).graph
+        found = change_of(self.graph).rule
+        self.run = compiled_update(found, kernel.host_target(dtype))
+        options = {'momentum': 0.9, **update_rule.options}
+        self.hyper = {name: float(options[name]) for name in found.hyper}
+        self.params = [np.asarray(rng.standard_normal(s), dtype) for s in SHAPES]
+        size = sum(p.size for p in self.params)
+        self.slots = [np.zeros(size, dtype) for _ in range(found.n_slots)]
+        self.count = np.zeros((), dtype)
+        self.seen = 'curvature' in update_rule.reads  # the last slot, which an update only reads
+        self.exact = [flat(self.params), *(s.astype('float64') for s in self.slots), 0]
+        self.dtype = dtype
+
+    def state(self):
+        return [flat(self.params), *(s.astype('float64') for s in self.slots), float(self.count)]
+
+    def update(self, gradients, loss, max_norm, max_elem, curvature):
+        """Make an update by the kernel; return the norm of the gradients."""
+        number, norm = (lambda value: np.asarray(value, self.dtype)), np.empty((), self.dtype)
+        scalars = dict(loss=number(loss), norm=norm, count=self.count)
+        scalars |= dict(max_elem=number(max_elem), max_norm=number(max_norm))
+        if self.seen:
+            self.slots[-1][:] = curvature
+        hyper = [number(value) for value in self.hyper.values()]
+        run_update(self.run, scalars, hyper, self.slots, gradients, self.params)
+        return float(norm)
+
+    def expect(self, gradients, loss, max_norm, max_elem, curvature):
+        """Make the same update by NumPy; return the norm of the gradients."""
+        g = flat(gradients)
+        clipped = np.clip(g, -max_elem, max_elem)
+        norm = np.sqrt((g**2).sum())
+        p, *slots, count = self.exact
+        if self.seen:
+            slots[-1] = curvature
+        if np.isfinite(norm + loss):
+            g = clipped * max_norm / max(np.sqrt((clipped**2).sum()), max_norm)
+            new = self.graph._change(g, p, slots, count + 1, self.hyper)
+            self.exact = [*new, count + 1]
+        else:
+            self.exact = [p, *slots, count]
+        return norm
+
+
+def flat(arrays):
+    return np.concatenate([a.ravel().astype('float64') for a in arrays])
+
+
 class Step:
     """A training step whose gradients are its inputs."""
 
@@ -51,9 +118,10 @@ class Step:
         objective = Objective(loss.astype(dtype), self.params, [*given, extra])
         self.rule, self.momentum = update_rule, momentum
         self.graph = StepGraph(objective, update_rule, momentum, nesterov)
-        self.function = compile_(
-            objective.inputs, self.graph.outputs[:2], updates=self.graph.updates
-        )
+        if compile_ is not None:
+            self.function = compile_(
+                objective.inputs, self.graph.outputs[:2], updates=self.graph.updates
+            )
 
     def start(self, **hyper):
         options = dict(self.rule.options)
@@ -71,20 +139,56 @@ def batch(rng, dtype, extra=0.0):
     return [*arrays, np.asarray(extra, dtype)]
 
 
-def pair(update_rule, momentum, nesterov, dtype):
-    def with_numba(*args, **options):
-        function, names = compiled(*args, **options)
-        assert 'UpdateParams' in names
-        (node,) = [
-            n for n in function.maker.fgraph.toposort() if type(n.op).__name__ == 'UpdateParams'
-        ]
-        assert node.op.inplace
-        return function
+def with_numba(*args, **options):
+    function, names = compiled(*args, **options)
+    assert 'UpdateParams' in names
+    (node,) = [n for n in function.maker.fgraph.toposort() if type(n.op).__name__ == 'UpdateParams']
+    assert node.op.inplace
+    return function
 
+
+def fused_step(algorithm, dtype, momentum=False):
+    return Step(with_numba, optimizers[algorithm](), momentum, False, dtype)
+
+
+def pair(update_rule, momentum, nesterov, dtype):
     return [Step(make, update_rule, momentum, nesterov, dtype) for make in (with_numba, plain)]
 
 
 @pytest.mark.parametrize(('algorithm', 'momentum', 'nesterov'), dict.fromkeys(CASES))
+def test_against_numpy(algorithm, momentum, nesterov, rng):
+    update_rule = optimizers[algorithm]() if isinstance(algorithm, str) else algorithm()
+    for norm in (np.finfo('f').max, 0.7, 1e6):
+        for elem in (np.finfo('f').max, 0.3):
+            both = Direct(update_rule, momentum, nesterov, 'float64', rng)
+            for number in range(4):
+                # In the third update the loss is not finite, so nothing must change.
+                *gradients, loss = batch(rng, 'float64', np.nan if number == 2 else 1.0)
+                args = gradients, loss, norm, elem, rng.standard_normal(both.exact[0].size)
+                before = both.state()
+                assert both.update(*args) == pytest.approx(both.expect(*args), rel=1e-12)
+                for got, want in zip(both.state(), both.exact, strict=True):
+                    np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-14)
+                unchanged = np.array_equal(before[0], both.state()[0])
+                assert unchanged == (number == 2)
+
+
+@pytest.mark.parametrize('algorithm', ['sgd', 'nag', 'rmsprop', 'adam', 'nadam', 'rprop'])
+def test_float32_against_numpy(algorithm, rng):
+    """Decay rates are computed in 64 bits, so the reference is the float64 step."""
+    both = Direct(optimizers[algorithm](), False, False, 'float32', rng)
+    for _ in range(4):
+        args = *([*a] for a in [batch(rng, 'float32')[:-1]]), 1.0, 0.7, 0.5, None
+        both.update(*args)
+        both.expect(*args)
+    # Some rounding errors of float32, of numbers of about 1.
+    np.testing.assert_allclose(both.state()[0], both.exact[0], rtol=1e-5, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ('algorithm', 'momentum', 'nesterov'),
+    long_unless(lambda *case: case in THROUGH_PYTENSOR, dict.fromkeys(CASES)),
+)
 def test_against_plain_graph(algorithm, momentum, nesterov, rng):
     update_rule = optimizers[algorithm]() if isinstance(algorithm, str) else algorithm()
     fused, other = pair(update_rule, momentum, nesterov, 'float64')
@@ -107,9 +211,16 @@ def test_against_plain_graph(algorithm, momentum, nesterov, rng):
                 assert all(same) if number == 2 else not any(same[:1] if still else same)
 
 
+@pytest.fixture(scope='module')
+def adam():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('RNNKIT_KERNELS', 'on')  # wider than the fixture of each test
+        return fused_step('adam', 'float32', momentum=True)
+
+
 @pytest.mark.parametrize('bad', [np.nan, np.inf, -np.inf])
-def test_gradient_that_is_not_finite_changes_nothing(bad, rng):
-    (fused, _) = pair(optimizers['adam'](), True, False, 'float32')
+def test_gradient_that_is_not_finite_changes_nothing(bad, adam, rng):
+    fused = adam
     fused.start(max_gradient_norm=1.0, max_gradient_elem=0.5)
     fused.function(*batch(rng, 'float32'))
     before = fused.state()
@@ -121,10 +232,12 @@ def test_gradient_that_is_not_finite_changes_nothing(bad, rng):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize('algorithm', ['sgd', 'nag', 'rmsprop', 'adam', 'nadam', 'rprop'])
+@pytest.mark.parametrize(
+    'algorithm', [long('sgd'), long('nag'), long('rmsprop'), long('adam'), long('nadam'), 'rprop']
+)
 def test_float32(algorithm, rng):
     """Decay rates are computed in 64 bits, so the reference is the float64 step."""
-    (fused, _) = pair(optimizers[algorithm](), False, False, 'float32')
+    fused = fused_step(algorithm, 'float32')
     exact = Step(plain, optimizers[algorithm](), False, False, 'float64')
     for step in (fused, exact):
         for p, start in zip(step.params, fused.params, strict=True):
@@ -141,7 +254,7 @@ def test_float32(algorithm, rng):
 
 
 def test_updates_in_place(rng):
-    (fused, _) = pair(optimizers['rmsprop'](), False, False, 'float32')
+    fused = fused_step('rmsprop', 'float32')
     fused.start(max_gradient_norm=1.0, max_gradient_elem=0)
     views = [p.get_value(borrow=True) for p in fused.params[:3]]
     fused.function(*batch(rng, 'float32'))
@@ -183,7 +296,7 @@ def test_new_values_beside_the_old_ones(rng):
 
 
 def test_hyper_parameters_recompile_nothing(rng):
-    (fused, _) = pair(optimizers['sgd'](), False, False, 'float64')
+    fused = fused_step('sgd', 'float64')
     given = batch(rng, 'float64')
     moved = []
     for rate in (0.1, 0.2):
@@ -208,23 +321,23 @@ def test_rules_without_a_kernel(change):
         rule.read_rule(change, 0, [])
 
 
-def test_rule_without_a_kernel_still_trains(rng):
+@pytest.mark.parametrize('mode', ['FAST_COMPILE', long('NUMBA')])
+def test_rule_without_a_kernel_still_trains(mode, rng):
     class Normed(Optimizer):
         options = {'learning_rate': 0.1}
 
         def step(self, g, slots, t, *, learning_rate):
             return learning_rate * g / (g * g).sum() ** 0.5, ()
 
-    step = Step(lambda *a, **k: compiled(*a, **k)[0], Normed(), False, False, 'float64')
+    step = Step(partial(pytensor.function, mode=mode), Normed(), False, False, 'float64')
     step.start(max_gradient_norm=0, max_gradient_elem=0)
-    before = step.params
     before = [p.get_value() for p in step.params]
     step.function(*batch(rng, 'float64'))
     moved = sum(((p.get_value() - b) ** 2).sum() for p, b in zip(step.params, before, strict=True))
     assert moved == pytest.approx(0.01)
 
 
-@pytest.mark.parametrize('count', [1, 2])
+@pytest.mark.parametrize('count', [1, long(2)])
 def test_parameters_may_all_be_single_numbers(count):
     params = [pytensor.shared(value, name=f'p{value}') for value in (3.0, -2.0)[:count]]
     objective = Objective(sum(p**2 for p in params), params, [])

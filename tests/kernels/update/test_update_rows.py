@@ -6,6 +6,7 @@ import pytensor.tensor as pt
 import pytest
 import tables
 from bowl import HYPER
+from long_forms import long
 from numba_functions import compiled, plain
 from pytensor.compile.mode import NUMBA
 from tables import LIMITS, batches, objective, reference, updates, values_of
@@ -23,7 +24,7 @@ def with_kernel(*args, **options):
 
 @pytest.mark.parametrize(
     ('algo', 'momentum', 'nesterov'),
-    [('rmsprop', 0.8, True), ('adamw', 0.0, False)],
+    [long('rmsprop', 0.8, True), ('adamw', 0.0, False)],
 )
 def test_against_numpy(algo, momentum, nesterov, rng):
     values, given = tables.start(rng), batches(rng)
@@ -37,6 +38,7 @@ def test_against_numpy(algo, momentum, nesterov, rng):
         np.testing.assert_allclose(graph.slots['velocity'].get_value(), flat, rtol=1e-12)
 
 
+@pytest.mark.long
 def test_float32_and_what_is_not_finite(rng):
     values, given = tables.start(rng), batches(rng)
     given[2][2][0, 0] = np.nan
@@ -87,7 +89,7 @@ def test_row_numbers_of_all_kinds(rng):
         step.check(x, rng.standard_normal((*x.shape, 3)))
 
 
-@pytest.mark.parametrize('width', [1, 5, 70])
+@pytest.mark.parametrize('width', [long(1), 5, long(70)])
 def test_arrays_that_are_not_in_order(width, rng):
     step = Scatter((20, width), order='F')
     x, g = rng.integers(0, 20, (4, 6)), rng.standard_normal((4, 6, width))
