@@ -57,12 +57,12 @@ def warm(case: Case) -> None:
     """
     I, H, O = case.sizes  # noqa: E741
     net = models[case.model]([I, (case.layer, H), O], dtype=case.dtype, seed=0)
-    steps = (2, 2) if net.recurrent else (2,)
+    steps = (2, 2) if net._recurrent else (2,)
     x = np.zeros((*steps, I))
-    y = np.zeros(steps, int) if net.integer_targets else np.zeros((*steps, O))
-    net.train([x] if net.reconstructs else [x, y], algo=case.algo, epochs=1)
+    y = np.zeros(steps, int) if net._integer_targets else np.zeros((*steps, O))
+    net.train([x] if net._reconstructs else [x, y], algo=case.algo, epochs=1)
     net.predict(x)
-    if net.recurrent and all(layer.causal for layer in net.layers):
+    if net._recurrent and all(layer.causal for layer in net.layers):
         net.step(x[0])
 
 

@@ -80,7 +80,7 @@ def data(net: Network, n_steps: int = T, n_examples: int = B) -> list[np.ndarray
     """Return an input and a target that suit a network."""
     rng = np.random.default_rng(2)
     arrays = []
-    for field in net.border.fields:
+    for field in net._border.fields:
         steps = field.steps or n_steps
         if field.origin:
             steps = field.steps_after(steps)
@@ -109,11 +109,11 @@ def check_shape_and_dtype(form: str, **options: Any) -> None:
         net = network(form, dtype=dtype, timeless=timeless, **options)
         x, _ = data(net)
         for name, output in net.feed_forward(x).items():
-            if name == 'in:out' and net.graph.plan.words:
+            if name == 'in:out' and net._graph.plan.words:
                 continue
             owner, _, output_name = name.partition(':')
             size = {one.name: one for one in net.layers}[owner].output_size(output_name)
-            clock = net.graph.plan.clock_of(name, net.graph.by_name)
+            clock = net._graph.plan.clock_of(name, net._graph.by_name)
             time = () if clock is None else (_steps(net, clock),)
             _expect(f'{form}: shape of {name!r}', output.shape, (*time, B, size))
             _expect(f'{form}: dtype of {name!r}', output.dtype, np.dtype(dtype))
@@ -167,7 +167,7 @@ def check_rows_are_independent(form: str, **options: Any) -> None:
     """Check that what an example gives does not depend on the others in its batch."""
     net = network(form, **options)
     x, _ = data(net)
-    given, wanted = net.border.inputs[0], net.border.target
+    given, wanted = net._border.inputs[0], net._border.target
     whole = net.predict(x)
     parts = [net.predict(some(x, given, rows)) for rows in (slice(None, 3), slice(3, None))]
     _close(f'{form}: halves of a batch', np.concatenate(parts, wanted.batch_axis), whole)
@@ -180,7 +180,7 @@ def check_batch_of_one(form: str, **options: Any) -> None:
     """Check that a single example can be predicted and learned from."""
     net = network(form, **options)
     x, y = data(net)
-    given, wanted = net.border.inputs[0], net.border.target
+    given, wanted = net._border.inputs[0], net._border.target
     one = slice(0, 1)
     x_1, y_1 = some(x, given, one), some(y, wanted, one)
     _close(f'{form}: one example alone', net.predict(x_1), some(net.predict(x), wanted, one))
@@ -216,7 +216,7 @@ def check_padding_changes_nothing(form: str, **options: Any) -> None:
     lengths = np.array([T, 1, T - 1, 2, T, 3])[:B]
     long = data(net, n_steps=T + 2)[:2]
     mask = np.arange(T + 2)[:, None] < lengths
-    given, wanted = net.border.inputs[0], net.border.target
+    given, wanted = net._border.inputs[0], net._border.target
     found, start = [], [p.get_value() for p in net.params]
     for steps in (T, T + 2):
         batch = [a[:steps] if f.has_time else a for a, f in zip(long, (given, wanted), strict=True)]
@@ -279,11 +279,11 @@ CHECKS: list[Callable[..., None]] = [
 
 def _steps(net: Network, clock: str) -> int:
     """Return how many time steps there are, if the data have T."""
-    plan = net.graph.plan
+    plan = net._graph.plan
     if clock in plan.lengths:
         return plan.lengths[clock].fixed_steps
     if clock in plan.made_of:
-        return net.graph.by_name[clock].steps_after(_steps(net, plan.made_of[clock]))
+        return net._graph.by_name[clock].steps_after(_steps(net, plan.made_of[clock]))
     return T
 
 

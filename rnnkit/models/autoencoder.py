@@ -46,9 +46,9 @@ class Autoencoder(Network):
     True
     """
 
-    default_loss = 'mse'
-    output_activation = 'linear'
-    reconstructs = True
+    _default_loss = 'mse'
+    _output_activation = 'linear'
+    _reconstructs = True
 
     def predict(
         self,
@@ -79,7 +79,7 @@ class Autoencoder(Network):
         ShapeError, DataError
             If `x` is not such an array.
         """
-        return self.inference.predict('predict()', x, mask, state, return_state, noise)
+        return self._inference.predict('predict()', x, mask, state, return_state, noise)
 
     def encode(
         self,
@@ -121,7 +121,7 @@ class Autoencoder(Network):
         if not sample and rng is not None:
             raise ConfigError('encode(): rng is for sample=True')
         name = self._output_name('encode()', layer)
-        z = self.inference.output('encode()', name, x, mask)
+        z = self._inference.output('encode()', name, x, mask)
         if not sample:
             return z
         rng = generator(rng)
@@ -156,7 +156,7 @@ class Autoencoder(Network):
         """
         name = self._output_name('decode()', layer)
         try:
-            return self.inference.decode('decode()', name, z, mask)
+            return self._inference.decode('decode()', name, z, mask)
         except ConfigError as error:
             if str(error).startswith('decode()'):
                 raise
@@ -173,7 +173,7 @@ class Autoencoder(Network):
         mask : array of shape (T, B), optional
             As in `predict`.
         """
-        return self.inference.score(metrics.r2, x, None, weights, mask)
+        return self._inference.score(metrics.r2, x, None, weights, mask)
 
     def _output_name(self, where: str, layer: str | int | None) -> str:
         """Return the full name of an output."""
@@ -185,7 +185,7 @@ class Autoencoder(Network):
                 raise ConfigError(f'{where}: there is no layer number {layer}; there are {n}')
             layer = self.layers[layer].name
         if not isinstance(layer, str) or output_names.full(layer) not in self.outputs:
-            names = [*self.graph.by_name, *self.outputs]
+            names = [*self._graph.by_name, *self.outputs]
             raise ConfigError(
                 f'{where}: no layer or output named {layer!r}; {hint(str(layer), names)}'
             )

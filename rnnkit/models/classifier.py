@@ -35,9 +35,9 @@ class Classifier(Network):
     (20, 2)
     """
 
-    default_loss = 'xe'
-    output_activation = 'softmax'
-    integer_targets = True
+    _default_loss = 'xe'
+    _output_activation = 'softmax'
+    _integer_targets = True
 
     def _finish_last_layer(self, loss: Loss) -> None:
         super()._finish_last_layer(loss)
@@ -48,7 +48,7 @@ class Classifier(Network):
                 f'got {last.form!r} with activation {getattr(last, "activation", None)!r}'
             )
 
-    def monitors(
+    def _monitors(
         self,
         output: TensorVariable,
         error: TensorVariable,
@@ -80,7 +80,7 @@ class Classifier(Network):
         labels : array of int of shape (T, B)
             0 over padding.
         """
-        result = self.inference.predict('predict()', x, mask, state, return_state, noise)
+        result = self._inference.predict('predict()', x, mask, state, return_state, noise)
         proba, *state_after = result if return_state else (result,)
         if isinstance(proba, list):
             labels = [sequence.argmax(-1) for sequence in proba]
@@ -110,7 +110,7 @@ class Classifier(Network):
         probabilities : array of shape (T, B, O)
             They sum to 1 over the last axis; over padding all are 0.
         """
-        return self.inference.predict('predict_proba()', x, mask, state, return_state, noise)
+        return self._inference.predict('predict_proba()', x, mask, state, return_state, noise)
 
     def predict_logit(self, x: Inputs, *, mask: Arrays | None = None) -> np.ndarray:
         """Return the logits: the input of the softmax.
@@ -125,7 +125,7 @@ class Classifier(Network):
         -------
         logits : array of shape (T, B, O)
         """
-        return self.inference.logits(x, mask)
+        return self._inference.logits(x, mask)
 
     def classify(self, x: Inputs) -> Any:
         """Return the most probable class: an old name of `predict`."""
@@ -147,7 +147,7 @@ class Classifier(Network):
         mask : array of shape (T, B), optional
             As in `predict`.
         """
-        return self.inference.score(metrics.accuracy, x, y, weights, mask)
+        return self._inference.score(metrics.accuracy, x, y, weights, mask)
 
     def generate(
         self,
@@ -218,7 +218,7 @@ class Classifier(Network):
         (3, 2)
         """
         options = {'temperature': temperature, 'top_k': top_k, 'top_p': top_p, 'rng': rng}
-        continuation = self.inference.continuation
+        continuation = self._inference.continuation
         if beam is None:
             return continuation.sampled(seed, steps, Sampling(**options), streams, start, stop)
         needless = [name for name, value in options.items() if value != getattr(Sampling, name)]
@@ -253,4 +253,4 @@ class Classifier(Network):
         >>> len(list(net.predict_sequence([1, 2], 3, rng=0)))
         3
         """
-        return self.inference.continuation.sequence(labels, steps, streams, rng)
+        return self._inference.continuation.sequence(labels, steps, streams, rng)

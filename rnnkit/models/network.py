@@ -91,10 +91,10 @@ class Network(ABC):
         If a layer, a loss or a setting does not exist.
     """
 
-    default_loss: ClassVar[str]
-    output_activation: ClassVar[str]
-    integer_targets: ClassVar[bool] = False
-    reconstructs: ClassVar[bool] = False  # whether the target is the input
+    _default_loss: ClassVar[str]
+    _output_activation: ClassVar[str]
+    _integer_targets: ClassVar[bool] = False
+    _reconstructs: ClassVar[bool] = False  # whether the target is the input
 
     @old_words.of_network
     def __init__(
@@ -118,14 +118,14 @@ class Network(ABC):
         weighted = flag(f'{where}: weighted', weighted)
         self.masked = flag(f'{where}: masked', masked)
         self._kernel = None if kernel is None else flag(f'{where}: kernel', kernel)
-        first = losses.build(self.default_loss if loss is None else loss)
+        first = losses.build(self._default_loss if loss is None else loss)
         self._first_loss = (first, weighted)
         optional_whole(f'{where}: seed', seed)
         self.seed = int(np.random.SeedSequence().entropy % 2**53 if seed is None else seed)
         self.layers = parse_layers(layers, **chosen)
         self._finish_last_layer(first)
         self.history = History()
-        self.trainings = self.running = 0
+        self._trainings = self._running = 0
         with kernels.allowed(self._kernel):
             self._build()
         self._minimise([LossTerm(first, weighted=weighted)])
@@ -133,48 +133,48 @@ class Network(ABC):
     def _build(self) -> None:
         """Connect the layers."""
         rng = np.random.default_rng(self.seed)
-        self.graph = Graph(self.layers, self.dtype, rng, self.masked)
-        self.inputs, self.outputs = self.graph.inputs, self.graph.outputs
+        self._graph = Graph(self.layers, self.dtype, rng, self.masked)
+        self.inputs, self.outputs = self._graph.inputs, self._graph.outputs
         self.params = [p for layer in self.layers for p in layer.params.values()]
-        self.recurrent = any(self.graph.plan.clocks.values())
+        self._recurrent = any(self._graph.plan.clocks.values())
 
     def _minimise(self, terms: list[LossTerm]) -> None:
         """Let trainings minimise the sum of these losses from now on."""
-        if self.running:
+        if self._running:
             raise ConfigError(
                 'add_loss() and set_loss() change what the next training minimises; a training of '
                 'this network is running'
             )
         loss = terms[0].loss
-        if loss.integer_targets != self.integer_targets:
+        if loss.integer_targets != self._integer_targets:
             kind = 'class labels' if loss.integer_targets else 'arrays of numbers'
             raise ConfigError(
                 f'{type(self).__name__}: loss {loss.form!r} is for targets that are {kind}; '
-                f'the default here is {self.default_loss!r}'
+                f'the default here is {self._default_loss!r}'
             )
         with kernels.allowed(self._kernel):
             criterion = Criterion(
-                self.graph, terms, self.layout, self.params, self.monitors, self.reconstructs
+                self._graph, terms, self.layout, self.params, self._monitors, self._reconstructs
             )
-            train_steps = TrainSteps(self.graph, criterion)
+            train_steps = TrainSteps(self._graph, criterion)
         criterion.settle()
         self._losses, self.weighted = tuple(terms), bool(terms[0].weighted)
-        self.border, self.variables = criterion.border, criterion.variables
+        self._border, self._variables = criterion.border, criterion.variables
         self.target = criterion.targets[terms[0].target]
         self.target_weights = criterion.weights.get(terms[0].target)
         self._train_steps = train_steps
-        self.inference = Inference(self.graph, self.border, self._kernel, terms[0].predicted)
+        self._inference = Inference(self._graph, self._border, self._kernel, terms[0].predicted)
 
     def _finish_last_layer(self, loss: Loss) -> None:
         last = self.layers[-1]
         if 'activation' in last.options and last.activation is None:
-            last.activation = loss.activation or self.output_activation
+            last.activation = loss.activation or self._output_activation
 
     def output(self, name: str = 'out') -> TensorVariable:
         """Return an output of the last layer as a symbolic graph."""
         return self.outputs[output_names.join(self.layers[-1].name, name)]
 
-    def monitors(
+    def _monitors(
         self,
         output: TensorVariable,
         error: TensorVariable,
@@ -297,7 +297,7 @@ class Network(ABC):
 
     def summary(self) -> str:
         """Return a table of the layers, their outputs and their parameters."""
-        return summary.table(self.graph, LAYOUTS[self.layout], type(self).__name__)
+        return summary.table(self._graph, LAYOUTS[self.layout], type(self).__name__)
 
     def to_spec(self) -> dict[str, Any]:
         """Return a dict, fit for JSON, from which `rnnkit.from_spec` builds the same network."""
@@ -368,7 +368,7 @@ class Network(ABC):
         >>> state['hid1'].c.shape
         (1, 3)
         """
-        return self.inference.step(x_t, state)
+        return self._inference.step(x_t, state)
 
     def feed_forward(
         self, x: Inputs, mask: ArrayLike | None = None, **noise: Any
@@ -386,7 +386,7 @@ class Network(ABC):
         outputs : dict of str to array
             ``{'in:out': ..., 'hid1:out': ..., 'hid1:c': ..., 'out:out': ...}``
         """
-        return self.inference.feed_forward(x, mask, noise)
+        return self._inference.feed_forward(x, mask, noise)
 
     @abstractmethod
     def predict(self, x: Inputs) -> Any:
@@ -448,7 +448,7 @@ class Network(ABC):
         ((20,), {})
         """
         where = 'gradient_flow()'
-        batch = self.border.read_batch(self.border.join(where, x, y, weights, mask), where)
+        batch = self._border.read_batch(self._border.join(where, x, y, weights, mask), where)
         measure = self._train_steps.flow
         if not measure.terms:
             raise ConfigError(f'gradient_flow(): {type(self).__name__} has no recurrent layer')
@@ -599,16 +599,16 @@ class Network(ABC):
         if way:
             return way(where, self, train, valid, keywords)
         config = read_training(
-            where, algo, keywords, max_gradient_norm=1.0 if self.recurrent else 0.0
+            where, algo, keywords, max_gradient_norm=1.0 if self._recurrent else 0.0
         )
         config.check_data(train)
         with kernels.allowed(self._kernel):
             step, evaluate, carries = self._train_steps.train_step(config)
         files = Checkpoints(where, self, config.options)
-        batches, validation = Batching(self.border, config.options, carries, where)(
+        batches, validation = Batching(self._border, config.options, carries, where)(
             train, valid, files.seed
         )
-        self.trainings += place is None
+        self._trainings += place is None
         trainer = Trainer(
             config,
             step,

@@ -27,8 +27,8 @@ class Regressor(Network):
     (20, 2, 1)
     """
 
-    default_loss = 'mse'
-    output_activation = 'linear'
+    _default_loss = 'mse'
+    _output_activation = 'linear'
 
     def predict(
         self,
@@ -75,7 +75,7 @@ class Regressor(Network):
         ShapeError, DataError
             If `x` is not such an array.
         """
-        return self.inference.predict('predict()', x, mask, state, return_state, noise)
+        return self._inference.predict('predict()', x, mask, state, return_state, noise)
 
     def score(
         self, x: Inputs, y: Inputs, weights: Inputs | None = None, mask: Arrays | None = None
@@ -92,7 +92,7 @@ class Regressor(Network):
         mask : array of shape (T, B), optional
             As in `predict`.
         """
-        return self.inference.score(metrics.r2, x, y, weights, mask)
+        return self._inference.score(metrics.r2, x, y, weights, mask)
 
     def generate(self, seed: Inputs, steps: int, *, start: ArrayLike | None = None) -> np.ndarray:
         """Continue a sequence: each output is the next input.
@@ -119,4 +119,4 @@ class Regressor(Network):
         ShapeError, DataError
             If the seed is not such an array.
         """
-        return self.inference.continuation.numbers(seed, steps, start)
+        return self._inference.continuation.numbers(seed, steps, start)

@@ -70,7 +70,7 @@ def pretrain(
 
 def _stage(net: Network, layer: Layer, seed: int, batch_size: int) -> Stage:
     """Return the stage of one layer."""
-    graph = net.graph
+    graph = net._graph
     source, *others = graph.plan.sources[layer.name]
     if others:
         raise ConfigError(f'it reads several layers, {source} and {", ".join(others)}')
@@ -118,8 +118,8 @@ class Below:
     def __init__(self, net: Network, source: str, clock: str | None, batch_size: int):
         self.net, self.source, self.clock = net, source, clock
         self.batch_size = batch_size
-        self.masks = [k for k, name in enumerate(net.graph.masks) if name == clock]
-        self.border = net.border
+        self.masks = [k for k, name in enumerate(net._graph.masks) if name == clock]
+        self.border = net._border
 
     def __call__(self, data: object, where: str) -> object:
         """Return the data of the stage: arrays, or a callable that returns them.
@@ -155,7 +155,7 @@ class Below:
     def _computed(self, arrays: list[np.ndarray]) -> np.ndarray:
         """Return the input of the layer, computed for a few examples at a time."""
         axes = [field.batch_axis for field in [*self.border.inputs, *self.border.masks]]
-        function = self.net.inference.function(
+        function = self.net._inference.function(
             f'the output {self.source}', [self.net.outputs[self.source]]
         )
         parts = []

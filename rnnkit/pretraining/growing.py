@@ -112,7 +112,7 @@ def _head(net: Network, k: int) -> list[Layer]:
     ConfigError
         If such a stage is not possible. The message names a layer.
     """
-    layers, plan = net.layers, net.graph.plan
+    layers, plan = net.layers, net._graph.plan
     waist, after, last = _waist(net, k), layers[k + 1 :], layers[-1]
     own = {layer.name for layer in layers[: k + 1]}
     stay = [x for x in after[:-1] if _moves(x) or (isinstance(x, Tied) and x.mate.name in own)]
@@ -133,7 +133,7 @@ def _head(net: Network, k: int) -> list[Layer]:
                     f'before it; layers after a stage must form a chain, because of '
                     f'{stay[0].name!r}'
                 )
-    elif plan.clock_of(waist, net.graph.by_name) not in _clocks(net, last):
+    elif plan.clock_of(waist, net._graph.by_name) not in _clocks(net, last):
         raise ConfigError(f'{waist!r} has another time axis than the input of {last.name!r}')
     return [*stay, last]
 
@@ -159,12 +159,12 @@ def _waist(net: Network, k: int) -> str:
 
 def _read(net: Network, layer: Layer) -> list[str]:
     """Return all outputs that a layer reads as inputs or as initial states."""
-    return [*net.graph.plan.sources[layer.name], *net.graph.plan.starts[layer.name].values()]
+    return [*net._graph.plan.sources[layer.name], *net._graph.plan.starts[layer.name].values()]
 
 
 def _clocks(net: Network, layer: Layer) -> set[str | None]:
-    plan = net.graph.plan
-    return {plan.clock_of(name, net.graph.by_name) for name in plan.sources[layer.name]}
+    plan = net._graph.plan
+    return {plan.clock_of(name, net._graph.by_name) for name in plan.sources[layer.name]}
 
 
 def _moves(layer: Layer) -> bool:
@@ -191,7 +191,7 @@ def _again(net: Network, layer: Layer, inputs: str | tuple[str, ...] | None) -> 
     """Return a copy of a layer for a stage."""
     changes: dict[str, Any] = {'inputs': inputs}
     if isinstance(layer, Input):
-        changes['ndim'] = 2 if net.graph.plan.clocks[layer.name] is None else 3
+        changes['ndim'] = 2 if net._graph.plan.clocks[layer.name] is None else 3
     if isinstance(layer, Tied):
         changes['partner'] = layer.mate.name
     own = []

@@ -68,7 +68,7 @@ def sample(
     if read(given.get('monitors')).gradients:
         raise ConfigError(f"{where}: algo 'sample' has no gradients to monitor")
     seed = given.get('seed')
-    seeds = [net.seed, net.trainings] if seed is None else [seed]
+    seeds = [net.seed, net._trainings] if seed is None else [seed]
     return Sampler(net, net._start(where, train, valid, 'sgd', dict(given)), seeds)
 
 
@@ -146,7 +146,7 @@ class Sampler:
 
     def __init__(self, net: Network, trainer: Trainer, seeds: list[int]):
         self.net, self.trainer, self.seeds = net, trainer, seeds
-        self._places = {variable: k for k, variable in enumerate(net.variables)}  # in a batch
+        self._places = {variable: k for k, variable in enumerate(net._variables)}  # in a batch
 
     def train(self) -> tuple[Monitors, Monitors]:
         """Set the weights, as `itertrain` does, and return what that yields."""
@@ -183,13 +183,13 @@ class Sampler:
 
     def _jobs(self, layer: Layer) -> list[Job]:
         """Return the matrices of a layer to set."""
-        sources = self.net.graph.plan.sources[layer.name]
+        sources = self.net._graph.plan.sources[layer.name]
         if isinstance(layer, Dense):
             matrices = [layer.params.get(f'w_{name}', layer.params.get('w')) for name in sources]
             if layer is not self.net.layers[-1]:
                 return [Job(w, name) for w, name in zip(matrices, sources, strict=True)]
             compared = self.net._train_steps.criterion.compared
-            numbers = not self.net.integer_targets
+            numbers = not self.net._integer_targets
             fits = numbers and compared == [join(layer.name)] and self.net.target in self._places
             return [Job(w, None) for w in matrices] if fits else []
         parts = layer.children or (layer,)
@@ -206,17 +206,17 @@ class Sampler:
     ) -> None:
         """Set the matrices of a layer, in one pass over the batches."""
         names = list(dict.fromkeys(job.read for job in jobs if job.read))
-        function = self.net.inference.function(
+        function = self.net._inference.function(
             f'what {layer.name} reads', [self.net.outputs[name] for name in names]
         )
         sizes = [job.param.type.shape[job.read is not None] for job in jobs]
         kept = [Reservoir(size, rng) for size in sizes]
         n = len(self.net.inputs)
         for batch in batches:
-            masks = batch[len(batch) - len(self.net.graph.masks) :]
+            masks = batch[len(batch) - len(self.net._graph.masks) :]
             outputs = function(*batch[:n], *masks) if names else []
             arrays = dict(zip(names, outputs, strict=True))
-            by_clock = dict(zip(self.net.graph.masks, masks, strict=True))
+            by_clock = dict(zip(self.net._graph.masks, masks, strict=True))
             for job, reservoir in zip(jobs, kept, strict=True):
                 if job.read is None:
                     reservoir.add(self._targets(batch, by_clock))
@@ -239,7 +239,7 @@ class Sampler:
 
     def _mask(self, output: str, masks: Mapping[str, np.ndarray]) -> np.ndarray | None:
         """Return the mask of the time axis of an output, or None."""
-        return masks.get(self.net.graph.plan.clock_of(output, self.net.graph.by_name) or '')
+        return masks.get(self.net._graph.plan.clock_of(output, self.net._graph.by_name) or '')
 
 
 def _rows(array: np.ndarray, mask: np.ndarray | None) -> np.ndarray:

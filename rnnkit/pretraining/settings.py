@@ -61,7 +61,7 @@ class Settings:
                 raise ConfigError(f'{where}: {name} does not go with algo {algo!r}{more}')
         self._config = read_training(where, self.subalgo, self.given, known=['subalgo'])
         seed = self._config.options.seed
-        self._seed = [net.seed, net.trainings] if seed is None else [seed]
+        self._seed = [net.seed, net._trainings] if seed is None else [seed]
         self._masked = net.masked
 
     def _check_rule(self, algo: str) -> None:
@@ -130,7 +130,7 @@ class Settings:
 
     def _look(self, net: Network, keyword: str, value: object) -> None:
         """Raise a ConfigError if a keyword applies to nothing in a network."""
-        objectives, graph = net._train_steps, net.graph
+        objectives, graph = net._train_steps, net._graph
         if keyword == 'monitors':
             parts = objectives.parts(graph.outputs)
             compared = objectives.criterion.terms[0].predicted

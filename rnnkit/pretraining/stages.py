@@ -104,7 +104,7 @@ class Staged:
         self.training = next_number(net.history)
         self._first = self._start(0)
         self._result: tuple[Monitors, Monitors] = ({}, {})
-        net.trainings += 1
+        net._trainings += 1
 
     def _start(self, number: int) -> Trainer:
         """Return the trainer of a stage."""

@@ -77,7 +77,7 @@ class Checkpoints:
         self.source = self._source()
         self.seed: Seed = options.seed
         if options.seed is None:
-            self.seed = [net.seed, net.trainings]
+            self.seed = [net.seed, net._trainings]
         if options.checkpoint is not None:
             self._check_target(Path(options.checkpoint))
             net.to_spec()  # raises now, not after an epoch, if the network cannot be saved
@@ -149,7 +149,7 @@ class Checkpoints:
         if self.source is None and self.options.checkpoint is None:
             return None
         settings = _settings(config, batches)
-        trainings = self.net.trainings
+        trainings = self.net._trainings
         if self.header is not None:
             self._compare(self.header['settings'], settings)
             trainings = self.header['trainings']
@@ -173,7 +173,7 @@ class Checkpoints:
         _check_state(self.source, expected, self.header['state'])
         if isinstance(self.header['net_seed'], int):
             self.net.seed = self.header['net_seed']
-        self.net.trainings = self.header['trainings']
+        self.net._trainings = self.header['trainings']
         epoch = self.header['state']['epoch']
         progress.say('resuming after epoch %d of %s', epoch, self.source)
 
@@ -256,7 +256,7 @@ def recall(path: protocols.Path, net: Resumable, training: State) -> None:
     if not is_whole(count, 0) or not _is_history(history):
         raise FormatError(f'{path}: its description of the training is damaged')
     net.history[:] = history
-    net.trainings = count
+    net._trainings = count
 
 
 def _plain(value: object) -> Any:

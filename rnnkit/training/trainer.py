@@ -155,7 +155,7 @@ class Trainer:
     def _count(self, change: int) -> None:
         """Tell the network that a training has started or ended."""
         if self.net is not None:
-            self.net.running += change  # type: ignore[attr-defined]
+            self.net._running += change  # type: ignore[attr-defined]
 
     def _epochs(self) -> Iterator[tuple[Monitors, Monitors]]:
         if self.resumed is None:

@@ -261,7 +261,7 @@ def test_what_is_no_callback(net, given, message):
     message = message or 'has a Progress, and progress=False turns it off'
     with pytest.raises(ConfigError, match=rf'train\(\): callbacks:? .*{message}'):
         net.train(DATA, epochs=1, callbacks=given, **options)
-    assert net.trainings == 0
+    assert net._trainings == 0
 
 
 def test_progress_is_a_flag(net):

@@ -33,7 +33,7 @@ def describe(form):
     net = rnnkit.Regressor([2, dict(size=3, **FORMS[form]), 1], dtype='float64', seed=0)
     for k, p in enumerate(net.params):
         p.set_value(wave(p.get_value().shape, k))
-    shape = (5, 2, 2) if net.recurrent else (5, 2)
+    shape = (5, 2, 2) if net._recurrent else (5, 2)
     return {
         'parameters': {p.name: list(p.get_value().shape) for p in net.params},
         'gates': getattr(getattr(net.layers[1], 'cell', None), 'gates', ''),

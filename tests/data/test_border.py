@@ -244,6 +244,6 @@ def test_a_network_without_a_recurrent_layer_takes_two_axes(rng):
 def test_weights_are_numbers_where_all_else_is_whole_numbers(rng):
     net = rnnkit.Classifier([5, ('embedding', 2), ('rnn', 3), 2], weighted=True, seed=0)
     w = rng.random((4, 3))
-    *_, found = net.border.read_batch([np.zeros((4, 3), int), np.zeros((4, 3), int), w], 'train')
+    *_, found = net._border.read_batch([np.zeros((4, 3), int), np.zeros((4, 3), int), w], 'train')
     assert found.dtype == net.dtype
     np.testing.assert_allclose(found, w, rtol=1e-6)

@@ -31,14 +31,14 @@ def compared(net):
 
 def outputs(net, x, **words):
     """Return the outputs in training, by the graph itself."""
-    amounts = perturbations.read(net.graph, compared(net), words)
-    made = perturbations.Disturbance(net.graph, sorted(amounts))
+    amounts = perturbations.read(net._graph, compared(net), words)
+    made = perturbations.Disturbance(net._graph, sorted(amounts))
     made.set(amounts)
     noise = Noise()
     noise.seed(1)
     found = made.outputs(noise)
     function = pytensor.function(
-        [*net.inputs, *net.graph.masks.values()],
+        [*net.inputs, *net._graph.masks.values()],
         list(found.values()),
         updates=noise.updates,
         on_unused_input='ignore',
@@ -60,13 +60,13 @@ def test_keywords_and_their_targets():
         'output_dropout': ['out:out'],
         'hidden_dropout': ['hid1:out', 'hid2:out'],
     }.items():
-        found = perturbations.read(net.graph, compared(net), {word: 0.5})
+        found = perturbations.read(net._graph, compared(net), {word: 0.5})
         assert found == {(word.partition('_')[2], name): 0.5 for name in names}
-    found = perturbations.read(net.graph, compared(net), {'dropout': {'hid2': 0.1, 'in:out': 0.2}})
+    found = perturbations.read(net._graph, compared(net), {'dropout': {'hid2': 0.1, 'in:out': 0.2}})
     assert found == {('dropout', 'hid2:out'): 0.1, ('dropout', 'in:out'): 0.2}
-    found = perturbations.read(net.graph, compared(net), {'weight_noise': 0.1})
+    found = perturbations.read(net._graph, compared(net), {'weight_noise': 0.1})
     assert {t.name for t in found} == {'hid1.w', 'hid2.xh', 'hid2.hh', 'out.w'}
-    found = perturbations.read(net.graph, compared(net), {'max_norm': {'hid2.*': 2}})
+    found = perturbations.read(net._graph, compared(net), {'max_norm': {'hid2.*': 2}})
     assert found == {('max_norm', 'hid2.xh'): 2.0, ('max_norm', 'hid2.hh'): 2.0}
 
 

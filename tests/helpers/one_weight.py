@@ -19,7 +19,7 @@ def renewed(net):
     for p, new in zip(net.params, made().params, strict=True):
         p.set_value(new.get_value())
     net.history.clear()
-    net.trainings = 0
+    net._trainings = 0
     return net
 
 

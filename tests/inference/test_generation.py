@@ -37,7 +37,7 @@ def one_hot():
 @pytest.fixture
 def calls(net, monkeypatch):
     """Return the list of the lengths in time of all compiled calls."""
-    stream, lengths = net.inference.continuation.stream, []
+    stream, lengths = net._inference.continuation.stream, []
     run = stream._advance
 
     def counted(x, *rest):

@@ -17,8 +17,8 @@ def test_carried_states_use_the_kernels(rng):
         [2, dict(form='rnn', size=3, h_0='learn'), ('gru', 2), 1], seed=0, dtype='float64'
     )
     net.find('hid1', 'h_0').set_value(rng.standard_normal(3))
-    carry = Carry(net.graph)
-    out = carry.outputs(net.graph.again)['out:out']
+    carry = Carry(net._graph)
+    out = carry.outputs(net._graph.again)['out:out']
     ops = {type(v.owner.op).__name__ for v in ancestors([out]) if v.owner}
     assert 'RecurrentScan' in ops
     assert 'Scan' not in ops

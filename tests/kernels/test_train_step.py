@@ -29,10 +29,10 @@ def step_of(net, algorithm='rmsprop', **hyper):
 
 
 def batch(net, rng, T=5, B=4):
-    shape = (T, B) if net.recurrent else (B,)
+    shape = (T, B) if net._recurrent else (B,)
     x = rng.standard_normal((*shape, 2)).astype(net.dtype)
     y = rng.standard_normal((*shape, 3)).astype(net.dtype)
-    arrays = [x, rng.integers(0, 3, shape) if net.integer_targets else y]
+    arrays = [x, rng.integers(0, 3, shape) if net._integer_targets else y]
     return [*arrays, *[rng.random(arrays[1].shape).astype(net.dtype)] * net.weighted]
 
 

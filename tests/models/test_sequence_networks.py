@@ -182,7 +182,7 @@ def test_a_decoder_starts_from_the_final_state_of_an_encoder(rng):
 
 def test_each_time_axis_has_a_mask_of_its_own(rng):
     net = decoder(masked=True)
-    assert [field.name for field in net.border.fields] == ['x', 'given', 'y', 'mask', 'mask_given']
+    assert [field.name for field in net._border.fields] == ['x', 'given', 'y', 'mask', 'mask_given']
     x, given = sequences(rng, (3, 6), 2), sequences(rng, (4, 2), 1)
     together = net.predict([x, given])
     for k in range(2):

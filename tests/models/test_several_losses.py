@@ -139,7 +139,7 @@ def test_a_weight_can_be_changed_without_compiling(net, data):
 
 def test_arrays_come_in_order_or_by_name(net, data):
     x, y, labels = data
-    assert [field.name for field in net.border.fields] == ['x', 'y', 'labels']
+    assert [field.name for field in net._border.fields] == ['x', 'y', 'labels']
     wanted = net.train([x, y, labels], **FREE)
     by_name = {'labels': labels, 'y': y, 'x': x}
     for given in (by_name, (x, y, labels), lambda: by_name, lambda: [x, y, labels]):
@@ -217,7 +217,7 @@ def test_each_loss_leaves_padding_out_by_its_own_time(masked, data):
     x, y, labels = data
     label, rng = labels[0] % 3, np.random.default_rng(0)
     weights = rng.random((T, B))
-    names = [field.name for field in masked.border.fields]
+    names = [field.name for field in masked._border.fields]
     assert names == ['x', 'y', 'label', 'weights', 'mask']
     _, valid = masked.train([x, y, label, weights, MASK], **FREE)
     found = masked.feed_forward(x, mask=MASK)
@@ -246,7 +246,7 @@ def test_a_target_of_its_own_has_weights_of_its_own(data, rng):
     net.add_loss('xe', output='kind', target='label', weighted=True)
     net.add_loss('hinge', output='kind:out', target='label')  # with the same weights
     net.add_loss('mae', weight=0, weighted=False)
-    names = [field.name for field in net.border.fields]
+    names = [field.name for field in net._border.fields]
     assert names == ['x', 'y', 'label', 'weights', 'weights_label']
     assert [goal.weighted for goal in net.losses] == [True, True, True, False]
     label, w, v = labels[0] % 3, rng.random((T, B, 1)), rng.random(B)
@@ -316,7 +316,7 @@ def test_files_and_specs(net, masked, data, tmp_path):
         assert [goal.to_spec() for goal in same.losses] == [goal.to_spec() for goal in one.losses]
         spec = json.loads(json.dumps(one.to_spec()))
         assert rnnkit.from_spec(spec).to_spec() == spec
-        assert [f.name for f in same.border.fields] == [f.name for f in one.border.fields]
+        assert [f.name for f in same._border.fields] == [f.name for f in one._border.fields]
     assert 'losses' not in two_headed(loss='mae', weighted=True).to_spec()
     net = rnnkit.Regressor([2, 1], loss='bce', seed=0)
     net.set_loss('mse', weighted=True)  # of a sigmoid, which must stay one

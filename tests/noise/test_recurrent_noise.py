@@ -95,7 +95,7 @@ def test_both_directions_of_a_bidirectional_layer_have_noise(rng):
     x = rng.standard_normal((T, B, 2))
     noise = Noise()
     noise.seed(1)
-    found = net.graph.again(noise=noise)
+    found = net._graph.again(noise=noise)
     noisy = pytensor.function(net.inputs, [found['hid1:fw_out'], found['hid1:bw_out']])(x)
     plain = net.feed_forward(x)
     assert noise._draws == 6  # a mask and two states in each direction

@@ -37,7 +37,7 @@ def data_for(net):
     rng = np.random.default_rng(0)
     lengths = {'time': 6, 'batch': 4, 'examples': 4, 'features': 0}
     arrays = []
-    for field in [*net.border.inputs, net.border.target]:
+    for field in [*net._border.inputs, net._border.target]:
         shape = [lengths[axis] or field.size for axis in field.axes]
         if field.origin:
             shape[0] = field.steps_after(shape[0])
@@ -102,14 +102,14 @@ def test_a_stage_has_the_layers_that_it_needs(layers, found):
     assert shown == found
     assert last.net is net
     for stage in before:
-        assert stage.net.border.target.axes == net.border.target.axes
+        assert stage.net._border.target.axes == net._border.target.axes
         assert [x.name for x in stage.net.inputs] == [x.name for x in net.inputs]
 
 
 @pytest.mark.parametrize('layers', [['last', 3], [('rnn', 3), 'last']], ids=str)
 def test_last_reads_the_final_states_in_a_stage(layers):
     net = rnnkit.Regressor([2, ('bidirectional', 4), *layers, 1], seed=0)
-    graph = stages(layerwise, net)[0].net.graph
+    graph = stages(layerwise, net)[0].net._graph
     assert [graph.plan.sources[x.name] for x in graph.layers if x.form == 'last'] == [['hid1:last']]
 
 
@@ -163,7 +163,7 @@ def test_a_network_that_has_no_stages_is_refused(layers, message):
     with pytest.raises(ConfigError, match=message):
         net.train(data_for(net), algo='layerwise', epochs=1)
     assert same(values(net), before)
-    assert net.trainings == 0
+    assert net._trainings == 0
 
 
 # --- layerwise: what is trained
@@ -274,7 +274,7 @@ def test_history_and_counters():
     assert net.history['epoch'] == [1, 1, 2, 1, 2, 1, 1, 1, 1]
     stages = [None, 'hid1', 'hid1', 'hid2', 'hid2', 'hid1', 'hid2', None, None]
     assert net.history['stage'] == stages
-    assert net.trainings == 5
+    assert net._trainings == 5
 
 
 @pytest.mark.parametrize(('algo', 'data'), [('layerwise', [X, Y]), ('pretrain', X)])
@@ -433,7 +433,7 @@ def test_bad_options_are_refused_before_anything_is_trained(given, message):
     with pytest.raises(ConfigError, match=message.replace(r'train\(', r'itertrain\(')):
         net.itertrain([X, Y], **{'algo': 'layerwise', **given})
     assert same(values(net), before)
-    assert (net.trainings, len(net.history)) == (0, 0)
+    assert (net._trainings, len(net.history)) == (0, 0)
 
 
 @pytest.mark.parametrize('algo', ['layerwise', 'pretrain', 'sample'])
@@ -443,4 +443,4 @@ def test_bad_data_are_refused_at_once(algo):
         net.itertrain([X[:, :2], Y], algo=algo)
     with pytest.raises(DataError, match='x contains nan'):
         net.itertrain([X * np.nan, Y], algo=algo)
-    assert net.trainings == 0
+    assert net._trainings == 0

@@ -213,7 +213,7 @@ def test_networks_without_autoencoders_are_refused(layers, message):
     net = rnnkit.Regressor(layers, seed=0)
     with pytest.raises(ConfigError, match=message):
         net.train(X, algo='pretrain')
-    assert net.trainings == 0
+    assert net._trainings == 0
 
 
 def test_words_and_states_of_others():

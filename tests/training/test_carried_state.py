@@ -31,7 +31,7 @@ def net():
 @pytest.fixture(scope='module')
 def carried(net):
     """Return what carries the state, and a function of x and y: output and gradients."""
-    carry = Carry(net.graph)
+    carry = Carry(net._graph)
     out = carry.outputs(carry.graph.again)['out:out']
     error = ((out - net.target) ** 2).sum()
     gradients = pytensor.grad(error, net.params)
@@ -215,7 +215,7 @@ def ragged(rng, lengths=(7, 2, 3, 8, 2, 7)):
 
 def test_buckets_have_sequences_of_similar_length(rng):
     net = rnnkit.Regressor([2, ('rnn', 3), 1], masked=True, seed=0)
-    make = Batching(net.border, Options(batch_size=2, bucket=True), None, 'train()')
+    make = Batching(net._border, Options(batch_size=2, bucket=True), None, 'train()')
     batches, _ = make(list(ragged(rng)), None, None)
     assert [[a.shape[0] for a in batch] for batch in batches] == [[2] * 3, [7] * 3, [8] * 3]
 

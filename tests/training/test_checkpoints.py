@@ -215,7 +215,7 @@ def test_a_checkpoint_is_a_network_with_the_best_parameters(path):
     for a, b in zip(params(loaded), params(dense()), strict=True):
         np.testing.assert_array_equal(a, b)  # every update made it worse
     assert loaded.history == net.history
-    assert loaded.trainings == 1
+    assert loaded._trainings == 1
     assert not np.array_equal(params(net)[0], params(loaded)[0])
 
 

@@ -33,7 +33,7 @@ def begin_again(net):
     for p, value in zip(net.params, START, strict=True):
         p.set_value(value)
     net.history.clear()
-    net.trainings = 0
+    net._trainings = 0
 
 
 def loss(net):

@@ -182,7 +182,7 @@ def test_any_loss_is_added_or_refused(losses, anew):
             assert net.to_spec() == before
     again = rnnkit.from_spec(json.loads(json.dumps(net.to_spec())))
     assert again.to_spec() == net.to_spec()
-    assert [f.name for f in again.border.fields] == [f.name for f in net.border.fields]
+    assert [f.name for f in again._border.fields] == [f.name for f in net._border.fields]
 
 
 @pytest.fixture(scope='module')

@@ -383,7 +383,7 @@ def test_word(name, tmp_path):
     assert again.to_spec() == net.to_spec()
     found, wanted = again.predict(row.data[0]), net.predict(row.data[0])
     assert np.isfinite(wanted).all()
-    assert np.ptp(wanted) > 0 or net.integer_targets
+    assert np.ptp(wanted) > 0 or net._integer_targets
     np.testing.assert_array_equal(found, wanted)
 
 
