@@ -348,8 +348,8 @@ def test_any_other_number_of_steps_is_refused(squeezed, x):
             [dict(form='input', size=3, ndim=2), ('repeat', 4), ('rnn', 2), 3],
             'has a time axis, and the input none',
         ),
-        ([3, dict(form='conv1', size=2, filter_size=2), 3], "layer 'hid1' makes other ones"),
-        ([3, ('flatten', 4), ('repeat', 5), ('rnn', 2), 3], "layer 'hid2' makes 5"),
+        ([3, dict(form='conv1', size=2, filter_size=2), 3], "layer 'hid1' has others"),
+        ([3, ('flatten', 4), ('repeat', 5), ('rnn', 2), 3], "layer 'hid2' has 5"),
     ],
 )
 def test_outputs_that_are_not_like_the_input(layers, message):

@@ -155,7 +155,7 @@ def changed_spec(path, change):
             {'version': '3'},
             "format version '3', this rnnkit reads up to 2; a newer rnnkit is needed",
         ),
-        ({'version': 'one'}, "format version is 'one'"),
+        ({'version': 'one'}, "format version 'one' is not"),
         ({'version': None}, 'format version'),
         ({'spec': None}, 'description of the network is damaged'),
         ({'spec': '{'}, 'description of the network is damaged'),

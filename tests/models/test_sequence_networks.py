@@ -338,7 +338,7 @@ def test_wrong_masks_are_refused(batch, error, message):
         ),
         (
             [2, ('rnn', 3), 'last', ('rnn', 3), 1],
-            "layer 'hid3' (rnn) needs a time axis, which hid2",
+            "layer 'hid3' (rnn) needs a time axis; hid2",
         ),
         (
             [2, dict(form='rnn', size=3, h_0='in'), 1],
