@@ -19,7 +19,7 @@ class Run(Protocol):
     rows: Sequence[Sequence[float]]  # of the batches of this epoch: gradient norm, loss, ...
     batches: object
     began: float
-    record: Record | None
+    record: Record
     history: Any
     latest: dict[str, float]
     best: dict[str, float]
@@ -63,7 +63,7 @@ class Training:
         The loss of the latest batch, before its update; None before the first batch.
     monitors : dict of str to float
         All monitors of the latest batch, including ``'loss'`` and ``'gradient_norm'``.
-    record : dict, or None
+    record : dict
         The latest record of the history, with ``'valid_loss'`` and so on if the network was
         validated after this epoch. None before the end of the first epoch.
     history : History
@@ -141,7 +141,7 @@ class Training:
         return self._trainer.monitors_of_batch()
 
     @property
-    def record(self) -> Record | None:
+    def record(self) -> Record:
         return self._trainer.record
 
     @property

@@ -147,7 +147,7 @@ class CSV(Callback):
         for line in self._lines:
             self._add_columns(line)
         self._write_all()
-        self._written = dict(training.record or {})
+        self._written = dict(training.record)
 
     def on_epoch_end(self, training: Training) -> None:
         """Write the line of the epoch."""
@@ -164,7 +164,7 @@ class CSV(Callback):
         """Write the last line again, if the record has changed or is new."""
         written, record = self._written, training.record
         self._written = None
-        if written is None or record is None or record == written:
+        if written is None or not record or record == written:
             return
         if record['epoch'] == written.get('epoch'):
             self._lines.pop()

@@ -17,7 +17,7 @@ Batch = Sequence[np.ndarray]
 
 # What users pass to `train`.
 Path = str | PathLike[str]
-Inputs = ArrayLike | Sequence[ArrayLike]
+Inputs = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
 Arrays = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
 Data = Arrays | Callable[..., Arrays]
 MonitorSpec = str | Mapping[str, object] | Sequence[object] | None
