@@ -65,7 +65,7 @@ class Training:
         All monitors of the latest batch, including ``'loss'`` and ``'gradient_norm'``.
     record : dict
         The latest record of the history, with ``'valid_loss'`` and so on if the network was
-        validated after this epoch. None before the end of the first epoch.
+        validated after this epoch. Empty before the end of the first epoch.
     history : History
     validation : dict of str to float
         The results of the latest validation; empty before the first one.

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels, losses
@@ -275,7 +274,7 @@ class Network(ABC):
         """The number of values in all parameters."""
         return sum(p.get_value(borrow=True).size for p in self.params)
 
-    def find(self, layer: str | int, param: str | int) -> SharedVariable:
+    def find(self, layer: str | int, param: str | int) -> Any:
         """Return one parameter as a shared variable.
 
         Parameters

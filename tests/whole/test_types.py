@@ -14,10 +14,9 @@ pytest.importorskip('mypy')
 
 HEAD = '''"""What a user writes."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from pytensor.tensor.variable import TensorVariable
 
 import rnnkit
 
@@ -49,7 +48,7 @@ print(rnnkit.load('net.rnn').predict_proba(x))
 
 
 class LeakyState(NamedTuple):
-    h: TensorVariable
+    h: Any
 
 
 @rnnkit.layers.add('leaky')
@@ -73,8 +72,8 @@ reveal_type(net.train)
 
 REVEALED = [
     'rnnkit.models.regressor.Regressor',
-    'def (x: .*predict|def (x: ',
-    'type[good.Leaky]|def .* -> good.Leaky',
+    'def (x: ',
+    '-> good.Leaky',
     'rnnkit.models.classifier.Classifier',
     'epochs: int | None =',
 ]
@@ -126,7 +125,7 @@ def test_mypy_accepts_what_is_right_and_refuses_what_is_wrong(tmp_path):
     revealed = re.findall(r'Revealed type is "(.*)"', found)
     assert len(revealed) == len(REVEALED)
     for text, pattern in zip(revealed, REVEALED, strict=True):
-        assert any(part in text or re.search(part, text) for part in pattern.split('|')), text
+        assert any(part in text for part in pattern.split('|')), text
     lines = HEAD + '\n'.join(WRONG) + '\n'
     found = check(tmp_path, 'wrong.py', lines)
     first = HEAD.count('\n') + 1
