@@ -27,7 +27,7 @@ def figure(figsize: tuple[float, float]) -> 'tuple[Figure, Axes]':
 def history(
     records: Sequence[Mapping[str, Any]], path: str | None, keys: Sequence[str]
 ) -> 'Figure':
-    """Draw columns of a training's history; see `rnnkit.training.history.History.plot`."""
+    """Plot columns of a history; see `rnnkit.training.History.plot`."""
     if not records:
         raise ConfigError('history.plot(): there is no record yet; train the network first')
     known = {key for record in records for key in record}
