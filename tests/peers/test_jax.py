@@ -20,6 +20,12 @@ pytest.importorskip('jax')
 pytestmark = [pytest.mark.peers, pytest.mark.filterwarnings('default:::jax')]
 
 
+@pytest.fixture(autouse=True)
+def kernels_on(monkeypatch):
+    """Let the Ops be used that JAX knows, whatever the environment says."""
+    monkeypatch.setenv('RNNKIT_KERNELS', 'on')
+
+
 class LeakyState(NamedTuple):
     h: object
     u: object

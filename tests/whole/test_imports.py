@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from repository import TESTS
+from sizes import Source
 
 import rnnkit
 
@@ -168,22 +169,25 @@ def test_import_rnnkit_loads_no_optional_package():
 
 @pytest.mark.parametrize(('folder', 'most'), [(ROOT, 300), (TESTS, 350)])
 def test_files_are_not_long(folder, most):
-    long = {path.name: n for path in folder.rglob('*.py') if (n := lines_of_code(path)) > most}
+    long = {path.name: n for path in folder.rglob('*.py') if (n := Source(path).lines) > most}
     assert not long
 
 
-def lines_of_code(path):
-    """Return the number of lines of a file that are neither blank, nor comments, nor docstrings."""
-    text = path.read_text(encoding='utf-8')
-    docs = set()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-            docs |= set(range(node.lineno, node.end_lineno + 1))
-    lines = enumerate(text.splitlines(), 1)
-    return sum(
-        k not in docs and bool(line.strip()) and not line.lstrip().startswith('#')
-        for k, line in lines
-    )
+def functions():
+    """Yield each function of rnnkit with its name."""
+    for parts in MODULES:
+        for function in Source(ROOT.joinpath(*parts).with_suffix('.py')).functions:
+            yield '.'.join((*parts, function.name)), function
+
+
+def test_functions_are_not_long_and_take_few_arguments():
+    assert not {name: f.lines for name, f in functions() if f.lines > 40}
+    assert not {name: f.required for name, f in functions() if f.required > 8}
+
+
+def test_few_arguments_are_of_any_type():
+    types = [annotation for _, f in functions() for annotation in f.annotations]
+    assert types.count('Any') <= len(types) / 20
 
 
 def test_public_names_exist_and_are_listed():
