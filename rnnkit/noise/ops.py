@@ -46,7 +46,7 @@ class Advance(Op):
         low, high = xp.asarray([0, 0, 1, 0], np.uint32), xp.asarray([0, 0, 0, 1], np.uint32)
         return state + low + high * (state[2] == np.uint32(2**32 - 1)).astype(np.uint32)
 
-    def perform(self, node: Apply, inputs: list[np.ndarray], output_storage: Storage) -> None:
+    def perform(self, node: Apply, inputs: Sequence[np.ndarray], output_storage: Storage) -> None:
         """Compute by NumPy."""
         output_storage[0][0] = self.compute(*inputs)
 
@@ -90,7 +90,7 @@ class Draw(Op):
         rule = philox.uniform if self.law == 'uniform' else philox.normal
         return rule(state, self.number, int(np.prod(shape)), self.dtype, xp).reshape(shape)
 
-    def perform(self, node: Apply, inputs: list[np.ndarray], output_storage: Storage) -> None:
+    def perform(self, node: Apply, inputs: Sequence[np.ndarray], output_storage: Storage) -> None:
         """Compute by NumPy."""
         output_storage[0][0] = self.compute(*inputs)
 
@@ -137,7 +137,7 @@ class Drop(Op):
         kept = philox.keep(state, self.number, size, rate, str(x.dtype), xp).reshape(x.shape)
         return x * kept, kept
 
-    def perform(self, node: Apply, inputs: list[np.ndarray], output_storage: Storage) -> None:
+    def perform(self, node: Apply, inputs: Sequence[np.ndarray], output_storage: Storage) -> None:
         """Compute by NumPy."""
         output_storage[0][0], output_storage[1][0] = self.compute(*inputs)
 

@@ -14,7 +14,7 @@ Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", SC'11
 from __future__ import annotations
 
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 if TYPE_CHECKING:
     import jax
 
-    Array = np.ndarray | jax.Array
+    Array: TypeAlias = np.ndarray | jax.Array
 
 ROUNDS = 10
 FACTORS = (0xD2511F53, 0xCD9E8D57)

@@ -53,7 +53,7 @@ class Rows(NamedTuple):
     b: Int
     terms: Int
     c: Int
-    c_row: Int
+    c_row: Int | int
     first: Int
     last: Int
     columns: Int
@@ -75,12 +75,12 @@ class Micro(NamedTuple):
     """The arguments of ``micro``, after the number of rows."""
 
     a: Int
-    a_row: Int
-    a_term: Int
+    a_row: Int | int
+    a_term: Int | int
     panel: Int
     terms: Int
     c: Int
-    c_row: Int
+    c_row: Int | int
 
 
 def tile_rows(target: Target, vectors: int) -> int:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Generic, NamedTuple, TypeVar, overload
+from typing import Any, Generic, NamedTuple, TypeVar, overload
 
 from llvmlite import ir
 
@@ -240,7 +240,7 @@ class Unit:
     @contextmanager
     def function(
         self, name: str, args: str, export: bool = False, apart: bool = False
-    ) -> Iterator[tuple[Code, *tuple[Int, ...]]]:
+    ) -> Iterator[list[Any]]:
         """Open a function; yields its `Code` and its arguments, named in `args`.
 
         It returns 0, unless `Code.ret` was called last. A function that is `apart` is never
@@ -259,7 +259,7 @@ class Unit:
         code = Code(self, ir.IRBuilder(function.append_basic_block('entry')))
         for arg, arg_name in zip(function.args, names, strict=True):
             arg.name = arg_name
-        yield (code, *[Int(code, arg) for arg in function.args])
+        yield [code, *[Int(code, arg) for arg in function.args]]
         if not code.builder.block.is_terminated:
             code.ret(0)
 
@@ -387,7 +387,7 @@ class Code:
         with self.builder.if_then(flag.value):
             yield
 
-    def choose(self, flag: Flag, yes: Callable[[], None], no: Callable[[], None]) -> None:
+    def choose(self, flag: Flag, yes: Callable[[], object], no: Callable[[], object]) -> None:
         """Write `yes` for the case that `flag` holds, and `no` for the other."""
         with self.builder.if_else(flag.value) as (then, otherwise):
             with then:

@@ -27,7 +27,7 @@ class Segment(NamedTuple):
     """Neighbouring tiles that belong to neighbouring columns of the weights' gradients."""
 
     first: int
-    count: int
+    tiles: int
     x_block: int | None
     h_block: int | None
 
@@ -40,8 +40,8 @@ def segments(form: Form) -> list[Segment]:
         x = form.x_blocks[k] if k < n_x else None
         h = form.h_blocks[k - first_h] if k >= first_h else None
         last = cut[-1] if cut else None
-        if last and _next(last.x_block, last.count) == x and _next(last.h_block, last.count) == h:
-            cut[-1] = last._replace(count=last.count + 1)
+        if last and _next(last.x_block, last.tiles) == x and _next(last.h_block, last.tiles) == h:
+            cut[-1] = last._replace(tiles=last.tiles + 1)
         else:
             cut.append(Segment(k, 1, x, h))
     return cut
@@ -193,7 +193,7 @@ class WeightGradients:
         size, zero = h.code.target.size, h.code.int(0)
         first, x, h_block = segment.first, segment.x_block, segment.h_block
         return {
-            'columns': h * segment.count,
+            'columns': h * segment.tiles,
             'dh': zero if h_block is None else dhh + h * (h_block * size),
             'dx': zero if x is None else dxh + h * (x * size),
             'sums': areas['sums'] + h * (first * size),

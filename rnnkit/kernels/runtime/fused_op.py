@@ -64,7 +64,7 @@ class FusedOp(Op):
         return clone_replace(result, dict(zip(fresh, inputs, strict=True)))
 
     def perform(
-        self, node: Apply, inputs: list[np.ndarray], output_storage: list[list[object]]
+        self, node: Apply, inputs: Sequence[np.ndarray], output_storage: list[list[object]]
     ) -> None:
         """Compute by the meaning, for backends that do not know the kernels."""
         function = self._function(tuple(v.type for v in node.inputs))
