@@ -133,7 +133,7 @@ def test_dropout_of_a_cell_that_feeds_nothing_back(monkeypatch):
             return self.state(pt.tanh(z) + 0 * s.h)
 
     net = rnnkit.Regressor([1, dict(form='forgetful', size=2, dropout=0.5), 1], seed=0)
-    with pytest.raises(ConfigError, match='no product of the cell reads its state'):
+    with pytest.raises(ConfigError, match='no matrix product of the cell reads its state'):
         net.train([np.ones((3, 2, 1))] * 2, epochs=1)
 
 

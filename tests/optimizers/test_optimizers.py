@@ -171,7 +171,7 @@ def test_weight_decay_belongs_to_the_rule_where_the_rule_has_it():
         (
             'adamw',
             {'weight_decay': -1},
-            r'train\(\): weight_decay is a number of at least 0; got -1',
+            r'train\(\): weight_decay must be a number of at least 0; got -1',
         ),
         ('rprop', {'rprop_increase': 0.5}, 'rprop_increase at least 1; got 0.99 and 0.5'),
         ('rprop', {'rprop_min_step': 5, 'rprop_max_step': 1}, 'at most rprop_max_step, 1; got 5'),
@@ -180,14 +180,14 @@ def test_weight_decay_belongs_to_the_rule_where_the_rule_has_it():
             {'learning_rate': 0},
             r'^train\(\): learning_rate must be a finite number above 0; got 0',
         ),
-        ('adam', {'rms_regularizer': np.nan}, r'rms_regularizer is a number above 0; got nan'),
+        ('adam', {'rms_regularizer': np.nan}, r'rms_regularizer must be a number above 0; got nan'),
         (
             'adam',
             {'momentum': 1},
-            r'^train\(\): momentum is a number of at least 0 and below 1; got 1',
+            r'^train\(\): momentum must be a finite number of at least 0 and below 1; got 1',
         ),
-        ('adam', {'batch_size': 0}, r'^train\(\): batch_size is a whole number'),
-        ('nag', {'momentum': 0}, r'^train\(\): nesterov=True does nothing without momentum'),
+        ('adam', {'batch_size': 0}, r'^train\(\): batch_size must be a whole number'),
+        ('nag', {'momentum': 0}, r'^train\(\): nesterov=True needs momentum'),
     ],
 )
 def test_options_that_are_refused(algo, options, message):

@@ -204,7 +204,7 @@ def test_an_exception_during_an_evaluation_comes_out_and_the_thread_ends(data, m
         ({'max_gradient_norm': 1}, "max_gradient_norm cannot be used with algo 'lbfgs'"),
         ({'learning_rate': 0.1}, "learning_rate belongs to algo .*'adam'.*, not 'lbfgs'"),
         ({'lbfgs_memory': 0}, r'train\(\): lbfgs_memory must be a number above 0; got 0'),
-        ({'lbfgs_memory': 2.5}, 'lbfgs_memory is a whole number of at least 1; got 2.5'),
+        ({'lbfgs_memory': 2.5}, 'lbfgs_memory must be a whole number of at least 1; got 2.5'),
     ],
 )
 def test_options_that_are_refused(data, options, message):
