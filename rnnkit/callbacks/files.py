@@ -9,7 +9,7 @@ from typing import Any
 
 from rnnkit.callbacks.base import Callback, Record, Training
 from rnnkit.callbacks.best import Best
-from rnnkit.common import epoch_paths, storage
+from rnnkit.common import epoch_paths, file_format
 from rnnkit.common.checks import flag, whole
 from rnnkit.errors import ConfigError, DataError
 
@@ -220,7 +220,7 @@ class CSV(Callback):
         return text.getvalue()
 
     def _write_all(self) -> None:
-        storage.replace(Path(self.path), self._as_text(self._lines, header=True).encode())
+        file_format.replace(Path(self.path), self._as_text(self._lines, header=True).encode())
 
 
 def _texts(record: Record) -> Record:

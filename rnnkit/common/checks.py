@@ -110,32 +110,3 @@ def generator(rng: object) -> np.random.Generator:
             f'{rng!r}'
         )
     return np.random.default_rng(rng)  # type: ignore[arg-type]
-
-
-# --- earlier names, to be replaced by those above
-
-
-def number(name: str, value: object, kind: type, least: float, below: float = np.inf) -> None:
-    """Raise a ConfigError unless `value` is a number of this kind in [least, below)."""
-    ok = isinstance(value, kind) and not isinstance(value, bool)
-    if not (ok and least <= value < below):
-        what = 'a whole number' if kind is Integral else 'a number'
-        limit = '' if below == np.inf else f' and below {below}'
-        raise ConfigError(f'{name} is {what} of at least {least}{limit}; got {value!r}')
-
-
-def check_count(name: str, value: object) -> None:
-    """Raise a ConfigError unless `value` is a whole number of at least 1."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ConfigError(f'{name} is a whole number of at least 1; got {value!r}')
-
-
-def check_optional_count(cell: str, name: str, value: object) -> None:
-    """Raise a ConfigError if an option is neither None nor a whole number of at least 1."""
-    if value is not None and not is_count(value):
-        raise ConfigError(f'{cell}: {name} is a whole number of at least 1; got {value!r}')
-
-
-def is_count(value: object) -> bool:
-    """Return whether `value` is a whole number of at least 1."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MethodType
 from typing import Any, TypeVar
 
-from rnnkit.common import storage
+from rnnkit.common import file_format
 from rnnkit.common.old_words import warn
 from rnnkit.common.registry import Registry
 from rnnkit.errors import ConfigError, FormatError, RnnkitError
@@ -89,7 +89,7 @@ def load(path: Path) -> Any:
         If the file is damaged, was changed, has another format or a newer version, or needs a
         layer or an activation that is not registered.
     """
-    file = storage.read(path)
+    file = file_format.read(path)
     try:
         with known_values(file.arrays):
             net = from_spec(file.spec)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels, losses
-from rnnkit.common import old_words, output_names, progress, storage
+from rnnkit.common import file_format, old_words, output_names, progress
 from rnnkit.common.checks import flag, is_whole, optional_whole
 from rnnkit.common.registry import hint, reject_unknown
 from rnnkit.data.border import LAYOUTS, check_settings
@@ -28,7 +28,7 @@ from rnnkit.training.criterion import Criterion
 from rnnkit.training.gradient_flow import GradientFlow
 from rnnkit.training.history import History, next_number
 from rnnkit.training.loss_term import LossTerm, read_loss_term
-from rnnkit.training.options import given_options, read_training
+from rnnkit.training.options import Options, given_options, read_training
 from rnnkit.training.protocols import CallbackSpec, Data, Inputs, Monitors, MonitorSpec, Path
 from rnnkit.training.train_steps import TrainSteps
 from rnnkit.training.trainer import Place, Trainer
@@ -328,7 +328,7 @@ class Network(ABC):
             An existing file is replaced only when the new one is complete.
         """
         values = {p.name: p.get_value() for p in self.params}
-        storage.write(path, storage.File(self.to_spec(), values))
+        file_format.write(path, file_format.File(self.to_spec(), values))
 
     # --- use ---
 
@@ -466,24 +466,24 @@ class Network(ABC):
         algo: str = 'rmsprop',
         *,
         batch_size: int | None = None,
-        bucket: bool = False,
-        carry_state: bool = False,
+        bucket: bool = Options.bucket,
+        carry_state: bool = Options.carry_state,
         bptt_steps: int | None = None,
         train_batches: int | None = None,
         valid_batches: int | None = None,
         epochs: int | None = None,
-        patience: int = 5,
-        validate_every: int = 10,
-        min_improvement: float = 0.0,
-        restore_best: bool = True,
+        patience: int = Options.patience,
+        validate_every: int = Options.validate_every,
+        min_improvement: float = Options.min_improvement,
+        restore_best: bool = Options.restore_best,
         learning_rate: float | Callable[[int], float] | None = None,
         max_gradient_norm: float | None = None,
-        max_gradient_elem: float = 0.0,
+        max_gradient_elem: float = Options.max_gradient_elem,
         momentum: float | None = None,
         nesterov: bool | None = None,
         seed: int | None = None,
         monitors: MonitorSpec = None,
-        monitor_gradients: bool = False,
+        monitor_gradients: bool = Options.monitor_gradients,
         checkpoint: Path | None = None,
         save_every: float | None = None,
         resume: Path | None = None,
@@ -545,24 +545,24 @@ class Network(ABC):
         algo: str = 'rmsprop',
         *,
         batch_size: int | None = None,
-        bucket: bool = False,
-        carry_state: bool = False,
+        bucket: bool = Options.bucket,
+        carry_state: bool = Options.carry_state,
         bptt_steps: int | None = None,
         train_batches: int | None = None,
         valid_batches: int | None = None,
         epochs: int | None = None,
-        patience: int = 5,
-        validate_every: int = 10,
-        min_improvement: float = 0.0,
-        restore_best: bool = True,
+        patience: int = Options.patience,
+        validate_every: int = Options.validate_every,
+        min_improvement: float = Options.min_improvement,
+        restore_best: bool = Options.restore_best,
         learning_rate: float | Callable[[int], float] | None = None,
         max_gradient_norm: float | None = None,
-        max_gradient_elem: float = 0.0,
+        max_gradient_elem: float = Options.max_gradient_elem,
         momentum: float | None = None,
         nesterov: bool | None = None,
         seed: int | None = None,
         monitors: MonitorSpec = None,
-        monitor_gradients: bool = False,
+        monitor_gradients: bool = Options.monitor_gradients,
         checkpoint: Path | None = None,
         save_every: float | None = None,
         resume: Path | None = None,

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeGuard
 import numpy as np
 
 from rnnkit.callbacks import are_states
-from rnnkit.common import epoch_paths, progress, storage
+from rnnkit.common import epoch_paths, file_format, progress
 from rnnkit.common.checks import is_whole
 from rnnkit.errors import ConfigError, FormatError
 from rnnkit.schedules import Schedule
@@ -114,7 +114,7 @@ class Checkpoints:
 
     def _read(self, path: Path) -> dict[str, Any]:
         """Return the description of a training in a file, after checking that it is of `net`."""
-        file = storage.read(path)
+        file = file_format.read(path)
         header = file.training
         if header is None:
             raise FormatError(f'{path}: holds a network, but not the checkpoint of a training')
@@ -237,7 +237,9 @@ class Keeper:
         if all(state['best_params'][name] is value for name, value in best.items()):
             state['best_params'] = None  # the parameters of the network in the file are the same
         path = epoch_paths.numbered(self.path, trainer.epoch)
-        storage.write(path, storage.File(self.spec(), best, {**self.header, 'state': state}))
+        file_format.write(
+            path, file_format.File(self.spec(), best, {**self.header, 'state': state})
+        )
         self._written = time.monotonic()
 
     def _due(self, epoch: int, validated: bool) -> bool:

@@ -11,6 +11,7 @@ from rnnkit.callbacks import Hooks, Training
 from rnnkit.common import progress
 from rnnkit.common.compiled import Compiled
 from rnnkit.errors import DataError, RnnkitError, TrainingError
+from rnnkit.training.epoch_line import epoch_line
 from rnnkit.training.history import History
 from rnnkit.training.options import TrainingConfig
 from rnnkit.training.protocols import Batch, Batches, Monitors, Record, State, Step
@@ -371,20 +372,12 @@ class Trainer:
         return record
 
     def _say(self) -> None:
-        shown = ' '.join(f'{name} {value:.4g}' for name, value in self.trained.items())
-        valid = self.latest if self.validated else {}
-        validation = ' '.join(f'{name} {value:.4g}' for name, value in valid.items())
-        star = ' *' if valid and valid == self.best else ''
-        fleeting = not (valid or self.hooks.prints) and self.hooks.show
-        progress.say(
-            'epoch %d: %s%s%s (%.2g s)',
-            self.epoch,
-            shown,
-            validation and f' | valid {validation}',
-            star,
-            self.record['seconds'],
-            live=fleeting,
-        )
+        validation = self.latest if self.validated else {}
+        is_best = bool(validation) and validation == self.best
+        seconds = self.record['seconds']
+        line = epoch_line(self.epoch, self.trained, validation, is_best, seconds)
+        fleeting = not (validation or self.hooks.prints) and self.hooks.show
+        progress.say('%s', line, live=fleeting)
 
     def _restore(self) -> None:
         for p, value in zip(self.step.objective.params, self.best_params, strict=True):

@@ -8,7 +8,7 @@ from one_weight import NOISY, Feed, made, renewed, values
 
 import rnnkit
 from rnnkit.callbacks import CSV, Callback, Checkpoint, EarlyStop
-from rnnkit.common import storage
+from rnnkit.common import file_format
 from rnnkit.errors import ConfigError, FormatError
 
 QUICK = {'algo': 'sgd', 'batch_size': 10, 'seed': 0, 'validate_every': 1, 'patience': 99}
@@ -277,15 +277,15 @@ def test_a_state_that_does_not_fit(net, tmp_path):
         FormatError, match="EarlyStop .* not fit: monitor was 'loss', and is now 'err'"
     ):
         net.train(NOISY, epochs=3, resume=path, callbacks=EarlyStop('err'), **QUICK)
-    file = storage.read(path)
+    file = file_format.read(path)
     del file.training['state']['callbacks'][0]['state']['failures']
-    storage.write(path, file)
+    file_format.write(path, file)
     with pytest.raises(
         FormatError, match="EarlyStop in the checkpoint does not fit: no 'failures'"
     ):
         net.train(NOISY, epochs=3, resume=path, callbacks=EarlyStop('loss'), **QUICK)
     file.training['state']['callbacks'] = [3]
-    storage.write(path, file)
+    file_format.write(path, file)
     with pytest.raises(FormatError, match='the state of its training does not fit: callbacks'):
         net.train(NOISY, epochs=3, resume=path, callbacks=EarlyStop('loss'), **QUICK)
 
@@ -293,7 +293,7 @@ def test_a_state_that_does_not_fit(net, tmp_path):
 def test_a_file_without_states_is_gone_on_with(net, tmp_path):
     path = tmp_path / 'training.rnn'
     net.train(NOISY, epochs=2, checkpoint=path, **QUICK)
-    assert 'callbacks' not in storage.read(path).training['state']
+    assert 'callbacks' not in file_format.read(path).training['state']
     stop = EarlyStop('loss', goal=0)
     net.train(NOISY, epochs=4, resume=path, callbacks=stop, **QUICK)
     assert stop.best == min(net.history['loss'][2:])

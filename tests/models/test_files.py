@@ -9,7 +9,7 @@ import pytest
 from safetensors import numpy as safetensors
 
 import rnnkit
-from rnnkit.common import storage
+from rnnkit.common import file_format
 from rnnkit.errors import ConfigError, FormatError
 
 
@@ -34,7 +34,7 @@ def rewrite(path, arrays=None, **metadata):
     found = {**header(path), **metadata}
     arrays = safetensors.load(path.read_bytes()) if arrays is None else arrays
     kept = {k: v for k, v in found.items() if v is not None and k != 'digest'}
-    kept['digest'] = storage.digest(kept, arrays)
+    kept['digest'] = file_format.digest(kept, arrays)
     path.write_bytes(safetensors.save(arrays, kept))
 
 

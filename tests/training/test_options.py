@@ -1,5 +1,7 @@
 """What can be changed between trainings, what is repeatable, and what is recorded and shown."""
 
+import dataclasses
+import inspect
 import io
 import logging
 
@@ -337,3 +339,13 @@ def test_a_plot_over_two_trainings_goes_on_where_the_first_one_ended():
 def test_an_empty_history_cannot_be_plotted():
     with pytest.raises(ConfigError, match='there is no record yet'):
         History().plot()
+
+
+@pytest.mark.parametrize('method', ['train', 'itertrain'])
+def test_the_signature_of_train_lists_the_options(method):
+    """The defaults stand in `Options` alone."""
+    params = inspect.signature(getattr(rnnkit.Network, method)).parameters
+    fields = dataclasses.fields(rnnkit.training.Options)
+    assert {f.name: f.default for f in fields} == {f.name: params[f.name].default for f in fields}
+    extra = set(params) - {f.name for f in fields}
+    assert extra == {'self', 'train', 'valid', 'algo', 'learning_rate', 'options'}

@@ -11,7 +11,7 @@ from faults import DATA, OPTIONS, ends_well, fork, kill_one, network
 
 import rnnkit
 import rnnkit.common.compiled
-from rnnkit.common import storage
+from rnnkit.common import file_format
 from rnnkit.common.compiled import Compiled
 from rnnkit.errors import DataError, TrainingError
 
@@ -76,7 +76,7 @@ def test_a_full_disk_leaves_the_last_file_and_the_best_parameters(path, monkeypa
     for _ in range(3):
         next(steps)
     before = path.read_bytes()
-    monkeypatch.setattr(storage.os, 'fsync', full_disk)
+    monkeypatch.setattr(file_format.os, 'fsync', full_disk)
     with pytest.raises(OSError, match=r'was not written: No space left.*training.rnn') as caught:
         next(steps)
     assert caught.value.errno == errno.ENOSPC
@@ -152,9 +152,9 @@ def interrupted_at(monkeypatch, what, count):
 PHASES = {
     'compiling': ((rnnkit.common.compiled.pytensor, 'function'), (1, 2)),
     'running a function': ((Compiled, '__call__'), (1, 2, 3, 6, 8, 11)),
-    'writing': ((storage.os, 'fsync'), (1, 2, 3, 4)),
-    'renaming': ((storage.os, 'replace'), (1, 2, 3)),
-    'describing': ((storage.json, 'dumps'), (1, 9, 40)),
+    'writing': ((file_format.os, 'fsync'), (1, 2, 3, 4)),
+    'renaming': ((file_format.os, 'replace'), (1, 2, 3)),
+    'describing': ((file_format.json, 'dumps'), (1, 9, 40)),
 }
 
 

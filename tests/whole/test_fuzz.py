@@ -361,7 +361,7 @@ def resealed(content):
         arrays = safetensors.load(content)
         kept = {k: v for k, v in head.items() if k != 'digest'}
         return safetensors.save(
-            arrays, {**kept, 'digest': rnnkit.common.storage.digest(kept, arrays)}
+            arrays, {**kept, 'digest': rnnkit.common.file_format.digest(kept, arrays)}
         )
     except Exception:  # it will be refused as it is
         return content

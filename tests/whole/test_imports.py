@@ -167,7 +167,7 @@ def test_import_rnnkit_loads_no_optional_package():
     assert found.stdout.strip() == '[] False False'
 
 
-@pytest.mark.parametrize(('folder', 'most'), [(ROOT, 300), (TESTS, 350)])
+@pytest.mark.parametrize(('folder', 'most'), [(ROOT, 350), (TESTS, 500)])
 def test_files_are_not_long(folder, most):
     long = {path.name: n for path in folder.rglob('*.py') if (n := Source(path).lines) > most}
     assert not long

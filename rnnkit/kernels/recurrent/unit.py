@@ -12,6 +12,7 @@ from rnnkit.kernels.language.elementary import OPERATIONS
 from rnnkit.kernels.language.elements import each_vector, each_width
 from rnnkit.kernels.language.frame import Frame
 from rnnkit.kernels.language.vector import Code, Flag, Int, Vec
+from rnnkit.kernels.recurrent import mask
 from rnnkit.kernels.recurrent.form import Form
 from rnnkit.kernels.recurrent.walk import Walk
 
@@ -191,10 +192,8 @@ class Point:
         return (row + self.h * k + j) * self.size
 
     def real(self, r: Int) -> Flag:
-        """Return whether row r is real, not held."""
-        # The mask has the dtype of all arrays, so that frames need no third type of elements.
-        (mask,) = self.address('mask')
-        return self.code.spread(mask + (self.t * self.b + r) * self.size).compare('>', 0.5)
+        """Return whether row r of this time step is real, not padding."""
+        return mask.is_real(self.code, self.address('mask')[0], self.t * self.b + r)
 
     def evaluate(self, outputs: Sequence[int], known: dict[int, Load]) -> list[Vec]:
         """Write the operations that give `outputs`."""
@@ -215,12 +214,10 @@ class ForwardPoint(Point):
                 # No mask: a tile is in scratch memory, whose rows are whole vectors.
                 known[form.program.input(f'tile{g}')] = self.load(tile + g * tile_step, None)
             values = self.evaluate([*form.new, *residuals], known)
-            # A select, not a product with the mask: padding may hold NaN, and 0 * NaN is NaN.
             if self.walk.masked:
-                real = self.real(r)
-                for k in range(form.n_states):
-                    old = known[form.program.input(f'state{k}')]()
-                    values[k] = real.pick(values[k], old)
+                real, n = self.real(r), form.n_states
+                old = [known[form.program.input(f'state{k}')]() for k in range(n)]
+                values[:n] = mask.hold(real, values[:n], old)
             place = (r * self.h + j) * self.size
             for state, value in zip(self.states, values, strict=False):
                 code.store(value, state.new + place, lanes)
@@ -285,10 +282,7 @@ class BackwardPoint(Point):
                 known[form.program.input(f'grad{k}')] = lambda value=value: value
             values = self.evaluate(outputs, known)
             if self.walk.masked:
-                # Where the state was held, its gradient goes on, and the tiles have none.
-                held = [0.0] * n + upstream + [0.0] * (len(values) - n - form.n_states)
-                real = self.real(r)
-                values = [real.pick(v, other) for v, other in zip(values, held, strict=True)]
+                values = mask.pass_on(self.real(r), values, upstream, n)
             for k, value in enumerate(values[:n]):
                 code.store(value, self.d_tiles + self.element(r, j, n, k), lanes)
             for carry, value in zip(self.carries, values[n:], strict=False):

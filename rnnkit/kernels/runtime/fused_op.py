@@ -86,12 +86,14 @@ class FusedOp(Op):
     def numba_function(self, node: Apply) -> tuple[Callable[..., object], str]:
         """Return a function that calls the kernel, and text that names all that it depends on."""
         # Numba takes half a second to import: only a function that uses a kernel pays for it.
-        from rnnkit.kernels.runtime import numba_call, pool
+        from rnnkit.kernels.runtime import memory_pool, numba_call
 
         target = kernel.host_target(node.inputs[0].type.dtype)
         writer = self.writer(node, target)
         compiled = kernel.build(self.kind, writer, repr((self.kind, writer.description, target)))
-        return numba_call.numba_function(compiled), f'{compiled.name} in {pool.compiled().name}'
+        return numba_call.numba_function(
+            compiled
+        ), f'{compiled.name} in {memory_pool.compiled().name}'
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         """Return which outputs have a derivative by which inputs: not by whole numbers."""
@@ -143,9 +145,9 @@ def register_with_numba() -> None:
     """Let the Numba backend use the kernels; raises an error where they cannot be built."""
     from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_and_cache_key
 
-    from rnnkit.kernels.runtime import pool
+    from rnnkit.kernels.runtime import memory_pool
 
-    pool.compiled()
+    memory_pool.compiled()
 
     # PyTensor's cache on disk knows nothing of the source of kernels; left to its default key, it
     # would run machine code of an earlier version. The names of kernels contain that hash.

@@ -25,7 +25,7 @@ from numba.np.arrayobj import make_array, populate_array
 from rnnkit.kernels.language.descriptor import AXES, DESCRIPTOR
 from rnnkit.kernels.language.frame import Array, factor
 from rnnkit.kernels.language.vector import I64
-from rnnkit.kernels.runtime import pool
+from rnnkit.kernels.runtime import memory_pool
 from rnnkit.kernels.runtime.kernel import Kernel
 
 _POINTER = ir.IntType(8).as_pointer()
@@ -37,7 +37,7 @@ def numba_function(kernel: Kernel) -> Callable[..., np.ndarray | tuple[np.ndarra
     It returns one array, or a tuple of them. Arrays whose shapes do not fit raise a
     ValueError, lack of memory a MemoryError.
     """
-    pool.compiled()  # its symbols must be known before any code that names them is loaded
+    memory_pool.compiled()  # its symbols must be known before any code that names them is loaded
     element = types.float32 if kernel.dtype.itemsize == 4 else types.float64
     # Numba compiles for types, so what is written below must return exactly these.
     kinds = [types.Array(element, len(a.dims), 'C') for a in kernel.frame.outputs]
@@ -126,7 +126,7 @@ class Call:
 
     def take(self, size: ir.Value) -> ir.Value:
         """Return the address of so many bytes from the pool."""
-        data = self.call(f'{pool.compiled().name}_take', size)
+        data = self.call(f'{memory_pool.compiled().name}_take', size)
         self.complain_if(data, 0, MemoryError, f'{self.what}: out of memory')
         return data
 
@@ -164,7 +164,7 @@ class Call:
         entry = builder.load(builder.gep(api, [ir.Constant(I64, 2)]))
         kind = ir.FunctionType(_POINTER, [I64, I64]).as_pointer()
         give = cgutils.get_or_insert_function(
-            module, ir.FunctionType(I64, [I64]), f'{pool.compiled().name}_give'
+            module, ir.FunctionType(I64, [I64]), f'{memory_pool.compiled().name}_give'
         )
         manage = builder.bitcast(entry, kind)
         return builder.call(manage, [data, builder.ptrtoint(give, I64)])
@@ -197,7 +197,7 @@ class KernelCall(Call):
         work = self.take(self.call(f'{self.kernel.name}_size', block))
         self.put(work, block, frame.place['work'])
         self.call(f'{self.kernel.name}_run', desc, block)
-        self.call(f'{pool.compiled().name}_give', work)
+        self.call(f'{memory_pool.compiled().name}_give', work)
         kinds = self.signature.return_type
         if len(data) == 1:
             return self._output(kinds, frame.outputs[0], block, data[0])

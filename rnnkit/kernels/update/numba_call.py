@@ -19,7 +19,7 @@ from numba.np.arrayobj import make_array
 
 from rnnkit.kernels.language.descriptor import AXES, DESCRIPTOR
 from rnnkit.kernels.language.vector import I64
-from rnnkit.kernels.runtime import pool
+from rnnkit.kernels.runtime import memory_pool
 from rnnkit.kernels.runtime.numba_call import Call
 from rnnkit.kernels.update.rows import WRONG_ID, WRONG_SHAPE
 from rnnkit.kernels.update.update import (
@@ -57,7 +57,7 @@ def numba_function(
     inplace : bool
         Whether new values go to the place of the old ones.
     """
-    pool.compiled()
+    memory_pool.compiled()
     first = 4 + len(writer.rule.hyper)  # of the slots
     n_slots = writer.rule.n_slots
 
@@ -125,7 +125,7 @@ class UpdateCall(Call):
         ]
         self.call(f'{self.name}_run', table)
         for room in rooms:
-            self.call(f'{pool.compiled().name}_give', room)
+            self.call(f'{memory_pool.compiled().name}_give', room)
         return self.context.make_tuple(self.builder, self.signature.return_type, outputs)
 
     def _scalars(self, table: ir.Value, values: list[ir.Value]) -> list[ir.Value]:
@@ -182,7 +182,7 @@ class UpdateCall(Call):
         )
         wrong = self.builder.icmp_signed('!=', status, ir.Constant(I64, 0))
         with self.builder.if_then(wrong, likely=False):
-            self.call(f'{pool.compiled().name}_give', room)
+            self.call(f'{memory_pool.compiled().name}_give', room)
         self.complain_if(status, WRONG_ID, IndexError, 'update: no row of that number')
         self.complain_if(status, WRONG_SHAPE, ValueError, 'update: a gradient for each row')
         return room

@@ -114,7 +114,7 @@ class UpdateParams(FusedOp):
 
     def numba_function(self, node: Apply) -> tuple[Callable[..., tuple[np.ndarray, ...]], str]:
         """Return a function that calls the kernel, and text that names all that it depends on."""
-        from rnnkit.kernels.runtime import pool
+        from rnnkit.kernels.runtime import memory_pool
         from rnnkit.kernels.update import numba_call  # Numba takes half a second to import
 
         writer = Update(self.rule, kernel.host_target(node.inputs[0].type.dtype))
@@ -124,7 +124,7 @@ class UpdateParams(FusedOp):
             compiled.address(symbol)
         function = numba_call.numba_function(compiled.name, writer, self.tables, self.inplace)
         kind = f'inplace={self.inplace}, tables={self.tables}'
-        return function, f'{compiled.name} in {pool.compiled().name}, {kind}'
+        return function, f'{compiled.name} in {memory_pool.compiled().name}, {kind}'
 
 
 @node_rewriter([UpdateParams], inplace=True)

@@ -15,7 +15,7 @@ from rnnkit import kernels
 from rnnkit.cells import GRUCell, LSTMCell
 from rnnkit.errors import ConfigError
 from rnnkit.kernels.recurrent.op import RecurrentGradient, RecurrentOp, RecurrentScan
-from rnnkit.kernels.runtime import pool
+from rnnkit.kernels.runtime import memory_pool
 from rnnkit.kernels.runtime.fused_op import expand_fused
 from rnnkit.unroll import unroll
 
@@ -129,7 +129,7 @@ def test_outputs_are_fresh_and_live_as_long_as_their_views(inference):
     assert all(o.ctypes.data != address for pair in others for o in pair)
     del view, others, c
     gc.collect()
-    assert pool.held() > 0
+    assert memory_pool.held() > 0
     again, _ = inference(*args)
     np.testing.assert_array_equal(again, kept)
 

@@ -7,23 +7,23 @@ import numpy as np
 import pytest
 
 from rnnkit.errors import ConfigError
-from rnnkit.kernels.runtime import pool
+from rnnkit.kernels.runtime import memory_pool
 
 MIB = 1 << 20
 
 
 @pytest.fixture(autouse=True)
 def empty_pool():
-    limit = pool._table[pool._LIMIT // 8]
-    pool.clear()
+    limit = memory_pool._table[memory_pool._LIMIT // 8]
+    memory_pool.clear()
     yield
-    pool.set_limit(limit)
-    pool.clear()
+    memory_pool.set_limit(limit)
+    memory_pool.clear()
 
 
 def function(name):
     integer = ctypes.c_int64
-    return ctypes.CFUNCTYPE(integer, integer)(pool.compiled().address(name))
+    return ctypes.CFUNCTYPE(integer, integer)(memory_pool.compiled().address(name))
 
 
 def test_a_block_is_aligned_and_all_of_it_can_be_written():
@@ -39,11 +39,11 @@ def test_a_block_is_aligned_and_all_of_it_can_be_written():
 def test_a_block_given_back_is_used_again():
     take, give = function('take'), function('give')
     block = take(MIB)
-    assert pool.held() == 0
+    assert memory_pool.held() == 0
     give(block)
-    assert MIB <= pool.held() < MIB + 4096
+    assert MIB <= memory_pool.held() < MIB + 4096
     assert take(MIB - 1000) == block
-    assert pool.held() == 0
+    assert memory_pool.held() == 0
     other = take(MIB)
     assert other != block
     give(block)
@@ -56,27 +56,27 @@ def test_a_block_much_too_large_is_not_used():
     give(block)
     small = take(MIB)
     assert small != block
-    assert pool.held() > 4 * MIB
+    assert memory_pool.held() > 4 * MIB
     give(small)
 
 
 def test_the_limit_holds_and_the_oldest_go_first():
     take, give = function('take'), function('give')
-    pool.set_limit(5 * MIB)
+    memory_pool.set_limit(5 * MIB)
     blocks = [take(MIB + k * MIB // 2) for k in range(4)]  # 1, 1.5, 2, 2.5 MiB
     for block in blocks:
         give(block)
-        assert pool.held() <= 5 * MIB
+        assert memory_pool.held() <= 5 * MIB
     assert take(MIB + 3 * MIB // 2) == blocks[3]
-    assert pool.held() < 2.1 * MIB
-    pool.set_limit(0)
+    assert memory_pool.held() < 2.1 * MIB
+    memory_pool.set_limit(0)
     give(blocks[3])
-    assert pool.held() < 2.1 * MIB
+    assert memory_pool.held() < 2.1 * MIB
 
 
 def test_many_sizes_do_not_fill_the_table_for_good():
     take, give = function('take'), function('give')
-    for k in range(3 * pool.SLOTS):
+    for k in range(3 * memory_pool.SLOTS):
         give(take(100_000 + 40_000 * k))
     last = take(20 * MIB)
     give(last)
@@ -87,9 +87,9 @@ def test_many_sizes_do_not_fill_the_table_for_good():
 def test_what_nobody_takes_is_freed_after_a_while():
     take, give = function('take'), function('give')
     give(take(64 * MIB))
-    for _ in range(pool.PATIENCE + 10):
+    for _ in range(memory_pool.PATIENCE + 10):
         give(take(MIB))
-    assert pool.held() < 2 * MIB
+    assert memory_pool.held() < 2 * MIB
 
 
 def test_clear():
@@ -97,9 +97,9 @@ def test_clear():
     blocks = [take(MIB) for _ in range(10)]
     for block in blocks:
         give(block)
-    assert pool.held() >= 10 * MIB
-    pool.clear()
-    assert pool.held() == 0
+    assert memory_pool.held() >= 10 * MIB
+    memory_pool.clear()
+    assert memory_pool.held() == 0
 
 
 def test_threads_never_share_a_block():
@@ -124,11 +124,11 @@ def test_threads_never_share_a_block():
     for worker in workers:
         worker.join()
     assert not wrong
-    pool.clear()
-    assert pool.held() == 0
+    memory_pool.clear()
+    assert memory_pool.held() == 0
 
 
 @pytest.mark.parametrize('wrong', [-1, 1.5, True, '1G'])
 def test_a_limit_that_is_no_size_is_refused(wrong):
     with pytest.raises(ConfigError, match='number of bytes'):
-        pool.set_limit(wrong)
+        memory_pool.set_limit(wrong)
