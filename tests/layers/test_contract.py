@@ -42,17 +42,10 @@ VARIANTS = [
 ]
 
 
-# Each of these compiles a network of its own. All the others share one for each variant.
-COSTLY = [
-    testing.check_shape_and_dtype,
-    testing.check_unit_of_one,
-    testing.check_padding_changes_nothing,
-]
-
-
 def case(form, options, check):
-    """Return a case; costly checks of a layer with options are part of the long form."""
-    make = long if check in COSTLY and (form, options) in VARIANTS else pytest.param
+    """Return a case; layers with options are part of the long form, except for the gradient."""
+    brief = (form, options) not in VARIANTS or check == testing.check_gradient
+    make = pytest.param if brief else long
     return make(form, options, check, id=f'{form}-{options}-{check.__name__}')
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from long_forms import long
 from scipy import stats
 
 from rnnkit.noise import Noise, philox
@@ -152,7 +153,7 @@ def test_the_count_goes_on_in_the_second_word():
     assert noise.get_state() == [1, 2, 0, 1]
 
 
-@pytest.mark.parametrize('mode', ['NUMBA', pytest.param('JAX', marks=pytest.mark.peers)])
+@pytest.mark.parametrize('mode', [long('NUMBA'), pytest.param('JAX', marks=pytest.mark.peers)])
 def test_all_backends_give_the_same_bits(mode):
     pytest.importorskip('jax' if mode == 'JAX' else 'numba')
     x = X.astype('float32')

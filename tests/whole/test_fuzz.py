@@ -342,7 +342,7 @@ def test_a_file_that_is_changed_is_refused_or_the_same(files, change, checkpoint
         return
     except RnnkitError as error:
         # A network that has become a weighted one wants more arrays.
-        assert 'of another' in str(error) or 'expects 3 arrays' in str(error)  # noqa: PT017
+        assert 'to another' in str(error) or 'expects 3 arrays' in str(error)  # noqa: PT017
         return
     if not sealed:
         path.write_bytes(content)

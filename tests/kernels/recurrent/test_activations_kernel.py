@@ -76,6 +76,7 @@ def test_which_activations_have_a_kernel(name):
     assert (form_of(RNNCell(activation=name)) is not None) == (name in ELEMENTWISE)
 
 
+@pytest.mark.long
 def test_gelu_on_the_numba_backend(rng):
     x = pt.dmatrix('x')
     y = activations.build('gelu')(x)

@@ -38,10 +38,10 @@ def test_cells_that_keep_the_scan_say_so(form, caplog):
 @pytest.mark.parametrize(
     ('form', 'options', 'masked'),
     [
-        ('rrnn', {}, True),
+        long('rrnn', {}, True),
         long('rrnn', {'rate': 'vector'}, False),
         ('clockwork', {'periods': [2, 1, 4]}, True),
-        ('bcrnn', {'num_modules': 3}, True),
+        long('bcrnn', {'num_modules': 3}, True),
     ],
     ids=str,
 )
