@@ -32,6 +32,7 @@ os.environ['PYTENSOR_FLAGS'] = ','.join(flag for flag in _flags if flag)
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+from long_forms import is_further  # noqa: E402
 from quick_mode import hasten  # noqa: E402
 
 hasten()
@@ -41,3 +42,11 @@ hasten()
 def rng():
     """Return the generator that tests draw from; the same numbers in every run."""
     return np.random.default_rng(20)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark tests as long before those are left out."""
+    for item in items:
+        if is_further(item.path.stem, item.name):
+            item.add_marker(pytest.mark.long)
