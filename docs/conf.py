@@ -30,6 +30,7 @@ default_role = 'autolink'
 nitpick_ignore_regex = [
     ('py:class', r'abc\.ABC|rnnkit\.cells\..*State'),  # bases that have no page of their own
     ('py:class', r'None\. .*|an? .* (D|values|keys|items)'),  # what dict says of its methods
+    ('py:obj', r'rnnkit\.common\.registry\.Member'),  # a type variable
 ]
 
 html_theme = 'alabaster'

@@ -149,7 +149,7 @@ class Layer:
         return {}
 
     def own_size(self) -> int:
-        """Return the size of a layer that is not `sized`; it may use `input_sizes`."""
+        """Return the size of a layer that is not ``sized``; it may use `input_sizes`."""
         return self.input_size
 
     def output_size(self, name: str) -> int:

@@ -511,7 +511,7 @@ class Network(ABC):
         epochs, patience, validate_every, min_improvement, restore_best
             When training ends, and with which parameters.
         learning_rate : float or schedule, optional
-            By default that of the rule. A `rnnkit.schedules` object or any function of the
+            By default that of the rule. A ``rnnkit.schedules`` object or any function of the
             number of updates changes it during training.
         max_gradient_norm, max_gradient_elem, momentum, nesterov
             Gradient clipping and momentum.

@@ -82,7 +82,7 @@ class Options:
         A checkpoint to resume from, up to ``epochs`` in total. ``'auto'``: the file of
         ``checkpoint``, if there is one.
     callbacks : callback, function or sequence of these, optional
-        See `rnnkit.callbacks`.
+        See `rnnkit.callbacks.Callback`.
     progress : bool, optional
         Whether a line is logged for each epoch, and a bar shown on a terminal.
     """
