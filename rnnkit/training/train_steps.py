@@ -14,8 +14,8 @@ from rnnkit.graph import perturbations
 from rnnkit.graph.graph import Graph, Outputs
 from rnnkit.graph.perturbations import Disturbance
 from rnnkit.noise import Noise
-from rnnkit.optimizers import Objective
-from rnnkit.regularizers import Parts, Term, build, regularizers
+from rnnkit.optimizers import Addend, Objective
+from rnnkit.regularizers import Parts, Term, build, means, regularizers
 from rnnkit.training.carried_state import Carry
 from rnnkit.training.criterion import Criterion
 from rnnkit.training.gradient_flow import Alarm, Flow
@@ -176,12 +176,16 @@ class TrainSteps:
         watch: Watch,
     ) -> Objective:
         """Return an objective with regularizers and monitors."""
-        parts, loss = self.parts(outputs), objective.loss
+        parts, loss, addends = self.parts(outputs), objective.loss, list(objective.addends)
+        uneven = bool(self.graph.masks or self.criterion.weights)
         for name, term in terms.items():
-            loss = loss + weights[name] * term.penalty(parts)
-        return watched(
-            watch, replace(objective, loss=loss), parts, self.criterion.terms[0].predicted
-        )
+            penalty, weight = term.penalty(parts), weights[name]
+            loss = loss + weight * penalty
+            # Batches of as many values as targets need no counts of their own.
+            pieces = means(penalty) if uneven else [(penalty, None)]
+            addends += [Addend(weight * mean, count) for mean, count in pieces]
+        objective = replace(objective, loss=loss, addends=addends)
+        return watched(watch, objective, parts, self.criterion.terms[0].predicted)
 
     def parts(self, outputs: Outputs) -> Parts:
         """Return the parameters and outputs that regularizers and monitors choose from."""

@@ -88,14 +88,13 @@ class Trainer:
         self.history, self.training, self.stage = place
         self.seed, self.inspect, self.net = seed, inspect, net
         self.resumed, self.keeper = resumed, keeper
-        self.names = ['loss', *step.objective.monitors]
         self.best: Monitors = {'loss': np.inf}
         self.latest: Monitors = {}
         self.best_params: list[np.ndarray] = []
         self.trained: Monitors = {}
         self.epoch = self.updates = self.failures = 0
         self.record: Record = {}  # of the latest epoch
-        self.rows: list[tuple] = []  # of this epoch's batches: weight, loss, monitors, norm
+        self.rows: list[tuple] = []  # of this epoch's batches: gradient norm, loss, other reports
         self.health: list[tuple] = []
         self.began = time.perf_counter()  # this epoch
         self.stopping: str | None = None  # why it is to end, if a callback says so
@@ -293,10 +292,10 @@ class Trainer:
                     f'{self.step.blame(batch)}. The parameters were not updated. Try a smaller '
                     f'learning_rate or max_gradient_norm'
                 )
-            loss, weight, *others = map(float, values)
-            reported = len(others) - len(self.step.health)
-            rows.append((weight, loss, *others[:reported], float(norm)))
-            health.append((1.0, *others[reported:]))
+            reports = tuple(map(float, values))
+            n = len(reports) - len(self.step.health)
+            rows.append((float(norm), *reports[:n]))
+            health.append(reports[n:])
             if watched:
                 self.hooks.batch_end()
                 if self.stopping is not None:
@@ -305,14 +304,19 @@ class Trainer:
 
     def _reported(self, rows: list[tuple], health: list[tuple]) -> Monitors:
         """Return the means over batches of what they report."""
-        means = self._mean(rows, [*self.names, 'gradient_norm'])
-        return self.step.objective.finish(means) | self._mean(health, self.step.health)
+        means = self.step.objective.average([row[1:] for row in rows])
+        norms, _, weights = np.array(rows, 'float64').T[:3]
+        mean = np.average(norms, weights=weights) if weights.any() else 0.0
+        means['gradient_norm'] = float(mean)
+        for name, column in zip(self.step.health, np.array(health, 'float64').T, strict=True):
+            means[name] = float(column.mean())
+        return means
 
     def monitors_of_batch(self) -> Monitors:
         """Return what the latest batch of this epoch reports; nothing if there is none."""
         if not self.rows:
             return {}
-        return self._reported([(1.0, *self.rows[-1][1:])], self.health[-1:])
+        return self._reported(self.rows[-1:], self.health[-1:])
 
     def _rate(self) -> dict[str, float]:
         """Return the learning rate of the next update, if the rule has one."""
@@ -332,11 +336,11 @@ class Trainer:
         for batch in self.validation:
             if self.inspect and not rows:
                 self.inspect(batch)
-            loss, weight, *monitors = self.evaluate_batch(*batch)
-            rows.append((weight, loss, *monitors))
-        if not any(row[0] for row in rows):
+            rows.append(self.evaluate_batch(*batch))
+        objective = self.step.objective
+        if not any(map(objective.counts, rows)):
             raise DataError('valid: all weights are 0, so there is nothing to validate on')
-        result = self.step.objective.finish(self._mean(rows, self.names))
+        result = objective.average(rows)
         if not np.isfinite(result['loss']):
             raise TrainingError(
                 f'the validation loss is {result["loss"]} after epoch {self.epoch}; the best '
@@ -352,16 +356,6 @@ class Trainer:
             self.best_params = [p.get_value() for p in self.step.objective.params]
         else:
             self.failures += 1
-
-    @staticmethod
-    def _mean(rows: list[tuple], names: list[str]) -> Monitors:
-        """Average over batches, weighted by the first column."""
-        weights, *columns = np.array(rows, 'float64').T
-        if not weights.any():
-            return dict.fromkeys(names, 0.0)
-        return {
-            n: float(np.average(c, weights=weights)) for n, c in zip(names, columns, strict=True)
-        }
 
     def _record(self, train: Monitors, seconds: float) -> Record:
         """Append a record of an epoch to the history, and return it."""
