@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -30,6 +31,7 @@ from rnnkit.training.history import History, next_number
 from rnnkit.training.loss_term import LossTerm, read_loss_term
 from rnnkit.training.options import Options, given_options, read_training
 from rnnkit.training.protocols import CallbackSpec, Data, Inputs, Monitors, MonitorSpec, Path
+from rnnkit.training.sessions import Sessions
 from rnnkit.training.train_steps import TrainSteps
 from rnnkit.training.trainer import Place, Trainer
 from rnnkit.training.ways import find_way
@@ -124,7 +126,8 @@ class Network(ABC):
         self.layers = parse_layers(layers, **chosen)
         self._finish_last_layer(first)
         self.history = History()
-        self._trainings = self._running = 0
+        self._trainings = 0
+        self._sessions = Sessions()
         with kernels.allowed(self._kernel):
             self._build()
         self._minimise([LossTerm(first, weighted=weighted)])
@@ -139,11 +142,7 @@ class Network(ABC):
 
     def _minimise(self, terms: list[LossTerm]) -> None:
         """Let trainings minimise the sum of these losses from now on."""
-        if self._running:
-            raise ConfigError(
-                'add_loss() and set_loss() change what the next training minimises; a training of '
-                'this network is running'
-            )
+        self._sessions.changed('add_loss() and set_loss()')
         loss = terms[0].loss
         if loss.integer_targets != self._integer_targets:
             kind = 'class labels' if loss.integer_targets else 'arrays of numbers'
@@ -535,7 +534,8 @@ class Network(ABC):
             If the loss or a gradient is not finite. The best parameters are restored.
         """
         keywords = _keywords(locals(), options)
-        return self._start('train()', train, valid, algo, keywords).train()
+        make = partial(self._start, 'train()', train, valid, algo, keywords)
+        return self._sessions.train('train()', make)
 
     @old_words.of_training
     def itertrain(
@@ -576,7 +576,8 @@ class Network(ABC):
         training ends and the best parameters are restored.
         """
         keywords = _keywords(locals(), options)
-        return self._start('itertrain()', train, valid, algo, keywords).itertrain()
+        make = partial(self._start, 'itertrain()', train, valid, algo, keywords)
+        return self._sessions.itertrain('itertrain()', make)
 
     def _start(
         self,
@@ -607,7 +608,6 @@ class Network(ABC):
         batches, validation = Batching(self._border, config.options, carries, where)(
             train, valid, files.seed
         )
-        self._trainings += place is None
         trainer = Trainer(
             config,
             step,
@@ -620,8 +620,10 @@ class Network(ABC):
             net=self,
             resumed=files.state,
             keeper=files.keeper(config, batches),
+            begin=files.begin if place is None else None,
+            held_out=valid is not None or callable(train),
         )
-        files.resume(trainer)
+        files.check(trainer)
         return trainer
 
     def __repr__(self) -> str:

@@ -11,6 +11,7 @@ from rnnkit.callbacks import Hooks, Training
 from rnnkit.common import progress
 from rnnkit.common.compiled import Compiled
 from rnnkit.errors import DataError, RnnkitError, TrainingError
+from rnnkit.training.blame import SMALLER_STEPS, not_finite
 from rnnkit.training.epoch_line import epoch_line
 from rnnkit.training.history import History
 from rnnkit.training.options import TrainingConfig
@@ -50,12 +51,16 @@ class Trainer:
     inspect : callable, optional
         Called with the first batch of each validation.
     net : Network, optional
-        What is trained, for callbacks. It counts its trainings under way.
+        What is trained, for callbacks.
     resumed : dict, optional
         What `get_state` of an earlier training returned, to continue from.
     keeper : callable, optional
         ``keeper(trainer, validated, ended, state)`` is called after each epoch, and before the
         first one, to write the training to a file; `state` is what it can be resumed from.
+    begin : callable, optional
+        Called when the training starts, which may be long after it was made ready.
+    held_out : bool
+        Whether `validation` has other data than `batches`, as batches of a callable are.
 
     Attributes
     ----------
@@ -79,6 +84,8 @@ class Trainer:
         net: object = None,
         resumed: State | None = None,
         keeper: 'Callable[[Trainer, bool, bool, State | None], None] | None' = None,
+        begin: Callable[[], None] | None = None,
+        held_out: bool = True,
     ):
         self.step, self.evaluate_batch = step, evaluate
         self.batches, self.validation = batches, validation
@@ -87,7 +94,8 @@ class Trainer:
         self.schedule = self.hyperparameters.pop('learning_rate', None)
         self.history, self.training, self.stage = place
         self.seed, self.inspect, self.net = seed, inspect, net
-        self.resumed, self.keeper = resumed, keeper
+        self.resumed, self.keeper, self.begin = resumed, keeper, begin
+        self.held_out = held_out
         self.best: Monitors = {'loss': np.inf}
         self.latest: Monitors = {}
         self.best_params: list[np.ndarray] = []
@@ -118,7 +126,10 @@ class Trainer:
     def result(self) -> tuple[Monitors, Monitors]:
         """Return the two dicts of `train`, once the training has ended."""
         best = self.best if self.options.restore_best else self.latest
-        return dict(self.trained), dict(best)
+        trained = self.trained
+        if not trained and self.rows:  # interrupted in the first epoch
+            trained = without_norm(self._reported(self.rows, self.health))
+        return dict(trained or dict.fromkeys(best, math.nan)), dict(best)
 
     def itertrain(self) -> Iterator[tuple[Monitors, Monitors]]:
         """Train; yield the monitors of training and of the last validation, once an epoch.
@@ -129,9 +140,10 @@ class Trainer:
             If the loss or a gradient is not finite.
         """
         progress.prepare_logging()
+        if self.begin is not None:
+            self.begin()
         self.step.start(self.seed, **self.hyperparameters, **self._rate())
         failed = True
-        self._count(1)
         try:
             if self.resumed is not None:
                 self.set_state(self.resumed)
@@ -147,15 +159,9 @@ class Trainer:
         finally:
             progress.settle()
             self.step.end()
-            self._count(-1)
             if self.options.restore_best and self.best_params:
                 self._restore()
             self.hooks.end(failed)
-
-    def _count(self, change: int) -> None:
-        """Tell the network that a training has started or ended."""
-        if self.net is not None:
-            self.net._running += change  # type: ignore[attr-defined]
 
     def _epochs(self) -> Iterator[tuple[Monitors, Monitors]]:
         if self.resumed is None:
@@ -198,7 +204,7 @@ class Trainer:
 
     def _end_epoch(self, means: Monitors, seconds: float) -> None:
         """Record an epoch; validate, call the callbacks and write the checkpoint when due."""
-        self.trained = {name: v for name, v in means.items() if name != 'gradient_norm'}
+        self.trained = without_norm(means)
         self.record = self._record(means, seconds)
         due = self.epoch % self.options.validate_every == 0
         last = self._reason_to_end(patient=True) is not None
@@ -287,10 +293,10 @@ class Trainer:
             norm, *values = self.step.update(*batch)
             self.updates += 1
             if not math.isfinite(norm + values[0]):
+                what, advice = self._blame(batch) or (self.step.blame(batch), SMALLER_STEPS)
                 raise TrainingError(
-                    f'the loss is {float(values[0])} in epoch {self.epoch}, batch {k}; '
-                    f'{self.step.blame(batch)}. The parameters were not updated. Try a smaller '
-                    f'learning_rate or max_gradient_norm'
+                    f'the loss is {float(values[0])} in epoch {self.epoch}, batch {k}; {what}. '
+                    f'The parameters were not updated. {advice}'
                 )
             reports = tuple(map(float, values))
             n = len(reports) - len(self.step.health)
@@ -332,20 +338,20 @@ class Trainer:
         TrainingError
             If the loss is not finite.
         """
-        rows = []
+        rows, culprit = [], None
         for batch in self.validation:
             if self.inspect and not rows:
                 self.inspect(batch)
             rows.append(self.evaluate_batch(*batch))
+            if culprit is None and not math.isfinite(rows[-1][0]):
+                culprit = batch
         objective = self.step.objective
         if not any(map(objective.counts, rows)):
-            raise DataError('valid: all weights are 0, so there is nothing to validate on')
+            name = 'valid' if self.held_out else 'train'
+            raise DataError(f'{name}: all weights are 0, so there is nothing to validate on')
         result = objective.average(rows)
         if not np.isfinite(result['loss']):
-            raise TrainingError(
-                f'the validation loss is {result["loss"]} after epoch {self.epoch}; the best '
-                f'parameters are kept. Try a smaller learning_rate or max_gradient_norm'
-            )
+            raise TrainingError(self._not_finite(result['loss'], culprit))
         self.latest, self.validated = result, True
         if self.schedule is not None:
             self.schedule.observe(result['loss'])
@@ -356,6 +362,17 @@ class Trainer:
             self.best_params = [p.get_value() for p in self.step.objective.params]
         else:
             self.failures += 1
+
+    def _not_finite(self, loss: float, batch: Batch | None) -> str:
+        """Describe a validation loss that is not finite; `batch` is the first that explains it."""
+        name = 'validation loss' if self.held_out else 'loss on the training data'
+        when = f'after epoch {self.epoch}' if self.epoch else 'before the first epoch'
+        what, advice = (batch and self._blame(batch)) or ('', SMALLER_STEPS if self.updates else '')
+        parts = [f'the {name} is {loss} {when}', what, 'the best parameters are kept']
+        return '; '.join(part for part in parts if part) + (f'. {advice}' if advice else '')
+
+    def _blame(self, batch: Batch) -> tuple[str, str] | None:
+        return not_finite(self.step.objective, batch, self.updates)
 
     def _record(self, train: Monitors, seconds: float) -> Record:
         """Append a record of an epoch to the history, and return it."""
@@ -369,10 +386,15 @@ class Trainer:
         validation = self.latest if self.validated else {}
         is_best = bool(validation) and validation == self.best
         seconds = self.record['seconds']
-        line = epoch_line(self.epoch, self.trained, validation, is_best, seconds)
+        line = epoch_line(self.epoch, self.trained, validation, is_best, seconds, self.held_out)
         fleeting = not (validation or self.hooks.prints) and self.hooks.show
         progress.say('%s', line, live=fleeting)
 
     def _restore(self) -> None:
         for p, value in zip(self.step.objective.params, self.best_params, strict=True):
             p.set_value(value)
+
+
+def without_norm(means: Monitors) -> Monitors:
+    """Return what is reported of an epoch, but for the gradient norm."""
+    return {name: value for name, value in means.items() if name != 'gradient_norm'}

@@ -271,7 +271,7 @@ def test_the_history_is_plotted_to_a_file(tmp_path):
 
 def test_a_line_an_epoch_and_the_compilations_are_logged(caplog):
     with caplog.at_level(logging.INFO, 'rnnkit'):
-        dense().train(FLAT, epochs=2, validate_every=2)
+        dense().train(FLAT, FLAT, epochs=2, validate_every=2)
     lines = [record.getMessage() for record in caplog.records]
     assert lines[0] == 'compiling the validation ...'
     assert lines[1].startswith('compiling the validation took')
