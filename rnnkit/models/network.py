@@ -11,10 +11,11 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels, losses
 from rnnkit.common import file_format, old_words, output_names, progress
-from rnnkit.common.checks import flag, is_whole, optional_whole
+from rnnkit.common.checks import flag, is_whole, optional_whole, whole
 from rnnkit.common.registry import hint, reject_unknown
 from rnnkit.data.border import LAYOUTS, check_settings
-from rnnkit.errors import ConfigError
+from rnnkit.data.datasets import Arrays as Batched
+from rnnkit.errors import ConfigError, DataError
 from rnnkit.graph import summary
 from rnnkit.graph.graph import Graph
 from rnnkit.inference.predict import Inference
@@ -393,6 +394,61 @@ class Network(ABC):
     @abstractmethod
     def score(self, x: Inputs, y: Any, weights: ArrayLike | None = None) -> float:
         """Return a measure of how good the predictions for `x` are; the greater the better."""
+
+    def evaluate(
+        self,
+        x: Inputs,
+        y: Any = None,
+        weights: Any = None,
+        mask: ArrayLike | None = None,
+        *,
+        batch_size: int = 32,
+        monitors: MonitorSpec = None,
+    ) -> Monitors:
+        """Return the loss on some data: what a validation on them would report.
+
+        Parameters
+        ----------
+        x, y : arrays
+            As in `score`: one array or list of sequences each; a list or dict of targets where
+            there are several losses with targets of their own, and no y where the target is x.
+        weights : array, optional
+            The weight of each target, for a network with ``weighted=True``; as `y`.
+        mask : array of shape (T, B), optional
+            Where steps are real, for a network with ``masked=True``.
+        batch_size : int
+            Examples that are computed at once; results do not depend on it.
+        monitors : str, dict or sequence of these, optional
+            What else to report, as in `train`: names of metrics, for example.
+
+        Returns
+        -------
+        results : dict of str to float
+            ``'loss'``, the weighted sum of all losses, without regularizers; ``'err'``, the first
+            loss; further losses by their names; ``'acc'``, the accuracy of a classifier.
+
+        Raises
+        ------
+        ConfigError, ShapeError, DataError
+            If an array or a monitor is not usable, or all weights are 0.
+
+        Examples
+        --------
+        >>> import numpy as np, rnnkit
+        >>> net = rnnkit.Regressor([1, ('rnn', 3), 1], loss='mae', seed=0)
+        >>> sorted(net.evaluate(np.ones((20, 2, 1)), np.zeros((20, 2, 1)), monitors='mse'))
+        ['err', 'loss', 'mse']
+        """
+        where = 'evaluate()'
+        whole(f'{where}: batch_size', batch_size, 1)
+        arrays = self._border.read_batch(self._border.join(where, x, y, weights, mask), where)
+        with kernels.allowed(self._kernel):
+            objective, function = self._train_steps.evaluation(monitors)
+        axes = [field.batch_axis for field in self._border.fields]
+        rows = [function(*batch) for batch in Batched(arrays, axes, batch_size)]
+        if not any(map(objective.counts, rows)):
+            raise DataError(f'{where}: all weights are 0, so there is nothing to evaluate')
+        return objective.average(rows)
 
     def gradient_flow(
         self,

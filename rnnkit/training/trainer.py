@@ -129,7 +129,9 @@ class Trainer:
         trained = self.trained
         if not trained and self.rows:  # interrupted in the first epoch
             trained = without_norm(self._reported(self.rows, self.health))
-        return dict(trained or dict.fromkeys(best, math.nan)), dict(best)
+        elif not trained:  # before its first update
+            trained = dict.fromkeys(best, math.nan) if self.held_out else self.latest
+        return dict(trained), dict(best)
 
     def itertrain(self) -> Iterator[tuple[Monitors, Monitors]]:
         """Train; yield the monitors of training and of the last validation, once an epoch.

@@ -29,8 +29,8 @@ def test_huge_numbers_are_named_before_any_update(name):
         net_with_b(weighted=True).train(list(arrays.values()), epochs=1)
     assert str(caught.value) == (
         f'the loss on the training data is {loss} before the first epoch; array {name!r} of the '
-        f'batch has values up to {largest:.3g}, too large for sums and squares in float32; the best '
-        f'parameters are kept. Scale the data'
+        f'batch has values up to {largest:.3g}, too large for sums and squares in float32; '
+        f'the best parameters are kept. Scale the data'
     )
 
 
