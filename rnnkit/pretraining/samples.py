@@ -162,6 +162,7 @@ class Sampler:
         """
         progress.prepare_logging()
         self.net._trainings += 1
+        self.trainer.draw()
         start, rng = time.perf_counter(), np.random.default_rng(self.seeds)
         before = [p.get_value() for p in self.net.params]
         try:

@@ -10,8 +10,10 @@ import numpy as np
 from rnnkit.callbacks import Hooks, Training
 from rnnkit.common import progress
 from rnnkit.common.compiled import Compiled
+from rnnkit.data.datasets import Kept
 from rnnkit.errors import DataError, RnnkitError, TrainingError
 from rnnkit.training.blame import SMALLER_STEPS, not_finite
+from rnnkit.training.carried_state import Followed
 from rnnkit.training.epoch_line import epoch_line
 from rnnkit.training.history import History
 from rnnkit.training.options import TrainingConfig
@@ -144,6 +146,7 @@ class Trainer:
         progress.prepare_logging()
         if self.begin is not None:
             self.begin()
+        self.draw()
         self.step.start(self.seed, **self.hyperparameters, **self._rate())
         failed = True
         try:
@@ -164,6 +167,11 @@ class Trainer:
             if self.options.restore_best and self.best_params:
                 self._restore()
             self.hooks.end(failed)
+
+    def draw(self) -> None:
+        """Draw the batches for validation, if they are drawn: before those of the first epoch."""
+        if isinstance(self.validation, Kept | Followed):
+            self.validation.draw()
 
     def _epochs(self) -> Iterator[tuple[Monitors, Monitors]]:
         if self.resumed is None:

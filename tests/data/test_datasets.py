@@ -88,8 +88,10 @@ def test_batches_of_a_callable_are_drawn_when_they_are_needed():
 
 def test_frozen_batches_of_a_callable_are_drawn_once():
     counter = iter(range(1000))
-    batches = frozen(build(lambda: next(counter), lambda b, where: [b], [], 'valid', 32, 5))
-    assert list(batches) == list(batches) == [[0], [1], [2], [3], [4]]
+    read = build(lambda: np.array(next(counter)), lambda b, where: [b], [], 'valid', 32, 5)
+    batches = frozen(read)
+    assert next(counter) == 0  # not before they are read
+    assert list(batches) == list(batches) == [[1], [2], [3], [4], [5]]
     same = arrays()
     assert frozen(same) is same
     part = frozen(arrays(10, 2, n_batches=3))  # of arrays, too, where an epoch is a part of them
