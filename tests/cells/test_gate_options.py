@@ -117,17 +117,17 @@ def gru(x, p, h, d_h, gate_activation='sigmoid', reset='after'):
 ORACLES = {'lstm': lstm, 'gru': gru}
 HARD = dict(gate_activation='hard_sigmoid')
 CASES = [
-    ('lstm', HARD),
+    long('lstm', HARD),
     ('lstm', dict(clip=0.7, cell_clip=0.5, peepholes=True)),
-    ('lstm', dict(coupled=True)),
+    long('lstm', dict(coupled=True)),
     ('lstm', dict(coupled=True, peepholes=True, clip=1.0, **HARD)),
     ('gru', HARD),
     long('lstm', dict(clip=0.7)),
     long('lstm', dict(cell_clip=0.5)),
     long('lstm', dict(peepholes=True, **HARD)),
     long('lstm', dict(coupled=True, cell_clip=0.3)),
-    ('gru', dict(reset='before', **HARD)),
 ]
+SCANNED = ('gru', dict(reset='before', **HARD))  # no kernel
 
 
 def problem(form, options, rng):
@@ -145,15 +145,19 @@ def problem(form, options, rng):
     return cell, values, slopes, states, grads
 
 
-def has_kernel(options):
-    return options.get('reset') != 'before'
+@pytest.mark.parametrize(('form', 'options'), [*CASES, SCANNED], ids=str)
+def test_the_scan_equals_numpy(form, options, rng):
+    compare(form, options, rng, None)
 
 
-@pytest.mark.parametrize('kernel', [False, True], ids=['scan', 'kernel'])
 @pytest.mark.parametrize(('form', 'options'), CASES, ids=str)
-def test_states_and_gradients_equal_numpy(form, options, kernel, rng, monkeypatch):
-    if kernel:
-        monkeypatch.setenv('RNNKIT_KERNELS', 'on')
+def test_the_kernel_equals_numpy(form, options, rng, monkeypatch):
+    monkeypatch.setenv('RNNKIT_KERNELS', 'on')
+    compare(form, options, rng, 'NUMBA')
+
+
+def compare(form, options, rng, mode):
+    """Compare states and gradients with NumPy's; mode None is for the scan."""
     cell, values, slopes, states, grads = problem(form, options, rng)
     symbols = {
         k: pt.tensor(k, dtype='float64', shape=v.shape if k in cell.params else (None,) * v.ndim)
@@ -169,10 +173,10 @@ def test_states_and_gradients_equal_numpy(form, options, kernel, rng, monkeypatc
     function = pytensor.function(
         [*symbols.values(), *known],
         [*found, *pytensor.grad(loss, list(symbols.values()))],
-        mode='NUMBA' if kernel else None,
+        mode=mode,
     )
     kinds = [type(node.op).__name__ for node in function.maker.fgraph.apply_nodes]
-    assert ('RecurrentGradient' in kinds) == (kernel and has_kernel(options))
+    assert ('RecurrentGradient' in kinds) == (mode is not None)
     results = function(*values.values(), *slopes)
     for got, want in zip(results, states, strict=False):
         np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-12)
@@ -200,7 +204,7 @@ def test_the_oracle_takes_the_clipping_cases_to_both_sides(rng):
 def test_every_new_option_has_a_kernel():
     for case in CASES:
         form, options = getattr(case, 'values', case)
-        assert (form_of(cells[form](**options)) is not None) == has_kernel(options)
+        assert form_of(cells[form](**options)) is not None
 
 
 def test_coupled_gates_are_a_forget_gate_of_opposite_sign(rng):
