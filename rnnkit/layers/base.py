@@ -177,6 +177,10 @@ class Layer:
         """The names of the outputs of other layers that parts of the state start from."""
         return {}
 
+    def start_part(self, start: str) -> str:
+        """Return the part of a state that a key of `start_sources` stands for."""
+        return start
+
     def state_width(self, part: str) -> int:
         """Return the number of features of a part of the state."""
         return self.size
