@@ -57,7 +57,7 @@ def sample(
     Vitter 1985, ACM Transactions on Mathematical Software 11(1), for the sampling.
     """
     keywords = [*option_names(), *term_names(), 'subalgo']
-    keywords += [name for rule in optimizers for name in optimizers[rule].options]
+    keywords += [name for rule in optimizers for name in option_names(optimizers[rule])]
     reject_unknown(where, given, keywords)
     refused = [name for name in given if name not in TAKEN]
     if refused:

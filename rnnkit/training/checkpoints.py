@@ -195,7 +195,7 @@ def _settings(config: TrainingConfig, batches: Batches) -> dict[str, Any]:
     own = {n: v for n, v in own.items() if _plain(v) != DEFAULTS[n]}
     data = {'algo': config.algo, **config.terms, 'the shapes of the data': batches.describe()}
     # The first difference is reported: the rule says more than the hyperparameters it implies.
-    return _plain({'algo': None, **own, **config.hyperparameters, **data})
+    return _plain({'algo': None, **own, **config.rule.switched, **config.hyperparameters, **data})
 
 
 class Keeper:

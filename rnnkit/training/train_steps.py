@@ -118,7 +118,7 @@ class TrainSteps:
         for name, term in terms.items():
             variant.weights[name].set_value(np.asarray(term.weight, self.graph.dtype))
         momentum, nesterov = bool(options.momentum), bool(options.nesterov)
-        key = (type(rule), momentum, nesterov, watch.gradients, kind)
+        key = (type(rule), *rule.switched, momentum, nesterov, watch.gradients, kind)
         if key not in self._steps:
             self._steps[key] = make_step(
                 variant.training, rule, momentum, nesterov, variant.noise, watched=watch.gradients
