@@ -70,9 +70,10 @@ class Bidirectional(Layer):
         inputs: str | tuple[str, ...] | None = None,
         worker: str = 'rnn',
         merge: str | None = 'concat',
+        trainable: bool = True,
         **options: object,
     ):
-        super().__init__(size, name=name, inputs=inputs)
+        super().__init__(size, name=name, inputs=inputs, trainable=trainable)
         choice("layer 'bidirectional': merge", merge, MERGES)
         if merge == 'concat' and self.size % 2:
             raise ConfigError(

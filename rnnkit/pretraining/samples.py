@@ -165,7 +165,7 @@ class Sampler:
         before = [p.get_value() for p in self.net.params]
         try:
             for layer in self.net.layers:
-                jobs = self._jobs(layer)
+                jobs = [job for job in self._jobs(layer) if job.param.name not in self.net.frozen]
                 if jobs:
                     self._set(layer, jobs, self.trainer.batches, rng)
             self.trainer.validate()

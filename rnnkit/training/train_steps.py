@@ -187,7 +187,7 @@ class TrainSteps:
         """Return the parameters and outputs that regularizers and monitors choose from."""
         layers = self.graph.layers
         return Parts(
-            params={p.name: p for p in self.plain.params},
+            params={p.name: p for layer in layers for p in layer.params.values()},
             outputs=outputs,
             hidden=[f'{layer.name}:out' for layer in layers[1:-1]],
             recurrent=[f'{layer.name}:out' for layer in layers if layer.recurrent],
