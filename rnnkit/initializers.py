@@ -33,6 +33,76 @@ def glorot(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     return rng.uniform(-limit, limit, shape)
 
 
+def fan_in(shape: tuple[int, ...]) -> int:
+    """Return the number of inputs of a unit: all axes but the last; 1 for a bias."""
+    return int(np.prod(shape[:-1]))
+
+
+@initializers.add('glorot_normal')
+def glorot_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    r"""Draw from a normal distribution of variance :math:`2 / (n_{in} + n_{out})`, as 'glorot' has.
+
+    References
+    ----------
+    Glorot & Bengio 2010, AISTATS, equation 12.
+    """
+    return np.sqrt(2 / (fan_in(shape) + shape[-1])) * rng.standard_normal(shape)
+
+
+@initializers.add('he_uniform')
+def he_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    r"""Draw from a uniform distribution on :math:`\pm\sqrt{6 / n_{in}}`, for relu units.
+
+    It has the variance of 'he_normal'. In a convolution, :math:`n_{in}` counts the inputs at all
+    steps of a filter.
+
+    References
+    ----------
+    He et al. 2015, arXiv:1502.01852.
+    """
+    limit = np.sqrt(6 / fan_in(shape))
+    return rng.uniform(-limit, limit, shape)
+
+
+@initializers.add('he_normal')
+def he_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    r"""Draw from a normal distribution of variance :math:`2 / n_{in}`, for relu units.
+
+    As in the paper and PyTorch, the distribution is not truncated; that of Keras is.
+
+    References
+    ----------
+    He et al. 2015, arXiv:1502.01852, equation 10.
+    """
+    return np.sqrt(2 / fan_in(shape)) * rng.standard_normal(shape)
+
+
+@initializers.add('lecun', 'lecun_uniform')
+def lecun_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    r"""Draw from a uniform distribution on :math:`\pm\sqrt{3 / n_{in}}`.
+
+    Its variance is that of 'lecun_normal'.
+
+    References
+    ----------
+    LeCun, Bottou, Orr & Müller 1998, Efficient BackProp, equation 16.
+    """
+    limit = np.sqrt(3 / fan_in(shape))
+    return rng.uniform(-limit, limit, shape)
+
+
+@initializers.add('lecun_normal')
+def lecun_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    r"""Draw from a normal distribution of variance :math:`1 / n_{in}`; for selu units.
+
+    References
+    ----------
+    LeCun, Bottou, Orr & Müller 1998, Efficient BackProp, equation 16; Klambauer et al. 2017,
+    arXiv:1706.02515.
+    """
+    return rng.standard_normal(shape) / np.sqrt(fan_in(shape))
+
+
 @initializers.add('orthogonal')
 def orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     r"""Draw a matrix with orthonormal columns (or rows, if there are fewer rows).
@@ -86,6 +156,16 @@ def normal(
 ) -> np.ndarray:
     """Draw from a normal distribution."""
     return mean + std * rng.standard_normal(shape)
+
+
+@initializers.add('uniform')
+def uniform(
+    shape: tuple[int, ...], rng: np.random.Generator, scale: float = 0.05, mean: float = 0.0
+) -> np.ndarray:
+    """Draw from a uniform distribution between ``mean - scale`` and ``mean + scale``."""
+    if scale < 0:
+        raise ConfigError(f"initializer 'uniform': scale must be at least 0; got {scale}")
+    return rng.uniform(mean - scale, mean + scale, shape)
 
 
 def spectral_radius(matrix: np.ndarray) -> float:

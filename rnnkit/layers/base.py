@@ -9,7 +9,7 @@ from pytensor.tensor import TensorVariable
 from pytensor.tensor.sharedvar import TensorSharedVariable
 
 from rnnkit.common import old_words
-from rnnkit.common.checks import whole
+from rnnkit.common.checks import flag, whole
 from rnnkit.common.output_names import full
 from rnnkit.common.registry import reject_unknown
 from rnnkit.errors import ConfigError
@@ -17,7 +17,7 @@ from rnnkit.initializers import initial_value
 from rnnkit.layers import short_forms
 from rnnkit.layers.short_forms import ShortForms
 
-COMMON = ('size', 'name', 'inputs')  # keywords of every layer
+COMMON = ('size', 'name', 'inputs', 'trainable')  # keywords of every layer
 RESERVED = set(':.*?[]')  # separators of names, and wildcards of patterns
 
 
@@ -40,6 +40,8 @@ class Layer:
         By default ``in``, ``hid1``, ``hid2``, ..., ``out``, by position in the network.
     inputs : str or tuple of str, optional
         The outputs to read, ``'hid1'`` or ``'hid1:out'``; by default those of the layer before.
+    trainable : bool
+        False freezes the parameters: training leaves them as they are.
     **options
         Options of the layer; and initial values, under the names of parameters: the name of an
         initializer, a number, an array, or a function of (shape, rng). For short forms such as
@@ -118,6 +120,7 @@ class Layer:
         **options: object,
     ):
         where = f'layer {self.form!r}'
+        self.trainable = flag(f'{where}: trainable', options.pop('trainable', True))
         keywords = [*COMMON, *self.options, *self.starts()]
         short = short_forms.among(options, keywords) if self.starts() else {}
         kinds = short_forms.KINDS if self.starts() else ()
@@ -182,6 +185,10 @@ class Layer:
     def start_sources(self) -> dict[str, str]:
         """The names of the outputs of other layers that parts of the state start from."""
         return {}
+
+    def start_part(self, start: str) -> str:
+        """Return the part of a state that a key of `start_sources` stands for."""
+        return start
 
     def state_width(self, part: str) -> int:
         """Return the number of features of a part of the state."""
@@ -270,6 +277,8 @@ class Layer:
         spec: dict[str, object] = {'form': self.form, 'size': self.size, 'name': self.name}
         if self.inputs:
             spec['inputs'] = list(self.inputs)
+        if not self.trainable:
+            spec['trainable'] = False
         for key, value in self.given.items():
             spec[key] = plain(f'layer {self.name!r}: {key}', value)
         return spec

@@ -33,19 +33,23 @@ def from_spec(spec: Mapping[str, object]) -> Any:
         If it is not such a dict.
     """
     required = {'model', 'layers', 'loss', 'weighted', 'layout', 'dtype', 'seed'}
-    if not isinstance(spec, dict) or set(spec) - {'masked', 'losses'} != required:
+    if not isinstance(spec, dict) or set(spec) - {'masked', 'losses', 'frozen'} != required:
         raise ConfigError(
             f'from_spec(): expects a dict with {", ".join(sorted(required))}; got '
             f'{sorted(map(str, spec)) if isinstance(spec, dict) else spec!r}'
         )
     keywords = dict(spec)
-    losses = keywords.pop('losses', None)
+    losses, frozen = keywords.pop('losses', None), keywords.pop('frozen', None)
     net = models[keywords.pop('model')](**keywords)
     if losses is not None:
         first, *others = _check_losses(losses)
         net.set_loss(**first)
         for term in others:
             net.add_loss(**term)
+    if frozen is not None:
+        if not isinstance(frozen, list):
+            raise ConfigError(f'from_spec(): frozen must be a list of names; got {frozen!r}')
+        net.freeze(*frozen)
     return net
 
 

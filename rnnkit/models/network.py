@@ -22,6 +22,7 @@ from rnnkit.inference.predict import Inference
 from rnnkit.inference.streaming import State
 from rnnkit.layers import Layer, parse_layers
 from rnnkit.losses import Loss
+from rnnkit.models import frozen
 from rnnkit.models.files import Loader
 from rnnkit.training import gradient_flow
 from rnnkit.training.batching import Batching
@@ -139,11 +140,12 @@ class Network(ABC):
         self._graph = Graph(self.layers, self.dtype, rng, self.masked)
         self.inputs, self.outputs = self._graph.inputs, self._graph.outputs
         self.params = [p for layer in self.layers for p in layer.params.values()]
+        self._frozen = frozen.of_layers(self.layers)
         self._recurrent = any(self._graph.plan.clocks.values())
 
     def _minimise(self, terms: list[LossTerm]) -> None:
         """Let trainings minimise the sum of these losses from now on."""
-        self._sessions.changed('add_loss() and set_loss()')
+        self._sessions.changed('add_loss(), set_loss(), freeze() and unfreeze()')
         loss = terms[0].loss
         if loss.integer_targets != self._integer_targets:
             kind = 'class labels' if loss.integer_targets else 'arrays of numbers'
@@ -151,9 +153,10 @@ class Network(ABC):
                 f'{type(self).__name__}: loss {loss.form!r} is for targets that are {kind}; '
                 f'the default here is {self._default_loss!r}'
             )
+        trained = [p for p in self.params if p.name not in self._frozen]
         with kernels.allowed(self._kernel):
             criterion = Criterion(
-                self._graph, terms, self.layout, self.params, self._monitors, self._reconstructs
+                self._graph, terms, self.layout, trained, self._monitors, self._reconstructs
             )
             train_steps = TrainSteps(self._graph, criterion)
         criterion.settle()
@@ -274,6 +277,54 @@ class Network(ABC):
         """The number of values in all parameters."""
         return sum(p.get_value(borrow=True).size for p in self.params)
 
+    @property
+    def frozen(self) -> list[str]:
+        """The names of the parameters that training leaves as they are."""
+        return [p.name for p in self.params if p.name in self._frozen]
+
+    def freeze(self, *names: str) -> None:
+        """Let training leave some parameters as they are, until `unfreeze` is called.
+
+        No update changes them: neither a gradient nor a penalty, decay, momentum or limit of
+        weights. Penalties of weights still count them. Functions that train are compiled again;
+        files keep which parameters are frozen.
+
+        Parameters
+        ----------
+        *names : str
+            Names of layers, ``'hid1'``, or parameters, ``'hid1.xh'``; or patterns, ``'hid*'``,
+            ``'*.b'``.
+
+        Raises
+        ------
+        ConfigError
+            If a name or pattern matches nothing.
+
+        Examples
+        --------
+        >>> import rnnkit
+        >>> net = rnnkit.Regressor([1, ('lstm', 3), 1], seed=0)
+        >>> net.freeze('hid1')
+        >>> net.frozen
+        ['hid1.xh', 'hid1.hh', 'hid1.b']
+        """
+        frozen.change(self, self._frozen | frozen.matching('freeze()', self.layers, names))
+
+    def unfreeze(self, *names: str) -> None:
+        """Let training change parameters that are frozen; ``'*'`` stands for all.
+
+        Parameters
+        ----------
+        *names : str
+            As in `freeze`.
+
+        Raises
+        ------
+        ConfigError
+            As in `freeze`.
+        """
+        frozen.change(self, self._frozen - frozen.matching('unfreeze()', self.layers, names))
+
     def find(self, layer: str | int, param: str | int) -> Any:
         """Return one parameter as a shared variable.
 
@@ -296,7 +347,7 @@ class Network(ABC):
 
     def summary(self) -> str:
         """Return a table of the layers, their outputs and their parameters."""
-        return summary.table(self._graph, LAYOUTS[self.layout], type(self).__name__)
+        return summary.table(self._graph, LAYOUTS[self.layout], type(self).__name__, self._frozen)
 
     def to_spec(self) -> dict[str, Any]:
         """Return a dict, fit for JSON, from which `rnnkit.from_spec` builds the same network."""
@@ -315,6 +366,8 @@ class Network(ABC):
         del terms[0]['target']  # the first of each batch
         if terms != [{'loss': spec['loss'], 'weight': 1.0, 'output': None, 'weighted': weighted}]:
             spec['losses'] = terms
+        if some := frozen.mark(self.layers, self._frozen):
+            spec['frozen'] = some
         return spec
 
     load = Loader()
@@ -651,6 +704,7 @@ class Network(ABC):
         place : Place, optional
             Where it is recorded, if it is a stage of another training.
         """
+        frozen.check(where, self)
         way = find_way(where, algo, keywords)
         if way:
             return way(where, self, train, valid, keywords)

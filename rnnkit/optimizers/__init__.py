@@ -2,7 +2,7 @@
 
 from rnnkit.optimizers.adagrad import Adadelta, Adagrad
 from rnnkit.optimizers.adam import Adam, AdamW, AMSGrad, NAdam
-from rnnkit.optimizers.base import Optimizer, decay, library, optimizers
+from rnnkit.optimizers.base import Optimizer, decay, halflife, library, optimizers
 from rnnkit.optimizers.esgd import ESGD
 from rnnkit.optimizers.lbfgs import LBFGS
 from rnnkit.optimizers.lion import Lion
@@ -40,6 +40,7 @@ __all__ = [
     'decay',
     'flattened',
     'gradient_names',
+    'halflife',
     'library',
     'optimizers',
     'registry',

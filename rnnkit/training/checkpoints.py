@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeGuard
 
 import numpy as np
+from pytensor.compile.sharedvalue import SharedVariable
 
 from rnnkit.callbacks import are_states
 from rnnkit.common import epoch_paths, file_format, progress
@@ -40,6 +41,8 @@ class Resumable(Protocol):
     seed: int
     trainings: int  # how many there have been
     history: History
+    params: list[SharedVariable]
+    frozen: list[str]  # the names of those that are not trained
 
     def to_spec(self) -> dict[str, Any]:
         """Return a description of the network, as JSON."""
@@ -134,7 +137,9 @@ class Checkpoints:
                     f'{_difference(name, there.get(name), here.get(name))}'
                 )
         if header['state'].get('best_params') is None:
-            header['state']['best_params'] = file.arrays
+            trained = set(file.arrays) - set(self.net.frozen)
+            header['state']['best_params'] = {name: file.arrays[name] for name in trained}
+        header['frozen'] = {n: file.arrays[n] for n in self.net.frozen if n in file.arrays}
         header['net_seed'] = there.get('seed')
         return header
 
@@ -156,7 +161,11 @@ class Checkpoints:
         if self.options.checkpoint is None:
             return None
         header = {'settings': settings, 'seed': self.seed, 'trainings': trainings}
-        return Keeper(self.options, self.net.to_spec, _plain(header))
+        return Keeper(self.options, self.net.to_spec, _plain(header), self._frozen())
+
+    def _frozen(self) -> dict[str, np.ndarray]:
+        """Return the values of the parameters that are not trained."""
+        return {p.name: p.get_value() for p in self.net.params if p.name in self.net.frozen}
 
     def check(self, trainer: Trainer) -> None:
         """Raise a FormatError unless the state to resume from fits a trainer."""
@@ -164,12 +173,17 @@ class Checkpoints:
             expected = trainer.get_state()
             expected['best_params'] = expected['last']  # before the first validation: none
             _check_state(self.source, expected, self.header['state'])
+            if not _fits(self._frozen(), self.header['frozen'], False):
+                raise FormatError(f'{self.source}: its frozen parameters do not fit')
 
     def begin(self) -> None:
         """Count the training; restore the attributes of a network whose training is resumed."""
         if self.header is None:
             self.net._trainings += 1
             return
+        for p in self.net.params:
+            if p.name in self.header['frozen']:
+                p.set_value(self.header['frozen'][p.name])
         if isinstance(self.header['net_seed'], int):
             self.net.seed = self.header['net_seed']
         self.net._trainings = self.header['trainings']
@@ -194,7 +208,7 @@ def _settings(config: TrainingConfig, batches: Batches) -> dict[str, Any]:
     own = {n: v for n, v in own.items() if _plain(v) != DEFAULTS[n]}
     data = {'algo': config.algo, **config.terms, 'the shapes of the data': batches.describe()}
     # The first difference is reported: the rule says more than the hyperparameters it implies.
-    return _plain({'algo': None, **own, **config.hyperparameters, **data})
+    return _plain({'algo': None, **own, **config.rule.switched, **config.hyperparameters, **data})
 
 
 class Keeper:
@@ -207,11 +221,19 @@ class Keeper:
         Returns the spec of the network.
     header : dict
         The description of the training, without its state.
+    frozen : dict of str to array
+        The parameters that are not trained.
     """
 
-    def __init__(self, options: Options, spec: Callable[[], dict[str, Any]], header: State):
+    def __init__(
+        self,
+        options: Options,
+        spec: Callable[[], dict[str, Any]],
+        header: State,
+        frozen: Mapping[str, np.ndarray],
+    ):
         self.path, self.every = os.fspath(options.checkpoint), options.save_every
-        self.spec, self.header = spec, header
+        self.spec, self.header, self.frozen = spec, header, frozen
         self._written = time.monotonic()
 
     def __call__(self, trainer: Trainer, validated: bool, ended: bool, state: State | None) -> None:
@@ -237,7 +259,7 @@ class Keeper:
             state['best_params'] = None  # the parameters of the network in the file are the same
         path = epoch_paths.numbered(self.path, trainer.epoch)
         file_format.write(
-            path, file_format.File(self.spec(), best, {**self.header, 'state': state})
+            path, file_format.File(self.spec(), best | self.frozen, {**self.header, 'state': state})
         )
         self._written = time.monotonic()
 

@@ -177,7 +177,7 @@ def _same(value: object, default: object) -> bool:
 
 def option_names(rule: type[Optimizer] | None = None) -> list[str]:
     """Return the names of all options that a training takes."""
-    return [*DEFAULTS, *(rule.options if rule else ())]
+    return [*DEFAULTS, *((*rule.options, *rule.switches) if rule else ())]
 
 
 @dataclass
@@ -255,6 +255,10 @@ def read_training(
     hyperparameters: Hyperparameters = {
         name: others.pop(name, default) for name, default in rule.options.items()
     }
+    switches = {
+        name: flag(f'{where}: {name}', others.pop(name)) for name in rule.switches if name in others
+    }
+    rule = type(rule)(**switches) if switches else rule
     options = Options(**others)  # type: ignore[arg-type]
     _check_hyperparameters(where, rule, hyperparameters)
     options.check(where)
@@ -289,7 +293,11 @@ def _refuse_unknown(
 ) -> None:
     """Raise a ConfigError for keywords that are not `known`, and say to which rule they belong."""
     for name in given:
-        owners = [other for other in optimizers if name in optimizers[other].options]
+        owners = [
+            other
+            for other in optimizers
+            if name in {**optimizers[other].options, **optimizers[other].switches}
+        ]
         if owners and name not in known:
             *most, last = map(repr, owners)
             listed = f'{", ".join(most)} or {last}' if most else last
