@@ -33,12 +33,14 @@ Examples
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 from pytensor.tensor import TensorVariable
 
+from rnnkit.common import foreign_names
+from rnnkit.common.calls import checked
 from rnnkit.common.checks import choice
 from rnnkit.common.registry import Registry
 from rnnkit.errors import ConfigError, DataError, ShapeError
@@ -143,6 +145,7 @@ class Shares:
 Statistic = Mean | Variance | Shares
 
 
+@checked
 def add(
     *names: str,
     reads: str = 'prediction',
@@ -377,6 +380,7 @@ def f1(hits: np.ndarray, targets: np.ndarray, outputs: np.ndarray) -> float:
     return (2 * hits[there] / both[there]).mean() if there.any() else 0.0
 
 
+@checked
 def confusion(
     target: ArrayLike,
     output: ArrayLike,
@@ -464,3 +468,7 @@ def perplexity(nats: float) -> float:
     """Return 2 to the power of `bits`: among how many equal choices the network wavers."""
     with np.errstate(over='ignore'):
         return np.exp(nats)
+
+
+if not TYPE_CHECKING:  # or checkers would believe that every name exists
+    __getattr__ = foreign_names.of_module(__name__)

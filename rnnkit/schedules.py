@@ -3,7 +3,10 @@
 import copy
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from rnnkit.common import foreign_names
+from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import is_real, real, whole
 from rnnkit.errors import ConfigError
 
@@ -36,6 +39,7 @@ class Schedule:
         """Restore the state that `state` has returned."""
 
 
+@checked_methods
 class Constant(Schedule):
     """A constant learning rate."""
 
@@ -46,6 +50,7 @@ class Constant(Schedule):
         return self.rate
 
 
+@checked_methods
 class Exponential(Schedule):
     """Smooth exponential decay: rate · decay^(n / every) after n updates.
 
@@ -72,6 +77,7 @@ class Exponential(Schedule):
         return self.rate * self.decay ** (update / self.every)
 
 
+@checked_methods
 class Step(Schedule):
     """Decay in steps: rate · factor^⌊n / every⌋ after n updates.
 
@@ -94,6 +100,7 @@ class Step(Schedule):
         return self.rate * self.factor ** (update // self.every)
 
 
+@checked_methods
 class Cosine(Schedule):
     r"""Cosine annealing: half a cosine wave from `rate` down to `least`.
 
@@ -123,6 +130,7 @@ class Cosine(Schedule):
         return self.least + (self.rate - self.least) * (1 + math.cos(math.pi * progress)) / 2
 
 
+@checked_methods
 class WarmUp(Schedule):
     """Linear warm-up to the initial rate of another schedule, which then follows.
 
@@ -159,6 +167,7 @@ class WarmUp(Schedule):
         self.then.restore(state)
 
 
+@checked_methods
 class Plateau(Schedule):
     """Reduce the learning rate when the validation loss stops improving.
 
@@ -270,3 +279,7 @@ def _at_most(where: str, name: str, number: float, most: float) -> float:
     if number > most:
         raise ConfigError(f'{where}(): {name} must be at most {most:g}; got {number!r}')
     return number
+
+
+if not TYPE_CHECKING:  # or checkers would believe that every name exists
+    __getattr__ = foreign_names.of_module(__name__)

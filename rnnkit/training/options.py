@@ -84,7 +84,8 @@ class Options:
     callbacks : callback, function or sequence of these, optional
         See `rnnkit.callbacks.Callback`.
     progress : bool, optional
-        Whether a line is logged for each epoch, and a bar shown on a terminal.
+        Whether lines are logged, such as one for each epoch, and a bar shown on a terminal. With
+        False there are warnings alone.
     """
 
     batch_size: int | None = None
@@ -294,7 +295,7 @@ def _refuse_unknown(
             *most, last = map(repr, owners)
             listed = f'{", ".join(most)} or {last}' if most else last
             raise ConfigError(f'{where}: {name} belongs to algo {listed}, not {algo!r}')
-    reject_unknown(where, given, known)
+    reject_unknown(where, given, ['train', 'valid', 'algo', *known])
 
 
 def _check_hyperparameters(where: str, rule: Optimizer, values: Hyperparameters) -> None:

@@ -2,13 +2,15 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from pytensor.compile.sharedvalue import SharedVariable
 
 from rnnkit.callbacks import Hooks, Training
 from rnnkit.common import progress
+from rnnkit.common.calls import without_stop_iteration
 from rnnkit.common.compiled import Compiled
 from rnnkit.errors import DataError, RnnkitError, TrainingError
 from rnnkit.training.epoch_line import epoch_line
@@ -101,6 +103,7 @@ class Trainer:
         self.stopping: str | None = None  # why it is to end, if a callback says so
         self.ended: str | None = None
         self.validated = self.unplanned = False
+        self.left = False  # whether a callback has chosen the final parameters
         show = self.options.progress is None or bool(self.options.progress)
         self.hooks = Hooks(self.options.callbacks, Training(self), show)
 
@@ -112,14 +115,15 @@ class Trainer:
         train, valid : dict of str to float
             The monitors of the last epoch, and those of the parameters as they are left.
         """
-        for _ in self.itertrain():
-            pass
-        return self.result()
+        with progress.shown(self.options.progress):
+            for _ in self.itertrain():
+                pass
+            return self.result()
 
     def result(self) -> tuple[Monitors, Monitors]:
         """Return the two dicts of `train`, once the training has ended."""
         best = self.best if self.options.restore_best else self.latest
-        return dict(self.trained), dict(best)
+        return dict(self.trained), self._measure() if self.left else dict(best)
 
     def itertrain(self) -> Iterator[tuple[Monitors, Monitors]]:
         """Train; yield the monitors of training and of the last validation, once an epoch.
@@ -144,7 +148,7 @@ class Trainer:
             raise
         except BaseException as error:
             self.ended = 'interrupted' if isinstance(error, KeyboardInterrupt) else 'error'
-            raise
+            raise without_stop_iteration(error)  # noqa: B904 - mostly the error itself
         finally:
             progress.settle()
             self.step.end()
@@ -242,6 +246,17 @@ class Trainer:
             state['history'][-1].update(added)
         self.keeper(self, self.validated, ended, state)
 
+    def leave(self, values: Iterable[np.ndarray]) -> None:
+        """End with these values of the parameters, which a callback prefers to the best ones."""
+        for p, value in zip(self.params, values, strict=True):
+            p.set_value(value)
+        self.left = True
+
+    @property
+    def params(self) -> Sequence[SharedVariable]:
+        """The parameters that are trained."""
+        return self.step.objective.params
+
     @property
     def param_names(self) -> list[str]:
         """The names of the parameters, in their order."""
@@ -328,15 +343,7 @@ class Trainer:
         TrainingError
             If the loss is not finite.
         """
-        rows = []
-        for batch in self.validation:
-            if self.inspect and not rows:
-                self.inspect(batch)
-            loss, weight, *monitors = self.evaluate_batch(*batch)
-            rows.append((weight, loss, *monitors))
-        if not any(row[0] for row in rows):
-            raise DataError('valid: all weights are 0, so there is nothing to validate on')
-        result = self.step.objective.finish(self._mean(rows, self.names))
+        result = self._measure()
         if not np.isfinite(result['loss']):
             raise TrainingError(
                 f'the validation loss is {result["loss"]} after epoch {self.epoch}; the best '
@@ -352,6 +359,18 @@ class Trainer:
             self.best_params = [p.get_value() for p in self.step.objective.params]
         else:
             self.failures += 1
+
+    def _measure(self) -> Monitors:
+        """Return what the validation data report of the present parameters."""
+        rows = []
+        for batch in self.validation:
+            if self.inspect and not rows:
+                self.inspect(batch)
+            loss, weight, *monitors = self.evaluate_batch(*batch)
+            rows.append((weight, loss, *monitors))
+        if not any(row[0] for row in rows):
+            raise DataError('valid: all weights are 0, so there is nothing to validate on')
+        return self.step.objective.finish(self._mean(rows, self.names))
 
     @staticmethod
     def _mean(rows: list[tuple], names: list[str]) -> Monitors:
