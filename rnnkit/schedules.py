@@ -41,10 +41,10 @@ class Schedule:
 
 @checked_methods
 class Constant(Schedule):
-    """A constant learning rate."""
+    """A constant learning rate; with 0 the parameters stay as they are."""
 
     def __init__(self, rate: float):
-        self.rate = _positive('Constant', 'rate', rate)
+        self.rate = _not_negative('Constant', 'rate', rate)
 
     def __call__(self, update):
         return self.rate
@@ -261,17 +261,17 @@ def build(where: str, rate: object) -> Schedule:
     if not is_real(rate):
         instance = ' instance' if isinstance(rate, type) else ''
         raise ConfigError(
-            f'{where} must be a number above 0, a schedule{instance}, or a callable of the number '
-            f'of updates; got {rate!r}'
+            f'{where} must be a number of at least 0, a schedule{instance}, or a callable of the '
+            f'number of updates; got {rate!r}'
         )
-    return Constant(real(where, rate, above=0))
+    return Constant(real(where, rate, least=0))
 
 
 def _positive(where: str, name: str, value: object, most: float = math.inf) -> float:
     return _at_most(where, name, real(f'{where}(): {name}', value, above=0), most)
 
 
-def _not_negative(where: str, name: str, value: object, most: float) -> float:
+def _not_negative(where: str, name: str, value: object, most: float = math.inf) -> float:
     return _at_most(where, name, real(f'{where}(): {name}', value, least=0), most)
 
 
