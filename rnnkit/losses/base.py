@@ -35,6 +35,8 @@ class Loss(Abstract):
         logits.
     integer_targets : bool
         Whether targets are class labels, with one axis less than the output.
+    binary : bool
+        Whether each target is 0 or 1, and the output the probability of 1.
     activation : str or None
         The activation that the last layer must have, such as 'softmax', so that its output is
         what the loss assumes: probabilities, or rates. None for any activation.
@@ -54,6 +56,7 @@ class Loss(Abstract):
     form: ClassVar[str] = ''
     output: ClassVar[str] = 'out'
     integer_targets: ClassVar[bool] = False
+    binary: ClassVar[bool] = False
     activation: ClassVar[str | None] = None
     options: ClassVar[dict[str, object]] = {}
 

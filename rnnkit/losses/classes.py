@@ -101,6 +101,7 @@ class BinaryCrossEntropy(Loss):
 
     output = 'pre'
     activation = 'sigmoid'
+    binary = True
 
     def errors(self, output, target):
         return target * pt.softplus(-output) + (1 - target) * pt.softplus(output)

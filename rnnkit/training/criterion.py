@@ -115,7 +115,8 @@ class Criterion:
         if self.summed:
             parts = [factor * error for factor, error in zip(self.factors, errors, strict=True)]
             loss = sum(parts[1:], parts[0])
-        return Objective(loss, self.params, self.variables, weight, monitors, compared=compared)
+        given = {'compared': compared, 'binary': self.terms[0].loss.binary}
+        return Objective(loss, self.params, self.variables, weight, monitors, **given)
 
     def _factor(self, term: LossTerm) -> SharedVariable:
         """Return the weight of a term as a shared variable: a change of it compiles nothing."""
