@@ -247,6 +247,7 @@ def _of_statistics(
         metric, function, assigned=('__module__', '__name__', '__qualname__', '__doc__')
     )
     del metric.__wrapped__  # whose signature `help` would show
+    metric: Any = checked(metric)
     metric.statistics, metric.value = statistics, function
     return metric
 

@@ -102,6 +102,8 @@ def log(message: str, *args: object, **named: object) -> None:
     message : str
         A format string for `str.format`, with ``{}`` for each of the arguments.
     """
+    if not isinstance(message, str):
+        raise ConfigError(f'log(): message must be a str; got {message!r}')
     progress.prepare_logging()
     progress.say('%s', message.format(*args, **named) if args or named else message)
 

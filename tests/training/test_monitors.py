@@ -282,9 +282,7 @@ def test_they_stop_a_training(xy):
 
 
 def test_they_are_for_networks_of_bce(xy):
-    with pytest.raises(
-        ConfigError, match="'binary_f1' is for targets that are 0 or 1, as of"
-    ):
+    with pytest.raises(ConfigError, match="'binary_f1' is for targets that are 0 or 1, as of"):
         validated(regressor(), xy, monitors='binary_f1')
     with pytest.raises(ConfigError, match="'f1' is for targets that are class labels; here"):
         validated(regressor(), xy, monitors='f1')
