@@ -22,12 +22,14 @@ from rnnkit import (
     schedules,
 )
 from rnnkit.cells import Cell
-from rnnkit.common import old_words
+from rnnkit.common import foreign_names
 from rnnkit.common.tensors import split
 from rnnkit.errors import (
+    CallError,
     ConfigError,
     DataError,
     FormatError,
+    NotFoundError,
     RnnkitError,
     ShapeError,
     TrainingError,
@@ -46,6 +48,7 @@ from rnnkit.version import __version__
 
 __all__ = [
     'Autoencoder',
+    'CallError',
     'Cell',
     'Classifier',
     'ConfigError',
@@ -54,6 +57,7 @@ __all__ = [
     'FormatError',
     'Layer',
     'Network',
+    'NotFoundError',
     'Optimizer',
     'Regressor',
     'Regularizer',
@@ -87,8 +91,4 @@ def __dir__() -> list[str]:
 
 
 if not TYPE_CHECKING:  # or checkers would believe that every name exists
-
-    def __getattr__(name: str) -> None:
-        """Say what replaces a name of theanets."""
-        instead = f'; {old_words.NAMES[name]}' if name in old_words.NAMES else ''
-        raise AttributeError(f"module 'rnnkit' has no attribute {name!r}{instead}")
+    __getattr__ = foreign_names.of_module(__name__)

@@ -16,6 +16,23 @@ class ConfigError(RnnkitError, ValueError):
     """
 
 
+class CallError(ConfigError, TypeError):
+    """A call has an argument that does not exist, one too many, or one too few.
+
+    It is a TypeError, as Python raises for such calls, and a `ConfigError`, with a hint.
+    """
+
+
+class NotFoundError(ConfigError, KeyError):
+    """There is no layer, parameter or column of this name or number.
+
+    It is a KeyError, as of a dict, and a `ConfigError`, with a hint. Raised by `Network.find`,
+    `Network.set` and `History`.
+    """
+
+    __str__ = Exception.__str__  # KeyError would show the repr
+
+
 class ShapeError(RnnkitError, ValueError):
     """An array has the wrong number of axes, or an axis has the wrong length.
 
@@ -31,9 +48,9 @@ class DataError(RnnkitError, ValueError):
 
 
 class TrainingError(RnnkitError, ArithmeticError):
-    """Training cannot go on because a loss is not finite.
+    """Training cannot go on because a loss is not finite, or a callback raised StopIteration.
 
-    Raised by `train` after the update that shows it; the message names a parameter or gradient.
+    Raised by `train`; after an update that shows it, the message names a parameter or gradient.
     """
 
 

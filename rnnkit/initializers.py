@@ -4,9 +4,12 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnnkit.common import foreign_names
+from rnnkit.common.calls import checked
 from rnnkit.common.checks import is_real
 from rnnkit.common.registry import Registry, reject_unknown
 from rnnkit.errors import ConfigError, ShapeError
@@ -264,6 +267,7 @@ def _known_value(
     return value
 
 
+@checked
 def initial_value(
     where: str,
     spec: object,
@@ -345,3 +349,7 @@ def _draw(where: str, spec: object, shape: tuple[int, ...], rng: np.random.Gener
     if not np.isfinite(value).all():
         raise ConfigError(f'{where}: its initial value is not finite')
     return np.broadcast_to(value, shape).copy()
+
+
+if not TYPE_CHECKING:  # or checkers would believe that every name exists
+    __getattr__ = foreign_names.of_module(__name__)

@@ -11,6 +11,7 @@ for padding, which does not count. Targets y, outputs o, weights w:
 ``mae``           :math:`\sum w |y - o| / \sum w`
 ``accuracy``      the share of labels that are right
 ``f1``            the harmonic mean of precision and recall, averaged over classes
+``binary_...``    ``binary_accuracy`` and ``binary_f1``, for targets 0 or 1 and the probability of 1
 ``xe``            :math:`-\sum w \ln p_y / \sum w`, the cross-entropy in nats
 ``bits``          the same in bits, for example for each character
 ``perplexity``    :math:`e^{xe} = 2^{bits}`
@@ -33,18 +34,20 @@ Examples
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 from pytensor.tensor import TensorVariable
 
+from rnnkit.common import foreign_names
+from rnnkit.common.calls import checked
 from rnnkit.common.checks import choice
 from rnnkit.common.registry import Registry
 from rnnkit.errors import ConfigError, DataError, ShapeError
 
 READS = ('prediction', 'probabilities')
-TARGETS = ('numbers', 'labels')
+TARGETS = ('numbers', 'labels', 'binary')
 
 F = TypeVar('F', bound=Callable[..., Any])
 
@@ -60,8 +63,8 @@ class Metric(Protocol):
     ----------
     reads : {'prediction', 'probabilities'}
         What the output is: that of ``predict``, or that of ``predict_proba``.
-    targets : {'numbers', 'labels'} or None
-        What it is for; None for both.
+    targets : {'numbers', 'labels', 'binary'} or None
+        What it is for; None for all.
     statistics : tuple of Statistic, or None
         What it follows from. None if it is computed from all targets and outputs at once.
     value : callable
@@ -140,9 +143,25 @@ class Shares:
         return counts / weights.sum()
 
 
-Statistic = Mean | Variance | Shares
+@dataclass(frozen=True)
+class UnitShares:
+    """For each unit of the output, the weighted share of targets for which a function is True.
+
+    A target of any unit counts, so that the shares of all units add up to that of all targets.
+    """
+
+    of: Compare
+
+    def __call__(self, target: np.ndarray, output: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return the shares, an array (units,)."""
+        counted = np.where(weights > 0, weights * self.of(target, output), 0)
+        return counted.reshape(-1, counted.shape[-1] if counted.ndim else 1).sum(0) / weights.sum()
 
 
+Statistic = Mean | Variance | Shares | UnitShares
+
+
+@checked
 def add(
     *names: str,
     reads: str = 'prediction',
@@ -163,8 +182,9 @@ def add(
         The metric follows from the weighted means of these functions ``f(target, output)``. Each
         returns one value for each target, by operations that NumPy arrays and tensors both have:
         ``abs(target - output)``. Such a metric can be a monitor of a training.
-    targets : {'numbers', 'labels'}, optional
-        What targets it is for; by default both.
+    targets : {'numbers', 'labels', 'binary'}, optional
+        What targets it is for; by default all. ``'binary'`` are 0 or 1, the output is the
+        probability of 1.
 
     Raises
     ------
@@ -191,7 +211,7 @@ def add(
     def register(function: Callable[..., Any]) -> Metric:
         metric: Any = function
         if means is not None:
-            kinds = (Mean, Variance, Shares)
+            kinds = (Mean, Variance, Shares, UnitShares)
             statistics = tuple(mean if isinstance(mean, kinds) else Mean(mean) for mean in means)
             metric = _of_statistics(function, statistics, reads, targets)
         metric.reads, metric.targets = reads, targets
@@ -227,6 +247,7 @@ def _of_statistics(
         metric, function, assigned=('__module__', '__name__', '__qualname__', '__doc__')
     )
     del metric.__wrapped__  # whose signature `help` would show
+    metric: Any = checked(metric)
     metric.statistics, metric.value = statistics, function
     return metric
 
@@ -377,6 +398,54 @@ def f1(hits: np.ndarray, targets: np.ndarray, outputs: np.ndarray) -> float:
     return (2 * hits[there] / both[there]).mean() if there.any() else 0.0
 
 
+# --- 0 or 1, and the probability of 1: more than 0.5 counts as 1
+
+
+def same_side(target: Values, output: Values) -> Values:
+    """Return whether target and probability are on the same side of 0.5."""
+    return ~((target > 0.5) ^ (output > 0.5))
+
+
+def both_on(target: Values, output: Values) -> Values:
+    """Return whether both are 1."""
+    return (target > 0.5) & (output > 0.5)
+
+
+def target_on(target: Values, output: Values) -> Values:
+    """Return whether the target is 1."""
+    return target > 0.5
+
+
+def output_on(target: Values, output: Values) -> Values:
+    """Return whether the probability is more than 0.5."""
+    return output > 0.5
+
+
+@add('binary_accuracy', means=[same_side], targets='binary')
+def binary_accuracy(share: float) -> float:
+    """Return the (weighted) share of targets 0 or 1 that are on the same side of 0.5 as the output.
+
+    It is what the name ``'accuracy'`` stands for in the training of a network with the loss 'bce'.
+    """
+    return share
+
+
+@add(
+    'binary_f1',
+    means=[UnitShares(both_on), UnitShares(target_on), UnitShares(output_on)],
+    targets='binary',
+)
+def binary_f1(hits: np.ndarray, targets: np.ndarray, outputs: np.ndarray) -> float:
+    r"""Return the mean over units of :math:`2 h / (n + m)`, for targets 0 or 1.
+
+    Of each unit, h is the (weighted) number of ones that were found, n that of ones among its
+    targets, and m that of its outputs above 0.5. Units with neither do not count. It is what the
+    name ``'f1'`` stands for in the training of a network with the loss 'bce'.
+    """
+    return f1.value(hits, targets, outputs)
+
+
+@checked
 def confusion(
     target: ArrayLike,
     output: ArrayLike,
@@ -464,3 +533,7 @@ def perplexity(nats: float) -> float:
     """Return 2 to the power of `bits`: among how many equal choices the network wavers."""
     with np.errstate(over='ignore'):
         return np.exp(nats)
+
+
+if not TYPE_CHECKING:  # or checkers would believe that every name exists
+    __getattr__ = foreign_names.of_module(__name__)

@@ -1,5 +1,8 @@
 """The networks and helpers for sequences, under the name of their module in theanets."""
 
+from typing import TYPE_CHECKING
+
+from rnnkit.common import foreign_names
 from rnnkit.data.ragged import pad, unpad
 from rnnkit.data.text import Text
 from rnnkit.data.windows import batches, fold
@@ -17,3 +20,6 @@ __all__ = [
     'pad',
     'unpad',
 ]
+
+if not TYPE_CHECKING:  # or checkers would believe that every name exists
+    __getattr__ = foreign_names.of_module(__name__)

@@ -4,12 +4,14 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytensor.tensor as pt
 from pytensor.gradient import grad
 from pytensor.tensor import TensorVariable
 
+from rnnkit.common import foreign_names
+from rnnkit.common.calls import checked
 from rnnkit.common.checks import is_real
 from rnnkit.common.output_names import full, join
 from rnnkit.common.registry import Registry, glob, reject_unknown
@@ -69,6 +71,7 @@ class Term(NamedTuple):
     key: tuple
 
 
+@checked
 def build(name: str, value: object) -> Term:
     """Return the regularizer for a keyword and its value.
 
@@ -257,3 +260,7 @@ def contractive(parts: Parts, pattern: str | None = None, wrt: str = '*') -> Ten
             for x, slope in zip(names, slopes, strict=True)
         ]
     return _mean_over(terms)
+
+
+if not TYPE_CHECKING:  # or checkers would believe that every name exists
+    __getattr__ = foreign_names.of_module(__name__)

@@ -3,7 +3,10 @@
 import copy
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from rnnkit.common import foreign_names
+from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import is_real, real, whole
 from rnnkit.errors import ConfigError
 
@@ -36,16 +39,18 @@ class Schedule:
         """Restore the state that `state` has returned."""
 
 
+@checked_methods
 class Constant(Schedule):
-    """A constant learning rate."""
+    """A constant learning rate; with 0 the parameters stay as they are."""
 
     def __init__(self, rate: float):
-        self.rate = _positive('Constant', 'rate', rate)
+        self.rate = _not_negative('Constant', 'rate', rate)
 
     def __call__(self, update):
         return self.rate
 
 
+@checked_methods
 class Exponential(Schedule):
     """Smooth exponential decay: rate · decay^(n / every) after n updates.
 
@@ -72,6 +77,7 @@ class Exponential(Schedule):
         return self.rate * self.decay ** (update / self.every)
 
 
+@checked_methods
 class Step(Schedule):
     """Decay in steps: rate · factor^⌊n / every⌋ after n updates.
 
@@ -94,6 +100,7 @@ class Step(Schedule):
         return self.rate * self.factor ** (update // self.every)
 
 
+@checked_methods
 class Cosine(Schedule):
     r"""Cosine annealing: half a cosine wave from `rate` down to `least`.
 
@@ -123,6 +130,7 @@ class Cosine(Schedule):
         return self.least + (self.rate - self.least) * (1 + math.cos(math.pi * progress)) / 2
 
 
+@checked_methods
 class WarmUp(Schedule):
     """Linear warm-up to the initial rate of another schedule, which then follows.
 
@@ -159,6 +167,7 @@ class WarmUp(Schedule):
         self.then.restore(state)
 
 
+@checked_methods
 class Plateau(Schedule):
     """Reduce the learning rate when the validation loss stops improving.
 
@@ -252,17 +261,17 @@ def build(where: str, rate: object) -> Schedule:
     if not is_real(rate):
         instance = ' instance' if isinstance(rate, type) else ''
         raise ConfigError(
-            f'{where} must be a number above 0, a schedule{instance}, or a callable of the number '
-            f'of updates; got {rate!r}'
+            f'{where} must be a number of at least 0, a schedule{instance}, or a callable of the '
+            f'number of updates; got {rate!r}'
         )
-    return Constant(real(where, rate, above=0))
+    return Constant(real(where, rate, least=0))
 
 
 def _positive(where: str, name: str, value: object, most: float = math.inf) -> float:
     return _at_most(where, name, real(f'{where}(): {name}', value, above=0), most)
 
 
-def _not_negative(where: str, name: str, value: object, most: float) -> float:
+def _not_negative(where: str, name: str, value: object, most: float = math.inf) -> float:
     return _at_most(where, name, real(f'{where}(): {name}', value, least=0), most)
 
 
@@ -270,3 +279,7 @@ def _at_most(where: str, name: str, number: float, most: float) -> float:
     if number > most:
         raise ConfigError(f'{where}(): {name} must be at most {most:g}; got {number!r}')
     return number
+
+
+if not TYPE_CHECKING:  # or checkers would believe that every name exists
+    __getattr__ = foreign_names.of_module(__name__)

@@ -8,6 +8,7 @@ from typing import Any
 from pytensor.tensor import TensorVariable
 
 from rnnkit.common import progress
+from rnnkit.common.calls import checked, checked_methods
 from rnnkit.common.old_words import warn
 from rnnkit.errors import ConfigError
 from rnnkit.models.files import load
@@ -16,6 +17,7 @@ from rnnkit.regularizers import Parts, regularizers
 from rnnkit.training.protocols import Monitors, Path
 
 
+@checked_methods
 class Experiment:
     """A wrapper of a network, for scripts of theanets; networks have these methods themselves.
 
@@ -91,6 +93,7 @@ class Experiment:
         return self.network
 
 
+@checked
 def log(message: str, *args: object, **named: object) -> None:
     """Log a message to the logger ``rnnkit``, at the level INFO.
 
@@ -99,6 +102,8 @@ def log(message: str, *args: object, **named: object) -> None:
     message : str
         A format string for `str.format`, with ``{}`` for each of the arguments.
     """
+    if not isinstance(message, str):
+        raise ConfigError(f'log(): message must be a str; got {message!r}')
     progress.prepare_logging()
     progress.say('%s', message.format(*args, **named) if args or named else message)
 

@@ -9,6 +9,8 @@ from rnnkit.errors import ConfigError, DataError, ShapeError
 from rnnkit.metrics import (
     accuracy,
     add,
+    binary_accuracy,
+    binary_f1,
     bits,
     confusion,
     cross_entropy,
@@ -108,6 +110,8 @@ MEMBERS = {
     'accuracy': accuracy,
     'acc': accuracy,
     'f1': f1,
+    'binary_accuracy': binary_accuracy,
+    'binary_f1': binary_f1,
     'xe': cross_entropy,
     'crossentropy': cross_entropy,
     'cross_entropy': cross_entropy,
@@ -115,6 +119,7 @@ MEMBERS = {
     'perplexity': perplexity,
 }
 NUMBERS, OF_LABELS, OF_P = [r2, mse, rmse, mae], [accuracy, f1], [cross_entropy, bits, perplexity]
+OF_BINARY = [binary_accuracy, binary_f1]
 
 
 def arguments(metric, T=6, B=5, seed=0):
@@ -122,6 +127,8 @@ def arguments(metric, T=6, B=5, seed=0):
     rng = np.random.default_rng(seed)
     if metric in NUMBERS:
         return rng.normal(size=(T, B, 2)), rng.normal(size=(T, B, 2))
+    if metric in OF_BINARY:
+        return rng.integers(0, 2, (T, B, 2)), rng.random((T, B, 2))
     labels = rng.integers(0, 4, (T, B))
     if metric in OF_LABELS:
         return labels, np.where(rng.random((T, B)) < 0.5, labels, rng.integers(0, 4, (T, B)))
@@ -194,7 +201,7 @@ def test_a_mean_is_over_one_value_for_each_target():
         del metrics._members['none']
 
 
-@pytest.mark.parametrize('metric', [*NUMBERS, *OF_LABELS, *OF_P])
+@pytest.mark.parametrize('metric', [*NUMBERS, *OF_LABELS, *OF_BINARY, *OF_P])
 def test_whole_weights_are_the_same_as_repeating_examples(metric, rng):
     target, output = arguments(metric)
     weights = rng.integers(0, 3, (6, 5))
@@ -204,7 +211,7 @@ def test_whole_weights_are_the_same_as_repeating_examples(metric, rng):
     assert metric(target, output, weights > 0) != pytest.approx(metric(target, output), rel=1e-3)
 
 
-@pytest.mark.parametrize('metric', [*NUMBERS, *OF_LABELS, *OF_P])
+@pytest.mark.parametrize('metric', [*NUMBERS, *OF_LABELS, *OF_BINARY, *OF_P])
 def test_what_is_masked_changes_nothing(metric):
     target, output = arguments(metric)
     more, other = arguments(metric, T=3, seed=1)
@@ -216,7 +223,7 @@ def test_what_is_masked_changes_nothing(metric):
     assert type(found) is float
 
 
-@pytest.mark.parametrize('metric', [*NUMBERS, *OF_LABELS, *OF_P])
+@pytest.mark.parametrize('metric', [*NUMBERS, *OF_LABELS, *OF_BINARY, *OF_P])
 def test_weights_that_make_no_sense(metric):
     target, output = arguments(metric)
     for wrong in (np.zeros((6, 5)), -np.ones((6, 5)), np.full((6, 5), np.nan)):

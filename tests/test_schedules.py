@@ -106,6 +106,12 @@ def test_each_update_uses_its_own_rate():
     np.testing.assert_allclose(1 - found, table, rtol=1e-12)  # rounding
 
 
+def test_a_schedule_may_end_at_0():
+    found = descend(Cosine(0.5, 3))
+    assert list(found[3:]) == [1, 1, 1]  # the parameter stays as it is
+    assert (found[:3] < 1).all()
+
+
 def test_history_has_the_rate_of_the_last_update_of_an_epoch():
     net = rnnkit.Regressor([1, 1], seed=0)
     net.train([X, X], epochs=3, batch_size=4, learning_rate=lambda n: 1e-3 / (1 + n))
@@ -143,7 +149,7 @@ def test_a_schedule_and_the_same_numbers_give_the_same_bits():
 @pytest.mark.parametrize(
     ('make', 'message'),
     [
-        (lambda: Constant(-1), r'Constant\(\): rate must be a finite number above 0; got -1'),
+        (lambda: Constant(-1), r'Constant\(\): rate must be a finite number of at least 0; got -1'),
         (
             lambda: Exponential(0.1, 1.5),
             r'Exponential\(\): decay must be at most 1; got 1.5',
@@ -155,7 +161,7 @@ def test_a_schedule_and_the_same_numbers_give_the_same_bits():
         (lambda: Cosine(float('nan'), 10), r'Cosine\(\): rate .* got nan'),
         (
             lambda: WarmUp(5, 'x'),
-            r"WarmUp\(\): then must be a number above 0, a schedule, .* got 'x'",
+            r"WarmUp\(\): then must be a number of at least 0, a schedule, .* got 'x'",
         ),
         (lambda: WarmUp(True, 0.1), r'WarmUp\(\): updates must be a whole number .* got True'),
         (lambda: Plateau(0.1, patience=-1), r'Plateau\(\): patience .* got -1'),
@@ -173,7 +179,10 @@ def test_schedules_that_make_no_sense(make, message):
             Cosine,
             r'train\(\): learning_rate must be .* schedule instance, .* got <class',
         ),
-        ('fast', r"train\(\): learning_rate must be a number above 0, a schedule, .* got 'fast'"),
+        (
+            'fast',
+            r"train\(\): learning_rate must be a number of at least 0, a schedule, .* got 'fast'",
+        ),
         (
             lambda n: 'fast',
             r"train\(\): learning_rate is a callable that returned 'fast' for update 0",

@@ -5,11 +5,14 @@ parameters. Layers that can own such parameters parse their activation with `Cha
 use `build`.
 """
 
+from typing import TYPE_CHECKING
+
 from rnnkit.activations.chain import Chain, build
 from rnnkit.activations.elementwise import linear, relu, sigmoid, softplus, tanh
 from rnnkit.activations.features import softmax
 from rnnkit.activations.learned import GainELU, LeakyGainReLU, Maxout, PReLU
 from rnnkit.activations.registry import Activation, Learned, activations, add
+from rnnkit.common import foreign_names
 
 __all__ = [
     'Activation',
@@ -29,3 +32,6 @@ __all__ = [
     'softplus',
     'tanh',
 ]
+
+if not TYPE_CHECKING:  # or checkers would believe that every name exists
+    __getattr__ = foreign_names.of_module(__name__)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from pytensor.tensor import TensorVariable
 
 from rnnkit.activations.registry import Activation, Learned, activations
+from rnnkit.common.calls import checked
 from rnnkit.errors import ConfigError
 
 
@@ -83,6 +84,7 @@ def _steps(spec: object) -> list[Activation | Learned]:
     return [activations.step(name.strip()) for name in spec.split('+')]
 
 
+@checked
 def build(spec: str | Activation) -> Activation:
     """Turn the name of an activation, or a chain of names, into a function.
 

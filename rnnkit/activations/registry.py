@@ -1,6 +1,6 @@
 """The registry of activations, and the base class of those with learned parameters."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import ClassVar
@@ -8,13 +8,14 @@ from typing import ClassVar
 import numpy as np
 from pytensor.tensor import TensorVariable
 
+from rnnkit.common.calls import Abstract
 from rnnkit.common.registry import Registry
 from rnnkit.errors import ConfigError
 
 Activation = Callable[[TensorVariable], TensorVariable]
 
 
-class Learned(ABC):
+class Learned(Abstract):
     """An activation with learned parameters, which belong to the layer that uses it.
 
     Subclass it, define `shapes` and `apply`, and register the class with

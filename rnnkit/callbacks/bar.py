@@ -5,9 +5,11 @@ from collections.abc import Callable
 
 from rnnkit.callbacks.base import Callback, Training
 from rnnkit.common import progress
+from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import real
 
 
+@checked_methods
 class Progress(Callback):
     """A progress bar for the current epoch: tqdm's if tqdm is installed, else a line of numbers.
 

@@ -4,6 +4,8 @@ import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from rnnkit.common.calls import checked_methods
+
 Record = dict[str, Any]
 
 
@@ -25,6 +27,7 @@ class Run(Protocol):
     best: dict[str, float]
     best_params: Sequence[object] | None
     unplanned: bool
+    params: Sequence[Any]
     resumed: object | None
     ended: str | None
 
@@ -34,7 +37,11 @@ class Run(Protocol):
     def monitors_of_batch(self) -> dict[str, float]:
         """Return the monitors of the latest batch."""
 
+    def leave(self, values: Sequence[Any]) -> None:
+        """End with these values of the parameters."""
 
+
+@checked_methods
 class Training:
     """A training as seen by callbacks. All attributes are computed when they are read.
 
@@ -48,6 +55,8 @@ class Training:
         `rnnkit.minimize`.
     stage : str, or None
         The name of the stage in layerwise training, such as ``'hid1'``.
+    params : list of shared variables
+        The parameters that are trained.
     options : Options
     number : int
         The number of this training, from 1, as in the column ``'training'`` of the history.
@@ -94,6 +103,19 @@ class Training:
         """
         self._trainer.stop(str(reason))
 
+    def leave(self, values: Sequence[Any]) -> None:
+        """End the training with other values of the parameters than the best ones.
+
+        To be called in ``on_train_end``. The second dict that `train` returns is then a validation
+        of these values.
+
+        Parameters
+        ----------
+        values : sequence of arrays
+            One for each of `params`.
+        """
+        self._trainer.leave(values)
+
     @property
     def net(self) -> Any:
         return self._trainer.net
@@ -101,6 +123,10 @@ class Training:
     @property
     def stage(self) -> str | None:
         return self._trainer.stage
+
+    @property
+    def params(self) -> list[Any]:
+        return list(self._trainer.params)
 
     @property
     def options(self) -> Any:

@@ -25,6 +25,8 @@ class Best:
         Whether small or large values are better; by default 'max' for `RISING`, else 'min'.
     min_improvement : float
         The minimum improvement, as a fraction of the best value.
+    min_delta : float
+        The minimum improvement, as a difference of values.
 
     Attributes
     ----------
@@ -35,7 +37,12 @@ class Best:
     """
 
     def __init__(
-        self, where: str, monitor: object, mode: object = None, min_improvement: object = 0.0
+        self,
+        where: str,
+        monitor: object,
+        mode: object = None,
+        min_improvement: object = 0.0,
+        min_delta: object = 0.0,
     ):
         if not isinstance(monitor, str) or not monitor:
             raise ConfigError(
@@ -49,6 +56,7 @@ class Best:
         self.mode = mode or MODES[rising]
         self.sign = -1 if self.mode == 'max' else 1
         self.min_improvement = real(f'{where}: min_improvement', min_improvement, least=0, below=1)
+        self.min_delta = real(f'{where}: min_delta', min_delta, least=0)
         self.value: float | None = None
 
     def read(self, training: Training) -> float | None:
@@ -80,14 +88,16 @@ class Best:
 
     def better(self, value: float) -> bool:
         """Return whether a value is better than the best so far, and if so, keep it."""
-        best = self.value
-        if best is None:
-            improved = not math.isnan(value)
-        else:
-            needed = abs(best) * self.min_improvement if math.isfinite(best) else 0.0
-            improved = self.sign * (best - value) > needed
-        self.value = value if improved else best
+        improved = self.improves(value, self.value)
+        self.value = value if improved else self.value
         return improved
+
+    def improves(self, value: float, best: float | None) -> bool:
+        """Return whether a value is better than another one, if there is one."""
+        if best is None:
+            return not math.isnan(value)
+        fraction = abs(best) * self.min_improvement if math.isfinite(best) else 0.0
+        return self.sign * (best - value) > max(fraction, self.min_delta)
 
     def reaches(self, goal: float) -> bool:
         """Return whether the best value is at least as good as a goal."""

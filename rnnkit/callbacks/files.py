@@ -10,12 +10,14 @@ from typing import Any
 from rnnkit.callbacks.base import Callback, Record, Training
 from rnnkit.callbacks.best import Best
 from rnnkit.common import epoch_paths, file_format
+from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import flag, whole
 from rnnkit.errors import ConfigError, DataError
 
 StrPath = str | os.PathLike[str]
 
 
+@checked_methods
 class Checkpoint(Callback):
     """Save the network during the training, with its current parameters, as ``net.save`` does.
 
@@ -101,6 +103,7 @@ class Checkpoint(Callback):
         self._restored = True
 
 
+@checked_methods
 class CSV(Callback):
     """Write the history to a CSV file, one line per epoch.
 

@@ -8,6 +8,7 @@ import numpy as np
 from rnnkit.callbacks.bar import Progress
 from rnnkit.callbacks.base import Callback, Training
 from rnnkit.common import progress
+from rnnkit.common.calls import without_stop_iteration
 from rnnkit.common.registry import hint
 from rnnkit.errors import ConfigError, FormatError
 
@@ -147,7 +148,7 @@ class Hooks:
                 else:
                     first = error
         if first is not None:
-            raise first
+            raise without_stop_iteration(first)
 
     def _settle_record(self) -> None:
         """Convert entries that callbacks have added to the record to plain numbers and text."""

@@ -11,8 +11,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TypeVar
 
 LOGGER = logging.getLogger('rnnkit')
+Item = TypeVar('Item')
+_SILENT = ContextVar('silent', default=False)
 ROOM = 3  # columns at the end for a "^C": a line that is wrapped cannot be overwritten
 
 
@@ -118,9 +122,35 @@ def prepare_logging() -> None:
             LOGGER.setLevel(logging.INFO)
 
 
+@contextmanager
+def shown(show: object) -> Iterator[None]:
+    """Log only warnings in this block if `show` is False."""
+    token = _SILENT.set(_SILENT.get() or show is False)
+    try:
+        yield
+    finally:
+        _SILENT.reset(token)
+
+
+def each(items: Iterator[Item], show: object) -> Iterator[Item]:
+    """Yield the items, each of which is computed in a block of `shown`."""
+    try:
+        while True:
+            with shown(show):
+                try:
+                    item = next(items)
+                except StopIteration:
+                    return
+            yield item
+    finally:
+        with shown(show):
+            items.close()  # type: ignore[attr-defined]
+
+
 def say(message: str, *args: object, live: bool = False) -> None:
     """Log one line at level INFO."""
-    LOGGER.info(message, *args, extra={'live': live})
+    if not _SILENT.get():
+        LOGGER.info(message, *args, extra={'live': live})
 
 
 @contextmanager

@@ -1,17 +1,19 @@
 """Registries of named plug-ins, and the rule that no unknown keyword is ever ignored."""
 
 from collections.abc import Callable, Iterable, Iterator
-from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Generic, TypeVar
 
-from rnnkit.common.foreign_keywords import FOREIGN_KEYWORDS
+from rnnkit.common.foreign_keywords import EXPLAINED, FOREIGN_KEYWORDS, OWNERS
 from rnnkit.common.old_words import HINTS as OLD_KEYWORDS
+from rnnkit.common.spelling import listed as names_of
+from rnnkit.common.spelling import nearest, shown
 from rnnkit.errors import ConfigError
 
 T = TypeVar('T')
 Member = TypeVar('Member')
-HINTS = {**OLD_KEYWORDS, **FOREIGN_KEYWORDS}
+MOST = 5  # unknown keywords in a message
+HINTS = {**{word: (new,) for word, new in OLD_KEYWORDS.items()}, **FOREIGN_KEYWORDS}
 
 
 class Registry(Generic[Member]):
@@ -84,7 +86,7 @@ class Registry(Generic[Member]):
         try:
             return self._members[name.lower()]
         except KeyError:
-            raise ConfigError(f'no {self.kind} named {name!r}; {hint(name, self)}') from None
+            raise ConfigError(f'no {self.kind} named {shown(name)}; {hint(name, self)}') from None
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.lower() in self._members
@@ -96,22 +98,27 @@ class Registry(Generic[Member]):
         return len(self._members)
 
     def __repr__(self) -> str:
-        return f'<{self.kind}s: {", ".join(sorted(self))}>'
+        plural = f'{self.kind}es' if self.kind.endswith('s') else f'{self.kind}s'
+        return f'<{plural}: {", ".join(sorted(self))}>'
 
 
 def hint(name: str, known: Iterable[str], listed: Iterable[str] | None = None) -> str:
     """Say which of the `known` keywords or names was probably meant by `name`.
 
-    If none is near, all of them are listed, or only those of `listed`.
+    If none is near, all of them are listed, or only those of `listed`; at most twelve.
     """
-    known = sorted(set(known))
-    translated = HINTS.get(name)
-    if translated in known:
-        return f'did you mean {translated!r}?'
-    near = get_close_matches(name.lower(), known, 1, 0.6)
-    if near:
-        return f'did you mean {near[0]!r}?'
-    return f'known are: {", ".join(known if listed is None else sorted(set(listed)))}'
+    known = list(known)
+    word = _same_word(name, known) or nearest(name, known)
+    if word is not None:
+        return f'did you mean {word!r}?'
+    names = names_of(name, known if listed is None else listed)
+    return f'known are: {names}' if names else 'there are none'
+
+
+def _same_word(name: str, known: list[str]) -> str | None:
+    """Return the word of `known` that means what `name` means elsewhere."""
+    words = [*HINTS.get(name, ()), *HINTS.get(name.lower(), ())]
+    return next((word for word in words if word in known), None)
 
 
 def reject_unknown(where: str, given: Iterable[str], known: Iterable[str]) -> None:
@@ -124,11 +131,27 @@ def reject_unknown(where: str, given: Iterable[str], known: Iterable[str]) -> No
     given, known : iterable of str
         The keywords of the call, and those that exist.
     """
-    known = set(known)
+    known = list(known)
     unknown = [keyword for keyword in given if keyword not in known]
     if unknown:
-        hints = '; '.join(f'unknown option {name!r}, {hint(name, known)}' for name in unknown)
+        hints = '; '.join(about(where, str(name), known) for name in unknown[:MOST])
         raise ConfigError(f'{where}: {hints}')
+
+
+def about(where: str, name: str, known: list[str]) -> str:
+    """Return what a message says of an unknown keyword of a call."""
+    start = f'unknown option {shown(name)}'
+    if not known:
+        return f'{start}; it has no options'
+    if _same_word(name, known) is None and name in EXPLAINED:
+        return f'{start}: {EXPLAINED[name]}'
+    found = hint(name, known)
+    if not found.startswith('did you'):
+        for word in (name, *HINTS.get(name, ())):
+            owner = OWNERS.get(word, where)
+            if owner not in where:
+                return f'{start}: {word}= is an option of {owner}'
+    return f'{start}, {found}'
 
 
 def glob(what: str, pattern: object, names: Iterable[str]) -> list[str]:

@@ -3,6 +3,7 @@
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
+from rnnkit.common.calls import checked
 from rnnkit.errors import ConfigError
 
 
@@ -19,6 +20,7 @@ def affine(x: TensorVariable, w: TensorVariable, b: TensorVariable | None = None
     return z if b is None else z + b
 
 
+@checked
 def split(z: TensorVariable, n: int) -> list[TensorVariable]:
     """Cut the last axis of `z` into `n` blocks of equal width.
 

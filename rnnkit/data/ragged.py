@@ -6,6 +6,7 @@ from numbers import Real
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rnnkit.common.calls import checked
 from rnnkit.common.checks import choice
 from rnnkit.data.arrays import LAYOUTS, as_array
 from rnnkit.errors import DataError, ShapeError
@@ -52,6 +53,7 @@ def _axes(value: object) -> int:
     return getattr(value, 'ndim', 0)
 
 
+@checked
 def pad(
     sequences: Sequence[ArrayLike],
     dtype: str = 'float32',
@@ -148,6 +150,7 @@ def _check_alike(
             raise ShapeError(f'{where}[{k}] has {len(one)} steps, but x[{k}] has {lengths[k]}')
 
 
+@checked
 def unpad(array: ArrayLike, mask: ArrayLike, layout: str = 'time') -> list[np.ndarray]:
     """Return the steps of each sequence that are data: the sequences that `pad` was given.
 

@@ -7,6 +7,7 @@ from itertools import chain, repeat
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import choice, whole
 from rnnkit.data.arrays import LAYOUTS
 from rnnkit.data.windows import Window, Windows, batches, fold
@@ -15,6 +16,7 @@ from rnnkit.errors import ConfigError, DataError, ShapeError
 LEVELS = {'character': '\0', 'word': '<unk>'}  # and the symbol for unknown ones
 
 
+@checked_methods
 class Text:
     r"""A text, the symbols that occur in it, and their numbers.
 

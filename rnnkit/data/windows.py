@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rnnkit.common.calls import checked, checked_methods
 from rnnkit.common.checks import choice, generator, whole
 from rnnkit.data.arrays import LAYOUTS
 from rnnkit.errors import ShapeError
 
 
+@checked_methods
 class Window(list):
     """The arrays of one batch, and whether it goes on where the batch before it ended.
 
@@ -34,6 +36,7 @@ def is_fresh(batch: object) -> bool:
     return getattr(batch, 'fresh', True)
 
 
+@checked_methods
 class Windows:
     """Long series cut along time: all windows of one group of series, in order, then the next.
 
@@ -124,6 +127,7 @@ class Windows:
         return np.ascontiguousarray(self.arrays[k][tuple(index)])
 
 
+@checked
 def fold(series: ArrayLike, streams: int, layout: str = 'time') -> np.ndarray:
     """Cut one long series into streams that lie side by side, as language models do.
 
@@ -165,6 +169,7 @@ def fold(series: ArrayLike, streams: int, layout: str = 'time') -> np.ndarray:
     return array if layout == 'batch' else np.ascontiguousarray(array.swapaxes(0, 1))
 
 
+@checked
 def batches(
     arrays: ArrayLike | Sequence[ArrayLike],
     steps: int = 100,

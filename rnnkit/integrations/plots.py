@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rnnkit.common.calls import checked
 from rnnkit.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,18 +25,11 @@ def figure(figsize: tuple[float, float]) -> 'tuple[Figure, Axes]':
     return picture, picture.subplots()
 
 
+@checked
 def history(
     records: Sequence[Mapping[str, Any]], path: str | None, keys: Sequence[str]
 ) -> 'Figure':
     """Plot columns of a history; see `rnnkit.training.History.plot`."""
-    if not records:
-        raise ConfigError('history.plot(): there is no record yet; train the network first')
-    known = {key for record in records for key in record}
-    missing = [key for key in keys if key not in known]
-    if missing:
-        raise ConfigError(
-            f'history.plot(): no column {missing[0]!r}; there are: {", ".join(sorted(known))}'
-        )
     picture, axes = figure(figsize=(7, 4))
     updates = _running_count([record['updates'] for record in records])
     for key in keys:
@@ -55,6 +49,7 @@ def history(
     return picture
 
 
+@checked
 def gradient_flow(
     flow: Mapping[str, np.ndarray], path: str | None = None, axes: 'Axes | None' = None
 ) -> 'Figure':

@@ -1,5 +1,8 @@
 """Layers: named parts of a network, which turn symbolic inputs into symbolic outputs."""
 
+from typing import TYPE_CHECKING
+
+from rnnkit.common import foreign_names
 from rnnkit.layers.base import Layer
 from rnnkit.layers.bidirectional import Bidirectional
 from rnnkit.layers.conv import Conv1
@@ -41,3 +44,6 @@ __all__ = [
     'parse_layers',
     'registry',
 ]
+
+if not TYPE_CHECKING:  # or checkers would believe that every name exists
+    __getattr__ = foreign_names.of_module(__name__)

@@ -124,7 +124,10 @@ class Layer:
         keywords = [*COMMON, *self.options, *self.starts()]
         short = short_forms.among(options, keywords) if self.starts() else {}
         kinds = short_forms.KINDS if self.starts() else ()
-        reject_unknown(where, set(options) - set(short), [*keywords, *kinds])
+        unknown = [key for key in options if key not in short]
+        ends = {key.partition('_')[2] for key in unknown} & set(self.starts())
+        likely = [f'{kind}_{end}' for kind in kinds for end in ends]  # radias_hh
+        reject_unknown(where, unknown, [*keywords, *kinds, *likely])
         self.short = ShortForms(where, short, set(options) & set(self.starts()))
         self.promised: dict[str, int] = {}
         if isinstance(inputs, dict):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rnnkit import activations
 from rnnkit.common import old_words
+from rnnkit.common.calls import checked
 from rnnkit.common.checks import is_real
 from rnnkit.common.registry import hint
 from rnnkit.errors import ConfigError
@@ -16,6 +17,7 @@ FIXED = ('lstm', 'mut1', 'classifier', 'softmax')
 Activation = str | activations.Activation | None
 
 
+@checked
 def parse_layers(
     specs: Sequence[object],
     hidden_activation: Activation = None,
@@ -109,6 +111,16 @@ def _keywords(spec: object, default: str) -> dict[str, object]:
 def _from_items(spec: Sequence[object], default: str) -> dict[str, object]:
     """Sort the items of a tuple into size, form and activation."""
     if len(spec) > 1 and all(map(is_real, spec)):
+        if default != 'input':
+            raise ConfigError(
+                f'{spec!r} has {len(spec)} sizes; each layer is an entry of its own: '
+                f'{", ".join(map(str, spec))}'
+            )
+        if len(spec) == 2:
+            raise ConfigError(
+                f'{spec!r}: the input has one size, the number of features of a time step; write '
+                f'{spec[1]}'
+            )
         return {'form': default, 'shape': spec}
     forms = [item for item in spec if isinstance(item, str) and item in registry]
     amount = registry[forms[0] if forms else default].amount

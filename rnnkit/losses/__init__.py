@@ -1,5 +1,8 @@
 """Losses: functions of outputs and targets that training minimises."""
 
+from typing import TYPE_CHECKING
+
+from rnnkit.common import foreign_names
 from rnnkit.losses.base import Loss, add, build, losses, weighted_mean
 from rnnkit.losses.classes import BinaryCrossEntropy, CrossEntropy, Hinge, accuracy
 from rnnkit.losses.distributions import (
@@ -28,3 +31,6 @@ __all__ = [
     'losses',
     'weighted_mean',
 ]
+
+if not TYPE_CHECKING:  # or checkers would believe that every name exists
+    __getattr__ = foreign_names.of_module(__name__)

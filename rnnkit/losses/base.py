@@ -1,6 +1,6 @@
 """The base class of losses: options, an error for each target, and their weighted mean."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar, TypeVar
 
@@ -9,6 +9,7 @@ import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit import activations, kernels
+from rnnkit.common.calls import Abstract, checked
 from rnnkit.common.output_names import MAIN, join, parts
 from rnnkit.common.registry import Registry, hint, reject_unknown
 from rnnkit.errors import ConfigError, DataError
@@ -17,7 +18,7 @@ Output = TensorVariable | tuple[TensorVariable, ...]
 T = TypeVar('T')
 
 
-class Loss(ABC):
+class Loss(Abstract):
     """The mean of the errors of all targets.
 
     Subclass it, define `errors`, and register the class with ``@rnnkit.losses.add('name')``.
@@ -34,6 +35,8 @@ class Loss(ABC):
         logits.
     integer_targets : bool
         Whether targets are class labels, with one axis less than the output.
+    binary : bool
+        Whether each target is 0 or 1, and the output the probability of 1.
     activation : str or None
         The activation that the last layer must have, such as 'softmax', so that its output is
         what the loss assumes: probabilities, or rates. None for any activation.
@@ -53,6 +56,7 @@ class Loss(ABC):
     form: ClassVar[str] = ''
     output: ClassVar[str] = 'out'
     integer_targets: ClassVar[bool] = False
+    binary: ClassVar[bool] = False
     activation: ClassVar[str | None] = None
     options: ClassVar[dict[str, object]] = {}
 
@@ -66,7 +70,7 @@ class Loss(ABC):
     def _where(self) -> str:
         return f'loss {self.form or type(self).__name__!r}'
 
-    def setup(self) -> None:  # noqa: B027 - most losses have nothing to check
+    def setup(self) -> None:
         """Check the options."""
 
     @property
@@ -186,7 +190,7 @@ class Loss(ABC):
         fused = kernels.mean_error(self.errors, plain, output, target, weights)
         return plain(output, target, weights) if fused is None else tuple(fused)
 
-    def check_targets(self, where: str, array: np.ndarray) -> None:  # noqa: B027 - optional, too
+    def check_targets(self, where: str, array: np.ndarray) -> None:
         """Raise a DataError for invalid targets; `where` names the array.
 
         They are finite numbers of the right shape already.
@@ -210,6 +214,7 @@ class Loss(ABC):
         return {'form': self.form, **changed} if changed else self.form
 
 
+@checked
 def weighted_mean(
     values: TensorVariable, weights: TensorVariable | None
 ) -> tuple[TensorVariable, TensorVariable]:
@@ -250,6 +255,7 @@ losses = LossRegistry('loss', check=Loss)
 add = losses.add
 
 
+@checked
 def build(spec: object) -> Loss:
     """Return the loss for a spec.
 

@@ -5,6 +5,7 @@ import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels
+from rnnkit.common.calls import checked
 from rnnkit.common.checks import real
 from rnnkit.losses.base import Loss, add, reject, weighted_mean
 
@@ -49,6 +50,7 @@ class CrossEntropy(Loss):
         return tuple(plain(output, target, weights) if fused is None else fused)
 
 
+@checked
 def accuracy(
     output: TensorVariable, target: TensorVariable, weights: TensorVariable | None = None
 ) -> TensorVariable:
@@ -99,6 +101,7 @@ class BinaryCrossEntropy(Loss):
 
     output = 'pre'
     activation = 'sigmoid'
+    binary = True
 
     def errors(self, output, target):
         return target * pt.softplus(-output) + (1 - target) * pt.softplus(output)

@@ -6,6 +6,7 @@ import numpy as np
 
 from rnnkit import metrics
 from rnnkit.common import output_names
+from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import generator, is_whole
 from rnnkit.common.registry import hint
 from rnnkit.errors import ConfigError, DataError
@@ -16,6 +17,7 @@ from rnnkit.training.protocols import Arrays, Inputs
 
 
 @models.add('Autoencoder')
+@checked_methods
 class Autoencoder(Network):
     """A network that reconstructs its input from the code of a hidden layer.
 

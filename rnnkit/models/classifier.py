@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from pytensor.tensor import TensorVariable
 
 from rnnkit import metrics
+from rnnkit.common.calls import checked_methods
 from rnnkit.common.old_words import warn
 from rnnkit.errors import ConfigError
 from rnnkit.inference.sampling import Sampling
@@ -20,6 +21,7 @@ from rnnkit.training.protocols import Arrays, Inputs
 
 
 @models.add('Classifier')
+@checked_methods
 class Classifier(Network):
     """A network for classification: its output is the probability of each class.
 

@@ -5,6 +5,7 @@ from types import MethodType
 from typing import Any, TypeVar
 
 from rnnkit.common import file_format
+from rnnkit.common.calls import checked
 from rnnkit.common.old_words import warn
 from rnnkit.common.registry import Registry
 from rnnkit.errors import ConfigError, FormatError, RnnkitError
@@ -19,6 +20,7 @@ LOSS_KEYS = {'loss', 'weight', 'output', 'target', 'weighted'}
 
 
 # It returns Any, as `load` does, so that type checkers accept load(path).predict_proba.
+@checked
 def from_spec(spec: Mapping[str, object]) -> Any:
     """Build the network that a spec describes, with new initial weights.
 
@@ -70,6 +72,7 @@ def _check_losses(specs: object) -> list[dict[str, Any]]:
     return specs
 
 
+@checked
 def load(path: Path) -> Any:
     """Load a network from a file that `save`, or a training with ``checkpoint=``, has written.
 

@@ -1,18 +1,20 @@
 """A network: layer specs become a graph, and the graph becomes functions."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels, losses
-from rnnkit.common import file_format, old_words, output_names, progress
-from rnnkit.common.checks import flag, is_whole, optional_whole, whole
-from rnnkit.common.registry import hint, reject_unknown
+from rnnkit.common import file_format, foreign_names, old_words, output_names
+from rnnkit.common import progress as lines
+from rnnkit.common.calls import Abstract, checked_methods
+from rnnkit.common.checks import flag, optional_whole, whole
+from rnnkit.common.registry import reject_unknown
 from rnnkit.data.border import LAYOUTS, check_settings
 from rnnkit.data.datasets import Arrays as Batched
 from rnnkit.errors import ConfigError, DataError
@@ -22,7 +24,7 @@ from rnnkit.inference.predict import Inference
 from rnnkit.inference.streaming import State
 from rnnkit.layers import Layer, parse_layers
 from rnnkit.losses import Loss
-from rnnkit.models import frozen
+from rnnkit.models import frozen, parameters
 from rnnkit.models.files import Loader
 from rnnkit.training import gradient_flow
 from rnnkit.training.batching import Batching
@@ -41,7 +43,8 @@ from rnnkit.training.ways import find_way
 LayerSpec = int | str | Sequence[object] | Mapping[str, object] | Layer
 
 
-class Network(ABC):
+@checked_methods
+class Network(Abstract):
     """Connected layers that can be trained, used for predictions and saved.
 
     This abstract class is the common part of `Regressor`, `Classifier` and `Autoencoder`.
@@ -336,14 +339,38 @@ class Network(ABC):
 
         Raises
         ------
-        ConfigError
+        NotFoundError
             If there is no such layer or parameter.
         """
-        by_name = {one.name: one for one in self.layers}
-        if isinstance(layer, str):  # children have names, but no numbers
-            by_name |= {child.name: child for one in self.layers for child in one.children}
-        owner = _pick('layer', by_name, layer)
-        return _pick(f'parameter of layer {owner.name!r}', owner.params, param)
+        return parameters.find('find()', self.layers, layer, param)
+
+    def set(self, layer: str | int, param: str | int, value: ArrayLike) -> None:
+        """Change the values of one parameter.
+
+        Parameters
+        ----------
+        layer, param : str or int
+            As in `find`.
+        value : array of the shape of the parameter
+            It is copied, and converted to the dtype of the network.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such layer or parameter.
+        ShapeError, DataError
+            If the array has another shape, or values that are not finite numbers in this dtype.
+
+        Examples
+        --------
+        >>> import numpy as np, rnnkit
+        >>> net = rnnkit.Regressor([2, 1], seed=0)
+        >>> net.set('out', 'b', [0.5])
+        >>> net.find('out', 'b').get_value()
+        array([0.5], dtype=float32)
+        """
+        parameter = parameters.find('set()', self.layers, layer, param)
+        parameters.assign('set()', parameter, value)
 
     def summary(self) -> str:
         """Return a table of the layers, their outputs and their parameters."""
@@ -561,7 +588,7 @@ class Network(ABC):
             raise ConfigError(f'gradient_flow(): {type(self).__name__} has no recurrent layer')
         found = measure(batch)
         for name, what in found.verdicts.items():
-            progress.LOGGER.warning('gradient_flow(): %s', gradient_flow.sentence(name, what))
+            lines.LOGGER.warning('gradient_flow(): %s', gradient_flow.sentence(name, what))
         return found
 
     # --- training ---
@@ -644,7 +671,8 @@ class Network(ABC):
         """
         keywords = _keywords(locals(), options)
         make = partial(self._start, 'train()', train, valid, algo, keywords)
-        return self._sessions.train('train()', make)
+        with lines.shown(progress):
+            return self._sessions.train('train()', make)
 
     @old_words.of_training
     def itertrain(
@@ -686,7 +714,9 @@ class Network(ABC):
         """
         keywords = _keywords(locals(), options)
         make = partial(self._start, 'itertrain()', train, valid, algo, keywords)
-        return self._sessions.itertrain('itertrain()', make)
+        with lines.shown(progress):
+            epochs = self._sessions.itertrain('itertrain()', make)
+        return lines.each(epochs, progress)
 
     def _start(
         self,
@@ -736,6 +766,17 @@ class Network(ABC):
         files.check(trainer)
         return trainer
 
+    if not TYPE_CHECKING:  # or checkers would believe that every name exists
+
+        def __getattr__(self, name: str) -> object:
+            """Say what replaces an attribute of other libraries."""
+            if name.startswith('_'):  # of pickle, copy, IPython, ...
+                raise AttributeError(f'{type(self).__name__} has no attribute {name!r}')
+            if name in dir(type(self)):  # a property that has raised an AttributeError
+                return object.__getattribute__(self, name)
+            message = foreign_names.of_network(type(self), name, dir(self))
+            raise AttributeError(message)
+
     def __repr__(self) -> str:
         chain = ' > '.join(f'{layer.name} ({layer.form} {layer.size})' for layer in self.layers)
         return f'<{type(self).__name__}: {chain}; {self.num_params} parameters, {self.dtype}>'
@@ -746,14 +787,3 @@ def _keywords(arguments: Mapping[str, object], others: Mapping[str, object]) -> 
     rate = arguments['learning_rate']
     rates = {} if rate is None else {'learning_rate': rate}
     return {**given_options(arguments), **rates, **others}
-
-
-def _pick(what: str, members: dict[str, Any], key: str | int) -> Any:
-    """Return a member by name or by number."""
-    if is_whole(key):
-        if not -len(members) <= key < len(members):
-            raise ConfigError(f'find(): there is no {what} number {key}; there are {len(members)}')
-        return list(members.values())[key]
-    if not isinstance(key, str) or key not in members:
-        raise ConfigError(f'find(): no {what} named {key!r}; {hint(str(key), members)}')
-    return members[key]

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rnnkit import metrics
+from rnnkit.common.calls import checked_methods
 from rnnkit.inference.streaming import State
 from rnnkit.models.files import models
 from rnnkit.models.network import Network
@@ -13,6 +14,7 @@ from rnnkit.training.protocols import Arrays, Inputs
 
 
 @models.add('Regressor')
+@checked_methods
 class Regressor(Network):
     """A network for regression: its targets are arrays of numbers.
 

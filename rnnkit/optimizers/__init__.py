@@ -1,5 +1,8 @@
 """Update rules, which minimise any PyTensor scalar: they know nothing of networks."""
 
+from typing import TYPE_CHECKING
+
+from rnnkit.common import foreign_names
 from rnnkit.optimizers.adagrad import Adadelta, Adagrad
 from rnnkit.optimizers.adam import Adam, AdamW, AMSGrad, NAdam
 from rnnkit.optimizers.base import Optimizer, decay, halflife, library, optimizers
@@ -45,3 +48,6 @@ __all__ = [
     'optimizers',
     'registry',
 ]
+
+if not TYPE_CHECKING:  # or checkers would believe that every name exists
+    __getattr__ = foreign_names.of_module(__name__)

@@ -53,6 +53,8 @@ class Objective:
         Computes the reported values from the means, over batches, of loss and monitors.
     compared : tuple of (tensor, tensor or None), optional
         The target and its weights, for metrics.
+    binary : bool
+        Whether each target is 0 or 1, and the output the probability of 1.
     """
 
     loss: TensorVariable
@@ -66,6 +68,7 @@ class Objective:
     limits: dict[str, Callable[[TensorVariable], TensorVariable]] = field(default_factory=dict)
     finish: Callable[[Mapping[str, float]], dict[str, float]] = dict
     compared: tuple[TensorVariable, TensorVariable | None] | None = None
+    binary: bool = False
 
     def reports(self) -> list[TensorVariable]:
         """Return loss, weight and monitors; then addends, and weights that are not the first."""

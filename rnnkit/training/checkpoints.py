@@ -161,7 +161,7 @@ class Checkpoints:
         if self.options.checkpoint is None:
             return None
         header = {'settings': settings, 'seed': self.seed, 'trainings': trainings}
-        return Keeper(self.options, self.net.to_spec, _plain(header), self._frozen())
+        return Keeper(self.options, self.net.to_spec, _plain(header), self._frozen)
 
     def _frozen(self) -> dict[str, np.ndarray]:
         """Return the values of the parameters that are not trained."""
@@ -222,7 +222,7 @@ class Keeper:
     header : dict
         The description of the training, without its state.
     frozen : dict of str to array
-        The parameters that are not trained.
+        Returns the parameters that are not trained.
     """
 
     def __init__(
@@ -230,7 +230,7 @@ class Keeper:
         options: Options,
         spec: Callable[[], dict[str, Any]],
         header: State,
-        frozen: Mapping[str, np.ndarray],
+        frozen: Callable[[], dict[str, np.ndarray]],
     ):
         self.path, self.every = os.fspath(options.checkpoint), options.save_every
         self.spec, self.header, self.frozen = spec, header, frozen
@@ -259,7 +259,8 @@ class Keeper:
             state['best_params'] = None  # the parameters of the network in the file are the same
         path = epoch_paths.numbered(self.path, trainer.epoch)
         file_format.write(
-            path, file_format.File(self.spec(), best | self.frozen, {**self.header, 'state': state})
+            path,
+            file_format.File(self.spec(), best | self.frozen(), {**self.header, 'state': state}),
         )
         self._written = time.monotonic()
 

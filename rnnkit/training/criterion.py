@@ -122,6 +122,7 @@ class Criterion:
             own,
             addends,
             compared=compared,
+            binary=self.terms[0].loss.binary,
         )
 
     def _factor(self, term: LossTerm) -> SharedVariable:

@@ -1,8 +1,17 @@
 """The record of a training."""
 
-from typing import Any
+import os
+from typing import Any, SupportsIndex
+
+from rnnkit.common.calls import checked_methods
+from rnnkit.common.spelling import nearest, shown
+from rnnkit.errors import ConfigError, NotFoundError
+
+# Columns of which a validation has none.
+OWN = {'training', 'epoch', 'updates', 'stage', 'gradient_norm', 'learning_rate', 'seconds'}
 
 
+@checked_methods
 class History(list):
     """One dict for each epoch, with a view by column and a plot.
 
@@ -22,19 +31,54 @@ class History(list):
     """
 
     def __getitem__(self, key: Any) -> Any:
-        """Return one record by number, or one column by name (None where it is missing)."""
-        if not isinstance(key, str):
-            return super().__getitem__(key)
-        return [record.get(key) for record in self]
+        """Return one record by number, or one column by name (None where it is missing).
 
-    def plot(self, path: str | None = None, keys: tuple[str, ...] = ('loss',)) -> Any:
+        A slice is a `History` of its own.
+
+        Raises
+        ------
+        NotFoundError
+            If no record has such a column.
+        """
+        if isinstance(key, str):
+            if self:
+                self._check_column('history', key)
+            return [record.get(key) for record in self]
+        if isinstance(key, slice):
+            return History(super().__getitem__(key))
+        if isinstance(key, bool) or not isinstance(key, SupportsIndex):
+            raise ConfigError(
+                f"history[...] expects the name of a column, such as 'loss', or the number of a "
+                f'record; got {key!r}'
+            )
+        return super().__getitem__(key)
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of all columns, in order."""
+        return list(dict.fromkeys(name for record in self for name in record))
+
+    def _check_column(self, where: str, name: object) -> None:
+        """Raise a NotFoundError unless there is such a column."""
+        columns = self.columns
+        what, word = f'{where}: no column {shown(name)}', str(name)
+        if word in columns or word.removeprefix('valid_') in set(columns) - OWN:
+            return  # no epoch was validated yet
+        other = f'valid_{word[4:]}' if word.startswith('val_') else word
+        if other in columns:
+            raise NotFoundError(f'{what}; did you mean {other!r}?')
+        near = nearest(other, columns)
+        end = f'did you mean {near!r}?' if near else f'there are {", ".join(columns)}'
+        raise NotFoundError(f'{what}; {end}')
+
+    def plot(self, path: str | None = None, keys: str | tuple[str, ...] = ('loss',)) -> Any:
         """Plot columns of training and validation data over the number of updates.
 
         Parameters
         ----------
         path : str, optional
             A file that the picture is written to.
-        keys : tuple of str
+        keys : str or tuple of str
             The columns; ``'loss'`` also draws ``'valid_loss'``.
 
         Returns
@@ -43,11 +87,22 @@ class History(list):
 
         Raises
         ------
+        NotFoundError
+            If there is no such column.
         ImportError
             If matplotlib is not installed: ``pip install 'rnnkit[plot]'``.
         """
         from rnnkit.integrations import plots
 
+        if not self:
+            raise ConfigError('history.plot(): there is no record yet; train the network first')
+        keys = (keys,) if isinstance(keys, str) else keys
+        if not isinstance(keys, list | tuple) or not keys:
+            raise ConfigError(f"history.plot(): keys must be names such as ('loss',); got {keys!r}")
+        for key in keys:
+            self._check_column('history.plot()', key)
+        if path is not None and not (isinstance(path, str | os.PathLike) and os.fspath(path)):
+            raise ConfigError(f'history.plot(): path must be the path of a file; got {path!r}')
         return plots.history(self, path, keys)
 
 

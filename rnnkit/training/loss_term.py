@@ -7,6 +7,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 
 from rnnkit import losses
 from rnnkit.common import output_names
+from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import flag, real
 from rnnkit.common.registry import reject_unknown
 from rnnkit.errors import ConfigError
@@ -15,6 +16,7 @@ from rnnkit.losses import Loss
 KEYWORDS = ('weight', 'output', 'target', 'weighted')
 
 
+@checked_methods
 class LossTerm:
     """One loss in a network.
 

@@ -10,6 +10,7 @@ from pytensor.graph.basic import Constant, Variable
 from pytensor.graph.traversal import graph_inputs
 from pytensor.tensor import TensorVariable
 
+from rnnkit.common.calls import checked
 from rnnkit.common.compiled import Compiled
 from rnnkit.common.old_words import of_training
 from rnnkit.data import datasets
@@ -24,6 +25,7 @@ from rnnkit.training.protocols import Batch, Batches, Data, Monitors
 from rnnkit.training.trainer import Place, Trainer
 
 
+@checked
 @of_training
 def minimize(
     loss: TensorVariable,

@@ -18,6 +18,7 @@ from rnnkit.metrics import (
     Mean,
     Metric,
     Statistic,
+    UnitShares,
     Variance,
     hit,
     log_loss,
@@ -264,6 +265,11 @@ def _columns(name: str, use: Use, compared: Compared) -> Columns:
         within, mean = compared.mean(pt.sqr(values - centre)), centre.astype('float64')
         means = {f'{name}.0': within, f'{name}.1': mean, f'{name}.2': pt.sqr(mean)}
         return Columns(means, lambda within, mean, square: within + max(square - mean**2, 0.0))
+    if isinstance(statistic, UnitShares):
+        units = np.eye(compared.output.type.shape[-1])
+        shares = [compared.mean(values * unit) for unit in units]
+        names = [f'{name}.{k}' for k in range(len(shares))]
+        return Columns(dict(zip(names, shares, strict=True)), lambda *shares: np.array(shares))
     # A scalar for each class, because a training averages scalars.
     K = compared.output.type.shape[-1]
     of_class = pt.eq(values[..., None], np.arange(K)).astype('float64')
@@ -297,13 +303,17 @@ def _values(function: Compare, reads: str, compared: Compared) -> TensorVariable
     return values
 
 
-def _fits(metric: Metric, kind: str) -> bool:
-    """Return whether a metric can be a monitor of a network with targets of this kind."""
+# What names of metrics stand for where targets are 0 or 1.
+BINARY = {'accuracy': 'binary_accuracy', 'acc': 'binary_accuracy', 'f1': 'binary_f1'}
+
+
+def _fits(metric: Metric, kinds: list[str]) -> bool:
+    """Return whether a metric can be a monitor of a network with targets of these kinds."""
     probabilities = metric.reads == 'probabilities'
     return (
         metric.statistics is not None
-        and metric.targets in (None, kind)
-        and not (probabilities and kind == 'numbers')
+        and metric.targets in (None, *kinds)
+        and not (probabilities and 'numbers' in kinds)
     )
 
 
@@ -311,8 +321,11 @@ def _metric(name: str, objective: Objective) -> Metric:
     """Return a metric by its name, or raise a ConfigError that says which there are."""
     target = objective.compared and objective.compared[0]
     labels = target is not None and target.dtype.startswith('int')
-    kind = 'labels' if labels else 'numbers'
-    usable = [other for other in metrics if _fits(metrics[other], kind)]
+    kinds = ['labels'] if labels else ['numbers', *['binary'] * objective.binary]
+    usable = [other for other in metrics if _fits(metrics[other], kinds)]
+    if objective.binary:
+        usable += BINARY
+        name = BINARY.get(name.lower(), name)
     if name.lower() in usable:
         return metrics[name]
     listed = f'here there are {", ".join(sorted(usable))} and {GRADIENTS}'
@@ -323,7 +336,8 @@ def _metric(name: str, objective: Objective) -> Metric:
             f'monitors: metric {name!r} does not follow from means over batches; register it with '
             f'means=, or compute it from predictions; {listed}'
         )
-    other = 'numbers' if labels else 'class labels'
+    others = {'numbers': 'numbers', 'labels': 'class labels', 'binary': "0 or 1, as of 'bce'"}
+    other = others[metrics[name].targets or 'labels']
     raise ConfigError(f'monitors: metric {name!r} is for targets that are {other}; {listed}')
 
 

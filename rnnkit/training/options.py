@@ -84,7 +84,8 @@ class Options:
     callbacks : callback, function or sequence of these, optional
         See `rnnkit.callbacks.Callback`.
     progress : bool, optional
-        Whether a line is logged for each epoch, and a bar shown on a terminal.
+        Whether lines are logged, such as one for each epoch, and a bar shown on a terminal. With
+        False there are warnings alone.
     """
 
     batch_size: int | None = None
@@ -265,7 +266,7 @@ def read_training(
     hyperparameters |= _general(where, algo, rule, options, max_gradient_norm)
     if 'learning_rate' in hyperparameters:
         rate = hyperparameters['learning_rate']
-        if callable(rate) and not rule.scheduled:
+        if not rule.scheduled and (callable(rate) or rate == 0):
             raise ConfigError(
                 f'{where}: learning_rate of algo {algo!r} is the size of the first step alone, so '
                 f'it must be a number above 0, not a schedule; got {rate!r}'
@@ -302,7 +303,7 @@ def _refuse_unknown(
             *most, last = map(repr, owners)
             listed = f'{", ".join(most)} or {last}' if most else last
             raise ConfigError(f'{where}: {name} belongs to algo {listed}, not {algo!r}')
-    reject_unknown(where, given, known)
+    reject_unknown(where, given, ['train', 'valid', 'algo', *known])
 
 
 def _check_hyperparameters(where: str, rule: Optimizer, values: Hyperparameters) -> None:

@@ -2,13 +2,15 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from pytensor.compile.sharedvalue import SharedVariable
 
 from rnnkit.callbacks import Hooks, Training
 from rnnkit.common import progress
+from rnnkit.common.calls import without_stop_iteration
 from rnnkit.common.compiled import Compiled
 from rnnkit.data.datasets import Kept
 from rnnkit.errors import DataError, RnnkitError, TrainingError
@@ -110,6 +112,7 @@ class Trainer:
         self.stopping: str | None = None  # why it is to end, if a callback says so
         self.ended: str | None = None
         self.validated = self.unplanned = False
+        self.left = False  # whether a callback has chosen the final parameters
         show = self.options.progress is None or bool(self.options.progress)
         self.hooks = Hooks(self.options.callbacks, Training(self), show)
 
@@ -121,9 +124,10 @@ class Trainer:
         train, valid : dict of str to float
             The monitors of the last epoch, and those of the parameters as they are left.
         """
-        for _ in self.itertrain():
-            pass
-        return self.result()
+        with progress.shown(self.options.progress):
+            for _ in self.itertrain():
+                pass
+            return self.result()
 
     def result(self) -> tuple[Monitors, Monitors]:
         """Return the two dicts of `train`, once the training has ended."""
@@ -133,7 +137,7 @@ class Trainer:
             trained = without_norm(self._reported(self.rows, self.health))
         elif not trained:  # before its first update
             trained = dict.fromkeys(best, math.nan) if self.held_out else self.latest
-        return dict(trained), dict(best)
+        return dict(trained), self._measure()[0] if self.left else dict(best)
 
     def itertrain(self) -> Iterator[tuple[Monitors, Monitors]]:
         """Train; yield the monitors of training and of the last validation, once an epoch.
@@ -160,7 +164,7 @@ class Trainer:
             raise
         except BaseException as error:
             self.ended = 'interrupted' if isinstance(error, KeyboardInterrupt) else 'error'
-            raise
+            raise without_stop_iteration(error)  # noqa: B904 - mostly the error itself
         finally:
             progress.settle()
             self.step.end()
@@ -257,6 +261,17 @@ class Trainer:
             state['history'][-1].update(added)
         self.keeper(self, self.validated, ended, state)
 
+    def leave(self, values: Iterable[np.ndarray]) -> None:
+        """End with these values of the parameters, which a callback prefers to the best ones."""
+        for p, value in zip(self.params, values, strict=True):
+            p.set_value(value)
+        self.left = True
+
+    @property
+    def params(self) -> Sequence[SharedVariable]:
+        """The parameters that are trained."""
+        return self.step.objective.params
+
     @property
     def param_names(self) -> list[str]:
         """The names of the parameters, in their order."""
@@ -348,18 +363,7 @@ class Trainer:
         TrainingError
             If the loss is not finite.
         """
-        rows, culprit = [], None
-        for batch in self.validation:
-            if self.inspect and not rows:
-                self.inspect(batch)
-            rows.append(self.evaluate_batch(*batch))
-            if culprit is None and not math.isfinite(rows[-1][0]):
-                culprit = batch
-        objective = self.step.objective
-        if not any(map(objective.counts, rows)):
-            name = 'valid' if self.held_out else 'train'
-            raise DataError(f'{name}: all weights are 0, so there is nothing to validate on')
-        result = objective.average(rows)
+        result, culprit = self._measure()
         if not np.isfinite(result['loss']):
             raise TrainingError(self._not_finite(result['loss'], culprit))
         self.latest, self.validated = result, True
@@ -372,6 +376,21 @@ class Trainer:
             self.best_params = [p.get_value() for p in self.step.objective.params]
         else:
             self.failures += 1
+
+    def _measure(self) -> tuple[Monitors, Batch | None]:
+        """Return what the validation data report now; and a batch whose loss is not finite."""
+        rows, culprit = [], None
+        for batch in self.validation:
+            if self.inspect and not rows:
+                self.inspect(batch)
+            rows.append(self.evaluate_batch(*batch))
+            if culprit is None and not math.isfinite(rows[-1][0]):
+                culprit = batch
+        objective = self.step.objective
+        if not any(map(objective.counts, rows)):
+            name = 'valid' if self.held_out else 'train'
+            raise DataError(f'{name}: all weights are 0, so there is nothing to validate on')
+        return objective.average(rows), culprit
 
     def _not_finite(self, loss: float, batch: Batch | None) -> str:
         """Describe a validation loss that is not finite; `batch` is the first that explains it."""

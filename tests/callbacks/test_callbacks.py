@@ -267,7 +267,7 @@ def test_what_is_no_callback(net, given, message):
 def test_progress_is_a_flag(net):
     with pytest.raises(ConfigError, match="progress must be True or False; got 'bar'"):
         net.train(DATA, epochs=1, progress='bar')
-    with pytest.raises(ConfigError, match="unknown option 'verbose', did you mean 'progress'"):
+    with pytest.raises(ConfigError, match="unknown option 'verbose': progress=False prints"):
         net.train(DATA, epochs=1, verbose=0)
 
 

@@ -138,7 +138,7 @@ def test_a_layer_with_a_start_of_its_own():
 @pytest.mark.parametrize(
     ('keywords', 'words'),
     [
-        (RNN | {'radias_hh': 1}, ['radias_hh', "'radius'"]),
+        (RNN | {'radias_hh': 1}, ['radias_hh', "'radius_hh'"]),
         (RNN | {'radius_hi': 1}, ["no parameter 'hi'", 'hh']),
         (RNN | {'radius_xh': 1}, ['it.xh', 'square']),
         (RNN | {'hh': 'identity', 'radius_hh': 1}, ['it.hh', 'both hh and radius_hh']),

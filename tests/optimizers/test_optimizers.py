@@ -38,6 +38,21 @@ def test_compiled_updates_equal_the_rule_on_numpy(algo, momentum, nesterov):
     np.testing.assert_allclose(found, right, rtol=1e-12)  # rounding over 20 updates
 
 
+@pytest.mark.parametrize('options', [{}, {'momentum': 0.9, 'nesterov': True, 'weight_l2': 0.1}])
+@pytest.mark.parametrize('algo', [name for name in HYPER if name != 'rprop'])
+def test_a_learning_rate_of_0_changes_no_bit(algo, options, numbers):
+    net, x = numbers
+    before = [p.get_value().tobytes() for p in net.params]
+    for rate in (0, rnnkit.schedules.Constant(0), lambda update: 0.0):
+        net.train([x, 3 * x], algo=algo, learning_rate=rate, epochs=1, **options)
+        assert [p.get_value().tobytes() for p in net.params] == before
+
+
+@pytest.fixture(scope='module')
+def numbers():
+    return rnnkit.Regressor([1, 2, 1], seed=0), np.linspace(-1, 1, 6)[:, None]
+
+
 # --- clipping ---
 
 
@@ -177,8 +192,14 @@ def test_weight_decay_belongs_to_the_rule_where_the_rule_has_it():
         ('rprop', {'rprop_min_step': 5, 'rprop_max_step': 1}, 'at most rprop_max_step, 1; got 5'),
         (
             'adam',
+            {'learning_rate': -1},
+            r'^train\(\): learning_rate must be a finite number of at least 0; got -1',
+        ),
+        (
+            'rprop',
             {'learning_rate': 0},
-            r'^train\(\): learning_rate must be a finite number above 0; got 0',
+            r"^train\(\): learning_rate of algo 'rprop' is the size of the first step alone, so it "
+            'must be a number above 0, not a schedule; got 0',
         ),
         ('adam', {'rms_regularizer': np.nan}, r'rms_regularizer must be a number above 0; got nan'),
         (

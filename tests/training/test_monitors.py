@@ -237,3 +237,52 @@ def test_the_same_monitors_compile_nothing_anew(xy, caplog):
     train, _ = validated(net, xy)
     assert set(train) == {'loss', 'err'}
     assert 'compiling' in caplog.text
+
+
+@pytest.mark.parametrize('kind', ['plain', 'weighted', 'masked', 'both'])
+def test_accuracy_and_f1_of_zeros_and_ones(kind, xy, rng):
+    x, y = xy[0], (rng.random((T, B, 3)) < (0.2, 0.5, 0.8)).astype(float)
+    weights, mask = rng.random(y.shape), np.arange(T)[:, None] < np.array([5, 1, 2, 3, 4, 5, 2])
+    weighted, masked = kind in ('weighted', 'both'), kind in ('masked', 'both')
+    options = {'seed': 1, 'dtype': 'float64', 'weighted': weighted, 'masked': masked}
+    net = rnnkit.Regressor([2, ('rnn', 3), 3], 'bce', **options)
+    data = [x, y, *[weights] * weighted, *[mask] * masked]
+    names = ['acc', 'accuracy', 'f1', 'binary_f1', 'rmse']
+    w = (weights if weighted else np.ones_like(y)) * (mask[..., None] if masked else 1)
+    p = net.predict(x, **({'mask': mask} if masked else {}))
+    accuracy = np.average((p > 0.5) == y, weights=w)
+    hits, ones, found = ((w * values).sum(axis=(0, 1)) for values in (y * (p > 0.5), y, p > 0.5))
+    f1 = np.mean(2 * hits / (ones + found))
+    assert 0.1 < f1 < 0.95
+    for batch_size in (1, 3, 7):
+        _, valid = validated(net, data, monitors=names, batch_size=batch_size)
+        assert valid['acc'] == valid['accuracy'] == pytest.approx(accuracy, rel=1e-12)
+        assert valid['f1'] == valid['binary_f1'] == pytest.approx(f1, rel=1e-12)
+    assert net.history[-1]['valid_f1'] == valid['f1']
+    assert metrics.binary_accuracy(y, p, w) == pytest.approx(accuracy, rel=1e-12)
+    assert metrics.binary_f1(y, p, w) == pytest.approx(f1, rel=1e-12)
+
+
+def test_f1_of_one_unit_is_that_of_the_ones():
+    y, p = np.array([[1.0], [0], [1], [0], [1]]), np.array([[0.9], [0.8], [0.4], [0.1], [0.5]])
+    assert metrics.binary_f1(y, p) == 2 * 1 / (3 + 2)  # at 0.5 the output is 0
+    assert metrics.binary_accuracy(y, p) == 2 / 5
+    assert metrics.binary_f1(np.zeros((3, 1)), np.zeros((3, 1))) == 0
+    # A unit without any ones does not count.
+    assert metrics.binary_f1(np.hstack([y, 0 * y]), np.hstack([p, 0 * p])) == 0.4
+
+
+def test_they_stop_a_training(xy):
+    x, y = xy[0], (xy[1] > 1).astype(float)
+    net = rnnkit.Regressor([2, ('rnn', 3), 1], 'bce', seed=1, dtype='float64')
+    stop = rnnkit.callbacks.EarlyStop('valid_acc', patience=0)
+    net.train([x, y], epochs=9, validate_every=1, monitors='acc', learning_rate=0, callbacks=stop)
+    assert len(net.history) == 2  # a larger accuracy would be better
+    assert net.history['valid_acc'][0] == np.mean((net.predict(x) > 0.5) == y)
+
+
+def test_they_are_for_networks_of_bce(xy):
+    with pytest.raises(ConfigError, match="'binary_f1' is for targets that are 0 or 1, as of"):
+        validated(regressor(), xy, monitors='binary_f1')
+    with pytest.raises(ConfigError, match="'f1' is for targets that are class labels; here"):
+        validated(regressor(), xy, monitors='f1')

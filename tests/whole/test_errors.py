@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import rnnkit
-from rnnkit.errors import ConfigError, DataError, RnnkitError, ShapeError
+from rnnkit.errors import ConfigError, DataError, NotFoundError, RnnkitError, ShapeError
 
 X, Y, LABELS = np.zeros((4, 3, 2)), np.zeros((4, 3, 1)), np.zeros((4, 3), int)
 
@@ -187,7 +187,7 @@ TABLE = {
     'dtype that NumPy does not know': (lambda: net(dtype='flot'), ConfigError, ['dtype', "'flot'"]),
     'seed below 0': (lambda: make(1, 1, seed=-1), ConfigError, ['seed', '-1']),
     'seed a word': (lambda: make(1, 1, seed='x'), ConfigError, ['seed', "'x'"]),
-    'find a layer': (lambda: net().find('hid7', 'xh'), ConfigError, ["'hid7'", 'hid1']),
+    'find a layer': (lambda: net().find('hid7', 'xh'), NotFoundError, ["'hid7'", 'hid1']),
     'spec that is none': (
         lambda: rnnkit.from_spec({'layers': [1]}),
         ConfigError,

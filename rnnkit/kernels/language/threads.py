@@ -18,6 +18,7 @@ from contextlib import contextmanager
 import llvmlite.binding as llvm
 from llvmlite import ir
 
+from rnnkit.common.calls import checked
 from rnnkit.common.checks import whole
 from rnnkit.kernels.language.vector import I32, I64, POINTER, Code, Int, Unit
 
@@ -36,6 +37,7 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
+@checked
 def set_threads(n: int | None = None) -> None:
     """Set how many threads a kernel may use.
 

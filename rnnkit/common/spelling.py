@@ -1,0 +1,82 @@
+"""Which known word was meant by a misspelt one."""
+
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+from itertools import takewhile
+
+MOST = 12  # words in a list
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the word of `known` that is spelt almost like `word`, or None if none is.
+
+    About one letter in three may be wrong. Of words that are equally near, the one with the longest
+    common beginning is taken, and then the first.
+
+    Examples
+    --------
+    >>> nearest('rel', ['trel', 'relu'])
+    'relu'
+    >>> nearest('sample_weight', ['weightl2']) is None
+    True
+    """
+    word, found, least = word.lower()[:100], None, (float('inf'), 0)
+    for other in known:
+        candidate = other.lower()
+        allowed = max(len(word), len(candidate)) / 3
+        if not word or abs(len(word) - len(candidate)) > allowed:
+            continue
+        steps = distance(word, candidate)
+        common = takewhile(lambda pair: pair[0] == pair[1], zip(word, candidate, strict=False))
+        rank = (steps, -len(list(common)))
+        if steps <= max(1, allowed) and steps < len(candidate) and rank < least:
+            found, least = other, rank
+    return found
+
+
+def distance(one: str, two: str) -> int:
+    """Return how many letters to insert, delete, replace or swap with the next one.
+
+    Examples
+    --------
+    >>> distance('lsmt', 'lstm'), distance('epoch', 'epochs')
+    (1, 1)
+    """
+    before: list[int] = []
+    last = list(range(len(two) + 1))
+    for i, a in enumerate(one, 1):
+        row = [i]
+        for j, b in enumerate(two, 1):
+            steps = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == two[j - 2] and one[i - 2] == b:
+                steps = min(steps, before[j - 2] + 1)
+            row.append(steps)
+        before, last = last, row
+    return last[-1]
+
+
+def shown(word: object, most: int = 60) -> str:
+    """Return the repr of a word, cut if it is long."""
+    text = repr(word)
+    return text if len(text) <= most else f'{text[:most]}...'
+
+
+def listed(word: str, known: Iterable[str]) -> str:
+    """Return the names of `known`; of many, those that are most like `word` and how many others.
+
+    Examples
+    --------
+    >>> listed('x', ['b', 'a'])
+    'a, b'
+    """
+    names = sorted(set(known))
+    if len(names) <= MOST:
+        return ', '.join(names)
+    matcher = SequenceMatcher(b=word.lower()[:100])
+
+    def likeness(name: str) -> float:
+        matcher.set_seq1(name)
+        return -matcher.ratio()
+
+    names.sort(key=likeness)
+    return f'{", ".join(names[:MOST])} and {len(names) - MOST} others'
