@@ -6,7 +6,7 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels
 from rnnkit.common.checks import real
-from rnnkit.losses.base import Loss, add, reject, weighted_mean
+from rnnkit.losses.base import Loss, add, reject, select, weighted_mean
 
 
 def _is_target(output: TensorVariable, target: TensorVariable) -> TensorVariable:
@@ -39,6 +39,8 @@ class CrossEntropy(Loss):
         """Return mean error, number or weight of targets, and accuracy, by one kernel."""
 
         def plain(output, target, weights):
+            if weights is not None:
+                output, target = (select(weights > 0, value) for value in (output, target))
             hits = pt.cast(pt.eq(output.argmax(axis=-1), target), output.dtype)
             errors = weighted_mean(self.errors(output, target), weights)
             return *errors, weighted_mean(hits, weights)[0]
