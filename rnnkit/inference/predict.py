@@ -100,18 +100,27 @@ class Inference:
         else:
             out, state = self._continue(where, arrays, state)
         mask_read = border.mask_of(self.clock, arrays)
-        out = self._as_user_array(out, mask_read, listed, self.graph.has_time(self.last))
+        out = self._as_user_array(out, mask_read, listed, self.clock)
         return (out, state) if return_state else out
 
     def _as_user_array(
-        self, out: np.ndarray, mask: np.ndarray | None, listed: bool, has_time: bool
+        self, out: np.ndarray, mask: np.ndarray | None, listed: bool, clock: str | None
     ) -> Any:
         """Return an output as users get it: 0 over padding, or without it; in their layout."""
         if mask is not None:
-            out = out * mask[..., None]
-        if mask is not None and listed:
+            # Not a product: over padding there may be anything, and 0 times infinity is NaN.
+            out = np.where(mask[..., None] > 0, out, np.zeros((), out.dtype))
+        if listed and mask is not None:
             return ragged.unpad(out, mask)
-        return self.border.turn(out, has_time)
+        if listed and clock and self._time_of(clock) == self.border.inputs[0].clock:
+            return [np.ascontiguousarray(out[:, k]) for k in range(out.shape[1])]
+        return self.border.turn(out, clock is not None)
+
+    def _time_of(self, clock: str) -> str | None:
+        """Return the time axis of the data that a time axis is computed from."""
+        while clock in self.graph.plan.made_of:
+            clock = self.graph.plan.made_of[clock]
+        return clock
 
     @property
     def stream(self) -> Stream:
@@ -178,9 +187,7 @@ class Inference:
         clock = self.graph.plan.clock_of(name, self.graph.by_name)
         arrays, listed = self.border.read_inputs(x, where, mask)
         out = self._outputs(arrays, name)
-        return self._as_user_array(
-            out, self.border.mask_of(clock, arrays), listed, clock is not None
-        )
+        return self._as_user_array(out, self.border.mask_of(clock, arrays), listed, clock)
 
     def decode(self, where: str, name: str, z: Inputs, mask: Arrays | None) -> Any:
         """Return the output of the last layer, given one of the outputs before it."""
@@ -193,7 +200,7 @@ class Inference:
         arrays, listed = border.read_inputs(z, where, mask)
         (out,) = function(*arrays)
         clock = self.graph.plan.clock_of(self.last, self.graph.by_name)
-        return self._as_user_array(out, border.mask_of(clock, arrays), listed, clock is not None)
+        return self._as_user_array(out, border.mask_of(clock, arrays), listed, clock)
 
     def logits(self, x: Inputs, mask: Arrays | None) -> np.ndarray:
         """Return the logits: the last layer before its activation."""
@@ -212,7 +219,8 @@ class Inference:
     ) -> float:
         """Return a metric of the targets and the predictions."""
         border = self.border.of_first_target(weights is not None)
-        batch = border.read_batch(border.join('score()', x, y, weights, mask), 'score()')
+        given = border.join('score()', x, y, weights, mask)
+        batch = border.read_batch(given, 'score()', empty=True)
         by_name = dict(zip([field.name for field in border.fields], batch, strict=True))
         target, weights = by_name[border.target.name], by_name.get('weights')
         n = len(border.inputs)

@@ -191,6 +191,10 @@ class Loss(ABC):
         fused = kernels.mean_error(self.errors, plain, output, target, weights)
         return plain(output, target, weights) if fused is None else tuple(fused)
 
+    def by_row(self, output: Output, target: TensorVariable) -> bool:
+        """Return whether there is one error for each row of targets, along their last axis."""
+        return self.errors(output, target).ndim < target.ndim
+
     def check_targets(self, where: str, array: np.ndarray) -> None:  # noqa: B027 - optional, too
         """Raise a DataError for invalid targets; `where` names the array.
 
