@@ -14,6 +14,7 @@ from rnnkit.data.border import LAYOUTS, Border
 from rnnkit.errors import ConfigError
 from rnnkit.graph.fields import output_as_array
 from rnnkit.graph.graph import Graph
+from rnnkit.inference.blame import is_nan, not_finite
 from rnnkit.inference.generation import Continuation
 from rnnkit.inference.noisy import NoisyOutputs
 from rnnkit.inference.streaming import State, Stream
@@ -100,6 +101,8 @@ class Inference:
         else:
             out, state = self._continue(where, arrays, state)
         mask_read = border.mask_of(self.clock, arrays)
+        whole = arrays if len(arrays) == len(self.border.inputs) + len(self.border.masks) else None
+        self._check(where, out, mask_read, whole)
         out = self._as_user_array(out, mask_read, listed, self.clock)
         return (out, state) if return_state else out
 
@@ -115,6 +118,38 @@ class Inference:
         if listed and clock and self._time_of(clock) == self.border.inputs[0].clock:
             return [np.ascontiguousarray(out[:, k]) for k in range(out.shape[1])]
         return self.border.turn(out, clock is not None)
+
+    def _check(
+        self,
+        where: str,
+        out: np.ndarray,
+        mask: np.ndarray | None,
+        arrays: list[np.ndarray] | None = None,
+    ) -> None:
+        """Raise a DataError if an output contains NaN where it counts.
+
+        Parameters
+        ----------
+        where : str
+        out : array
+        mask : array (T, B), or None
+            Where steps of the output are real.
+        arrays : list of arrays, optional
+            Inputs and masks, from which all outputs can be computed.
+        """
+        if not is_nan(out) or (mask is not None and not is_nan(out[mask > 0])):
+            return
+
+        def outputs() -> dict[str, np.ndarray]:
+            function = self.function('all outputs', list(self.graph.outputs.values()))
+            values = dict(zip(self.graph.outputs, function(*arrays), strict=True))
+            for name in values:
+                clock = self.graph.plan.clock_of(name, self.graph.by_name)
+                real = self.border.mask_of(clock, arrays)
+                values[name] = values[name] if real is None else values[name][real > 0]
+            return values
+
+        raise not_finite(where, self.graph, None if arrays is None else outputs)
 
     def _time_of(self, clock: str) -> str | None:
         """Return the time axis of the data that a time axis is computed from."""
@@ -165,6 +200,7 @@ class Inference:
             border = border.part(self.stream.course.clock, True)
         arrays = border.read_step(x_t, self.stream.course.clock)
         out, state = self._continue('step()', arrays, state)
+        self._check('step()', out, None)
         return out[0], state
 
     def feed_forward(
@@ -199,6 +235,7 @@ class Inference:
             raise ConfigError(f'{where}: {name!r} has no time axis, so there can be no mask')
         arrays, listed = border.read_inputs(z, where, mask)
         (out,) = function(*arrays)
+        self._check(where, out, border.mask_of(border.inputs[0].clock, arrays))
         clock = self.graph.plan.clock_of(self.last, self.graph.by_name)
         return self._as_user_array(out, border.mask_of(clock, arrays), listed, clock)
 
@@ -224,9 +261,9 @@ class Inference:
         by_name = dict(zip([field.name for field in border.fields], batch, strict=True))
         target, weights = by_name[border.target.name], by_name.get('weights')
         n = len(border.inputs)
-        predicted = self._outputs(
-            [*batch[:n], *batch[len(batch) - len(border.masks) :]], self.compared
-        )
+        arrays = [*batch[:n], *batch[len(batch) - len(border.masks) :]]
+        predicted = self._outputs(arrays, self.compared)
+        self._check('score()', predicted, border.mask_of(border.target.clock, batch), arrays)
         if border.target.kind == 'labels':
             predicted = predicted.argmax(axis=-1)
         real = border.mask_of(border.target.clock, batch)

@@ -39,6 +39,9 @@ class Loss(ABC):
         what the loss assumes: probabilities, or rates. None for any activation.
     options : dict of str to object
         The options, with their defaults.
+    predicts : str
+        What the output is, if it is of another kind than the target, such as the mean of a
+        distribution; else ''.
 
     Examples
     --------
@@ -55,6 +58,7 @@ class Loss(ABC):
     integer_targets: ClassVar[bool] = False
     activation: ClassVar[str | None] = None
     options: ClassVar[dict[str, object]] = {}
+    predicts: ClassVar[str] = ''  # what the output is, if it is not like a target
 
     def __init__(self, **options: object):
         reject_unknown(self._where, options, self.options)

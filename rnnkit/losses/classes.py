@@ -101,6 +101,7 @@ class BinaryCrossEntropy(Loss):
 
     output = 'pre'
     activation = 'sigmoid'
+    predicts = 'the probability of 1'
 
     def errors(self, output, target):
         return target * pt.softplus(-output) + (1 - target) * pt.softplus(output)

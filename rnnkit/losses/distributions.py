@@ -66,6 +66,7 @@ class GaussianLogLikelihood(Loss):
     ...     dict(size=1, name='mean', inputs='hid1')])
     """
 
+    predicts = 'the mean'
     options = {'mean_name': 'mean', 'covar_name': 'covar', 'covar_eps': 1e-3}
 
     def setup(self):
