@@ -11,6 +11,8 @@ from rnnkit.errors import ConfigError, DataError, ShapeError
 # The first axes of the arrays that users pass and get. Inside, it is always 'time'.
 LAYOUTS = {'time': ('time', 'batch'), 'batch': ('batch', 'time')}
 
+MOST = 2**31 - 1  # of steps, or of sequences: more are a mistake
+
 Index = tuple[int, ...]
 
 
@@ -89,6 +91,15 @@ def as_numbers(where: str, value: object) -> Numbers:
     return Numbers(array, columns=columns)
 
 
+def as_plain(where: str, value: object) -> np.ndarray:
+    """Return an array of anything, as it is; it may be empty, but not ragged."""
+    value = without_mask(where, value)
+    try:
+        return np.asarray(value)
+    except Exception as error:  # the value may be of any class that can be an array
+        raise ShapeError(f'{where} cannot be read as one array: {error}') from None
+
+
 def _array(where: str, value: object, columns: tuple[object, ...]) -> np.ndarray:
     value = without_mask(where, value)
     if value is None or hasattr(value, 'tocsr') or isinstance(value, str | bytes | dict | set):
@@ -148,7 +159,7 @@ def fit(numbers: Numbers, dtype: str) -> tuple[np.ndarray, np.ndarray | None]:
     """
     array, kind = numbers.array, np.dtype(dtype)
     with np.errstate(over='ignore', invalid='ignore'):
-        converted = np.ascontiguousarray(array, kind)
+        converted = np.asarray(array, kind, order='C')
     if kind.kind == 'f':
         ok = np.isfinite(converted)
     elif array.dtype == kind:

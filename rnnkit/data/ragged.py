@@ -6,12 +6,13 @@ from numbers import Real
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rnnkit.common.checks import choice, optional_whole
-from rnnkit.common.masked_arrays import without_mask
+from rnnkit.common.checks import choice, optional_whole, whole
 from rnnkit.data.arrays import (
     LAYOUTS,
+    MOST,
     Numbers,
     as_numbers,
+    as_plain,
     first_of,
     fit,
     misfit,
@@ -130,7 +131,8 @@ def pad(
     if mask_dtype is not None:
         mask_kind = number_type('pad(): mask_dtype', mask_dtype)
     optional_whole('pad(): ndim', ndim, 1)
-    optional_whole('pad(): steps', steps)
+    if steps is not None:
+        whole('pad(): steps', steps, 0, MOST)
     if lengths is not None:
         lengths = as_lengths('pad(): lengths', lengths)
     if not _is_list(sequences):
@@ -236,6 +238,8 @@ def unpad(array: ArrayLike, mask: ArrayLike, layout: str = 'time') -> list[np.nd
     array, mask = (
         as_plain(f'unpad(): {name}', value) for name, value in (('array', array), ('mask', mask))
     )
+    if mask.dtype.kind not in 'fiub':
+        raise DataError(f'unpad(): mask must be numbers; got an array of {mask.dtype}')
     if mask.ndim != 2 or array.shape[:2] != mask.shape:
         raise ShapeError(
             f'unpad(): mask must be (T, B), and array (T, B, ...); got array {array.shape} and '
@@ -243,15 +247,6 @@ def unpad(array: ArrayLike, mask: ArrayLike, layout: str = 'time') -> list[np.nd
         )
     array, real = _turned(array, layout), _turned(mask, layout) != 0
     return [array[real[:, k], k] for k in range(real.shape[1])]
-
-
-def as_plain(where: str, value: object) -> np.ndarray:
-    """Return an array of anything, as it is; it may be empty, but not ragged."""
-    value = without_mask(where, value)
-    try:
-        return np.asarray(value)
-    except Exception as error:  # the value may be of any class that can be an array
-        raise ShapeError(f'{where} cannot be read as one array: {error}') from None
 
 
 def _turned(array: np.ndarray, layout: str) -> np.ndarray:
