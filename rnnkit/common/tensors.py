@@ -56,4 +56,5 @@ def masked(values: TensorVariable, mask: TensorVariable | None) -> TensorVariabl
     mask : tensor of shape (T, B), or None
         1 where a step is real, 0 over padding.
     """
-    return values if mask is None else values * mask[:, :, None]
+    # Not a product: padding may hold anything, and 0 times infinity is NaN.
+    return values if mask is None else pt.switch(mask[:, :, None] > 0, values, 0)

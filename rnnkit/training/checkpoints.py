@@ -221,7 +221,7 @@ class Keeper:
         Returns the spec of the network.
     header : dict
         The description of the training, without its state.
-    frozen : dict of str to array
+    frozen : callable
         Returns the parameters that are not trained.
     """
 

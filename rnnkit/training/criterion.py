@@ -73,7 +73,7 @@ class Criterion:
         self.border = Border(
             self.inputs,
             list(self.fields.values()),
-            [weights_of(self.fields[name], graph.dtype, w.name) for name, w in by_target],
+            [self._weights_field(name, w.name) for name, w in by_target],
             masks_of(graph, self.axes),
             layout,
             graph.dtype,
@@ -158,8 +158,8 @@ class Criterion:
             term.target = next(iter(self.fields), 'x' if self.reconstructs else 'y')
         field = self._field(term)
         if term.target not in self.fields:
-            self.targets[term.target] = self._variable(term, field)
-            self.fields[term.target] = field
+            variable = self.targets[term.target] = self._variable(term, field)
+            self.fields[term.target] = replace(field, by_row=self._by_row(term, variable))
         elif _kind(field) != _kind(self.fields[term.target]):
             raise ConfigError(
                 f'loss {term.loss.form!r} compares {term.outputs[0]!r} with {_kind(field)}; '
@@ -169,7 +169,8 @@ class Criterion:
         else:
             shared = self.fields[term.target]
             both = partial(_check_both, shared.check, field.check)
-            self.fields[term.target] = replace(shared, check=both)
+            by_row = shared.by_row or self._by_row(term, self.targets[term.target])
+            self.fields[term.target] = replace(shared, check=both, by_row=by_row)
         term.name = self._name(term)
         self.names.append(term.name)
         if term.weighted is None:
@@ -178,6 +179,15 @@ class Criterion:
             name = 'weights' if len(self.fields) == 1 else f'weights_{term.target}'
             shape = self.targets[term.target].type.shape
             self.weights[term.target] = pt.tensor(name, dtype=graph.dtype, shape=shape)
+
+    def _by_row(self, term: LossTerm, target: TensorVariable) -> bool:
+        return term.loss.by_row(term.loss.pick(self.graph.outputs, term.outputs), target)
+
+    def _weights_field(self, target: str, name: str) -> Field:
+        """Return the weights of a target as an array of a batch."""
+        # A loss without weights reads targets whatever their weight.
+        hides = all(term.weighted for term in self.terms if term.target == target)
+        return replace(weights_of(self.fields[target], self.graph.dtype, name), hides=hides)
 
     def _field(self, term: LossTerm) -> Field:
         """Return the target of a term as an array of a batch."""
