@@ -5,13 +5,14 @@ parameters. Layers that can own such parameters parse their activation with `Cha
 use `build`.
 """
 
-from rnnkit.activations.chain import Chain, build
+from rnnkit.activations.chain import MAX_STEPS, Chain, build, operations
 from rnnkit.activations.elementwise import linear, relu, sigmoid, softplus, tanh
 from rnnkit.activations.features import softmax
 from rnnkit.activations.learned import GainELU, LeakyGainReLU, Maxout, PReLU
 from rnnkit.activations.registry import Activation, Learned, activations, add
 
 __all__ = [
+    'MAX_STEPS',
     'Activation',
     'Chain',
     'GainELU',
@@ -23,6 +24,7 @@ __all__ = [
     'add',
     'build',
     'linear',
+    'operations',
     'relu',
     'sigmoid',
     'softmax',

@@ -80,11 +80,11 @@ class Registry(Generic[Member]):
 
     def __getitem__(self, name: str) -> Member:
         if not isinstance(name, str):
-            raise ConfigError(f'{self._a_kind} is named by a str; got {name!r}')
+            raise ConfigError(f'{self._a_kind} is named by a str; got {brief(name)}')
         try:
             return self._members[name.lower()]
         except KeyError:
-            raise ConfigError(f'no {self.kind} named {name!r}; {hint(name, self)}') from None
+            raise ConfigError(f'no {self.kind} named {brief(name)}; {hint(name, self)}') from None
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.lower() in self._members
@@ -99,6 +99,15 @@ class Registry(Generic[Member]):
         return f'<{self.kind}s: {", ".join(sorted(self))}>'
 
 
+def brief(value: object, most: int = 100) -> str:
+    """Return the repr of a value, for a message; of a long one, the beginning."""
+    try:
+        text = repr(value[: most + 1] if isinstance(value, str | bytes | list | tuple) else value)
+    except Exception:  # an integer of more than 4,300 digits, or an object of the user's
+        return f'<{type(value).__name__}>'
+    return text if len(text) <= most + 2 else f'{text[:most]}...'
+
+
 def hint(name: str, known: Iterable[str], listed: Iterable[str] | None = None) -> str:
     """Say which of the `known` keywords or names was probably meant by `name`.
 
@@ -108,7 +117,7 @@ def hint(name: str, known: Iterable[str], listed: Iterable[str] | None = None) -
     translated = HINTS.get(name)
     if translated in known:
         return f'did you mean {translated!r}?'
-    near = get_close_matches(name.lower(), known, 1, 0.6)
+    near = get_close_matches(name.lower(), known, 1, 0.6) if len(name) < 100 else []
     if near:
         return f'did you mean {near[0]!r}?'
     return f'known are: {", ".join(known if listed is None else sorted(set(listed)))}'
@@ -127,7 +136,9 @@ def reject_unknown(where: str, given: Iterable[str], known: Iterable[str]) -> No
     known = set(known)
     unknown = [keyword for keyword in given if keyword not in known]
     if unknown:
-        hints = '; '.join(f'unknown option {name!r}, {hint(name, known)}' for name in unknown)
+        hints = '; '.join(
+            f'unknown option {brief(name)}, {hint(str(name), known)}' for name in unknown[:5]
+        )
         raise ConfigError(f'{where}: {hints}')
 
 

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from types import MethodType
 from typing import Any, TypeVar
 
-from rnnkit.common import file_format
+from rnnkit.common import epoch_paths, file_format
 from rnnkit.common.old_words import warn
-from rnnkit.common.registry import Registry
+from rnnkit.common.registry import Registry, brief
 from rnnkit.errors import ConfigError, FormatError, RnnkitError
 from rnnkit.initializers import known_values
 from rnnkit.training import checkpoints
+from rnnkit.training.loss_term import read_loss_term
 from rnnkit.training.protocols import Path
 
 Owner = TypeVar('Owner')
@@ -36,16 +37,20 @@ def from_spec(spec: Mapping[str, object]) -> Any:
     if not isinstance(spec, dict) or set(spec) - {'masked', 'losses'} != required:
         raise ConfigError(
             f'from_spec(): expects a dict with {", ".join(sorted(required))}; got '
-            f'{sorted(map(str, spec)) if isinstance(spec, dict) else spec!r}'
+            f'{brief(sorted(map(str, spec))) if isinstance(spec, dict) else brief(spec)}'
         )
     keywords = dict(spec)
     losses = keywords.pop('losses', None)
     net = models[keywords.pop('model')](**keywords)
     if losses is not None:
-        first, *others = _check_losses(losses)
-        net.set_loss(**first)
-        for term in others:
-            net.add_loss(**term)
+        # All at once: each change of the losses builds the graphs of all of them.
+        terms = [
+            read_loss_term('from_spec()', term.pop('loss'), term)
+            for term in map(dict, _check_losses(losses))
+        ]
+        if terms[0].weighted is None:
+            terms[0].weighted = net.weighted
+        net._minimise(terms)
     return net
 
 
@@ -61,7 +66,7 @@ def _check_losses(specs: object) -> list[dict[str, Any]]:
     ):
         raise ConfigError(
             f'from_spec(): losses must be a list of dicts with {", ".join(sorted(LOSS_KEYS))}, '
-            f'the first one without target; got {specs!r}'
+            f'the first one without target; got {brief(specs)}'
         )
     return specs
 
@@ -89,6 +94,7 @@ def load(path: Path) -> Any:
         If the file is damaged, was changed, has another format or a newer version, or needs a
         layer or an activation that is not registered.
     """
+    path = epoch_paths.file_path('load(): path', path)
     file = file_format.read(path)
     try:
         with known_values(file.arrays):

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels, losses
-from rnnkit.common import file_format, old_words, output_names, progress
+from rnnkit.common import epoch_paths, file_format, file_kinds, old_words, output_names, progress
 from rnnkit.common.checks import flag, is_whole, optional_whole
 from rnnkit.common.registry import hint, reject_unknown
 from rnnkit.data.border import LAYOUTS, check_settings
@@ -34,6 +34,7 @@ from rnnkit.training.train_steps import TrainSteps
 from rnnkit.training.trainer import Place, Trainer
 from rnnkit.training.ways import find_way
 
+MAX_LOSSES = 100
 LayerSpec = int | str | Sequence[object] | Mapping[str, object] | Layer
 
 
@@ -95,6 +96,15 @@ class Network(ABC):
     _integer_targets: ClassVar[bool] = False
     _reconstructs: ClassVar[bool] = False  # whether the target is the input
 
+    def __new__(cls, *args: object, **keywords: object) -> 'Network':
+        """Raise a ConfigError for this class itself."""
+        if cls is Network:
+            raise ConfigError(
+                'rnnkit.Network is abstract; make a rnnkit.Regressor, a rnnkit.Classifier or a '
+                'rnnkit.Autoencoder'
+            )
+        return super().__new__(cls)
+
     @old_words.of_network
     def __init__(
         self,
@@ -144,6 +154,8 @@ class Network(ABC):
                 'add_loss() and set_loss() change what the next training minimises; a training of '
                 'this network is running'
             )
+        if len(terms) > MAX_LOSSES:
+            raise ConfigError(f'a network has at most {MAX_LOSSES} losses; got {len(terms):,}')
         loss = terms[0].loss
         if loss.integer_targets != self._integer_targets:
             kind = 'class labels' if loss.integer_targets else 'arrays of numbers'
@@ -325,10 +337,21 @@ class Network(ABC):
         Parameters
         ----------
         path : str or path-like
-            An existing file is replaced only when the new one is complete.
+            An existing file is replaced only when the new one is complete. It keeps its mode; a
+            symbolic link stays one.
+
+        Raises
+        ------
+        ConfigError
+            If the name ends like another format's, such as ``.pt``, or the network has a part
+            that is not registered and cannot be found again when the file is loaded.
+        OSError
+            If the file cannot be written.
         """
+        target = epoch_paths.file_path('save(): path', path)
+        file_kinds.check_name('save()', target.name)
         values = {p.name: p.get_value() for p in self.params}
-        file_format.write(path, file_format.File(self.to_spec(), values))
+        file_format.write(target, file_format.File(self.to_spec(), values))
 
     # --- use ---
 

@@ -10,7 +10,7 @@ import numpy as np
 from rnnkit.callbacks import Hooks, Training
 from rnnkit.common import progress
 from rnnkit.common.compiled import Compiled
-from rnnkit.errors import DataError, RnnkitError, TrainingError
+from rnnkit.errors import DataError, FormatError, RnnkitError, TrainingError
 from rnnkit.training.epoch_line import epoch_line
 from rnnkit.training.history import History
 from rnnkit.training.options import TrainingConfig
@@ -135,7 +135,7 @@ class Trainer:
         self._count(1)
         try:
             if self.resumed is not None:
-                self.set_state(self.resumed)
+                self._resume(self.resumed)
             self.hooks.begin()
             yield from self._epochs()
             failed = False
@@ -152,6 +152,15 @@ class Trainer:
             if self.options.restore_best and self.best_params:
                 self._restore()
             self.hooks.end(failed)
+
+    def _resume(self, state: State) -> None:
+        """Continue from a state that a file has held; whoever wrote it knew the format."""
+        try:
+            self.set_state(state)
+        except (TypeError, ValueError, LookupError, ArithmeticError) as error:
+            if isinstance(error, RnnkitError):
+                raise
+            raise FormatError(f'the state of the training does not fit: {error}') from error
 
     def _count(self, change: int) -> None:
         """Tell the network that a training has started or ended."""
