@@ -1,9 +1,12 @@
 """Initial values of parameters: functions of a shape and a random generator."""
 
 import inspect
+import math
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -298,6 +301,7 @@ def initial_value(
     """
     if (arrays := _known.get()) is not None:
         return _known_value(where, shape, arrays)
+    _check_memory(where, shape)
     if isinstance(spec, dict) and 'form' not in spec:
         unknown = set(spec) - set(gates or ())
         if unknown:
@@ -312,6 +316,25 @@ def initial_value(
             value[..., columns] = _draw(where, of_gate, block, rng)
         return value
     return _draw(where, spec, shape, rng)
+
+
+def _check_memory(where: str, shape: tuple[int, ...]) -> None:
+    """Raise a ConfigError for a parameter that this machine has not the memory to draw."""
+    needed = 32 * math.prod(shape)  # in float64, with copies
+    if needed > _memory():
+        raise ConfigError(
+            f'{where}: its shape is {shape}; to draw its {math.prod(shape):,} values needs '
+            f'{needed / 2**30:,.0f} GiB, and this machine has {_memory() / 2**30:,.0f} GiB'
+        )
+
+
+@cache
+def _memory() -> float:
+    """Return the size of this machine's memory in bytes; infinity if that is not known."""
+    try:
+        return float(os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE'))
+    except (AttributeError, OSError, ValueError):
+        return math.inf
 
 
 def _is_drawn(spec: object) -> bool:
@@ -338,7 +361,7 @@ def _draw(where: str, spec: object, shape: tuple[int, ...], rng: np.random.Gener
                 f'{type(why).__name__}: {why}'
             ) from why
     try:
-        value = np.array(spec, dtype='float64')
+        value = np.asarray(spec, dtype='float64')
     except (TypeError, ValueError):
         raise ConfigError(
             f'{where}: its initial value must be the name of an initializer, a number, an array '

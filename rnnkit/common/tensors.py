@@ -7,6 +7,13 @@ from rnnkit.common.calls import checked
 from rnnkit.errors import ConfigError
 
 
+def variable(name: str, dtype: str, shape: tuple[int | None, ...]) -> TensorVariable:
+    """Return a new input of a graph; unlike PyTensor's function, it takes any name."""
+    new = pt.tensor(dtype=dtype, shape=shape)
+    new.name = name
+    return new
+
+
 def affine(x: TensorVariable, w: TensorVariable, b: TensorVariable | None = None):
     """Return ``x @ w + b`` for the last axis of `x`.
 

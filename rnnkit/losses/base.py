@@ -315,4 +315,7 @@ def build(spec: object) -> Loss:
     if bad:
         raise ConfigError(f'the keys of a loss dict must be str; got {bad[0]!r}')
     options = dict(options)
-    return losses[options.pop('form')](**options)
+    form = options.pop('form')
+    if 'self' in options:  # Python would take it for the loss
+        reject_unknown(f'loss {form!r}', ['self'], losses[form].options)
+    return losses[form](**options)

@@ -10,7 +10,14 @@ from numpy.typing import ArrayLike
 from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels, losses
-from rnnkit.common import file_format, foreign_names, old_words, output_names
+from rnnkit.common import (
+    epoch_paths,
+    file_format,
+    file_kinds,
+    foreign_names,
+    old_words,
+    output_names,
+)
 from rnnkit.common import progress as lines
 from rnnkit.common.calls import Abstract, checked_methods
 from rnnkit.common.checks import flag, optional_whole, whole
@@ -40,6 +47,7 @@ from rnnkit.training.train_steps import TrainSteps
 from rnnkit.training.trainer import Place, Trainer
 from rnnkit.training.ways import find_way
 
+MAX_LOSSES = 100
 LayerSpec = int | str | Sequence[object] | Mapping[str, object] | Layer
 
 
@@ -102,6 +110,15 @@ class Network(Abstract):
     _integer_targets: ClassVar[bool] = False
     _reconstructs: ClassVar[bool] = False  # whether the target is the input
 
+    def __new__(cls, *args: object, **keywords: object) -> 'Network':
+        """Raise a ConfigError for this class itself."""
+        if cls is Network:
+            raise ConfigError(
+                'rnnkit.Network is abstract; make a rnnkit.Regressor, a rnnkit.Classifier or a '
+                'rnnkit.Autoencoder'
+            )
+        return super().__new__(cls)
+
     @old_words.of_network
     def __init__(
         self,
@@ -149,6 +166,8 @@ class Network(Abstract):
     def _minimise(self, terms: list[LossTerm]) -> None:
         """Let trainings minimise the sum of these losses from now on."""
         self._sessions.changed('add_loss(), set_loss(), freeze() and unfreeze()')
+        if len(terms) > MAX_LOSSES:
+            raise ConfigError(f'a network has at most {MAX_LOSSES} losses; got {len(terms):,}')
         loss = terms[0].loss
         if loss.integer_targets != self._integer_targets:
             kind = 'class labels' if loss.integer_targets else 'arrays of numbers'
@@ -405,10 +424,21 @@ class Network(Abstract):
         Parameters
         ----------
         path : str or path-like
-            An existing file is replaced only when the new one is complete.
+            An existing file is replaced only when the new one is complete. It keeps its mode; a
+            symbolic link stays one.
+
+        Raises
+        ------
+        ConfigError
+            If the name ends like another format's, such as ``.pt``, or the network has a part
+            that is not registered and cannot be found again when the file is loaded.
+        OSError
+            If the file cannot be written.
         """
+        target = epoch_paths.file_path('save(): path', path)
+        file_kinds.check_name('save()', target.name)
         values = {p.name: p.get_value() for p in self.params}
-        file_format.write(path, file_format.File(self.to_spec(), values))
+        file_format.write(target, file_format.File(self.to_spec(), values))
 
     # --- use ---
 

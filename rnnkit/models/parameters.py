@@ -9,7 +9,7 @@ from pytensor.tensor.sharedvar import TensorSharedVariable
 
 from rnnkit.common.checks import is_whole
 from rnnkit.common.registry import hint
-from rnnkit.common.spelling import shown
+from rnnkit.common.spelling import brief
 from rnnkit.errors import DataError, NotFoundError, ShapeError
 from rnnkit.layers import Layer
 
@@ -57,5 +57,5 @@ def _pick(where: str, what: str, members: Mapping[str, Any], key: object) -> Any
             )
         return list(members.values())[number]
     if not isinstance(key, str) or key not in members:
-        raise NotFoundError(f'{where}: no {what} named {shown(key)}; {hint(str(key), members)}')
+        raise NotFoundError(f'{where}: no {what} named {brief(key)}; {hint(str(key), members)}')
     return members[key]

@@ -13,7 +13,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 
 from rnnkit.callbacks import are_states
 from rnnkit.common import epoch_paths, file_format, progress
-from rnnkit.common.checks import is_whole
+from rnnkit.common.checks import is_real, is_whole
 from rnnkit.errors import ConfigError, FormatError
 from rnnkit.schedules import Schedule
 from rnnkit.training import protocols
@@ -21,6 +21,8 @@ from rnnkit.training.history import History
 from rnnkit.training.options import DEFAULTS, Options, TrainingConfig
 from rnnkit.training.protocols import Batches, State
 from rnnkit.training.trainer import COUNTS, MONITORS, Seed, Trainer
+
+COUNTED = ('training', 'epoch', 'updates')  # columns of a history
 
 # Options that a resumed training may change: how long it is, and where it is saved.
 FREE = (
@@ -121,9 +123,12 @@ class Checkpoints:
         header = file.training
         if header is None:
             raise FormatError(f'{path}: holds a network, but not the checkpoint of a training')
-        entries = {'settings': dict, 'seed': (int, list), 'trainings': int, 'state': dict}
-        if set(header) != set(entries) or not all(
-            isinstance(header[name], kind) for name, kind in entries.items()
+        entries = {'settings': dict, 'state': dict}
+        if (
+            set(header) != {*entries, 'seed', 'trainings'}
+            or not all(isinstance(header[name], kind) for name, kind in entries.items())
+            or not is_whole(header['trainings'], 0)
+            or not _is_seed(header['seed'])
         ):
             raise FormatError(f'{path}: its description of the training is damaged')
         here, there = _plain(self.net.to_spec()), file.spec
@@ -232,7 +237,8 @@ class Keeper:
         header: State,
         frozen: Callable[[], dict[str, np.ndarray]],
     ):
-        self.path, self.every = os.fspath(options.checkpoint), options.save_every
+        # Absolute: a callback may change the working directory.
+        self.path, self.every = os.path.abspath(options.checkpoint), options.save_every
         self.spec, self.header, self.frozen = spec, header, frozen
         self._written = time.monotonic()
 
@@ -320,9 +326,12 @@ def _check_state(path: Path | None, expected: State, state: State) -> None:
     tables = (*MONITORS, 'schedule')
     wrong = [name for name in expected if name not in state]
     wrong += [name for name in COUNTS if not is_whole(state.get(name), 0)]
-    wrong += [name for name in tables if not _is_table(state.get(name))]
-    wrong += [name for name in ('best', 'latest') if 'loss' not in (state.get(name) or {})]
-    wrong += ['history'] * (not _is_history(state.get('history')))
+    wrong += [name for name in MONITORS if not _are_numbers(state.get(name))]
+    wrong += [name for name in ('best', 'latest') if not _has_loss(state.get(name))]
+    wrong += ['schedule'] * (not _alike(expected['schedule'], state.get('schedule')))
+    history = state.get('history')
+    if not _is_history(history) or (state.get('epoch') and not history):
+        wrong.append('history')
     wrong += ['callbacks'] * (not are_states(state.get('callbacks', [])))
     for name in set(expected) - {*COUNTS, *tables, 'history'}:
         # The carried states of batches may be of another number of examples.
@@ -332,14 +341,41 @@ def _check_state(path: Path | None, expected: State, state: State) -> None:
         raise FormatError(f'{path}: the state of its training does not fit: {wrong[0]}')
 
 
+def _is_seed(value: object) -> bool:
+    numbers = value if isinstance(value, list) else [value]
+    return all(is_whole(n, 0) for n in numbers)
+
+
 def _is_table(value: object) -> bool:
     return isinstance(value, dict) and all(
         v is None or isinstance(v, int | float | str) for v in value.values()
     )
 
 
+def _are_numbers(value: object) -> bool:
+    return isinstance(value, dict) and all(_is_number(v) for v in value.values())
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float) or (is_whole(value) and is_real(value))
+
+
+def _has_loss(value: object) -> bool:
+    return isinstance(value, dict) and is_real(value.get('loss'))
+
+
+def _alike(expected: Mapping[str, object], value: object) -> bool:
+    """Return whether a table has the entries of another one, with values of the same kind."""
+    return _is_table(value) and all(
+        is_real(value.get(name)) == is_real(there) for name, there in expected.items()
+    )
+
+
 def _is_history(value: object) -> TypeGuard[list[dict[str, Any]]]:
-    return isinstance(value, list) and all(_is_table(record) for record in value)
+    return isinstance(value, list) and all(
+        _is_table(record) and all(is_whole(record.get(name, 0), 0) for name in COUNTED)
+        for record in value
+    )
 
 
 def _fits(expected: object, value: object, any_length: bool) -> bool:

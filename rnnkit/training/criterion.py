@@ -10,6 +10,7 @@ import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor import TensorVariable
 
+from rnnkit.common.tensors import variable
 from rnnkit.data.border import LAYOUTS, Border
 from rnnkit.data.field import Field, weights_of
 from rnnkit.errors import ConfigError
@@ -178,7 +179,7 @@ class Criterion:
         if term.weighted and term.target not in self.weights:
             name = 'weights' if len(self.fields) == 1 else f'weights_{term.target}'
             shape = self.targets[term.target].type.shape
-            self.weights[term.target] = pt.tensor(name, dtype=graph.dtype, shape=shape)
+            self.weights[term.target] = variable(name, graph.dtype, shape)
 
     def _by_row(self, term: LossTerm, target: TensorVariable) -> bool:
         return term.loss.by_row(term.loss.pick(self.graph.outputs, term.outputs), target)
@@ -203,7 +204,7 @@ class Criterion:
             return self.graph.inputs[0]
         shape = self.graph.outputs[term.outputs[0]].type.shape[: field.ndim]
         name = term.target if self.fields else 'target'
-        return pt.tensor(name, dtype=field.dtype, shape=shape)
+        return variable(name, field.dtype, shape)
 
     def _name(self, term: LossTerm) -> str:
         """Return the name of a loss in reports: its form; with its layer, where that is taken."""

@@ -13,7 +13,7 @@ from rnnkit.common import progress
 from rnnkit.common.calls import without_stop_iteration
 from rnnkit.common.compiled import Compiled
 from rnnkit.data.datasets import Kept
-from rnnkit.errors import DataError, RnnkitError, TrainingError
+from rnnkit.errors import DataError, FormatError, RnnkitError, TrainingError
 from rnnkit.training.blame import SMALLER_STEPS, not_finite
 from rnnkit.training.carried_state import Followed
 from rnnkit.training.epoch_line import epoch_line
@@ -155,7 +155,7 @@ class Trainer:
         failed = True
         try:
             if self.resumed is not None:
-                self.set_state(self.resumed)
+                self._resume(self.resumed)
             self.hooks.begin()
             yield from self._epochs()
             failed = False
@@ -176,6 +176,15 @@ class Trainer:
         """Draw the batches for validation, if they are drawn: before those of the first epoch."""
         if isinstance(self.validation, Kept | Followed):
             self.validation.draw()
+
+    def _resume(self, state: State) -> None:
+        """Continue from a state that a file has held; whoever wrote it knew the format."""
+        try:
+            self.set_state(state)
+        except (TypeError, ValueError, LookupError, ArithmeticError) as error:
+            if isinstance(error, RnnkitError):
+                raise
+            raise FormatError(f'the state of the training does not fit: {error}') from error
 
     def _epochs(self) -> Iterator[tuple[Monitors, Monitors]]:
         if self.resumed is None:
