@@ -92,6 +92,7 @@ def made(form, **options):
     return net, {k: p.get_value() for k, p in net.layers[1].params.items()}
 
 
+@pytest.mark.filterwarnings('ignore:np.dot')  # Numba's, about speed
 @pytest.mark.parametrize('kernels', ['off', 'on'])
 def test_output_and_gradients_equal_numpy(form, kernels, rng, monkeypatch):
     monkeypatch.setenv('RNNKIT_KERNELS', kernels)
