@@ -1,5 +1,6 @@
 """The few symbolic operations that layers and cells share."""
 
+import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
@@ -55,3 +56,11 @@ def masked(values: TensorVariable, mask: TensorVariable | None) -> TensorVariabl
         1 where a step is real, 0 over padding.
     """
     return values if mask is None else values * mask[:, :, None]
+
+
+def clipped(x: TensorVariable, limit: float | None) -> TensorVariable:
+    """Return `x` between minus and plus `limit`; NaN stays NaN, and None is no limit."""
+    if limit is None:
+        return x
+    most = np.asarray(limit, x.type.dtype)
+    return pt.switch(x > most, most, pt.switch(x < -most, -most, x))
