@@ -1,6 +1,7 @@
 """Layers that run a cell over time."""
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
@@ -26,6 +27,9 @@ class Recurrent(Layer):
     state of the cell, and the other states under their own names (``'hid1:c'`` for the cell state
     of an LSTM), each of shape (T, B, size); and the final states ``'last'``, ``'last_c'``, ... of
     shape (B, size). Over padding the state is held, and the output is 0.
+
+    If the cell has an `output` of its own, ``'out'`` and ``'last'`` are that, and all states have
+    their own names: ``'h'`` and ``'last_h'``, ...
 
     Besides the options of the cell there are:
 
@@ -93,7 +97,8 @@ class Recurrent(Layer):
 
     def last_name(self, part: str = '') -> str:
         """Return the name of the output that holds the final value of a part of the state."""
-        return 'last' if part in ('', self.state._fields[0]) else f'last_{part}'
+        main = ('',) if self.cell.has_own_output else ('', self.state._fields[0])
+        return 'last' if part in main else f'last_{part}'
 
     def has_time(self, name):
         return not name.startswith('last')
@@ -124,7 +129,7 @@ class Recurrent(Layer):
 
     def output_size(self, name):
         widths = dict(zip(self.state._fields, self.cell.widths(self.size), strict=True))
-        return widths.get(name.removeprefix('last_'), self.size)
+        return widths.get(name.removeprefix('last_'), self.cell.output_width(self.size))
 
     def gates(self, name):
         return None if name.endswith('_0') else self.cell.gate_columns(name, self.size)
@@ -177,11 +182,27 @@ class Recurrent(Layer):
     def _outputs(self, states: State, mask: TensorVariable | None) -> dict[str, TensorVariable]:
         """Return the outputs by name, given the states at all steps."""
         end = -1 if self.causal else 0  # states are in the order of time in both directions
+        named = dict(zip(self.state._fields, states, strict=True))
+        if self.cell.has_own_output:
+            named = {'out': self._output(states), **named}
         outputs = {}
-        for k, (part, values) in enumerate(zip(self.state._fields, states, strict=True)):
+        for k, (part, values) in enumerate(named.items()):
             outputs['out' if k == 0 else part] = masked(values, mask)
-            outputs[self.last_name(part)] = values[end]
+            outputs['last' if k == 0 else f'last_{part}'] = values[end]
         return outputs
+
+    def _output(self, states: State) -> TensorVariable:
+        """Return the output of a cell that has one of its own, given the states at all steps."""
+        params = {name: self.params[name] for name in self.cell.params}
+        p = SimpleNamespace(**self.cell.prepare(params, self.size))
+        y = self.cell.output(self.state(*states), p)
+        if not isinstance(y, TensorVariable) or y.ndim != 3:
+            what = f'{y.ndim} axes' if isinstance(y, TensorVariable) else repr(y)
+            raise ConfigError(
+                f'{type(self.cell).__name__}.output() must return a tensor (T, B, '
+                f'{self.cell.output_width(self.size)}); got {what}'
+            )
+        return y
 
     def _start(self, state: State | None) -> State | None:
         """Return the initial state, or None if all of it is 0.
