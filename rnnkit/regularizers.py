@@ -118,7 +118,21 @@ def _mean_over(terms: Iterable[TensorVariable]) -> TensorVariable:
     terms = list(terms)
     if not terms:
         raise ConfigError('this network has nothing that it applies to')
-    return sum(terms[1:], terms[0]) / len(terms)
+    penalty = sum(terms[1:], terms[0]) / len(terms)
+    penalty.tag.terms = terms
+    return penalty
+
+
+def means(penalty: TensorVariable) -> list[tuple[TensorVariable, TensorVariable | None]]:
+    """Return the means that a penalty is the sum of, each with the number of its values.
+
+    That of a user's own regularizer is not known: None.
+    """
+    terms = getattr(penalty.tag, 'terms', [])
+    counts = [getattr(term.tag, 'count', None) for term in terms]
+    if counts == [None] * len(terms):
+        return [(penalty, None)]
+    return [(term / len(terms), count) for term, count in zip(terms, counts, strict=True)]
 
 
 def matrices(parts: Parts, pattern: str = '*') -> list[TensorVariable]:
@@ -154,14 +168,19 @@ def _mean(
     `zero` says that the values are 0 over padding already.
     """
     if mask is None:
-        # Sequences of one step have no pairs of steps, so there may be no values.
-        return values.sum() / pt.cast(pt.maximum(values.size, 1), values.dtype)
-    count = pt.maximum(mask.sum(), 1)
-    if values.ndim == 3:
-        mask = mask[:, :, None]
-        count = count * pt.cast(values.shape[-1], values.dtype)
-    # Not a product: padding may hold anything, and 0 times infinity is NaN.
-    return (values if zero else pt.switch(mask > 0, values, 0)).sum() / count
+        count = pt.cast(values.size, values.dtype)
+        total = values.sum()
+    else:
+        count = mask.sum()
+        if values.ndim == 3:
+            mask = mask[:, :, None]
+            count = count * pt.cast(values.shape[-1], values.dtype)
+        # Not a product: padding may hold anything, and 0 times infinity is NaN.
+        total = (values if zero else pt.switch(mask > 0, values, 0)).sum()
+    # Sequences of one step have no pairs of steps, so there may be no values.
+    mean = total / pt.maximum(count, 1)
+    mean.tag.count = count  # for the mean over several batches
+    return mean
 
 
 def _mean_of_pairs(values: TensorVariable, mask: TensorVariable | None) -> TensorVariable:

@@ -13,6 +13,7 @@ from pytensor.tensor import TensorVariable
 from rnnkit import kernels
 from rnnkit.cells import Cell
 from rnnkit.common.checks import optional_whole
+from rnnkit.common.compiled import options_of_scan
 from rnnkit.errors import ConfigError
 
 
@@ -116,15 +117,17 @@ def _scan(
     # All weights are non-sequences, and scan is strict: a variable that a step takes from elsewhere
     # is an error, rather than one more input that scan finds by itself. The rewrites can then take
     # the products that give the weights' gradients out of the loop, as one product over all steps.
-    states = pytensor.scan(
-        partial(_step, cell, list(sequences), names),
-        sequences=list(sequences.values()),
-        outputs_info=state,
-        non_sequences=weights,
-        strict=True,
-        return_updates=False,
-        name=type(cell).__name__,
-    )
+    with options_of_scan() as options:
+        states = pytensor.scan(
+            partial(_step, cell, list(sequences), names),
+            sequences=list(sequences.values()),
+            outputs_info=state,
+            non_sequences=weights,
+            strict=True,
+            return_updates=False,
+            name=type(cell).__name__,
+            **options,
+        )
     states = list(states) if n_states > 1 else [states]
     return [s[::-1] for s in states] if walk.reverse else states
 

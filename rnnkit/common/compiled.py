@@ -1,9 +1,10 @@
 """Symbolic graphs turned into functions: the one place that calls ``pytensor.function``."""
 
-import logging
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 import pytensor
@@ -13,24 +14,53 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit.common import progress
 
+# Warning filters and PyTensor's flags belong to the whole process. Two threads that change and
+# restore them in turns would leave them changed, so only one at a time may.
+PROCESS = threading.RLock()
+_mode: ContextVar[str | None] = ContextVar('mode', default=None)
+
 
 @contextmanager
 def quickly() -> Iterator[None]:
     """Build and compile the graphs of this block in the quickest way, for what is called seldom."""
-    flags = {'mode': 'FAST_COMPILE'}
-    # PyTensor 3.0 fuses operations inside scan, which Python then does number by number.
-    if not pytensor.__version__.startswith('3.0.'):
-        flags['cxx'] = ''
-    # PyTensor then advises to install another BLAS, which makes no difference for these functions.
-    log = logging.getLogger('pytensor.tensor.blas')
-    level = log.level
-    log.setLevel(logging.ERROR)
+    token = _mode.set('FAST_COMPILE')
     try:
-        with pytensor.config.change_flags(**flags), warnings.catch_warnings():
-            warnings.filterwarnings('ignore', 'PyTensor could not link to a BLAS installation')
-            yield
+        yield
     finally:
-        log.setLevel(level)
+        _mode.reset(token)
+
+
+@contextmanager
+def options_of_scan() -> Iterator[dict[str, str]]:
+    """Return the keywords of `pytensor.scan` that go with the mode of this block, if any."""
+    chosen = _mode.get()
+    if chosen is None:
+        yield {}
+        return
+    # PyTensor compiles what is inside a scan to machine code, whatever the mode of the function
+    # is, unless scan is told. That is deprecated in 3.3, where nothing else has taken its place.
+    with PROCESS, warnings.catch_warnings():
+        warnings.filterwarnings('ignore', 'The `mode` argument of `scan` is deprecated')
+        yield {'mode': chosen}
+
+
+@contextmanager
+def double_precision() -> Iterator[None]:
+    """Let Python's floats be float64 in the graphs of this block, whatever floatX is."""
+    with PROCESS, pytensor.config.change_flags(floatX='float64'):
+        yield
+
+
+def origin(error: SystemError) -> BaseException:
+    """Return the exception that a SystemError hides.
+
+    Where a signal handler raises an exception, such as KeyboardInterrupt for Ctrl-C, while
+    machine code runs, the interpreter finds a result and an exception, and raises this instead.
+    """
+    seen: BaseException | None = error
+    while isinstance(seen, SystemError):
+        seen = seen.__cause__ or seen.__context__
+    return error if seen is None else seen
 
 
 class Compiled:
@@ -66,21 +96,35 @@ class Compiled:
 
     def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
         """Return the outputs for these inputs, and apply the updates."""
-        if self._function is not None:
+        try:
+            if self._function is None:
+                with PROCESS:  # which also keeps two threads from compiling the same graph
+                    if self._function is None:
+                        return self._in_order(self._compile(*arrays))
             return self._in_order(self._function(*arrays))
+        except SystemError as error:
+            raise origin(error)  # noqa: B904 - its context is the SystemError
+
+    def _compile(self, *arrays: np.ndarray) -> list[ArrayLike]:
+        """Compile the function, and return what it returns for these inputs."""
         inputs, outputs, updates = self._graph
         progress.prepare_logging()
         with progress.timed(f'compiling {self.what}'), warnings.catch_warnings():
             # Numba's advice about products with transposed matrices, which is not for users.
             warnings.filterwarnings('ignore', r'(?s).*np\.dot\(\) is faster on contiguous arrays')
             function = pytensor.function(
-                inputs, outputs, updates=updates, on_unused_input='ignore', name=self.what
+                inputs,
+                outputs,
+                mode=_mode.get(),
+                updates=updates,
+                on_unused_input='ignore',
+                name=self.what,
             )
             function.trust_input = True
             result = function(*arrays)  # the Numba backend compiles in the first call
-        self._function, self._graph = function, None
         self._foreign = not all(isinstance(a, np.ndarray | np.generic) for a in result)
-        return self._in_order(result)
+        self._function, self._graph = function, None
+        return result
 
     def _in_order(self, results: list[ArrayLike]) -> list[np.ndarray]:
         """Return the results as NumPy arrays, one for each output."""

@@ -358,6 +358,13 @@ def frozen(dataset: Iterable[list[np.ndarray]]) -> Iterable[list[np.ndarray]]:
     """Return batches that are the same each time they are read.
 
     Batches of a callable are drawn here, once, so that what is measured on them can be
-    compared from one time to the next; likewise those of arrays of which an epoch is a part.
+    compared from one time to the next; so are those of arrays of which an epoch is a part. They
+    are copied, for a callable may fill the same arrays again.
     """
-    return dataset if getattr(dataset, 'one_pass', False) else list(dataset)
+    return dataset if getattr(dataset, 'one_pass', False) else [copied(b) for b in dataset]
+
+
+def copied(batch: list[np.ndarray]) -> list[np.ndarray]:
+    """Return a batch of arrays that nobody else can write to."""
+    arrays = [array.copy() for array in batch]
+    return Window(arrays, batch.fresh) if isinstance(batch, Window) else arrays

@@ -1,5 +1,6 @@
 """The base class of layers: options, a parameter table and a symbolic transform."""
 
+import copy
 from typing import ClassVar
 
 import numpy as np
@@ -18,6 +19,11 @@ from rnnkit.layers.short_forms import ShortForms
 
 COMMON = ('size', 'name', 'inputs')  # keywords of every layer
 RESERVED = set(':.*?[]')  # separators of names, and wildcards of patterns
+
+
+def _own(value: object) -> object:
+    """Return a value of the user's that the user cannot change any more: arrays and lists."""
+    return copy.deepcopy(value) if isinstance(value, np.ndarray | list | dict) else value
 
 
 class Layer:
@@ -134,10 +140,10 @@ class Layer:
             )
         self.size, self.name = size, name
         self.inputs = check_inputs(self.form, inputs)
-        self.given = options
+        self.given = {key: _own(value) for key, value in options.items()}
         self.params: dict[str, TensorSharedVariable] = {}
         for option, default in self.options.items():
-            setattr(self, option, options.get(option, default))
+            setattr(self, option, self.given.get(option, default))
 
     def starts(self) -> dict[str, object]:
         """Return the default initial value of each parameter, by name."""

@@ -2,28 +2,30 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels, losses
-from rnnkit.common import file_format, foreign_names, old_words, output_names
+from rnnkit.common import file_format, old_words, output_names
 from rnnkit.common import progress as lines
-from rnnkit.common.calls import Abstract, checked_methods
-from rnnkit.common.checks import flag, optional_whole
+from rnnkit.common.calls import checked_methods
+from rnnkit.common.checks import flag, optional_whole, whole
 from rnnkit.common.registry import reject_unknown
 from rnnkit.data.border import LAYOUTS, check_settings
-from rnnkit.errors import ConfigError
+from rnnkit.data.datasets import Arrays as Batched
+from rnnkit.errors import ConfigError, DataError
 from rnnkit.graph import summary
 from rnnkit.graph.graph import Graph
 from rnnkit.inference.predict import Inference
 from rnnkit.inference.streaming import State
 from rnnkit.layers import Layer, parse_layers
 from rnnkit.losses import Loss
-from rnnkit.models import parameters
 from rnnkit.models.files import Loader
+from rnnkit.models.parameters import Parameters
 from rnnkit.training import gradient_flow
 from rnnkit.training.batching import Batching
 from rnnkit.training.checkpoints import Checkpoints
@@ -33,6 +35,7 @@ from rnnkit.training.history import History, next_number
 from rnnkit.training.loss_term import LossTerm, read_loss_term
 from rnnkit.training.options import Options, given_options, read_training
 from rnnkit.training.protocols import CallbackSpec, Data, Inputs, Monitors, MonitorSpec, Path
+from rnnkit.training.sessions import Sessions
 from rnnkit.training.train_steps import TrainSteps
 from rnnkit.training.trainer import Place, Trainer
 from rnnkit.training.ways import find_way
@@ -41,7 +44,7 @@ LayerSpec = int | str | Sequence[object] | Mapping[str, object] | Layer
 
 
 @checked_methods
-class Network(Abstract):
+class Network(Parameters):
     """Connected layers that can be trained, used for predictions and saved.
 
     This abstract class is the common part of `Regressor`, `Classifier` and `Autoencoder`.
@@ -128,7 +131,8 @@ class Network(Abstract):
         self.layers = parse_layers(layers, **chosen)
         self._finish_last_layer(first)
         self.history = History()
-        self._trainings = self._running = 0
+        self._trainings = 0
+        self._sessions = Sessions()
         with kernels.allowed(self._kernel):
             self._build()
         self._minimise([LossTerm(first, weighted=weighted)])
@@ -143,11 +147,7 @@ class Network(Abstract):
 
     def _minimise(self, terms: list[LossTerm]) -> None:
         """Let trainings minimise the sum of these losses from now on."""
-        if self._running:
-            raise ConfigError(
-                'add_loss() and set_loss() change what the next training minimises; a training of '
-                'this network is running'
-            )
+        self._sessions.changed('add_loss() and set_loss()')
         loss = terms[0].loss
         if loss.integer_targets != self._integer_targets:
             kind = 'class labels' if loss.integer_targets else 'arrays of numbers'
@@ -271,56 +271,7 @@ class Network(Abstract):
             term.weighted = self.weighted
         self._minimise([term])
 
-    # --- parameters ---
-
-    @property
-    def num_params(self) -> int:
-        """The number of values in all parameters."""
-        return sum(p.get_value(borrow=True).size for p in self.params)
-
-    def find(self, layer: str | int, param: str | int) -> Any:
-        """Return one parameter as a shared variable.
-
-        Parameters
-        ----------
-        layer, param : str or int
-            Names, or numbers in the order of the spec: ``find('hid1', 'xh')``,
-            ``find(1, 0)``.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no such layer or parameter.
-        """
-        return parameters.find('find()', self.layers, layer, param)
-
-    def set(self, layer: str | int, param: str | int, value: ArrayLike) -> None:
-        """Change the values of one parameter.
-
-        Parameters
-        ----------
-        layer, param : str or int
-            As in `find`.
-        value : array of the shape of the parameter
-            It is copied, and converted to the dtype of the network.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no such layer or parameter.
-        ShapeError, DataError
-            If the array has another shape, or values that are not finite numbers in this dtype.
-
-        Examples
-        --------
-        >>> import numpy as np, rnnkit
-        >>> net = rnnkit.Regressor([2, 1], seed=0)
-        >>> net.set('out', 'b', [0.5])
-        >>> net.find('out', 'b').get_value()
-        array([0.5], dtype=float32)
-        """
-        parameter = parameters.find('set()', self.layers, layer, param)
-        parameters.assign('set()', parameter, value)
+    # --- specs and files ---
 
     def summary(self) -> str:
         """Return a table of the layers, their outputs and their parameters."""
@@ -422,6 +373,61 @@ class Network(Abstract):
     @abstractmethod
     def score(self, x: Inputs, y: Any, weights: ArrayLike | None = None) -> float:
         """Return a measure of how good the predictions for `x` are; the greater the better."""
+
+    def evaluate(
+        self,
+        x: Inputs,
+        y: Any = None,
+        weights: Any = None,
+        mask: ArrayLike | None = None,
+        *,
+        batch_size: int = 32,
+        monitors: MonitorSpec = None,
+    ) -> Monitors:
+        """Return the loss on some data: what a validation on them would report.
+
+        Parameters
+        ----------
+        x, y : arrays
+            As in `score`: one array or list of sequences each; a list or dict of targets where
+            there are several losses with targets of their own, and no y where the target is x.
+        weights : array, optional
+            The weight of each target, for a network with ``weighted=True``; as `y`.
+        mask : array of shape (T, B), optional
+            Where steps are real, for a network with ``masked=True``.
+        batch_size : int
+            Examples that are computed at once; results do not depend on it.
+        monitors : str, dict or sequence of these, optional
+            What else to report, as in `train`: names of metrics, for example.
+
+        Returns
+        -------
+        results : dict of str to float
+            ``'loss'``, the weighted sum of all losses, without regularizers; ``'err'``, the first
+            loss; further losses by their names; ``'acc'``, the accuracy of a classifier.
+
+        Raises
+        ------
+        ConfigError, ShapeError, DataError
+            If an array or a monitor is not usable, or all weights are 0.
+
+        Examples
+        --------
+        >>> import numpy as np, rnnkit
+        >>> net = rnnkit.Regressor([1, ('rnn', 3), 1], loss='mae', seed=0)
+        >>> sorted(net.evaluate(np.ones((20, 2, 1)), np.zeros((20, 2, 1)), monitors='mse'))
+        ['err', 'loss', 'mse']
+        """
+        where = 'evaluate()'
+        whole(f'{where}: batch_size', batch_size, 1)
+        arrays = self._border.read_batch(self._border.join(where, x, y, weights, mask), where)
+        with kernels.allowed(self._kernel):
+            objective, function = self._train_steps.evaluation(monitors)
+        axes = [field.batch_axis for field in self._border.fields]
+        rows = [function(*batch) for batch in Batched(arrays, axes, batch_size)]
+        if not any(map(objective.counts, rows)):
+            raise DataError(f'{where}: all weights are 0, so there is nothing to evaluate')
+        return objective.average(rows)
 
     def gradient_flow(
         self,
@@ -563,8 +569,9 @@ class Network(Abstract):
             If the loss or a gradient is not finite. The best parameters are restored.
         """
         keywords = _keywords(locals(), options)
+        make = partial(self._start, 'train()', train, valid, algo, keywords)
         with lines.shown(progress):
-            return self._start('train()', train, valid, algo, keywords).train()
+            return self._sessions.train('train()', make)
 
     @old_words.of_training
     def itertrain(
@@ -605,9 +612,10 @@ class Network(Abstract):
         training ends and the best parameters are restored.
         """
         keywords = _keywords(locals(), options)
+        make = partial(self._start, 'itertrain()', train, valid, algo, keywords)
         with lines.shown(progress):
-            run = self._start('itertrain()', train, valid, algo, keywords)
-        return lines.each(run.itertrain(), progress)
+            epochs = self._sessions.itertrain('itertrain()', make)
+        return lines.each(epochs, progress)
 
     def _start(
         self,
@@ -638,7 +646,6 @@ class Network(Abstract):
         batches, validation = Batching(self._border, config.options, carries, where)(
             train, valid, files.seed
         )
-        self._trainings += place is None
         trainer = Trainer(
             config,
             step,
@@ -651,20 +658,11 @@ class Network(Abstract):
             net=self,
             resumed=files.state,
             keeper=files.keeper(config, batches),
+            begin=files.begin if place is None else None,
+            held_out=valid is not None or callable(train),
         )
-        files.resume(trainer)
+        files.check(trainer)
         return trainer
-
-    if not TYPE_CHECKING:  # or checkers would believe that every name exists
-
-        def __getattr__(self, name: str) -> object:
-            """Say what replaces an attribute of other libraries."""
-            if name.startswith('_'):  # of pickle, copy, IPython, ...
-                raise AttributeError(f'{type(self).__name__} has no attribute {name!r}')
-            if name in dir(type(self)):  # a property that has raised an AttributeError
-                return object.__getattribute__(self, name)
-            message = foreign_names.of_network(type(self), name, dir(self))
-            raise AttributeError(message)
 
     def __repr__(self) -> str:
         chain = ' > '.join(f'{layer.name} ({layer.form} {layer.size})' for layer in self.layers)

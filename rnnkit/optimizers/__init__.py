@@ -9,7 +9,7 @@ from rnnkit.optimizers.base import Optimizer, decay, library, optimizers
 from rnnkit.optimizers.esgd import ESGD
 from rnnkit.optimizers.lbfgs import LBFGS
 from rnnkit.optimizers.lion import Lion
-from rnnkit.optimizers.objective import Objective
+from rnnkit.optimizers.objective import Addend, Objective
 from rnnkit.optimizers.rmsprop import RMSProp
 from rnnkit.optimizers.rprop import RProp
 from rnnkit.optimizers.sgd import NAG, SGD
@@ -30,6 +30,7 @@ __all__ = [
     'Adagrad',
     'Adam',
     'AdamW',
+    'Addend',
     'Lion',
     'NAdam',
     'Objective',

@@ -1,13 +1,28 @@
 """The objective of a training: the scalar to minimise, and the quantities to report."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor import TensorVariable
 from pytensor.tensor.sharedvar import TensorSharedVariable
+
+
+class Addend(NamedTuple):
+    """A part of a loss that is a mean over a batch.
+
+    Attributes
+    ----------
+    value : scalar tensor
+    weight : scalar tensor or None
+        The number, or total weight, of what the mean is of; None for that of the objective.
+    """
+
+    value: TensorVariable
+    weight: TensorVariable | None = None
 
 
 @dataclass
@@ -25,6 +40,11 @@ class Objective:
         The weight of a batch in means over batches; by default all are equal.
     monitors : dict of str to scalar tensor
         Further quantities to report, as means over batches.
+    weights : dict of str to scalar tensor
+        The weight of a batch in the means of those monitors, by name, for which it is another one.
+    addends : list of Addend
+        The loss is their sum. Needed where they have weights of their own: the mean over batches of
+        a sum then says nothing, and depends on how the data were cut into batches.
     updates : list of (shared variable, new value)
         Updates of a training step besides those of the parameters.
     limits : dict of str to callable
@@ -42,6 +62,8 @@ class Objective:
     inputs: list[TensorVariable]
     weight: TensorVariable | None = None
     monitors: dict[str, TensorVariable] = field(default_factory=dict)
+    weights: dict[str, TensorVariable] = field(default_factory=dict)
+    addends: list[Addend] = field(default_factory=list)
     updates: list[tuple[SharedVariable, TensorVariable]] = field(default_factory=list)
     limits: dict[str, Callable[[TensorVariable], TensorVariable]] = field(default_factory=dict)
     finish: Callable[[Mapping[str, float]], dict[str, float]] = dict
@@ -49,6 +71,53 @@ class Objective:
     binary: bool = False
 
     def reports(self) -> list[TensorVariable]:
-        """Return loss, weight and monitors, in this order."""
+        """Return loss, weight and monitors; then addends, and weights that are not the first."""
         weight = pt.constant(np.ones((), self.loss.dtype)) if self.weight is None else self.weight
-        return [self.loss, weight, *self.monitors.values()]
+        addends = [addend.value for addend in self._separate]
+        return [self.loss, weight, *self.monitors.values(), *addends, *self._own_weights]
+
+    @property
+    def _separate(self) -> list[Addend]:
+        """The addends, if they are reported one by one."""
+        same = all(addend.weight in (None, self.weight) for addend in self.addends)
+        return [] if same else self.addends
+
+    @property
+    def _own_weights(self) -> list[TensorVariable]:
+        weights = [*self.weights.values(), *(addend.weight for addend in self._separate)]
+        return [w for w in dict.fromkeys(weights) if w is not None and w is not self.weight]
+
+    def average(self, rows: Sequence[Sequence[float]]) -> dict[str, float]:
+        """Return what is reported of several batches together.
+
+        Parameters
+        ----------
+        rows : sequence of sequences of float
+            For each batch the values of `reports`.
+
+        Returns
+        -------
+        reported : dict of str to float
+            ``'loss'`` and all monitors: the weighted means over the batches, and what `finish`
+            makes of them. A mean is 0 where all weights are 0.
+        """
+        loss, first, *others = np.array(rows, 'float64').T
+        n, separate = len(self.monitors), self._separate
+        own = dict(zip(self._own_weights, others[n + len(separate) :], strict=True))
+
+        def mean(column: np.ndarray, weight: TensorVariable | None) -> float:
+            w = first if weight is None else own.get(weight, first)
+            return float(np.average(column, weights=w)) if w.any() else 0.0
+
+        means = {'loss': mean(loss, None)}
+        if separate:
+            columns = zip(others[n:], separate, strict=False)
+            means['loss'] = sum(mean(column, addend.weight) for column, addend in columns)
+        for name, column in zip(self.monitors, others, strict=False):
+            means[name] = mean(column, self.weights.get(name))
+        return self.finish(means)
+
+    def counts(self, row: Sequence[float]) -> bool:
+        """Return whether any target of a batch has a weight above 0, given its reports."""
+        own = row[2 + len(self.monitors) + len(self._separate) :]
+        return bool(row[1]) or any(own)

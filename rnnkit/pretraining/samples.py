@@ -161,6 +161,7 @@ class Sampler:
             If the input of a layer is 0 everywhere. Then all parameters are unchanged.
         """
         progress.prepare_logging()
+        self.net._trainings += 1
         start, rng = time.perf_counter(), np.random.default_rng(self.seeds)
         before = [p.get_value() for p in self.net.params]
         try:
@@ -178,7 +179,8 @@ class Sampler:
         record |= {f'valid_{name}': value for name, value in monitors.items()}
         self.net.history.append({**record, 'seconds': time.perf_counter() - start})
         listed = ' '.join(f'{name} {value:.4g}' for name, value in monitors.items())
-        progress.say('weights are samples: valid %s', listed)
+        what = 'valid' if self.trainer.held_out else 'training'
+        progress.say('weights are samples: %s %s', what, listed)
         yield dict(monitors), dict(monitors)
 
     def _jobs(self, layer: Layer) -> list[Job]:

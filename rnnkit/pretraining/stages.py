@@ -104,7 +104,6 @@ class Staged:
         self.training = next_number(net.history)
         self._first = self._start(0)
         self._result: tuple[Monitors, Monitors] = ({}, {})
-        net._trainings += 1
 
     def _start(self, number: int) -> Trainer:
         """Return the trainer of a stage."""
@@ -141,6 +140,7 @@ class Staged:
             of this stage, and of those before it.
         """
         progress.prepare_logging()
+        self.net._trainings += 1
         for number, stage in enumerate(self.stages):
             title = f'stage {number + 1} of {len(self.stages)} ({stage.name})'
             try:

@@ -149,7 +149,7 @@ class Checkpoints:
         if self.source is None and self.options.checkpoint is None:
             return None
         settings = _settings(config, batches)
-        trainings = self.net._trainings
+        trainings = self.net._trainings + 1
         if self.header is not None:
             self._compare(self.header['settings'], settings)
             trainings = self.header['trainings']
@@ -158,19 +158,18 @@ class Checkpoints:
         header = {'settings': settings, 'seed': self.seed, 'trainings': trainings}
         return Keeper(self.options, self.net.to_spec, _plain(header))
 
-    def resume(self, trainer: Trainer) -> None:
-        """Check that the state fits a trainer, and restore the attributes of the network.
+    def check(self, trainer: Trainer) -> None:
+        """Raise a FormatError unless the state to resume from fits a trainer."""
+        if self.header is not None:
+            expected = trainer.get_state()
+            expected['best_params'] = expected['last']  # before the first validation: none
+            _check_state(self.source, expected, self.header['state'])
 
-        Raises
-        ------
-        FormatError
-            If the state does not fit.
-        """
+    def begin(self) -> None:
+        """Count the training; restore the attributes of a network whose training is resumed."""
         if self.header is None:
+            self.net._trainings += 1
             return
-        expected = trainer.get_state()
-        expected['best_params'] = expected['last']  # before the first validation there are none
-        _check_state(self.source, expected, self.header['state'])
         if isinstance(self.header['net_seed'], int):
             self.net.seed = self.header['net_seed']
         self.net._trainings = self.header['trainings']

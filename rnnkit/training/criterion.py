@@ -15,7 +15,7 @@ from rnnkit.data.field import Field, weights_of
 from rnnkit.errors import ConfigError
 from rnnkit.graph.fields import input_as_target, inputs_of, masks_of, target_of
 from rnnkit.graph.graph import Graph, Outputs
-from rnnkit.optimizers import Objective
+from rnnkit.optimizers import Addend, Objective
 from rnnkit.training.loss_term import LossTerm
 
 Check = Callable[[str, np.ndarray], None]
@@ -100,23 +100,30 @@ class Criterion:
 
     def objective(self, outputs: Outputs) -> Objective:
         """Return what is minimised, without regularizers, for a graph's outputs."""
-        errors, weight, monitors = [], None, {}
-        for term in self.terms:
+        addends: list[Addend] = []
+        monitors: dict[str, TensorVariable] = {}
+        own: dict[str, TensorVariable] = {}
+        for k, term in enumerate(self.terms):
             output = term.loss.pick(outputs, term.outputs)
             target, weights = self.targets[term.target], self._weights(term)
             error, total = term.loss.mean(output, target, weights)
-            errors.append(error)
-            if weight is None:  # the first term
-                weight, compared = total, (target, weights)
+            addends.append(Addend(self.factors[k] * error if self.summed else error, total))
+            if k == 0:
+                compared = (target, weights)
                 monitors = self.monitors(output, error, target, weights)
             else:
-                monitors[term.name] = error
-        loss = errors[0]
-        if self.summed:
-            parts = [factor * error for factor, error in zip(self.factors, errors, strict=True)]
-            loss = sum(parts[1:], parts[0])
-        given = {'compared': compared, 'binary': self.terms[0].loss.binary}
-        return Objective(loss, self.params, self.variables, weight, monitors, **given)
+                monitors[term.name], own[term.name] = error, total
+        return Objective(
+            sum((addend.value for addend in addends[1:]), addends[0].value),
+            self.params,
+            self.variables,
+            addends[0].weight,
+            monitors,
+            own,
+            addends,
+            compared=compared,
+            binary=self.terms[0].loss.binary,
+        )
 
     def _factor(self, term: LossTerm) -> SharedVariable:
         """Return the weight of a term as a shared variable: a change of it compiles nothing."""

@@ -107,6 +107,7 @@ def minimize(
         validation,
         place=Place(History(), 1),
         seed=config.options.seed,
+        held_out=valid is not None or callable(train),
     ).train()
 
 

@@ -126,11 +126,20 @@ def watched(watch: Watch, objective: Objective, parts: Parts, output: str) -> Ob
         does not return a symbolic scalar.
     """
     added: dict[str, TensorVariable] = {}
+    own: dict[str, TensorVariable] = {}
     for pattern, end, level in watch.levels:
         for name in glob('monitors:', pattern, [*parts.outputs, *parts.params]):
             added[f'{name}{end}'] = _of_part(f'{name}{end}', name, level, parts)
+            if name in parts.outputs:
+                own[f'{name}{end}'] = _count(name, parts)
+    objective = replace(
+        objective,
+        monitors={**objective.monitors, **added},
+        weights={**objective.weights, **own},
+    )
     if not watch.metrics:
-        return replace(objective, monitors={**objective.monitors, **added})
+        return objective
+    added = {}
     chosen = {name: _metric(name, objective) for name in watch.metrics}
     uses = {
         name: [(one, metric.reads) for one in metric.statistics] for name, metric in chosen.items()
@@ -155,6 +164,14 @@ def watched(watch: Watch, objective: Objective, parts: Parts, output: str) -> Ob
         return {name: value for name, value in reported.items() if name not in inner}
 
     return replace(objective, monitors={**objective.monitors, **added}, finish=finish)
+
+
+def _count(name: str, parts: Parts) -> TensorVariable:
+    """Return the number of real time steps, or examples, of an output in a batch."""
+    if name in parts.masks:
+        return parts.masks[name].sum()
+    output = parts.outputs[name]
+    return pt.cast(output.size / output.shape[-1], output.dtype)
 
 
 def _of_part(key: str, name: str, level: Level, parts: Parts) -> TensorVariable:

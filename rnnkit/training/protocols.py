@@ -62,7 +62,7 @@ class Step(Protocol):
         """Release what only a training needs."""
 
     def blame(self, batch: Batch) -> str:
-        """Say which parameter or gradient is the first that is not finite."""
+        """Say which gradient is the first that is not finite."""
 
     def get_state(self) -> State:
         """Return what the next updates depend on, besides parameters and hyperparameters."""

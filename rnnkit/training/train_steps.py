@@ -14,15 +14,15 @@ from rnnkit.graph import perturbations
 from rnnkit.graph.graph import Graph, Outputs
 from rnnkit.graph.perturbations import Disturbance
 from rnnkit.noise import Noise
-from rnnkit.optimizers import Objective
-from rnnkit.regularizers import Parts, Term, build, regularizers
+from rnnkit.optimizers import Addend, Objective
+from rnnkit.regularizers import Parts, Term, build, means, regularizers
 from rnnkit.training.carried_state import Carry
 from rnnkit.training.criterion import Criterion
 from rnnkit.training.gradient_flow import Alarm, Flow
 from rnnkit.training.lbfgs import make_step
 from rnnkit.training.monitors import Watch, read, watched
 from rnnkit.training.options import Options, TrainingConfig
-from rnnkit.training.protocols import Step
+from rnnkit.training.protocols import MonitorSpec, Step
 
 
 class Functions(NamedTuple):
@@ -91,13 +91,7 @@ class TrainSteps:
         terms = {name: build(name, given[name]) for name in sorted(given) if name in regularizers}
         others = {name: value for name, value in given.items() if name in perturbations.WORDS}
         amounts = perturbations.read(self.graph, self.criterion.compared, others)
-        watch = read(options.monitors, options.monitor_gradients)
-        taken = [name for name in watch.metrics if name in self.criterion.names]
-        if taken:
-            raise ConfigError(
-                f'monitors: {taken[0]!r} is the name that a loss of this network is reported by; '
-                f'leave it out'
-            )
+        watch = self._watch(options.monitors, options.monitor_gradients)
         carry = bool(options.carry_state)
         kind = (
             carry,
@@ -124,6 +118,26 @@ class TrainSteps:
                 variant.training, rule, momentum, nesterov, variant.noise, watched=watch.gradients
             )
         return Functions(self._steps[key], variant.evaluate, variant.carries)
+
+    def evaluation(self, monitors: MonitorSpec) -> tuple[Objective, Compiled]:
+        """Return the losses with these monitors, and the function that validates with them."""
+        watch = self._watch(monitors)
+        if watch.gradients:
+            raise ConfigError('monitors: an evaluation has no gradients; leave them out')
+        kind = (False, watch.key, (), ())  # as in a training without further options
+        if kind not in self._variants:
+            self._variants[kind] = self._make({}, Disturbance(self.graph, []), False, watch)
+        return self._variants[kind].training, self._variants[kind].evaluate
+
+    def _watch(self, monitors: MonitorSpec, gradients: bool = False) -> Watch:
+        watch = read(monitors, gradients)
+        taken = [name for name in watch.metrics if name in self.criterion.names]
+        if taken:
+            raise ConfigError(
+                f'monitors: {taken[0]!r} is the name that a loss of this network is reported by; '
+                f'leave it out'
+            )
+        return watch
 
     @cached_property
     def flow(self) -> Flow:
@@ -176,12 +190,16 @@ class TrainSteps:
         watch: Watch,
     ) -> Objective:
         """Return an objective with regularizers and monitors."""
-        parts, loss = self.parts(outputs), objective.loss
+        parts, loss, addends = self.parts(outputs), objective.loss, list(objective.addends)
+        uneven = bool(self.graph.masks or self.criterion.weights)
         for name, term in terms.items():
-            loss = loss + weights[name] * term.penalty(parts)
-        return watched(
-            watch, replace(objective, loss=loss), parts, self.criterion.terms[0].predicted
-        )
+            penalty, weight = term.penalty(parts), weights[name]
+            loss = loss + weight * penalty
+            # Batches of as many values as targets need no counts of their own.
+            pieces = means(penalty) if uneven else [(penalty, None)]
+            addends += [Addend(weight * mean, count) for mean, count in pieces]
+        objective = replace(objective, loss=loss, addends=addends)
+        return watched(watch, objective, parts, self.criterion.terms[0].predicted)
 
     def parts(self, outputs: Outputs) -> Parts:
         """Return the parameters and outputs that regularizers and monitors choose from."""

@@ -13,6 +13,7 @@ from rnnkit.common import progress
 from rnnkit.common.calls import without_stop_iteration
 from rnnkit.common.compiled import Compiled
 from rnnkit.errors import DataError, RnnkitError, TrainingError
+from rnnkit.training.blame import SMALLER_STEPS, not_finite
 from rnnkit.training.epoch_line import epoch_line
 from rnnkit.training.history import History
 from rnnkit.training.options import TrainingConfig
@@ -52,12 +53,16 @@ class Trainer:
     inspect : callable, optional
         Called with the first batch of each validation.
     net : Network, optional
-        What is trained, for callbacks. It counts its trainings under way.
+        What is trained, for callbacks.
     resumed : dict, optional
         What `get_state` of an earlier training returned, to continue from.
     keeper : callable, optional
         ``keeper(trainer, validated, ended, state)`` is called after each epoch, and before the
         first one, to write the training to a file; `state` is what it can be resumed from.
+    begin : callable, optional
+        Called when the training starts, which may be long after it was made ready.
+    held_out : bool
+        Whether `validation` has other data than `batches`, as batches of a callable are.
 
     Attributes
     ----------
@@ -66,6 +71,8 @@ class Trainer:
     ended : str, or None
         Why the training has ended, as in `rnnkit.callbacks.Training`.
     """
+
+    left = False  # whether a callback has chosen the parameters at the end
 
     def __init__(
         self,
@@ -81,6 +88,8 @@ class Trainer:
         net: object = None,
         resumed: State | None = None,
         keeper: 'Callable[[Trainer, bool, bool, State | None], None] | None' = None,
+        begin: Callable[[], None] | None = None,
+        held_out: bool = True,
     ):
         self.step, self.evaluate_batch = step, evaluate
         self.batches, self.validation = batches, validation
@@ -89,15 +98,15 @@ class Trainer:
         self.schedule = self.hyperparameters.pop('learning_rate', None)
         self.history, self.training, self.stage = place
         self.seed, self.inspect, self.net = seed, inspect, net
-        self.resumed, self.keeper = resumed, keeper
-        self.names = ['loss', *step.objective.monitors]
+        self.resumed, self.keeper, self.begin = resumed, keeper, begin
+        self.held_out = held_out
         self.best: Monitors = {'loss': np.inf}
         self.latest: Monitors = {}
         self.best_params: list[np.ndarray] = []
         self.trained: Monitors = {}
         self.epoch = self.updates = self.failures = 0
         self.record: Record = {}  # of the latest epoch
-        self.rows: list[tuple] = []  # of this epoch's batches: weight, loss, monitors, norm
+        self.rows: list[tuple] = []  # of this epoch's batches: gradient norm, loss, other reports
         self.health: list[tuple] = []
         self.began = time.perf_counter()  # this epoch
         self.stopping: str | None = None  # why it is to end, if a callback says so
@@ -123,7 +132,12 @@ class Trainer:
     def result(self) -> tuple[Monitors, Monitors]:
         """Return the two dicts of `train`, once the training has ended."""
         best = self.best if self.options.restore_best else self.latest
-        return dict(self.trained), self._measure() if self.left else dict(best)
+        trained = self.trained
+        if not trained and self.rows:  # interrupted in the first epoch
+            trained = without_norm(self._reported(self.rows, self.health))
+        elif not trained:  # before its first update
+            trained = dict.fromkeys(best, math.nan) if self.held_out else self.latest
+        return dict(trained), self._measure()[0] if self.left else dict(best)
 
     def itertrain(self) -> Iterator[tuple[Monitors, Monitors]]:
         """Train; yield the monitors of training and of the last validation, once an epoch.
@@ -134,9 +148,10 @@ class Trainer:
             If the loss or a gradient is not finite.
         """
         progress.prepare_logging()
+        if self.begin is not None:
+            self.begin()
         self.step.start(self.seed, **self.hyperparameters, **self._rate())
         failed = True
-        self._count(1)
         try:
             if self.resumed is not None:
                 self.set_state(self.resumed)
@@ -152,15 +167,9 @@ class Trainer:
         finally:
             progress.settle()
             self.step.end()
-            self._count(-1)
             if self.options.restore_best and self.best_params:
                 self._restore()
             self.hooks.end(failed)
-
-    def _count(self, change: int) -> None:
-        """Tell the network that a training has started or ended."""
-        if self.net is not None:
-            self.net._running += change  # type: ignore[attr-defined]
 
     def _epochs(self) -> Iterator[tuple[Monitors, Monitors]]:
         if self.resumed is None:
@@ -203,7 +212,7 @@ class Trainer:
 
     def _end_epoch(self, means: Monitors, seconds: float) -> None:
         """Record an epoch; validate, call the callbacks and write the checkpoint when due."""
-        self.trained = {name: v for name, v in means.items() if name != 'gradient_norm'}
+        self.trained = without_norm(means)
         self.record = self._record(means, seconds)
         due = self.epoch % self.options.validate_every == 0
         last = self._reason_to_end(patient=True) is not None
@@ -303,15 +312,15 @@ class Trainer:
             norm, *values = self.step.update(*batch)
             self.updates += 1
             if not math.isfinite(norm + values[0]):
+                what, advice = self._blame(batch) or (self.step.blame(batch), SMALLER_STEPS)
                 raise TrainingError(
-                    f'the loss is {float(values[0])} in epoch {self.epoch}, batch {k}; '
-                    f'{self.step.blame(batch)}. The parameters were not updated. Try a smaller '
-                    f'learning_rate or max_gradient_norm'
+                    f'the loss is {float(values[0])} in epoch {self.epoch}, batch {k}; {what}. '
+                    f'The parameters were not updated. {advice}'
                 )
-            loss, weight, *others = map(float, values)
-            reported = len(others) - len(self.step.health)
-            rows.append((weight, loss, *others[:reported], float(norm)))
-            health.append((1.0, *others[reported:]))
+            reports = tuple(map(float, values))
+            n = len(reports) - len(self.step.health)
+            rows.append((float(norm), *reports[:n]))
+            health.append(reports[n:])
             if watched:
                 self.hooks.batch_end()
                 if self.stopping is not None:
@@ -320,14 +329,19 @@ class Trainer:
 
     def _reported(self, rows: list[tuple], health: list[tuple]) -> Monitors:
         """Return the means over batches of what they report."""
-        means = self._mean(rows, [*self.names, 'gradient_norm'])
-        return self.step.objective.finish(means) | self._mean(health, self.step.health)
+        means = self.step.objective.average([row[1:] for row in rows])
+        norms, _, weights = np.array(rows, 'float64').T[:3]
+        mean = np.average(norms, weights=weights) if weights.any() else 0.0
+        means['gradient_norm'] = float(mean)
+        for name, column in zip(self.step.health, np.array(health, 'float64').T, strict=True):
+            means[name] = float(column.mean())
+        return means
 
     def monitors_of_batch(self) -> Monitors:
         """Return what the latest batch of this epoch reports; nothing if there is none."""
         if not self.rows:
             return {}
-        return self._reported([(1.0, *self.rows[-1][1:])], self.health[-1:])
+        return self._reported(self.rows[-1:], self.health[-1:])
 
     def _rate(self) -> dict[str, float]:
         """Return the learning rate of the next update, if the rule has one."""
@@ -343,12 +357,9 @@ class Trainer:
         TrainingError
             If the loss is not finite.
         """
-        result = self._measure()
+        result, culprit = self._measure()
         if not np.isfinite(result['loss']):
-            raise TrainingError(
-                f'the validation loss is {result["loss"]} after epoch {self.epoch}; the best '
-                f'parameters are kept. Try a smaller learning_rate or max_gradient_norm'
-            )
+            raise TrainingError(self._not_finite(result['loss'], culprit))
         self.latest, self.validated = result, True
         if self.schedule is not None:
             self.schedule.observe(result['loss'])
@@ -360,27 +371,37 @@ class Trainer:
         else:
             self.failures += 1
 
-    def _measure(self) -> Monitors:
-        """Return what the validation data report of the present parameters."""
-        rows = []
+    def _measure(self) -> tuple[Monitors, Batch | None]:
+        """Return what the validation reports, and the first batch with a loss that is not finite.
+
+        Raises
+        ------
+        DataError
+            If all weights are 0.
+        """
+        rows, culprit = [], None
         for batch in self.validation:
             if self.inspect and not rows:
                 self.inspect(batch)
-            loss, weight, *monitors = self.evaluate_batch(*batch)
-            rows.append((weight, loss, *monitors))
-        if not any(row[0] for row in rows):
-            raise DataError('valid: all weights are 0, so there is nothing to validate on')
-        return self.step.objective.finish(self._mean(rows, self.names))
+            rows.append(self.evaluate_batch(*batch))
+            if culprit is None and not math.isfinite(rows[-1][0]):
+                culprit = batch
+        objective = self.step.objective
+        if not any(map(objective.counts, rows)):
+            name = 'valid' if self.held_out else 'train'
+            raise DataError(f'{name}: all weights are 0, so there is nothing to validate on')
+        return objective.average(rows), culprit
 
-    @staticmethod
-    def _mean(rows: list[tuple], names: list[str]) -> Monitors:
-        """Average over batches, weighted by the first column."""
-        weights, *columns = np.array(rows, 'float64').T
-        if not weights.any():
-            return dict.fromkeys(names, 0.0)
-        return {
-            n: float(np.average(c, weights=weights)) for n, c in zip(names, columns, strict=True)
-        }
+    def _not_finite(self, loss: float, batch: Batch | None) -> str:
+        """Describe a validation loss that is not finite; `batch` is the first that explains it."""
+        name = 'validation loss' if self.held_out else 'loss on the training data'
+        when = f'after epoch {self.epoch}' if self.epoch else 'before the first epoch'
+        what, advice = (batch and self._blame(batch)) or ('', SMALLER_STEPS if self.updates else '')
+        parts = [f'the {name} is {loss} {when}', what, 'the best parameters are kept']
+        return '; '.join(part for part in parts if part) + (f'. {advice}' if advice else '')
+
+    def _blame(self, batch: Batch) -> tuple[str, str] | None:
+        return not_finite(self.step.objective, batch, self.updates)
 
     def _record(self, train: Monitors, seconds: float) -> Record:
         """Append a record of an epoch to the history, and return it."""
@@ -394,10 +415,15 @@ class Trainer:
         validation = self.latest if self.validated else {}
         is_best = bool(validation) and validation == self.best
         seconds = self.record['seconds']
-        line = epoch_line(self.epoch, self.trained, validation, is_best, seconds)
+        line = epoch_line(self.epoch, self.trained, validation, is_best, seconds, self.held_out)
         fleeting = not (validation or self.hooks.prints) and self.hooks.show
         progress.say('%s', line, live=fleeting)
 
     def _restore(self) -> None:
         for p, value in zip(self.step.objective.params, self.best_params, strict=True):
             p.set_value(value)
+
+
+def without_norm(means: Monitors) -> Monitors:
+    """Return what is reported of an epoch, but for the gradient norm."""
+    return {name: value for name, value in means.items() if name != 'gradient_norm'}

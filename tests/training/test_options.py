@@ -272,7 +272,7 @@ def test_the_history_is_plotted_to_a_file(tmp_path):
 
 def test_a_line_an_epoch_and_the_compilations_are_logged(caplog):
     with caplog.at_level(logging.INFO, 'rnnkit'):
-        dense().train(FLAT, epochs=2, validate_every=2)
+        dense().train(FLAT, FLAT, epochs=2, validate_every=2)
     lines = [record.getMessage() for record in caplog.records]
     assert lines[0] == 'compiling the validation ...'
     assert lines[1].startswith('compiling the validation took')
@@ -301,6 +301,29 @@ def live_handler(monkeypatch, stream):
     (handler,) = progress.LOGGER.handlers
     monkeypatch.setattr(progress.LOGGER, 'level', logging.INFO)
     return handler
+
+
+@pytest.mark.parametrize(
+    ('valid', 'title'),
+    [
+        (None, '| training loss'),  # the data that it has learned from say nothing about others
+        (FLAT, '| valid loss'),
+        (lambda: FLAT, '| valid loss'),
+    ],
+)
+def test_only_validation_data_are_called_so(valid, title, caplog):
+    with caplog.at_level(logging.INFO, 'rnnkit'):
+        dense().train(FLAT, valid, epochs=1, valid_batches=1)
+    line = caplog.records[-1].getMessage()
+    assert title in line
+    assert ('*' in line) == (valid is not None)
+
+
+def test_batches_of_a_callable_are_new_ones(caplog):
+    """So the validation without other data is one all the same."""
+    with caplog.at_level(logging.INFO, 'rnnkit'):
+        dense().train(lambda: FLAT, epochs=1, valid_batches=1, train_batches=1)
+    assert '| valid loss' in caplog.records[-1].getMessage()
 
 
 def test_a_live_line_is_overwritten_on_a_terminal(monkeypatch):

@@ -294,7 +294,7 @@ def test_after_an_explosion_the_best_parameters_are_there(data):
             seen.append(params(net))
 
     with pytest.raises(
-        TrainingError, match=r"epoch 2, batch 1; the gradient of 'out.w' is not finite"
+        TrainingError, match=r"epoch 2, batch 1; array 'in' of the batch has values up to"
     ):
         run(net.itertrain(batches.__next__, data, train_batches=3, validate_every=1))
     assert same(params(net), seen[-1])
@@ -313,6 +313,6 @@ def test_a_parameter_that_is_not_finite_is_named(data):
 def test_a_validation_loss_that_is_not_finite_is_an_error(data):
     net = linear_net()
     bad = [data[0] * 1e200, data[1]]
-    with pytest.raises(TrainingError, match='the validation loss is inf after epoch 0'):
+    with pytest.raises(TrainingError, match='the validation loss is inf before the first epoch'):
         net.train(data, bad, epochs=1)
     assert all(np.isfinite(p).all() for p in params(net))

@@ -189,7 +189,7 @@ class Layer:
 def of_forms():
     sizes = {'bidirectional': 4, 'bcrnn': 4, 'clockwork': 4, 'tied': 2}
     more = {'reshape': {'shape': (1, 2)}, 'conv1': {'filter_size': 2}, 'clockwork': {}}
-    more |= dict.fromkeys(('repeat', 'flat', 'flatten'), {'steps': 2})
+    more |= {form: {'steps': 2} for form in ('repeat', 'flat', 'flatten')}
     more |= {'bidirectional': {'worker': 'rnn'}, 'clockwork': {'periods': (1, 2)}}
     more |= {'bcrnn': {'num_modules': 2}, 'mrnn': {'factors': 2}, 'scrn': {'context_size': 2}}
     calls = {}

@@ -9,13 +9,13 @@ would go unnoticed, and the kernel would compute something else.
 
 from collections.abc import Callable, Sequence
 
-import pytensor
 import pytensor.tensor as pt
 from pytensor.gradient import grad
 from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.tensor import TensorVariable
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 
+from rnnkit.common.compiled import double_precision
 from rnnkit.kernels.program.program import Program, Unsupported
 
 # (output, target) -> errors of the same shape
@@ -71,7 +71,7 @@ def read_errors(errors: Errors, ndim: int) -> tuple[Program, list[int]]:
         If an error depends on anything but the output and the target in its own place.
     """
     # The program is exact; it is rounded to the network's dtype when it is written.
-    with pytensor.config.change_flags(floatX='float64'):
+    with double_precision():
         arrays = [
             pt.tensor(name, dtype='float64', shape=(None,) * ndim) for name in ('output', 'target')
         ]

@@ -18,7 +18,6 @@ from types import SimpleNamespace
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.op import Op
@@ -27,6 +26,7 @@ from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.subtensor import Subtensor, get_idx_list
 
 from rnnkit.cells import Cell
+from rnnkit.common.compiled import double_precision
 from rnnkit.kernels.program.elementwise import axis_of
 from rnnkit.kernels.program.program import Unsupported
 from rnnkit.kernels.recurrent.form import Equations, Form, differentiate
@@ -64,7 +64,7 @@ def trace(cell: Cell) -> Form:
         raise Unsupported('the cell has a projection of its own')
     # The program is exact; it is rounded to the network's dtype when it is written. With a floatX
     # of float32, a cell's constant 0.2 would already be float32(0.2).
-    with pytensor.config.change_flags(floatX='float64'):
+    with double_precision():
         tracer = _Tracer(cell)
         new = tracer.run()
         return differentiate(

@@ -8,10 +8,10 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import pytensor
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
+from rnnkit.common.compiled import double_precision
 from rnnkit.kernels.language.elementary import OPERATIONS, exp, log
 from rnnkit.kernels.language.vector import Vec
 from rnnkit.kernels.program.elementwise import scalars
@@ -116,7 +116,7 @@ def read_rule(change: Change, n_slots: int, hyper: Sequence[str]) -> Rule:
         If the change of an element depends on other elements.
     """
     names = ['gradient', 'parameter', *(f'slot{k}' for k in range(n_slots))]
-    with pytensor.config.change_flags(floatX='float64'):
+    with double_precision():
         arrays = [pt.tensor(name, dtype='float64', shape=(None,)) for name in names]
         places = [pt.scalar(name, dtype='float64') for name in names]
         numbers = {name: pt.scalar(f'hyper:{name}', dtype='float64') for name in hyper}

@@ -1,0 +1,35 @@
+"""Why a loss is not finite: the first parameter or array of a batch that explains it."""
+
+import numpy as np
+
+from rnnkit.optimizers import Objective
+from rnnkit.training.protocols import Batch
+
+SMALLER_STEPS = 'Try a smaller learning_rate or max_gradient_norm'
+
+
+def not_finite(objective: Objective, batch: Batch, updates: int) -> tuple[str, str] | None:
+    """Return what explains a loss that is not finite, and what to do; None if nothing here does.
+
+    Parameters
+    ----------
+    objective : Objective
+    batch : sequence of arrays
+    updates : int
+        The number of updates so far: before the first one, the learning rate is not to blame.
+    """
+    for p in objective.params:
+        if not np.isfinite(p.get_value(borrow=True)).all():
+            if updates:
+                return f'parameter {p.name!r} is not finite', SMALLER_STEPS
+            what = f'parameter {p.name!r} is not finite, and was so before the first update'
+            return what, 'Set finite values'
+    for variable, array in zip(objective.inputs, batch, strict=True):
+        if array.dtype.kind != 'f' or not array.size:
+            continue
+        largest = float(abs(array).max())
+        # Errors are squared, and multiplied by weights.
+        if largest > np.sqrt(np.finfo(array.dtype).max) / 100:
+            what = f'array {variable.name!r} of the batch has values up to {largest:.3g}, too large'
+            return f'{what} for sums and squares in {array.dtype}', 'Scale the data'
+    return None
