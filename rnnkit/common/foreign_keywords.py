@@ -60,6 +60,7 @@ FOREIGN_KEYWORDS: dict[str, tuple[str, ...]] = {
     'random_state': ('seed',),
     'random_seed': ('seed',),
     'hidden_layer_sizes': ('layers',),
+    'output_name': ('output',),
     'criterion': ('loss',),
     'objective': ('loss',),
     'loss_function': ('loss',),

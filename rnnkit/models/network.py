@@ -3,23 +3,16 @@
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels, losses
-from rnnkit.common import (
-    epoch_paths,
-    file_format,
-    file_kinds,
-    foreign_names,
-    old_words,
-    output_names,
-)
+from rnnkit.common import epoch_paths, file_format, file_kinds, old_words, output_names
 from rnnkit.common import progress as lines
-from rnnkit.common.calls import Abstract, checked_methods
+from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import flag, optional_whole, whole
 from rnnkit.common.registry import reject_unknown
 from rnnkit.data.border import LAYOUTS, check_settings
@@ -31,8 +24,8 @@ from rnnkit.inference.predict import Inference
 from rnnkit.inference.streaming import State
 from rnnkit.layers import Layer, parse_layers
 from rnnkit.losses import Loss
-from rnnkit.models import frozen, parameters
 from rnnkit.models.files import Loader
+from rnnkit.models.parameters import Parameters
 from rnnkit.training import gradient_flow
 from rnnkit.training.batching import Batching
 from rnnkit.training.checkpoints import Checkpoints
@@ -52,7 +45,7 @@ LayerSpec = int | str | Sequence[object] | Mapping[str, object] | Layer
 
 
 @checked_methods
-class Network(Abstract):
+class Network(Parameters):
     """Connected layers that can be trained, used for predictions and saved.
 
     This abstract class is the common part of `Regressor`, `Classifier` and `Autoencoder`.
@@ -292,104 +285,7 @@ class Network(Abstract):
             term.weighted = self.weighted
         self._minimise([term])
 
-    # --- parameters ---
-
-    @property
-    def num_params(self) -> int:
-        """The number of values in all parameters."""
-        return sum(p.get_value(borrow=True).size for p in self.params)
-
-    @property
-    def frozen(self) -> list[str]:
-        """The names of the parameters that training leaves as they are."""
-        return [p.name for p in self.params if p.name in self._frozen]
-
-    def freeze(self, *names: str) -> None:
-        """Let training leave some parameters as they are, until `unfreeze` is called.
-
-        No update changes them: neither a gradient nor a penalty, decay, momentum or limit of
-        weights. Penalties of weights still count them. Functions that train are compiled again;
-        files keep which parameters are frozen.
-
-        Parameters
-        ----------
-        *names : str
-            Names of layers, ``'hid1'``, or parameters, ``'hid1.xh'``; or patterns, ``'hid*'``,
-            ``'*.b'``.
-
-        Raises
-        ------
-        ConfigError
-            If a name or pattern matches nothing.
-
-        Examples
-        --------
-        >>> import rnnkit
-        >>> net = rnnkit.Regressor([1, ('lstm', 3), 1], seed=0)
-        >>> net.freeze('hid1')
-        >>> net.frozen
-        ['hid1.xh', 'hid1.hh', 'hid1.b']
-        """
-        frozen.change(self, self._frozen | frozen.matching('freeze()', self.layers, names))
-
-    def unfreeze(self, *names: str) -> None:
-        """Let training change parameters that are frozen; ``'*'`` stands for all.
-
-        Parameters
-        ----------
-        *names : str
-            As in `freeze`.
-
-        Raises
-        ------
-        ConfigError
-            As in `freeze`.
-        """
-        frozen.change(self, self._frozen - frozen.matching('unfreeze()', self.layers, names))
-
-    def find(self, layer: str | int, param: str | int) -> Any:
-        """Return one parameter as a shared variable.
-
-        Parameters
-        ----------
-        layer, param : str or int
-            Names, or numbers in the order of the spec: ``find('hid1', 'xh')``,
-            ``find(1, 0)``.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no such layer or parameter.
-        """
-        return parameters.find('find()', self.layers, layer, param)
-
-    def set(self, layer: str | int, param: str | int, value: ArrayLike) -> None:
-        """Change the values of one parameter.
-
-        Parameters
-        ----------
-        layer, param : str or int
-            As in `find`.
-        value : array of the shape of the parameter
-            It is copied, and converted to the dtype of the network.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no such layer or parameter.
-        ShapeError, DataError
-            If the array has another shape, or values that are not finite numbers in this dtype.
-
-        Examples
-        --------
-        >>> import numpy as np, rnnkit
-        >>> net = rnnkit.Regressor([2, 1], seed=0)
-        >>> net.set('out', 'b', [0.5])
-        >>> net.find('out', 'b').get_value()
-        array([0.5], dtype=float32)
-        """
-        parameter = parameters.find('set()', self.layers, layer, param)
-        parameters.assign('set()', parameter, value)
+    # --- specs and files ---
 
     def summary(self) -> str:
         """Return a table of the layers, their outputs and their parameters."""
@@ -795,17 +691,6 @@ class Network(Abstract):
         )
         files.check(trainer)
         return trainer
-
-    if not TYPE_CHECKING:  # or checkers would believe that every name exists
-
-        def __getattr__(self, name: str) -> object:
-            """Say what replaces an attribute of other libraries."""
-            if name.startswith('_'):  # of pickle, copy, IPython, ...
-                raise AttributeError(f'{type(self).__name__} has no attribute {name!r}')
-            if name in dir(type(self)):  # a property that has raised an AttributeError
-                return object.__getattribute__(self, name)
-            message = foreign_names.of_network(type(self), name, dir(self))
-            raise AttributeError(message)
 
     def __repr__(self) -> str:
         chain = ' > '.join(f'{layer.name} ({layer.form} {layer.size})' for layer in self.layers)

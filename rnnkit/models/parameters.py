@@ -1,17 +1,22 @@
 """Parameters of a network by name: one of them, and new values for it."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from pytensor.tensor.sharedvar import TensorSharedVariable
 
+from rnnkit.common import foreign_names
+from rnnkit.common.calls import Abstract, checked_methods
 from rnnkit.common.checks import is_whole
 from rnnkit.common.registry import hint
 from rnnkit.common.spelling import brief
 from rnnkit.errors import DataError, NotFoundError, ShapeError
 from rnnkit.layers import Layer
+from rnnkit.models import frozen
+from rnnkit.training.loss_term import LossTerm
 
 
 def find(where: str, layers: Sequence[Layer], layer: object, param: object) -> Any:
@@ -59,3 +64,125 @@ def _pick(where: str, what: str, members: Mapping[str, Any], key: object) -> Any
     if not isinstance(key, str) or key not in members:
         raise NotFoundError(f'{where}: no {what} named {brief(key)}; {hint(str(key), members)}')
     return members[key]
+
+
+@checked_methods
+class Parameters(Abstract):
+    """What has layers with parameters: the base of `rnnkit.Network`."""
+
+    layers: list[Layer]
+    params: list[Any]
+    losses: tuple[LossTerm, ...]
+    _frozen: set[str]  # names of parameters
+
+    @abstractmethod
+    def _minimise(self, terms: list[LossTerm]) -> None:
+        """Let trainings minimise these losses, by the parameters that are not frozen."""
+
+    @property
+    def num_params(self) -> int:
+        """The number of values in all parameters."""
+        return sum(p.get_value(borrow=True).size for p in self.params)
+
+    @property
+    def frozen(self) -> list[str]:
+        """The names of the parameters that training leaves as they are."""
+        return [p.name for p in self.params if p.name in self._frozen]
+
+    def freeze(self, *names: str) -> None:
+        """Let training leave some parameters as they are, until `unfreeze` is called.
+
+        No update changes them: neither a gradient nor a penalty, decay, momentum or limit of
+        weights. Penalties of weights still count them. Functions that train are compiled again;
+        files keep which parameters are frozen.
+
+        Parameters
+        ----------
+        *names : str
+            Names of layers, ``'hid1'``, or parameters, ``'hid1.xh'``; or patterns, ``'hid*'``,
+            ``'*.b'``.
+
+        Raises
+        ------
+        ConfigError
+            If a name or pattern matches nothing.
+
+        Examples
+        --------
+        >>> import rnnkit
+        >>> net = rnnkit.Regressor([1, ('lstm', 3), 1], seed=0)
+        >>> net.freeze('hid1')
+        >>> net.frozen
+        ['hid1.xh', 'hid1.hh', 'hid1.b']
+        """
+        frozen.change(self, self._frozen | frozen.matching('freeze()', self.layers, names))
+
+    def unfreeze(self, *names: str) -> None:
+        """Let training change parameters that are frozen; ``'*'`` stands for all.
+
+        Parameters
+        ----------
+        *names : str
+            As in `freeze`.
+
+        Raises
+        ------
+        ConfigError
+            As in `freeze`.
+        """
+        frozen.change(self, self._frozen - frozen.matching('unfreeze()', self.layers, names))
+
+    def find(self, layer: str | int, param: str | int) -> Any:
+        """Return one parameter as a shared variable.
+
+        Parameters
+        ----------
+        layer, param : str or int
+            Names, or numbers in the order of the spec: ``find('hid1', 'xh')``,
+            ``find(1, 0)``.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such layer or parameter.
+        """
+        return find('find()', self.layers, layer, param)
+
+    def set(self, layer: str | int, param: str | int, value: ArrayLike) -> None:
+        """Change the values of one parameter.
+
+        Parameters
+        ----------
+        layer, param : str or int
+            As in `find`.
+        value : array of the shape of the parameter
+            It is copied, and converted to the dtype of the network.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such layer or parameter.
+        ShapeError, DataError
+            If the array has another shape, or values that are not finite numbers in this dtype.
+
+        Examples
+        --------
+        >>> import numpy as np, rnnkit
+        >>> net = rnnkit.Regressor([2, 1], seed=0)
+        >>> net.set('out', 'b', [0.5])
+        >>> net.find('out', 'b').get_value()
+        array([0.5], dtype=float32)
+        """
+        parameter = find('set()', self.layers, layer, param)
+        assign('set()', parameter, value)
+
+    if not TYPE_CHECKING:  # or checkers would believe that every name exists
+
+        def __getattr__(self, name: str) -> object:
+            """Say what replaces an attribute of other libraries."""
+            if name.startswith('_'):  # of pickle, copy, IPython, ...
+                raise AttributeError(f'{type(self).__name__} has no attribute {name!r}')
+            if name in dir(type(self)):  # a property that has raised an AttributeError
+                return object.__getattribute__(self, name)
+            message = foreign_names.of_network(type(self), name, dir(self))
+            raise AttributeError(message)

@@ -74,6 +74,8 @@ class Trainer:
         Why the training has ended, as in `rnnkit.callbacks.Training`.
     """
 
+    left = False  # whether a callback has chosen the parameters at the end
+
     def __init__(
         self,
         config: TrainingConfig,
@@ -387,7 +389,13 @@ class Trainer:
             self.failures += 1
 
     def _measure(self) -> tuple[Monitors, Batch | None]:
-        """Return what the validation data report now; and a batch whose loss is not finite."""
+        """Return what the validation reports, and the first batch with a loss that is not finite.
+
+        Raises
+        ------
+        DataError
+            If all weights are 0.
+        """
         rows, culprit = [], None
         for batch in self.validation:
             if self.inspect and not rows:

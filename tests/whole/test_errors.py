@@ -233,7 +233,11 @@ TABLE = {
         ConfigError,
         ['learning_rate', '-1'],
     ),
-    'learning rate 0': (lambda: train(learning_rate=0), ConfigError, ['learning_rate', 'got 0']),
+    'learning rate -1': (
+        lambda: train(learning_rate=-1),
+        ConfigError,
+        ['learning_rate', 'got -1'],
+    ),
     'learning rate a word': (
         lambda: train(learning_rate='fast'),
         ConfigError,
