@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 
 from rnnkit.common.checks import is_real
-from rnnkit.common.registry import Registry, reject_unknown
+from rnnkit.common.registry import Registry, brief, reject_unknown
 from rnnkit.errors import ConfigError, ShapeError
 
 Initializer = Callable[[tuple[int, ...], np.random.Generator], np.ndarray]
@@ -124,7 +124,7 @@ def changed(form: str | Initializer, **keywords: float) -> Initializer:
     reject_unknown(f'initializer {form!r}', keywords, [*own, *CHANGES])
     for name, value in keywords.items():
         if not is_real(value):
-            raise ConfigError(f'initializer {form!r}: {name} must be a number; got {value!r}')
+            raise ConfigError(f'initializer {form!r}: {name} must be a number; got {brief(value)}')
     gain, sparsity, radius = (keywords.pop(name, None) for name in CHANGES)
     if sparsity is not None and not 0 <= sparsity <= 1:
         raise ConfigError(f'initializer {form!r}: sparsity must be from 0 to 1; got {sparsity}')
@@ -260,7 +260,7 @@ def _is_drawn(spec: object) -> bool:
 def _initializer(spec: str | Initializer | dict) -> Initializer:
     if isinstance(spec, dict):
         if not all(isinstance(key, str) for key in spec):
-            raise ConfigError(f'the keywords of an initializer must be str; got {spec!r}')
+            raise ConfigError(f'the keywords of an initializer must be str; got {brief(spec)}')
         return changed(**spec)
     return initializers[spec] if isinstance(spec, str) else spec
 
@@ -278,10 +278,10 @@ def _draw(where: str, spec: object, shape: tuple[int, ...], rng: np.random.Gener
             ) from why
     try:
         value = np.asarray(spec, dtype='float64')
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ConfigError(
             f'{where}: its initial value must be the name of an initializer, a number, an array '
-            f'or a function of (shape, rng); got {spec!r}'
+            f'or a function of (shape, rng); got {brief(spec)}'
         ) from None
     if value.ndim and value.shape != shape:
         raise ShapeError(f'{where}: has shape {shape}; got an initial value of shape {value.shape}')

@@ -4,6 +4,7 @@ import numpy as np
 import pytensor.tensor as pt
 
 from rnnkit.common.checks import choice, one_of
+from rnnkit.common.registry import brief
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.recurrent import Recurrent
@@ -65,13 +66,13 @@ class Bidirectional(Layer):
         if not issubclass(layers[worker], Recurrent) or 'direction' in options:
             raise ConfigError(
                 f"layer 'bidirectional': worker must be a recurrent layer without a direction; "
-                f'got {worker!r} with {options}'
+                f'got {brief(worker)} with {brief(options)}'
             )
         for key, value in options.items():
             if key.endswith('_0') and not one_of(value, (None, 'learn')):
                 raise ConfigError(
                     f"layer 'bidirectional': {key} must be 'learn' or None, since there are two "
-                    f'initial states; got {value!r}'
+                    f'initial states; got {brief(value)}'
                 )
         self.merge = merge
         half = self.size // 2 if merge == 'concat' else self.size

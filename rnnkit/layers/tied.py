@@ -1,7 +1,7 @@
 """A layer with tied weights: those of another layer, transposed."""
 
 from rnnkit import activations
-from rnnkit.common.registry import hint
+from rnnkit.common.registry import brief, hint
 from rnnkit.common.tensors import affine
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
@@ -46,9 +46,10 @@ class Tied(Layer):
         elif isinstance(self.partner, str) and self.partner in dense:
             self.mate = dense[self.partner]
         else:
+            named = self.partner if isinstance(self.partner, str) else ''
             raise ConfigError(
                 f'layer {self.name!r} (tied): partner must be a fully connected layer before it; '
-                f'got {self.partner!r}; {hint(str(self.partner), dense)}'
+                f'got {brief(self.partner)}; {hint(named, dense)}'
             )
         if len(self.mate.input_sizes) > 1:
             raise ConfigError(
