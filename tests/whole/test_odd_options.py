@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from long_forms import long_unless
 
 import rnnkit
 from rnnkit.activations import activations
@@ -63,9 +64,10 @@ def network(spec):
 
 
 FORMS = sorted(set({forms[name]: name for name in forms}.values()))
+QUICK = ('conv1', 'tied', 'huber')
 
 
-@pytest.mark.parametrize('form', FORMS)
+@pytest.mark.parametrize('form', long_unless(QUICK.__contains__, FORMS))
 def test_options_of_layers(form):
     known = {'size', 'name', 'inputs', 'self', 'form', 'cls', *forms[form].options}
     cell = getattr(forms[form], 'cell_class', None)
@@ -85,7 +87,7 @@ def test_options_of_layers(form):
                 raise
 
 
-@pytest.mark.parametrize('form', sorted(losses))
+@pytest.mark.parametrize('form', long_unless(QUICK.__contains__, sorted(losses)))
 def test_options_of_losses(form):
     for option in ['form', 'weight', 'output', 'target', 'weighted', 'self', *losses[form].options]:
         for value in VALUES:
@@ -100,28 +102,26 @@ def test_options_of_losses(form):
                     raise
 
 
-def test_options_of_initializers():
-    for form in initializers:
-        for option in (
-            'form',
-            'gain',
-            'sparsity',
-            'radius',
-            'std',
-            'mean',
-            'value',
-            'self',
-            'rng',
-            'shape',
-        ):
-            for value in VALUES:
-                try:
-                    refused(
-                        network, {'form': 'rnn', 'size': 4, 'hh': {'form': form, option: value}}
-                    )
-                except Exception as error:
-                    error.add_note(f'{form}, {option}={type(value)}')
-                    raise
+@pytest.mark.parametrize('form', long_unless('orthogonal'.__eq__, sorted(initializers)))
+def test_options_of_initializers(form):
+    for option in (
+        'form',
+        'gain',
+        'sparsity',
+        'radius',
+        'std',
+        'mean',
+        'value',
+        'self',
+        'rng',
+        'shape',
+    ):
+        for value in VALUES:
+            try:
+                refused(network, {'form': 'rnn', 'size': 4, 'hh': {'form': form, option: value}})
+            except Exception as error:
+                error.add_note(f'{form}, {option}={type(value)}')
+                raise
 
 
 def test_options_of_regularizers():
