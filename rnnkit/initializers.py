@@ -15,6 +15,8 @@ from rnnkit.common.registry import Registry, brief, reject_unknown
 from rnnkit.errors import ConfigError, ShapeError
 
 Initializer = Callable[[tuple[int, ...], np.random.Generator], np.ndarray]
+NOT_IN_SPECS = 'not in specs'  # marks what only Python can hold
+LONGEST_LIST = 100_000  # numbers of an initial value in a spec
 CHANGES = ('gain', 'sparsity', 'radius')  # applied to the values of an initializer, in this order
 
 initializers = Registry('initializer')
@@ -257,10 +259,57 @@ def _is_drawn(spec: object) -> bool:
     return isinstance(spec, str) or callable(spec) or (isinstance(spec, dict) and 'form' in spec)
 
 
+def to_spec(value: object) -> object:
+    """Return an initial value as JSON; of what JSON cannot hold, a note.
+
+    Files hold the values of parameters, so a note does not keep a network from being loaded. Only
+    `rnnkit.from_spec`, which would start the parameter anew, raises an error.
+    """
+    if isinstance(value, dict) and not callable(value.get('form')):
+        return {str(key): to_spec(item) for key, item in value.items()}
+    function = value['form'] if isinstance(value, dict) else value
+    if callable(function):
+        names = [name for name in initializers if initializers[name] is function]
+        if names and isinstance(value, dict):
+            return to_spec({**value, 'form': names[0]})
+        name = getattr(function, '__qualname__', type(function).__qualname__)
+        return names[0] if names else {'form': NOT_IN_SPECS, 'function': name}
+    if isinstance(value, np.ndarray | list | tuple) and _count(value) > LONGEST_LIST:
+        return {'form': NOT_IN_SPECS, 'shape': list(np.shape(value))}
+    if isinstance(value, list | tuple):
+        return [to_spec(item) for item in value]
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def _count(value: np.ndarray | list | tuple) -> int:
+    """Return how many numbers an array, or nested lists of the same lengths, contain."""
+    if isinstance(value, np.ndarray):
+        return value.size
+    try:
+        return np.size(value)
+    except ValueError:  # the lengths differ
+        return 0
+
+
+def _refuse_note(note: dict) -> None:
+    """Raise a ConfigError for a note of `to_spec`."""
+    if 'function' in note:
+        raise ConfigError(
+            f'its initial value came from the function {brief(note["function"])}, which a spec '
+            f'cannot contain; register it with @rnnkit.initializers.add(...), and use its name'
+        )
+    raise ConfigError(
+        f'its initial value was an array of shape {brief(note.get("shape"))}, too large for a '
+        f'spec; give it again, or load the network from a file'
+    )
+
+
 def _initializer(spec: str | Initializer | dict) -> Initializer:
     if isinstance(spec, dict):
         if not all(isinstance(key, str) for key in spec):
             raise ConfigError(f'the keywords of an initializer must be str; got {brief(spec)}')
+        if isinstance(spec['form'], str) and spec['form'] == NOT_IN_SPECS:
+            _refuse_note(spec)
         return changed(**spec)
     return initializers[spec] if isinstance(spec, str) else spec
 
