@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnkit.callbacks import Hooks, Training
 from rnnkit.common import progress
-from rnnkit.common.compiled import Compiled
+from rnnkit.common.compiled import Compiled, own
 from rnnkit.errors import DataError, FormatError, RnnkitError, TrainingError
 from rnnkit.training.epoch_line import epoch_line
 from rnnkit.training.history import History
@@ -130,6 +130,7 @@ class Trainer:
             If the loss or a gradient is not finite.
         """
         progress.prepare_logging()
+        own(self.step.objective.params)
         self.step.start(self.seed, **self.hyperparameters, **self._rate())
         failed = True
         self._count(1)
