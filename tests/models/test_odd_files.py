@@ -312,3 +312,80 @@ def test_a_change_of_the_working_directory(tmp_path, monkeypatch):
 def test_safetensors_of_arrays_alone_are_told_apart(tmp_path):
     (tmp_path / 'file').write_bytes(safetensors.save({'w': np.ones(3)}))
     assert refused(tmp_path / 'file') == 'a safetensors file, but not one that rnnkit has written'
+
+
+# --- what loading does not need does not stop saving ---
+
+
+def ones(shape, rng):
+    return np.ones(shape)
+
+
+@rnnkit.initializers.add('halves')
+def halves(shape, rng):
+    return np.full(shape, 0.5)
+
+
+SAVED = {
+    'a function': ({'hh': ones}, {'form': 'not in specs', 'function': 'ones'}),
+    'a function with options': (
+        {'hh': {'form': ones, 'gain': 2}},
+        {'form': 'not in specs', 'function': 'ones'},
+    ),
+    'a registered function': ({'hh': halves}, 'halves'),
+    'with options': ({'hh': {'form': halves, 'gain': 2}}, {'form': 'halves', 'gain': 2}),
+    'an array': ({'hh': np.eye(2)}, [[1.0, 0.0], [0.0, 1.0]]),
+    'a number': ({'hh': np.float32(0.5)}, 0.5),
+}
+
+
+@pytest.mark.parametrize(('given', 'written'), SAVED.values(), ids=SAVED)
+@pytest.mark.parametrize('form', ['rnn', 'bidirectional'])
+def test_networks_with_any_initial_values_are_saved(tmp_path, form, given, written):
+    size = 2 if form == 'rnn' else 4
+    net = rnnkit.Regressor([1, dict(form=form, size=size, **given), 1], seed=0)
+    x = np.ones((3, 2, 1))
+    net.train([x, x], epochs=1, checkpoint=tmp_path / 'training', seed=1)
+    net.save(tmp_path / 'net')
+    again = rnnkit.load(tmp_path / 'net')
+    assert again.to_spec() == net.to_spec()
+    assert again.to_spec()['layers'][1]['hh'] == written
+    for a, b in zip(again.params, net.params, strict=True):
+        np.testing.assert_array_equal(a.get_value(), b.get_value())
+    again.save(tmp_path / 'again')
+    net.train([x, x], epochs=2, resume=tmp_path / 'training', seed=1)
+    if 'function' not in str(written):
+        assert rnnkit.from_spec(again.to_spec()).to_spec() == net.to_spec()
+        return
+    name = 'hid1' if form == 'rnn' else 'hid1_fw'
+    with pytest.raises(ConfigError) as caught:
+        rnnkit.from_spec(again.to_spec())
+    assert str(caught.value) == (
+        f"{name}.hh: its initial value came from the function 'ones', which a spec cannot "
+        f'contain; register it with @rnnkit.initializers.add(...), and use its name'
+    )
+
+
+def test_large_arrays_as_initial_values_are_no_text_in_files(tmp_path):
+    table = np.random.default_rng(0).standard_normal((2000, 60)).astype('f')
+    net = rnnkit.Regressor([2000, dict(form='embedding', size=60, w=table), 'last', 1], seed=0)
+    net.save(tmp_path / 'net')
+    assert (tmp_path / 'net').stat().st_size < table.nbytes + 10_000
+    again = rnnkit.load(tmp_path / 'net')
+    np.testing.assert_array_equal(again.find('hid1', 'w').get_value(), table)
+    with pytest.raises(ConfigError, match=r'hid1.w: its initial value was an array of shape'):
+        rnnkit.from_spec(again.to_spec())
+
+
+def test_functions_that_loading_needs_name_their_registry(tmp_path):
+    registered = rnnkit.Regressor([1, dict(size=2, activation=rnnkit.activations.tanh), 1])
+    assert registered.to_spec()['layers'][1]['activation'] == 'tanh'
+    net = rnnkit.Regressor([1, (2, lambda x: 2 * x), 1])
+    with pytest.raises(ConfigError) as caught:
+        net.save(tmp_path / 'net')
+    message = str(caught.value)
+    assert message.startswith("layer 'hid1': activation is <function ")
+    assert message.endswith(
+        ', which cannot be written to a file; register it with @rnnkit.activations.add(...), and '
+        'use its name'
+    )
