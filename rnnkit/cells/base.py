@@ -6,6 +6,7 @@ from typing import ClassVar
 from pytensor.tensor import TensorVariable
 
 from rnnkit.common.registry import Registry, reject_unknown
+from rnnkit.common.spelling import brief
 from rnnkit.common.tensors import affine
 from rnnkit.errors import ConfigError
 
@@ -216,7 +217,7 @@ def _length(axis: str, units: dict[str, int], where: str) -> int:
     factor = axis if unit is None else axis[:-1] or '1'
     if not factor.isdecimal():
         raise ConfigError(
-            f"{where}: a length must be written as 'I', 'H', a number or '4H'; got {axis!r}"
+            f"{where}: a length must be written as 'I', 'H', a number or '4H'; got {brief(axis)}"
         )
     return int(factor) * (unit or 1)
 

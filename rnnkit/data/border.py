@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from rnnkit.common.checks import choice
+from rnnkit.common.spelling import brief
 from rnnkit.data import ragged
 from rnnkit.data.arrays import LAYOUTS
 from rnnkit.data.field import Field, weights_of
@@ -313,7 +314,7 @@ def check_settings(layout: object, dtype: object) -> str:
     try:
         name = np.dtype(dtype).name
     except (TypeError, ValueError):
-        name = repr(dtype)
+        name = ''
     if name not in ('float32', 'float64'):
-        raise ConfigError(f"dtype must be 'float32' or 'float64'; got {dtype!r}")
+        raise ConfigError(f"dtype must be 'float32' or 'float64'; got {brief(dtype)}")
     return name

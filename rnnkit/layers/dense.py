@@ -4,6 +4,7 @@ import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit import activations, kernels
+from rnnkit.common.spelling import brief
 from rnnkit.common.tensors import affine
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import COMMON, Layer
@@ -88,8 +89,9 @@ class Softmax(Dense):
     """Fully connected layer with a softmax, whose outputs are class probabilities."""
 
     def __init__(self, size=None, *, name=None, inputs=None, **options):
-        if options.setdefault('activation', 'softmax') != 'softmax':
+        activation = options.setdefault('activation', 'softmax')
+        if not isinstance(activation, str) or activation != 'softmax':
             raise ConfigError(
-                f"layer 'softmax': activation must be 'softmax'; got {options['activation']!r}"
+                f"layer 'softmax': activation must be 'softmax'; got {brief(activation)}"
             )
         super().__init__(size, name=name, inputs=inputs, **options)

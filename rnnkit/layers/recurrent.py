@@ -10,7 +10,9 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit.cells import Cell
 from rnnkit.cells.wrappers import Dropped, Mixed, State, Zoned, wrapped
-from rnnkit.common.checks import choice, one_of, optional_whole, probability
+from rnnkit.common.checks import choice, one_of, probability
+from rnnkit.common.checks import size as size_of
+from rnnkit.common.spelling import brief
 from rnnkit.common.tensors import masked
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
@@ -87,12 +89,13 @@ class Recurrent(Layer):
             setattr(self, noise, probability(f'{where}: {noise}', getattr(self, noise)))
         if self.dropout or self.zoneout:
             self.needs = (*self.needs, 'noise')
-        self.bptt_limit = optional_whole(f'{where}: bptt_limit', self.bptt_limit, 1)
+        if self.bptt_limit is not None:
+            self.bptt_limit = size_of(f'{where}: bptt_limit', self.bptt_limit)
         for part in self.state._fields:
             source = getattr(self, f'{part}_0')
             if source is not None and not (isinstance(source, str) and source):
                 raise ConfigError(
-                    f"{where}: {part}_0 must be 'learn' or the name of a layer; got {source!r}"
+                    f"{where}: {part}_0 must be 'learn' or the name of a layer; got {brief(source)}"
                 )
 
     def last_name(self, part: str = '') -> str:

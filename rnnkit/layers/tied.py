@@ -2,6 +2,7 @@
 
 from rnnkit import activations, kernels
 from rnnkit.common.registry import hint
+from rnnkit.common.spelling import brief
 from rnnkit.common.tensors import affine
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
@@ -60,9 +61,10 @@ class Tied(Layer):
         elif isinstance(self.partner, str) and self.partner in able:
             self.mate = able[self.partner]
         else:
+            named = self.partner if isinstance(self.partner, str) else ''
             raise ConfigError(
                 f'layer {self.name!r} (tied): partner must be a fully connected layer or an '
-                f'embedding before it; got {self.partner!r}; {hint(str(self.partner), able)}'
+                f'embedding before it; got {brief(self.partner)}; {hint(named, able)}'
             )
         if len(self.mate.input_sizes) > 1:
             raise ConfigError(

@@ -24,6 +24,7 @@ from rnnkit.inference.predict import Inference
 from rnnkit.inference.streaming import State
 from rnnkit.layers import Layer, parse_layers
 from rnnkit.losses import Loss
+from rnnkit.models import frozen
 from rnnkit.models.files import Loader
 from rnnkit.models.parameters import Parameters
 from rnnkit.training import gradient_flow

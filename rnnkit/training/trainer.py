@@ -11,7 +11,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 from rnnkit.callbacks import Hooks, Training
 from rnnkit.common import progress
 from rnnkit.common.calls import without_stop_iteration
-from rnnkit.common.compiled import Compiled
+from rnnkit.common.compiled import Compiled, own
 from rnnkit.data.datasets import Kept
 from rnnkit.errors import DataError, FormatError, RnnkitError, TrainingError
 from rnnkit.training.blame import SMALLER_STEPS, not_finite
@@ -153,6 +153,7 @@ class Trainer:
         if self.begin is not None:
             self.begin()
         self.draw()
+        own(self.step.objective.params)
         self.step.start(self.seed, **self.hyperparameters, **self._rate())
         failed = True
         try:
