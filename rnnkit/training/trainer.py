@@ -100,16 +100,16 @@ class Trainer:
         self.schedule = self.hyperparameters.pop('learning_rate', None)
         self.history, self.training, self.stage = place
         self.seed, self.inspect, self.net = seed, inspect, net
-        self.resumed, self.keeper, self.begin = resumed, keeper, begin
-        self.held_out = held_out
+        self.resumed, self.keeper = resumed, keeper
+        self.begin, self.held_out = begin, held_out
         self.best: Monitors = {'loss': np.inf}
         self.latest: Monitors = {}
         self.best_params: list[np.ndarray] = []
         self.trained: Monitors = {}
         self.epoch = self.updates = self.failures = 0
         self.record: Record = {}  # of the latest epoch
-        self.rows: list[tuple] = []  # of this epoch's batches: gradient norm, loss, other reports
-        self.health: list[tuple] = []
+        # Of this epoch's batches: gradient norm, loss, other reports; and the gradients' health.
+        self.rows, self.health = list[tuple](), list[tuple]()
         self.began = time.perf_counter()  # this epoch
         self.stopping: str | None = None  # why it is to end, if a callback says so
         self.ended: str | None = None
