@@ -131,7 +131,9 @@ def of_networks():
             'set_loss': loss,
         }
         for name, _ in inspect.getmembers(type(net), inspect.isfunction):
-            if name.startswith('_') or (kind != 'Regressor' and name in vars(rnnkit.Network)):
+            if name.startswith('_') or (kind != 'Regressor' and hasattr(rnnkit.Network, name)):
+                continue
+            if name in ('freeze', 'unfreeze'):  # all arguments are names, by position
                 continue
             calls[f'{kind}.{name}'] = method(net, name, **given[name])
         for name in ('train', 'predict', 'score'):
