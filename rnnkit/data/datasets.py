@@ -304,6 +304,11 @@ class Stream:
                     f'callable makes batches without end, and {self.where}_batches says how many '
                     f'there are in an epoch. A list of arrays has an end'
                 ) from end
+            if inspect.isgenerator(batch):
+                raise DataError(
+                    f'{where} is a generator; the callable returns one batch each time it is '
+                    f'called, such as the __next__ of a generator of batches'
+                )
             if isinstance(batch, Window):
                 yield Window(self.prepare(list(batch), where), batch.fresh)
             else:

@@ -144,8 +144,8 @@ class Classifier(Network):
         x : array of shape (T, B, I)
         y : array of int of shape (T, B)
             The true labels.
-        weights : array of shape (T, B), optional
-            Sample weights.
+        weights : array of shape (T, B), or (B,), optional
+            Sample weights; where one is 0, the label may be anything.
         mask : array of shape (T, B), optional
             As in `predict`.
         """

@@ -136,6 +136,12 @@ MISTAKES = {
         'train is an iterator, which can be read only once; pass a callable that returns a batch '
         'each time it is called, for example train=train.__next__',
     ),
+    'a callable that makes generators': (
+        {},
+        lambda net: net.train(lambda: batches(), train_batches=1),
+        'the batch returned by the train callable is a generator; the callable returns one batch '
+        'each time it is called, such as the __next__ of a generator of batches',
+    ),
     'an iterable': (
         {},
         lambda net: net.train([X, Y], Loader()),
