@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from pytensor.tensor import TensorVariable
 from pytensor.tensor.sharedvar import TensorSharedVariable
 
-from rnnkit.common import foreign_names
+from rnnkit.common import foreign_names, output_names
 from rnnkit.common.calls import Abstract, checked_methods
 from rnnkit.common.checks import is_whole
 from rnnkit.common.registry import hint
@@ -69,6 +70,7 @@ class Parameters(Abstract):
 
     layers: list[Layer]
     params: list[Any]
+    outputs: dict[str, TensorVariable]
 
     @property
     def num_params(self) -> int:
@@ -90,6 +92,14 @@ class Parameters(Abstract):
             If there is no such layer or parameter.
         """
         return find('find()', self.layers, layer, param)
+
+    def _output(self, layer: str, name: object) -> TensorVariable:
+        """Return an output of a layer as a symbolic graph."""
+        named = output_names.join(layer, str(name))
+        if named not in self.outputs:
+            listed = ', '.join(out for out in self.outputs if out.startswith(f'{layer}:'))
+            raise NotFoundError(f'output(): no output {shown(named)}; there are {listed}')
+        return self.outputs[named]
 
     def set(self, layer: str | int, param: str | int, value: ArrayLike) -> None:
         """Change the values of one parameter.
