@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rnnkit.common.calls import checked_methods
-from rnnkit.common.checks import choice, whole
+from rnnkit.common.checks import choice, flag, whole
 from rnnkit.data.arrays import LAYOUTS
 from rnnkit.data.windows import Window, Windows, batches, fold
 from rnnkit.errors import ConfigError, DataError, ShapeError
@@ -76,6 +76,8 @@ class Text:
         choice('Text: level', level, LEVELS)
         self.level = level if isinstance(text, str) else 'word'
         self.unknown = LEVELS[self.level] if unknown is None else unknown
+        if not isinstance(self.unknown, str):
+            raise ConfigError(f'Text: unknown must be a str; got {unknown!r}')
         whole('Text: min_count', min_count, 1)
         symbols = self._symbols('Text: the text', text)
         if not symbols:
@@ -232,7 +234,7 @@ class Text:
         whole('batches(): steps', steps, 1)
         self._check_length(steps, 1)
         draw = batches([self.numbers[:-1], self.numbers[1:]], steps, batch_size, rng, layout)
-        if not one_hot:
+        if not flag('batches(): one_hot', one_hot):
             return draw
 
         def draw_one_hot() -> list[np.ndarray]:
@@ -265,6 +267,7 @@ class Text:
         whole('contiguous_batches(): steps', steps, 1)
         whole('contiguous_batches(): batch_size', batch_size, 1)
         choice('contiguous_batches(): layout', layout, LAYOUTS)
+        hot = flag('contiguous_batches(): one_hot', one_hot)
         self._check_length(steps, batch_size)
         streams = [fold(self.numbers[:-1], batch_size), fold(self.numbers[1:], batch_size)]
         windows = chain.from_iterable(repeat(Windows(streams, [1, 1], [0, 0], steps)))
@@ -272,7 +275,7 @@ class Text:
         def draw() -> Window:
             window = next(windows)
             x, y = window if layout == 'time' else map(np.ascontiguousarray, (w.T for w in window))
-            return Window([self.one_hot(x, dtype) if one_hot else x, y], window.fresh)
+            return Window([self.one_hot(x, dtype) if hot else x, y], window.fresh)
 
         return draw
 

@@ -81,6 +81,8 @@ def gradient_flow(
         raise ConfigError(
             f'plots.gradient_flow(): flow must be a result of net.gradient_flow(x, y); got {flow!r}'
         )
+    if not all(isinstance(norms, np.ndarray) and norms.ndim == 1 for norms in flow.values()):
+        raise ConfigError('plots.gradient_flow(): flow must be a dict of arrays of shape (T,)')
     if axes is not None and not hasattr(axes, 'set_yscale'):
         raise ConfigError(f'plots.gradient_flow(): axes must be of matplotlib; got {axes!r}')
     _check_path('plots.gradient_flow()', path)

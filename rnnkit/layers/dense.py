@@ -88,7 +88,8 @@ class Softmax(Dense):
     """Fully connected layer with a softmax, whose outputs are class probabilities."""
 
     def __init__(self, size=None, *, name=None, inputs=None, **options):
-        if options.setdefault('activation', 'softmax') != 'softmax':
+        activation = options.setdefault('activation', 'softmax')
+        if not isinstance(activation, str) or activation != 'softmax':
             raise ConfigError(
                 f"layer 'softmax': activation must be 'softmax'; got {options['activation']!r}"
             )
