@@ -24,7 +24,7 @@ class Sessions:
         self._made = 0  # trainings that were made ready, whether they have started or not
 
     def __reduce__(self) -> tuple[type, tuple[()]]:
-        """A copy of a network has no training under way; a lock cannot be copied."""
+        """Give a copy of a network sessions of its own: a lock cannot be copied."""
         return type(self), ()
 
     def check(self, where: str) -> None:
