@@ -88,3 +88,14 @@ def test_the_best_parameters_are_restored(net):
         train(net, algo='sgd', **options)
     for old, new in zip(before, values(net), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_tokens_that_change_while_they_are_used():
+    words, y = np.zeros((3, 2), int), np.zeros((3, 2), int)
+    net = rnnkit.Classifier([3, ('embedding', 2), ('rnn', 2), 2], seed=0)
+
+    def change(training):
+        words[:] = 99
+
+    with pytest.raises(DataError, match='a token or label has changed since the data were checked'):
+        net.train([words, y], epochs=2, callbacks=change, progress=False)
