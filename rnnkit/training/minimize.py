@@ -98,12 +98,11 @@ def minimize(
         bool(config.options.nesterov),
         watched=config.options.monitor_gradients,
     )
-    evaluate = Compiled('the validation', inputs, objective.reports())
     batches, validation = _batches(config, inputs, train, valid)
     return Trainer(
         config,
         step,
-        evaluate,
+        Compiled('the validation', inputs, objective.reports()),
         batches,
         validation,
         place=Place(History(), 1),
