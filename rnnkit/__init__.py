@@ -8,6 +8,9 @@
 
 from typing import TYPE_CHECKING
 
+from rnnkit.common import homeless  # noqa: F401  # before anything imports PyTensor
+
+# isort: split
 from rnnkit import (
     activations,
     callbacks,

@@ -3,9 +3,25 @@
 Each message says where it happened, what was given, what was expected and what to do.
 """
 
+LONGEST_MESSAGE = 2000  # characters: data and files may contain words of any length
+
 
 class RnnkitError(Exception):
-    """Base of every error that rnnkit raises on purpose."""
+    """Base of every error that rnnkit raises on purpose.
+
+    The middle of a message that is very long is left out.
+    """
+
+    def __init__(self, *args: object):
+        super().__init__(*map(_shortened, args))
+
+
+def _shortened(message: object) -> object:
+    if not isinstance(message, str) or len(message) <= LONGEST_MESSAGE:
+        return message
+    half = LONGEST_MESSAGE // 2
+    left_out = len(message) - 2 * half
+    return f'{message[:half]} ... [{left_out:,} characters] ... {message[-half:]}'
 
 
 class ConfigError(RnnkitError, ValueError):

@@ -1,9 +1,12 @@
 """Initial values of parameters: functions of a shape and a random generator."""
 
 import inspect
+import math
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,6 +37,76 @@ def glorot(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     n_in, n_out = (1, *shape)[-2:]
     limit = np.sqrt(6 / (n_in + n_out))
     return rng.uniform(-limit, limit, shape)
+
+
+def fan_in(shape: tuple[int, ...]) -> int:
+    """Return the number of inputs of a unit: all axes but the last; 1 for a bias."""
+    return int(np.prod(shape[:-1]))
+
+
+@initializers.add('glorot_normal')
+def glorot_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    r"""Draw from a normal distribution of variance :math:`2 / (n_{in} + n_{out})`, as 'glorot' has.
+
+    References
+    ----------
+    Glorot & Bengio 2010, AISTATS, equation 12.
+    """
+    return np.sqrt(2 / (fan_in(shape) + shape[-1])) * rng.standard_normal(shape)
+
+
+@initializers.add('he_uniform')
+def he_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    r"""Draw from a uniform distribution on :math:`\pm\sqrt{6 / n_{in}}`, for relu units.
+
+    It has the variance of 'he_normal'. In a convolution, :math:`n_{in}` counts the inputs at all
+    steps of a filter.
+
+    References
+    ----------
+    He et al. 2015, arXiv:1502.01852.
+    """
+    limit = np.sqrt(6 / fan_in(shape))
+    return rng.uniform(-limit, limit, shape)
+
+
+@initializers.add('he_normal')
+def he_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    r"""Draw from a normal distribution of variance :math:`2 / n_{in}`, for relu units.
+
+    As in the paper and PyTorch, the distribution is not truncated; that of Keras is.
+
+    References
+    ----------
+    He et al. 2015, arXiv:1502.01852, equation 10.
+    """
+    return np.sqrt(2 / fan_in(shape)) * rng.standard_normal(shape)
+
+
+@initializers.add('lecun', 'lecun_uniform')
+def lecun_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    r"""Draw from a uniform distribution on :math:`\pm\sqrt{3 / n_{in}}`.
+
+    Its variance is that of 'lecun_normal'.
+
+    References
+    ----------
+    LeCun, Bottou, Orr & Müller 1998, Efficient BackProp, equation 16.
+    """
+    limit = np.sqrt(3 / fan_in(shape))
+    return rng.uniform(-limit, limit, shape)
+
+
+@initializers.add('lecun_normal')
+def lecun_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    r"""Draw from a normal distribution of variance :math:`1 / n_{in}`; for selu units.
+
+    References
+    ----------
+    LeCun, Bottou, Orr & Müller 1998, Efficient BackProp, equation 16; Klambauer et al. 2017,
+    arXiv:1706.02515.
+    """
+    return rng.standard_normal(shape) / np.sqrt(fan_in(shape))
 
 
 @initializers.add('orthogonal')
@@ -89,6 +162,16 @@ def normal(
 ) -> np.ndarray:
     """Draw from a normal distribution."""
     return mean + std * rng.standard_normal(shape)
+
+
+@initializers.add('uniform')
+def uniform(
+    shape: tuple[int, ...], rng: np.random.Generator, scale: float = 0.05, mean: float = 0.0
+) -> np.ndarray:
+    """Draw from a uniform distribution between ``mean - scale`` and ``mean + scale``."""
+    if scale < 0:
+        raise ConfigError(f"initializer 'uniform': scale must be at least 0; got {scale}")
+    return rng.uniform(mean - scale, mean + scale, shape)
 
 
 def spectral_radius(matrix: np.ndarray) -> float:
@@ -218,6 +301,7 @@ def initial_value(
     """
     if (arrays := _known.get()) is not None:
         return _known_value(where, shape, arrays)
+    _check_memory(where, shape)
     if isinstance(spec, dict) and 'form' not in spec:
         unknown = set(spec) - set(gates or ())
         if unknown:
@@ -232,6 +316,25 @@ def initial_value(
             value[..., columns] = _draw(where, of_gate, block, rng)
         return value
     return _draw(where, spec, shape, rng)
+
+
+def _check_memory(where: str, shape: tuple[int, ...]) -> None:
+    """Raise a ConfigError for a parameter that this machine has not the memory to draw."""
+    needed = 32 * math.prod(shape)  # in float64, with copies
+    if needed > _memory():
+        raise ConfigError(
+            f'{where}: its shape is {shape}; to draw its {math.prod(shape):,} values needs '
+            f'{needed / 2**30:,.0f} GiB, and this machine has {_memory() / 2**30:,.0f} GiB'
+        )
+
+
+@cache
+def _memory() -> float:
+    """Return the size of this machine's memory in bytes; infinity if that is not known."""
+    try:
+        return float(os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE'))
+    except (AttributeError, OSError, ValueError):
+        return math.inf
 
 
 def _is_drawn(spec: object) -> bool:
@@ -258,7 +361,7 @@ def _draw(where: str, spec: object, shape: tuple[int, ...], rng: np.random.Gener
                 f'{type(why).__name__}: {why}'
             ) from why
     try:
-        value = np.array(spec, dtype='float64')
+        value = np.asarray(spec, dtype='float64')
     except (TypeError, ValueError):
         raise ConfigError(
             f'{where}: its initial value must be the name of an initializer, a number, an array '

@@ -2,7 +2,8 @@ r"""How good a prediction is: for `score`, for reports, and as monitors of a tra
 
 Each metric is a function of the target, the output and weights. Weights have the shape of the
 target, or, for numbers (T, B, O), of its first axes. A mask (T, B) is weights: 1 for data, and 0
-for padding, which does not count. Targets y, outputs o, weights w:
+for padding, which does not count and may be anything. Lists of sequences of different lengths are
+put end to end. Targets y, outputs o, weights w:
 
 ================  =====================================================================
 ``r2``            :math:`1 - \sum w (y - o)^2 / \sum w (y - \bar y)^2`
@@ -42,10 +43,13 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit.common import foreign_names
 from rnnkit.common.calls import checked
-from rnnkit.common.checks import choice
+from rnnkit.common.checks import choice, whole
+from rnnkit.common.masked_arrays import without_mask
 from rnnkit.common.registry import Registry
 from rnnkit.errors import ConfigError, DataError, ShapeError
 
+MOST_CLASSES = 10**8  # no label is larger, so that counts of all classes fit into memory
+MOST_ROWS = 20_000  # of a table with a row and a column for each class
 READS = ('prediction', 'probabilities')
 TARGETS = ('numbers', 'labels', 'binary')
 
@@ -115,7 +119,7 @@ class Variance:
 
     def __call__(self, target: np.ndarray, output: np.ndarray, weights: np.ndarray) -> float:
         """Return the variance over arrays."""
-        values = self.of(target, output)
+        values = np.where(weights > 0, self.of(target, output), 0)
         mean = np.average(values, weights=weights)
         return float(np.average((values - mean) ** 2, weights=weights))
 
@@ -238,7 +242,7 @@ def _of_statistics(
     of_classes = any(isinstance(statistic, Shares) for statistic in statistics)
 
     def metric(target: ArrayLike, output: ArrayLike, weights: ArrayLike | None = None) -> float:
-        target, output, weights = read(name, target, output, weights)
+        target, output, weights = read(name, *_read(name, target, output, weights))
         if of_classes:
             target, output = (_labels(name, a) for a in (target, output))
         return float(function(*(statistic(target, output, weights) for statistic in statistics)))
@@ -257,64 +261,148 @@ def _of_statistics(
 Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]  # target, output and weights
 
 
-def _weights(name: str, shape: tuple[int, ...], weights: ArrayLike | None) -> np.ndarray:
+def _array(name: str, what: str, value: object) -> np.ndarray:
+    """Return what a user passed as an array, of numbers or of strings."""
+    value = without_mask(f'{name}: {what}', value, 'weights that are 0 where it is masked')
+    if value is None or isinstance(value, str | bytes | dict | set):
+        raise DataError(f'{name}: {what} must be an array or a list; got {type(value).__name__}')
+    try:
+        array = np.asarray(value)
+        array = array.astype('float64') if array.dtype == object else array
+    except Exception as error:  # the value may be of any class that can be an array
+        raise ShapeError(f'{name}: {what} cannot be read as one array: {error}') from None
+    if array.dtype.kind not in 'biufUS':
+        raise DataError(f'{name}: {what} must be real numbers; got an array of {array.dtype}')
+    return array
+
+
+def _read(
+    name: str, target: object, output: object, weights: object
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return arrays; sequences of different lengths are put end to end."""
+    given = {'target': target, 'output': output}
+    if weights is not None:
+        given['weights'] = weights
+    lengths = {what: _lengths(value) for what, value in given.items()}
+    if any(len(set(each)) > 1 for each in lengths.values()):
+        if len({tuple(each) for each in lengths.values()}) > 1:
+            raise ShapeError(
+                f'{name}: {" and ".join(given)} are lists of sequences, so they must have the same '
+                f'lengths'
+            )
+        for what, value in given.items():
+            sequences = [_array(name, f'{what}[{k}]', v) for k, v in enumerate(value)]  # type: ignore[arg-type]
+            if len({one.shape[1:] for one in sequences}) > 1:
+                raise ShapeError(f'{name}: the sequences of {what} differ in their last axis')
+            given[what] = np.concatenate(sequences)
+    arrays = {what: _array(name, what, value) for what, value in given.items()}
+    return arrays['target'], arrays['output'], arrays.get('weights')
+
+
+def _lengths(value: object) -> list[int]:
+    """Return the lengths of a list of sequences; nothing for anything else."""
+    of_objects = isinstance(value, np.ndarray) and value.dtype == object
+    if not (of_objects or isinstance(value, list | tuple)):
+        return []
+    sequences = list(value)  # type: ignore[call-overload]
+    if not all(isinstance(v, list | tuple) or getattr(v, 'ndim', 0) for v in sequences):
+        return []
+    return list(map(len, sequences))
+
+
+def _weights(name: str, shape: tuple[int, ...], weights: np.ndarray | None) -> np.ndarray:
     if weights is None:
         return np.ones(shape)
-    weights = np.asarray(weights, 'float64')
+    if weights.dtype.kind in 'US':
+        raise DataError(f'{name}: weights must be numbers; got an array of {weights.dtype}')
+    weights = weights.astype('float64')
     if weights.shape != shape:
         raise ShapeError(
             f'{name}: one weight for each target, {shape}; got weights {weights.shape}'
         )
-    if not (weights >= 0).all() or not weights.any():
+    if not ((weights >= 0) & (weights < np.inf)).all() or not weights.any():
         raise DataError(f'{name}: weights must be numbers of at least 0, and not all 0')
     return weights
 
 
-def _checked(name: str, target: ArrayLike, output: ArrayLike, weights: ArrayLike | None) -> Arrays:
-    target, output = np.asarray(target), np.asarray(output)
+def _select(array: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return an array in which a value that counts stands for each of weight 0."""
+    counts = weights > 0
+    if counts.all():
+        return array
+    if array.ndim > counts.ndim:
+        counts = counts[..., None]
+        return np.where(counts, array, array[counts[..., 0]][0])
+    return np.where(counts, array, array[counts][0])
+
+
+def _finite(name: str, what: str, array: np.ndarray) -> None:
+    if array.dtype.kind == 'f' and not np.isfinite(array).all():
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise DataError(
+            f'{name}: {what} contains {array[index]} at index {index}; what counts must be finite, '
+            f'and what does not needs a weight of 0'
+        )
+
+
+def _checked(
+    name: str, target: np.ndarray, output: np.ndarray, weights: np.ndarray | None
+) -> Arrays:
     if target.shape != output.shape:
         raise ShapeError(
             f'{name}: target {target.shape}, output {output.shape}: both must have one shape'
         )
     if target.size == 0:
         raise DataError(f'{name}: there are no targets')
-    return target, output, _weights(name, target.shape, weights)
+    each = _weights(name, target.shape, weights)
+    target, output = _select(target, each), _select(output, each)
+    _finite(name, 'target', target)
+    _finite(name, 'output', output)
+    return target, output, each
 
 
-def _numbers(name: str, target: ArrayLike, output: ArrayLike, weights: ArrayLike | None) -> Arrays:
-    target = np.asarray(target, 'float64')
-    if weights is not None and target.ndim > 1 and np.shape(weights) == target.shape[:-1]:
-        weights = np.broadcast_to(np.asarray(weights)[..., None], target.shape)
-    return _checked(name, target, np.asarray(output, 'float64'), weights)
+def _numbers(
+    name: str, target: np.ndarray, output: np.ndarray, weights: np.ndarray | None
+) -> Arrays:
+    for what, array in (('target', target), ('output', output)):
+        if array.dtype.kind in 'US':
+            raise DataError(f'{name}: {what} must be real numbers; got an array of {array.dtype}')
+    if weights is not None and target.ndim > 1 and weights.shape == target.shape[:-1]:
+        weights = np.broadcast_to(weights[..., None], target.shape)
+    return _checked(name, target.astype('float64'), output.astype('float64'), weights)
 
 
 def _labels(name: str, array: np.ndarray) -> np.ndarray:
     if array.dtype.kind not in 'biuf' or (array != np.floor(array)).any() or array.min() < 0:
         raise DataError(f'{name}: labels must be whole numbers of at least 0')
+    if array.max() >= MOST_CLASSES:
+        raise DataError(f'{name}: label {array.max()}; labels are the numbers of classes, from 0')
     return array.astype('int64')
 
 
 def _probabilities(
-    name: str, target: ArrayLike, output: ArrayLike, weights: ArrayLike | None
+    name: str, target: np.ndarray, output: np.ndarray, weights: np.ndarray | None
 ) -> Arrays:
-    target, output = np.asarray(target), np.asarray(output)
     if output.shape[:-1] != target.shape or output.ndim == 0:
         raise ShapeError(
             f'{name}: expects labels (T, B) and probabilities (T, B, O); got {target.shape} and '
             f'{output.shape}'
         )
-    if target.size == 0:
+    if target.size == 0 or output.size == 0:
         raise DataError(f'{name}: there are no targets')
+    if output.dtype.kind in 'US':
+        raise DataError(f'{name}: output must be numbers; got an array of {output.dtype}')
+    each = _weights(name, target.shape, weights)
+    target, output = _select(target, each), _select(output, each)
     if not (output.min() >= 0 and output.max() <= 1 + 1e-5):  # or one is not a number
         raise DataError(
             f'{name}: expects probabilities from 0 to 1, as predict_proba() returns; got '
             f'{output.min():g} to {output.max():g}'
         )
-    weights = _weights(name, target.shape, weights)
     labels = _labels(name, target)
     if labels.max() >= output.shape[-1]:
         raise DataError(f'{name}: label {labels.max()}, but there are {output.shape[-1]} classes')
-    return labels, output, weights
+    return labels, output, each
 
 
 # --- numbers
@@ -473,12 +561,15 @@ def confusion(
     array([[1., 1.],
            [0., 1.]])
     """
-    target, output, weights = _checked('confusion', target, output, weights)
+    read = _read('confusion', target, output, weights)
+    target, output, weights = _checked('confusion', *read)
     target, output = (_labels('confusion', a) for a in (target, output))
     needed = int(max(target.max(), output.max())) + 1
-    K = needed if classes is None else classes
+    K = needed if classes is None else whole('confusion: classes', classes, 1, MOST_ROWS)
     if needed > K:
         raise DataError(f'confusion: there is a label {needed - 1}, but classes={K}')
+    if K > MOST_ROWS:
+        raise DataError(f'confusion: label {K - 1}; labels are the numbers of classes, from 0')
     cells = (target * K + output).ravel()
     return np.bincount(cells, weights.ravel(), K * K).reshape(K, K)
 

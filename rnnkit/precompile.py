@@ -23,7 +23,7 @@ import pytensor
 from rnnkit import kernels
 from rnnkit.data.border import check_settings
 from rnnkit.errors import RnnkitError
-from rnnkit.kernels.runtime import cache
+from rnnkit.kernels.runtime import cache_folder
 from rnnkit.layers.registry import layers as layer_registry
 from rnnkit.models.files import models
 from rnnkit.optimizers import optimizers
@@ -118,10 +118,10 @@ def _size(text: str) -> int:
     return value
 
 
-def places() -> Iterator[tuple[str, Path]]:
-    """Yield the names and the directories of the caches."""
+def places() -> Iterator[tuple[str, Path | None]]:
+    """Yield the names and the directories of the caches; None if there is no home directory."""
     if kernels.enabled() and kernels.usable():
-        yield 'kernels', cache.directory()
+        yield 'kernels', cache_folder.directory()
     yield 'PyTensor', Path(pytensor.config.base_compiledir)
 
 
@@ -156,8 +156,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if all(counts) else 1
 
 
-def _report(name: str, directory: Path) -> int:
+def _report(name: str, directory: Path | None) -> int:
     """Print the contents of a cache; return the number of its files."""
+    if directory is None:
+        print(f'{name}: no home directory; set RNNKIT_CACHE_DIR (nothing could be written)')
+        return 0
     count, size = _contents(directory)
     state = f'{count} files, {size / 2**20:.1f} MiB' if count else 'nothing could be written'
     print(f'{name}: {directory} ({state})')

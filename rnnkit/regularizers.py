@@ -160,6 +160,17 @@ def _over_time(parts: Parts, pattern: str | None) -> list[str]:
     return names
 
 
+def _real(parts: Parts, name: str) -> TensorVariable:
+    """Return an output with 0 over padding, where it may hold anything.
+
+    Before a penalty is computed, since its slope there may be infinite, and 0 times that is NaN.
+    """
+    values, mask = parts.outputs[name], parts.masks.get(name)
+    if mask is None or name in parts.zero_padding:
+        return values
+    return pt.switch((mask if values.ndim == 2 else mask[:, :, None]) > 0, values, 0)
+
+
 def _mean(
     values: TensorVariable, mask: TensorVariable | None, zero: bool = False
 ) -> TensorVariable:
@@ -207,7 +218,7 @@ def weight_l2(parts: Parts, pattern: str = '*') -> TensorVariable:
 def hidden_l1(parts: Parts, pattern: str | None = None) -> TensorVariable:
     """Activity sparsity: mean over the hidden layers of the mean absolute output."""
     return _mean_over(
-        _mean(abs(parts.outputs[name]), parts.masks.get(name), name in parts.zero_padding)
+        _mean(abs(_real(parts, name)), parts.masks.get(name), name in parts.zero_padding)
         for name in outputs(parts, pattern, parts.hidden)
     )
 
@@ -217,7 +228,7 @@ def recurrent_state(parts: Parts, pattern: str | None = None) -> TensorVariable:
     r"""Smoothness: mean of :math:`(h_t - h_{t-1})^2` over the outputs of the recurrent layers."""
     terms = []
     for name in _over_time(parts, pattern):
-        h = parts.outputs[name]
+        h = _real(parts, name)
         terms.append(_mean_of_pairs(pt.sqr(h[1:] - h[:-1]), parts.masks.get(name)))
     return _mean_over(terms)
 
@@ -231,7 +242,7 @@ def recurrent_norm(parts: Parts, pattern: str | None = None) -> TensorVariable:
     """
     terms = []
     for name in _over_time(parts, pattern):
-        s = pt.sqr(parts.outputs[name]).sum(axis=-1)  # (T, B)
+        s = pt.sqr(_real(parts, name)).sum(axis=-1)  # (T, B)
         terms.append(_mean_of_pairs(pt.sqr(s[1:] - s[:-1]), parts.masks.get(name)))
     return _mean_over(terms)
 

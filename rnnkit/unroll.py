@@ -80,7 +80,7 @@ def unroll(
     rows = tuple(s.type.shape[0] == 1 for s in state)
     walk = kernels.Walk(rows, mask is not None, bool(reverse), limit)
     params = cell.prepare(params, size)
-    scan = partial(_scan, cell, size, walk)
+    scan = partial(_scan, cell, walk)
     states = None
     if kernel is not False and kernels.enabled():
         states = kernels.fused(cell, scan, walk, x, params, list(state), mask)
@@ -91,14 +91,17 @@ def unroll(
 
 def _scan(
     cell: Cell,
-    size: int,
     walk: kernels.Walk,
     x: TensorVariable,
     params: dict[str, TensorVariable],
     state: list[TensorVariable],
     mask: TensorVariable | None,
 ) -> list[TensorVariable]:
-    """Return the states of all steps by `pytensor.scan`; the parameters are prepared ones."""
+    """Return the states of all steps by `pytensor.scan`; the parameters are prepared ones.
+
+    Sizes are those of the arrays, so that it means the same for all cells of one form: PyTensor
+    takes one Op for another if both compare equal.
+    """
     # Turned beforehand, not by scan's go_backwards: that gives the outputs in the order of the
     # steps, so they have to be turned in any case, and a view costs nothing.
     if walk.reverse:
@@ -108,8 +111,8 @@ def _scan(
     n_states = len(cell.state._fields)
     # Scan keeps all states in one array of fixed shape, so the first one needs its B rows.
     state = [
-        pt.broadcast_to(s, (z.shape[1], width)) if s.type.shape[0] == 1 else s
-        for s, width in zip(state, cell.widths(size), strict=True)
+        pt.broadcast_to(s, (z.shape[1], s.type.shape[1] or s.shape[1])) if row else s
+        for s, row in zip(state, walk.rows, strict=True)
     ]
     sequences = {'z': z, 'real': mask, 'cut': _cuts(z.shape[0], walk.bptt_limit)}
     sequences = {name: s for name, s in sequences.items() if s is not None}

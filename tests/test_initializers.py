@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import rnnkit
 from rnnkit.errors import ConfigError, ShapeError
 from rnnkit.initializers import initial_value, initializers, spectral_radius
 
@@ -71,10 +72,89 @@ def test_identity_zeros_normal():
     assert start('normal', (50, 50)).std() == pytest.approx(0.01, rel=0.07)
 
 
+@pytest.mark.parametrize('shape', [(200, 120), (4, 50, 120)])
+@pytest.mark.parametrize(
+    ('form', 'variance'),
+    [
+        ('he_uniform', lambda n_in, n_out: 2 / n_in),
+        ('he_normal', lambda n_in, n_out: 2 / n_in),
+        ('lecun', lambda n_in, n_out: 1 / n_in),
+        ('lecun_uniform', lambda n_in, n_out: 1 / n_in),
+        ('lecun_normal', lambda n_in, n_out: 1 / n_in),
+        ('glorot_uniform', lambda n_in, n_out: 2 / (n_in + n_out)),
+        ('glorot_normal', lambda n_in, n_out: 2 / (n_in + n_out)),
+    ],
+)
+def test_variances_by_the_numbers_of_inputs_and_outputs(form, variance, shape):
+    value = start(form, shape)
+    n_in = shape[-2] if form == 'glorot_uniform' else 200
+    std = np.sqrt(variance(n_in, 120))
+    # 24000 samples: the mean has a deviation of 0.0065, the deviation one of 0.0046; five of them.
+    assert value.mean() / std == pytest.approx(0, abs=0.03)
+    assert value.std() / std == pytest.approx(1, rel=0.023)
+    share = (abs(value) > std).mean()  # 0.4226 of a uniform distribution, 0.3173 of a normal one
+    expected = 0.3173 if form.endswith('normal') else 1 - 1 / np.sqrt(3)
+    assert share == pytest.approx(expected, abs=0.016)
+    if not form.endswith('normal'):
+        assert 0.99 * np.sqrt(3) * std < abs(value).max() <= np.sqrt(3) * std
+
+
+def test_inputs_are_those_of_one_gate_and_a_bias_has_one():
+    value = start('he_uniform', (30, 6), GATES)
+    assert 0.9 * np.sqrt(6 / 30) < abs(value).max() <= np.sqrt(6 / 30)
+    assert 0.9 * np.sqrt(3) < abs(start('lecun', (100,))).max() <= np.sqrt(3)
+
+
+def test_uniform_is_between_minus_scale_and_scale():
+    value = start(dict(form='uniform', scale=0.1), (50, 50))
+    assert -0.1 <= value.min() < -0.099
+    assert 0.099 < value.max() <= 0.1
+    assert value.std() == pytest.approx(0.1 / np.sqrt(3), rel=0.05)
+    np.testing.assert_array_equal(start('uniform', (50, 50)), value / 2)
+    above = start(dict(form='uniform', scale=0.1, mean=1), (50, 50))
+    np.testing.assert_allclose(above, 1 + value, rtol=1e-15)
+    with pytest.raises(
+        ConfigError, match="initializer 'uniform': scale must be at least 0; got -1"
+    ):
+        start(dict(form='uniform', scale=-1), (2, 2))
+
+
+def test_a_published_recipe():
+    """Zaremba, Sutskever & Vinyals 2014, arXiv:1409.2329: all from U(-0.05, 0.05)."""
+    start = dict.fromkeys(('xh', 'hh', 'b'), 'uniform')
+    spec = [3, dict(form='lstm', size=40, **start), dict(size=2, w='uniform', b='uniform')]
+    net = rnnkit.Regressor(spec, seed=0)
+    assert all(0.03 < abs(p.get_value()).max() <= 0.05 for p in net.params if p.name != 'out.b')
+    again = rnnkit.from_spec(net.to_spec())
+    for p, q in zip(net.params, again.params, strict=True):
+        np.testing.assert_array_equal(p.get_value(), q.get_value())
+
+
+@pytest.mark.parametrize(
+    ('name', 'meant'),
+    [
+        ('kaiming_uniform', 'he_uniform'),
+        ('xavier_normal', 'glorot_normal'),
+        ('random_uniform', 'uniform'),
+        ('he', 'he_normal'),
+    ],
+)
+def test_names_of_other_libraries(name, meant):
+    with pytest.raises(ConfigError, match=f"no initializer named '{name}'; did you mean '{meant}'"):
+        start(name, (2, 2))
+
+
 def test_every_initializer_is_tested_here():
     assert set(initializers) == {
         'glorot',
+        'glorot_normal',
         'glorot_uniform',
+        'he_normal',
+        'he_uniform',
+        'lecun',
+        'lecun_normal',
+        'lecun_uniform',
+        'uniform',
         'orthogonal',
         'identity',
         'diagonal',

@@ -224,6 +224,74 @@ def test_what_is_masked_changes_nothing(metric):
 
 
 @pytest.mark.parametrize('metric', [*NUMBERS, *OF_LABELS, *OF_BINARY, *OF_P])
+@pytest.mark.parametrize('bad', [np.nan, np.inf, -1])
+def test_what_has_no_weight_may_be_anything(metric, bad, rng):
+    target, output = arguments(metric)
+    weights = rng.random((6, 5))
+    weights[2, 3] = weights[0, 1] = 0
+    wanted = metric(target, output, weights)
+    target, output = target.astype(float), output.astype(float)
+    target[weights == 0] = output[weights == 0] = bad
+    assert metric(target, output, weights) == wanted
+    target[1, 1] = np.nan
+    message = r'contains nan at index \(1, 1|labels must be whole numbers'
+    with pytest.raises(DataError, match=message):
+        metric(target, output, weights)
+    target, output = arguments(metric)
+    output = output.astype(float)
+    output[5, 2] = np.nan
+    message = r'output contains nan at index \(5, 2.*needs a weight of 0|from 0 to 1'
+    with pytest.raises(DataError, match=message):
+        metric(target, output)
+
+
+@pytest.mark.parametrize('metric', [*NUMBERS, *OF_LABELS, *OF_BINARY, *OF_P])
+def test_sequences_of_different_lengths(metric, rng):
+    """They are put end to end, as scikit-learn's users do."""
+    lengths = (3, 5, 1)
+    pairs = [arguments(metric, n, 1, seed=n) for n in lengths]
+    target, output = ([pair[k][:, 0] for pair in pairs] for k in (0, 1))
+    weights = [rng.random(n) for n in lengths]
+    joined = [np.concatenate(one) for one in (target, output, weights)]
+    for n in (2, 3):
+        assert metric(*(target, output, weights)[:n]) == metric(*joined[:n])
+    assert metric([t.tolist() for t in target], output) == metric(*joined[:2])
+    with pytest.raises(ShapeError, match='target and output are lists .* the same lengths'):
+        metric(target, output[::-1])
+
+
+@pytest.mark.parametrize(
+    ('wrong', 'error', 'message'),
+    [
+        ('abc', DataError, 'target must be an array or a list; got str'),
+        (None, DataError, 'target must be an array or a list; got NoneType'),
+        ([1j, 2], DataError, 'target must be real numbers; got an array of complex128'),
+        ([[1], 2], ShapeError, 'target cannot be read as one array'),
+        ([object(), 1], ShapeError, 'target cannot be read as one array'),
+        (
+            np.ma.masked_equal([1, 2], 2),
+            DataError,
+            'target is a NumPy masked array, and its mask would be lost; pass a plain array, such '
+            r'as array.filled\(0\), and weights that are 0 where it is masked',
+        ),
+    ],
+)
+@pytest.mark.parametrize('metric', [mse, accuracy, f1, bits, confusion])
+def test_what_is_no_array_of_targets(metric, wrong, error, message):
+    with pytest.raises(error, match=f'{metric.__name__}: {message}'):
+        metric(wrong, [1, 2])
+
+
+def test_labels_that_are_no_classes_take_no_memory():
+    with pytest.raises(DataError, match=f'f1: label {10**15}; labels are the numbers of classes'):
+        f1([10**15], [0])
+    with pytest.raises(DataError, match='confusion: label 999999; labels are'):
+        confusion([999999], [0])
+    with pytest.raises(ConfigError, match="classes must be a whole number .* got 'a'"):
+        confusion([1], [0], classes='a')
+
+
+@pytest.mark.parametrize('metric', [*NUMBERS, *OF_LABELS, *OF_BINARY, *OF_P])
 def test_weights_that_make_no_sense(metric):
     target, output = arguments(metric)
     for wrong in (np.zeros((6, 5)), -np.ones((6, 5)), np.full((6, 5), np.nan)):

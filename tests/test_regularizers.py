@@ -116,6 +116,15 @@ def test_padding_is_left_out(name, values):
     }[name]
     wanted = np.mean([np.concatenate([per_step(s) for s in h]).mean() for h in sequences])
     assert evaluate(name, 1, values, mask) == pytest.approx(wanted, rel=1e-14)
+    # In gradients, too, where the slope of the penalty is infinite, or not a number.
+    symbols, found = parts(pt.constant(mask * 1.0))
+    slopes = pytensor.grad(build(name, 1).penalty(found), [symbols[n] for n in found.hidden])
+    slope_of = pytensor.function([symbols[n] for n in found.hidden], slopes)
+    clean = [np.where(mask[..., None], h, 0) for h in hs]
+    for slope, right in zip(slope_of(*hs), slope_of(*clean), strict=True):
+        np.testing.assert_array_equal(slope, right)
+        assert not slope[~mask].any()
+        assert slope[mask].any()
 
 
 @pytest.mark.parametrize('name', ['recurrent_state', 'recurrent_norm'])

@@ -7,7 +7,7 @@ use `build`.
 
 from typing import TYPE_CHECKING
 
-from rnnkit.activations.chain import Chain, build
+from rnnkit.activations.chain import MAX_STEPS, Chain, build, operations
 from rnnkit.activations.elementwise import linear, relu, sigmoid, softplus, tanh
 from rnnkit.activations.features import softmax
 from rnnkit.activations.learned import GainELU, LeakyGainReLU, Maxout, PReLU
@@ -15,6 +15,7 @@ from rnnkit.activations.registry import Activation, Learned, activations, add
 from rnnkit.common import foreign_names
 
 __all__ = [
+    'MAX_STEPS',
     'Activation',
     'Chain',
     'GainELU',
@@ -26,6 +27,7 @@ __all__ = [
     'add',
     'build',
     'linear',
+    'operations',
     'relu',
     'sigmoid',
     'softmax',

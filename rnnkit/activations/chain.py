@@ -7,7 +7,10 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit.activations.registry import Activation, Learned, activations
 from rnnkit.common.calls import checked
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
+
+MAX_STEPS = 32  # of a chain, so that a malicious file cannot request a graph without bounds
 
 
 class Chain:
@@ -27,7 +30,7 @@ class Chain:
     Raises
     ------
     ConfigError
-        If a name is unknown.
+        If a name is unknown, or there are more than 32 steps.
     """
 
     def __init__(self, spec: str | Activation):
@@ -80,8 +83,23 @@ def _steps(spec: object) -> list[Activation | Learned]:
     if callable(spec) and not isinstance(spec, type):
         return [spec]
     if not isinstance(spec, str):
-        raise ConfigError(f'an activation must be a name or a function of one tensor; got {spec!r}')
-    return [activations.step(name.strip()) for name in spec.split('+')]
+        raise ConfigError(
+            f'an activation must be a name or a function of one tensor; got {brief(spec)}'
+        )
+    names = spec.split('+')
+    if len(names) > MAX_STEPS:
+        raise ConfigError(
+            f'activation {brief(spec)} is a chain of {len(names):,} steps; at most {MAX_STEPS} are '
+            f'possible'
+        )
+    return [activations.step(name.strip()) for name in names]
+
+
+def operations(spec: object) -> int:
+    """Return the number of operations that the graph of an activation has, about."""
+    if not isinstance(spec, str):
+        return 1
+    return sum(getattr(step, 'k', 1) for step in _steps(spec))
 
 
 @checked

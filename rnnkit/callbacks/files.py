@@ -1,5 +1,6 @@
 """Files that are written during a training: networks, and a table of the history."""
 
+import contextlib
 import csv
 import io
 import os
@@ -9,7 +10,7 @@ from typing import Any
 
 from rnnkit.callbacks.base import Callback, Record, Training
 from rnnkit.callbacks.best import Best
-from rnnkit.common import epoch_paths, file_format
+from rnnkit.common import epoch_paths, file_kinds, replace_file
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import flag, whole
 from rnnkit.errors import ConfigError, DataError
@@ -50,7 +51,8 @@ class Checkpoint(Callback):
         monitor: str = 'valid_loss',
         mode: str | None = None,
     ):
-        self.path = _path('Checkpoint', path)
+        self.path = self._target = _path('Checkpoint', path)
+        file_kinds.check_name('Checkpoint', self.path)
         unknown = re.search(r'\{(?!(epoch)?\})[^{}]*\}', self.path)
         if unknown:
             raise ConfigError(
@@ -75,6 +77,7 @@ class Checkpoint(Callback):
             raise ConfigError('Checkpoint: minimize() has no network that could be saved')
         training.net.to_spec()  # raises now if the network cannot be saved
         _check_folder('Checkpoint', self.path)
+        self._target = os.path.abspath(self.path)  # the working directory may change
 
     def on_validation_end(self, training: Training) -> None:
         """Reject an unknown monitor before the first epoch."""
@@ -84,7 +87,7 @@ class Checkpoint(Callback):
     def on_epoch_end(self, training: Training) -> None:
         """Save the network, if it is due."""
         if training.epoch % self.every == 0 and (not self.best_only or self._improved(training)):
-            training.net.save(epoch_paths.numbered(self.path, training.epoch))
+            training.net.save(epoch_paths.numbered(self._target, training.epoch))
 
     def _improved(self, training: Training) -> bool:
         value, before = self._best.read(training), self._best.value
@@ -126,6 +129,7 @@ class CSV(Callback):
     def __init__(self, path: StrPath, append: bool = False):
         self.path = _path('CSV', path)
         self.append = flag('CSV: append', append)
+        self._target = self.path
         self._lines: list[Record] = []
         self._columns: list[str] = []
         self._written: Record | None = None  # the latest record that is in the file
@@ -134,6 +138,7 @@ class CSV(Callback):
     def on_train_begin(self, training: Training) -> None:
         """Create the file, or read the existing one."""
         _check_folder('CSV', self.path)
+        self._target = os.path.abspath(self.path)  # the working directory may change
         if self._is_next_stage(training):
             self._written = dict(training.history[-1])
             return
@@ -160,8 +165,20 @@ class CSV(Callback):
         if self._add_columns(line):
             self._write_all()
             return
-        with open(self.path, 'a', encoding='utf-8', newline='') as file:
-            file.write(self._as_text([line]))
+        self._write_line(line)
+
+    def _write_line(self, line: Record) -> None:
+        """Append a line to the file; if that fails, no part of it is left."""
+        length = None
+        try:
+            with open(self._target, 'ab') as file:
+                length = file.tell()
+                file.write(_encoded(self._as_text([line])))
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                if length is not None:
+                    os.truncate(self._target, length)
+            raise replace_file.not_written(self._target, error) from error
 
     def on_train_end(self, training: Training) -> None:
         """Write the last line again, if the record has changed or is new."""
@@ -223,7 +240,11 @@ class CSV(Callback):
         return text.getvalue()
 
     def _write_all(self) -> None:
-        file_format.replace(Path(self.path), self._as_text(self._lines, header=True).encode())
+        replace_file.replace(self._target, _encoded(self._as_text(self._lines, header=True)))
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode(errors='backslashreplace')  # halves of letters, which no file can hold
 
 
 def _texts(record: Record) -> Record:
@@ -239,9 +260,7 @@ def _texts(record: Record) -> Record:
 
 
 def _path(where: str, path: object) -> str:
-    if not isinstance(path, str | os.PathLike) or not os.fspath(path):
-        raise ConfigError(f'{where}: path must be the path of a file; got {path!r}')
-    return os.fspath(path)
+    return str(epoch_paths.file_path(f'{where}: path', path))
 
 
 def _check_folder(where: str, path: str) -> None:

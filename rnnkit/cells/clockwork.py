@@ -9,7 +9,8 @@ from pytensor.tensor import TensorVariable
 from rnnkit import activations
 from rnnkit.cells.base import Cell, cells
 from rnnkit.cells.unit_modules import check_modules, connections, modular, of_modules
-from rnnkit.common.checks import is_whole
+from rnnkit.common.checks import LARGEST_SIZE, is_whole
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 
 
@@ -64,10 +65,10 @@ class ClockworkCell(Cell):
         if isinstance(periods, np.ndarray):
             periods = periods.tolist()
         listed = isinstance(periods, list | tuple) and periods
-        if not listed or not all(is_whole(period, 1) for period in periods):
+        if not listed or not all(is_whole(p, 1) and p <= LARGEST_SIZE for p in periods):
             raise ConfigError(
                 f'clockwork: periods must be a list of whole numbers of at least 1, one per '
-                f'module, such as [1, 2, 4, 8]; got {self.periods!r}'
+                f'module, such as [1, 2, 4, 8]; got {brief(self.periods)}'
             )
         self.slowness = np.array(periods)
         self.smallest = len(periods)

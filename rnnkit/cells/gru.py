@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit import activations
@@ -35,6 +34,8 @@ class GRUCell(Cell):
     ----------
     activation : str or callable
         The function :math:`\phi`.
+    gate_activation : str or callable
+        The function :math:`\sigma` of the gates r and z.
     reset : {'after', 'before'}
         'after' is the form of cuDNN, PyTorch and Keras; 'before' that of the paper and
         theanets.
@@ -47,10 +48,11 @@ class GRUCell(Cell):
     state = GRUState
     gates = 'rzn'  # column blocks of xh, hh and b, as in PyTorch; ONNX has zrh
     params = {'xh': ('I', '3H'), 'hh': ('H', '3H'), 'b': ('3H',), 'bn': ('H',)}
-    options = {'activation': 'tanh', 'reset': 'after'}
+    options = {'activation': 'tanh', 'gate_activation': 'sigmoid', 'reset': 'after'}
 
     def setup(self):
         self.phi = activations.build(self.activation)
+        self.sigma = activations.build(self.gate_activation)
         choice('gru: reset', self.reset, ('after', 'before'))
         if self.reset == 'before':
             self.params = {name: axes for name, axes in self.params.items() if name != 'bn'}
@@ -59,7 +61,7 @@ class GRUCell(Cell):
         if self.reset == 'before':
             return self._step_reset_before(z, s, p)
         (xr, xz, xn), (hr, hz, hn) = split(z, 3), split(s.h @ p.hh, 3)
-        r, u = pt.sigmoid(xr + hr), pt.sigmoid(xz + hz)  # u: the update gate, z above
+        r, u = self.sigma(xr + hr), self.sigma(xz + hz)  # u: the update gate, z above
         n = self.phi(xn + r * (hn + p.bn))
         return GRUState((1 - u) * n + u * s.h)
 
@@ -67,6 +69,6 @@ class GRUCell(Cell):
         H = s.h.type.shape[-1]
         xr, xz, xn = split(z, 3)
         hr, hz = split(s.h @ p.hh[:, : 2 * H], 2)
-        r, u = pt.sigmoid(xr + hr), pt.sigmoid(xz + hz)
+        r, u = self.sigma(xr + hr), self.sigma(xz + hz)
         n = self.phi(xn + (r * s.h) @ p.hh[:, 2 * H :])
         return GRUState((1 - u) * n + u * s.h)

@@ -6,8 +6,9 @@ import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit import activations
+from rnnkit.activations.registry import like
 from rnnkit.cells.base import Cell, cells
-from rnnkit.common.checks import flag
+from rnnkit.common.checks import flag, real
 from rnnkit.common.tensors import split
 
 
@@ -30,20 +31,35 @@ class LSTMCell(Cell):
     With peepholes, the gates read the cell state: :math:`w_{ci} c_{t-1}` is added to i,
     :math:`w_{cf} c_{t-1}` to f and :math:`w_{co} c_t` to o, elementwise.
 
-    The bias of the forget gate starts at 1 (Jozefowicz et al. 2015, ICML), peephole weights
-    at 0.
+    With coupled gates there is no f, and the blocks are i g o:
+    :math:`c_t = (1 - \sigma(i)) c_{t-1} + \sigma(i) \phi(g)`.
+
+    The bias of the forget gate starts at 1 (Jozefowicz et al. 2015, ICML); with coupled gates,
+    that of the input gate starts at -1, which is the same. Peephole weights start at 0.
 
     Parameters
     ----------
     activation : str or callable
         The function :math:`\phi`.
+    gate_activation : str or callable
+        The function :math:`\sigma` of the gates: 'sigmoid', or 'hard_sigmoid' and so on.
     peepholes : bool
         Whether to add the peephole weights ci, cf and co.
+    coupled : bool
+        Whether the forget gate is 1 minus the input gate, as with ONNX's ``input_forget=1``.
+    clip : float, optional
+        Clip i, f, g and o to [-clip, clip] before their activations, peepholes included, as
+        ONNX's ``clip`` does. Where they are outside, their gradient is 0.
+    cell_clip : float, optional
+        Clip the new cell state :math:`c_t` to [-cell_clip, cell_clip], before the output gate
+        and the next step read it, as TensorFlow's ``cell_clip`` does.
 
     References
     ----------
     Hochreiter & Schmidhuber 1997, Neural Computation 9(8); Gers et al. 2000, Neural
-    Computation 12(10); with peepholes, Graves 2013, arXiv:1308.0850, equations 7-11.
+    Computation 12(10); with peepholes, Graves 2013, arXiv:1308.0850, equations 7-11; with coupled
+    gates, Greff et al. 2017, IEEE TNNLS 28(10), section III; with a clipped cell state, Sak et
+    al. 2014, Interspeech.
     """
 
     state = LSTMState
@@ -57,19 +73,47 @@ class LSTMCell(Cell):
         'co': ('H',),
     }
     initial = {'b': {'f': 1.0}}
-    options = {'activation': 'tanh', 'peepholes': False}
+    options = {
+        'activation': 'tanh',
+        'gate_activation': 'sigmoid',
+        'peepholes': False,
+        'coupled': False,
+        'clip': None,
+        'cell_clip': None,
+    }
 
     def setup(self):
         self.phi = activations.build(self.activation)
+        self.sigma = activations.build(self.gate_activation)
         self.peepholes = flag('lstm: peepholes', self.peepholes)
+        self.coupled = flag('lstm: coupled', self.coupled)
+        for name in ('clip', 'cell_clip'):
+            if getattr(self, name) is not None:
+                setattr(self, name, real(f'lstm: {name}', getattr(self, name), above=0))
         if not self.peepholes:
             self.params = {name: self.params[name] for name in ('xh', 'hh', 'b')}
+        if self.coupled:
+            self.gates, self.initial = 'igo', {'b': {'i': -1.0}}
+            blocks = {'xh': ('I', '3H'), 'hh': ('H', '3H'), 'b': ('3H',)}
+            self.params = {k: v for k, v in {**self.params, **blocks}.items() if k != 'cf'}
 
-    def step(self, z, s, p):  # z: (B, 4H)
-        i, f, g, o = split(z + s.h @ p.hh, 4)
+    def step(self, z, s, p):  # z: (B, 4H), or (B, 3H) with coupled gates
+        blocks = split(z + s.h @ p.hh, len(self.gates))
+        i, g, o = blocks[0], blocks[-2], blocks[-1]
+        f = None if self.coupled else blocks[1]
         if self.peepholes:
-            i, f = i + p.ci * s.c, f + p.cf * s.c
-        c = pt.sigmoid(f) * s.c + pt.sigmoid(i) * self.phi(g)
+            i, f = i + p.ci * s.c, None if self.coupled else f + p.cf * s.c
+        i = self.sigma(_clipped(i, self.clip))
+        f = 1 - i if self.coupled else self.sigma(_clipped(f, self.clip))
+        c = _clipped(f * s.c + i * self.phi(_clipped(g, self.clip)), self.cell_clip)
         if self.peepholes:
             o = o + p.co * c
-        return LSTMState(h=pt.sigmoid(o) * self.phi(c), c=c)
+        return LSTMState(h=self.sigma(_clipped(o, self.clip)) * self.phi(c), c=c)
+
+
+def _clipped(x: TensorVariable, limit: float | None) -> TensorVariable:
+    """Return x between plus and minus `limit`; NaN stays NaN."""
+    if limit is None:
+        return x
+    most = like(x, limit)
+    return pt.switch(x > most, most, pt.switch(x < -most, -most, x))

@@ -11,9 +11,11 @@ from typing import TypeVar
 import numpy as np
 
 from rnnkit.common.registry import hint
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 
 T = TypeVar('T')
+LARGEST_SIZE = 2**31 - 1  # of an axis: what compiled code counts with must not overflow
 
 
 def is_whole(value: object, least: int | None = None) -> bool:
@@ -38,7 +40,14 @@ def whole(where: str, value: object, least: int = 0, most: int | None = None) ->
     if is_whole(value, least) and (most is None or int(value) <= most):  # type: ignore[call-overload]
         return int(value)  # type: ignore[call-overload]
     limits = f'of at least {least}' if most is None else f'from {least} to {most}'
-    raise ConfigError(f'{where} must be a whole number {limits}; got {value!r}')
+    raise ConfigError(f'{where} must be a whole number {limits}; got {brief(value)}')
+
+
+def size(where: str, value: object) -> int:
+    """Return the length of an axis: an integer from 1 to `LARGEST_SIZE`."""
+    if is_whole(value, LARGEST_SIZE + 1):
+        raise ConfigError(f'{where} must be at most {LARGEST_SIZE:,}; got {brief(value)}')
+    return whole(where, value, 1)
 
 
 def optional_whole(where: str, value: object, least: int = 0) -> int | None:
@@ -68,7 +77,7 @@ def real(
         ):
             return number
     described = ' '.join(['a finite number', *' and '.join(limits).split()])
-    raise ConfigError(f'{where} must be {described}; got {value!r}')
+    raise ConfigError(f'{where} must be {described}; got {brief(value)}')
 
 
 def probability(where: str, value: object) -> float:
@@ -79,7 +88,7 @@ def probability(where: str, value: object) -> float:
 def flag(where: str, value: object) -> bool:
     """Return True or False."""
     if not isinstance(value, bool | np.bool_):
-        raise ConfigError(f'{where} must be True or False; got {value!r}')
+        raise ConfigError(f'{where} must be True or False; got {brief(value)}')
     return bool(value)
 
 
@@ -92,7 +101,7 @@ def choice(where: str, value: T, choices: Iterable[T]) -> T:
     names = [name for name in choices if isinstance(name, str)]
     near = hint(value, names) if isinstance(value, str) else ''
     near = f'; {near}' if near.startswith('did you') else ''
-    raise ConfigError(f'{where} must be one of {listed}; got {value!r}{near}')
+    raise ConfigError(f'{where} must be one of {listed}; got {brief(value)}{near}')
 
 
 def one_of(value: object, choices: Iterable[object]) -> bool:
@@ -107,6 +116,6 @@ def generator(rng: object) -> np.random.Generator:
     if rng is not None and not is_whole(rng, 0):
         raise ConfigError(
             f'rng must be a seed (a whole number of at least 0) or a numpy.random.Generator; got '
-            f'{rng!r}'
+            f'{brief(rng)}'
         )
     return np.random.default_rng(rng)  # type: ignore[arg-type]

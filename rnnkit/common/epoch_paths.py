@@ -1,12 +1,38 @@
-"""Paths with the number of an epoch in them, so that each file is kept."""
+"""Paths of files; some have the number of an epoch in them, so that each file is kept."""
 
 import os
 import re
 from pathlib import Path
 
+from rnnkit.errors import ConfigError
+
 FilePath = str | os.PathLike[str]
 
 PLACES = re.compile(r'\{(?:epoch)?\}')  # where the number goes
+
+
+def file_path(where: str, path: object) -> Path:
+    """Return the path of a file that a user passes.
+
+    Parameters
+    ----------
+    where : str
+        The call and the argument, for messages: ``'load(): path'``.
+    path : str, bytes or path-like
+
+    Raises
+    ------
+    ConfigError
+        If it is no path, or one that no file can have.
+    """
+    try:
+        text = os.fsdecode(path)  # type: ignore[arg-type]
+        os.fsencode(text)
+    except (TypeError, ValueError):  # no path at all, or letters that no file name can have
+        text = ''
+    if not text or '\0' in text:
+        raise ConfigError(f'{where} must be the path of a file; got {path!r}')
+    return Path(text)
 
 
 def numbered(path: FilePath, epoch: int) -> str:

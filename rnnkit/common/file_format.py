@@ -3,16 +3,16 @@
 import hashlib
 import json
 import os
-import re
-import secrets
-from errno import EISDIR
+import stat
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
+from rnnkit.common import file_kinds
+from rnnkit.common.replace_file import replace
 from rnnkit.errors import FormatError
 
 FORMAT = 'rnnkit'
@@ -60,45 +60,7 @@ def write(path: str | os.PathLike[str], file: File) -> None:
         header['training'] = json.dumps(_taken_out(file.training, '', inner))
         arrays |= {name: np.asarray(array, order='C') for name, array in inner.items()}
     header['digest'] = digest(header, arrays)
-    content = safetensors.save(arrays, header)
-    target = Path(path)
-    try:
-        if target.is_dir():
-            raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
-        replace(target, content)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise OSError(error.errno, f'the file was not written: {reason}', str(target)) from error
-
-
-def replace(target: Path, content: bytes) -> None:
-    """Write a file; an old one is replaced only by a complete new one."""
-    temporary = target.with_name(f'{target.name}.{secrets.token_hex(4)}.part')
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, 'O_BINARY', 0)
-    handle = os.open(temporary, flags, 0o666)
-    try:
-        with os.fdopen(handle, 'wb') as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _flush_folder(target.parent)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make a new file name survive a loss of power, where the system can do that."""
-    if not hasattr(os, 'O_DIRECTORY'):
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    except OSError:  # some file systems cannot; the content of the file is safe anyway
-        pass
-    finally:
-        os.close(handle)
+    replace(path, safetensors.save(arrays, header))
 
 
 def digest(header: dict[str, str], arrays: dict[str, np.ndarray]) -> str:
@@ -116,6 +78,8 @@ def digest(header: dict[str, str], arrays: dict[str, np.ndarray]) -> str:
 def read(path: str | os.PathLike[str]) -> File:
     """Read a file. It runs no code, and takes no more memory than the file is long.
 
+    It is opened once, so that it may be replaced meanwhile.
+
     Raises
     ------
     FileNotFoundError
@@ -124,16 +88,19 @@ def read(path: str | os.PathLike[str]) -> File:
         If the file was not written by `write` of this version or an older one.
     """
     path = Path(path)
-    try:
-        header = _read_header(path)
-        _check(path, header)
-        arrays = safetensors.load(path.read_bytes())
-    except (SafetensorError, ValueError, TypeError, KeyError, RecursionError) as error:
-        if isinstance(error, FormatError):
-            raise
-        raise FormatError(
-            f'{path}: not a complete safetensors file ({error}){_pickled(path)}'
-        ) from None
+    with _opened(path) as file:
+        content = b''
+        try:
+            length = _header_length(file)
+            header = _metadata(file.read(length))
+            _check(path, header)
+            file.seek(0)
+            content = file.read()
+            arrays = safetensors.load(content)
+        except (SafetensorError, ValueError, TypeError, KeyError, RecursionError) as error:
+            if isinstance(error, FormatError):
+                raise
+            raise _refused(path, file, error) from None
     kept = header.get('digest')
     if kept != digest(header, arrays) and (kept is not None or header['version'] != '1'):
         raise FormatError(f'{path}: its content was changed after it had been written')
@@ -154,32 +121,47 @@ def _of_training(name: str) -> bool:
     return bool(colon) and '.' not in first
 
 
-def _pickled(path: Path) -> str:
-    """Return a hint if a file looks like one that theanets wrote."""
-    with path.open('rb') as file:
-        start = file.read(2)
-    looks = (b'\x1f\x8b', *(bytes((0x80, protocol)) for protocol in range(2, 6)))
-    if start not in looks and not re.search(r'\.(pkl|pickle)(\.gz)?$', path.name):
-        return ''
-    return (
-        '. It looks like a pickle, as theanets writes them. rnnkit reads none, because that runs '
-        'code from the file, which here would need Theano; save the parameters as arrays with '
-        'theanets, and set them with net.find(layer, param).set_value(array)'
-    )
+def _opened(path: Path) -> BinaryIO:
+    """Open a file to be read; a pipe or a device is refused, and a folder is the usual error."""
+    flags = getattr(os, 'O_NONBLOCK', 0) | getattr(os, 'O_BINARY', 0)  # a pipe is not waited for
+    file = open(path, 'rb', opener=lambda name, mode: os.open(name, mode | flags))  # noqa: SIM115
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise FormatError(f'{path}: a device or a pipe, not a file')
 
 
-def _read_header(path: Path) -> dict[str, str]:
+def _header_length(file: BinaryIO) -> int:
+    """Return the length of the header, after checking it against that of the file."""
+    length = int.from_bytes(file.read(8), 'little')
+    found = os.fstat(file.fileno())
+    size = found.st_size
+    if length > min(size - 8, LONGEST_HEADER):
+        raise ValueError(f'a header of {length} bytes does not fit into {size} bytes')
+    # Nearly all of it is a hole, which takes no place on the disk, but would take memory.
+    occupied = 512 * getattr(found, 'st_blocks', 0)
+    if size > 2**26 and 0 < occupied < size // 64:
+        raise ValueError(f'it claims {size} bytes, and occupies {occupied}')
+    return length
+
+
+def _metadata(header: bytes) -> dict[str, str]:
     """Return the text entries of the header, before anything else is read."""
-    with path.open('rb') as file:
-        length = int.from_bytes(file.read(8), 'little')
-        size = os.fstat(file.fileno()).st_size
-        if length > min(size - 8, LONGEST_HEADER):
-            raise ValueError(f'a header of {length} bytes does not fit into {size} bytes')
-        header = json.loads(file.read(length))
-    entries = header.get('__metadata__') if isinstance(header, dict) else None
+    parsed = json.loads(header)
+    entries = parsed.get('__metadata__') if isinstance(parsed, dict) else None
     if not isinstance(entries, dict):
         return {}
     return {name: text for name, text in entries.items() if isinstance(text, str)}
+
+
+def _refused(path: Path, file: BinaryIO, error: Exception) -> FormatError:
+    """Return an error that says what the file is, if that can be told, or what is wrong."""
+    size = os.fstat(file.fileno()).st_size
+    file.seek(0)
+    content = file.read(4096)
+    file.seek(max(0, size - 4096))
+    kind = file_kinds.kind_of(path.name, content + file.read(4096))
+    return FormatError(f'{path}: not a complete safetensors file: {kind or error}')
 
 
 def _check(path: Path, header: dict[str, str]) -> None:

@@ -48,12 +48,12 @@ class NoMeaningError(Exception):
     """An old keyword has a value that means nothing today; the message says what to do."""
 
 
-def warn(message: str) -> None:
-    """Warn of an old keyword, at the line outside of rnnkit that used it."""
+def warn(message: str, category: type[Warning] = DeprecationWarning) -> None:
+    """Warn, of an old keyword if not told otherwise, at the line outside of rnnkit that called."""
     frame, level = sys._getframe(0), 1
     while frame.f_back and frame.f_globals.get('__name__', '').partition('.')[0] == 'rnnkit':
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, DeprecationWarning, stacklevel=level)
+    warnings.warn(message, category, stacklevel=level)
 
 
 def translate(

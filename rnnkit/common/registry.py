@@ -6,8 +6,8 @@ from typing import Generic, TypeVar
 
 from rnnkit.common.foreign_keywords import EXPLAINED, FOREIGN_KEYWORDS, OWNERS
 from rnnkit.common.old_words import HINTS as OLD_KEYWORDS
+from rnnkit.common.spelling import brief, nearest
 from rnnkit.common.spelling import listed as names_of
-from rnnkit.common.spelling import nearest, shown
 from rnnkit.errors import ConfigError
 
 T = TypeVar('T')
@@ -82,11 +82,11 @@ class Registry(Generic[Member]):
 
     def __getitem__(self, name: str) -> Member:
         if not isinstance(name, str):
-            raise ConfigError(f'{self._a_kind} is named by a str; got {name!r}')
+            raise ConfigError(f'{self._a_kind} is named by a str; got {brief(name)}')
         try:
             return self._members[name.lower()]
         except KeyError:
-            raise ConfigError(f'no {self.kind} named {shown(name)}; {hint(name, self)}') from None
+            raise ConfigError(f'no {self.kind} named {brief(name)}; {hint(name, self)}') from None
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.lower() in self._members
@@ -140,7 +140,7 @@ def reject_unknown(where: str, given: Iterable[str], known: Iterable[str]) -> No
 
 def about(where: str, name: str, known: list[str]) -> str:
     """Return what a message says of an unknown keyword of a call."""
-    start = f'unknown option {shown(name)}'
+    start = f'unknown option {brief(name)}'
     if not known:
         return f'{start}; it has no options'
     if _same_word(name, known) is None and name in EXPLAINED:

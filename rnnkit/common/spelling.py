@@ -57,10 +57,13 @@ def distance(one: str, two: str) -> int:
     return last[-1]
 
 
-def shown(word: object, most: int = 60) -> str:
-    """Return the repr of a word, cut if it is long."""
-    text = repr(word)
-    return text if len(text) <= most else f'{text[:most]}...'
+def brief(value: object, most: int = 100) -> str:
+    """Return the repr of a value, for a message; of a long one, the beginning."""
+    try:
+        text = repr(value[: most + 1] if isinstance(value, str | bytes | list | tuple) else value)
+    except Exception:  # an integer of more than 4,300 digits, or an object of the user's
+        return f'<{type(value).__name__}>'
+    return text if len(text) <= most + 2 else f'{text[:most]}...'
 
 
 def listed(word: str, known: Iterable[str]) -> str:

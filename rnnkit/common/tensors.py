@@ -7,6 +7,13 @@ from rnnkit.common.calls import checked
 from rnnkit.errors import ConfigError
 
 
+def variable(name: str, dtype: str, shape: tuple[int | None, ...]) -> TensorVariable:
+    """Return a new input of a graph; unlike PyTensor's function, it takes any name."""
+    new = pt.tensor(dtype=dtype, shape=shape)
+    new.name = name
+    return new
+
+
 def affine(x: TensorVariable, w: TensorVariable, b: TensorVariable | None = None):
     """Return ``x @ w + b`` for the last axis of `x`.
 
@@ -56,4 +63,5 @@ def masked(values: TensorVariable, mask: TensorVariable | None) -> TensorVariabl
     mask : tensor of shape (T, B), or None
         1 where a step is real, 0 over padding.
     """
-    return values if mask is None else values * mask[:, :, None]
+    # Not a product: padding may hold anything, and 0 times infinity is NaN.
+    return values if mask is None else pt.switch(mask[:, :, None] > 0, values, 0)

@@ -1,11 +1,45 @@
 """Conversion of what users pass as an array to NumPy arrays of a dtype."""
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 
-from rnnkit.errors import DataError, ShapeError
+from rnnkit.common.masked_arrays import without_mask
+from rnnkit.errors import ConfigError, DataError, ShapeError
 
 # The first axes of the arrays that users pass and get. Inside, it is always 'time'.
 LAYOUTS = {'time': ('time', 'batch'), 'batch': ('batch', 'time')}
+
+MOST = 2**31 - 1  # of steps, or of sequences: more are a mistake
+
+Index = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Numbers as a user passed them: of any dtype, and not checked yet.
+
+    Attributes
+    ----------
+    array : array
+    listed : {'', 'time', 'batch'}
+        The layout of the array, if it was made of a list of sequences.
+    columns : tuple
+        The names of the columns of a frame.
+    """
+
+    array: np.ndarray
+    listed: str = ''
+    columns: tuple[object, ...] = ()
+
+    def place(self, where: str, index: Index) -> tuple[str, str]:
+        """Return the name and the index by which the user knows an element."""
+        if self.listed:
+            t, b = (LAYOUTS[self.listed].index(axis) for axis in ('time', 'batch'))
+            where, index = f'{where}[{index[b]}]', (index[t], *index[2:])
+        column = f', column {self.columns[index[-1]]!r}' if self.columns else ''
+        return where, f'index {index}{column}'
 
 
 def as_array(where: str, value: object, dtype: str) -> np.ndarray:
@@ -23,23 +57,51 @@ def as_array(where: str, value: object, dtype: str) -> np.ndarray:
     Raises
     ------
     DataError
-        If it is empty, not numbers, not finite, or (for labels) not whole numbers.
+        If it is empty, not numbers, not finite, does not fit the dtype, or (for labels) not whole
+        numbers.
     ShapeError
         If it is a ragged list.
     """
-    if type(value) is np.ndarray and value.dtype == dtype:
-        array = np.ascontiguousarray(value)
-    else:
-        array = _converted(where, value, dtype)
-    if array.size == 0:
-        raise DataError(f'{where} is empty: its shape is {array.shape}')
-    if array.dtype.kind == 'f' and not np.isfinite(array).all():
-        index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise DataError(f'{where} contains {array[index]} at index {index}; numbers must be finite')
+    numbers = as_numbers(where, value)
+    array, bad = fit(numbers, dtype)
+    if bad is not None:
+        raise misfit(where, numbers, first_of(bad), dtype)
     return array
 
 
-def _converted(where: str, value: object, dtype: str) -> np.ndarray:
+def as_numbers(where: str, value: object) -> Numbers:
+    """Return what a user passed as an array of real numbers, of the dtype that they have.
+
+    Raises
+    ------
+    DataError
+        If it is empty, not numbers, or a masked array of NumPy.
+    ShapeError
+        If it is a ragged list.
+    """
+    columns: tuple[object, ...] = ()
+    if type(value) is np.ndarray and value.dtype.kind in 'fiub':
+        array = value
+    else:
+        if hasattr(value, 'columns') and hasattr(value, 'to_numpy'):
+            columns = tuple(value.columns)
+        array = _array(where, value, columns)
+    if array.size == 0:
+        raise DataError(f'{where} is empty: its shape is {array.shape}')
+    return Numbers(array, columns=columns)
+
+
+def as_plain(where: str, value: object) -> np.ndarray:
+    """Return an array of anything, as it is; it may be empty, but not ragged."""
+    value = without_mask(where, value)
+    try:
+        return np.asarray(value)
+    except Exception as error:  # the value may be of any class that can be an array
+        raise ShapeError(f'{where} cannot be read as one array: {error}') from None
+
+
+def _array(where: str, value: object, columns: tuple[object, ...]) -> np.ndarray:
+    value = without_mask(where, value)
     if value is None or hasattr(value, 'tocsr') or isinstance(value, str | bytes | dict | set):
         hint = '; make it dense with .toarray()' if hasattr(value, 'tocsr') else ''
         raise DataError(f'{where} must be an array of numbers; got {type(value).__name__}{hint}')
@@ -47,21 +109,95 @@ def _converted(where: str, value: object, dtype: str) -> np.ndarray:
         array = np.asarray(value)
     except ValueError as error:
         raise ShapeError(f'{where} is ragged: {error}; pad it to one length') from None
+    except Exception as error:  # the value may be of any class that can be an array
+        raise DataError(f'{where} cannot be read as an array: {error}') from error
     if array.dtype.kind == 'O':
-        array = _from_objects(where, array)
+        array = _from_objects(where, array, columns)
     if array.dtype.kind not in 'fiub':
         raise DataError(f'{where} must be real numbers; got an array of {array.dtype}')
-    with np.errstate(over='ignore'):
-        converted = np.ascontiguousarray(array, dtype)
-    if np.dtype(dtype).kind == 'i' and not np.array_equal(converted, array):
-        raise DataError(f'{where} must be whole numbers (class labels); got {array.dtype}')
-    return converted
+    return array
 
 
-def _from_objects(where: str, array: np.ndarray) -> np.ndarray:
+def _from_objects(where: str, array: np.ndarray, columns: tuple[object, ...]) -> np.ndarray:
     """Convert an array of Python objects, such as the column of a frame, if all are numbers."""
-    for v in array.ravel():
+    for k, v in enumerate(array.ravel()):
         if not isinstance(v, int | float | np.number):
+            column = f'column {columns[k % len(columns)]!r}' if columns else 'it'
             kind = type(v).__name__
-            raise DataError(f'{where} must be real numbers; it contains {v!r}, a {kind}')
-    return array.astype('float64')
+            raise DataError(f'{where} must be real numbers; {column} contains {v!r:.80}, a {kind}')
+    try:
+        return array.astype('float64')
+    except OverflowError:  # an integer beyond the range of floats
+        raise DataError(f'{where} contains a number that does not fit float64') from None
+
+
+def number_type(where: str, dtype: object) -> np.dtype:
+    """Return a dtype of real numbers, or raise a ConfigError."""
+    try:
+        found = np.dtype(dtype)  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        found = None
+    if found is None or dtype is None or found.kind not in 'fiub':
+        raise ConfigError(
+            f"{where} must be a type of real numbers, such as 'float32' or 'int64'; got {dtype!r}"
+        )
+    return found
+
+
+# --- whether numbers fit a dtype
+
+
+def fit(numbers: Numbers, dtype: str) -> tuple[np.ndarray, np.ndarray | None]:
+    """Convert numbers to a dtype.
+
+    Returns
+    -------
+    array : contiguous array
+        The same array where it has the dtype.
+    bad : array of bool, or None
+        Which elements are not finite, or are not what they were; None if there are none.
+    """
+    array, kind = numbers.array, np.dtype(dtype)
+    with np.errstate(over='ignore', invalid='ignore'):
+        converted = np.asarray(array, kind, order='C')
+    if kind.kind == 'f':
+        ok = np.isfinite(converted)
+    elif array.dtype == kind:
+        return converted, None
+    else:
+        ok = converted == array
+        if array.dtype.kind == 'f':  # the limit of the type may be rounded to a float above it
+            ok &= abs(array) < 2.0 ** (64 if kind.kind == 'u' else 63)
+    return converted, None if ok.all() else ~ok
+
+
+def first_of(bad: np.ndarray) -> Index:
+    """Return the index of the first True."""
+    return tuple(int(i) for i in np.argwhere(bad)[0])
+
+
+def misfit(where: str, numbers: Numbers, index: Index, dtype: str, hint: str = '') -> DataError:
+    """Return the error for a number that does not fit a dtype."""
+    value, (name, place) = numbers.array[index], numbers.place(where, index)
+    whole = np.dtype(dtype).kind != 'f'
+    if not math.isfinite(value):
+        what = 'labels and tokens must be whole numbers' if whole else 'numbers must be finite'
+        return DataError(f'{name} contains {value} at {place}; {what}{hint}')
+    if not whole:
+        return DataError(
+            f'{name} contains {value:g} at {place}, which does not fit {dtype}; scale the numbers, '
+            f'or use float64{hint}'
+        )
+    if value != math.floor(value):
+        return DataError(
+            f'{name} must be whole numbers (class labels); got {value:g} at {place}{hint}'
+        )
+    least, most = (0, 1) if np.dtype(dtype).kind == 'b' else _limits(dtype)
+    return DataError(
+        f'{name} contains {value} at {place}, which does not fit {dtype}: {least} to {most}{hint}'
+    )
+
+
+def _limits(dtype: str) -> tuple[int, int]:
+    info = np.iinfo(dtype)
+    return info.min, info.max

@@ -10,6 +10,7 @@ from rnnkit.common.checks import choice
 from rnnkit.data import ragged
 from rnnkit.data.arrays import LAYOUTS
 from rnnkit.data.field import Field, weights_of
+from rnnkit.data.reading import Reading
 from rnnkit.data.unpack import describe, in_order, is_one_array
 from rnnkit.errors import ConfigError, DataError, ShapeError
 
@@ -128,10 +129,11 @@ class Border:
         alone = len(names) == 1 and not isinstance(x, dict)
         given = dict(zip(names, [x] if alone else in_order(x, names, where), strict=True))
         given |= self._named_masks(mask, where)
-        listed = self.masks and ragged.is_ragged(given[names[0]], self.inputs[0].ndim - 1)
+        first = self.inputs[0]
+        is_list = ragged.is_ragged if self.masks else ragged.is_list_of_arrays
+        listed = bool(first.clock) and is_list(given[names[0]], first.ndim - 1)
         fields = [*self.inputs, *self.masks]
-        arrays = self._read(fields, given, where, all_real=True)
-        return arrays, bool(listed)
+        return self._read(fields, given, where, all_real=True, empty=True), listed
 
     def _named_masks(self, mask: object, where: str) -> dict[str, object]:
         if mask is None or isinstance(mask, dict):
@@ -169,8 +171,16 @@ class Border:
         arrays |= {field.name: np.ones((1, sizes[0]), field.dtype) for field in moves.masks}
         return [arrays[field.name] for field in [*self.inputs, *self.masks]]
 
-    def read_batch(self, data: object, where: str) -> list[np.ndarray]:
+    def read_batch(self, data: object, where: str, empty: bool = False) -> list[np.ndarray]:
         """Check and convert inputs, target, weights and masks.
+
+        Parameters
+        ----------
+        data : list, tuple, dict or array
+        where : str
+            The call, for messages.
+        empty : bool
+            Whether a mask may have examples without a real step.
 
         Raises
         ------
@@ -183,11 +193,11 @@ class Border:
         names = [field.name for field in self.fields]
         without = names[: len(names) - len(self.masks)]  # lists of sequences bring their masks
         optional = names[len(without) :]
-        if len(without) == 1 and is_one_array(data, self.inputs[0].ndim, bool(self.masks)):
+        if len(without) == 1 and is_one_array(data, self.inputs[0], bool(self.masks)):
             data = [data]
         having = {'weighted': bool(self.weights), 'masked': bool(self.masks)}
         given = dict(zip(names, in_order(data, names, where, optional, having), strict=False))
-        return self._read(self.fields, given, where)
+        return self._read(self.fields, given, where, empty=empty)
 
     def join(
         self, where: str, x: object, y: object = None, weights: object = None, mask: object = None
@@ -242,9 +252,18 @@ class Border:
             for key, length in known.items():
                 if lengths.setdefault(key, length) != length:
                     return False
-        return True
+        return self._is_blank(data)
 
-    # --- reading ---
+    def _is_blank(self, arrays: Sequence[np.ndarray]) -> bool:
+        """Return whether inputs are 0 over padding."""
+        by_name = dict(zip([field.name for field in self.fields], arrays, strict=True))
+        for mask in self.masks:
+            padding = by_name[mask.name] == 0
+            if padding.any():
+                inputs = [f for f in self.inputs if f.clock == mask.clock and f.kind == 'numbers']
+                if any(by_name[field.name][padding].any() for field in inputs):
+                    return False
+        return True
 
     def _read(
         self,
@@ -252,137 +271,12 @@ class Border:
         given: Mapping[str, object],
         where: str,
         all_real: bool = False,
+        empty: bool = False,
     ) -> list[np.ndarray]:
         """Return the arrays of `fields` in the inner layout."""
-        arrays: dict[str, np.ndarray] = {}
-        found: dict[str, tuple[str, np.ndarray]] = {}  # masks of lists of sequences, by clock
-        for field in fields:
-            value = given.get(field.name)
-            if field.kind == 'mask':
-                arrays[field.name] = self._read_mask(
-                    field, value, where, found, arrays, all_real and value is None
-                )
-                continue
-            if field.clock and self._is_list(field, value, where, field.clock in found):
-                value = self._padded(field, value, where, found)
-            array = field.read(where, value)
-            if field.kind == 'weights':
-                array = self._spread(field, array, arrays[field.of], where)
-            else:
-                self._check_lengths(field, array, arrays, where)
-            arrays[field.name] = array
-        return [self.turn(arrays[field.name], field.has_time) for field in fields]
-
-    def _is_list(self, field: Field, value: object, where: str, among_lists: bool) -> bool:
-        ndim = field.ndim - 1
-        if self.masks:
-            if field.kind == 'weights' and field.has_features and among_lists:
-                return any(ragged.is_ragged(value, n) for n in (ndim, ndim - 1))
-            return ragged.is_ragged(value, ndim)
-        if isinstance(value, list | tuple) and ragged.is_ragged(value, ndim):
-            lengths = {len(sequence) for sequence in value}
-            if len(lengths) > 1:
-                raise ShapeError(
-                    f'{where}: {field.name} is ragged, sequences of {min(lengths)} to '
-                    f'{max(lengths)} steps; a network that pads them is built with masked=True'
-                )
-        return False
-
-    def _padded(
-        self, field: Field, value: object, where: str, found: dict[str, tuple[str, np.ndarray]]
-    ) -> np.ndarray:
-        """Return one array for a list of sequences, in the user's layout; note its mask."""
-        known = found.get(field.clock, ('', None))[1]
-        array, mask = ragged.pad(
-            value,
-            field.dtype,
-            layout=self.layout,
-            ndim=None if field.kind == 'weights' else field.ndim - 1,
-            lengths=None if known is None else self._lengths(known),
-            mask_dtype=self.masks[0].dtype,
-            steps=field.steps,
-            where=f'{where}: {field.name}',
-        )
-        found.setdefault(field.clock, (field.name, mask))
-        return array
-
-    def _lengths(self, mask: np.ndarray) -> list[int]:
-        return mask.sum(axis=0 if self.layout == 'time' else 1).astype(int).tolist()
-
-    def _read_mask(
-        self,
-        field: Field,
-        value: object,
-        where: str,
-        found: dict[str, tuple[str, np.ndarray]],
-        arrays: dict[str, np.ndarray],
-        all_real: bool,
-    ) -> np.ndarray:
-        if field.clock in found:
-            name, mask = found[field.clock]
-            if value is not None:
-                raise DataError(
-                    f'{where}: {name} is a list of sequences, whose lengths are the mask; leave '
-                    f'{field.name} out'
-                )
-            return mask
-        source = next(other for other in self.inputs if other.clock == field.clock)
-        shape = arrays[source.name].shape[:2]
-        if all_real:
-            return np.ones(shape, field.dtype)
-        if value is None:
-            raise DataError(
-                f'{where}: {field.name} is missing; it may be left out only where {source.name} is '
-                f'a list of sequences, one array for each'
-            )
-        mask = field.read(where, value)
-        self._check_lengths(field, mask, arrays, where)
-        real = mask.any(axis=0 if self.layout == 'time' else 1)
-        if not real.all():
-            raise DataError(
-                f'{where}: {field.name} has no real step in example {int(np.flatnonzero(~real)[0])}'
-            )
-        return mask
-
-    def _spread(
-        self, field: Field, array: np.ndarray, target: np.ndarray, where: str
-    ) -> np.ndarray:
-        """Return weights, one for each target."""
-        shape, given = target.shape, array.shape
-        if field.has_features and array.ndim == field.ndim - 1:
-            array = array[..., None]
-        if (
-            array.ndim != len(shape)
-            or any(n not in (1, m) for n, m in zip(array.shape[-1:], shape[-1:], strict=True))
-            or array.shape[:-1] != shape[:-1]
-        ):
-            raise ShapeError(
-                f'{where}: {field.name} has shape {given}; one weight for each target: {shape}'
-            )
-        return np.ascontiguousarray(np.broadcast_to(array, shape))
-
-    def _check_lengths(
-        self, field: Field, array: np.ndarray, arrays: dict[str, np.ndarray], where: str
-    ) -> None:
-        """Compare the lengths of an array's axes with those of the inputs before it."""
-        for axis, what in enumerate(field.axes):
-            if what == 'features':
-                continue
-            for other in self.inputs:
-                if other.name == field.name or other.name not in arrays or what not in other.axes:
-                    continue
-                if what == 'time' and other.clock not in (field.clock, field.origin):
-                    continue
-                length = arrays[other.name].shape[other.axes.index(what)]
-                if what == 'time' and field.origin:
-                    length = field.steps_after(length)
-                if array.shape[axis] != length:
-                    after = ' after its layers' if what == 'time' and field.origin else ''
-                    raise ShapeError(
-                        f'{where}: {field.name} has length {array.shape[axis]} on axis {axis} '
-                        f'({what}), but {other.name} has {length}{after}; the shape is '
-                        f'{array.shape}'
-                    )
+        read = Reading(self.inputs, self.masks, self.layout, where, all_real=all_real, empty=empty)
+        arrays = read(fields, given)
+        return [self.turn(a, field.has_time) for a, field in zip(arrays, fields, strict=True)]
 
 
 def has_real_steps(mask: np.ndarray) -> bool:

@@ -354,14 +354,33 @@ def build(
     return make(prepare(data, where), axes, batch_size, n_batches, shuffled)
 
 
+class Kept:
+    """Batches that are drawn once, when they are first read, and kept.
+
+    They are copied, for a callable may fill the same arrays again.
+    """
+
+    def __init__(self, dataset: Iterable[list[np.ndarray]]):
+        self.dataset = dataset
+        self._batches: list[list[np.ndarray]] | None = None
+
+    def draw(self) -> None:
+        """Draw the batches, unless that was done."""
+        if self._batches is None:
+            self._batches = [copied(batch) for batch in self.dataset]
+
+    def __iter__(self) -> Iterator[list[np.ndarray]]:
+        self.draw()
+        return iter(self._batches or ())
+
+
 def frozen(dataset: Iterable[list[np.ndarray]]) -> Iterable[list[np.ndarray]]:
     """Return batches that are the same each time they are read.
 
-    Batches of a callable are drawn here, once, so that what is measured on them can be
-    compared from one time to the next; so are those of arrays of which an epoch is a part. They
-    are copied, for a callable may fill the same arrays again.
+    Batches of a callable are kept, so that what is measured on them can be compared from one time
+    to the next; so are those of arrays of which an epoch is a part.
     """
-    return dataset if getattr(dataset, 'one_pass', False) else [copied(b) for b in dataset]
+    return dataset if getattr(dataset, 'one_pass', False) else Kept(dataset)
 
 
 def copied(batch: list[np.ndarray]) -> list[np.ndarray]:

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from rnnkit.data.arrays import as_array
+from rnnkit.data.arrays import Index, Numbers, as_numbers, first_of, fit, misfit
 from rnnkit.errors import DataError, ShapeError
 
 
@@ -41,6 +41,11 @@ class Field:
         ``check(where, array)`` raises a DataError for values that make no sense.
     of : str
         For weights, the name of the target that they belong to.
+    hides : bool
+        For weights, whether a target of weight 0 counts for nothing.
+    by_row : bool
+        For a target, whether a loss compares whole rows: then it counts where any of its row does.
+    is_target : bool
     """
 
     name: str
@@ -56,6 +61,9 @@ class Field:
     steps_after: Callable[[int], int] | None = None
     check: Callable[[str, np.ndarray], None] | None = None
     of: str = ''
+    hides: bool = True
+    by_row: bool = False
+    is_target: bool = False
 
     @cached_property
     def has_features(self) -> bool:
@@ -103,8 +111,11 @@ class Field:
         if not np.isfinite(array).all():
             return False
         if self.check and self.kind == 'numbers':
-            self.check(self.name, array)
-        return self.kind != 'weights' or array.min() >= 0
+            try:
+                self.check(self.name, array)
+            except DataError:  # unless these targets do not count
+                return False
+        return self.kind != 'weights' or not _improper(array, array).any()
 
     def read(self, where: str, value: object) -> np.ndarray:
         """Convert what the user passed to an array, and check what can be checked without others.
@@ -120,29 +131,118 @@ class Field:
         ShapeError, DataError
         """
         where = f'{where}: {self.name}'
-        array = as_array(where, value, self.dtype)
-        if self.kind != 'weights':  # weights may be broadcast to the shape of the target
-            self._check_axes(where, array)
-        if self.has_features and self.kind != 'weights' and array.shape[-1] != self.size:
+        numbers = as_numbers(where, value)
+        self.check_shape(where, numbers)
+        return self.values(where, numbers)
+
+    def check_shape(self, where: str, numbers: Numbers, examples: int | None = None) -> None:
+        """Check axes, features and steps; those of weights follow from their target.
+
+        Parameters
+        ----------
+        where : str
+            The call and the name, for messages.
+        numbers : Numbers
+        examples : int, optional
+            The number of examples of the inputs, if it is known.
+        """
+        array = numbers.array
+        if self.kind == 'weights':
+            return
+        if array.ndim != self.ndim:
+            raise wrong_axes(self, where, numbers, examples)
+        if self.has_features and array.shape[-1] != self.size:
             raise ShapeError(
                 f'{where} has {array.shape[-1]} features (its last axis, shape {array.shape}); '
                 f'{self.owner} has {self.size}'
             )
-        if self.has_time and self.kind != 'weights':
+        if self.has_time:
             self._check_steps(where, array)
+
+    def values(
+        self,
+        where: str,
+        numbers: Numbers,
+        counts: np.ndarray | None = None,
+        hint: str = '',
+        blank: bool = False,
+    ) -> np.ndarray:
+        """Convert numbers of the right shape, and check the values that count.
+
+        Parameters
+        ----------
+        where : str
+            The call and the name, for messages.
+        numbers : Numbers
+        counts : array of bool of the same shape, optional
+            Which values count. All others may be anything; those that cannot be used become 0, in
+            a copy.
+        hint : str
+            For messages: what may be meant where a value counts and cannot be used.
+        blank : bool
+            Whether all values that do not count become 0.
+        """
+        array, bad = fit(numbers, self.dtype)
+        wrong = self._wrong(array, numbers.array)
+        if bad is not None or wrong is not None:
+            either = bad if wrong is None else wrong if bad is None else bad | wrong
+            counted = either if counts is None else either & counts
+            if counted.any():
+                index = first_of(counted)
+                if bad is not None and bad[index]:
+                    raise misfit(where, numbers, index, self.dtype, hint)
+                raise self._error(where, numbers, array, index, hint)
+            array = np.where(either, np.zeros((), array.dtype), array)
+        if blank and counts is not None and array[~counts].any():
+            array = np.where(counts, array, np.zeros((), array.dtype))
         if self.check and self.kind == 'numbers':
-            self.check(where, array)
-        if self.kind in ('words', 'labels'):
-            self._check_whole(where, array)
-        elif self.kind == 'weights' and array.min() < 0:
-            raise DataError(f'{where} contains {array.min()}; a weight is at least 0')
-        elif self.kind == 'mask' and not np.isin(array, (0, 1)).all():
-            wrong = array[~np.isin(array, (0, 1))][0]
-            raise DataError(
-                f'{where} contains {wrong}; it is True, or 1, where a step is real, and else '
-                f'False, or 0'
-            )
+            self._check_targets(where, array, counts)
         return array
+
+    def _check_targets(self, where: str, array: np.ndarray, counts: np.ndarray | None) -> None:
+        """Let the losses check the targets that count."""
+        if counts is None:
+            self.check(where, array)
+        elif self.by_row and counts.any():
+            self.check(where, array[counts.any(axis=-1)])
+        elif counts.any():
+            # In the same shape, with a value that counts in place of those that do not.
+            self.check(where, np.where(counts, array, array[counts][0]))
+
+    def _wrong(self, array: np.ndarray, given: np.ndarray) -> np.ndarray | None:
+        """Return which values cannot be used although they fit the dtype, or None."""
+        if self.kind in ('words', 'labels'):
+            wrong = (array < 0) | (array >= self.size)
+        elif self.kind == 'weights':
+            wrong = _improper(array, given)
+        elif self.kind == 'mask':
+            wrong = ~((array == 0) | (array == 1))
+        else:
+            return None
+        return wrong if wrong.any() else None
+
+    def _error(
+        self, where: str, numbers: Numbers, array: np.ndarray, index: Index, hint: str
+    ) -> DataError:
+        value, (name, place) = array[index], numbers.place(where, index)
+        if self.kind == 'mask':
+            return DataError(
+                f'{name} contains {value}; it is True, or 1, where a step is real, and else False, '
+                f'or 0; this is at {place}'
+            )
+        if self.kind == 'weights' and value < 0:
+            return DataError(f'{name} contains {value}; a weight is at least 0; this is at {place}')
+        if self.kind == 'weights':
+            return DataError(
+                f'{name} contains {numbers.array[index]} at {place}, which underflows in '
+                f'{self.dtype}; a weight is 0, or at least {np.finfo(self.dtype).tiny:.2g}: '
+                f'multiply all weights by one number'
+            )
+        what = 'label' if self.kind == 'labels' else 'token'
+        return DataError(
+            f'{name} contains {what} {value}; {self.owner} has {self.size} units, so {what}s are 0 '
+            f'to {self.size - 1}; this is at {place}{hint}'
+        )
 
     def read_step(self, where: str, value: object) -> np.ndarray:
         """Convert a single time step, and return it with a time axis of 1."""
@@ -171,36 +271,59 @@ class Field:
                 f'{self.least}'
             )
 
-    def _check_axes(self, where: str, array: np.ndarray) -> None:
-        if array.ndim == self.ndim:
-            return
-        axes = ', '.join(self.axes)
-        if self.kind == 'labels' and array.ndim == self.ndim + 1:
-            hint = '[..., 0]' if array.shape[-1] == 1 else '.argmax(-1)'
-            raise ShapeError(
-                f'{where} has shape {array.shape}; a classifier expects one label for each '
-                f'({axes}): try y{hint}'
-            )
-        hint = ''
-        if array.ndim == self.ndim - 1 and self.has_features:
-            hint = '; a single feature needs an axis of its own: array[..., None]'
-        if self.kind == 'words' and array.ndim == self.ndim + 1:
-            hint = '; an embedding reads tokens, not one-hot vectors: try x.argmax(-1)'
-        what = 'a network with a recurrent layer' if self.clock else 'this network'
-        if self.kind in ('weights', 'mask'):
-            what = f'this network, for {self.kind},'
-        raise ShapeError(
-            f'{where} has {array.ndim} axes, shape {array.shape}; {what} expects ({axes}){hint}'
-        )
 
-    def _check_whole(self, where: str, array: np.ndarray) -> None:
-        if array.min() < 0 or array.max() >= self.size:
-            wrong = array.min() if array.min() < 0 else array.max()
-            what = 'label' if self.kind == 'labels' else 'token'
-            raise DataError(
-                f'{where} contains {what} {wrong}; {self.owner} has {self.size} units, so '
-                f'{what}s are 0 to {self.size - 1}'
-            )
+def wrong_axes(
+    field: Field, where: str, numbers: Numbers, examples: int | None = None
+) -> ShapeError:
+    """Return the error for an array with another number of axes than a field has."""
+    shape, axes = numbers.array.shape, ', '.join(field.axes)
+    if field.kind == 'labels' and len(shape) == field.ndim + 1:
+        hint = '[..., 0]' if shape[-1] == 1 else '.argmax(-1)'
+        return ShapeError(
+            f'{where} has shape {shape}; a classifier expects one label for each ({axes}): try '
+            f'y{hint}'
+        )
+    what = 'a network with a recurrent layer' if field.clock else 'this network'
+    if field.kind in ('weights', 'mask'):
+        what = f'this network, for {field.kind},'
+    return ShapeError(
+        f'{where} has {len(shape)} axes, shape {shape}; {what} expects ({axes})'
+        f'{_axes_hint(field, numbers, examples)}'
+    )
+
+
+def _axes_hint(field: Field, numbers: Numbers, examples: int | None) -> str:
+    """Return what to do about an array with another number of axes."""
+    shape = numbers.array.shape
+    if field.kind == 'words' and len(shape) == field.ndim + 1:
+        return '; an embedding reads tokens, not one-hot vectors: try x.argmax(-1)'
+    if len(shape) != field.ndim - 1:
+        return ''
+    ending = shape[1:] == (field.size,) if field.has_features else not shape[1:]
+    if field.is_target and field.has_time and ending and shape[0] == examples:
+        return (
+            "; for one target for each sequence, and not for each step, put 'last' before the "
+            'output layer'
+        )
+    array = 'frame.to_numpy()' if numbers.columns else 'array'
+    if field.kind not in ('weights', 'mask') and shape[-1:] == (field.size,) * field.has_features:
+        # The examples are missing, as in a single series (T, I).
+        at = [axis for axis in field.axes if axis != 'features'].index(_examples(field))
+        index = '[:, None]' if at else '[None]'
+        return f'; a single {"sequence" if field.has_time else "example"} is {array}{index}'
+    if field.has_features:
+        return f'; a single feature needs an axis of its own: {array}[..., None]'
+    return ''
+
+
+def _examples(field: Field) -> str:
+    return 'batch' if 'batch' in field.axes else 'examples'
+
+
+def _improper(weights: np.ndarray, given: np.ndarray) -> np.ndarray:
+    """Return which weights are negative, or so small that kernels take them for 0."""
+    tiny = np.finfo(weights.dtype).tiny
+    return (weights < 0) | ((weights < tiny) & (given != 0))
 
 
 Axes = tuple[str, str]  # the user's order of 'time' and 'batch'
@@ -208,4 +331,4 @@ Axes = tuple[str, str]  # the user's order of 'time' and 'batch'
 
 def weights_of(target: Field, dtype: str, name: str = 'weights') -> Field:
     """Return the weights of a target."""
-    return replace(target, name=name, kind='weights', dtype=dtype, of=target.name)
+    return replace(target, name=name, kind='weights', dtype=dtype, of=target.name, check=None)

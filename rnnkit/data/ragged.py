@@ -7,8 +7,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rnnkit.common.calls import checked
-from rnnkit.common.checks import choice
-from rnnkit.data.arrays import LAYOUTS, as_array
+from rnnkit.common.checks import choice, optional_whole, whole
+from rnnkit.data.arrays import (
+    LAYOUTS,
+    MOST,
+    Numbers,
+    as_numbers,
+    as_plain,
+    first_of,
+    fit,
+    misfit,
+    number_type,
+)
 from rnnkit.errors import DataError, ShapeError
 
 
@@ -21,7 +31,7 @@ def is_ragged(value: object, ndim: int) -> bool:
     whole batches, is not.
 
     A nested list of numbers with ``ndim + 1`` levels is a list of sequences by this rule. A
-    network without a mask reads it as one array, so call this only where there is a mask.
+    network without a mask reads it as one array, see `is_list_of_arrays`.
 
     Parameters
     ----------
@@ -40,6 +50,18 @@ def is_ragged(value: object, ndim: int) -> bool:
         return False
     first = next((sequence for sequence in value if _axes(sequence) and len(sequence)), None)
     return first is not None and _axes(first) == ndim
+
+
+def is_list_of_arrays(value: object, ndim: int) -> bool:
+    """Return whether `value` is a list of sequences, each of them an array and not a list.
+
+    Examples
+    --------
+    >>> x = [np.zeros((5, 2)), np.zeros((5, 2))]
+    >>> is_list_of_arrays(x, 2), is_list_of_arrays([one.tolist() for one in x], 2)
+    (True, False)
+    """
+    return is_ragged(value, ndim) and any(hasattr(sequence, 'ndim') for sequence in value)  # type: ignore[attr-defined]
 
 
 def _is_list(value: object) -> bool:
@@ -106,26 +128,65 @@ def pad(
     ([[1, 4], [2, 0], [3, 0]], [[1.0, 1.0], [1.0, 0.0], [1.0, 0.0]])
     """
     choice('pad(): layout', layout, LAYOUTS)
+    kind = number_type('pad(): dtype', dtype)
+    mask_kind = kind if kind.kind == 'f' else np.dtype('float32')
+    if mask_dtype is not None:
+        mask_kind = number_type('pad(): mask_dtype', mask_dtype)
+    optional_whole('pad(): ndim', ndim, 1)
+    if steps is not None:
+        whole('pad(): steps', steps, 0, MOST)
+    if lengths is not None:
+        lengths = as_lengths('pad(): lengths', lengths)
     if not _is_list(sequences):
         raise DataError(f'{where} must be a list of sequences; got {type(sequences).__name__}')
-    if len(sequences) == 0:
-        raise DataError(f'{where} is empty: it is a list without a sequence')
-    arrays = [_read(f'{where}[{k}]', value, dtype) for k, value in enumerate(sequences)]
-    _check_alike(arrays, ndim, lengths, where)
-    T, B = max(steps or 0, *map(len, arrays)), len(arrays)
-    array = np.zeros((T, B, *arrays[0].shape[1:]), dtype)
-    for k, sequence in enumerate(arrays):
-        array[: len(sequence), k] = sequence
-    if mask_dtype is None:
-        mask_dtype = dtype if np.dtype(dtype).kind == 'f' else 'float32'
-    mask = (np.arange(T)[:, None] < [len(sequence) for sequence in arrays]).astype(mask_dtype)
+    numbers = stacked(where, sequences, ndim, lengths, steps or 0)
+    array, bad = fit(numbers, kind.name)
+    if bad is not None:
+        raise misfit(where, numbers, first_of(bad), kind.name)
+    mask = mask_of(list(map(len, sequences)), len(array), mask_kind)
     return _turned(array, layout), _turned(mask, layout)
 
 
-def _read(where: str, value: object, dtype: str) -> np.ndarray:
+def as_lengths(where: str, lengths: object) -> list[int]:
+    """Return the lengths of sequences as a list, or raise a DataError."""
+    values = as_numbers(where, lengths).array
+    if values.ndim != 1 or values.dtype.kind not in 'iu':
+        raise DataError(f'{where} must be whole numbers, one for each sequence')
+    return values.tolist()
+
+
+def mask_of(lengths: Sequence[int], steps: int, dtype: np.dtype | str) -> np.ndarray:
+    """Return the mask (T, B) of sequences of these lengths."""
+    return (np.arange(steps)[:, None] < list(lengths)).astype(dtype)
+
+
+def stacked(
+    where: str,
+    sequences: Sequence[object],
+    ndim: int | None = None,
+    lengths: Sequence[int] | None = None,
+    steps: int = 0,
+) -> Numbers:
+    """Return sequences side by side, (T, B, ...), with 0 beyond their ends; values as they are.
+
+    Parameters are those of `pad`, which checks the values.
+    """
+    if len(sequences) == 0:
+        raise DataError(f'{where} is empty: it is a list without a sequence')
+    read = [_read(f'{where}[{k}]', value) for k, value in enumerate(sequences)]
+    arrays = [numbers.array for numbers in read]
+    _check_alike(arrays, ndim, lengths, where)
+    T, B = max(steps, *map(len, arrays)), len(arrays)
+    array = np.zeros((T, B, *arrays[0].shape[1:]), np.result_type(*{a.dtype for a in arrays}))
+    for k, sequence in enumerate(arrays):
+        array[: len(sequence), k] = sequence
+    return Numbers(array, 'time', read[0].columns)
+
+
+def _read(where: str, value: object) -> Numbers:
     if isinstance(value, Real) or getattr(value, 'ndim', 1) == 0:
         raise ShapeError(f'{where} is a single number, {value!r}; a sequence is an array')
-    return as_array(where, value, dtype)
+    return as_numbers(where, value)
 
 
 def _check_alike(
@@ -177,7 +238,11 @@ def unpad(array: ArrayLike, mask: ArrayLike, layout: str = 'time') -> list[np.nd
     [[1, 2, 3], [4]]
     """
     choice('unpad(): layout', layout, LAYOUTS)
-    array, mask = np.asarray(array), np.asarray(mask)
+    array, mask = (
+        as_plain(f'unpad(): {name}', value) for name, value in (('array', array), ('mask', mask))
+    )
+    if mask.dtype.kind not in 'fiub':
+        raise DataError(f'unpad(): mask must be numbers; got an array of {mask.dtype}')
     if mask.ndim != 2 or array.shape[:2] != mask.shape:
         raise ShapeError(
             f'unpad(): mask must be (T, B), and array (T, B, ...); got array {array.shape} and '

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import choice, flag, whole
-from rnnkit.data.arrays import LAYOUTS
+from rnnkit.data.arrays import LAYOUTS, as_array, as_plain, number_type
 from rnnkit.data.windows import Window, Windows, batches, fold
 from rnnkit.errors import ConfigError, DataError, ShapeError
 
@@ -77,7 +77,7 @@ class Text:
         self.level = level if isinstance(text, str) else 'word'
         self.unknown = LEVELS[self.level] if unknown is None else unknown
         if not isinstance(self.unknown, str):
-            raise ConfigError(f'Text: unknown must be a str; got {unknown!r}')
+            raise ConfigError(f'Text: unknown must be a str; got {self.unknown!r:.80}')
         whole('Text: min_count', min_count, 1)
         symbols = self._symbols('Text: the text', text)
         if not symbols:
@@ -111,8 +111,6 @@ class Text:
 
     def _checked(self, alpha: str | list[str]) -> list[str]:
         """Return the symbols of an alphabet, or raise an error for one that cannot be used."""
-        if not isinstance(self.unknown, str):
-            raise ConfigError(f'Text: unknown must be a str; got {self.unknown!r}')
         wrong = [s for s in [*alpha, self.unknown] if len(s) != 1]
         if self.level == 'character' and wrong:
             raise ConfigError(
@@ -138,8 +136,32 @@ class Text:
         return len(self._known)
 
     def encode(self, text: str | Sequence[str]) -> list[int]:
-        """Return the number of each symbol of a text, 0 for those that are not known."""
-        return self._encoded(self._symbols('encode(): the text', text))
+        """Return the number of each symbol of one text, 0 for those that are not known.
+
+        Parameters
+        ----------
+        text : str or list of str
+            A list is a list of the symbols of one text: of words, or of characters.
+
+        Raises
+        ------
+        DataError
+            If it is no text; or if it is a list of texts, each of several symbols.
+        """
+        symbols = self._symbols('encode(): the text', text)
+        if not isinstance(text, str):
+            self._check_one_text(symbols)
+        return self._encoded(symbols)
+
+    def _check_one_text(self, symbols: Iterable[str]) -> None:
+        """Raise a DataError for a symbol that is not known and that is a text of several."""
+        for symbol in symbols:
+            parts = list(symbol) if self.level == 'character' else symbol.split()
+            if symbol not in self._number and len(parts) > 1:
+                raise DataError(
+                    f'encode(): a list is a list of the {self.level}s of one text; {symbol!r:.80} '
+                    f'has {len(parts)}. For several texts write [text.encode(s) for s in texts]'
+                )
 
     def _encoded(self, symbols: str | list[str]) -> list[int]:
         return list(map(self._number.get, symbols, repeat(0)))
@@ -158,9 +180,13 @@ class Text:
         ShapeError
             If there is more than one axis.
         """
-        array = np.asarray(list(numbers) if isinstance(numbers, Iterator) else numbers)
+        numbers = list(numbers) if isinstance(numbers, Iterator) else numbers
+        array = as_plain('decode(): numbers', numbers)
         if array.ndim != 1:
-            raise ShapeError(f'decode(): expects the numbers of one text, (T,); got {array.shape}')
+            raise ShapeError(
+                f'decode(): expects the numbers of one text, (T,); got {array.shape}; for several '
+                f'texts, decode each'
+            )
         wrong = [n for n in array.tolist() if n not in range(self.size)]
         if wrong:
             raise DataError(
@@ -234,7 +260,9 @@ class Text:
         whole('batches(): steps', steps, 1)
         self._check_length(steps, 1)
         draw = batches([self.numbers[:-1], self.numbers[1:]], steps, batch_size, rng, layout)
-        if not flag('batches(): one_hot', one_hot):
+        flag('batches(): one_hot', one_hot)
+        number_type('batches(): dtype', dtype)
+        if not one_hot:
             return draw
 
         def draw_one_hot() -> list[np.ndarray]:
@@ -267,7 +295,8 @@ class Text:
         whole('contiguous_batches(): steps', steps, 1)
         whole('contiguous_batches(): batch_size', batch_size, 1)
         choice('contiguous_batches(): layout', layout, LAYOUTS)
-        hot = flag('contiguous_batches(): one_hot', one_hot)
+        flag('contiguous_batches(): one_hot', one_hot)
+        number_type('contiguous_batches(): dtype', dtype)
         self._check_length(steps, batch_size)
         streams = [fold(self.numbers[:-1], batch_size), fold(self.numbers[1:], batch_size)]
         windows = chain.from_iterable(repeat(Windows(streams, [1, 1], [0, 0], steps)))
@@ -275,7 +304,7 @@ class Text:
         def draw() -> Window:
             window = next(windows)
             x, y = window if layout == 'time' else map(np.ascontiguousarray, (w.T for w in window))
-            return Window([self.one_hot(x, dtype) if hot else x, y], window.fresh)
+            return Window([self.one_hot(x, dtype) if one_hot else x, y], window.fresh)
 
         return draw
 
@@ -287,9 +316,21 @@ class Text:
         numbers : array of int of any shape
             From 0 to ``size - 1``.
         dtype : str
+
+        Raises
+        ------
+        DataError
+            If one is not the number of a symbol.
         """
-        numbers = np.asarray(numbers)
-        array = np.zeros((*numbers.shape, self.size), dtype)
+        kind = number_type('one_hot(): dtype', dtype)
+        numbers = as_array('one_hot(): numbers', numbers, 'int64')
+        if numbers.min() < 0 or numbers.max() >= self.size:
+            wrong = numbers.min() if numbers.min() < 0 else numbers.max()
+            raise DataError(
+                f'one_hot(): {wrong} is not the number of a {self.level}; they are 0 to '
+                f'{self.size - 1}'
+            )
+        array = np.zeros((*numbers.shape, self.size), kind)
         np.put_along_axis(array, numbers[..., None], 1, axis=-1)
         return array
 

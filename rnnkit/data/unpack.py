@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rnnkit.data.ragged import is_ragged
+from rnnkit.data.field import Field
+from rnnkit.data.ragged import is_list_of_arrays, is_ragged
 from rnnkit.errors import DataError
 
 
@@ -52,19 +53,20 @@ def in_order(
     return list(data)
 
 
-def is_one_array(data: object, ndim: int, masked: bool) -> bool:
+def is_one_array(data: object, field: Field, masked: bool) -> bool:
     """Return whether a batch of one array is given as this array, and not in a list.
 
     Parameters
     ----------
     data : object
-    ndim : int
-        The number of axes of the array.
+    field : Field
+        The array; with a time axis it may be a list of sequences.
     masked : bool
-        Whether it may be a list of sequences.
+        Whether the network has masks.
     """
     if isinstance(data, list | tuple):
-        return masked and is_ragged(data, ndim - 1)
+        is_list = is_ragged if masked else is_list_of_arrays
+        return field.has_time and is_list(data, field.ndim - 1)
     return not isinstance(data, dict)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from rnnkit.common.calls import checked, checked_methods
 from rnnkit.common.checks import choice, generator, whole
-from rnnkit.data.arrays import LAYOUTS
+from rnnkit.data.arrays import LAYOUTS, MOST, as_plain
 from rnnkit.errors import ShapeError
 
 
@@ -160,7 +160,7 @@ def fold(series: ArrayLike, streams: int, layout: str = 'time') -> np.ndarray:
     """
     choice('fold(): layout', layout, LAYOUTS)
     whole('fold(): streams', streams, 1)
-    series = np.asarray(series)
+    series = as_plain('fold(): series', series)
     total = series.shape[0] if series.ndim else 0
     if total < streams:
         raise ShapeError(f'fold(): a series of {total} steps cannot be cut into {streams} streams')
@@ -215,8 +215,10 @@ def batches(
     choice('batches(): layout', layout, LAYOUTS)
     whole('batches(): steps', steps, 1)
     whole('batches(): batch_size', batch_size, 1)
+    whole('batches(): batch_size', batch_size, 1, MOST)
     rng = generator(rng)
-    series = [np.asarray(a) for a in (arrays if isinstance(arrays, list | tuple) else [arrays])]
+    given = list(arrays) if isinstance(arrays, list | tuple) else [arrays]
+    series = [as_plain(f'batches(): arrays[{k}]', one) for k, one in enumerate(given)]
     if not series or any(a.ndim == 0 for a in series):
         raise ShapeError('batches(): arrays must be arrays whose first axis is time')
     total = len(series[0])

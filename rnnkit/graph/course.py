@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit.common.output_names import join, layer_of
+from rnnkit.common.tensors import variable
 from rnnkit.errors import ConfigError
 from rnnkit.graph.graph import Graph
 from rnnkit.layers import Layer
@@ -92,7 +92,7 @@ def state_variables(layer: Layer, dtype: str) -> tuple[TensorVariable, ...]:
     """Return a layer's state as inputs of a graph."""
     return layer.state(
         *(
-            pt.tensor(join(layer.name, name), dtype=dtype, shape=(None, size))
+            variable(join(layer.name, name), dtype, (None, size))
             for name, size in state_sizes(layer).items()
         )
     )

@@ -54,7 +54,8 @@ def target_of(name: str, graph: Graph, output: str, loss: Loss, layout: Axes) ->
     """
     field = output_as_array(name, graph, output, layout)
     origin, steps_after = _origin(graph, field.clock)
-    field = replace(field, origin=origin, steps_after=steps_after, check=loss.check_targets)
+    checks = {'check': loss.check_targets, 'is_target': True}
+    field = replace(field, origin=origin, steps_after=steps_after, **checks)
     if not loss.integer_targets:
         return field
     return replace(field, kind='labels', axes=field.axes[:-1], dtype='int64')

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit.common.output_names import MAIN, join, layer_of, parts
 from rnnkit.common.registry import hint
+from rnnkit.common.tensors import variable
 from rnnkit.errors import ConfigError
 from rnnkit.graph.plan import Plan, plan
 from rnnkit.layers import Input, Layer
@@ -61,7 +61,7 @@ class Graph:
                 self.inputs.append(self._input(layer, clock is not None))
                 if masked and clock == layer.name:
                     name = 'mask' if not self.masks else f'mask_{clock}'
-                    self.masks[clock] = pt.tensor(name, dtype=dtype, shape=(None, None))
+                    self.masks[clock] = variable(name, dtype, (None, None))
                 continue
             if masked and layer.starts_time and layer.wants_time is not False:
                 raise ConfigError(
@@ -161,8 +161,8 @@ class Graph:
     def _input(self, layer: Input, time: bool) -> TensorVariable:
         leading = (None,) * (1 + time)
         if layer.name in self.plan.words:
-            return pt.tensor(layer.name, dtype='int64', shape=leading)
-        return pt.tensor(layer.name, dtype=self.dtype, shape=(*leading, layer.size))
+            return variable(layer.name, 'int64', leading)
+        return variable(layer.name, self.dtype, (*leading, layer.size))
 
     def _size(self, layer: Layer, name: str) -> int:
         if name not in self.outputs:

@@ -60,7 +60,8 @@ def plan(layers: list[Layer]) -> Plan:
         read = [] if isinstance(layer, Input) else layer.inputs or (before,)
         sources[layer.name] = [_full(name, names, isinstance(layer, Last)) for name in read]
         starts[layer.name] = {
-            part: _full(name, names, True, part) for part, name in layer.start_sources.items()
+            part: _full(name, names, True, layer.start_part(part))
+            for part, name in layer.start_sources.items()
         }
         before = layer.name
     words = _words(layers, sources)

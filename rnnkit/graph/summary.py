@@ -1,12 +1,14 @@
 """A network as a table."""
 
+from collections.abc import Collection
+
 import numpy as np
 
 from rnnkit.common.output_names import join
 from rnnkit.graph.graph import Graph
 
 
-def table(graph: Graph, leading: tuple[str, str], title: str) -> str:
+def table(graph: Graph, leading: tuple[str, str], title: str, frozen: Collection[str] = ()) -> str:
     """Return the layers, their outputs and their parameters, one line for each layer.
 
     Parameters
@@ -16,22 +18,27 @@ def table(graph: Graph, leading: tuple[str, str], title: str) -> str:
         The names of the axes before the features, in the user's order.
     title : str
         A name of the network, for the last line.
+    frozen : collection of str
+        The names of the parameters that are not trained.
     """
     rows = [('layer', 'form', 'output', 'parameters', 'count')]
     with_time = any(graph.plan.clocks.values())
-    total = 0
+    total = fixed = 0
     for layer in graph.layers:
         shapes = {n: p.get_value(borrow=True).shape for n, p in layer.params.items()}
-        shown = '  '.join(f'{n} {"x".join(map(str, s))}' for n, s in shapes.items())
+        ends = {n: ' frozen' * (p.name in frozen) for n, p in layer.params.items()}
+        shown = '  '.join(f'{n} {"x".join(map(str, s))}{ends[n]}' for n, s in shapes.items())
         count = sum(int(np.prod(s)) for s in shapes.values())
         total += count
+        fixed += sum(int(np.prod(s)) for n, s in shapes.items() if ends[n])
         clock = graph.plan.clock_of(join(layer.name), graph.by_name)
         axes = leading if clock else ('batch' if with_time else 'examples',)
         axes = [name[0].upper() for name in axes]
         if layer.name not in graph.plan.words:
             axes.append(str(layer.size))
         rows.append((layer.name, layer.form, f'({", ".join(axes)})', shown, f'{count:,}'))
-    return '\n'.join([*_aligned(rows), f'{title}, {total:,} parameters, {graph.dtype}'])
+    counts = f'{total:,} parameters' + (f', {fixed:,} of them frozen' if fixed else '')
+    return '\n'.join([*_aligned(rows), f'{title}, {counts}, {graph.dtype}'])
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:

@@ -8,11 +8,13 @@ from numpy.typing import ArrayLike
 
 from rnnkit.common import output_names
 from rnnkit.common.checks import whole
+from rnnkit.common.masked_arrays import without_mask
 from rnnkit.data.border import Border
 from rnnkit.data.field import Field
-from rnnkit.data.ragged import is_ragged
+from rnnkit.data.ragged import is_list_of_arrays, is_ragged
 from rnnkit.errors import ConfigError, DataError, ShapeError
 from rnnkit.graph.graph import Graph
+from rnnkit.inference.blame import not_finite
 from rnnkit.inference.sampling import Beams, Sampling
 from rnnkit.inference.streaming import Stream
 from rnnkit.training.protocols import Inputs
@@ -34,6 +36,8 @@ class Continuation:
     ConfigError
         If the network has no state to carry, or its output cannot be its next input.
     """
+
+    warned = False  # whether it was said that outputs are not like the data
 
     def __init__(self, graph: Graph, border: Border):
         self.labels = border.target.kind == 'labels'
@@ -88,11 +92,12 @@ class Continuation:
 
     def _seed(self, where: str, seed: Inputs) -> np.ndarray:
         """Return the start of the sequence, (T, B) or (T, B, I)."""
-        field = self.field
-        if self.moves.masks and is_ragged(seed, field.ndim - 1):
+        field, seed = self.field, without_mask(f'{where}: seed', seed)
+        is_list = is_ragged if self.moves.masks else is_list_of_arrays
+        if is_list(seed, field.ndim - 1) or (self.labels and is_list_of_arrays(seed, 1)):
             raise DataError(
                 f'{where}: seed is a list of sequences; all must have the same length, so pass an '
-                f'array'
+                f'array ({", ".join(field.axes)})'
             )
         if not self.labels:
             return self.moves.turn(field.read(where, seed), True)
@@ -120,6 +125,7 @@ class Continuation:
         shape = (n,) if self.labels else (n, self.size)
         kind, dtype = ('words', 'int64') if self.labels else (self.field.kind, self.field.dtype)
         field = replace(self.field, name='start', kind=kind, axes=axes, dtype=dtype)
+        start = without_mask(f'{where}: start', start)
         try:
             start = np.broadcast_to(start, shape)
         except ValueError:
@@ -140,7 +146,10 @@ class Continuation:
 
     def _run(self, x: np.ndarray, flat: Flat) -> tuple[np.ndarray, Flat]:
         masks = [np.ones(x.shape[:2], field.dtype) for field in self.moves.masks]
-        return self.stream.run([x, *masks], flat)
+        out, flat = self.stream.run([x, *masks], flat)
+        if not np.isfinite(out).all():
+            raise not_finite('generate()', self.stream.graph)
+        return out, flat
 
     def steps(
         self, out: np.ndarray, flat: Flat, steps: int, choose: Choose

@@ -14,6 +14,7 @@ from rnnkit.data.border import LAYOUTS, Border
 from rnnkit.errors import ConfigError
 from rnnkit.graph.fields import output_as_array
 from rnnkit.graph.graph import Graph
+from rnnkit.inference.blame import is_nan, not_finite
 from rnnkit.inference.generation import Continuation
 from rnnkit.inference.noisy import NoisyOutputs
 from rnnkit.inference.streaming import State, Stream
@@ -100,18 +101,61 @@ class Inference:
         else:
             out, state = self._continue(where, arrays, state)
         mask_read = border.mask_of(self.clock, arrays)
-        out = self._as_user_array(out, mask_read, listed, self.graph.has_time(self.last))
+        whole = arrays if len(arrays) == len(self.border.inputs) + len(self.border.masks) else None
+        self._check(where, out, mask_read, whole)
+        out = self._as_user_array(out, mask_read, listed, self.clock)
         return (out, state) if return_state else out
 
     def _as_user_array(
-        self, out: np.ndarray, mask: np.ndarray | None, listed: bool, has_time: bool
+        self, out: np.ndarray, mask: np.ndarray | None, listed: bool, clock: str | None
     ) -> Any:
         """Return an output as users get it: 0 over padding, or without it; in their layout."""
         if mask is not None:
-            out = out * mask[..., None]
-        if mask is not None and listed:
+            # Not a product: over padding there may be anything, and 0 times infinity is NaN.
+            out = np.where(mask[..., None] > 0, out, np.zeros((), out.dtype))
+        if listed and mask is not None:
             return ragged.unpad(out, mask)
-        return self.border.turn(out, has_time)
+        if listed and clock and self._time_of(clock) == self.border.inputs[0].clock:
+            return [np.ascontiguousarray(out[:, k]) for k in range(out.shape[1])]
+        return self.border.turn(out, clock is not None)
+
+    def _check(
+        self,
+        where: str,
+        out: np.ndarray,
+        mask: np.ndarray | None,
+        arrays: list[np.ndarray] | None = None,
+    ) -> None:
+        """Raise a DataError if an output contains NaN where it counts.
+
+        Parameters
+        ----------
+        where : str
+        out : array
+        mask : array (T, B), or None
+            Where steps of the output are real.
+        arrays : list of arrays, optional
+            Inputs and masks, from which all outputs can be computed.
+        """
+        if not is_nan(out) or (mask is not None and not is_nan(out[mask > 0])):
+            return
+
+        def outputs() -> dict[str, np.ndarray]:
+            function = self.function('all outputs', list(self.graph.outputs.values()))
+            values = dict(zip(self.graph.outputs, function(*arrays), strict=True))
+            for name in values:
+                clock = self.graph.plan.clock_of(name, self.graph.by_name)
+                real = self.border.mask_of(clock, arrays)
+                values[name] = values[name] if real is None else values[name][real > 0]
+            return values
+
+        raise not_finite(where, self.graph, None if arrays is None else outputs)
+
+    def _time_of(self, clock: str) -> str | None:
+        """Return the time axis of the data that a time axis is computed from."""
+        while clock in self.graph.plan.made_of:
+            clock = self.graph.plan.made_of[clock]
+        return clock
 
     @property
     def stream(self) -> Stream:
@@ -156,6 +200,7 @@ class Inference:
             border = border.part(self.stream.course.clock, True)
         arrays = border.read_step(x_t, self.stream.course.clock)
         out, state = self._continue('step()', arrays, state)
+        self._check('step()', out, None)
         return out[0], state
 
     def feed_forward(
@@ -178,9 +223,7 @@ class Inference:
         clock = self.graph.plan.clock_of(name, self.graph.by_name)
         arrays, listed = self.border.read_inputs(x, where, mask)
         out = self._outputs(arrays, name)
-        return self._as_user_array(
-            out, self.border.mask_of(clock, arrays), listed, clock is not None
-        )
+        return self._as_user_array(out, self.border.mask_of(clock, arrays), listed, clock)
 
     def decode(self, where: str, name: str, z: Inputs, mask: Arrays | None) -> Any:
         """Return the output of the last layer, given one of the outputs before it."""
@@ -192,8 +235,9 @@ class Inference:
             raise ConfigError(f'{where}: {name!r} has no time axis, so there can be no mask')
         arrays, listed = border.read_inputs(z, where, mask)
         (out,) = function(*arrays)
+        self._check(where, out, border.mask_of(border.inputs[0].clock, arrays))
         clock = self.graph.plan.clock_of(self.last, self.graph.by_name)
-        return self._as_user_array(out, border.mask_of(clock, arrays), listed, clock is not None)
+        return self._as_user_array(out, border.mask_of(clock, arrays), listed, clock)
 
     def logits(self, x: Inputs, mask: Arrays | None) -> np.ndarray:
         """Return the logits: the last layer before its activation."""
@@ -212,13 +256,14 @@ class Inference:
     ) -> float:
         """Return a metric of the targets and the predictions."""
         border = self.border.of_first_target(weights is not None)
-        batch = border.read_batch(border.join('score()', x, y, weights, mask), 'score()')
+        given = border.join('score()', x, y, weights, mask)
+        batch = border.read_batch(given, 'score()', empty=True)
         by_name = dict(zip([field.name for field in border.fields], batch, strict=True))
         target, weights = by_name[border.target.name], by_name.get('weights')
         n = len(border.inputs)
-        predicted = self._outputs(
-            [*batch[:n], *batch[len(batch) - len(border.masks) :]], self.compared
-        )
+        arrays = [*batch[:n], *batch[len(batch) - len(border.masks) :]]
+        predicted = self._outputs(arrays, self.compared)
+        self._check('score()', predicted, border.mask_of(border.target.clock, batch), arrays)
         if border.target.kind == 'labels':
             predicted = predicted.argmax(axis=-1)
         real = border.mask_of(border.target.clock, batch)

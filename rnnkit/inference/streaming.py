@@ -1,6 +1,7 @@
 """Streaming inference: the hidden state is an input and an output of the compiled function."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,9 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit.common import output_names
 from rnnkit.common.compiled import Compiled
+from rnnkit.common.masked_arrays import without_mask
+from rnnkit.data.arrays import as_array
+from rnnkit.data.unpack import describe
 from rnnkit.errors import ConfigError, ShapeError
 from rnnkit.graph.course import course, last_outputs, state_sizes, state_variables
 from rnnkit.graph.graph import Graph
@@ -152,11 +156,16 @@ class Stream:
             except (TypeError, KeyError, AttributeError):
                 raise ConfigError(
                     f'{where}: state must be the result of an earlier call, with the '
-                    f'{layer.state.__name__} of layer {layer.name!r}; got {state!r}'
+                    f'{layer.state.__name__} of layer {layer.name!r}; got {_brief(state)}'
                 ) from None
             for (name, size), value in zip(self._sizes[layer.name].items(), values, strict=True):
-                if type(value) is np.ndarray and value.shape == (n, size):  # the usual case
-                    arrays.append(np.ascontiguousarray(value, self.dtype))
+                if (  # the usual case
+                    type(value) is np.ndarray
+                    and value.dtype == self.dtype
+                    and value.shape == (n, size)
+                    and np.isfinite(value).all()
+                ):
+                    arrays.append(np.ascontiguousarray(value))
                     continue
                 what = f'state {name!r} of layer {layer.name!r}'
                 arrays.append(self._array(where, what, value, [n, size], n))
@@ -165,7 +174,8 @@ class Stream:
     def _array(
         self, where: str, what: str, value: object, expected: list[int | None], n: int
     ) -> np.ndarray:
-        """Check the shape of an array of a state, in which None stands for any length."""
+        """Check an array of a state, in whose shape None stands for any length."""
+        value = without_mask(f'{where}: {what}', value, 'the mask of x as mask=')
         shape = getattr(value, 'shape', ())
         if len(shape) != len(expected) or any(
             length not in (None, s) for length, s in zip(expected, shape, strict=True)
@@ -175,4 +185,15 @@ class Stream:
                 f'{where}: {what} must have shape {tuple(expected)} {axes}, as x has {n} examples; '
                 f'got {getattr(value, "shape", type(value).__name__)}'
             )
-        return np.ascontiguousarray(value, self.dtype)
+        return as_array(f'{where}: {what}', value, self.dtype)
+
+
+def _brief(state: object) -> str:
+    """Describe what was given as a state, by types and shapes."""
+    if isinstance(state, Mapping):
+        return f'{{{", ".join(f"{str(k)!r}: {_brief(v)}" for k, v in list(state.items())[:9])}}}'
+    if isinstance(state, list | tuple):
+        names = getattr(state, '_fields', [''] * len(state))
+        parts = [f'{n}={_brief(v)}' if n else _brief(v) for n, v in zip(names, state, strict=True)]
+        return f'{type(state).__name__}({", ".join(parts[:9])})'
+    return repr(state) if isinstance(state, Real) else describe(state)

@@ -96,10 +96,15 @@ def softmax_of(z: Variable) -> Variable | None:
 
 
 def update_params(
-    change: update_op.Change, plain: update_op.Plain, arguments: Arguments
+    change: update_op.Change,
+    plain: update_op.Plain,
+    arguments: Arguments,
+    shapes: Sequence[tuple[int, ...]],
 ) -> list[Variable] | None:
     """Return norm of the gradients, new count, slots and parameters by one kernel, or None."""
-    return update_op.update_params(change, plain, arguments) if enabled() and usable() else None
+    if not (enabled() and usable()):
+        return None
+    return update_op.update_params(change, plain, arguments, shapes)
 
 
 def fused(

@@ -7,16 +7,17 @@ import pytensor
 from pytensor.tensor import TensorVariable
 from pytensor.tensor.sharedvar import TensorSharedVariable
 
-from rnnkit.common import old_words
-from rnnkit.common.checks import whole
+from rnnkit.common import checks, old_words
 from rnnkit.common.output_names import full
 from rnnkit.common.registry import reject_unknown
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 from rnnkit.initializers import initial_value
 from rnnkit.layers import short_forms
 from rnnkit.layers.short_forms import ShortForms
 
-COMMON = ('size', 'name', 'inputs')  # keywords of every layer
+COMMON = ('size', 'name', 'inputs', 'trainable')  # keywords of every layer
+LONGEST_NAME = 200
 RESERVED = set(':.*?[]')  # separators of names, and wildcards of patterns
 
 
@@ -43,6 +44,8 @@ class Layer:
         By default ``in``, ``hid1``, ``hid2``, ..., ``out``, by position in the network.
     inputs : str or tuple of str, optional
         The outputs to read, ``'hid1'`` or ``'hid1:out'``; by default those of the layer before.
+    trainable : bool
+        False freezes the parameters: training leaves them as they are.
     **options
         Options of the layer; and initial values, under the names of parameters: the name of an
         initializer, a number, an array, or a function of (shape, rng). For short forms such as
@@ -121,6 +124,7 @@ class Layer:
         **options: object,
     ):
         where = f'layer {self.form!r}'
+        self.trainable = checks.flag(f'{where}: trainable', options.pop('trainable', True))
         keywords = [*COMMON, *self.options, *self.starts()]
         short = short_forms.among(options, keywords) if self.starts() else {}
         kinds = short_forms.KINDS if self.starts() else ()
@@ -133,13 +137,14 @@ class Layer:
         if isinstance(inputs, dict):
             old_words.warn(f'a dict of inputs is an old form; write inputs={tuple(inputs)!r}')
             for source, width in inputs.items():
-                whole(f'{where}: inputs, {source!r}: size', width, 1)
+                checks.size(f'{where}: inputs, {source!r}: size', width)
             self.promised, inputs = inputs, tuple(inputs)
         if self.sized or size is not None:
-            size = whole(f'{where}: size', size, 1)
-        if name is not None and (not isinstance(name, str) or not name or RESERVED & set(name)):
+            size = checks.size(f'{where}: size', size)
+        if name is not None and not _is_name(name):
             raise ConfigError(
-                f"a layer's name must be a str without any of : . * ? [ ]; got {name!r}"
+                f"a layer's name must be a str without any of : . * ? [ ], of at most "
+                f'{LONGEST_NAME} characters; got {brief(name)}'
             )
         self.size, self.name = size, name
         self.inputs = check_inputs(self.form, inputs)
@@ -189,6 +194,10 @@ class Layer:
         """The names of the outputs of other layers that parts of the state start from."""
         return {}
 
+    def start_part(self, start: str) -> str:
+        """Return the part of a state that a key of `start_sources` stands for."""
+        return start
+
     def state_width(self, part: str) -> int:
         """Return the number of features of a part of the state."""
         return self.size
@@ -231,6 +240,7 @@ class Layer:
         self._check_promised()
         if not self.sized:
             requested, self.size = self.size, self.own_size()
+            checks.size(f'layer {self.name!r} ({self.form}): the number of features', self.size)
             if requested not in (None, self.size):
                 raise ConfigError(
                     f'layer {self.name!r} ({self.form}) has size {self.size}, which follows from '
@@ -243,9 +253,13 @@ class Layer:
                 where, name, self.start_of(name), shape, blocks, self.is_recurrent(name)
             )
             # Drawn in float64: a seed gives the same values, up to rounding, in any dtype.
-            value = initial_value(where, start, shape, rng, gates).astype(dtype)
+            value = initial_value(where, start, shape, rng, gates)
+            with np.errstate(over='ignore'):
+                cast = value.astype(dtype)
+            if not np.isfinite(cast).all() and np.isfinite(value).all():
+                raise ConfigError(f'{where}: its initial value does not fit {dtype}')
             # Without a static shape, cells could not split their gates.
-            self.params[name] = pytensor.shared(value, where, shape=shape)
+            self.params[name] = pytensor.shared(cast, where, shape=shape)
         self.short.check_used(self.name, list(self.params))
 
     def is_recurrent(self, name: str) -> bool | None:
@@ -276,12 +290,18 @@ class Layer:
         spec: dict[str, object] = {'form': self.form, 'size': self.size, 'name': self.name}
         if self.inputs:
             spec['inputs'] = list(self.inputs)
+        if not self.trainable:
+            spec['trainable'] = False
         for key, value in self.given.items():
             spec[key] = plain(f'layer {self.name!r}: {key}', value)
         return spec
 
     def __repr__(self) -> str:
         return f'<{self.form} {self.name or "without a name"}: {self.size}>'
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= LONGEST_NAME and not RESERVED & set(name)
 
 
 def check_inputs(form: str, inputs: object) -> tuple[str, ...] | None:
@@ -296,7 +316,7 @@ def check_inputs(form: str, inputs: object) -> tuple[str, ...] | None:
     ):
         raise ConfigError(
             f"layer {form!r}: inputs must be a name such as 'hid1' or 'hid1:out', or a tuple of "
-            f'names; got {inputs!r}'
+            f'names; got {brief(inputs)}'
         )
     return tuple(names)
 

@@ -1,7 +1,11 @@
 """Two recurrent layers that read a sequence in both directions."""
 
+from collections import namedtuple
+from collections.abc import Callable
+
 import numpy as np
 import pytensor.tensor as pt
+from pytensor.tensor import TensorVariable
 
 from rnnkit.common.checks import choice, one_of
 from rnnkit.errors import ConfigError
@@ -9,7 +13,15 @@ from rnnkit.layers.base import Layer
 from rnnkit.layers.recurrent import Recurrent
 from rnnkit.layers.registry import layers
 
-MERGES = ('concat', 'sum')
+# (forward, backward) -> the output
+MERGES: dict[str | None, Callable[[TensorVariable, TensorVariable], TensorVariable]] = {
+    'concat': lambda fw, bw: pt.concatenate([fw, bw], axis=-1),
+    'sum': lambda fw, bw: fw + bw,
+    'average': lambda fw, bw: (fw + bw) / 2,
+    'product': lambda fw, bw: fw * bw,
+    None: lambda fw, bw: pt.concatenate([fw, bw], axis=-1),
+}
+WAYS = ('fw', 'bw')
 
 
 @layers.add('bidirectional')
@@ -25,8 +37,13 @@ class Bidirectional(Layer):
         The number of output units; with 'concat', each direction has half of them.
     worker : str
         The form of the two layers, such as 'lstm'.
-    merge : {'concat', 'sum'}
-        How the two outputs are combined.
+    merge : {'concat', 'sum', 'average', 'product', None}
+        How the two outputs are combined. With None, each direction has `size` units, and layers
+        read ``'hid1:fw_out'`` and ``'hid1:bw_out'``; ``'hid1:out'`` has both side by side.
+    h_0, c_0, ... : 'learn', or pair, optional
+        The initial states of both directions: ``'learn'``, or a pair with an entry for the
+        forward and one for the backward direction, each of which is ``'learn'``, None or the
+        name of a layer or output, as in other recurrent layers: ``h_0=('there', 'back')``.
     **options
         Keywords of the two layers, such as ``dropout=0.2``.
 
@@ -52,10 +69,11 @@ class Bidirectional(Layer):
         name: str | None = None,
         inputs: str | tuple[str, ...] | None = None,
         worker: str = 'rnn',
-        merge: str = 'concat',
+        merge: str | None = 'concat',
+        trainable: bool = True,
         **options: object,
     ):
-        super().__init__(size, name=name, inputs=inputs)
+        super().__init__(size, name=name, inputs=inputs, trainable=trainable)
         choice("layer 'bidirectional': merge", merge, MERGES)
         if merge == 'concat' and self.size % 2:
             raise ConfigError(
@@ -67,19 +85,17 @@ class Bidirectional(Layer):
                 f"layer 'bidirectional': worker must be a recurrent layer without a direction; "
                 f'got {worker!r} with {options}'
             )
-        for key, value in options.items():
-            if key.endswith('_0') and not one_of(value, (None, 'learn')):
-                raise ConfigError(
-                    f"layer 'bidirectional': {key} must be 'learn' or None, since there are two "
-                    f'initial states; got {value!r}'
-                )
         self.merge = merge
         half = self.size // 2 if merge == 'concat' else self.size
         self.forward, self.backward = (
-            layers.build(worker, size=half, direction=direction, **options)
-            for direction in ('forward', 'backward')
+            layers.build(worker, size=half, direction=direction, **_of_one(options, k))
+            for k, direction in enumerate(('forward', 'backward'))
         )
-        self.needs = tuple(need for need in self.forward.needs if need != 'state')
+        parts = self.forward.state._fields
+        self.state = namedtuple(
+            'BidirectionalState', [f'{w}_{part}' for w in WAYS for part in parts]
+        )
+        self.needs = self.forward.needs
         self.smallest = self.forward.smallest * (2 if merge == 'concat' else 1)
         self.given = {'worker': worker, 'merge': merge, **options}
 
@@ -87,6 +103,20 @@ class Bidirectional(Layer):
     def children(self):
         """The layer of each direction."""
         return self.forward, self.backward
+
+    @property
+    def start_sources(self):
+        return {
+            f'{way}_{part}': name
+            for way, child in zip(WAYS, self.children, strict=True)
+            for part, name in child.start_sources.items()
+        }
+
+    def start_part(self, start):
+        return start.partition('_')[2]
+
+    def state_width(self, part: str) -> int:
+        return self.forward.state_width(self.start_part(part))
 
     def last_name(self, part: str = '') -> str:
         """Return the name of the output that holds the final value of a part of the state."""
@@ -98,21 +128,41 @@ class Bidirectional(Layer):
     def output_size(self, name):
         if name[:3] in ('fw_', 'bw_'):
             return self.forward.output_size(name[3:])
-        return self.forward.output_size(name) * (2 if self.merge == 'concat' else 1)
+        return self.forward.output_size(name) * (2 if self.merge in ('concat', None) else 1)
 
     def bind(self, sources: dict[str, int], dtype: str, rng: np.random.Generator) -> None:
         """Bind both directions; their parameters are those of this layer."""
         super().bind(sources, dtype, rng)
-        for child, suffix in zip(self.children, ('fw', 'bw'), strict=True):
+        for child, suffix in zip(self.children, WAYS, strict=True):
             child.name = f'{self.name}_{suffix}'
             child.bind(sources, dtype, rng)
             self.params |= {f'{suffix}.{name}': p for name, p in child.params.items()}
 
-    def transform(self, x, mask=None, noise=None):  # x: (T, B, I)
-        forward, backward = (child.transform(x, mask, noise=noise) for child in self.children)
+    def transform(self, x, mask=None, state=None, noise=None):  # x: (T, B, I)
+        n = len(self.forward.state._fields)
+        states = (None, None) if state is None else (state[:n], state[n:])
+        forward, backward = (
+            child.transform(x, mask, start and child.state(*start), noise)
+            for child, start in zip(self.children, states, strict=True)
+        )
         outputs = {}
         for name, fw in forward.items():
             bw = backward[name]
-            both = pt.concatenate([fw, bw], axis=-1) if self.merge == 'concat' else fw + bw
-            outputs |= {name: both, f'fw_{name}': fw, f'bw_{name}': bw}
+            outputs |= {name: MERGES[self.merge](fw, bw), f'fw_{name}': fw, f'bw_{name}': bw}
         return outputs
+
+
+def _of_one(options: dict[str, object], k: int) -> dict[str, object]:
+    """Return the options of one direction, given those of both: its entry of each pair."""
+    own = dict(options)
+    for key, value in options.items():
+        if not key.endswith('_0'):
+            continue
+        if isinstance(value, list | tuple) and len(value) == 2:
+            own[key] = value[k]
+        elif not one_of(value, (None, 'learn')):
+            raise ConfigError(
+                f"layer 'bidirectional': {key} must be 'learn' or a pair, with an entry for each "
+                f"direction, such as {key}=('there', 'back'); got {value!r}"
+            )
+    return own

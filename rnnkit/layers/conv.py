@@ -1,13 +1,16 @@
 """Convolution over time."""
 
+import numpy as np
 import pytensor.tensor as pt
 
 from rnnkit import activations
-from rnnkit.common.checks import choice, whole
+from rnnkit.common.checks import choice
+from rnnkit.common.checks import size as size_of
 from rnnkit.common.tensors import affine, masked
 from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers
 
+LONG = 64  # steps of a filter
 MODES = ('valid', 'same', 'causal')
 
 
@@ -42,7 +45,7 @@ class Conv1(Layer):
     def __init__(self, size=None, *, name=None, inputs=None, **options):
         super().__init__(size, name=name, inputs=inputs, **options)
         for option in ('filter_size', 'stride'):
-            setattr(self, option, whole(f"layer 'conv1': {option}", getattr(self, option), 1))
+            setattr(self, option, size_of(f"layer 'conv1': {option}", getattr(self, option)))
         choice("layer 'conv1': border_mode", self.border_mode, MODES)
         # Reject a wrong name now, not when the graph is built.
         activations.build('linear' if self.activation is None else self.activation)
@@ -76,7 +79,14 @@ class Conv1(Layer):
             x = pt.concatenate([zeros[0], x, zeros[1]], axis=0)
         steps = x.shape[0] - n + 1
         # (T', B, K * I): windows of K steps, so that the convolution is a single matrix product
-        windows = pt.concatenate([x[k : steps + k : self.stride] for k in range(n)], axis=-1)
+        if n <= LONG:
+            windows = pt.concatenate([x[k : steps + k : self.stride] for k in range(n)], axis=-1)
+        else:
+            # One operation instead of K, whose graph would take seconds.
+            starts = pt.arange(0, steps, self.stride)
+            at = starts[:, None] + np.arange(n)  # (T', K)
+            windows = x[at].transpose(0, 2, 1, 3)  # (T', B, K, I)
+            windows = windows.reshape((at.shape[0], x.shape[1], n * self.input_size))
         weights = self.params['w'].reshape((n * self.input_size, self.size))
         pre = affine(windows, weights, self.params['b'])
         return {'out': activations.build(self.activation or 'relu')(pre), 'pre': pre}

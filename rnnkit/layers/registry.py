@@ -5,9 +5,9 @@ from typing import TypeVar
 
 from rnnkit.cells import Cell, cells
 from rnnkit.common.old_words import NOT_FORMS
-from rnnkit.common.registry import Registry
+from rnnkit.common.registry import Registry, reject_unknown
 from rnnkit.errors import ConfigError
-from rnnkit.layers.base import Layer
+from rnnkit.layers.base import COMMON, Layer
 from rnnkit.layers.recurrent import recurrent_layer
 
 T = TypeVar('T')
@@ -46,8 +46,10 @@ class LayerRegistry(Registry):
             raise ConfigError(f'no layer named {name!r}: {NOT_FORMS[name.lower()]}')
         return super().__getitem__(name)
 
-    def build(self, form: str, **keywords: object) -> Layer:
+    def build(self, form: str, /, **keywords: object) -> Layer:
         """Create a layer of this form."""
+        if 'self' in keywords:  # Python would take it for the layer
+            reject_unknown(f'layer {form!r}', ['self'], [*COMMON, *self[form].options])
         return self[form](**keywords)
 
 

@@ -1,6 +1,7 @@
 """A layer that turns a vector into a sequence."""
 
 from rnnkit.common.checks import is_whole
+from rnnkit.common.checks import size as size_of
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers
@@ -37,7 +38,7 @@ class Reshape(Layer):
                 f"layer 'reshape': shape must be (steps, features) or (features,), of whole "
                 f'numbers of at least 1, without the batch axis; got {self.shape!r}'
             )
-        self.shape = tuple(map(int, shape))
+        self.shape = tuple(size_of("layer 'reshape': shape", n) for n in shape)
         if len(self.shape) == 1:  # the identity, which sequences may pass, too
             self.causal, self.wants_time, self.starts_time = True, None, False
 

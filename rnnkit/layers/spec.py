@@ -1,5 +1,6 @@
 """Layer specs: the lists from which the layers of a network are built."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from rnnkit import activations
@@ -7,12 +8,17 @@ from rnnkit.common import old_words
 from rnnkit.common.calls import checked
 from rnnkit.common.checks import is_real
 from rnnkit.common.registry import hint
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers as registry
 
 # As in theanets, the network's default activations do not apply to these forms.
 FIXED = ('lstm', 'mut1', 'classifier', 'softmax')
+
+# So that a malicious file cannot request a graph without bounds.
+MAX_LAYERS = 1000
+MAX_OPERATIONS = 2000  # of all activations of a network
 
 Activation = str | activations.Activation | None
 
@@ -47,9 +53,11 @@ def parse_layers(
         If there are fewer than two layers, a name is unknown, or two layers have the same name.
     """
     if isinstance(specs, str | bytes | dict) or not isinstance(specs, Sequence):
-        raise ConfigError(f"layers must be a list such as [1, ('lstm', 10), 1]; got {specs!r}")
+        raise ConfigError(f"layers must be a list such as [1, ('lstm', 10), 1]; got {brief(specs)}")
     if len(specs) < 2:
         raise ConfigError(f'a network has an input and at least one more layer; got {specs!r}')
+    if len(specs) > MAX_LAYERS:
+        raise ConfigError(f'a network has at most {MAX_LAYERS:,} layers; got {len(specs):,}')
     defaults = [None, *[hidden_activation] * (len(specs) - 2), output_activation]
     layers = [
         _parse(spec, place, len(specs), activation)
@@ -58,14 +66,18 @@ def parse_layers(
     if layers[0].form != 'input':
         raise ConfigError(
             f'the first layer is the input, and must be an int or dict(form="input", size=...); '
-            f'got {specs[0]!r}'
+            f'got {brief(specs[0])}'
         )
     for place, layer in enumerate(layers):
         layer.name = layer.name or _default_name(place, len(layers))
-    names = [layer.name for layer in layers]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigError(f'two layers are called {name!r}; give each a different name')
+    name, count = Counter(layer.name for layer in layers).most_common(1)[0]
+    if count > 1:
+        raise ConfigError(f'two layers are called {name!r}; give each a different name')
+    steps = sum(activations.operations(x.given.get('activation')) for x in layers)
+    if steps > MAX_OPERATIONS:
+        raise ConfigError(
+            f'the activations of a network have at most {MAX_OPERATIONS:,} steps; got {steps:,}'
+        )
     return layers
 
 
@@ -104,7 +116,7 @@ def _keywords(spec: object, default: str) -> dict[str, object]:
         return _from_items(spec, default)
     raise ConfigError(
         f'a layer must be an int, a tuple such as ("lstm", 10), a str, a dict or a Layer; got '
-        f'{spec!r}'
+        f'{brief(spec)}'
     )
 
 
@@ -133,9 +145,10 @@ def _from_items(spec: Sequence[object], default: str) -> dict[str, object]:
         elif callable(item):
             key = 'activation'
         else:
-            raise ConfigError(f'{spec!r}: cannot make sense of {item!r}')
+            raise ConfigError(f'{brief(spec)}: cannot make sense of {brief(item)}')
         if key in keywords:
-            raise ConfigError(f'{spec!r} has more than one {key}: {keywords[key]!r} and {item!r}')
+            first = brief(keywords[key])
+            raise ConfigError(f'{brief(spec)} has more than one {key}: {first} and {brief(item)}')
         if key == 'activation' and isinstance(item, str):
             _check_activation(item)
         keywords[key] = item
@@ -149,11 +162,13 @@ def _is_form(name: str) -> bool:
 
 def _check_activation(spec: str) -> None:
     """Raise a ConfigError if a str is neither a layer nor an activation; it suggests either."""
+    if spec.count('+') >= activations.MAX_STEPS:
+        return  # the activation itself refuses so many
     for name in map(str.strip, spec.split('+')):
         # The activation itself checks what follows a colon, as in 'maxout:4'.
         known = activations.activations
         if name not in known and name.partition(':')[0] not in known:
             listed = [*registry, *known]
             raise ConfigError(
-                f'no layer or activation named {name!r}; {hint(name, listed, registry)}'
+                f'no layer or activation named {brief(name)}; {hint(name, listed, registry)}'
             )

@@ -2,7 +2,7 @@
 
 import pytensor.tensor as pt
 
-from rnnkit.common.checks import whole
+from rnnkit.common.checks import size as size_of
 from rnnkit.common.tensors import masked
 from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers
@@ -40,7 +40,7 @@ class Stepped(Layer):
 
     def __init__(self, size=None, *, name=None, inputs=None, **options):
         super().__init__(size, name=name, inputs=inputs, **options)
-        self.steps = whole(f'layer {self.form!r}: steps', self.steps, 1)
+        self.steps = size_of(f'layer {self.form!r}: steps', self.steps)
 
     @property
     def fixed_steps(self):

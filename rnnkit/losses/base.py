@@ -42,6 +42,9 @@ class Loss(Abstract):
         what the loss assumes: probabilities, or rates. None for any activation.
     options : dict of str to object
         The options, with their defaults.
+    predicts : str
+        What the output is, if it is of another kind than the target, such as the mean of a
+        distribution; else ''.
 
     Examples
     --------
@@ -59,6 +62,7 @@ class Loss(Abstract):
     binary: ClassVar[bool] = False
     activation: ClassVar[str | None] = None
     options: ClassVar[dict[str, object]] = {}
+    predicts: ClassVar[str] = ''  # what the output is, if it is not like a target
 
     def __init__(self, **options: object):
         reject_unknown(self._where, options, self.options)
@@ -179,16 +183,25 @@ class Loss(Abstract):
         target : tensor
         weights : tensor of the shape of `target`, optional
             With weights w and errors e the mean is Σ w e / Σ w, and 0 where all w are 0.
-            If there is one error per row, its weight is the mean weight of the row.
+            If there is one error per row, its weight is the mean weight of the row. Where a weight
+            is 0, output and target may be anything, even NaN.
         """
 
         def plain(output, target, weights):
-            return weighted_mean(self.errors(output, target), weights)
+            errors = self.errors(output, target)
+            if weights is not None:
+                counts = counted(weights, errors.ndim)
+                errors = self.errors(select(counts, output), select(counts, target))
+            return weighted_mean(errors, weights)
 
         if isinstance(output, tuple):
             return plain(output, target, weights)
         fused = kernels.mean_error(self.errors, plain, output, target, weights)
         return plain(output, target, weights) if fused is None else tuple(fused)
+
+    def by_row(self, output: Output, target: TensorVariable) -> bool:
+        """Return whether there is one error for each row of targets, along their last axis."""
+        return self.errors(output, target).ndim < target.ndim
 
     def check_targets(self, where: str, array: np.ndarray) -> None:
         """Raise a DataError for invalid targets; `where` names the array.
@@ -220,15 +233,35 @@ def weighted_mean(
 ) -> tuple[TensorVariable, TensorVariable]:
     """Return the weighted mean of `values`, and their number or total weight.
 
-    Weights with one axis more than `values` are averaged over their last axis.
+    Weights with one axis more than `values` are averaged over their last axis. Values whose weight
+    is 0 may be anything, even NaN.
     """
     if weights is None:
         return values.mean(), pt.cast(values.size, values.dtype)
     if weights.ndim > values.ndim:
         weights = weights.mean(axis=-1)
     total = weights.sum()
+    # Not a product alone: 0 times infinity is NaN.
+    summed = (weights * pt.switch(weights > 0, values, 0)).sum()
     # A batch may have no weight at all, and 0 / 0 would turn all parameters into NaN.
-    return (weights * values).sum() / pt.switch(pt.eq(total, 0), 1, total), total
+    return summed / pt.switch(pt.eq(total, 0), 1, total), total
+
+
+def counted(weights: TensorVariable, ndim: int) -> TensorVariable:
+    """Return which errors, an array of `ndim` axes, have a weight above 0."""
+    return (weights > 0) if weights.ndim <= ndim else (weights > 0).any(axis=-1)
+
+
+def select(counts: TensorVariable, values: Output) -> Output:
+    """Return what is compared where it counts, and 0 elsewhere, for each tensor.
+
+    A gradient through what does not count is then 0, and not 0 times infinity.
+    """
+    if isinstance(values, tuple):
+        return tuple(select(counts, value) for value in values)
+    if values.ndim > counts.ndim:
+        counts = counts[..., None]
+    return pt.switch(counts, values, np.zeros((), values.dtype))
 
 
 def reject(where: str, array: np.ndarray, bad: np.ndarray, expected: str) -> None:
@@ -282,4 +315,7 @@ def build(spec: object) -> Loss:
     if bad:
         raise ConfigError(f'the keys of a loss dict must be str; got {bad[0]!r}')
     options = dict(options)
-    return losses[options.pop('form')](**options)
+    form = options.pop('form')
+    if 'self' in options:  # Python would take it for the loss
+        reject_unknown(f'loss {form!r}', ['self'], losses[form].options)
+    return losses[form](**options)

@@ -7,7 +7,7 @@ from pytensor.tensor import TensorVariable
 from rnnkit import kernels
 from rnnkit.common.calls import checked
 from rnnkit.common.checks import real
-from rnnkit.losses.base import Loss, add, reject, weighted_mean
+from rnnkit.losses.base import Loss, add, reject, select, weighted_mean
 
 
 def _is_target(output: TensorVariable, target: TensorVariable) -> TensorVariable:
@@ -40,6 +40,8 @@ class CrossEntropy(Loss):
         """Return mean error, number or weight of targets, and accuracy, by one kernel."""
 
         def plain(output, target, weights):
+            if weights is not None:
+                output, target = (select(weights > 0, value) for value in (output, target))
             hits = pt.cast(pt.eq(output.argmax(axis=-1), target), output.dtype)
             errors = weighted_mean(self.errors(output, target), weights)
             return *errors, weighted_mean(hits, weights)[0]
@@ -102,6 +104,7 @@ class BinaryCrossEntropy(Loss):
     output = 'pre'
     activation = 'sigmoid'
     binary = True
+    predicts = 'the probability of 1'
 
     def errors(self, output, target):
         return target * pt.softplus(-output) + (1 - target) * pt.softplus(output)

@@ -9,7 +9,7 @@ from pytensor.tensor import TensorVariable
 from rnnkit.common.checks import real
 from rnnkit.common.output_names import full
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.losses.base import Loss, add, reject
+from rnnkit.losses.base import Loss, add, reject, select
 
 
 @add('kl', 'kld', 'kullbackleiblerdivergence')
@@ -66,6 +66,7 @@ class GaussianLogLikelihood(Loss):
     ...     dict(size=1, name='mean', inputs='hid1')])
     """
 
+    predicts = 'the mean'
     options = {'mean_name': 'mean', 'covar_name': 'covar', 'covar_eps': 1e-3}
 
     def setup(self):
@@ -122,6 +123,8 @@ class MaximumMeanDiscrepancy(Loss):
 
     def mean(self, output, target, weights=None):
         w = pt.ones_like(output[..., 0]) if weights is None else weights.mean(axis=-1)  # (T, B)
+        if weights is not None:
+            output, target = (select(w > 0, value) for value in (output, target))
         steps = w.sum(axis=-1)  # (T,)
         total = steps.sum()
         per_step = self._discrepancy(output, target, w)

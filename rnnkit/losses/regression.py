@@ -60,6 +60,7 @@ class Quantile(Loss):
         The quantile, between 0 and 1; with 0.5 the loss is half the mean absolute error.
     """
 
+    predicts = 'a quantile'
     options = {'q': 0.5}
 
     def setup(self):
@@ -82,6 +83,7 @@ class Poisson(Loss):
 
     output = 'pre'
     activation = 'exp'
+    predicts = 'the mean count'
 
     def errors(self, output, target):
         return pt.exp(output) - target * output

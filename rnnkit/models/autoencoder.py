@@ -197,7 +197,7 @@ class Autoencoder(Network):
 
 def _sample(name: str, p: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return 1 with the probabilities p, else 0."""
-    if p.min() < 0 or p.max() > 1:
+    if not (p.min() >= 0 and p.max() <= 1):  # or one is not a number
         raise DataError(
             f'encode(): sample=True expects probabilities, as of a layer with activation '
             f"'sigmoid'; {name!r} has values from {p.min():.3g} to {p.max():.3g}"

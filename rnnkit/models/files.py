@@ -4,13 +4,15 @@ from collections.abc import Callable, Mapping
 from types import MethodType
 from typing import Any, TypeVar
 
-from rnnkit.common import file_format
+from rnnkit.common import epoch_paths, file_format
 from rnnkit.common.calls import checked
 from rnnkit.common.old_words import warn
 from rnnkit.common.registry import Registry
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, FormatError, RnnkitError
 from rnnkit.initializers import known_values
 from rnnkit.training import checkpoints
+from rnnkit.training.loss_term import read_loss_term
 from rnnkit.training.protocols import Path
 
 Owner = TypeVar('Owner')
@@ -35,19 +37,27 @@ def from_spec(spec: Mapping[str, object]) -> Any:
         If it is not such a dict.
     """
     required = {'model', 'layers', 'loss', 'weighted', 'layout', 'dtype', 'seed'}
-    if not isinstance(spec, dict) or set(spec) - {'masked', 'losses'} != required:
+    if not isinstance(spec, dict) or set(spec) - {'masked', 'losses', 'frozen'} != required:
         raise ConfigError(
             f'from_spec(): expects a dict with {", ".join(sorted(required))}; got '
-            f'{sorted(map(str, spec)) if isinstance(spec, dict) else spec!r}'
+            f'{brief(sorted(map(str, spec))) if isinstance(spec, dict) else brief(spec)}'
         )
     keywords = dict(spec)
-    losses = keywords.pop('losses', None)
+    losses, frozen = keywords.pop('losses', None), keywords.pop('frozen', None)
     net = models[keywords.pop('model')](**keywords)
     if losses is not None:
-        first, *others = _check_losses(losses)
-        net.set_loss(**first)
-        for term in others:
-            net.add_loss(**term)
+        # All at once: each change of the losses builds the graphs of all of them.
+        terms = [
+            read_loss_term('from_spec()', term.pop('loss'), term)
+            for term in map(dict, _check_losses(losses))
+        ]
+        if terms[0].weighted is None:
+            terms[0].weighted = net.weighted
+        net._minimise(terms)
+    if frozen is not None:
+        if not isinstance(frozen, list):
+            raise ConfigError(f'from_spec(): frozen must be a list of names; got {brief(frozen)}')
+        net.freeze(*frozen)
     return net
 
 
@@ -63,7 +73,7 @@ def _check_losses(specs: object) -> list[dict[str, Any]]:
     ):
         raise ConfigError(
             f'from_spec(): losses must be a list of dicts with {", ".join(sorted(LOSS_KEYS))}, '
-            f'the first one without target; got {specs!r}'
+            f'the first one without target; got {brief(specs)}'
         )
     return specs
 
@@ -92,6 +102,7 @@ def load(path: Path) -> Any:
         If the file is damaged, was changed, has another format or a newer version, or needs a
         layer or an activation that is not registered.
     """
+    path = epoch_paths.file_path('load(): path', path)
     file = file_format.read(path)
     try:
         with known_values(file.arrays):

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels, losses
-from rnnkit.common import file_format, old_words
+from rnnkit.common import epoch_paths, file_format, file_kinds, old_words
 from rnnkit.common import progress as lines
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import flag, optional_whole, whole
@@ -24,6 +24,7 @@ from rnnkit.inference.predict import Inference
 from rnnkit.inference.streaming import State
 from rnnkit.layers import Layer, parse_layers
 from rnnkit.losses import Loss
+from rnnkit.models import frozen
 from rnnkit.models.files import Loader
 from rnnkit.models.parameters import Parameters
 from rnnkit.training import gradient_flow
@@ -40,6 +41,7 @@ from rnnkit.training.train_steps import TrainSteps
 from rnnkit.training.trainer import Place, Trainer
 from rnnkit.training.ways import find_way
 
+MAX_LOSSES = 100
 LayerSpec = int | str | Sequence[object] | Mapping[str, object] | Layer
 
 
@@ -102,6 +104,15 @@ class Network(Parameters):
     _integer_targets: ClassVar[bool] = False
     _reconstructs: ClassVar[bool] = False  # whether the target is the input
 
+    def __new__(cls, *args: object, **keywords: object) -> 'Network':
+        """Raise a ConfigError for this class itself."""
+        if cls is Network:
+            raise ConfigError(
+                'rnnkit.Network is abstract; make a rnnkit.Regressor, a rnnkit.Classifier or a '
+                'rnnkit.Autoencoder'
+            )
+        return super().__new__(cls)
+
     @old_words.of_network
     def __init__(
         self,
@@ -143,11 +154,14 @@ class Network(Parameters):
         self._graph = Graph(self.layers, self.dtype, rng, self.masked)
         self.inputs, self.outputs = self._graph.inputs, self._graph.outputs
         self.params = [p for layer in self.layers for p in layer.params.values()]
+        self._frozen = frozen.of_layers(self.layers)
         self._recurrent = any(self._graph.plan.clocks.values())
 
     def _minimise(self, terms: list[LossTerm]) -> None:
         """Let trainings minimise the sum of these losses from now on."""
-        self._sessions.changed('add_loss() and set_loss()')
+        self._sessions.changed('add_loss(), set_loss(), freeze() and unfreeze()')
+        if len(terms) > MAX_LOSSES:
+            raise ConfigError(f'a network has at most {MAX_LOSSES} losses; got {len(terms):,}')
         loss = terms[0].loss
         if loss.integer_targets != self._integer_targets:
             kind = 'class labels' if loss.integer_targets else 'arrays of numbers'
@@ -155,9 +169,10 @@ class Network(Parameters):
                 f'{type(self).__name__}: loss {loss.form!r} is for targets that are {kind}; '
                 f'the default here is {self._default_loss!r}'
             )
+        trained = [p for p in self.params if p.name not in self._frozen]
         with kernels.allowed(self._kernel):
             criterion = Criterion(
-                self._graph, terms, self.layout, self.params, self._monitors, self._reconstructs
+                self._graph, terms, self.layout, trained, self._monitors, self._reconstructs
             )
             train_steps = TrainSteps(self._graph, criterion)
         criterion.settle()
@@ -281,7 +296,7 @@ class Network(Parameters):
 
     def summary(self) -> str:
         """Return a table of the layers, their outputs and their parameters."""
-        return summary.table(self._graph, LAYOUTS[self.layout], type(self).__name__)
+        return summary.table(self._graph, LAYOUTS[self.layout], type(self).__name__, self._frozen)
 
     def to_spec(self) -> dict[str, Any]:
         """Return a dict, fit for JSON, from which `rnnkit.from_spec` builds the same network."""
@@ -300,6 +315,8 @@ class Network(Parameters):
         del terms[0]['target']  # the first of each batch
         if terms != [{'loss': spec['loss'], 'weight': 1.0, 'output': None, 'weighted': weighted}]:
             spec['losses'] = terms
+        if some := frozen.mark(self.layers, self._frozen):
+            spec['frozen'] = some
         return spec
 
     load = Loader()
@@ -310,10 +327,21 @@ class Network(Parameters):
         Parameters
         ----------
         path : str or path-like
-            An existing file is replaced only when the new one is complete.
+            An existing file is replaced only when the new one is complete. It keeps its mode; a
+            symbolic link stays one.
+
+        Raises
+        ------
+        ConfigError
+            If the name ends like another format's, such as ``.pt``, or the network has a part
+            that is not registered and cannot be found again when the file is loaded.
+        OSError
+            If the file cannot be written.
         """
+        target = epoch_paths.file_path('save(): path', path)
+        file_kinds.check_name('save()', target.name)
         values = {p.name: p.get_value() for p in self.params}
-        file_format.write(path, file_format.File(self.to_spec(), values))
+        file_format.write(target, file_format.File(self.to_spec(), values))
 
     # --- use ---
 
@@ -639,6 +667,7 @@ class Network(Parameters):
         place : Place, optional
             Where it is recorded, if it is a stage of another training.
         """
+        frozen.check(where, self)
         way = find_way(where, algo, keywords)
         if way:
             return way(where, self, train, valid, keywords)

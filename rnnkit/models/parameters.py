@@ -12,9 +12,10 @@ from rnnkit.common import foreign_names, output_names
 from rnnkit.common.calls import Abstract, checked_methods
 from rnnkit.common.checks import is_whole
 from rnnkit.common.registry import hint
-from rnnkit.common.spelling import shown
+from rnnkit.common.spelling import brief
 from rnnkit.errors import DataError, NotFoundError, ShapeError
 from rnnkit.layers import Layer
+from rnnkit.models import frozen
 
 
 def find(where: str, layers: Sequence[Layer], layer: object, param: object) -> Any:
@@ -60,7 +61,7 @@ def _pick(where: str, what: str, members: Mapping[str, Any], key: object) -> Any
             )
         return list(members.values())[number]
     if not isinstance(key, str) or key not in members:
-        raise NotFoundError(f'{where}: no {what} named {shown(key)}; {hint(str(key), members)}')
+        raise NotFoundError(f'{where}: no {what} named {brief(key)}; {hint(str(key), members)}')
     return members[key]
 
 
@@ -71,11 +72,60 @@ class Parameters(Abstract):
     layers: list[Layer]
     params: list[Any]
     outputs: dict[str, TensorVariable]
+    _frozen: set[str]
 
     @property
     def num_params(self) -> int:
         """The number of values in all parameters."""
         return sum(p.get_value(borrow=True).size for p in self.params)
+
+    @property
+    def frozen(self) -> list[str]:
+        """The names of the parameters that training leaves as they are."""
+        return [p.name for p in self.params if p.name in self._frozen]
+
+    def freeze(self, *names: str) -> None:
+        """Let training leave some parameters as they are, until `unfreeze` is called.
+
+        No update changes them: neither a gradient nor a penalty, decay, momentum or limit of
+        weights. Penalties of weights still count them. Functions that train are compiled again;
+        files keep which parameters are frozen.
+
+        Parameters
+        ----------
+        *names : str
+            Names of layers, ``'hid1'``, or parameters, ``'hid1.xh'``; or patterns, ``'hid*'``,
+            ``'*.b'``.
+
+        Raises
+        ------
+        ConfigError
+            If a name or pattern matches nothing.
+
+        Examples
+        --------
+        >>> import rnnkit
+        >>> net = rnnkit.Regressor([1, ('lstm', 3), 1], seed=0)
+        >>> net.freeze('hid1')
+        >>> net.frozen
+        ['hid1.xh', 'hid1.hh', 'hid1.b']
+        """
+        frozen.change(self, self._frozen | frozen.matching('freeze()', self.layers, names))
+
+    def unfreeze(self, *names: str) -> None:
+        """Let training change parameters that are frozen; ``'*'`` stands for all.
+
+        Parameters
+        ----------
+        *names : str
+            As in `freeze`.
+
+        Raises
+        ------
+        ConfigError
+            As in `freeze`.
+        """
+        frozen.change(self, self._frozen - frozen.matching('unfreeze()', self.layers, names))
 
     def find(self, layer: str | int, param: str | int) -> Any:
         """Return one parameter as a shared variable.
@@ -98,7 +148,7 @@ class Parameters(Abstract):
         named = output_names.join(layer, str(name))
         if named not in self.outputs:
             listed = ', '.join(out for out in self.outputs if out.startswith(f'{layer}:'))
-            raise NotFoundError(f'output(): no output {shown(named)}; there are {listed}')
+            raise NotFoundError(f'output(): no output {brief(named)}; there are {listed}')
         return self.outputs[named]
 
     def set(self, layer: str | int, param: str | int, value: ArrayLike) -> None:

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from rnnkit import metrics
 from rnnkit.common.calls import checked_methods
+from rnnkit.common.old_words import warn
 from rnnkit.inference.streaming import State
 from rnnkit.models.files import models
 from rnnkit.models.network import Network
@@ -105,7 +106,9 @@ class Regressor(Network):
             The start of the sequence; the network has as many outputs as inputs. For a network
             with an encoder, the input of the encoder.
         steps : int
-            The number of time steps to generate.
+            The number of time steps to generate. With a loss whose outputs are not like the
+            targets, such as 'bce', whose outputs are probabilities, it warns: each output is the
+            next input as it is, and nothing is drawn.
         start : array of shape (B, I), or anything that is broadcast to it, optional
             For a network with an encoder: the first input of the decoder.
 
@@ -121,4 +124,13 @@ class Regressor(Network):
         ShapeError, DataError
             If the seed is not such an array.
         """
-        return self._inference.continuation.numbers(seed, steps, start)
+        continuation = self._inference.continuation
+        if self.loss.predicts and not continuation.warned:
+            continuation.warned = True
+            warn(
+                f'generate(): the network was trained with loss {self.loss.form!r}, so each output '
+                f'is {self.loss.predicts} of the next step, and no sample; what is generated from '
+                f'such inputs may be unlike the data. Draw each input yourself, with step()',
+                RuntimeWarning,
+            )
+        return continuation.numbers(seed, steps, start)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rnnkit.common import foreign_names
 from rnnkit.optimizers.adagrad import Adadelta, Adagrad
 from rnnkit.optimizers.adam import Adam, AdamW, AMSGrad, NAdam
-from rnnkit.optimizers.base import Optimizer, decay, library, optimizers
+from rnnkit.optimizers.base import Optimizer, decay, halflife, library, optimizers
 from rnnkit.optimizers.esgd import ESGD
 from rnnkit.optimizers.lbfgs import LBFGS
 from rnnkit.optimizers.lion import Lion
@@ -43,6 +43,7 @@ __all__ = [
     'decay',
     'flattened',
     'gradient_names',
+    'halflife',
     'library',
     'optimizers',
     'registry',

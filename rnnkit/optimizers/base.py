@@ -1,5 +1,6 @@
 """The base class of update rules: a few equations, independent of networks."""
 
+import math
 from collections.abc import Mapping
 from types import ModuleType
 from typing import ClassVar
@@ -9,6 +10,7 @@ import pytensor.tensor as pt
 from pytensor.graph.basic import Variable
 from pytensor.tensor import TensorVariable
 
+from rnnkit.common.checks import real
 from rnnkit.common.registry import Registry
 
 Array = np.ndarray | TensorVariable  # the equations of a rule run on both
@@ -26,6 +28,9 @@ class Optimizer:
     options : dict of str to float
         The hyperparameters with their defaults. Each is a shared scalar, so that changing it
         does not recompile anything.
+    switches : dict of str to bool
+        Further keywords that choose between forms of the rule, with their defaults; each is an
+        attribute of the same name. A change of one compiles another update.
     slots : tuple of str
         The names of the state arrays of the rule, each like the parameter, and 0 at the start.
     reads : tuple of str
@@ -52,7 +57,8 @@ class Optimizer:
     """
 
     options: ClassVar[dict[str, float]] = {'learning_rate': 1e-3}
-    slots: ClassVar[tuple[str, ...]] = ()
+    switches: ClassVar[dict[str, bool]] = {}
+    slots: tuple[str, ...] = ()
     reads: ClassVar[tuple[str, ...]] = ()
     may_be_zero: ClassVar[tuple[str, ...]] = ()
     scheduled: ClassVar[bool] = True
@@ -60,6 +66,20 @@ class Optimizer:
     by_rows: ClassVar[bool] = True
     nesterov: ClassVar[bool] = False  # the default of the training option of that name
     momentum: ClassVar[float] = 0.0  # the default of the training option of that name
+
+    def __init__(self, **switches: bool):
+        for name, default in self.switches.items():
+            setattr(self, name, switches.get(name, default))
+        self.setup()
+
+    def setup(self) -> None:
+        """Compute from the switches what `step` needs, such as the slots."""
+
+    @property
+    def switched(self) -> dict[str, bool]:
+        """The switches that differ from their defaults."""
+        values = {name: getattr(self, name) for name in self.switches}
+        return {name: value for name, value in values.items() if value != self.switches[name]}
 
     def step(
         self, g: Array, slots: tuple[Array, ...], t: Scalar, **options: Array | Scalar
@@ -86,6 +106,24 @@ class Optimizer:
 def decay(halflife: Scalar) -> Scalar:
     """Return the decay of a moving average per update, given its half-life in updates."""
     return 2 ** (-1 / halflife)
+
+
+def halflife(decay: float) -> float:
+    """Return the half-life, in updates, of a moving average with this decay per update.
+
+    Published settings give decays, often called ρ, α or β: ``rms_halflife=halflife(0.99)``.
+
+    Raises
+    ------
+    ConfigError
+        If the decay is not between 0 and 1.
+
+    Examples
+    --------
+    >>> round(halflife(0.9), 3)
+    6.579
+    """
+    return math.log(0.5) / math.log(real('halflife(): decay', decay, above=0, below=1))
 
 
 def library(value: Array) -> ModuleType:

@@ -67,7 +67,7 @@ class StepGraph:
         self.slots = {n: self._shared_zeros(n, (self.size,)) for n in names}  # flat vectors
         count = self._shared_zeros('updates', ())
         arguments = self._arguments(objective.loss, count)
-        fused = kernels.update_params(self._change, self._plain, arguments)
+        fused = kernels.update_params(self._change, self._plain, arguments, self.shapes)
         norm, *new = self._plain(arguments) if fused is None else fused
         self.health = health(arguments, norm) if watched else {}
         self.outputs = [norm, *objective.reports(), *self.health.values()]

@@ -81,7 +81,7 @@ def _stage(net: Network, layer: Layer, seed: int, batch_size: int) -> Stage:
             f'({layer.form})'
         )
     # A state that other layers provide starts at 0 here.
-    starts = [f'{part}_0' for part in layer.start_sources]
+    starts = [f'{layer.start_part(part)}_0' for part in layer.start_sources]
     last = net.layers[-1].name
     width = layer.input_sizes[source]
     mask = graph.masks.get(clock or '')

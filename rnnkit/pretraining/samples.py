@@ -57,7 +57,7 @@ def sample(
     Vitter 1985, ACM Transactions on Mathematical Software 11(1), for the sampling.
     """
     keywords = [*option_names(), *term_names(), 'subalgo']
-    keywords += [name for rule in optimizers for name in optimizers[rule].options]
+    keywords += [name for rule in optimizers for name in option_names(optimizers[rule])]
     reject_unknown(where, given, keywords)
     refused = [name for name in given if name not in TAKEN]
     if refused:
@@ -162,11 +162,12 @@ class Sampler:
         """
         progress.prepare_logging()
         self.net._trainings += 1
+        self.trainer.draw()
         start, rng = time.perf_counter(), np.random.default_rng(self.seeds)
         before = [p.get_value() for p in self.net.params]
         try:
             for layer in self.net.layers:
-                jobs = self._jobs(layer)
+                jobs = [job for job in self._jobs(layer) if job.param.name not in self.net.frozen]
                 if jobs:
                     self._set(layer, jobs, self.trainer.batches, rng)
             self.trainer.validate()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pytensor.tensor.sharedvar import TensorSharedVariable
 
 from rnnkit.common import progress
-from rnnkit.errors import RnnkitError
+from rnnkit.errors import ConfigError, RnnkitError
 from rnnkit.layers import Layer
 from rnnkit.models.network import Network
 from rnnkit.pretraining.settings import Settings
@@ -98,7 +98,8 @@ class Staged:
     def __init__(
         self, settings: Settings, net: Network, stages: list[Stage], train: object, valid: object
     ):
-        self.settings, self.net, self.stages = settings, net, stages
+        self.settings, self.net, self.stages = settings, net, _thawed(settings.where, net, stages)
+        stages = self.stages
         self.train_data, self.valid_data = train, valid
         self.keywords = settings.for_stages({stage.name: stage.net for stage in stages})
         self.training = next_number(net.history)
@@ -164,3 +165,17 @@ class Staged:
                 yield from epochs
         finally:
             stage.give_back()
+
+
+def _thawed(where: str, net: Network, stages: list[Stage]) -> list[Stage]:
+    """Return the stages that train something, with those parameters frozen that are so in `net`."""
+    kept = []
+    for stage in stages:
+        own = [p.name for p, whole in stage.pairs if whole.name in net.frozen]
+        if stage.net is net or len(own) < len(stage.pairs):
+            kept.append(stage)
+            if own:
+                stage.net.freeze(*own)
+    if not kept:
+        raise ConfigError(f'{where}: all parameters of the stages are frozen; see net.unfreeze()')
+    return kept

@@ -8,6 +8,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor import TensorVariable
 
 from rnnkit.common import output_names
+from rnnkit.data.datasets import Kept
 from rnnkit.errors import ConfigError
 from rnnkit.graph.course import course, last_outputs, state_sizes
 from rnnkit.graph.graph import Graph, Outputs
@@ -128,7 +129,7 @@ class Followed:
         Whether new sequences start in each pass over the batches, as in a validation.
     """
 
-    def __init__(self, batches: Batches | list[Batch], carry: Carry, anew: bool):
+    def __init__(self, batches: Batches | Kept, carry: Carry, anew: bool):
         self.batches, self.carry, self.anew = batches, carry, anew
         carry.reset()
 
@@ -136,6 +137,11 @@ class Followed:
     def n_batches(self) -> int | None:
         """The number of batches, if it is known."""
         return getattr(self.batches, 'n_batches', None)
+
+    def draw(self) -> None:
+        """Draw batches that are drawn once; see `rnnkit.data.datasets.Kept`."""
+        if isinstance(self.batches, Kept):
+            self.batches.draw()
 
     def get_state(self) -> Saved:
         """Return the position in the batches, and the carried state."""

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Protocol, TypeGuard
 
 import numpy as np
+from pytensor.compile.sharedvalue import SharedVariable
 
 from rnnkit.callbacks import are_states
 from rnnkit.common import epoch_paths, file_format, progress
-from rnnkit.common.checks import is_whole
+from rnnkit.common.checks import is_real, is_whole
 from rnnkit.errors import ConfigError, FormatError
 from rnnkit.schedules import Schedule
 from rnnkit.training import protocols
@@ -20,6 +21,8 @@ from rnnkit.training.history import History
 from rnnkit.training.options import DEFAULTS, Options, TrainingConfig
 from rnnkit.training.protocols import Batches, State
 from rnnkit.training.trainer import COUNTS, MONITORS, Seed, Trainer
+
+COUNTED = ('training', 'epoch', 'updates')  # columns of a history
 
 # Options that a resumed training may change: how long it is, and where it is saved.
 FREE = (
@@ -40,6 +43,8 @@ class Resumable(Protocol):
     seed: int
     trainings: int  # how many there have been
     history: History
+    params: list[SharedVariable]
+    frozen: list[str]  # the names of those that are not trained
 
     def to_spec(self) -> dict[str, Any]:
         """Return a description of the network, as JSON."""
@@ -118,9 +123,12 @@ class Checkpoints:
         header = file.training
         if header is None:
             raise FormatError(f'{path}: holds a network, but not the checkpoint of a training')
-        entries = {'settings': dict, 'seed': (int, list), 'trainings': int, 'state': dict}
-        if set(header) != set(entries) or not all(
-            isinstance(header[name], kind) for name, kind in entries.items()
+        entries = {'settings': dict, 'state': dict}
+        if (
+            set(header) != {*entries, 'seed', 'trainings'}
+            or not all(isinstance(header[name], kind) for name, kind in entries.items())
+            or not is_whole(header['trainings'], 0)
+            or not _is_seed(header['seed'])
         ):
             raise FormatError(f'{path}: its description of the training is damaged')
         here, there = _plain(self.net.to_spec()), file.spec
@@ -134,7 +142,9 @@ class Checkpoints:
                     f'{_difference(name, there.get(name), here.get(name))}'
                 )
         if header['state'].get('best_params') is None:
-            header['state']['best_params'] = file.arrays
+            trained = set(file.arrays) - set(self.net.frozen)
+            header['state']['best_params'] = {name: file.arrays[name] for name in trained}
+        header['frozen'] = {n: file.arrays[n] for n in self.net.frozen if n in file.arrays}
         header['net_seed'] = there.get('seed')
         return header
 
@@ -156,7 +166,11 @@ class Checkpoints:
         if self.options.checkpoint is None:
             return None
         header = {'settings': settings, 'seed': self.seed, 'trainings': trainings}
-        return Keeper(self.options, self.net.to_spec, _plain(header))
+        return Keeper(self.options, self.net.to_spec, _plain(header), self._frozen)
+
+    def _frozen(self) -> dict[str, np.ndarray]:
+        """Return the values of the parameters that are not trained."""
+        return {p.name: p.get_value() for p in self.net.params if p.name in self.net.frozen}
 
     def check(self, trainer: Trainer) -> None:
         """Raise a FormatError unless the state to resume from fits a trainer."""
@@ -164,12 +178,17 @@ class Checkpoints:
             expected = trainer.get_state()
             expected['best_params'] = expected['last']  # before the first validation: none
             _check_state(self.source, expected, self.header['state'])
+            if not _fits(self._frozen(), self.header['frozen'], False):
+                raise FormatError(f'{self.source}: its frozen parameters do not fit')
 
     def begin(self) -> None:
         """Count the training; restore the attributes of a network whose training is resumed."""
         if self.header is None:
             self.net._trainings += 1
             return
+        for p in self.net.params:
+            if p.name in self.header['frozen']:
+                p.set_value(self.header['frozen'][p.name])
         if isinstance(self.header['net_seed'], int):
             self.net.seed = self.header['net_seed']
         self.net._trainings = self.header['trainings']
@@ -194,7 +213,7 @@ def _settings(config: TrainingConfig, batches: Batches) -> dict[str, Any]:
     own = {n: v for n, v in own.items() if _plain(v) != DEFAULTS[n]}
     data = {'algo': config.algo, **config.terms, 'the shapes of the data': batches.describe()}
     # The first difference is reported: the rule says more than the hyperparameters it implies.
-    return _plain({'algo': None, **own, **config.hyperparameters, **data})
+    return _plain({'algo': None, **own, **config.rule.switched, **config.hyperparameters, **data})
 
 
 class Keeper:
@@ -207,11 +226,20 @@ class Keeper:
         Returns the spec of the network.
     header : dict
         The description of the training, without its state.
+    frozen : callable
+        Returns the parameters that are not trained.
     """
 
-    def __init__(self, options: Options, spec: Callable[[], dict[str, Any]], header: State):
-        self.path, self.every = os.fspath(options.checkpoint), options.save_every
-        self.spec, self.header = spec, header
+    def __init__(
+        self,
+        options: Options,
+        spec: Callable[[], dict[str, Any]],
+        header: State,
+        frozen: Callable[[], dict[str, np.ndarray]],
+    ):
+        # Absolute: a callback may change the working directory.
+        self.path, self.every = os.path.abspath(options.checkpoint), options.save_every
+        self.spec, self.header, self.frozen = spec, header, frozen
         self._written = time.monotonic()
 
     def __call__(self, trainer: Trainer, validated: bool, ended: bool, state: State | None) -> None:
@@ -237,7 +265,8 @@ class Keeper:
             state['best_params'] = None  # the parameters of the network in the file are the same
         path = epoch_paths.numbered(self.path, trainer.epoch)
         file_format.write(
-            path, file_format.File(self.spec(), best, {**self.header, 'state': state})
+            path,
+            file_format.File(self.spec(), best | self.frozen(), {**self.header, 'state': state}),
         )
         self._written = time.monotonic()
 
@@ -297,9 +326,12 @@ def _check_state(path: Path | None, expected: State, state: State) -> None:
     tables = (*MONITORS, 'schedule')
     wrong = [name for name in expected if name not in state]
     wrong += [name for name in COUNTS if not is_whole(state.get(name), 0)]
-    wrong += [name for name in tables if not _is_table(state.get(name))]
-    wrong += [name for name in ('best', 'latest') if 'loss' not in (state.get(name) or {})]
-    wrong += ['history'] * (not _is_history(state.get('history')))
+    wrong += [name for name in MONITORS if not _are_numbers(state.get(name))]
+    wrong += [name for name in ('best', 'latest') if not _has_loss(state.get(name))]
+    wrong += ['schedule'] * (not _alike(expected['schedule'], state.get('schedule')))
+    history = state.get('history')
+    if not _is_history(history) or (state.get('epoch') and not history):
+        wrong.append('history')
     wrong += ['callbacks'] * (not are_states(state.get('callbacks', [])))
     for name in set(expected) - {*COUNTS, *tables, 'history'}:
         # The carried states of batches may be of another number of examples.
@@ -309,14 +341,41 @@ def _check_state(path: Path | None, expected: State, state: State) -> None:
         raise FormatError(f'{path}: the state of its training does not fit: {wrong[0]}')
 
 
+def _is_seed(value: object) -> bool:
+    numbers = value if isinstance(value, list) else [value]
+    return all(is_whole(n, 0) for n in numbers)
+
+
 def _is_table(value: object) -> bool:
     return isinstance(value, dict) and all(
         v is None or isinstance(v, int | float | str) for v in value.values()
     )
 
 
+def _are_numbers(value: object) -> bool:
+    return isinstance(value, dict) and all(_is_number(v) for v in value.values())
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, float) or (is_whole(value) and is_real(value))
+
+
+def _has_loss(value: object) -> bool:
+    return isinstance(value, dict) and is_real(value.get('loss'))
+
+
+def _alike(expected: Mapping[str, object], value: object) -> bool:
+    """Return whether a table has the entries of another one, with values of the same kind."""
+    return _is_table(value) and all(
+        is_real(value.get(name)) == is_real(there) for name, there in expected.items()
+    )
+
+
 def _is_history(value: object) -> TypeGuard[list[dict[str, Any]]]:
-    return isinstance(value, list) and all(_is_table(record) for record in value)
+    return isinstance(value, list) and all(
+        _is_table(record) and all(is_whole(record.get(name, 0), 0) for name in COUNTED)
+        for record in value
+    )
 
 
 def _fits(expected: object, value: object, any_length: bool) -> bool:

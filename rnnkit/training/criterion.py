@@ -10,6 +10,7 @@ import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor import TensorVariable
 
+from rnnkit.common.tensors import variable
 from rnnkit.data.border import LAYOUTS, Border
 from rnnkit.data.field import Field, weights_of
 from rnnkit.errors import ConfigError
@@ -73,7 +74,7 @@ class Criterion:
         self.border = Border(
             self.inputs,
             list(self.fields.values()),
-            [weights_of(self.fields[name], graph.dtype, w.name) for name, w in by_target],
+            [self._weights_field(name, w.name) for name, w in by_target],
             masks_of(graph, self.axes),
             layout,
             graph.dtype,
@@ -158,8 +159,8 @@ class Criterion:
             term.target = next(iter(self.fields), 'x' if self.reconstructs else 'y')
         field = self._field(term)
         if term.target not in self.fields:
-            self.targets[term.target] = self._variable(term, field)
-            self.fields[term.target] = field
+            variable = self.targets[term.target] = self._variable(term, field)
+            self.fields[term.target] = replace(field, by_row=self._by_row(term, variable))
         elif _kind(field) != _kind(self.fields[term.target]):
             raise ConfigError(
                 f'loss {term.loss.form!r} compares {term.outputs[0]!r} with {_kind(field)}; '
@@ -169,7 +170,8 @@ class Criterion:
         else:
             shared = self.fields[term.target]
             both = partial(_check_both, shared.check, field.check)
-            self.fields[term.target] = replace(shared, check=both)
+            by_row = shared.by_row or self._by_row(term, self.targets[term.target])
+            self.fields[term.target] = replace(shared, check=both, by_row=by_row)
         term.name = self._name(term)
         self.names.append(term.name)
         if term.weighted is None:
@@ -177,7 +179,16 @@ class Criterion:
         if term.weighted and term.target not in self.weights:
             name = 'weights' if len(self.fields) == 1 else f'weights_{term.target}'
             shape = self.targets[term.target].type.shape
-            self.weights[term.target] = pt.tensor(name, dtype=graph.dtype, shape=shape)
+            self.weights[term.target] = variable(name, graph.dtype, shape)
+
+    def _by_row(self, term: LossTerm, target: TensorVariable) -> bool:
+        return term.loss.by_row(term.loss.pick(self.graph.outputs, term.outputs), target)
+
+    def _weights_field(self, target: str, name: str) -> Field:
+        """Return the weights of a target as an array of a batch."""
+        # A loss without weights reads targets whatever their weight.
+        hides = all(term.weighted for term in self.terms if term.target == target)
+        return replace(weights_of(self.fields[target], self.graph.dtype, name), hides=hides)
 
     def _field(self, term: LossTerm) -> Field:
         """Return the target of a term as an array of a batch."""
@@ -193,7 +204,7 @@ class Criterion:
             return self.graph.inputs[0]
         shape = self.graph.outputs[term.outputs[0]].type.shape[: field.ndim]
         name = term.target if self.fields else 'target'
-        return pt.tensor(name, dtype=field.dtype, shape=shape)
+        return variable(name, field.dtype, shape)
 
     def _name(self, term: LossTerm) -> str:
         """Return the name of a loss in reports: its form; with its layer, where that is taken."""

@@ -3,7 +3,7 @@
 from typing import Any, SupportsIndex
 
 from rnnkit.common.calls import checked_methods
-from rnnkit.common.spelling import nearest, shown
+from rnnkit.common.spelling import brief, nearest
 from rnnkit.errors import ConfigError, NotFoundError
 
 # Columns of which a validation has none.
@@ -60,7 +60,7 @@ class History(list):
     def _check_column(self, where: str, name: object) -> None:
         """Raise a NotFoundError unless there is such a column."""
         columns = self.columns
-        what, word = f'{where}: no column {shown(name)}', str(name)
+        what, word = f'{where}: no column {brief(name)}', str(name)
         if word in columns or word.removeprefix('valid_') in set(columns) - OWN:
             return  # no epoch was validated yet
         other = f'valid_{word[4:]}' if word.startswith('val_') else word

@@ -1,6 +1,5 @@
 """The keywords of `train`, read once: an update rule, its hyperparameters, options and terms."""
 
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -9,7 +8,9 @@ from typing import Any
 
 from rnnkit import callbacks as callback_objects
 from rnnkit import schedules
+from rnnkit.common import file_kinds
 from rnnkit.common.checks import flag, is_real, optional_whole, real, whole
+from rnnkit.common.epoch_paths import file_path
 from rnnkit.common.registry import hint, reject_unknown
 from rnnkit.errors import ConfigError
 from rnnkit.graph.perturbations import term_names
@@ -147,8 +148,10 @@ class Options:
         """Raise a ConfigError if the options about checkpoints make no sense."""
         for name in ('checkpoint', 'resume'):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, str | os.PathLike) and str(value)):
-                raise ConfigError(f'{where}: {name} must be the path of a file; got {value!r}')
+            if value is not None:
+                setattr(self, name, str(file_path(f'{where}: {name}', value)))
+        if self.checkpoint is not None:
+            file_kinds.check_name(f'{where}: checkpoint', self.checkpoint)
         every = self.save_every
         if self.checkpoint is None and (every is not None or self.resume == 'auto'):
             name = 'save_every' if every is not None else "resume='auto'"
@@ -178,7 +181,7 @@ def _same(value: object, default: object) -> bool:
 
 def option_names(rule: type[Optimizer] | None = None) -> list[str]:
     """Return the names of all options that a training takes."""
-    return [*DEFAULTS, *(rule.options if rule else ())]
+    return [*DEFAULTS, *((*rule.options, *rule.switches) if rule else ())]
 
 
 @dataclass
@@ -256,6 +259,10 @@ def read_training(
     hyperparameters: Hyperparameters = {
         name: others.pop(name, default) for name, default in rule.options.items()
     }
+    switches = {
+        name: flag(f'{where}: {name}', others.pop(name)) for name in rule.switches if name in others
+    }
+    rule = type(rule)(**switches) if switches else rule
     options = Options(**others)  # type: ignore[arg-type]
     _check_hyperparameters(where, rule, hyperparameters)
     options.check(where)
@@ -290,7 +297,11 @@ def _refuse_unknown(
 ) -> None:
     """Raise a ConfigError for keywords that are not `known`, and say to which rule they belong."""
     for name in given:
-        owners = [other for other in optimizers if name in optimizers[other].options]
+        owners = [
+            other
+            for other in optimizers
+            if name in {**optimizers[other].options, **optimizers[other].switches}
+        ]
         if owners and name not in known:
             *most, last = map(repr, owners)
             listed = f'{", ".join(most)} or {last}' if most else last

@@ -112,7 +112,7 @@ class TrainSteps:
         for name, term in terms.items():
             variant.weights[name].set_value(np.asarray(term.weight, self.graph.dtype))
         momentum, nesterov = bool(options.momentum), bool(options.nesterov)
-        key = (type(rule), momentum, nesterov, watch.gradients, kind)
+        key = (type(rule), *rule.switched, momentum, nesterov, watch.gradients, kind)
         if key not in self._steps:
             self._steps[key] = make_step(
                 variant.training, rule, momentum, nesterov, variant.noise, watched=watch.gradients
@@ -205,7 +205,7 @@ class TrainSteps:
         """Return the parameters and outputs that regularizers and monitors choose from."""
         layers = self.graph.layers
         return Parts(
-            params={p.name: p for p in self.plain.params},
+            params={p.name: p for layer in layers for p in layer.params.values()},
             outputs=outputs,
             hidden=[f'{layer.name}:out' for layer in layers[1:-1]],
             recurrent=[f'{layer.name}:out' for layer in layers if layer.recurrent],

@@ -12,8 +12,10 @@ from rnnkit.callbacks import Hooks, Training
 from rnnkit.common import progress
 from rnnkit.common.calls import without_stop_iteration
 from rnnkit.common.compiled import Compiled
-from rnnkit.errors import DataError, RnnkitError, TrainingError
+from rnnkit.data.datasets import Kept
+from rnnkit.errors import DataError, FormatError, RnnkitError, TrainingError
 from rnnkit.training.blame import SMALLER_STEPS, not_finite
+from rnnkit.training.carried_state import Followed
 from rnnkit.training.epoch_line import epoch_line
 from rnnkit.training.history import History
 from rnnkit.training.options import TrainingConfig
@@ -150,11 +152,12 @@ class Trainer:
         progress.prepare_logging()
         if self.begin is not None:
             self.begin()
+        self.draw()
         self.step.start(self.seed, **self.hyperparameters, **self._rate())
         failed = True
         try:
             if self.resumed is not None:
-                self.set_state(self.resumed)
+                self._resume(self.resumed)
             self.hooks.begin()
             yield from self._epochs()
             failed = False
@@ -170,6 +173,20 @@ class Trainer:
             if self.options.restore_best and self.best_params:
                 self._restore()
             self.hooks.end(failed)
+
+    def draw(self) -> None:
+        """Draw the batches for validation, if they are drawn: before those of the first epoch."""
+        if isinstance(self.validation, Kept | Followed):
+            self.validation.draw()
+
+    def _resume(self, state: State) -> None:
+        """Continue from a state that a file has held; whoever wrote it knew the format."""
+        try:
+            self.set_state(state)
+        except (TypeError, ValueError, LookupError, ArithmeticError) as error:
+            if isinstance(error, RnnkitError):
+                raise
+            raise FormatError(f'the state of the training does not fit: {error}') from error
 
     def _epochs(self) -> Iterator[tuple[Monitors, Monitors]]:
         if self.resumed is None:
@@ -372,13 +389,7 @@ class Trainer:
             self.failures += 1
 
     def _measure(self) -> tuple[Monitors, Batch | None]:
-        """Return what the validation reports, and the first batch with a loss that is not finite.
-
-        Raises
-        ------
-        DataError
-            If all weights are 0.
-        """
+        """Return what the validation data report now; and a batch whose loss is not finite."""
         rows, culprit = [], None
         for batch in self.validation:
             if self.inspect and not rows:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from rnnkit.common import checks
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 
 BOOLS = (True, False, np.True_)
@@ -72,7 +73,7 @@ def test_real():
 def test_values_that_are_not_real(value):
     with pytest.raises(ConfigError) as caught:
         checks.real('train(): momentum', value)
-    assert str(caught.value) == f'train(): momentum must be a finite number; got {value!r}'
+    assert str(caught.value) == f'train(): momentum must be a finite number; got {brief(value)}'
 
 
 @pytest.mark.parametrize(

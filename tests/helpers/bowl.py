@@ -56,13 +56,15 @@ def values(params):
     return np.concatenate([p.get_value().ravel() for p in params])
 
 
-def compiled_run(algo, n, momentum=0.0, nesterov=False, start=START, **hyper):
+def compiled_run(
+    algo, n, momentum=0.0, nesterov=False, start=START, switches=None, mode=None, **hyper
+):
     """Return the parameters after each of `n` compiled updates."""
     goal = objective(start)
-    graph = StepGraph(goal, optimizers[algo](), bool(momentum), nesterov)
+    graph = StepGraph(goal, optimizers[algo](**switches or {}), bool(momentum), nesterov)
     hyper |= {'momentum': momentum} if momentum else {}
     graph.set(**{'max_gradient_norm': 0, 'max_gradient_elem': 0, **hyper})
-    f = pytensor.function([], graph.outputs, updates=graph.updates)
+    f = pytensor.function([], graph.outputs, updates=graph.updates, mode=mode)
     path = []
     for number in range(n):
         graph.draw(SEED, number)

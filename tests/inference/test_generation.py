@@ -356,3 +356,42 @@ def test_a_list_of_seeds_under_a_mask_is_refused():
     net = rnnkit.Regressor([2, ('rnn', 3), 2], masked=True, seed=0)
     with pytest.raises(DataError, match='pass an array'):
         net.generate([np.zeros((3, 2)), np.zeros((3, 2))], 2)
+
+
+@pytest.mark.parametrize(
+    ('loss', 'activation', 'what'),
+    [
+        ('bce', 'sigmoid', 'the probability of 1'),
+        ('poisson', 'exp', 'the mean count'),
+        ('quantile', 'linear', 'a quantile'),
+        ('gll', 'linear', 'the mean'),
+    ],
+)
+def test_outputs_that_are_not_like_the_data_warn_once(loss, activation, what):
+    layers = [2, ('rnn', 3), dict(size=2, name='mean', activation=activation)]
+    if loss == 'gll':
+        layers.insert(2, dict(size=2, name='covar', activation='softplus'))
+        layers[3]['inputs'] = 'hid1'
+    net = rnnkit.Regressor(layers, loss=loss, seed=0)
+    message = f"trained with loss '{loss}', so each output is {what} of the next step"
+    with pytest.warns(RuntimeWarning, match=message) as found:
+        first = net.generate(np.ones((3, 1, 2)), 4)
+    assert found[0].filename == __file__
+    np.testing.assert_array_equal(net.generate(np.ones((3, 1, 2)), 4), first)  # and no warning
+    rnnkit.Regressor([2, ('rnn', 3), 2], seed=0).generate(np.ones((3, 1, 2)), 4)
+
+
+def test_seeds_with_a_mask_of_numpy_or_in_a_list_are_refused():
+    numbers = rnnkit.Regressor([2, ('rnn', 3), 2], seed=0)
+    labels = rnnkit.Classifier([4, ('rnn', 3), 4], seed=0)
+    with pytest.raises(DataError, match=r'pass an array \(time, batch, features\)'):
+        numbers.generate([np.zeros((3, 2)), np.zeros((3, 2))], 2)
+    with pytest.raises(DataError, match='seed is a list of sequences'):
+        labels.generate([np.zeros(3, int), np.zeros(3, int)], 2)
+    masked = np.ma.masked_equal([1, 2, 3], 2)
+    with pytest.raises(DataError, match='seed is a NumPy masked array, and its mask would be'):
+        labels.generate(masked, 2)
+    free = np.ma.array([1, 2, 3])  # nothing is masked
+    np.testing.assert_array_equal(
+        labels.generate(free, 3, rng=0), labels.generate([1, 2, 3], 3, rng=0)
+    )

@@ -354,7 +354,7 @@ def test_wrong_masks_are_refused(batch, error, message):
             "h_0 must be 'learn' or the name of a layer; got 0.5",
         ),
         ([2, dict(form='rnn', size=3, bptt_limit=0), 1], 'bptt_limit must be a whole number'),
-        ([2, dict(form='bidirectional', size=4, h_0='in'), 1], "h_0 must be 'learn' or None"),
+        ([2, dict(form='bidirectional', size=4, h_0='in'), 1], "h_0 must be 'learn' or a pair"),
         ([2, ('rnn', 3), ('embedding', 4), 1], 'an embedding reads an input layer'),
         ([2, ('embedding', 4), dict(form='rnn', size=3, inputs=('in',)), 1], 'give each an input'),
         ([2, ('repeat', 0), ('rnn', 3), 1], 'steps must be a whole number of at least 1; got 0'),

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from bowl import HYPER, START, compiled_run, curvature, gradient
 
-from rnnkit.optimizers import decay, optimizers
+import rnnkit
+from rnnkit.optimizers import decay, halflife, optimizers
 
 N = 60
 
@@ -189,6 +190,98 @@ def test_rule_equals_the_textbook(algo, momentum, nesterov, book):
     np.testing.assert_allclose(found, right, rtol=1e-10)
 
 
+def textbook_uncentred_rmsprop(p, inside, learning_rate, rms_halflife, rms_regularizer):
+    """Tieleman & Hinton 2012, slide 29; ε is inside the root, or outside."""
+    keep, v = beta(rms_halflife), 0.0
+    while True:
+        g = gradient(p)
+        v = keep * v + (1 - keep) * g**2
+        size = np.sqrt(v + rms_regularizer) if inside else np.sqrt(v) + rms_regularizer
+        p = p - learning_rate * g / size
+        yield p
+
+
+@pytest.mark.parametrize('kernels', ['off', 'on'])
+@pytest.mark.parametrize('inside', [True, False])
+def test_uncentred_rmsprop(inside, kernels, monkeypatch):
+    monkeypatch.setenv('RNNKIT_KERNELS', kernels)
+    hyper = {**HYPER['rmsprop'], 'rms_regularizer': 1e-2}
+    switches = dict(centered=False, regularizer_inside=inside)
+    mode = 'NUMBA' if kernels == 'on' else None
+    found = compiled_run('rmsprop', N, switches=switches, mode=mode, **hyper)
+    book = textbook_uncentred_rmsprop(START, inside, **hyper)
+    np.testing.assert_allclose(found, [next(book) for _ in range(N)], rtol=1e-10)
+
+
+def test_centred_rmsprop_with_its_regularizer_outside():
+    hyper = {**HYPER['rmsprop'], 'rms_regularizer': 1e-2}
+    found = compiled_run('rmsprop', 3, switches=dict(regularizer_inside=False), **hyper)
+    p, keep, m, v = START, beta(hyper['rms_halflife']), 0.0, 0.0
+    for point in found:
+        g = gradient(p)
+        v, m = keep * v + (1 - keep) * g**2, keep * m + (1 - keep) * g
+        p = p - hyper['learning_rate'] * g / (np.sqrt(v - m**2) + 1e-2)
+        np.testing.assert_allclose(point, p, rtol=1e-10)
+
+
+def test_both_forms_of_rmsprop_in_one_network():
+    """Each has an update of its own, which is compiled once; the options are those of `train`."""
+    data, paths = [np.ones((1, 1)), np.zeros((1, 1))], {}
+    net = rnnkit.Regressor([1, (1, 'linear')], dtype='float64', seed=0)
+    start = [p.get_value() for p in net.params]
+    options = dict(algo='rmsprop', learning_rate=0.1, rms_halflife=halflife(0.9), epochs=2)
+    for centered in (True, False, True):
+        for p, value in zip(net.params, start, strict=True):
+            p.set_value(value)
+        net.train(data, centered=centered, restore_best=False, max_gradient_norm=0, **options)
+        found = [p.get_value().item() for p in net.params]
+        assert found == paths.setdefault(centered, found)
+    w, b, v = start[0].item(), start[1].item(), np.zeros(2)
+    for _ in range(2):
+        g = np.full(2, 2 * (w + b))
+        v = 0.9 * v + 0.1 * g**2
+        w, b = np.array([w, b]) - 0.1 * g / np.sqrt(v + 1e-8)
+    np.testing.assert_allclose(paths[False], [w, b], rtol=1e-12)
+    assert paths[True] != paths[False]
+
+
+def test_a_checkpoint_knows_the_form_of_its_rule(tmp_path):
+    net = rnnkit.Regressor([1, 1], seed=0)
+    data, file = [np.ones((4, 1)), np.zeros((4, 1))], tmp_path / 'it'
+    net.train(data, centered=False, epochs=1, checkpoint=file)
+    with pytest.raises(rnnkit.ConfigError, match='another training: centered was False'):
+        net.train(data, epochs=2, checkpoint=file, resume=file)
+    net.train(data, centered=False, epochs=2, checkpoint=file, resume=file)
+    assert net.history[-1]['epoch'] == 2
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(centered=0), 'train(): centered must be True or False; got 0'),
+        (
+            dict(algo='sgd', centered=False),
+            "train(): centered belongs to algo 'rmsprop', not 'sgd'",
+        ),
+        (dict(rho=0.9), "train(): unknown option 'rho', did you mean 'rms_halflife'?"),
+        (dict(epsilon=1e-7), "train(): unknown option 'epsilon', did you mean 'rms_regularizer'?"),
+    ],
+)
+def test_messages_about_the_form_of_rmsprop(options, message):
+    with pytest.raises(rnnkit.ConfigError) as error:
+        rnnkit.Regressor([1, 1]).train([np.ones((4, 1))] * 2, **options)
+    assert str(error.value) == message
+
+
+def test_a_halflife_is_that_of_a_decay():
+    assert decay(halflife(0.99)) == pytest.approx(0.99, rel=1e-12)
+    assert halflife(0.5) == 1
+    with pytest.raises(
+        rnnkit.ConfigError, match='decay must be a finite number above 0 and below 1'
+    ):
+        halflife(1)
+
+
 def test_the_variance_of_rmsprop_is_never_negative_in_float32():
     rule, mean, variance = optimizers['rmsprop'](), np.float32(0), np.float32(0)
     g = np.float32(1e4)
@@ -246,6 +339,15 @@ PYTORCH = {
             'rprop_decrease': 0.6,
             'rprop_min_step': 1e-3,
             'rprop_max_step': 0.3,
+        },
+    ),
+    'rmsprop': (
+        'RMSprop',
+        {},
+        {
+            'switches': {'centered': False, 'regularizer_inside': False},
+            'learning_rate': 0.01,
+            'rms_halflife': halflife(0.99),
         },
     ),
     'adagrad': (

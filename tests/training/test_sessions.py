@@ -3,6 +3,8 @@
 import threading
 
 import numpy as np
+import pytensor
+import pytensor.tensor as pt
 import pytest
 
 import rnnkit
@@ -177,3 +179,74 @@ def test_an_iterator_can_be_closed():
         net.train(DATA, epochs=1)
     epochs.close()
     net.train(DATA, epochs=1)
+
+
+def test_a_loop_that_is_never_entered_draws_no_batch():
+    drawn = []
+
+    def batch():
+        drawn.append(1)
+        return DATA
+
+    net = linear_net()
+    epochs = net.itertrain(batch, epochs=1, train_batches=3, valid_batches=2)
+    assert not drawn
+    next(epochs)
+    assert len(drawn) == 5
+
+
+@pytest.mark.parametrize('carry_state', [False, True])
+def test_kept_batches_are_copies(carry_state):
+    """A callable may fill the same arrays each time."""
+    x = np.empty((6, 8, 3))
+    net = rnnkit.Regressor([3, ('rnn', 2), 1], dtype='float64', seed=0)
+    rng = np.random.default_rng(0)
+
+    def batch():
+        x[:] = rng.standard_normal(x.shape)
+        return [x, x[..., :1]]
+
+    net.train(
+        batch,
+        epochs=4,
+        train_batches=3,
+        valid_batches=4,
+        algo='sgd',
+        learning_rate=1e-300,
+        validate_every=1,
+        carry_state=carry_state,
+    )
+    assert len(set(net.history['valid_loss'])) == 1
+
+
+def test_kept_batches_of_minimize_are_copies():
+    w, x = pytensor.shared(np.ones(2), 'w'), pt.matrix('x', dtype='float64')
+    buffer, rng = np.empty((3, 2)), np.random.default_rng(0)
+
+    def batch():
+        buffer[:] = rng.standard_normal(buffer.shape)
+        return [buffer]
+
+    losses = []
+    rnnkit.minimize(
+        ((x - w) ** 2).mean(),
+        batch,
+        algo='sgd',
+        learning_rate=1e-300,
+        epochs=3,
+        validate_every=1,
+        train_batches=2,
+        valid_batches=2,
+        callbacks=lambda training: losses.append(training.validation['loss']),
+    )
+    assert len(losses) == 3
+    assert len(set(losses)) == 1
+
+
+def test_arrays_and_lists_in_specs_are_copied(tmp_path):
+    """What is saved is what the network was made of."""
+    array, rows = np.eye(2), [[1.0, 0.0], [0.0, 1.0]]
+    layers = [1, dict(form='rnn', size=2, hh=array), dict(form='rnn', size=2, hh=rows), 1]
+    net = rnnkit.Regressor(layers, seed=0)
+    array[:], rows[0][0] = 7, 7
+    assert [layer['hh'] for layer in net.to_spec()['layers'][1:3]] == [np.eye(2).tolist()] * 2

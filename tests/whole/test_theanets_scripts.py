@@ -114,7 +114,8 @@ def test_outputs_and_parameters_are_looked_at():
 def test_models_are_saved_and_loaded(tmp_path):
     net = theanets.Classifier([6, 5, 3])
     path = f'{tmp_path}/model.pkl'
-    net.save(path)
+    with pytest.warns(DeprecationWarning, match=r"a suitable name is 'model\.safetensors'"):
+        net.save(path)
     x, _ = blobs()
     for load in (theanets.Classifier.load, theanets.Network.load, theanets.load):
         np.testing.assert_array_equal(load(path).predict_proba(x), net.predict_proba(x))

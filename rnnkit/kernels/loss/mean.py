@@ -106,11 +106,14 @@ class Mean(Writer):
                 nodes = self.nodes if self.keep else self.nodes[:1]
                 error, *slope = self.program.evaluate(nodes, known, code.vec, OPERATIONS)
                 if weight is not None:
-                    error = code.vec(error) * weight
+                    # Not a product alone: 0 times infinity is NaN.
+                    counts = weight.compare('>', 0.0)
+                    error = counts.pick(code.vec(error) * weight, 0.0)
                 # Lanes beyond the end were loaded as 0, where an error need not be 0.
                 total.add(code.vec(error) if lanes is None else lanes.pick(error, 0.0))
                 for value in slope:
                     value = code.vec(value) * (scale if weight is None else weight * scale)
+                    value = value if weight is None else counts.pick(value, 0.0)
                     code.store(value, frame.read(code, block, 'slope')[0] + j * size, lanes)
 
             start = piece * PIECE

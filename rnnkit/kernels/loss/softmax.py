@@ -12,7 +12,7 @@ not one of the classes gives NaN.
 import math
 
 from rnnkit.kernels.language.elementary import exp, log, maximum
-from rnnkit.kernels.language.elements import each_piece, scale_row
+from rnnkit.kernels.language.elements import clear, each_piece, scale_row
 from rnnkit.kernels.language.frame import Array, Frame, leading
 from rnnkit.kernels.language.reductions import across, first, nonzero, number, sum_of, sum_over
 from rnnkit.kernels.language.threads import flushed, part_of, parts, worker, write_parallel
@@ -138,12 +138,30 @@ class CrossEntropy(OfLogits):
             weight = code.vec(1.0)
             if self.weighted:
                 weight = code.spread(frame.read(code, block, 'weights')[0] + r * size)
-            code.store(error * weight, areas['errors'] + r * size, one)
+            error = error * weight
+            if self.weighted:  # not a product alone: 0 times infinity is NaN
+                error = weight.compare('>', 0.0).pick(error, 0.0)
+            code.store(error, areas['errors'] + r * size, one)
             code.store(right * weight, areas['right'] + r * size, one)
             if self.keep:
-                scale_row(code, to, h, weight * scale / total)
-                at = to + label * size
-                code.store(code.spread(at) - weight * scale, at, one)
+                self._slope(code, to, h, label, (weight, scale, total))
+
+    def _slope(
+        self, code: Code, row: Int, h: Int, label: Int, factors: tuple[Vec, Vec, Vec]
+    ) -> None:
+        """Turn the exponentials of a row into the gradient by its logits."""
+        weight, scale, total = factors
+        at, one = row + label * self.target.size, code.tail(code.int(1))
+
+        def counting() -> None:
+            scale_row(code, row, h, weight * scale / total)
+            code.store(code.spread(at) - weight * scale, at, one)
+
+        if not self.weighted:
+            counting()
+            return
+        counts = Flag(code, first(weight.compare('>', 0.0)))
+        code.choose(counts, counting, lambda: clear(code, row, h))
 
     def _label(self, code: Code, at: Int, h: Int) -> tuple[Int, Flag]:
         """Return the label, 0 for one that is not a class; and whether it is one."""

@@ -5,20 +5,16 @@ writes the module. Out: a `Library`, the addresses of its exported functions.
 
 A file's name contains the hash of the description, of the source of `rnnkit.kernels`, of the
 processor and of LLVM's version, so a file of that name is never stale; it starts with a checksum
-of itself, so a damaged one is never run. The directory is ``$RNNKIT_CACHE_DIR``, else ``rnnkit``
-in the user's cache directory. If it cannot be written, kernels are compiled in each process.
+of itself, so a damaged one is never run. `rnnkit.kernels.runtime.cache_folder` says where it is. If
+it cannot be written there, or others could, kernels are compiled in each process.
 
 The names are also the symbols of the functions. PyTensor keeps the functions that call kernels
 in a cache of its own; because they contain these symbols, they run a kernel of exactly this
 source or, if that has changed, are compiled anew.
 """
 
-import contextlib
 import hashlib
 import logging
-import os
-import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from functools import cache
@@ -26,6 +22,8 @@ from pathlib import Path
 
 import llvmlite
 import llvmlite.binding as llvm
+
+from rnnkit.kernels.runtime import cache_folder
 
 log = logging.getLogger('rnnkit')
 _lock = threading.RLock()
@@ -132,26 +130,10 @@ def compile_ir(text: str) -> bytes:
     return machine.emit_object(module)
 
 
-def directory() -> Path:
-    """Return the directory of the cache."""
-    chosen = os.environ.get('RNNKIT_CACHE_DIR')
-    if chosen:
-        return Path(chosen)
-    home = Path.home()
-    if sys.platform == 'win32':
-        base = Path(os.environ.get('LOCALAPPDATA') or home / 'AppData' / 'Local')
-    elif sys.platform == 'darwin':
-        base = home / 'Library' / 'Caches'
-    else:
-        base = Path(os.environ.get('XDG_CACHE_HOME') or home / '.cache')
-    return base / 'rnnkit'
-
-
 def _read(name: str) -> bytes | None:
     """Return the machine code kept under `name`, or None if there is none, or a damaged one."""
-    try:
-        data = (directory() / f'{name}.o').read_bytes()
-    except OSError:
+    data = cache_folder.read(f'{name}.o')
+    if data is None:
         return None
     if hashlib.sha256(data[32:]).digest() != data[:32]:
         log.debug('kernels: %s in the cache is damaged; it is compiled again', name)
@@ -160,19 +142,5 @@ def _read(name: str) -> bytes | None:
 
 
 def _write(name: str, machine_code: bytes) -> None:
-    """Keep `machine_code`; another process sees all of the file or none of it."""
-    data = hashlib.sha256(machine_code).digest() + machine_code
-    try:
-        directory().mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Renamed when it is whole: other processes may read, or write the same kernel.
-        handle, temporary = tempfile.mkstemp(dir=directory(), prefix=name)
-        try:
-            with os.fdopen(handle, 'wb') as file:
-                file.write(data)
-            os.replace(temporary, directory() / f'{name}.o')
-        except OSError:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-            raise
-    except OSError as why:
-        log.debug('kernels: %s is not kept: %s', name, why)
+    """Keep `machine_code` on disk, if there is a folder for it."""
+    cache_folder.write(f'{name}.o', hashlib.sha256(machine_code).digest() + machine_code)

@@ -53,26 +53,28 @@ class UpdateParams(FusedOp):
     rule : Rule
     plain : callable
         Builds the graph that this means.
-    n_params : int
+    shapes : tuple of tuple of int
+        The shape of each parameter.
     tables : tuple of int
         Which parameters are tables, whose gradient is by rows.
     inplace : bool
         Whether count, slots and parameters are changed where they are.
     """
 
-    __props__ = ('key', 'n_params', 'tables', 'inplace')
+    __props__ = ('key', 'shapes', 'tables', 'inplace')
     kind = 'update'
 
     def __init__(
         self,
         rule: Rule,
         plain: Plain,
-        n_params: int,
+        shapes: tuple[tuple[int, ...], ...],
         tables: tuple[int, ...] = (),
         inplace: bool = False,
     ):
         self.rule, self.plain, self.key = rule, plain, rule.digest
-        self.n_params, self.tables, self.inplace = n_params, tables, inplace
+        self.shapes, self.tables, self.inplace = shapes, tables, inplace
+        self.n_params = n_params = len(shapes)
         slots = self._slot_places()
         first = slots.stop + n_params
         if inplace:
@@ -133,7 +135,7 @@ def update_in_place(fgraph: FunctionGraph, node: Apply) -> list[Variable] | bool
     op = node.op
     if not isinstance(op, UpdateParams) or op.inplace:
         return False
-    changing = UpdateParams(op.rule, op.plain, op.n_params, op.tables, inplace=True)
+    changing = UpdateParams(op.rule, op.plain, op.shapes, op.tables, inplace=True)
     return changing(*node.inputs, return_list=True)
 
 
@@ -142,7 +144,9 @@ optdb.register(
 )
 
 
-def update_params(change: Change, plain: Plain, arguments: Arguments) -> list[Variable] | None:
+def update_params(
+    change: Change, plain: Plain, arguments: Arguments, shapes: Sequence[tuple[int, ...]]
+) -> list[Variable] | None:
     """Return what `plain` returns, by a kernel; None if there is none for such a rule.
 
     Parameters
@@ -152,6 +156,8 @@ def update_params(change: Change, plain: Plain, arguments: Arguments) -> list[Va
     plain : callable
     arguments : Arguments
         Symbolic variables.
+    shapes : sequence of tuple of int
+        The shapes of the parameters.
     """
     loss, max_elem, max_norm, count, hyper, slots, gradients, params, ids = arguments
     scalars = [loss, max_elem, max_norm, count, *hyper.values()]
@@ -166,5 +172,5 @@ def update_params(change: Change, plain: Plain, arguments: Arguments) -> list[Va
     except Exception as why:  # a rule may be any code, and do anything on such arrays
         log.debug('an update rule keeps its plain graph: %s', reason(why))
         return None
-    op = UpdateParams(rule, plain, len(params), tuple(ids))
+    op = UpdateParams(rule, plain, tuple(shapes), tuple(ids))
     return op(*scalars, *arrays, *ids.values(), return_list=True)

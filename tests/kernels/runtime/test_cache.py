@@ -95,7 +95,7 @@ def test_a_directory_that_cannot_be_written_does_no_harm(tmp_path, monkeypatch):
 
 
 def test_no_half_written_file_is_left(directory, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise OSError('disk full')
 
     monkeypatch.setattr(os, 'replace', fail)

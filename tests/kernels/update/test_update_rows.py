@@ -111,7 +111,7 @@ def test_a_number_without_a_row_is_an_error(wrong):
     rate = {'learning_rate': scalars.pop()}
     given = Arguments(*scalars, rate, [], [g], [w], {0: x})
     inputs = [*scalars, *rate.values(), x, g]
-    new = update_params(step._change, step._plain, given)
+    new = update_params(step._change, step._plain, given, step.shapes)
     function, _ = compiled(inputs, [], updates=[(w, new[-1])])
     numbers = [0.0, 9.0, 9.0, 0.0, 1.0]
     with pytest.raises(IndexError, match='no row'):

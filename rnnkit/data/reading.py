@@ -1,0 +1,244 @@
+"""One batch as a user passed it: its arrays are read together, for each says how to read others."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from rnnkit.data import ragged
+from rnnkit.data.arrays import LAYOUTS, Numbers, as_numbers
+from rnnkit.data.field import Field
+from rnnkit.errors import DataError, ShapeError
+
+
+class Reading:
+    """Reads the arrays of one batch: shapes first, then masks and weights, and then what counts.
+
+    Parameters
+    ----------
+    inputs, masks : list of Field
+        The inputs and masks of the network.
+    layout : {'time', 'batch'}
+    where : str
+        The call, for messages.
+    all_real : bool
+        Whether all steps are real where a mask is missing.
+    empty : bool
+        Whether a mask may have examples without a real step.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[Field],
+        masks: Sequence[Field],
+        layout: str,
+        where: str,
+        *,
+        all_real: bool = False,
+        empty: bool = False,
+    ):
+        self.inputs, self.masks, self.layout, self.where = inputs, masks, layout, where
+        self.all_real, self.empty = all_real, empty
+        self._numbers: dict[str, Numbers] = {}
+        self._lists: dict[str, tuple[str, list[int]]] = {}  # by clock: the first list, its lengths
+        self._values: dict[str, np.ndarray] = {}
+        self._real: dict[str, np.ndarray] = {}  # by clock: the mask, where something is masked
+
+    def __call__(self, fields: Sequence[Field], given: Mapping[str, object]) -> list[np.ndarray]:
+        """Return the arrays of `fields`, in the layout of the user."""
+        for field in fields:
+            if field.kind != 'mask':
+                self._take(field, given.get(field.name), fields)
+        for field in fields:
+            if field.kind == 'mask':
+                self._values[field.name] = self._mask(field, given.get(field.name))
+        weights = [field for field in fields if field.kind == 'weights']
+        for field in [*weights, *(f for f in fields if f.kind not in ('mask', 'weights'))]:
+            self._values[field.name] = self._checked(field, weights)
+        return [self._values[field.name] for field in fields]
+
+    # --- shapes
+
+    def _take(self, field: Field, value: object, fields: Sequence[Field]) -> None:
+        """Read one array but for its values."""
+        where = f'{self.where}: {field.name}'
+        if field.clock and self._is_list(field, value):
+            numbers = self._padded(field, value)  # type: ignore[arg-type]
+        else:
+            numbers = as_numbers(where, value)
+        if field.kind == 'weights':
+            numbers = self._spread(field, numbers, next(f for f in fields if f.name == field.of))
+        else:
+            field.check_shape(where, numbers, self._examples)
+            self._check_lengths(field, numbers.array)
+        self._numbers[field.name] = numbers
+
+    @property
+    def _examples(self) -> int | None:
+        """The number of examples, once an input has been read."""
+        for field in self.inputs:
+            if field.name in self._numbers:
+                return self._numbers[field.name].array.shape[_batch_axis(field)]
+        return None
+
+    def _is_list(self, field: Field, value: object) -> bool:
+        # Without a mask, nested lists of numbers are one array, as they are for NumPy.
+        is_list = ragged.is_ragged if self.masks else ragged.is_list_of_arrays
+        ndim = field.ndim - 1
+        if field.kind == 'weights' and field.has_features and field.clock in self._lists:
+            return any(is_list(value, n) for n in (ndim, ndim - 1))
+        if self.masks or is_list(value, ndim):
+            return is_list(value, ndim)
+        return ragged.is_ragged(value, ndim) and len(set(map(len, value))) > 1  # type: ignore[call-overload]
+
+    def _padded(self, field: Field, value: Sequence[object]) -> Numbers:
+        """Return one array for a list of sequences, in the user's layout; note their lengths."""
+        where = f'{self.where}: {field.name}'
+        known = self._lists.get(field.clock or '', ('', None))[1]
+        if known is None and not self.masks and field.name in {f.name for f in self.inputs}:
+            self._check_equal(where, value)
+        ndim = None if field.kind == 'weights' else field.ndim - 1
+        numbers = ragged.stacked(where, value, ndim, known, field.steps or 0)
+        if known is None and not self.masks:
+            self._check_equal(where, value)
+        self._lists.setdefault(field.clock or '', (field.name, list(map(len, value))))  # type: ignore[arg-type]
+        if self.layout == 'time':
+            return numbers
+        return replace(numbers, array=numbers.array.swapaxes(0, 1), listed='batch')
+
+    def _check_equal(self, where: str, value: Sequence[object]) -> None:
+        lengths = {len(one) for one in value if hasattr(one, '__len__')}  # type: ignore[arg-type]
+        if len(lengths) > 1:
+            raise ShapeError(
+                f'{where} is ragged, sequences of {min(lengths)} to {max(lengths)} steps; a '
+                f'network that pads them is built with masked=True'
+            )
+
+    def _spread(self, field: Field, numbers: Numbers, target: Field) -> Numbers:
+        """Return weights, one for each target."""
+        array, shape = numbers.array, self._numbers[field.of].array.shape
+        given = array.shape
+        if target.has_time and given == (shape[_batch_axis(target)],):
+            # One weight for each sequence: (B,) -> (1, B), or (B, 1) in the layout 'batch'
+            array = np.expand_dims(array, target.axes.index('time'))
+            array = np.broadcast_to(array, shape[:2])
+        if field.has_features and array.ndim == field.ndim - 1:
+            array = array[..., None]
+        if (
+            array.ndim != len(shape)
+            or any(n not in (1, m) for n, m in zip(array.shape[-1:], shape[-1:], strict=True))
+            or array.shape[:-1] != shape[:-1]
+        ):
+            each = ', or one for each sequence' if target.has_time else ''
+            raise ShapeError(
+                f'{self.where}: {field.name} has shape {given}; one weight for each target: '
+                f'{shape}{each}'
+            )
+        return replace(numbers, array=np.broadcast_to(array, shape))
+
+    def _check_lengths(self, field: Field, array: np.ndarray) -> None:
+        """Compare the lengths of an array's axes with those of the inputs before it."""
+        for axis, what in enumerate(field.axes):
+            if what == 'features':
+                continue
+            for other in self.inputs:
+                known = other.name in self._numbers and what in other.axes
+                if other.name == field.name or not known:
+                    continue
+                if what == 'time' and other.clock not in (field.clock, field.origin):
+                    continue
+                length = self._numbers[other.name].array.shape[other.axes.index(what)]
+                if what == 'time' and field.origin:
+                    length = field.steps_after(length)
+                if array.shape[axis] != length:
+                    after = ' after its layers' if what == 'time' and field.origin else ''
+                    raise ShapeError(
+                        f'{self.where}: {field.name} has length {array.shape[axis]} on axis {axis} '
+                        f'({what}), but {other.name} has {length}{after}; the shape is '
+                        f'{array.shape}'
+                    )
+
+    # --- masks
+
+    def _mask(self, field: Field, value: object) -> np.ndarray:
+        """Return a mask in the user's layout; note which steps are real."""
+        clock, where = field.clock or '', f'{self.where}: {field.name}'
+        source = next(other for other in self.inputs if other.clock == field.clock)
+        shape = self._numbers[source.name].array.shape[:2]
+        if clock in self._lists:
+            name, lengths = self._lists[clock]
+            if value is not None:
+                raise DataError(
+                    f'{self.where}: {name} is a list of sequences, whose lengths are the mask; '
+                    f'leave {field.name} out'
+                )
+            steps = shape[LAYOUTS[self.layout].index('time')]
+            mask = ragged.mask_of(lengths, steps, field.dtype)
+            mask = mask if self.layout == 'time' else np.ascontiguousarray(mask.T)
+        elif value is None:
+            if not self.all_real:
+                raise DataError(
+                    f'{where} is missing; it may be left out only where {source.name} is a list '
+                    f'of sequences, one array for each'
+                )
+            return np.ones(shape, field.dtype)
+        else:
+            mask = self._read_mask(field, value)
+        if not mask.all():
+            self._real[clock] = mask == 1
+        return mask
+
+    def _read_mask(self, field: Field, value: object) -> np.ndarray:
+        where = f'{self.where}: {field.name}'
+        numbers = as_numbers(where, value)
+        field.check_shape(where, numbers)
+        self._check_lengths(field, numbers.array)
+        mask = field.values(where, numbers)
+        real = mask.any(axis=LAYOUTS[self.layout].index('time'))
+        if not (self.empty or real.all()):
+            raise DataError(f'{where} has no real step in example {int(np.flatnonzero(~real)[0])}')
+        return mask
+
+    # --- values
+
+    def _checked(self, field: Field, weights: Sequence[Field]) -> np.ndarray:
+        """Return an array whose values have been checked where they count."""
+        numbers = self._numbers[field.name]
+        counts = self._real.get(field.clock or '')
+        shape = numbers.array.shape
+        if counts is not None and len(shape) > 2:
+            counts = counts[..., None]
+        is_input = field.name in {other.name for other in self.inputs}
+        weight = next((w for w in weights if w.of == field.name and w.hides), None)
+        if weight is not None and not is_input and field.kind != 'weights':
+            present = self._values[weight.name] > 0
+            if field.by_row:
+                present = present.any(axis=-1, keepdims=True)
+            counts = present if counts is None else present & counts
+        if counts is not None:
+            counts = np.broadcast_to(counts, shape)
+        return field.values(
+            f'{self.where}: {field.name}',
+            numbers,
+            counts,
+            self._hint(field, is_input, weight is not None),
+            blank=is_input and field.kind == 'numbers',
+        )
+
+    def _hint(self, field: Field, is_input: bool, weighted: bool) -> str:
+        """Return what may be meant by a value that counts and cannot be used."""
+        if field.kind == 'weights':
+            return ''
+        hints = []
+        if field.clock and not self.masks:
+            hints.append('padding needs a mask, in a network with masked=True')
+        elif field.clock and field.clock in {mask.clock for mask in self.masks}:
+            hints.append('padding is where the mask is 0')
+        if not is_input:
+            what = 'a weight of 0' if weighted else 'a weight of 0, in a network with weighted=True'
+            hints.append(f'a target that is not known needs {what}')
+        return ''.join(f'; {hint}' for hint in hints)
+
+
+def _batch_axis(field: Field) -> int:
+    return field.axes.index('batch' if 'batch' in field.axes else 'examples')

@@ -1,0 +1,126 @@
+"""Frozen parameters: which of a network's parameters training leaves as they are."""
+
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+from typing import Protocol
+
+from pytensor.compile.sharedvalue import SharedVariable
+
+from rnnkit.common.registry import hint
+from rnnkit.errors import ConfigError
+from rnnkit.layers import Layer
+from rnnkit.training.loss_term import LossTerm
+
+
+class Trained(Protocol):
+    """A network, as this module uses it."""
+
+    layers: list[Layer]
+    params: list[SharedVariable]
+    losses: tuple[LossTerm, ...]
+    _frozen: set[str]  # names of parameters
+
+    def _minimise(self, terms: list[LossTerm]) -> None:
+        """Let trainings minimise these losses, by the parameters that are not frozen."""
+
+
+def of_layers(layers: Sequence[Layer]) -> set[str]:
+    """Return the names of the parameters of layers that have ``trainable=False``.
+
+    Raises
+    ------
+    ConfigError
+        If such a layer has no parameters.
+    """
+    frozen: set[str] = set()
+    for layer in layers:
+        if layer.trainable:
+            continue
+        if not layer.params:
+            raise ConfigError(
+                f'layer {layer.name!r} ({layer.form}): trainable=False has no effect, since it has '
+                f'no parameters; leave it out'
+            )
+        frozen |= {p.name for p in layer.params.values()}
+    return frozen
+
+
+def matching(where: str, layers: Sequence[Layer], patterns: Iterable[object]) -> set[str]:
+    """Return the names of the parameters that some patterns stand for.
+
+    Parameters
+    ----------
+    where : str
+        The call, for messages.
+    layers : sequence of Layer
+    patterns : iterable of str
+        Names of layers or parameters, in which ``*``, ``?`` and ``[ab]`` are wildcards.
+
+    Raises
+    ------
+    ConfigError
+        If there are no patterns, or one matches nothing.
+    """
+    params = {p.name: [p.name] for layer in layers for p in layer.params.values()}
+    owners = [owner for layer in layers for owner in (layer, *layer.children)]
+    known = params | {
+        owner.name: [p.name for p in owner.params.values()] for owner in owners if owner.params
+    }
+    found: set[str] = set()
+    patterns = list(patterns)
+    if not patterns:
+        raise ConfigError(f"{where}: name layers or parameters, such as 'hid1'; '*' stands for all")
+    for pattern in patterns:
+        if not isinstance(pattern, str):
+            raise ConfigError(
+                f"{where} expects names of layers or parameters, such as 'hid1' or 'hid*.b'; got "
+                f'{pattern!r}'
+            )
+        names = [name for name in known if fnmatchcase(name, pattern)]
+        if not names:
+            raise ConfigError(
+                f'{where}: no layer with parameters, and no parameter, is named {pattern!r}; '
+                f'{hint(pattern, known)}'
+            )
+        found.update(param for name in names for param in known[name])
+    return found
+
+
+def mark(layers: Sequence[Layer], frozen: set[str]) -> list[str]:
+    """Let layers know whether they are trainable; return the frozen parameters of others."""
+    others = []
+    for layer in layers:
+        names = [p.name for p in layer.params.values()]
+        if names:
+            layer.trainable = not set(names) <= frozen
+        if layer.trainable:
+            others += [name for name in names if name in frozen]
+    return others
+
+
+def change(net: Trained, names: set[str]) -> None:
+    """Let these be the parameters of a network that are frozen.
+
+    Raises
+    ------
+    ConfigError
+        If a training of the network is running.
+    """
+    if names == net._frozen:
+        return
+    before, net._frozen = net._frozen, names
+    try:
+        net._minimise(list(net.losses))
+    except BaseException:
+        net._frozen = before
+        raise
+    mark(net.layers, names)
+
+
+def check(where: str, net: Trained) -> None:
+    """Raise a ConfigError if a network has parameters, but none to train."""
+    if net.params and len(net._frozen) == len(net.params):
+        raise ConfigError(
+            f'{where}: all parameters are frozen, so there is nothing to train; '
+            f"net.unfreeze('{net.layers[-1].name}') lets training change those of a layer"
+        )
