@@ -13,6 +13,7 @@ from pytensor.compile import SharedVariable
 from pytensor.tensor import TensorVariable
 
 from rnnkit.common import progress
+from rnnkit.errors import DataError
 
 # Warning filters and PyTensor's flags belong to the whole process. Two threads that change and
 # restore them in turns would leave them changed, so only one at a time may.
@@ -113,6 +114,11 @@ class Compiled:
                     if self._function is None:
                         return self._in_order(self._compile(*arrays))
             return self._in_order(self._function(*arrays))
+        except IndexError as error:  # arrays are checked before, but may be the user's own
+            raise DataError(
+                f'{self.what}: {error}; a token or label has changed since the data were checked: '
+                f'pass arrays that nothing else writes to, such as copies'
+            ) from error
         except SystemError as error:
             raise origin(error)  # noqa: B904 - its context is the SystemError
 

@@ -67,6 +67,7 @@ FOREIGN_KEYWORDS: dict[str, tuple[str, ...]] = {
     'loss_fn': ('loss',),
     # training
     'lr': ('learning_rate',),
+    'learnrate': ('learning_rate',),
     'learning_rate_init': ('learning_rate',),
     'update_learning_rate': ('learning_rate',),
     'update_momentum': ('momentum',),

@@ -10,8 +10,8 @@ MOST = 12  # words in a list
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """Return the word of `known` that is spelt almost like `word`, or None if none is.
 
-    About one letter in three may be wrong. Of words that are equally near, the one with the longest
-    common beginning is taken, and then the first.
+    Three letters in ten may be wrong, and at most four; or all that follows a colon. Of words that
+    are equally near, the one with the longest common beginning is taken, and then the first.
 
     Examples
     --------
@@ -23,13 +23,15 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     word, found, least = word.lower()[:100], None, (float('inf'), 0)
     for other in known:
         candidate = other.lower()
-        allowed = max(len(word), len(candidate)) / 3
+        if candidate == word.partition(':')[0]:
+            return other
+        allowed = min(max(1, 0.3 * max(len(word), len(candidate))), 4)
         if not word or abs(len(word) - len(candidate)) > allowed:
             continue
         steps = distance(word, candidate)
         common = takewhile(lambda pair: pair[0] == pair[1], zip(word, candidate, strict=False))
         rank = (steps, -len(list(common)))
-        if steps <= max(1, allowed) and steps < len(candidate) and rank < least:
+        if steps <= allowed and steps < len(candidate) and rank < least:
             found, least = other, rank
     return found
 

@@ -239,8 +239,10 @@ class Border:
         given = [] if weights is None else [weights]
         if len(self.weights) > 1 and given:
             given = in_order(weights, [field.name for field in self.weights], where)
-        inputs = [x] if len(self.inputs) == 1 else list(x)
-        masks = [] if mask is None else [mask] if len(self.masks) == 1 else list(mask)
+        several = len(self.inputs) > 1 and isinstance(x, list | tuple)
+        inputs = list(x) if several else [x]  # type: ignore[call-overload]
+        several = len(self.masks) > 1 and isinstance(mask, list | tuple)
+        masks = list(mask) if several else [] if mask is None else [mask]  # type: ignore[call-overload]
         return [*inputs, *targets, *given, *masks]
 
     def _is_ready(self, data: object) -> bool:

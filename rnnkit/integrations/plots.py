@@ -1,5 +1,6 @@
 """Plots, drawn by matplotlib."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ def history(
     records: Sequence[Mapping[str, Any]], path: str | None, keys: Sequence[str]
 ) -> 'Figure':
     """Plot columns of a history; see `rnnkit.training.History.plot`."""
+    _check_path('history.plot()', path)
     picture, axes = figure(figsize=(7, 4))
     updates = _running_count([record['updates'] for record in records])
     for key in keys:
@@ -79,6 +81,11 @@ def gradient_flow(
         raise ConfigError(
             f'plots.gradient_flow(): flow must be a result of net.gradient_flow(x, y); got {flow!r}'
         )
+    if not all(isinstance(norms, np.ndarray) and norms.ndim == 1 for norms in flow.values()):
+        raise ConfigError('plots.gradient_flow(): flow must be a dict of arrays of shape (T,)')
+    if axes is not None and not hasattr(axes, 'set_yscale'):
+        raise ConfigError(f'plots.gradient_flow(): axes must be of matplotlib; got {axes!r}')
+    _check_path('plots.gradient_flow()', path)
     if axes is None:
         axes = figure(figsize=(7, 4))[1]
     for name, norms in flow.items():
@@ -93,6 +100,11 @@ def gradient_flow(
     if path is not None:
         axes.figure.savefig(path, dpi=120)
     return axes.figure
+
+
+def _check_path(where: str, path: object) -> None:
+    if path is not None and not (isinstance(path, str | os.PathLike) and os.fspath(path)):
+        raise ConfigError(f'{where}: path must be the path of a file; got {path!r}')
 
 
 def _running_count(counts: Sequence[int]) -> list[int]:

@@ -1,6 +1,5 @@
 """The base class of layers: options, a parameter table and a symbolic transform."""
 
-import copy
 from typing import ClassVar
 
 import numpy as np
@@ -25,7 +24,11 @@ RESERVED = set(':.*?[]')  # separators of names, and wildcards of patterns
 
 def _own(value: object) -> object:
     """Return a value of the user's that the user cannot change any more: arrays and lists."""
-    return copy.deepcopy(value) if isinstance(value, np.ndarray | list | dict) else value
+    if isinstance(value, dict):
+        return {key: _own(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_own(item) for item in value]
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 class Layer:

@@ -7,7 +7,7 @@ import numpy as np
 from rnnkit import metrics
 from rnnkit.common import output_names
 from rnnkit.common.calls import checked_methods
-from rnnkit.common.checks import generator, is_whole
+from rnnkit.common.checks import flag, generator, is_whole
 from rnnkit.common.registry import hint
 from rnnkit.data.unpack import describe
 from rnnkit.errors import ConfigError, DataError
@@ -121,6 +121,7 @@ class Autoencoder(Network):
         ShapeError, DataError
             If `x` is not usable, or if the outputs to sample from are not probabilities.
         """
+        sample = flag('encode(): sample', sample)
         if not sample and rng is not None:
             raise ConfigError('encode(): rng is for sample=True')
         name = self._output_name('encode()', layer)

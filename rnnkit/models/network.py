@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels, losses
-from rnnkit.common import epoch_paths, file_format, file_kinds, old_words, output_names
+from rnnkit.common import epoch_paths, file_format, file_kinds, old_words
 from rnnkit.common import progress as lines
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import flag, optional_whole, whole
@@ -183,8 +183,14 @@ class Network(Trainable):
             last.activation = loss.activation or self._output_activation
 
     def output(self, name: str = 'out') -> TensorVariable:
-        """Return an output of the last layer as a symbolic graph."""
-        return self.outputs[output_names.join(self.layers[-1].name, name)]
+        """Return an output of the last layer as a symbolic graph, ``'out'`` or ``'pre'``.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such output.
+        """
+        return self._output(self.layers[-1].name, name)
 
     def _monitors(
         self,

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from pytensor.tensor import TensorVariable
 from pytensor.tensor.sharedvar import TensorSharedVariable
 
-from rnnkit.common import foreign_names
+from rnnkit.common import foreign_names, output_names
 from rnnkit.common.calls import Abstract, checked_methods
 from rnnkit.common.checks import is_whole
 from rnnkit.common.registry import hint
@@ -72,6 +73,7 @@ class Parameters(Abstract):
 
     layers: list[Layer]
     params: list[Any]
+    outputs: dict[str, TensorVariable]
     losses: tuple[LossTerm, ...]
     _frozen: set[str]  # names of parameters
 
@@ -147,6 +149,14 @@ class Parameters(Abstract):
             If there is no such layer or parameter.
         """
         return find('find()', self.layers, layer, param)
+
+    def _output(self, layer: str, name: object) -> TensorVariable:
+        """Return an output of a layer as a symbolic graph."""
+        named = output_names.join(layer, str(name))
+        if named not in self.outputs:
+            listed = ', '.join(out for out in self.outputs if out.startswith(f'{layer}:'))
+            raise NotFoundError(f'output(): no output {brief(named)}; there are {listed}')
+        return self.outputs[named]
 
     def set(self, layer: str | int, param: str | int, value: ArrayLike) -> None:
         """Change the values of one parameter.

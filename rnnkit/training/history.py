@@ -1,6 +1,5 @@
 """The record of a training."""
 
-import os
 from typing import Any, SupportsIndex
 
 from rnnkit.common.calls import checked_methods
@@ -101,8 +100,6 @@ class History(list):
             raise ConfigError(f"history.plot(): keys must be names such as ('loss',); got {keys!r}")
         for key in keys:
             self._check_column('history.plot()', key)
-        if path is not None and not (isinstance(path, str | os.PathLike) and os.fspath(path)):
-            raise ConfigError(f'history.plot(): path must be the path of a file; got {path!r}')
         return plots.history(self, path, keys)
 
 

@@ -54,7 +54,7 @@ class LossTerm:
         weighted: bool | None = None,
     ):
         self.loss, self.output, self.target, self.weighted = loss, output, target, weighted
-        self._weight = float(weight)
+        self._weight = real('the weight of a loss', weight, least=0)
         self.shared: SharedVariable | None = None  # the weight in a graph, once there is one
 
     @property

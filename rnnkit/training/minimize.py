@@ -79,6 +79,7 @@ def minimize(
     >>> bool(abs(w.get_value()).max() < 0.01)
     True
     """
+    _check_kinds(params, inputs, monitors)
     free, shared = _leaves(loss)
     inputs = _check_inputs(inputs, free)
     params = check_params(shared if params is None else params)
@@ -97,12 +98,11 @@ def minimize(
         bool(config.options.nesterov),
         watched=config.options.monitor_gradients,
     )
-    evaluate = Compiled('the validation', inputs, objective.reports())
     batches, validation = _batches(config, inputs, train, valid)
     return Trainer(
         config,
         step,
-        evaluate,
+        Compiled('the validation', inputs, objective.reports()),
         batches,
         validation,
         place=Place(History(), 1),
@@ -121,6 +121,26 @@ def _leaves(loss: TensorVariable) -> tuple[list[Variable], list[SharedVariable]]
     shared = [v for v in leaves if isinstance(v, SharedVariable)]
     free = [v for v in leaves if v not in shared and not isinstance(v, Constant)]
     return free, [v for v in shared if str(getattr(v, 'dtype', '')).startswith('float')]
+
+
+def _check_kinds(params: object, inputs: object, monitors: object) -> None:
+    """Raise a ConfigError for an argument that is not a list of variables, or a dict of them."""
+    for name, values, kind in (
+        ('params', params, 'shared variables'),
+        ('inputs', inputs, 'tensors'),
+    ):
+        listed = values if isinstance(values, list | tuple) else None
+        if values is not None and (
+            listed is None or not all(isinstance(v, Variable) for v in listed)
+        ):
+            raise ConfigError(f'minimize(): {name} must be a list of {kind}; got {values!r}')
+    scalars = monitors.values() if isinstance(monitors, Mapping) else None
+    if monitors is not None and (
+        scalars is None or not all(isinstance(v, Variable) and v.ndim == 0 for v in scalars)
+    ):
+        raise ConfigError(
+            f'minimize(): monitors must be a dict of names and symbolic scalars; got {monitors!r}'
+        )
 
 
 def _check_inputs(

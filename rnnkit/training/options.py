@@ -269,7 +269,7 @@ def read_training(
     hyperparameters |= _general(where, algo, rule, options, max_gradient_norm)
     if 'learning_rate' in hyperparameters:
         rate = hyperparameters['learning_rate']
-        if not rule.scheduled and (callable(rate) or rate == 0):
+        if not rule.scheduled and (callable(rate) or (is_real(rate) and rate == 0)):
             raise ConfigError(
                 f'{where}: learning_rate of algo {algo!r} is the size of the first step alone, so '
                 f'it must be a number above 0, not a schedule; got {rate!r}'

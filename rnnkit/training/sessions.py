@@ -23,6 +23,10 @@ class Sessions:
         self._busy = False
         self._made = 0  # trainings that were made ready, whether they have started or not
 
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        """Give a copy of a network sessions of its own: a lock cannot be copied."""
+        return type(self), ()
+
     def check(self, where: str) -> None:
         """Raise a ConfigError if a training is under way."""
         if self._busy:

@@ -171,7 +171,7 @@ def test_a_function_is_an_activation():
         ('tahn', r"no activation named 'tahn'; did you mean 'tanh'\?"),
         ('relu+sofmax', r"no activation named 'sofmax'; did you mean 'softmax'\?"),
         ('relu+', "no activation named ''"),
-        ('zzzz', 'known are: elu, elu:gain, exp, gelu'),
+        ('zzzz', 'known are: norm:z, elu, elu:gain, exp, gelu'),
         ('tanh:3', r"no activation named 'tanh:3'; did you mean 'tanh'\?"),
         ('relu+norm:q', r"no activation named 'norm:q'; did you mean 'norm:z'\?"),
         (activations.PReLU, "got <class 'rnnkit.activations.learned.PReLU'>"),

@@ -7,6 +7,7 @@ Parameters are found by introspection. So are functions and methods: what is doc
 import inspect
 import itertools
 import math
+import os
 import re
 import types
 from typing import Any, NamedTuple
@@ -45,7 +46,6 @@ VALUES = {
     'True': True,
     '1.5': 1.5,
     'inf': math.inf,
-    'a large number': 10**100,
     'a set': {1},
     'a list of objects': [object()],
     'a dict of objects': {'a': object()},
@@ -102,6 +102,7 @@ def of_networks():
     for kind, net in NETS.items():
         y = TARGETS[kind]
         train = {'train': [X] if y is None else [X, y], 'epochs': 1, 'progress': False}
+        train |= {'patience': 0, 'validate_every': 1, 'learning_rate': 0}  # end soon if not
         target = {} if y is None else {'y': y}
         loss = {'loss': 'hinge' if kind == 'Classifier' else 'mae'}
         seed = {'seed': [0, 1] if kind == 'Classifier' else X}
@@ -261,7 +262,10 @@ CALLS = {
     'Autoencoder': Call(rnnkit.Autoencoder, {'layers': [1, 1]}),
     'load': Call(rnnkit.load, {'path': 'net.rnn'}),
     'from_spec': Call(rnnkit.from_spec, {'spec': rnnkit.Regressor([1, 1]).to_spec()}),
-    'minimize': Call(rnnkit.minimize, {'loss': (PARAM**2).sum(), 'params': [PARAM], 'epochs': 1}),
+    'minimize': Call(
+        rnnkit.minimize,
+        {'loss': (PARAM**2).sum(), 'params': [PARAM], 'epochs': 1, 'learning_rate': 0},
+    ),
     'set_threads': Call(rnnkit.set_threads, {'n': 1}),
     'log': Call(rnnkit.log, {'message': 'a message'}),
     'Text': Call(rnnkit.recurrent.Text, {'text': 'some text'}),
@@ -354,11 +358,14 @@ def test_everything_documented_is_tried():
 pytestmark = pytest.mark.filterwarnings('ignore')
 
 
-@pytest.fixture(autouse=True)
-def a_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(autouse=True, scope='module')
+def a_folder(tmp_path_factory):
+    """A folder for the files that calls write; names such as 'text' are files in it."""
+    before = os.getcwd()
+    os.chdir(tmp_path_factory.mktemp('calls'))
     NETS['Regressor'].save('net.rnn')
     yield
+    os.chdir(before)
     rnnkit.set_threads()
 
 
