@@ -5,7 +5,7 @@ parameters. Layers that can own such parameters parse their activation with `Cha
 use `build`.
 """
 
-from rnnkit.activations.chain import MAX_STEPS, Chain, build, operations
+from rnnkit.activations.chain import MAX_STEPS, Chain, build, checked, operations
 from rnnkit.activations.elementwise import linear, relu, sigmoid, softplus, tanh
 from rnnkit.activations.features import softmax
 from rnnkit.activations.learned import GainELU, LeakyGainReLU, Maxout, PReLU
@@ -23,6 +23,7 @@ __all__ = [
     'activations',
     'add',
     'build',
+    'checked',
     'linear',
     'operations',
     'relu',

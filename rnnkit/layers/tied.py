@@ -69,4 +69,4 @@ class Tied(Layer):
 
     def transform(self, x):
         pre = affine(x, self.mate.params['w'].T, self.params['b'])
-        return {'out': activations.build(self.activation or 'relu')(pre), 'pre': pre}
+        return {'out': activations.Chain(self.activation or 'relu')(pre), 'pre': pre}
