@@ -83,8 +83,7 @@ class Chain:
 
 def _steps(spec: object) -> list[Activation | Learned]:
     if callable(spec) and not isinstance(spec, type):
-        registered = any(spec is member for member in map(activations.__getitem__, activations))
-        return [spec if registered else _checked(spec)]
+        return [guarded(spec)]
     if not isinstance(spec, str):
         raise ConfigError(
             f'an activation must be a name or a function of one tensor; got {brief(spec)}'
@@ -98,11 +97,13 @@ def _steps(spec: object) -> list[Activation | Learned]:
     return [activations.step(name.strip()) for name in names]
 
 
-def _checked(function: Activation) -> Activation:
-    """Return a user's function, with errors that say what it is."""
+def guarded(function: Activation) -> Activation:
+    """Return a user's function, with errors that say what it is; a registered one as it is."""
+    if any(function is member for member in map(activations.__getitem__, activations)):
+        return function
 
     @wraps(function, updated=())
-    def checked(x: TensorVariable) -> TensorVariable:
+    def called(x: TensorVariable) -> TensorVariable:
         try:
             y = function(x)
         except RnnkitError:
@@ -119,7 +120,7 @@ def _checked(function: Activation) -> Activation:
             )
         return y
 
-    return checked
+    return called
 
 
 def operations(spec: object) -> int:
@@ -146,6 +147,8 @@ def build(spec: str | Activation) -> Activation:
         such as the fully connected layer, can use one.
     """
     chain = Chain(spec)
+    if not isinstance(spec, str):
+        return spec
     if chain.initial:
         raise ConfigError(
             f'activation {spec!r} has parameters ({", ".join(chain.initial)}), which this layer '

@@ -8,6 +8,7 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
+from rnnkit import activations
 from rnnkit.cells import Cell
 from rnnkit.cells.wrappers import Dropped, Mixed, State, Zoned, wrapped
 from rnnkit.common.checks import choice, one_of, probability
@@ -76,7 +77,10 @@ class Recurrent(Layer):
     ):
         # The cell comes first, since its options determine the parameters of the layer.
         own = self.cell_class.options
-        self.cell = self.cell_class(**{k: v for k, v in options.items() if k in own})
+        of_cell = {k: v for k, v in options.items() if k in own}
+        if callable(g := of_cell.get('activation')) and not isinstance(g, type):
+            of_cell['activation'] = activations.guarded(g)
+        self.cell = self.cell_class(**of_cell)
         self.state, self.smallest = self.cell.state, self.cell.smallest
         self.learned = [
             part for part in self.state._fields if one_of(options.get(f'{part}_0'), (LEARN,))

@@ -88,6 +88,6 @@ class Tied(Layer):
         pre = affine(x, self.mate.params['w'].T, self.params['b'])
         out = kernels.softmax_of(pre) if self.activation == 'softmax' else None
         return {
-            'out': activations.build(self.activation or 'relu')(pre) if out is None else out,
+            'out': activations.Chain(self.activation or 'relu')(pre) if out is None else out,
             'pre': pre,
         }
