@@ -78,8 +78,9 @@ class Recurrent(Layer):
         # The cell comes first, since its options determine the parameters of the layer.
         own = self.cell_class.options
         of_cell = {k: v for k, v in options.items() if k in own}
-        if callable(g := of_cell.get('activation')) and not isinstance(g, type):
-            of_cell['activation'] = activations.guarded(g)
+        for option in ('activation', 'gate_activation'):
+            if callable(g := of_cell.get(option)) and not isinstance(g, type):
+                of_cell[option] = activations.guarded(g)
         self.cell = self.cell_class(**of_cell)
         self.state, self.smallest = self.cell.state, self.cell.smallest
         self.learned = [

@@ -24,7 +24,7 @@ def test_layers_of_any_name(name):
         (
             lambda: rnnkit.Regressor([1, dict(form='rnn', size=3, self=1), 1]),
             "layers[1], 'hid1': layer 'rnn': unknown option 'self', known are: activation, "
-            'bptt_limit, direction, dropout, h_0, inputs, name, size, zoneout',
+            'bptt_limit, clip, direction, dropout, h_0, inputs, name, size, trainable, zoneout',
         ),
         (
             lambda: rnnkit.Regressor([1, 1], loss=dict(form='huber', self=1)),
