@@ -100,8 +100,7 @@ class Trainer:
         self.schedule = self.hyperparameters.pop('learning_rate', None)
         self.history, self.training, self.stage = place
         self.seed, self.inspect, self.net = seed, inspect, net
-        self.resumed, self.keeper, self.begin = resumed, keeper, begin
-        self.held_out = held_out
+        self.resumed, self.keeper, self.begin, self.held_out = resumed, keeper, begin, held_out
         self.best: Monitors = {'loss': np.inf}
         self.latest: Monitors = {}
         self.best_params: list[np.ndarray] = []
