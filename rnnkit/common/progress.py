@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
@@ -132,8 +132,14 @@ def shown(show: object) -> Iterator[None]:
         _SILENT.reset(token)
 
 
-def each(items: Iterator[Item], show: object) -> Iterator[Item]:
-    """Yield the items, each of which is computed in a block of `shown`."""
+def each(show: object, generate: Callable[..., Iterator[Item]], *args: object) -> Iterator[Item]:
+    """Return what a function generates; the call and each item are a block of `shown`."""
+    with shown(show):
+        items = generate(*args)
+    return _each(show, items)
+
+
+def _each(show: object, items: Iterator[Item]) -> Iterator[Item]:
     try:
         while True:
             with shown(show):

@@ -98,15 +98,6 @@ class Network(Trainable):
     _integer_targets: ClassVar[bool] = False
     _reconstructs: ClassVar[bool] = False  # whether the target is the input
 
-    def __new__(cls, *args: object, **keywords: object) -> 'Network':
-        """Raise a ConfigError for this class itself."""
-        if cls is Network:
-            raise ConfigError(
-                'rnnkit.Network is abstract; make a rnnkit.Regressor, a rnnkit.Classifier or a '
-                'rnnkit.Autoencoder'
-            )
-        return super().__new__(cls)
-
     @old_words.of_network
     def __init__(
         self,
@@ -181,16 +172,6 @@ class Network(Trainable):
         last = self.layers[-1]
         if 'activation' in last.options and last.activation is None:
             last.activation = loss.activation or self._output_activation
-
-    def output(self, name: str = 'out') -> TensorVariable:
-        """Return an output of the last layer as a symbolic graph, ``'out'`` or ``'pre'``.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no such output.
-        """
-        return self._output(self.layers[-1].name, name)
 
     def _monitors(
         self,

@@ -150,8 +150,15 @@ class Parameters(Abstract):
         """
         return find('find()', self.layers, layer, param)
 
-    def _output(self, layer: str, name: object) -> TensorVariable:
-        """Return an output of a layer as a symbolic graph."""
+    def output(self, name: str = 'out') -> TensorVariable:
+        """Return an output of the last layer as a symbolic graph, ``'out'`` or ``'pre'``.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such output.
+        """
+        layer = self.layers[-1].name
         named = output_names.join(layer, str(name))
         if named not in self.outputs:
             listed = ', '.join(out for out in self.outputs if out.startswith(f'{layer}:'))

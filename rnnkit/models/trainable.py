@@ -156,9 +156,7 @@ class Trainable(Parameters):
         """
         keywords = _keywords(locals(), options)
         make = partial(self._start, 'itertrain()', train, valid, algo, keywords)
-        with lines.shown(progress):
-            epochs = self._sessions.itertrain('itertrain()', make)
-        return lines.each(epochs, progress)
+        return lines.each(progress, self._sessions.itertrain, 'itertrain()', make)
 
     def _start(
         self,
