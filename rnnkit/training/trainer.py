@@ -419,7 +419,8 @@ class Trainer:
         return '; '.join(part for part in parts if part) + (f'. {advice}' if advice else '')
 
     def _blame(self, batch: Batch) -> tuple[str, str] | None:
-        return not_finite(self.step.objective, batch, self.updates)
+        params = getattr(self.net, 'params', self.step.objective.params)
+        return not_finite(self.step.objective, params, batch, self.updates)
 
     def _record(self, train: Monitors, seconds: float) -> Record:
         """Append a record of an epoch to the history, and return it."""

@@ -40,8 +40,7 @@ def test_layers_of_any_name(name):
         ),
         (
             lambda: rnnkit.Network([3, 4]),
-            'rnnkit.Network is abstract; make a rnnkit.Regressor, a rnnkit.Classifier or a '
-            'rnnkit.Autoencoder',
+            'Network is a base class; write one of Autoencoder, Classifier, Regressor',
         ),
         (
             lambda: rnnkit.Regressor([1, 2**31, 1]),
