@@ -13,11 +13,12 @@ from safetensors import numpy as safetensors
 
 from rnnkit.common import file_kinds
 from rnnkit.common.replace_file import replace
-from rnnkit.errors import FormatError
+from rnnkit.errors import ConfigError, FormatError
 
 FORMAT = 'rnnkit'
 VERSION = 2  # 1: without a digest, and never of a training
 LONGEST_HEADER = 100_000_000  # what safetensors itself allows
+MOST_ARRAYS = 20_000  # each takes time, even if it is empty
 MARK = ':tensor'  # in JSON, stands for an array that is stored beside it
 
 
@@ -52,6 +53,8 @@ def write(path: str | os.PathLike[str], file: File) -> None:
     ------
     OSError
         If it cannot be written. The old file is then unchanged.
+    ConfigError
+        If it would be too large to be read.
     """
     header = {'format': FORMAT, 'version': str(VERSION), 'spec': json.dumps(file.spec)}
     arrays = {name: np.asarray(array, order='C') for name, array in file.arrays.items()}
@@ -60,7 +63,13 @@ def write(path: str | os.PathLike[str], file: File) -> None:
         header['training'] = json.dumps(_taken_out(file.training, '', inner))
         arrays |= {name: np.asarray(array, order='C') for name, array in inner.items()}
     header['digest'] = digest(header, arrays)
-    replace(path, safetensors.save(arrays, header))
+    content = safetensors.save(arrays, header)
+    if int.from_bytes(content[:8], 'little') > LONGEST_HEADER or len(arrays) >= MOST_ARRAYS:
+        raise ConfigError(
+            f'{os.fspath(path)} was not written, for it could not be read: {len(arrays):,} arrays '
+            f'and a description of {int.from_bytes(content[:8], "little"):,} bytes are too many'
+        )
+    replace(path, content)
 
 
 def digest(header: dict[str, str], arrays: dict[str, np.ndarray]) -> str:
@@ -148,6 +157,8 @@ def _header_length(file: BinaryIO) -> int:
 def _metadata(header: bytes) -> dict[str, str]:
     """Return the text entries of the header, before anything else is read."""
     parsed = json.loads(header)
+    if len(parsed) > MOST_ARRAYS:
+        raise ValueError(f'it holds {len(parsed):,} arrays; at most {MOST_ARRAYS:,} are read')
     entries = parsed.get('__metadata__') if isinstance(parsed, dict) else None
     if not isinstance(entries, dict):
         return {}

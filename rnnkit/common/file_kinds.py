@@ -88,7 +88,7 @@ def kind_of(name: str, content: bytes) -> str:
     """
     if not content:
         return 'the file is empty'
-    if content[:2] == b'PK':
+    if content[:4] in (b'PK\x03\x04', b'PK\x05\x06'):
         return f'it is {_zip(content)}'
     pickle = content[:1] == b'\x80' and content[1:2] in b'\x02\x03\x04\x05' and content[1:2]
     if pickle or (PICKLES.search(name) and not content.startswith((b'\x89', b'\x93'))):

@@ -187,6 +187,24 @@ def test_json_that_is_deep_or_long(tmp_path, content, entry, text):
     refused(tmp_path / 'file')
 
 
+def test_many_empty_arrays(tmp_path, content):
+    entries, arrays = parts(content)
+    more = {f'x{k}': np.empty(0, 'f') for k in range(20_000)}
+    (tmp_path / 'file').write_bytes(safetensors.save({**arrays, **more}, entries))
+    message = 'it holds 20,005 arrays; at most 20,000 are read'
+    assert refused(tmp_path / 'file') == NOT + message
+
+
+def test_what_could_not_be_read_is_not_written(tmp_path, monkeypatch):
+    net = rnnkit.Regressor([1, (2, 'tanh'), 1], seed=3)
+    net.save(tmp_path / 'net')
+    before = (tmp_path / 'net').read_bytes()
+    monkeypatch.setattr(file_format, 'LONGEST_HEADER', 100)
+    with pytest.raises(ConfigError, match='net was not written, for it could not be read: 4 array'):
+        net.save(tmp_path / 'net')
+    assert (tmp_path / 'net').read_bytes() == before
+
+
 def test_networks_within_the_limits_are_built_and_loaded(tmp_path):
     layers = [1, *[(1, 'relu+tanh')] * 200, dict(form='ff', size=2, activation='maxout:256'), 1]
     net = rnnkit.Regressor(layers, seed=0)
