@@ -153,7 +153,7 @@ class Stream:
             try:
                 of_layer = state[layer.name]
                 values = [getattr(of_layer, name) for name in layer.state._fields]
-            except (TypeError, KeyError, AttributeError):
+            except (TypeError, LookupError, AttributeError):
                 raise ConfigError(
                     f'{where}: state must be the result of an earlier call, with the '
                     f'{layer.state.__name__} of layer {layer.name!r}; got {_brief(state)}'

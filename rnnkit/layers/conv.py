@@ -62,7 +62,8 @@ class Conv1(Layer):
 
     def start_of(self, name):
         start = super().start_of(name)
-        if name == 'w' and start == 'glorot':  # the fan-in includes the time steps of a filter
+        # The fan-in includes the time steps of a filter.
+        if name == 'w' and isinstance(start, str) and start == 'glorot':
             n_in, n_out = self.filter_size * self.input_size, self.size
             limit = (6 / (n_in + n_out)) ** 0.5
             return lambda shape, rng: rng.uniform(-limit, limit, shape)
