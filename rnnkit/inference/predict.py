@@ -8,6 +8,7 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels
 from rnnkit.common import output_names
+from rnnkit.common.checks import flag
 from rnnkit.common.compiled import Compiled
 from rnnkit.data import ragged
 from rnnkit.data.border import LAYOUTS, Border
@@ -89,6 +90,7 @@ class Inference:
     ) -> Any:
         """Return the output for `x`; with `return_state`, also the state after it."""
         border = self.border
+        flag(f'{where}: return_state', return_state)
         if noise and (state is not None or return_state):
             raise ConfigError(f'{where}: {min(noise)} cannot be combined with a state')
         if state is not None:

@@ -1,11 +1,11 @@
 """Plots, drawn by matplotlib."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rnnkit.common import epoch_paths
 from rnnkit.common.calls import checked
 from rnnkit.errors import ConfigError
 
@@ -103,8 +103,8 @@ def gradient_flow(
 
 
 def _check_path(where: str, path: object) -> None:
-    if path is not None and not (isinstance(path, str | os.PathLike) and os.fspath(path)):
-        raise ConfigError(f'{where}: path must be the path of a file; got {path!r}')
+    if path is not None:
+        epoch_paths.file_path(f'{where}: path', path)
 
 
 def _running_count(counts: Sequence[int]) -> list[int]:

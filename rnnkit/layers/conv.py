@@ -62,9 +62,8 @@ class Conv1(Layer):
 
     def start_of(self, name):
         start = super().start_of(name)
-        if (
-            name == 'w' and isinstance(start, str) and start == 'glorot'
-        ):  # the fan-in includes the time steps of a filter
+        # The fan-in includes the time steps of a filter.
+        if name == 'w' and isinstance(start, str) and start == 'glorot':
             n_in, n_out = self.filter_size * self.input_size, self.size
             limit = (6 / (n_in + n_out)) ** 0.5
             return lambda shape, rng: rng.uniform(-limit, limit, shape)
@@ -91,4 +90,4 @@ class Conv1(Layer):
             windows = windows.reshape((at.shape[0], x.shape[1], n * self.input_size))
         weights = self.params['w'].reshape((n * self.input_size, self.size))
         pre = affine(windows, weights, self.params['b'])
-        return {'out': activations.Chain(self.activation or 'relu')(pre), 'pre': pre}
+        return {'out': activations.build(self.activation or 'relu')(pre), 'pre': pre}

@@ -130,7 +130,9 @@ def test_no_foreign_keyword_is_one_of_ours_by_now():
     ours |= {name for call in calls for name in inspect.signature(call).parameters}
     for form in rnnkit.layers.registry:
         ours |= {form, *rnnkit.layers.registry[form].options}
-    ours |= {*rnnkit.initializers.initializers, 'layers', 'loss', 'learning_rate'}
+    ours |= {*rnnkit.initializers.initializers, 'layers', 'loss', 'learning_rate', 'average'}
+    for algo in rnnkit.optimizers.optimizers:
+        ours |= {*rnnkit.optimizers.optimizers[algo].options}
     assert {word for words in HINTS.values() for word in words} <= ours
     # A word may be ours in one call, and foreign in another.
-    assert set(HINTS) & ours <= {'min_delta', 'identity', 'momentum'}
+    assert set(HINTS) & ours <= {'min_delta', 'identity', 'momentum', 'epsilon', 'prod'}

@@ -163,3 +163,9 @@ def test_padding_of_such_a_layer_is_zero(form, rng):
     out = net.feed_forward(rng.standard_normal((3, 2, 2)), mask)['hid1:out']
     assert not out[~mask].any()
     assert out[mask].all()
+
+
+def test_a_convolution_starts_from_an_array():
+    w = np.arange(12.0).reshape(3, 2, 2)
+    net = rnnkit.Regressor([2, {'form': 'conv1', 'size': 2, 'filter_size': 3, 'w': w}, 1], seed=0)
+    np.testing.assert_array_equal(net.find('hid1', 'w').get_value(), w)
