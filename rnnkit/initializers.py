@@ -15,9 +15,12 @@ from rnnkit.common import foreign_names
 from rnnkit.common.calls import checked
 from rnnkit.common.checks import is_real
 from rnnkit.common.registry import Registry, reject_unknown
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, ShapeError
 
 Initializer = Callable[[tuple[int, ...], np.random.Generator], np.ndarray]
+NOT_IN_SPECS = 'not in specs'  # marks what only Python can hold
+LONGEST_LIST = 100_000  # numbers of an initial value in a spec
 CHANGES = ('gain', 'sparsity', 'radius')  # applied to the values of an initializer, in this order
 
 initializers = Registry('initializer')
@@ -207,7 +210,7 @@ def changed(form: str | Initializer, **keywords: float) -> Initializer:
     reject_unknown(f'initializer {form!r}', keywords, [*own, *CHANGES])
     for name, value in keywords.items():
         if not is_real(value):
-            raise ConfigError(f'initializer {form!r}: {name} must be a number; got {value!r}')
+            raise ConfigError(f'initializer {form!r}: {name} must be a number; got {brief(value)}')
     gain, sparsity, radius = (keywords.pop(name, None) for name in CHANGES)
     if sparsity is not None and not 0 <= sparsity <= 1:
         raise ConfigError(f'initializer {form!r}: sparsity must be from 0 to 1; got {sparsity}')
@@ -341,10 +344,57 @@ def _is_drawn(spec: object) -> bool:
     return isinstance(spec, str) or callable(spec) or (isinstance(spec, dict) and 'form' in spec)
 
 
+def to_spec(value: object) -> object:
+    """Return an initial value as JSON; of what JSON cannot hold, a note.
+
+    Files hold the values of parameters, so a note does not keep a network from being loaded. Only
+    `rnnkit.from_spec`, which would start the parameter anew, raises an error.
+    """
+    if isinstance(value, dict) and not callable(value.get('form')):
+        return {str(key): to_spec(item) for key, item in value.items()}
+    function = value['form'] if isinstance(value, dict) else value
+    if callable(function):
+        names = [name for name in initializers if initializers[name] is function]
+        if names and isinstance(value, dict):
+            return to_spec({**value, 'form': names[0]})
+        name = getattr(function, '__qualname__', type(function).__qualname__)
+        return names[0] if names else {'form': NOT_IN_SPECS, 'function': name}
+    if isinstance(value, np.ndarray | list | tuple) and _count(value) > LONGEST_LIST:
+        return {'form': NOT_IN_SPECS, 'shape': list(np.shape(value))}
+    if isinstance(value, list | tuple):
+        return [to_spec(item) for item in value]
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+
+
+def _count(value: np.ndarray | list | tuple) -> int:
+    """Return how many numbers an array, or nested lists of the same lengths, contain."""
+    if isinstance(value, np.ndarray):
+        return value.size
+    try:
+        return np.size(value)
+    except ValueError:  # the lengths differ
+        return 0
+
+
+def _refuse_note(note: dict) -> None:
+    """Raise a ConfigError for a note of `to_spec`."""
+    if 'function' in note:
+        raise ConfigError(
+            f'its initial value came from the function {brief(note["function"])}, which a spec '
+            f'cannot contain; register it with @rnnkit.initializers.add(...), and use its name'
+        )
+    raise ConfigError(
+        f'its initial value was an array of shape {brief(note.get("shape"))}, too large for a '
+        f'spec; give it again, or load the network from a file'
+    )
+
+
 def _initializer(spec: str | Initializer | dict) -> Initializer:
     if isinstance(spec, dict):
         if not all(isinstance(key, str) for key in spec):
-            raise ConfigError(f'the keywords of an initializer must be str; got {spec!r}')
+            raise ConfigError(f'the keywords of an initializer must be str; got {brief(spec)}')
+        if isinstance(spec['form'], str) and spec['form'] == NOT_IN_SPECS:
+            _refuse_note(spec)
         return changed(**spec)
     return initializers[spec] if isinstance(spec, str) else spec
 
@@ -362,10 +412,10 @@ def _draw(where: str, spec: object, shape: tuple[int, ...], rng: np.random.Gener
             ) from why
     try:
         value = np.asarray(spec, dtype='float64')
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ConfigError(
             f'{where}: its initial value must be the name of an initializer, a number, an array '
-            f'or a function of (shape, rng); got {spec!r}'
+            f'or a function of (shape, rng); got {brief(spec)}'
         ) from None
     if value.ndim and value.shape != shape:
         raise ShapeError(f'{where}: has shape {shape}; got an initial value of shape {value.shape}')

@@ -15,6 +15,7 @@ from rnnkit.common.calls import checked
 from rnnkit.common.checks import is_real
 from rnnkit.common.output_names import full, join
 from rnnkit.common.registry import Registry, glob, reject_unknown
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 
 Tensors = Mapping[str, TensorVariable]
@@ -95,9 +96,10 @@ def build(name: str, value: object) -> Term:
     weight = options.pop('weight', None)
     if not is_real(weight) or weight < 0:
         raise ConfigError(
-            f'{name} must be a number of at least 0, or a dict with such a weight; got {value!r}'
+            f'{name} must be a number of at least 0, or a dict with such a weight; got '
+            f'{brief(value)}'
         )
-    key = (function, *sorted((option, repr(choice)) for option, choice in options.items()))
+    key = (function, *sorted((option, brief(choice)) for option, choice in options.items()))
     return Term(float(weight), partial(_named, name, function, options), key)
 
 

@@ -59,7 +59,8 @@ def unroll(
     Returns
     -------
     states : named tuple of tensors of shape (T, B, H)
-        One tensor for each name of the cell's state; the first is the output.
+        One tensor for each name of the cell's state; the first is the output, unless the cell has
+        an `output` of its own.
 
     Raises
     ------

@@ -7,7 +7,7 @@ use `build`.
 
 from typing import TYPE_CHECKING
 
-from rnnkit.activations.chain import MAX_STEPS, Chain, build, operations
+from rnnkit.activations.chain import MAX_STEPS, Chain, build, guarded, operations
 from rnnkit.activations.elementwise import linear, relu, sigmoid, softplus, tanh
 from rnnkit.activations.features import softmax
 from rnnkit.activations.learned import GainELU, LeakyGainReLU, Maxout, PReLU
@@ -26,6 +26,7 @@ __all__ = [
     'activations',
     'add',
     'build',
+    'guarded',
     'linear',
     'operations',
     'relu',

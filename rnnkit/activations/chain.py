@@ -1,14 +1,16 @@
 """Chains of activations, such as ``'relu+norm:z'``, applied from left to right."""
 
 from collections.abc import Mapping
+from functools import wraps
 from types import SimpleNamespace
 
+from pytensor.graph.basic import Variable
 from pytensor.tensor import TensorVariable
 
 from rnnkit.activations.registry import Activation, Learned, activations
 from rnnkit.common.calls import checked
 from rnnkit.common.spelling import brief
-from rnnkit.errors import ConfigError
+from rnnkit.errors import ConfigError, RnnkitError
 
 MAX_STEPS = 32  # of a chain, so that a malicious file cannot request a graph without bounds
 
@@ -81,7 +83,7 @@ class Chain:
 
 def _steps(spec: object) -> list[Activation | Learned]:
     if callable(spec) and not isinstance(spec, type):
-        return [spec]
+        return [guarded(spec)]
     if not isinstance(spec, str):
         raise ConfigError(
             f'an activation must be a name or a function of one tensor; got {brief(spec)}'
@@ -93,6 +95,32 @@ def _steps(spec: object) -> list[Activation | Learned]:
             f'possible'
         )
     return [activations.step(name.strip()) for name in names]
+
+
+def guarded(function: Activation) -> Activation:
+    """Return a user's function, with errors that say what it is; a registered one as it is."""
+    if any(function is member for member in map(activations.__getitem__, activations)):
+        return function
+
+    @wraps(function, updated=())
+    def called(x: TensorVariable) -> TensorVariable:
+        try:
+            y = function(x)
+        except RnnkitError:
+            raise
+        except Exception as why:  # a user's function may raise anything
+            raise ConfigError(
+                f'activation {brief(function)}, called with a tensor, raised '
+                f'{type(why).__name__}: {why}'
+            ) from why
+        if not isinstance(y, Variable) or getattr(y, 'ndim', None) != x.ndim:
+            raise ConfigError(
+                f'activation {brief(function)} must return a tensor with as many axes as its '
+                f'argument; got {brief(y)}'
+            )
+        return y
+
+    return called
 
 
 def operations(spec: object) -> int:
@@ -119,6 +147,8 @@ def build(spec: str | Activation) -> Activation:
         such as the fully connected layer, can use one.
     """
     chain = Chain(spec)
+    if not isinstance(spec, str):
+        return spec
     if chain.initial:
         raise ConfigError(
             f'activation {spec!r} has parameters ({", ".join(chain.initial)}), which this layer '

@@ -10,6 +10,7 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit.common.calls import Abstract
 from rnnkit.common.registry import Registry
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 
 Activation = Callable[[TensorVariable], TensorVariable]
@@ -50,7 +51,7 @@ class Learned(Abstract):
 
     def __init__(self, argument: str | None = None):
         if argument is not None:
-            raise ConfigError(f'it takes no argument after a colon; got {argument!r}')
+            raise ConfigError(f'it takes no argument after a colon; got {brief(argument)}')
 
     @abstractmethod
     def shapes(self, size: int) -> dict[str, tuple[int, ...]]:
@@ -68,7 +69,7 @@ class ActivationRegistry(Registry):
         if isinstance(member, type) and not issubclass(member, Learned):
             raise ConfigError(
                 f'the activation {names[0]!r} must be a function of one tensor, or a class '
-                f'derived from rnnkit.activations.Learned; got {member!r}'
+                f'derived from rnnkit.activations.Learned; got {brief(member)}'
             )
 
     def step(self, spec: str) -> Activation | Learned:

@@ -6,6 +6,7 @@ from typing import ClassVar
 from pytensor.tensor import TensorVariable
 
 from rnnkit.common.registry import Registry, reject_unknown
+from rnnkit.common.spelling import brief
 from rnnkit.common.tensors import affine
 from rnnkit.errors import ConfigError
 
@@ -21,7 +22,7 @@ class Cell:
     ----------
     state : type of named tuple
         The names of the states carried from step to step, each of shape (B, H). The first
-        one is the output of the layer.
+        one is the output of the layer, unless the cell has an `output` of its own.
     gates : str
         One letter for each column block of the gate parameters, in order.
     params : dict of str to tuple of str
@@ -37,6 +38,8 @@ class Cell:
         The shapes of the arrays that `prepare` returns, if they differ from `params`.
     axes : dict of str to str
         The letter of the width of each state that does not have H units.
+    output_axis : str
+        The letter of the width of `output`, if the cell has one of its own.
     counters : tuple of str
         The states that count steps: zoneout leaves them alone.
     smallest : int
@@ -65,6 +68,7 @@ class Cell:
     options: ClassVar[dict[str, object]] = {}
     inner: ClassVar[dict[str, tuple[str, ...]] | None] = None
     axes: ClassVar[dict[str, str]] = {}
+    output_axis: ClassVar[str] = 'H'
     counters: ClassVar[tuple[str, ...]] = ()
     smallest: int = 1
 
@@ -138,6 +142,40 @@ class Cell:
         """
         raise NotImplementedError(f'{type(self).__name__} must define step(z, s, p)')
 
+    def output(self, s: tuple[TensorVariable, ...], p: SimpleNamespace) -> TensorVariable:
+        """Return the output of the layer, for all steps at once, given the states after them.
+
+        Define it for an output that is not the first state. It is computed outside of the loop
+        over time, so that it may use any operation, and parameters of its own, without losing the
+        kernel of the loop.
+
+        Parameters
+        ----------
+        s : named tuple of tensors of shape (T, B, H)
+            The states after each step.
+        p : namespace of the parameters by name
+            As in `step`.
+
+        Returns
+        -------
+        y : tensor of shape (T, B, H)
+            Or of the width that ``output_axis`` stands for. By default, the first state.
+        """
+        return s[0]
+
+    @property
+    def has_own_output(self) -> bool:
+        """Whether the output is not the first state."""
+        return type(self).output is not Cell.output
+
+    def output_width(self, size: int) -> int:
+        """Return the number of features of the output."""
+        if self.has_own_output:
+            return _length(
+                self.output_axis, self.lengths(size), f'{type(self).__name__}.output_axis'
+            )
+        return self.widths(size)[0]
+
     def shapes(self, n_in: int, size: int) -> dict[str, tuple[int, ...]]:
         """Return the shape of each parameter for `n_in` inputs and `size` units."""
         self.check_size(size)
@@ -179,7 +217,7 @@ def _length(axis: str, units: dict[str, int], where: str) -> int:
     factor = axis if unit is None else axis[:-1] or '1'
     if not factor.isdecimal():
         raise ConfigError(
-            f"{where}: a length must be written as 'I', 'H', a number or '4H'; got {axis!r}"
+            f"{where}: a length must be written as 'I', 'H', a number or '4H'; got {brief(axis)}"
         )
     return int(factor) * (unit or 1)
 

@@ -6,8 +6,8 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import activations
 from rnnkit.cells.base import Cell, cells
-from rnnkit.common.checks import choice
-from rnnkit.common.tensors import split
+from rnnkit.common.checks import choice, optional_real
+from rnnkit.common.tensors import clipped, split
 
 
 class GRUState(NamedTuple):
@@ -36,6 +36,9 @@ class GRUCell(Cell):
         The function :math:`\phi`.
     gate_activation : str or callable
         The function :math:`\sigma` of the gates r and z.
+    clip : float, optional
+        Clip the arguments of :math:`\sigma` and :math:`\phi` to [-clip, clip], as ONNX's ``clip``
+        does.
     reset : {'after', 'before'}
         'after' is the form of cuDNN, PyTorch and Keras; 'before' that of the paper and
         theanets.
@@ -48,11 +51,12 @@ class GRUCell(Cell):
     state = GRUState
     gates = 'rzn'  # column blocks of xh, hh and b, as in PyTorch; ONNX has zrh
     params = {'xh': ('I', '3H'), 'hh': ('H', '3H'), 'b': ('3H',), 'bn': ('H',)}
-    options = {'activation': 'tanh', 'gate_activation': 'sigmoid', 'reset': 'after'}
+    options = {'activation': 'tanh', 'gate_activation': 'sigmoid', 'clip': None, 'reset': 'after'}
 
     def setup(self):
         self.phi = activations.build(self.activation)
         self.sigma = activations.build(self.gate_activation)
+        self.clip = optional_real('gru: clip', self.clip, above=0)
         choice('gru: reset', self.reset, ('after', 'before'))
         if self.reset == 'before':
             self.params = {name: axes for name, axes in self.params.items() if name != 'bn'}
@@ -61,14 +65,17 @@ class GRUCell(Cell):
         if self.reset == 'before':
             return self._step_reset_before(z, s, p)
         (xr, xz, xn), (hr, hz, hn) = split(z, 3), split(s.h @ p.hh, 3)
-        r, u = self.sigma(xr + hr), self.sigma(xz + hz)  # u: the update gate, z above
-        n = self.phi(xn + r * (hn + p.bn))
+        r, u = self._gates(xr + hr, xz + hz)  # u: the update gate, z above
+        n = self.phi(clipped(xn + r * (hn + p.bn), self.clip))
         return GRUState((1 - u) * n + u * s.h)
 
     def _step_reset_before(self, z, s, p):
         H = s.h.type.shape[-1]
         xr, xz, xn = split(z, 3)
         hr, hz = split(s.h @ p.hh[:, : 2 * H], 2)
-        r, u = self.sigma(xr + hr), self.sigma(xz + hz)
-        n = self.phi(xn + (r * s.h) @ p.hh[:, 2 * H :])
+        r, u = self._gates(xr + hr, xz + hz)
+        n = self.phi(clipped(xn + (r * s.h) @ p.hh[:, 2 * H :], self.clip))
         return GRUState((1 - u) * n + u * s.h)
+
+    def _gates(self, *arguments):
+        return [self.sigma(clipped(a, self.clip)) for a in arguments]

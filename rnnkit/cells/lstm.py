@@ -2,14 +2,12 @@
 
 from typing import NamedTuple
 
-import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit import activations
-from rnnkit.activations.registry import like
 from rnnkit.cells.base import Cell, cells
-from rnnkit.common.checks import flag, real
-from rnnkit.common.tensors import split
+from rnnkit.common.checks import flag, optional_real
+from rnnkit.common.tensors import clipped, split
 
 
 class LSTMState(NamedTuple):
@@ -87,9 +85,8 @@ class LSTMCell(Cell):
         self.sigma = activations.build(self.gate_activation)
         self.peepholes = flag('lstm: peepholes', self.peepholes)
         self.coupled = flag('lstm: coupled', self.coupled)
-        for name in ('clip', 'cell_clip'):
-            if getattr(self, name) is not None:
-                setattr(self, name, real(f'lstm: {name}', getattr(self, name), above=0))
+        self.clip = optional_real('lstm: clip', self.clip, above=0)
+        self.cell_clip = optional_real('lstm: cell_clip', self.cell_clip, above=0)
         if not self.peepholes:
             self.params = {name: self.params[name] for name in ('xh', 'hh', 'b')}
         if self.coupled:
@@ -103,17 +100,9 @@ class LSTMCell(Cell):
         f = None if self.coupled else blocks[1]
         if self.peepholes:
             i, f = i + p.ci * s.c, None if self.coupled else f + p.cf * s.c
-        i = self.sigma(_clipped(i, self.clip))
-        f = 1 - i if self.coupled else self.sigma(_clipped(f, self.clip))
-        c = _clipped(f * s.c + i * self.phi(_clipped(g, self.clip)), self.cell_clip)
+        i = self.sigma(clipped(i, self.clip))
+        f = 1 - i if self.coupled else self.sigma(clipped(f, self.clip))
+        c = clipped(f * s.c + i * self.phi(clipped(g, self.clip)), self.cell_clip)
         if self.peepholes:
             o = o + p.co * c
-        return LSTMState(h=self.sigma(_clipped(o, self.clip)) * self.phi(c), c=c)
-
-
-def _clipped(x: TensorVariable, limit: float | None) -> TensorVariable:
-    """Return x between plus and minus `limit`; NaN stays NaN."""
-    if limit is None:
-        return x
-    most = like(x, limit)
-    return pt.switch(x > most, most, pt.switch(x < -most, -most, x))
+        return LSTMState(h=self.sigma(clipped(o, self.clip)) * self.phi(c), c=c)

@@ -8,7 +8,7 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import activations
 from rnnkit.cells.base import Cell, cells
-from rnnkit.common.checks import optional_whole
+from rnnkit.common.checks import size as size_of
 from rnnkit.common.tensors import affine
 
 
@@ -57,7 +57,8 @@ class MRNNCell(Cell):
 
     def setup(self):
         self.g = activations.build(self.activation)
-        self.factors = optional_whole('mrnn: factors', self.factors, 1)
+        if self.factors is not None:
+            self.factors = size_of('mrnn: factors', self.factors)
 
     def lengths(self, size):
         return {'H': size, 'F': self.factors or isqrt(size - 1) + 1}

@@ -6,6 +6,8 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import activations
 from rnnkit.cells.base import Cell, cells
+from rnnkit.common.checks import optional_real
+from rnnkit.common.tensors import clipped
 
 
 class RNNState(NamedTuple):
@@ -24,6 +26,8 @@ class RNNCell(Cell):
     ----------
     activation : str or callable
         The function g.
+    clip : float, optional
+        Clip the argument of g to [-clip, clip], as ONNX's ``clip`` does.
 
     References
     ----------
@@ -33,10 +37,11 @@ class RNNCell(Cell):
     state = RNNState
     gates = 'h'
     params = {'xh': ('I', 'H'), 'hh': ('H', 'H'), 'b': ('H',)}
-    options = {'activation': 'tanh'}
+    options = {'activation': 'tanh', 'clip': None}
 
     def setup(self):
         self.g = activations.build(self.activation)
+        self.clip = optional_real('rnn: clip', self.clip, above=0)
 
     def step(self, z, s, p):  # z: (B, H)
-        return RNNState(self.g(z + s.h @ p.hh))
+        return RNNState(self.g(clipped(z + s.h @ p.hh, self.clip)))

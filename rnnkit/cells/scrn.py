@@ -9,7 +9,8 @@ from pytensor.tensor import TensorVariable
 from rnnkit import activations
 from rnnkit.cells.base import Cell, cells
 from rnnkit.cells.rates import rate_of
-from rnnkit.common.checks import choice, optional_whole
+from rnnkit.common.checks import choice
+from rnnkit.common.checks import size as size_of
 from rnnkit.common.tensors import affine
 
 
@@ -72,7 +73,8 @@ class SCRNCell(Cell):
     def setup(self):
         self.g = activations.build(self.activation)
         choice('scrn: rate', self.rate, ('vector', 'uniform', 'log'))
-        self.context_size = optional_whole('scrn: context_size', self.context_size, 1)
+        if self.context_size is not None:
+            self.context_size = size_of('scrn: context_size', self.context_size)
         self.inner = {k: v for k, v in self.params.items() if k != 'r'} | {'rate': ('C',)}
         if self.rate != 'vector':
             self.params = {k: v for k, v in self.params.items() if k != 'r'}

@@ -80,6 +80,13 @@ def real(
     raise ConfigError(f'{where} must be {described}; got {brief(value)}')
 
 
+def optional_real(
+    where: str, value: object, least: float | None = None, above: float | None = None
+) -> float | None:
+    """Return None, or a finite number, of at least `least` and above `above`."""
+    return None if value is None else real(where, value, least=least, above=above)
+
+
 def probability(where: str, value: object) -> float:
     """Return a number from 0 to below 1, such as the rate of a dropout."""
     return real(where, value, least=0, below=1)

@@ -2,7 +2,7 @@
 
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -62,6 +62,17 @@ def origin(error: SystemError) -> BaseException:
     while isinstance(seen, SystemError):
         seen = seen.__cause__ or seen.__context__
     return error if seen is None else seen
+
+
+def own(variables: Iterable[SharedVariable]) -> None:
+    """Give shared variables values of their own, which compiled updates may overwrite.
+
+    ``p.set_value(array, borrow=True)`` keeps the user's array: one that is a view of others, or
+    cannot be written, such as a file that is mapped into memory.
+    """
+    for variable in variables:
+        value = variable.get_value(borrow=True)
+        variable.set_value(np.array(value, order='C'), borrow=True)
 
 
 class Compiled:

@@ -64,7 +64,10 @@ def _replace(target: Path, content: bytes) -> None:
             if old is not None:
                 _like(handle, old)
             os.fsync(file.fileno())
-        os.replace(temporary, target)
+            if fcntl is not None:
+                os.replace(temporary, target)  # while it is locked
+        if fcntl is None:  # an open file cannot be renamed
+            os.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -82,23 +85,13 @@ def _temporary(folder: Path, start: str, mode: int) -> tuple[Path, int]:
     while True:
         path = folder / f'{start}.r{secrets.token_hex(4)}.part'
         handle = os.open(path, flags, mode)
-        # Another process may have taken it for stale before it was locked.
-        if _locked(handle) is None or os.fstat(handle).st_nlink:
+        if fcntl is not None:
+            with contextlib.suppress(OSError):  # some network drives have no locks
+                fcntl.flock(handle, fcntl.LOCK_EX)
+        # Another process may have taken it for stale, and removed it, before it was locked.
+        if os.fstat(handle).st_nlink:
             return path, handle
         os.close(handle)
-
-
-def _locked(handle: int) -> bool | None:
-    """Lock a file if nobody else has; return whether it is, or None if locks do not work here."""
-    if fcntl is None:
-        return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # some network drives
-        return None
-    return True
 
 
 def _like(handle: int, old: os.stat_result) -> None:
@@ -133,7 +126,8 @@ def _remove_if_stale(path: Path) -> None:
     try:
         found = os.fstat(handle)
         own = stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid()
-        if own and _locked(handle):
+        if own:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an error if somebody writes it
             path.unlink()
     finally:
         os.close(handle)

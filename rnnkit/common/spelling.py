@@ -58,7 +58,10 @@ def distance(one: str, two: str) -> int:
 
 
 def brief(value: object, most: int = 100) -> str:
-    """Return the repr of a value, for a message; of a long one, the beginning."""
+    """Return the repr of a value, for a message: the beginning, or the shape of a large array."""
+    shape = getattr(value, 'shape', None)
+    if isinstance(shape, tuple) and shape and getattr(value, 'size', 0) > 8:
+        return f'{type(value).__name__} of shape {shape}'
     try:
         text = repr(value[: most + 1] if isinstance(value, str | bytes | list | tuple) else value)
     except Exception:  # an integer of more than 4,300 digits, or an object of the user's

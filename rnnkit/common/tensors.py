@@ -1,5 +1,6 @@
 """The few symbolic operations that layers and cells share."""
 
+import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
@@ -65,3 +66,11 @@ def masked(values: TensorVariable, mask: TensorVariable | None) -> TensorVariabl
     """
     # Not a product: padding may hold anything, and 0 times infinity is NaN.
     return values if mask is None else pt.switch(mask[:, :, None] > 0, values, 0)
+
+
+def clipped(x: TensorVariable, limit: float | None) -> TensorVariable:
+    """Return `x` between minus and plus `limit`; NaN stays NaN, and None is no limit."""
+    if limit is None:
+        return x
+    most = np.asarray(limit, x.type.dtype)
+    return pt.switch(x > most, most, pt.switch(x < -most, -most, x))

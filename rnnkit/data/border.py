@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from rnnkit.common.checks import choice
+from rnnkit.common.spelling import brief
 from rnnkit.data import ragged
 from rnnkit.data.arrays import LAYOUTS
 from rnnkit.data.field import Field, weights_of
@@ -195,9 +196,29 @@ class Border:
         optional = names[len(without) :]
         if len(without) == 1 and is_one_array(data, self.inputs[0], bool(self.masks)):
             data = [data]
+        self._check_mistakes(data, where, without, len(names))
         having = {'weighted': bool(self.weights), 'masked': bool(self.masks)}
         given = dict(zip(names, in_order(data, names, where, optional, having), strict=False))
         return self._read(self.fields, given, where, empty=empty)
+
+    def _check_mistakes(self, data: object, where: str, names: Sequence[str], most: int) -> None:
+        """Raise a DataError for x alone, and for a list of batches."""
+        if not isinstance(data, list | tuple) or len(names) < 2:
+            return
+        n, first, expected = len(data), self.inputs[0], f'[{", ".join(names)}]'
+        other = first.has_time and n not in range(len(names), most + 1)
+        if other and ragged.is_ragged(data, first.ndim - 1):
+            raise DataError(
+                f'{where}: expects a list of arrays {expected}; got a list of {n} sequences. Pass '
+                f'all in one list: {expected}, each of them an array or a list of sequences'
+            )
+        batches = [one for one in data if isinstance(one, list | tuple) and len(one) >= len(names)]
+        if batches and len(batches) == n and getattr(batches[0][0], 'ndim', None) == first.ndim:
+            raise DataError(
+                f'{where}: expects one list of arrays {expected}; got a list of {n} batches. Join '
+                f'them by np.concatenate, along the axis of examples, or pass a callable that '
+                f'returns a batch each time it is called, such as itertools.cycle(batches).__next__'
+            )
 
     def join(
         self, where: str, x: object, y: object = None, weights: object = None, mask: object = None
@@ -295,7 +316,7 @@ def check_settings(layout: object, dtype: object) -> str:
     try:
         name = np.dtype(dtype).name
     except (TypeError, ValueError):
-        name = repr(dtype)
+        name = ''
     if name not in ('float32', 'float64'):
-        raise ConfigError(f"dtype must be 'float32' or 'float64'; got {dtype!r}")
+        raise ConfigError(f"dtype must be 'float32' or 'float64'; got {brief(dtype)}")
     return name

@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -304,6 +304,11 @@ class Stream:
                     f'callable makes batches without end, and {self.where}_batches says how many '
                     f'there are in an epoch. A list of arrays has an end'
                 ) from end
+            if inspect.isgenerator(batch):
+                raise DataError(
+                    f'{where} is a generator; the callable returns one batch each time it is '
+                    f'called, such as the __next__ of a generator of batches'
+                )
             if isinstance(batch, Window):
                 yield Window(self.prepare(list(batch), where), batch.fresh)
             else:
@@ -343,12 +348,24 @@ def build(
     ``make(arrays, axes, batch_size, n_batches, seed)`` makes those of arrays; the seed is None for
     validation data.
     """
+    if inspect.isgeneratorfunction(data):
+        name = data.__name__
+        raise ConfigError(
+            f'{where} is the generator function {name}(), which makes a new generator each time it '
+            f'is called; pass a callable that returns a batch: {where}={name}().__next__'
+        )
     if callable(data):
         return Stream(data, prepare, n_batches, where, 0 if seed is None else seed, purpose)
     if isinstance(data, Iterator):
         raise ConfigError(
             f'{where} is an iterator, which can be read only once; pass a callable that returns '
             f'a batch each time it is called, for example {where}={where}.__next__'
+        )
+    known = isinstance(data, list | tuple | Mapping | set | str | bytes)
+    if isinstance(data, Iterable) and not (known or hasattr(data, '__array__')):
+        raise ConfigError(
+            f'{where} is an iterable, {type(data).__name__}; pass arrays, or a callable that '
+            f'returns a batch each time it is called: {where}=itertools.cycle(batches).__next__'
         )
     shuffled = seed if purpose == 'train' else None
     return make(prepare(data, where), axes, batch_size, n_batches, shuffled)

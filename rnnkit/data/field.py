@@ -297,6 +297,9 @@ def _axes_hint(field: Field, numbers: Numbers, examples: int | None) -> str:
     shape = numbers.array.shape
     if field.kind == 'words' and len(shape) == field.ndim + 1:
         return '; an embedding reads tokens, not one-hot vectors: try x.argmax(-1)'
+    single = [':' if axis == 'time' else 'None' for axis in field.axes]
+    if len(shape) == 1 and field.ndim == 3 and field.size == 1:
+        return f'; a single sequence of a single feature is array[{", ".join(single)}]'
     if len(shape) != field.ndim - 1:
         return ''
     ending = shape[1:] == (field.size,) if field.has_features else not shape[1:]
@@ -306,7 +309,8 @@ def _axes_hint(field: Field, numbers: Numbers, examples: int | None) -> str:
             'output layer'
         )
     array = 'frame.to_numpy()' if numbers.columns else 'array'
-    if field.kind not in ('weights', 'mask') and shape[-1:] == (field.size,) * field.has_features:
+    fits = not field.has_features or shape[-1] == field.size
+    if field.kind not in ('weights', 'mask') and fits and shape:
         # The examples are missing, as in a single series (T, I).
         at = [axis for axis in field.axes if axis != 'features'].index(_examples(field))
         index = '[:, None]' if at else '[None]'

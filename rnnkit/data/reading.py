@@ -62,6 +62,9 @@ class Reading:
     def _take(self, field: Field, value: object, fields: Sequence[Field]) -> None:
         """Read one array but for its values."""
         where = f'{self.where}: {field.name}'
+        if field.has_features and _are_arrays(value, field.ndim):
+            axes = ', '.join(field.axes)
+            raise ShapeError(f'{where} is a list of {len(value)} arrays; pass one array ({axes})')  # type: ignore[arg-type]
         if field.clock and self._is_list(field, value):
             numbers = self._padded(field, value)  # type: ignore[arg-type]
         else:
@@ -238,6 +241,13 @@ class Reading:
             what = 'a weight of 0' if weighted else 'a weight of 0, in a network with weighted=True'
             hints.append(f'a target that is not known needs {what}')
         return ''.join(f'; {hint}' for hint in hints)
+
+
+def _are_arrays(value: object, ndim: int) -> bool:
+    """Return whether a value is a list of arrays, each of which has `ndim` axes."""
+    if not isinstance(value, list | tuple) or not value:
+        return False
+    return all(getattr(one, 'ndim', 0) == ndim for one in value)
 
 
 def _batch_axis(field: Field) -> int:

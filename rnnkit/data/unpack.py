@@ -41,14 +41,20 @@ def in_order(
             )
         return [data.get(name) for name in names]
     if not isinstance(data, list | tuple):
-        raise DataError(f'{where}: expects a list of arrays [{expected}]; got {describe(data)}')
+        hint = ''
+        if len(names) > 1 and getattr(data, 'shape', ()):
+            hint = f'; pass all arrays in one list: [{expected}]'
+        raise DataError(
+            f'{where}: expects a list of arrays [{expected}]; got {describe(data)}{hint}'
+        )
     if len(data) not in (len(names), len(names) - len(optional)):
+        shown = [*map(describe, data[:4]), *['...'] * (len(data) > 4)]
         hint, lacking = '', [f'{name}=True' for name, has in (having or {}).items() if not has]
         if len(data) == len(names) + 1 and lacking:
             hint = f'; was the network meant to be built with {" or ".join(lacking)}?'
         raise DataError(
             f'{where}: expects {len(names)} arrays [{expected}]; got {len(data)}: '
-            f'[{", ".join(map(describe, data))}]{hint}'
+            f'[{", ".join(shown)}]{hint}'
         )
     return list(data)
 

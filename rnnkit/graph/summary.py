@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from rnnkit.common.output_names import join
+from rnnkit.common.output_names import MAIN, join
 from rnnkit.graph.graph import Graph
 
 
@@ -23,22 +23,27 @@ def table(graph: Graph, leading: tuple[str, str], title: str, frozen: Collection
     """
     rows = [('layer', 'form', 'output', 'parameters', 'count')]
     with_time = any(graph.plan.clocks.values())
-    total = fixed = 0
+    total = n_fixed = 0
     for layer in graph.layers:
         shapes = {n: p.get_value(borrow=True).shape for n, p in layer.params.items()}
-        ends = {n: ' frozen' * (p.name in frozen) for n, p in layer.params.items()}
+        counts = {n: int(np.prod(s)) for n, s in shapes.items()}
+        fixed = {n for n, p in layer.params.items() if p.name in frozen}
+        whole = len(fixed) == len(shapes)
+        ends = {n: '' if whole or n not in fixed else ' frozen' for n in shapes}
         shown = '  '.join(f'{n} {"x".join(map(str, s))}{ends[n]}' for n, s in shapes.items())
-        count = sum(int(np.prod(s)) for s in shapes.values())
+        if fixed and whole:
+            shown += '  (frozen)'
+        count = sum(counts.values())
         total += count
-        fixed += sum(int(np.prod(s)) for n, s in shapes.items() if ends[n])
+        n_fixed += sum(counts[n] for n in fixed)
         clock = graph.plan.clock_of(join(layer.name), graph.by_name)
         axes = leading if clock else ('batch' if with_time else 'examples',)
         axes = [name[0].upper() for name in axes]
         if layer.name not in graph.plan.words:
-            axes.append(str(layer.size))
+            axes.append(str(layer.output_size(MAIN)))
         rows.append((layer.name, layer.form, f'({", ".join(axes)})', shown, f'{count:,}'))
-    counts = f'{total:,} parameters' + (f', {fixed:,} of them frozen' if fixed else '')
-    return '\n'.join([*_aligned(rows), f'{title}, {counts}, {graph.dtype}'])
+    amount = f'{total:,} parameters' + (f', {n_fixed:,} of them frozen' if n_fixed else '')
+    return '\n'.join([*_aligned(rows), f'{title}, {amount}, {graph.dtype}'])
 
 
 def _aligned(rows: list[tuple[str, ...]]) -> list[str]:

@@ -46,7 +46,5 @@ def not_finite(
 
 
 def is_nan(array: np.ndarray) -> bool:
-    """Return whether an array contains NaN, quickly where it does not."""
-    with np.errstate(invalid='ignore', over='ignore'):
-        total = array.sum()
-    return bool(total != total and np.isnan(array).any())
+    """Return whether an array contains NaN."""
+    return bool(np.isnan(array).any())

@@ -7,12 +7,13 @@ import pytensor
 from pytensor.tensor import TensorVariable
 from pytensor.tensor.sharedvar import TensorSharedVariable
 
+from rnnkit import initializers
+from rnnkit.activations import activations
 from rnnkit.common import checks, old_words
 from rnnkit.common.output_names import full
 from rnnkit.common.registry import reject_unknown
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
-from rnnkit.initializers import initial_value
 from rnnkit.layers import short_forms
 from rnnkit.layers.short_forms import ShortForms
 
@@ -253,7 +254,7 @@ class Layer:
                 where, name, self.start_of(name), shape, blocks, self.is_recurrent(name)
             )
             # Drawn in float64: a seed gives the same values, up to rounding, in any dtype.
-            value = initial_value(where, start, shape, rng, gates)
+            value = initializers.initial_value(where, start, shape, rng, gates)
             with np.errstate(over='ignore'):
                 cast = value.astype(dtype)
             if not np.isfinite(cast).all() and np.isfinite(value).all():
@@ -292,7 +293,10 @@ class Layer:
             spec['inputs'] = list(self.inputs)
         if not self.trainable:
             spec['trainable'] = False
+        starts = {name for layer in (self, *self.children) for name in layer.starts()}
         for key, value in self.given.items():
+            if key in starts:
+                value = initializers.to_spec(value)
             spec[key] = plain(f'layer {self.name!r}: {key}', value)
         return spec
 
@@ -331,7 +335,10 @@ def plain(where: str, value: object) -> object:
         return {str(key): plain(where, item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(where, item) for item in value]
-    raise ConfigError(
-        f'{where} is {value!r}, which cannot be written to a file; register it under a name, '
-        f'for example with @rnnkit.activations.add(...), and use the name'
-    )
+    hint = ''
+    if callable(value):
+        names = [name for name in activations if activations[name] is value]
+        if names:
+            return names[0]
+        hint = '; register it with @rnnkit.activations.add(...), and use its name'
+    raise ConfigError(f'{where} is {brief(value)}, which cannot be written to a file{hint}')

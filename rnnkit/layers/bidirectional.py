@@ -8,6 +8,7 @@ import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit.common.checks import choice, one_of
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.recurrent import Recurrent
@@ -83,7 +84,7 @@ class Bidirectional(Layer):
         if not issubclass(layers[worker], Recurrent) or 'direction' in options:
             raise ConfigError(
                 f"layer 'bidirectional': worker must be a recurrent layer without a direction; "
-                f'got {worker!r} with {options}'
+                f'got {brief(worker)} with {brief(options)}'
             )
         self.merge = merge
         half = self.size // 2 if merge == 'concat' else self.size

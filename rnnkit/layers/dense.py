@@ -4,6 +4,7 @@ import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit import activations, kernels
+from rnnkit.common.spelling import brief
 from rnnkit.common.tensors import affine
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import COMMON, Layer
@@ -91,6 +92,6 @@ class Softmax(Dense):
         activation = options.setdefault('activation', 'softmax')
         if not isinstance(activation, str) or activation != 'softmax':
             raise ConfigError(
-                f"layer 'softmax': activation must be 'softmax'; got {options['activation']!r}"
+                f"layer 'softmax': activation must be 'softmax'; got {brief(activation)}"
             )
         super().__init__(size, name=name, inputs=inputs, **options)

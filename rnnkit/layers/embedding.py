@@ -19,7 +19,8 @@ class Embedding(Layer):
     Gradients are sparse: an update changes only the rows of tokens in the batch, so that its cost
     does not depend on V. Update rules with state, such as momentum, keep the state of other rows
     unchanged until their tokens occur, as PyTorch's ``SparseAdam`` does. If the loss reads the
-    whole table, as `weight_l2` does, gradients are dense.
+    whole table, as `weight_l2` does, gradients are dense. So they are if a layer 'tied' uses the
+    table for its outputs, as in language models.
 
     The table ``w`` of shape (V, size) starts normally distributed with standard deviation 0.1.
     """

@@ -1,15 +1,19 @@
 """Layers that run a cell over time."""
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import ClassVar
 
 import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
+from rnnkit import activations
 from rnnkit.cells import Cell
 from rnnkit.cells.wrappers import Dropped, Mixed, State, Zoned, wrapped
-from rnnkit.common.checks import choice, one_of, optional_whole, probability
+from rnnkit.common.checks import choice, one_of, probability
+from rnnkit.common.checks import size as size_of
+from rnnkit.common.spelling import brief
 from rnnkit.common.tensors import masked
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
@@ -26,6 +30,9 @@ class Recurrent(Layer):
     state of the cell, and the other states under their own names (``'hid1:c'`` for the cell state
     of an LSTM), each of shape (T, B, size); and the final states ``'last'``, ``'last_c'``, ... of
     shape (B, size). Over padding the state is held, and the output is 0.
+
+    If the cell has an `output` of its own, ``'out'`` and ``'last'`` are that, and all states have
+    their own names: ``'h'`` and ``'last_h'``, ...
 
     Besides the options of the cell there are:
 
@@ -70,7 +77,11 @@ class Recurrent(Layer):
     ):
         # The cell comes first, since its options determine the parameters of the layer.
         own = self.cell_class.options
-        self.cell = self.cell_class(**{k: v for k, v in options.items() if k in own})
+        of_cell = {k: v for k, v in options.items() if k in own}
+        for option in ('activation', 'gate_activation'):
+            if callable(g := of_cell.get(option)) and not isinstance(g, type):
+                of_cell[option] = activations.guarded(g)
+        self.cell = self.cell_class(**of_cell)
         self.state, self.smallest = self.cell.state, self.cell.smallest
         self.learned = [
             part for part in self.state._fields if one_of(options.get(f'{part}_0'), (LEARN,))
@@ -83,17 +94,19 @@ class Recurrent(Layer):
             setattr(self, noise, probability(f'{where}: {noise}', getattr(self, noise)))
         if self.dropout or self.zoneout:
             self.needs = (*self.needs, 'noise')
-        self.bptt_limit = optional_whole(f'{where}: bptt_limit', self.bptt_limit, 1)
+        if self.bptt_limit is not None:
+            self.bptt_limit = size_of(f'{where}: bptt_limit', self.bptt_limit)
         for part in self.state._fields:
             source = getattr(self, f'{part}_0')
             if source is not None and not (isinstance(source, str) and source):
                 raise ConfigError(
-                    f"{where}: {part}_0 must be 'learn' or the name of a layer; got {source!r}"
+                    f"{where}: {part}_0 must be 'learn' or the name of a layer; got {brief(source)}"
                 )
 
     def last_name(self, part: str = '') -> str:
         """Return the name of the output that holds the final value of a part of the state."""
-        return 'last' if part in ('', self.state._fields[0]) else f'last_{part}'
+        main = ('',) if self.cell.has_own_output else ('', self.state._fields[0])
+        return 'last' if part in main else f'last_{part}'
 
     def has_time(self, name):
         return not name.startswith('last')
@@ -124,7 +137,7 @@ class Recurrent(Layer):
 
     def output_size(self, name):
         widths = dict(zip(self.state._fields, self.cell.widths(self.size), strict=True))
-        return widths.get(name.removeprefix('last_'), self.size)
+        return widths.get(name.removeprefix('last_'), self.cell.output_width(self.size))
 
     def gates(self, name):
         return None if name.endswith('_0') else self.cell.gate_columns(name, self.size)
@@ -177,11 +190,27 @@ class Recurrent(Layer):
     def _outputs(self, states: State, mask: TensorVariable | None) -> dict[str, TensorVariable]:
         """Return the outputs by name, given the states at all steps."""
         end = -1 if self.causal else 0  # states are in the order of time in both directions
+        named = dict(zip(self.state._fields, states, strict=True))
+        if self.cell.has_own_output:
+            named = {'out': self._output(states), **named}
         outputs = {}
-        for k, (part, values) in enumerate(zip(self.state._fields, states, strict=True)):
+        for k, (part, values) in enumerate(named.items()):
             outputs['out' if k == 0 else part] = masked(values, mask)
-            outputs[self.last_name(part)] = values[end]
+            outputs['last' if k == 0 else f'last_{part}'] = values[end]
         return outputs
+
+    def _output(self, states: State) -> TensorVariable:
+        """Return the output of a cell that has one of its own, given the states at all steps."""
+        params = {name: self.params[name] for name in self.cell.params}
+        p = SimpleNamespace(**self.cell.prepare(params, self.size))
+        y = self.cell.output(self.state(*states), p)
+        if not isinstance(y, TensorVariable) or y.ndim != 3:
+            what = f'{y.ndim} axes' if isinstance(y, TensorVariable) else repr(y)
+            raise ConfigError(
+                f'{type(self.cell).__name__}.output() must return a tensor (T, B, '
+                f'{self.cell.output_width(self.size)}); got {what}'
+            )
+        return y
 
     def _start(self, state: State | None) -> State | None:
         """Return the initial state, or None if all of it is 0.

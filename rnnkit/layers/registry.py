@@ -6,6 +6,7 @@ from typing import TypeVar
 from rnnkit.cells import Cell, cells
 from rnnkit.common.old_words import NOT_FORMS
 from rnnkit.common.registry import Registry, reject_unknown
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import COMMON, Layer
 from rnnkit.layers.recurrent import recurrent_layer
@@ -30,7 +31,7 @@ class LayerRegistry(Registry):
             if not (isinstance(member, type) and issubclass(member, Layer | Cell)):
                 raise ConfigError(
                     f'the layer {names[0]!r} must be a class derived from rnnkit.Layer or '
-                    f'rnnkit.Cell; got {member!r}'
+                    f'rnnkit.Cell; got {brief(member)}'
                 )
             if issubclass(member, Cell):
                 register(recurrent_layer(names[0], member))

@@ -2,6 +2,7 @@
 
 from rnnkit.common.checks import is_whole
 from rnnkit.common.checks import size as size_of
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers
@@ -36,7 +37,7 @@ class Reshape(Layer):
         ):
             raise ConfigError(
                 f"layer 'reshape': shape must be (steps, features) or (features,), of whole "
-                f'numbers of at least 1, without the batch axis; got {self.shape!r}'
+                f'numbers of at least 1, without the batch axis; got {brief(self.shape)}'
             )
         self.shape = tuple(size_of("layer 'reshape': shape", n) for n in shape)
         if len(self.shape) == 1:  # the identity, which sequences may pass, too

@@ -6,6 +6,7 @@ import numpy as np
 
 from rnnkit.common.checks import is_real
 from rnnkit.common.registry import hint
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 
 KINDS = ('mean', 'std', 'sparsity', 'diagonal', 'radius')
@@ -60,11 +61,11 @@ class ShortForms:
         for key, value in self.keywords.items():
             if not is_real(value):
                 raise ConfigError(
-                    f'{where}: {key} must be a number; got {value!r}. To start a parameter from '
-                    f'an array, write hh=array'
+                    f'{where}: {key} must be a number; got {brief(value)}. To start a parameter '
+                    f'from an array, write hh=array'
                 )
             if key.partition('_')[0] == 'std' and value < 0:
-                raise ConfigError(f'{where}: {key} must be at least 0; got {value!r}')
+                raise ConfigError(f'{where}: {key} must be at least 0; got {brief(value)}')
 
     def start(
         self,

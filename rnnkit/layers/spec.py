@@ -55,7 +55,7 @@ def parse_layers(
     if isinstance(specs, str | bytes | dict) or not isinstance(specs, Sequence):
         raise ConfigError(f"layers must be a list such as [1, ('lstm', 10), 1]; got {brief(specs)}")
     if len(specs) < 2:
-        raise ConfigError(f'a network has an input and at least one more layer; got {specs!r}')
+        raise ConfigError(f'a network has an input and at least one more layer; got {brief(specs)}')
     if len(specs) > MAX_LAYERS:
         raise ConfigError(f'a network has at most {MAX_LAYERS:,} layers; got {len(specs):,}')
     defaults = [None, *[hidden_activation] * (len(specs) - 2), output_activation]
@@ -106,7 +106,7 @@ def _keywords(spec: object, default: str) -> dict[str, object]:
     if isinstance(spec, dict):
         bad = [key for key in spec if not isinstance(key, str)]
         if bad:
-            raise ConfigError(f'the keys of a layer dict must be str; got {bad[0]!r}')
+            raise ConfigError(f'the keys of a layer dict must be str; got {brief(bad[0])}')
         return {'form': default, **spec}
     if is_real(spec) and not isinstance(spec, float):
         return {'form': default, 'size': spec}

@@ -13,7 +13,7 @@ class Last(Layer):
     """The last time step: (T, B, I) becomes (B, I).
 
     After a recurrent layer this is its final state; after a bidirectional layer, the final state
-    of each direction. With a mask it is the last real step of each example.
+    of each direction. With a mask it is the last real step of each example; 0 if there is none.
     """
 
     sized = False
@@ -28,7 +28,8 @@ class Last(Layer):
         if mask is None:
             return {'out': x[-1]}
         after = pt.argmax(mask[::-1], axis=0)  # (B,), steps of padding after the last real one
-        return {'out': x[x.shape[0] - 1 - after, pt.arange(x.shape[1])]}
+        out = x[x.shape[0] - 1 - after, pt.arange(x.shape[1])]
+        return {'out': pt.switch((mask > 0).any(axis=0)[:, None], out, 0)}
 
 
 class Stepped(Layer):

@@ -12,6 +12,7 @@ from rnnkit import activations, kernels
 from rnnkit.common.calls import Abstract, checked
 from rnnkit.common.output_names import MAIN, join, parts
 from rnnkit.common.registry import Registry, hint, reject_unknown
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, DataError
 
 Output = TensorVariable | tuple[TensorVariable, ...]
@@ -165,7 +166,7 @@ class Loss(Abstract):
             )
         raise ConfigError(
             f'{self._where} expects a last layer with activation {self.activation!r}, which is the '
-            f'default; got {form!r} with {activation!r}'
+            f'default; got {brief(form)} with {activation!r}'
         )
 
     @abstractmethod
@@ -309,11 +310,11 @@ def build(spec: object) -> Loss:
     if not isinstance(options, dict) or not isinstance(options.get('form'), str):
         raise ConfigError(
             f"a loss must be a name such as 'mse', a dict such as dict(form='huber', delta=0.5), "
-            f'or a rnnkit.losses.Loss; got {spec!r}'
+            f'or a rnnkit.losses.Loss; got {brief(spec)}'
         )
     bad = [key for key in options if not isinstance(key, str)]
     if bad:
-        raise ConfigError(f'the keys of a loss dict must be str; got {bad[0]!r}')
+        raise ConfigError(f'the keys of a loss dict must be str; got {brief(bad[0])}')
     options = dict(options)
     form = options.pop('form')
     if 'self' in options:  # Python would take it for the loss

@@ -8,6 +8,7 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit.common.checks import real
 from rnnkit.common.output_names import full
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.losses.base import Loss, add, reject, select
 
@@ -76,7 +77,7 @@ class GaussianLogLikelihood(Loss):
             if not isinstance(name, str) or not name:
                 raise ConfigError(
                     f"{self._where}: {option} must be the name of an output, such as 'mean' or "
-                    f"'mean:out'; got {name!r}"
+                    f"'mean:out'; got {brief(name)}"
                 )
 
     @property
@@ -144,5 +145,7 @@ class MaximumMeanDiscrepancy(Loss):
         squares = pt.sqr(both).sum(axis=-1)
         products = pt.matmul(both, both.swapaxes(-1, -2))  # (T, 2B, 2B)
         gaps = squares[..., :, None] + squares[..., None, :] - 2 * products
-        k = pt.exp(np.asarray(-0.5 / self.kernel**2, output.dtype) * gaps)
+        with np.errstate(over='ignore', divide='ignore'):  # of a width like 1e300 or 1e-300
+            factor = -0.5 / np.square(np.float64(self.kernel))
+        k = pt.exp(np.asarray(factor, output.dtype) * gaps)
         return (signed[..., :, None] * signed[..., None, :] * k).sum(axis=(-1, -2))

@@ -9,6 +9,7 @@ from rnnkit.common import output_names
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import flag, generator, is_whole
 from rnnkit.common.registry import hint
+from rnnkit.data.unpack import describe
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.inference.streaming import State
 from rnnkit.models.files import models
@@ -189,8 +190,9 @@ class Autoencoder(Network):
             layer = self.layers[layer].name
         if not isinstance(layer, str) or output_names.full(layer) not in self.outputs:
             names = [*self._graph.by_name, *self.outputs]
+            shown = repr(layer) if isinstance(layer, str) else describe(layer)
             raise ConfigError(
-                f'{where}: no layer or output named {layer!r}; {hint(str(layer), names)}'
+                f'{where}: no layer or output named {shown}; {hint(str(layer), names)}'
             )
         return output_names.full(layer)
 

@@ -13,7 +13,7 @@ from rnnkit.common.old_words import warn
 from rnnkit.errors import ConfigError
 from rnnkit.inference.sampling import Sampling
 from rnnkit.inference.streaming import State
-from rnnkit.layers import Dense
+from rnnkit.layers import Dense, Tied
 from rnnkit.losses import Loss, accuracy
 from rnnkit.models.files import models
 from rnnkit.models.network import Network
@@ -44,7 +44,7 @@ class Classifier(Network):
     def _finish_last_layer(self, loss: Loss) -> None:
         super()._finish_last_layer(loss)
         last = self.layers[-1]
-        if not isinstance(last, Dense) or last.activation != 'softmax':
+        if not isinstance(last, Dense | Tied) or last.activation != 'softmax':
             raise ConfigError(
                 f'Classifier: the last layer must be a softmax; write only the number of classes; '
                 f'got {last.form!r} with activation {getattr(last, "activation", None)!r}'
@@ -144,8 +144,8 @@ class Classifier(Network):
         x : array of shape (T, B, I)
         y : array of int of shape (T, B)
             The true labels.
-        weights : array of shape (T, B), optional
-            Sample weights.
+        weights : array of shape (T, B), or (B,), optional
+            Sample weights; where one is 0, the label may be anything.
         mask : array of shape (T, B), optional
             As in `predict`.
         """

@@ -1,5 +1,6 @@
 """Parameters of a network by name: one of them, and new values for it."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from rnnkit.common.spelling import brief
 from rnnkit.errors import DataError, NotFoundError, ShapeError
 from rnnkit.layers import Layer
 from rnnkit.models import frozen
+from rnnkit.training.loss_term import LossTerm
 
 
 def find(where: str, layers: Sequence[Layer], layer: object, param: object) -> Any:
@@ -72,7 +74,12 @@ class Parameters(Abstract):
     layers: list[Layer]
     params: list[Any]
     outputs: dict[str, TensorVariable]
-    _frozen: set[str]
+    losses: tuple[LossTerm, ...]
+    _frozen: set[str]  # names of parameters
+
+    @abstractmethod
+    def _minimise(self, terms: list[LossTerm]) -> None:
+        """Let trainings minimise these losses, by the parameters that are not frozen."""
 
     @property
     def num_params(self) -> int:

@@ -48,11 +48,11 @@ class Regressor(Network):
         ----------
         x : array of shape (T, B, I)
             (B, T, I) with ``layout='batch'``; (examples, I) in a network without a recurrent
-            layer; a list of arrays for a network with several inputs. Any T, any B. With
-            ``masked=True``, it may be a list of sequences (T_i, I).
+            layer; a list of arrays for a network with several inputs. Any T, any B. It may be a
+            list of sequences (T_i, I), whose lengths may differ with ``masked=True``.
         mask : array of shape (T, B), optional
             True where a time step is real and False over padding, for a network with
-            ``masked=True``; by default all steps are real.
+            ``masked=True``; by default all steps are real. Where it is False, `x` may be anything.
         state : dict, optional
             The state that an earlier call returned, to continue from; `x` then has only the
             inputs that have the time axis of the output. By default each call starts a new
@@ -76,7 +76,7 @@ class Regressor(Network):
         Raises
         ------
         ShapeError, DataError
-            If `x` is not such an array.
+            If `x` is not such an array, or the result is not a number.
         """
         return self._inference.predict('predict()', x, mask, state, return_state, noise)
 
@@ -90,8 +90,8 @@ class Regressor(Network):
         x : array of shape (T, B, I)
         y : array of shape (T, B, O)
             The target.
-        weights : array of the shape of `y`, or (T, B), optional
-            Sample weights.
+        weights : array of the shape of `y`, or (T, B), or (B,), optional
+            Sample weights; where one is 0, the target may be anything.
         mask : array of shape (T, B), optional
             As in `predict`.
         """

@@ -9,6 +9,7 @@ from rnnkit.common.output_names import layer_of
 from rnnkit.data.border import describe
 from rnnkit.data.datasets import wants_rng
 from rnnkit.data.ragged import is_ragged
+from rnnkit.data.unpack import is_one_array
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.layers import Dense, Embedding, Input, Layer
 from rnnkit.models.network import Network
@@ -180,7 +181,7 @@ class Below:
                 )
             return self._pair(data)
         if not isinstance(data, list | tuple) or (
-            masks and len(names) == 1 and is_ragged(data, fields[0].ndim - 1)
+            len(names) == 1 and is_one_array(data, fields[0], bool(masks))
         ):
             return self._pair({names[0]: data} if len(names) == 1 else self._wrong(data, where))
         full = [field.name for field in self.border.fields]

@@ -1,6 +1,9 @@
 """Why a loss is not finite: the first parameter or array of a batch that explains it."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from pytensor.compile.sharedvalue import SharedVariable
 
 from rnnkit.optimizers import Objective
 from rnnkit.training.protocols import Batch
@@ -8,17 +11,21 @@ from rnnkit.training.protocols import Batch
 SMALLER_STEPS = 'Try a smaller learning_rate or max_gradient_norm'
 
 
-def not_finite(objective: Objective, batch: Batch, updates: int) -> tuple[str, str] | None:
+def not_finite(
+    objective: Objective, params: Sequence[SharedVariable], batch: Batch, updates: int
+) -> tuple[str, str] | None:
     """Return what explains a loss that is not finite, and what to do; None if nothing here does.
 
     Parameters
     ----------
     objective : Objective
+    params : sequence of shared variables
+        All parameters, the frozen ones among them.
     batch : sequence of arrays
     updates : int
         The number of updates so far: before the first one, the learning rate is not to blame.
     """
-    for p in objective.params:
+    for p in params:
         if not np.isfinite(p.get_value(borrow=True)).all():
             if updates:
                 return f'parameter {p.name!r} is not finite', SMALLER_STEPS

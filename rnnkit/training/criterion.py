@@ -159,8 +159,8 @@ class Criterion:
             term.target = next(iter(self.fields), 'x' if self.reconstructs else 'y')
         field = self._field(term)
         if term.target not in self.fields:
-            tensor = self.targets[term.target] = self._variable(term, field)
-            self.fields[term.target] = replace(field, by_row=self._by_row(term, tensor))
+            target = self.targets[term.target] = self._variable(term, field)
+            self.fields[term.target] = replace(field, by_row=self._by_row(term, target))
         elif _kind(field) != _kind(self.fields[term.target]):
             raise ConfigError(
                 f'loss {term.loss.form!r} compares {term.outputs[0]!r} with {_kind(field)}; '

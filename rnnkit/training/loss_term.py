@@ -10,6 +10,7 @@ from rnnkit.common import output_names
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import flag, real
 from rnnkit.common.registry import reject_unknown
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 from rnnkit.losses import Loss
 
@@ -135,7 +136,7 @@ def read_loss_term(
         loss = {**(loss if isinstance(loss, dict) else {'form': loss}), **given}
     elif given:
         raise ConfigError(
-            f'{where}: {min(given)} is an option of a loss that is given by name; got {loss!r}'
+            f'{where}: {min(given)} is an option of a loss that is given by name; got {brief(loss)}'
         )
     built = losses.build(loss)
     _check(where, own)
@@ -149,6 +150,6 @@ def _check(where: str, own: dict[str, object]) -> None:
         value = own.get(name, 'x')
         if not isinstance(value, str) or not value:
             what = "an output, such as 'hid1'" if name == 'output' else 'an array of each batch'
-            raise ConfigError(f'{where}: {name} must be the name of {what}; got {value!r}')
+            raise ConfigError(f'{where}: {name} must be the name of {what}; got {brief(value)}')
     if 'weighted' in own:
         own['weighted'] = flag(f'{where}: weighted', own['weighted'])

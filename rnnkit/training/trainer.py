@@ -11,7 +11,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 from rnnkit.callbacks import Hooks, Training
 from rnnkit.common import progress
 from rnnkit.common.calls import without_stop_iteration
-from rnnkit.common.compiled import Compiled
+from rnnkit.common.compiled import Compiled, own
 from rnnkit.data.datasets import Kept
 from rnnkit.errors import DataError, FormatError, RnnkitError, TrainingError
 from rnnkit.training.blame import SMALLER_STEPS, not_finite
@@ -100,15 +100,16 @@ class Trainer:
         self.schedule = self.hyperparameters.pop('learning_rate', None)
         self.history, self.training, self.stage = place
         self.seed, self.inspect, self.net = seed, inspect, net
-        self.resumed, self.keeper, self.begin, self.held_out = resumed, keeper, begin, held_out
+        self.resumed, self.keeper = resumed, keeper
+        self.begin, self.held_out = begin, held_out
         self.best: Monitors = {'loss': np.inf}
         self.latest: Monitors = {}
         self.best_params: list[np.ndarray] = []
         self.trained: Monitors = {}
         self.epoch = self.updates = self.failures = 0
         self.record: Record = {}  # of the latest epoch
-        self.rows: list[tuple] = []  # of this epoch's batches: gradient norm, loss, other reports
-        self.health: list[tuple] = []
+        # Of this epoch's batches: gradient norm, loss, other reports; and the gradients' health.
+        self.rows, self.health = list[tuple](), list[tuple]()
         self.began = time.perf_counter()  # this epoch
         self.stopping: str | None = None  # why it is to end, if a callback says so
         self.ended: str | None = None
@@ -152,6 +153,7 @@ class Trainer:
         if self.begin is not None:
             self.begin()
         self.draw()
+        own(self.step.objective.params)
         self.step.start(self.seed, **self.hyperparameters, **self._rate())
         failed = True
         try:
@@ -388,7 +390,13 @@ class Trainer:
             self.failures += 1
 
     def _measure(self) -> tuple[Monitors, Batch | None]:
-        """Return what the validation data report now; and a batch whose loss is not finite."""
+        """Return what the validation reports, and the first batch with a loss that is not finite.
+
+        Raises
+        ------
+        DataError
+            If all weights are 0.
+        """
         rows, culprit = [], None
         for batch in self.validation:
             if self.inspect and not rows:
@@ -411,7 +419,8 @@ class Trainer:
         return '; '.join(part for part in parts if part) + (f'. {advice}' if advice else '')
 
     def _blame(self, batch: Batch) -> tuple[str, str] | None:
-        return not_finite(self.step.objective, batch, self.updates)
+        params = getattr(self.net, 'params', self.step.objective.params)
+        return not_finite(self.step.objective, params, batch, self.updates)
 
     def _record(self, train: Monitors, seconds: float) -> Record:
         """Append a record of an epoch to the history, and return it."""

@@ -1,6 +1,8 @@
 """The callbacks that write files: what is in them, and what resuming does with them."""
 
 import csv
+import errno
+import io
 import os
 
 import numpy as np
@@ -9,6 +11,7 @@ from one_weight import NOISY, Feed, made, renewed, values
 
 import rnnkit
 from rnnkit.callbacks import CSV, Checkpoint
+from rnnkit.callbacks import files as module
 from rnnkit.errors import ConfigError, DataError
 
 QUICK = {'algo': 'sgd', 'batch_size': 10, 'seed': 0, 'validate_every': 1, 'patience': 99}
@@ -170,3 +173,34 @@ def test_a_file_that_is_no_table_is_left_alone(net, content, tmp_path):
     with pytest.raises(DataError, match='CSV: .*a.csv'):
         net.train(NOISY, epochs=1, callbacks=CSV(path, append=True), **QUICK)
     assert path.read_bytes() == content
+
+
+def full_at(monkeypatch, count):
+    """Have the disk full when a file is opened for the `count`-th time."""
+
+    class Full(io.FileIO):
+        def write(self, content):
+            super().write(content[: len(content) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    opened = []
+
+    def open_(path, mode='r', **options):
+        if mode != 'ab':
+            return open(path, mode, **options)
+        opened.append(path)
+        return Full(path, 'a') if len(opened) == count else open(path, mode, **options)
+
+    monkeypatch.setattr(module, 'open', open_, raising=False)
+
+
+def test_a_full_disk_leaves_whole_lines_and_names_the_file(tmp_path, monkeypatch):
+    path = tmp_path / 'history.csv'
+    full_at(monkeypatch, 2)
+    net = rnnkit.Regressor([1, 1], seed=0)
+    data = [np.ones((4, 1))] * 2
+    options = {'validate_every': 1, 'seed': 1, 'callbacks': rnnkit.callbacks.CSV(path)}
+    with pytest.raises(OSError, match=r'the file was not written: No space left .*history.csv'):
+        net.train(data, epochs=6, **options)
+    lines = path.read_text().splitlines()
+    assert [line.split(',')[1] for line in lines] == ['epoch', '1', '2']

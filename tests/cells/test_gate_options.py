@@ -76,9 +76,37 @@ def lstm(x, p, h, c, d_h, d_c, gate_activation='sigmoid', coupled=False, clip=No
     return [np.array(hs), np.array(cs)], grads | {'h0': dh, 'c0': dc}
 
 
-def gru(x, p, h, d_h, gate_activation='sigmoid', reset='after'):
+def rnn(x, p, h, d_h, clip):
     """Return the states of all steps, and gradients of sum(h * d_h), by hand."""
-    sigma, slope = GATES[gate_activation]
+    tape, hs = [], []
+    for x_t in x:
+        a = x_t @ p['xh'] + h @ p['hh'] + p['b']
+        tape.append((x_t, h, a))
+        h = np.tanh(np.clip(a, -clip, clip))
+        hs.append(h)
+    grads = {k: np.zeros_like(v) for k, v in p.items()} | {'x': np.zeros_like(x)}
+    dh = np.zeros_like(h)
+    for t in reversed(range(len(x))):
+        x_t, h, a = tape[t]
+        da = (dh + d_h[t]) * (1 - hs[t] ** 2) * (abs(a) <= clip)
+        grads['xh'] += x_t.T @ da
+        grads['hh'] += h.T @ da
+        grads['b'] += da.sum(0)
+        grads['x'][t] = da @ p['xh'].T
+        dh = da @ p['hh'].T
+    return [np.array(hs)], grads | {'h0': dh}
+
+
+def gru(x, p, h, d_h, gate_activation='sigmoid', reset='after', clip=np.inf):
+    """Return the states of all steps, and gradients of sum(h * d_h), by hand."""
+    function, derivative = GATES[gate_activation]
+
+    def sigma(a):
+        return function(np.clip(a, -clip, clip))
+
+    def slope(a):
+        return derivative(np.clip(a, -clip, clip)) * (abs(a) <= clip)
+
     tape, hs = [], []
     ur, uz, un = np.split(p['hh'], 3, axis=1)
     for x_t in x:
@@ -86,17 +114,18 @@ def gru(x, p, h, d_h, gate_activation='sigmoid', reset='after'):
         ar, az = xr + h @ ur, xz + h @ uz
         r, z = sigma(ar), sigma(az)
         inner = h @ un + p['bn'] if reset == 'after' else (r * h) @ un
-        n = np.tanh(xn + (r * inner if reset == 'after' else inner))
-        tape.append((x_t, h, ar, az, r, z, inner, n))
+        an = xn + (r * inner if reset == 'after' else inner)
+        n = np.tanh(np.clip(an, -clip, clip))
+        tape.append((x_t, h, ar, az, r, z, inner, n, an))
         h = (1 - z) * n + z * h
         hs.append(h)
     grads = {k: np.zeros_like(v) for k, v in p.items()} | {'x': np.zeros_like(x)}
     dh = np.zeros_like(h)
     for t in reversed(range(len(x))):
-        x_t, h, ar, az, r, z, inner, n = tape[t]
+        x_t, h, ar, az, r, z, inner, n, an = tape[t]
         dh = dh + d_h[t]
         dz = dh * (h - n) * slope(az)
-        dn = dh * (1 - z) * (1 - n**2)
+        dn = dh * (1 - z) * (1 - n**2) * (abs(an) <= clip)
         back = dh * z
         if reset == 'after':
             dr, d_un = dn * inner * slope(ar), h.T @ (dn * r)
@@ -114,20 +143,23 @@ def gru(x, p, h, d_h, gate_activation='sigmoid', reset='after'):
     return [np.array(hs)], grads | {'h0': dh}
 
 
-ORACLES = {'lstm': lstm, 'gru': gru}
+ORACLES = {'lstm': lstm, 'gru': gru, 'rnn': rnn}
 HARD = dict(gate_activation='hard_sigmoid')
 CASES = [
     long('lstm', HARD),
     ('lstm', dict(clip=0.7, cell_clip=0.5, peepholes=True)),
     long('lstm', dict(coupled=True)),
     ('lstm', dict(coupled=True, peepholes=True, clip=1.0, **HARD)),
-    ('gru', HARD),
+    ('gru', dict(clip=0.8, **HARD)),
+    ('rnn', dict(clip=0.6)),
+    long('gru', HARD),
+    long('gru', dict(clip=0.8)),
     long('lstm', dict(clip=0.7)),
     long('lstm', dict(cell_clip=0.5)),
     long('lstm', dict(peepholes=True, **HARD)),
     long('lstm', dict(coupled=True, cell_clip=0.3)),
 ]
-SCANNED = ('gru', dict(reset='before', **HARD))  # no kernel
+SCANNED = ('gru', dict(reset='before', clip=0.8, **HARD))  # no kernel
 
 
 def problem(form, options, rng):

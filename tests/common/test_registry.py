@@ -113,6 +113,16 @@ def test_no_foreign_keyword_is_one_of_ours_by_now():
         'output',
         *rnnkit.losses.losses,
         *rnnkit.activations.activations,
+        *rnnkit.initializers.initializers,
+        *(
+            name
+            for rule in rnnkit.optimizers.optimizers
+            for name in option_names(rnnkit.optimizers.optimizers[rule])
+        ),
+        'gate_activation',
+        'coupled',
+        'average',
+        'product',
     }
     schedules = [vars(rnnkit.schedules)[name] for name in ('Plateau', 'Step', 'Exponential')]
     calls = [*schedules, rnnkit.schedules.Cosine, rnnkit.schedules.WarmUp, rnnkit.callbacks.CSV]

@@ -84,13 +84,16 @@ def test_a_layer_spec_may_say_so_and_the_summary_shows_it(data):
     assert net.frozen == ['hid1.xh', 'hid1.hh', 'hid1.b']
     assert net.num_params == 22
     assert net.summary() == (
-        'layer  form         output     parameters                                count\n'
-        '------------------------------------------------------------------------------\n'
-        'in     input        (T, B, 2)                                            0\n'
-        'hid1   rnn          (T, B, 3)  xh 2x3 frozen  hh 3x3 frozen  b 3 frozen  18\n'
-        'out    feedforward  (T, B, 1)  w 3x1  b 1                                4\n'
+        'layer  form         output     parameters                     count\n'
+        '-------------------------------------------------------------------\n'
+        'in     input        (T, B, 2)                                 0\n'
+        'hid1   rnn          (T, B, 3)  xh 2x3  hh 3x3  b 3  (frozen)  18\n'
+        'out    feedforward  (T, B, 1)  w 3x1  b 1                     4\n'
         'Regressor, 22 parameters, 18 of them frozen, float32'
     )
+    net.freeze('out.b')
+    assert 'w 3x1  b 1 frozen' in net.summary()
+    net.unfreeze('out.b')
     before = values(net)
     net.train(data, epochs=1, restore_best=False)
     assert changed(net, before) == ['out.w', 'out.b']
@@ -203,7 +206,7 @@ def test_losses_and_optimizers_see_a_new_network_after_it(net, data):
     assert set(train) >= {'loss', 'err', 'mae'}
     steps = net.itertrain(data, epochs=2)
     next(steps)
-    with pytest.raises(rnnkit.ConfigError, match=r'unfreeze\(\) change the next training; a tr'):
+    with pytest.raises(rnnkit.ConfigError, match=r'unfreeze\(\): a training of this network is'):
         net.unfreeze('out')
     assert net.frozen == ['out.w', 'out.b']
     steps.close()

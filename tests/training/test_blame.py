@@ -35,9 +35,13 @@ def test_huge_numbers_are_named_before_any_update(name):
 
 
 @NAN
-def test_a_parameter_that_was_never_finite():
+@pytest.mark.parametrize('frozen', [False, True])
+def test_a_parameter_that_was_never_finite(frozen):
+    net = net_with_b(np.nan)
+    if frozen:
+        net.freeze('out.b')
     with pytest.raises(TrainingError) as caught:
-        net_with_b(np.nan).train([X, Y], [X, Y], epochs=1)
+        net.train([X, Y], [X, Y], epochs=1)
     assert str(caught.value) == (
         "the validation loss is nan before the first epoch; parameter 'out.b' is not finite, and "
         'was so before the first update; the best parameters are kept. Set finite values'

@@ -141,7 +141,7 @@ def of_networks():
             if (
                 name in ('freeze', 'unfreeze')
                 or name.startswith('_')
-                or (kind != 'Regressor' and name in vars(rnnkit.Network))
+                or (kind != 'Regressor' and hasattr(rnnkit.Network, name))
             ):
                 continue
             calls[f'{kind}.{name}'] = method(net, name, **given[name])

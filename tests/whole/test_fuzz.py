@@ -59,6 +59,7 @@ keys = st.sampled_from(
         'size',
         'name',
         'inputs',
+        'trainable',
         'activation',
         'w',
         'b',
@@ -94,7 +95,7 @@ def nearly_right(draw):
     spec = {'form': form}
     if forms[form].sized:
         spec['size'] = draw(st.sampled_from([1, 2, 3, 4, 6]))
-    own = [*forms[form].options, 'w', 'xh', 'hh', 'b', 'inputs', 'name', *SHORT]
+    own = [*forms[form].options, 'w', 'xh', 'hh', 'b', 'inputs', 'name', 'trainable', *SHORT]
     for key in draw(st.lists(st.sampled_from(own), max_size=2, unique=True)):
         spec[key] = draw(
             st.one_of(

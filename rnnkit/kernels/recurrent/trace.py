@@ -21,6 +21,7 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.op import Op
+from pytensor.graph.traversal import ancestors
 from pytensor.tensor.basic import Alloc, Join, Split
 from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from pytensor.tensor.subtensor import Subtensor, get_idx_list
@@ -114,8 +115,7 @@ class _Tracer:
             pass
         elif len(shape) == 2 and shape[0] == SIZE and shape[1] % SIZE == 0:
             self.weights[variable] = name
-        else:
-            raise Unsupported(f'parameter {name!r} is neither a weight nor a per-unit vector')
+        # Others may be parameters of the cell's output; the step must not read them.
         return variable
 
     def run(self) -> list[Variable]:
@@ -140,9 +140,17 @@ class _Tracer:
             state.ndim != 2 or len(blocks) != 1 for blocks, state in zip(result, new, strict=True)
         ):
             raise Unsupported('a new state is not of shape (B, H)')
-        if self.recurrent is None or len(self.weights) != 1:
-            raise Unsupported('there is not exactly one recurrent weight')
-        return [blocks[0] for blocks in result]
+        if self.recurrent is None:
+            raise Unsupported('there is no recurrent weight')
+        new = [blocks[0] for blocks in result]
+        # Those of the cell's output alone are left out.
+        read = set(ancestors(new))
+        self.vectors = {
+            name: blocks
+            for name, blocks in self.vectors.items()
+            if name == 'b' or read.intersection(blocks)
+        }
+        return new
 
     def read(self, variable: Variable) -> list[Variable]:
         """Return the blocks of `variable`; a number that holds for all units is one block."""
@@ -152,7 +160,10 @@ class _Tracer:
                     raise Unsupported('a constant array')
                 self.blocks[variable] = [pt.constant(np.asarray(variable.data).reshape(()))]
             elif variable.owner is None:
-                raise Unsupported(f'{variable} is used other than in the recurrent product')
+                raise Unsupported(
+                    f'parameter {variable.name!r} is neither a per-unit vector nor used in the '
+                    f'recurrent product alone'
+                )
             else:
                 outputs = self.interpret(variable.owner)
                 self.blocks.update(zip(variable.owner.outputs, outputs, strict=True))

@@ -121,13 +121,23 @@ def test_other_steps_keep_the_scan_and_say_so(why, caplog):
     'cell',
     [
         GRUCell(reset='before'),
-        rnn_like(RNNCell.step, xh2=('H', 'H')),
-        rnn_like(RNNCell.step, scalar=('1',)),
+        rnn_like(lambda self, z, s, p: RNNState(z + s.h @ p.hh + s.h @ p.h2), h2=('H', 'H')),
+        rnn_like(lambda self, z, s, p: RNNState(z + s.h @ p.hh * p.scalar), scalar=('1',)),
         rnn_like(RNNCell.step, xh=('I', '2H')),
     ],
 )
 def test_other_parameters_keep_the_scan(cell):
     assert form_of(cell) is None
+
+
+def test_parameters_that_the_step_does_not_read_keep_nothing_away():
+    def step(self, z, s, p):
+        return RNNState(pt.tanh(z + s.h @ p.hh))
+
+    more = {'hy': ('H', '3'), 'h2': ('H', 'H'), 'by': ('3',), 'v': ('H',)}
+    form = form_of(rnn_like(step, **more))
+    assert form.digest == form_of(RNNCell()).digest
+    assert list(form.vectors) == ['b']
 
 
 def test_a_projection_of_its_own_keeps_the_scan():

@@ -2,10 +2,13 @@
 
 import os
 import stat
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
 import pytest
+from repository import TESTS
 
 from rnnkit.kernels.runtime import cache_folder
 
@@ -146,3 +149,16 @@ def test_without_a_home_directory_there_is_none(monkeypatch):
     cache_folder.write('one', b'x')
     monkeypatch.setenv('RNNKIT_CACHE_DIR', '~/code')
     assert cache_folder.directory() is None
+
+
+@needs_root
+@pytest.mark.long
+def test_nothing_that_another_user_has_planted_is_run():
+    found = subprocess.run(
+        [sys.executable, TESTS / 'long' / 'share_cache.py'],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.count(': not run') == 10

@@ -1,0 +1,214 @@
+"""How a network is trained: the calls of users, and a training made ready."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from rnnkit import kernels
+from rnnkit.common import old_words
+from rnnkit.common import progress as lines
+from rnnkit.common.calls import checked_methods
+from rnnkit.data.border import Border
+from rnnkit.models import frozen
+from rnnkit.models.parameters import Parameters
+from rnnkit.training.batching import Batching
+from rnnkit.training.checkpoints import Checkpoints
+from rnnkit.training.history import History, next_number
+from rnnkit.training.options import Options, given_options, read_training
+from rnnkit.training.protocols import CallbackSpec, Data, Monitors, MonitorSpec, Path
+from rnnkit.training.sessions import Sessions
+from rnnkit.training.train_steps import TrainSteps
+from rnnkit.training.trainer import Place, Trainer
+from rnnkit.training.ways import find_way
+
+
+@checked_methods
+class Trainable(Parameters):
+    """What can be trained: a base of `rnnkit.Network`."""
+
+    history: History
+    seed: int
+    _border: Border
+    _kernel: bool | None
+    _recurrent: bool
+    _sessions: Sessions
+    _train_steps: TrainSteps
+    _trainings: int
+
+    @old_words.of_training
+    def train(
+        self,
+        train: Data,
+        valid: Data | None = None,
+        algo: str = 'rmsprop',
+        *,
+        batch_size: int | None = None,
+        bucket: bool = Options.bucket,
+        carry_state: bool = Options.carry_state,
+        bptt_steps: int | None = None,
+        train_batches: int | None = None,
+        valid_batches: int | None = None,
+        epochs: int | None = None,
+        patience: int = Options.patience,
+        validate_every: int = Options.validate_every,
+        min_improvement: float = Options.min_improvement,
+        restore_best: bool = Options.restore_best,
+        learning_rate: float | Callable[[int], float] | None = None,
+        max_gradient_norm: float | None = None,
+        max_gradient_elem: float = Options.max_gradient_elem,
+        momentum: float | None = None,
+        nesterov: bool | None = None,
+        seed: int | None = None,
+        monitors: MonitorSpec = None,
+        monitor_gradients: bool = Options.monitor_gradients,
+        checkpoint: Path | None = None,
+        save_every: float | None = None,
+        resume: Path | None = None,
+        callbacks: CallbackSpec = None,
+        progress: bool | None = None,
+        **options: Any,
+    ) -> tuple[Monitors, Monitors]:
+        """Train until early stopping or the number of epochs ends it; Ctrl-C ends it, too.
+
+        Parameters
+        ----------
+        train : list of arrays, or callable
+            The training data: ``[x, y]`` with x of shape (T, B, I) and y of shape (T, B, O), or
+            integers (T, B) for a classifier; ``[x, y, weights]`` for a weighted network,
+            ``[x, y, mask]`` for a masked one; x alone for an autoencoder; a dict of the same; or
+            a callable that returns one such batch each time it is called.
+        valid : list of arrays, or callable, optional
+            The validation data, which decide about early stopping and the best parameters; the
+            training data if not given. The batches of a callable are drawn once and kept.
+        algo : str
+            The name of an update rule: 'rmsprop', 'adam', 'sgd', ..., or 'lbfgs'; or of a way to
+            prepare a network for one: 'sample'; or, by the rule `subalgo`, 'layerwise', 'pretrain'.
+        batch_size, bucket, carry_state, bptt_steps, train_batches, valid_batches
+            How the data become mini-batches: see `rnnkit.training.Options`, also for the others.
+        epochs, patience, validate_every, min_improvement, restore_best
+            When training ends, and with which parameters.
+        learning_rate : float or schedule, optional
+            By default that of the rule. A ``rnnkit.schedules`` object or any function of the
+            number of updates changes it during training.
+        max_gradient_norm, max_gradient_elem, momentum, nesterov
+            Gradient clipping and momentum.
+        seed, monitors, monitor_gradients, checkpoint, save_every, resume, callbacks, progress
+            Randomness, reports and files.
+        **options
+            Further hyperparameters of the rule; regularizers with their weights, such as
+            ``weight_l2=1e-4``; noise, such as ``hidden_dropout=0.2``.
+
+        Returns
+        -------
+        train, valid : dict of str to float
+            The monitors of the last epoch, and those of the validation of the parameters
+            that the network now has.
+
+        Raises
+        ------
+        ConfigError, ShapeError, DataError, FormatError
+            If an option, an array or a file is not usable.
+        TrainingError
+            If the loss or a gradient is not finite. The best parameters are restored.
+        """
+        keywords = _keywords(locals(), options)
+        make = partial(self._start, 'train()', train, valid, algo, keywords)
+        with lines.shown(progress):
+            return self._sessions.train('train()', make)
+
+    @old_words.of_training
+    def itertrain(
+        self,
+        train: Data,
+        valid: Data | None = None,
+        algo: str = 'rmsprop',
+        *,
+        batch_size: int | None = None,
+        bucket: bool = Options.bucket,
+        carry_state: bool = Options.carry_state,
+        bptt_steps: int | None = None,
+        train_batches: int | None = None,
+        valid_batches: int | None = None,
+        epochs: int | None = None,
+        patience: int = Options.patience,
+        validate_every: int = Options.validate_every,
+        min_improvement: float = Options.min_improvement,
+        restore_best: bool = Options.restore_best,
+        learning_rate: float | Callable[[int], float] | None = None,
+        max_gradient_norm: float | None = None,
+        max_gradient_elem: float = Options.max_gradient_elem,
+        momentum: float | None = None,
+        nesterov: bool | None = None,
+        seed: int | None = None,
+        monitors: MonitorSpec = None,
+        monitor_gradients: bool = Options.monitor_gradients,
+        checkpoint: Path | None = None,
+        save_every: float | None = None,
+        resume: Path | None = None,
+        callbacks: CallbackSpec = None,
+        progress: bool | None = None,
+        **options: Any,
+    ) -> Iterator[tuple[Monitors, Monitors]]:
+        """Train as `train` does, with the same keywords, and yield its two dicts once an epoch.
+
+        The second dict is that of the latest validation. When the caller leaves the loop,
+        training ends and the best parameters are restored.
+        """
+        keywords = _keywords(locals(), options)
+        make = partial(self._start, 'itertrain()', train, valid, algo, keywords)
+        return lines.each(progress, self._sessions.itertrain, 'itertrain()', make)
+
+    def _start(
+        self,
+        where: str,
+        train: Data,
+        valid: Data | None,
+        algo: str,
+        keywords: Mapping[str, object],
+        place: Place | None = None,
+    ) -> Any:
+        """Return a training that is ready to start, a `Run`.
+
+        Parameters
+        ----------
+        place : Place, optional
+            Where it is recorded, if it is a stage of another training.
+        """
+        frozen.check(where, self)
+        way = find_way(where, algo, keywords)
+        if way:
+            return way(where, self, train, valid, keywords)
+        config = read_training(
+            where, algo, keywords, max_gradient_norm=1.0 if self._recurrent else 0.0
+        )
+        config.check_data(train)
+        with kernels.allowed(self._kernel):
+            step, evaluate, carries = self._train_steps.train_step(config)
+        files = Checkpoints(where, self, config.options)
+        batches, validation = Batching(self._border, config.options, carries, where)(
+            train, valid, files.seed
+        )
+        trainer = Trainer(
+            config,
+            step,
+            evaluate,
+            batches,
+            validation,
+            place=place or Place(self.history, next_number(self.history)),
+            seed=files.seed,
+            inspect=self._train_steps.alarm(config.options),
+            net=self,
+            resumed=files.state,
+            keeper=files.keeper(config, batches),
+            begin=files.begin if place is None else None,
+            held_out=valid is not None or callable(train),
+        )
+        files.check(trainer)
+        return trainer
+
+
+def _keywords(arguments: Mapping[str, object], others: Mapping[str, object]) -> dict[str, object]:
+    """Return the keywords of a training that were given."""
+    rate = arguments['learning_rate']
+    rates = {} if rate is None else {'learning_rate': rate}
+    return {**given_options(arguments), **rates, **others}

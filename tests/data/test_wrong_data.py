@@ -1,0 +1,243 @@
+"""Data that are given in a wrong way: what the error says to do about it."""
+
+import re
+
+import numpy as np
+import pytest
+
+import rnnkit
+from rnnkit.errors import RnnkitError
+
+T, B = 5, 4
+X, Y = np.zeros((T, B, 2)), np.zeros((T, B, 1))
+LABELS = np.zeros((T, B), int)
+
+
+def net_of(model=rnnkit.Regressor, layers=(2, ('rnn', 3), 1), **options):
+    return model(list(layers), seed=0, **options)
+
+
+class Loader:
+    """An iterable of batches, such as other libraries have."""
+
+    def __iter__(self):
+        return iter([[X, Y]])
+
+
+def batches():
+    yield [X, Y]
+
+
+def one(size):
+    return {'layers': (size, ('rnn', 3), 1)}
+
+
+BATCH = {'layout': 'batch'}
+CLASSIFIER = {'model': rnnkit.Classifier}
+STATIC = {'layers': (2, (3, 'tanh'), 1)}
+SEQUENCES = [np.zeros((n, 2)) for n in (3, 4, 5)]
+TARGETS = [one[:, :1] for one in SEQUENCES]
+
+# what: (network, call, the end of the message)
+MISTAKES = {
+    'a series': (
+        {},
+        lambda net: net.predict(X[:, 0]),
+        'predict(): x has 2 axes, shape (5, 2); a network with a recurrent layer expects '
+        '(time, batch, features); a single sequence is array[:, None]',
+    ),
+    'a series, batch first': (
+        BATCH,
+        lambda net: net.predict(X[:, 0]),
+        'expects (batch, time, features); a single sequence is array[None]',
+    ),
+    'a series of one feature': (
+        one(1),
+        lambda net: net.predict(np.zeros(7)),
+        'a single sequence of a single feature is array[:, None, None]',
+    ),
+    'a series of one feature, batch first': (
+        {**one(1), **BATCH},
+        lambda net: net.predict(np.zeros(7)),
+        'a single sequence of a single feature is array[None, :, None]',
+    ),
+    'no axis of features': (
+        one(1),
+        lambda net: net.predict(X[..., 0]),
+        'a single feature needs an axis of its own: array[..., None]',
+    ),
+    'an example': (
+        STATIC,
+        lambda net: net.predict(np.zeros(2)),
+        'this network expects (examples, features); a single example is array[None]',
+    ),
+    'labels of a series': (
+        CLASSIFIER,
+        lambda net: net.train([X[:, :1], LABELS[:, 0]]),
+        'train: y has 1 axes, shape (5,); a network with a recurrent layer expects (time, batch); '
+        'a single sequence is array[:, None]',
+    ),
+    'targets of the last step': (
+        {},
+        lambda net: net.train([X, Y[-1]]),
+        'train: y has 2 axes, shape (4, 1); a network with a recurrent layer expects (time, batch, '
+        "features); for one target for each sequence, and not for each step, put 'last' before "
+        'the output layer',
+    ),
+    'labels of the last step': (
+        CLASSIFIER,
+        lambda net: net.train([X, LABELS[-1]]),
+        "and not for each step, put 'last' before the output layer",
+    ),
+    'targets of the last step of lists': (
+        {'masked': True},
+        lambda net: net.train([SEQUENCES, np.zeros((3, 1))]),
+        "and not for each step, put 'last' before the output layer",
+    ),
+    'x and y': (
+        {},
+        lambda net: net.train(X, Y),
+        'train: expects a list of arrays [x, y]; got array of shape (5, 4, 2); pass all arrays in '
+        'one list: [x, y]',
+    ),
+    'lists of sequences for x and y': (
+        {'masked': True},
+        lambda net: net.train(SEQUENCES * 100, TARGETS * 100),
+        'train: expects a list of arrays [x, y]; got a list of 300 sequences. Pass all in one '
+        'list: [x, y], each of them an array or a list of sequences',
+    ),
+    'many arrays': (
+        {},
+        lambda net: net.train([X] * 50),
+        'train: expects 2 arrays [x, y]; got 50: [array of shape (5, 4, 2), array of shape '
+        '(5, 4, 2), array of shape (5, 4, 2), array of shape (5, 4, 2), ...]',
+    ),
+    'two batches': (
+        {},
+        lambda net: net.train([[X, Y], [X, Y]]),
+        'train: expects one list of arrays [x, y]; got a list of 2 batches. Join them by '
+        'np.concatenate, along the axis of examples, or pass a callable that returns a batch each '
+        'time it is called, such as itertools.cycle(batches).__next__',
+    ),
+    'five batches': (
+        {'masked': True},
+        lambda net: net.train([(X, Y, LABELS)] * 5),
+        'time it is called, such as itertools.cycle(batches).__next__',
+    ),
+    'a generator function': (
+        {},
+        lambda net: net.train(batches),
+        'train is the generator function batches(), which makes a new generator each time it is '
+        'called; pass a callable that returns a batch: train=batches().__next__',
+    ),
+    'a generator': (
+        {},
+        lambda net: net.train(batches()),
+        'train is an iterator, which can be read only once; pass a callable that returns a batch '
+        'each time it is called, for example train=train.__next__',
+    ),
+    'a callable that makes generators': (
+        {},
+        lambda net: net.train(lambda: batches(), train_batches=1),
+        'the batch returned by the train callable is a generator; the callable returns one batch '
+        'each time it is called, such as the __next__ of a generator of batches',
+    ),
+    'an iterable': (
+        {},
+        lambda net: net.train([X, Y], Loader()),
+        'valid is an iterable, Loader; pass arrays, or a callable that returns a batch each time '
+        'it is called: valid=itertools.cycle(batches).__next__',
+    ),
+    'x in a list': (
+        {},
+        lambda net: net.predict([X]),
+        'predict(): x is a list of 1 arrays; pass one array (time, batch, features)',
+    ),
+    'x and y to predict': (
+        {},
+        lambda net: net.predict([X, Y]),
+        'predict(): x is a list of 2 arrays; pass one array (time, batch, features)',
+    ),
+    'an array as the name of a layer': (
+        {'model': rnnkit.Autoencoder, 'layers': (2, ('rnn', 3), 2)},
+        lambda net: net.encode(X, X),
+        'known are: hid1, hid1:last, hid1:out, in, in:out, out, out:out, out:pre',
+    ),
+    'an array as the seed': (
+        {'model': rnnkit.Autoencoder, 'layers': (2, (3, 'sigmoid'), 2)},
+        lambda net: net.encode(X[0], sample=True, rng=X),
+        'numpy.random.Generator; got ndarray of shape (5, 4, 2)',
+    ),
+    'an array as a number': (
+        {},
+        lambda net: net.train([X, Y], epochs=X),
+        'whole number of at least 1; got ndarray of shape (5, 4, 2)',
+    ),
+}
+
+
+@pytest.mark.parametrize('what', MISTAKES)
+def test_the_error_says_what_to_do(what):
+    options, call, message = MISTAKES[what]
+    with pytest.raises(RnnkitError, match=f'{re.escape(message)}$') as found:
+        call(net_of(**options))
+    assert '[[' not in str(found.value)  # no array is printed
+
+
+def test_frames_name_their_columns():
+    pandas = pytest.importorskip('pandas')
+    frame = pandas.DataFrame({'a': np.ones(T), 'b': [1, 2, np.nan, 3, 4]})
+    net = net_of()
+    with pytest.raises(RnnkitError, match=re.escape('a single sequence is frame.to_numpy()[:, N')):
+        net.predict(frame)
+    with pytest.raises(
+        RnnkitError, match=re.escape("contains nan at index (2, 1), column 'b'; nu")
+    ):
+        net_of(**STATIC).predict(frame)
+    with pytest.raises(
+        RnnkitError, match=re.escape("x[1] contains nan at index (2, 1), column 'b'")
+    ):
+        net.predict([frame.fillna(0), frame])
+    text = frame.assign(a=list('abcde'))
+    with pytest.raises(
+        RnnkitError, match=re.escape("x must be real numbers; column 'a' contains 'a'")
+    ):
+        net_of(**STATIC).predict(text)
+    missing = frame.astype({'a': 'Int64'})
+    missing.loc[1, 'a'] = pandas.NA
+    with pytest.raises(RnnkitError, match="column 'a' contains <NA>, a NAType"):
+        net_of(**STATIC).predict(missing)
+    whole = frame.fillna(0)
+    np.testing.assert_array_equal(
+        net.predict([whole])[0], net.predict(whole.to_numpy()[:, None])[:, 0]
+    )
+
+
+MASKED = np.ma.masked_equal(np.arange(T * B * 2.0).reshape(T, B, 2), 3)
+ONES = np.ones((T, B))
+OF_NUMPY = {
+    'x': ({}, lambda net, a: net.predict(a)),
+    'x of a list': ({'masked': True}, lambda net, a: net.predict([a[:, 0], a[:, 1]])),
+    'x of an unmasked list': ({}, lambda net, a: net.predict([a[:, 0], a[:, 1]])),
+    'y': ({}, lambda net, a: net.score(X, a[..., 1:])),
+    'labels': (CLASSIFIER, lambda net, a: net.score(X, (a[..., 1] * 0).astype(int))),
+    'weights': ({'weighted': True}, lambda net, a: net.score(X, Y, a[..., 1])),
+    'mask': ({'masked': True}, lambda net, a: net.predict(X, mask=a[..., 1] >= 0)),
+    'step': ({}, lambda net, a: net.step(a[0])),
+    'the batch of a callable': (
+        {},
+        lambda net, a: net.train(lambda: [a, Y], train_batches=1, valid_batches=1, epochs=1),
+    ),
+    'valid': ({}, lambda net, a: net.train([X, Y], [a, Y], epochs=1)),
+    'windows': ({}, lambda net, a: net.train([a, Y], epochs=1, carry_state=True)),
+}
+
+
+@pytest.mark.parametrize('name', OF_NUMPY)
+def test_a_mask_of_numpy_is_not_lost(name):
+    options, call = OF_NUMPY[name]
+    net = net_of(**options)
+    message = 'is a NumPy masked array, and its mask would be lost; pass a plain array, such as arr'
+    with pytest.raises(RnnkitError, match=message):
+        call(net, MASKED)
+    call(net, np.ma.array(np.abs(MASKED.data)))  # in which nothing is masked
