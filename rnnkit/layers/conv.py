@@ -90,4 +90,4 @@ class Conv1(Layer):
             windows = windows.reshape((at.shape[0], x.shape[1], n * self.input_size))
         weights = self.params['w'].reshape((n * self.input_size, self.size))
         pre = affine(windows, weights, self.params['b'])
-        return {'out': activations.build(self.activation or 'relu')(pre), 'pre': pre}
+        return {'out': activations.Chain(self.activation or 'relu')(pre), 'pre': pre}
