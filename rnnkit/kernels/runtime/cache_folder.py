@@ -129,7 +129,6 @@ class _Folder:
 
 def _open_folder(create: bool = False) -> _Folder | None:
     path = directory()
-    path = directory()
     if path is None:
         return None
     try:
