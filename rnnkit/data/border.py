@@ -48,6 +48,15 @@ class Border:
         self.inputs, self.targets, self.weights, self.masks = inputs, targets, weights, masks
         self.layout, self.dtype = layout, dtype
         self._parts: dict[tuple[str, bool], Border] = {}
+        # Where a batch has masks, and the inputs that are 0 where a step is not real.
+        places = {field.name: k for k, field in enumerate(self.fields)}
+        self._padded = [
+            (
+                places[m.name],
+                [places[f.name] for f in inputs if (f.clock, f.kind) == (m.clock, 'numbers')],
+            )
+            for m in masks
+        ]
 
     @property
     def target(self) -> Field:
@@ -126,11 +135,13 @@ class Border:
             raise ConfigError(
                 f'{where}: a mask is for a network with masked=True; this one was built without'
             )
+        first = self.inputs[0]
+        if len(self.inputs) == 1 and not self.masks and self.layout == 'time' and first.is_ready(x):
+            return [x], False
         names = [field.name for field in self.inputs]
         alone = len(names) == 1 and not isinstance(x, dict)
         given = dict(zip(names, [x] if alone else in_order(x, names, where), strict=True))
         given |= self._named_masks(mask, where)
-        first = self.inputs[0]
         is_list = ragged.is_ragged if self.masks else ragged.is_list_of_arrays
         listed = bool(first.clock) and is_list(given[names[0]], first.ndim - 1)
         fields = [*self.inputs, *self.masks]
@@ -190,7 +201,7 @@ class Border:
             expects. The message names the array and the axis.
         """
         if self._is_ready(data):
-            return list(data)
+            return self._blank(data)
         names = [field.name for field in self.fields]
         without = names[: len(names) - len(self.masks)]  # lists of sequences bring their masks
         optional = names[len(without) :]
@@ -273,18 +284,20 @@ class Border:
             for key, length in known.items():
                 if lengths.setdefault(key, length) != length:
                     return False
-        return self._is_blank(data)
-
-    def _is_blank(self, arrays: Sequence[np.ndarray]) -> bool:
-        """Return whether inputs are 0 over padding."""
-        by_name = dict(zip([field.name for field in self.fields], arrays, strict=True))
-        for mask in self.masks:
-            padding = by_name[mask.name] == 0
-            if padding.any():
-                inputs = [f for f in self.inputs if f.clock == mask.clock and f.kind == 'numbers']
-                if any(by_name[field.name][padding].any() for field in inputs):
-                    return False
         return True
+
+    def _blank(self, batch: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return a batch whose inputs are 0 over padding; arrays are copied where they are not."""
+        arrays = list(batch)
+        for k, inputs in self._padded:
+            mask = arrays[k]
+            if np.count_nonzero(mask) < mask.size:
+                padding = mask == 0
+                for i in inputs:
+                    if np.count_nonzero(arrays[i][padding]):
+                        arrays[i] = arrays[i].copy()
+                        arrays[i][padding] = 0
+        return arrays
 
     def _read(
         self,

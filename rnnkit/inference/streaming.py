@@ -16,6 +16,7 @@ from rnnkit.data.unpack import describe
 from rnnkit.errors import ConfigError, ShapeError
 from rnnkit.graph.course import course, last_outputs, state_sizes, state_variables
 from rnnkit.graph.graph import Graph
+from rnnkit.inference.blame import is_finite
 
 # A named tuple of arrays (B, H) for each recurrent layer, by its name; and an array for each
 # output that stays the same, by the name of the output.
@@ -163,7 +164,7 @@ class Stream:
                     type(value) is np.ndarray
                     and value.dtype == self.dtype
                     and value.shape == (n, size)
-                    and np.isfinite(value).all()
+                    and is_finite(value)
                 ):
                     arrays.append(np.ascontiguousarray(value))
                     continue
