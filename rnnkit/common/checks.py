@@ -18,6 +18,15 @@ T = TypeVar('T')
 LARGEST_SIZE = 2**31 - 1  # of an axis: what compiled code counts with must not overflow
 
 
+def scalar(where: str, value: float, dtype: str) -> np.ndarray:
+    """Return a number in the dtype of a network, which it must fit."""
+    with np.errstate(over='ignore'):
+        array = np.asarray(value, dtype)
+    if not np.isfinite(array):
+        raise ConfigError(f'{where} is {value:g}, which does not fit {dtype}')
+    return array
+
+
 def is_whole(value: object, least: int | None = None) -> bool:
     """Return whether a value is an integer of at least `least`; True and False are not."""
     if not isinstance(value, Integral) or isinstance(value, bool):

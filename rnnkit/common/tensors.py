@@ -1,10 +1,10 @@
 """The few symbolic operations that layers and cells share."""
 
-import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit.common.calls import checked
+from rnnkit.common.checks import scalar
 from rnnkit.errors import ConfigError
 
 
@@ -72,5 +72,5 @@ def clipped(x: TensorVariable, limit: float | None) -> TensorVariable:
     """Return `x` between minus and plus `limit`; NaN stays NaN, and None is no limit."""
     if limit is None:
         return x
-    most = np.asarray(limit, x.type.dtype)
+    most = scalar('clip', limit, x.type.dtype)
     return pt.switch(x > most, most, pt.switch(x < -most, -most, x))

@@ -10,7 +10,7 @@ import pytensor.tensor as pt
 from pytensor.graph.replace import clone_replace
 from pytensor.tensor import TensorVariable
 
-from rnnkit.common.checks import probability, real
+from rnnkit.common.checks import probability, real, scalar
 from rnnkit.common.output_names import full, join, layer_of
 from rnnkit.common.registry import glob
 from rnnkit.errors import ConfigError
@@ -187,7 +187,8 @@ class Disturbance:
     def set(self, amounts: Mapping[Target, float]) -> None:
         """Give the amounts their values."""
         for target, amount in amounts.items():
-            self.amounts[target].set_value(np.asarray(amount, self.graph.dtype))
+            what = f'{target.kind} of {target.name}'
+            self.amounts[target].set_value(scalar(what, amount, self.graph.dtype))
 
     def outputs(self, noise: Noise, **start: Any) -> Outputs:
         """Return the outputs of the graph in training; `start` is passed to `Graph.again`."""

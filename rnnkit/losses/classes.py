@@ -6,7 +6,7 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels
 from rnnkit.common.calls import checked
-from rnnkit.common.checks import real
+from rnnkit.common.checks import real, scalar
 from rnnkit.losses.base import Loss, add, reject, select, weighted_mean
 
 
@@ -88,7 +88,7 @@ class Hinge(Loss):
         is_target = _is_target(output, target)
         score = pt.switch(is_target, output, 0).sum(axis=-1)
         rival = pt.switch(is_target, -np.inf, output).max(axis=-1)
-        gap = np.asarray(self.margin, output.dtype) + rival - score
+        gap = scalar(f'{self._where}: margin', self.margin, output.dtype) + rival - score
         return pt.switch(gap <= 0, 0, gap)
 
 

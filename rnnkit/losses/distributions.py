@@ -6,7 +6,7 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
-from rnnkit.common.checks import real
+from rnnkit.common.checks import real, scalar
 from rnnkit.common.output_names import full
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, DataError
@@ -86,7 +86,8 @@ class GaussianLogLikelihood(Loss):
 
     def errors(self, output, target):
         mean, covar = output
-        half, eps = (np.asarray(value, mean.dtype) for value in (0.5, self.covar_eps))
+        half = np.asarray(0.5, mean.dtype)
+        eps = scalar(f'{self._where}: covar_eps', self.covar_eps, mean.dtype)
         variance = pt.switch(covar <= 0, 0, covar) + eps
         log_2pi = np.asarray(math.log(2 * math.pi), mean.dtype)
         return half * (log_2pi + pt.log(variance) + pt.sqr(target - mean) / variance)

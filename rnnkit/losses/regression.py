@@ -3,7 +3,7 @@
 import numpy as np
 import pytensor.tensor as pt
 
-from rnnkit.common.checks import real
+from rnnkit.common.checks import real, scalar
 from rnnkit.losses.base import Loss, add, reject
 
 
@@ -43,7 +43,7 @@ class Huber(Loss):
 
     def errors(self, output, target):
         d = abs(output - target)
-        delta = np.asarray(self.delta, output.dtype)
+        delta = scalar(f'{self._where}: delta', self.delta, output.dtype)
         half = np.asarray(0.5, output.dtype)
         return pt.switch(d <= delta, half * d * d, delta * (d - half * delta))
 

@@ -58,6 +58,7 @@ class StepGraph:
     ):
         self.params = objective.params
         self.dtype = np.result_type(*(p.dtype for p in self.params)).name
+        self.largest = float(np.finfo(self.dtype).max)
         self.rule, self.momentum, self.nesterov = rule, momentum, nesterov
         names = [*LIMITS, *rule.options, *['momentum'] * momentum]
         self.hyper = {name: self._shared_zeros(name, ()) for name in names}
@@ -179,7 +180,9 @@ class StepGraph:
         """Set hyperparameters; 0 for a limit of gradient clipping means no limit."""
         for name, value in values.items():
             if name in LIMITS and value == 0:
-                value = np.finfo(self.dtype).max
+                value = self.largest
+            elif not abs(value) <= self.largest:
+                raise ConfigError(f'{name} is {value:g}, which does not fit {self.dtype}')
             assign(self.hyper[name], value)
 
     def draw(self, seed: int | Sequence[int] | None, number: int) -> None:

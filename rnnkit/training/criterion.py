@@ -10,6 +10,7 @@ import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor import TensorVariable
 
+from rnnkit.common.checks import scalar
 from rnnkit.common.tensors import variable
 from rnnkit.data.border import LAYOUTS, Border
 from rnnkit.data.field import Field, weights_of
@@ -130,8 +131,8 @@ class Criterion:
         """Return the weight of a term as a shared variable: a change of it compiles nothing."""
         if term.shared is not None:
             return term.shared
-        value = np.asarray(term.weight, self.graph.dtype)
-        return pytensor.shared(value, f'weight of {term.name}', shape=())
+        what = f'weight of {term.name}'
+        return pytensor.shared(scalar(what, term.weight, self.graph.dtype), what, shape=())
 
     def _weights(self, term: LossTerm) -> TensorVariable | None:
         """Return the sample weights of the targets: 0 over padding."""

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 
-import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 
 from rnnkit import losses
 from rnnkit.common import output_names
 from rnnkit.common.calls import checked_methods
-from rnnkit.common.checks import flag, real
+from rnnkit.common.checks import flag, real, scalar
 from rnnkit.common.registry import reject_unknown
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
@@ -77,8 +76,8 @@ class LossTerm:
                 'the weight of the only loss is fixed at 1; net.set_loss(..., weight=...) makes '
                 'one whose weight can be changed'
             )
+        self.shared.set_value(scalar('the weight of a loss', value, self.shared.dtype))
         self._weight = float(value)
-        self.shared.set_value(np.asarray(value, self.shared.dtype))
 
     @property
     def layer(self) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
-from rnnkit.common.checks import is_real
+from rnnkit.common.checks import is_real, scalar
 from rnnkit.common.output_names import PRE, join, layer_of
 from rnnkit.common.registry import glob, hint
 from rnnkit.errors import ConfigError
@@ -179,7 +179,7 @@ def _of_part(key: str, name: str, level: Level, parts: Parts) -> TensorVariable:
     part = parts.params[name] if name in parts.params else parts.outputs[name]
     mask = parts.masks.get(name)
     if not callable(level):
-        below = pt.lt(part, level).astype('float64')
+        below = pt.lt(part, scalar(f'monitors: {key!r}', level, part.dtype)).astype('float64')
         if mask is None:
             return below.mean()
         return weighted_mean(below if below.ndim == 2 else below.mean(axis=-1), mask)[0]
@@ -187,15 +187,15 @@ def _of_part(key: str, name: str, level: Level, parts: Parts) -> TensorVariable:
         rows = part.reshape((-1, *part.shape[2:]), ndim=part.ndim - 1)
         part = rows[pt.flatnonzero(mask > 0.5)]
     try:
-        scalar = level(part)
+        value = level(part)
     except Exception as why:  # a function of the user's, so it may raise anything
         raise ConfigError(f'monitors: {key!r} raised {type(why).__name__}: {why}') from why
-    if not isinstance(scalar, TensorVariable) or scalar.ndim:
+    if not isinstance(value, TensorVariable) or value.ndim:
         raise ConfigError(
             f'monitors: the function of {key!r} must return a symbolic scalar, such as '
-            f'abs(tensor).mean(); got {scalar!r}'
+            f'abs(tensor).mean(); got {value!r}'
         )
-    return scalar
+    return value
 
 
 # --- metrics: their statistics in the graph, one batch at a time

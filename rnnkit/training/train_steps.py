@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytensor
 
+from rnnkit.common.checks import scalar
 from rnnkit.common.compiled import Compiled
 from rnnkit.errors import ConfigError
 from rnnkit.graph import perturbations
@@ -110,7 +111,7 @@ class TrainSteps:
             )
         variant.disturbance.set(amounts)
         for name, term in terms.items():
-            variant.weights[name].set_value(np.asarray(term.weight, self.graph.dtype))
+            variant.weights[name].set_value(scalar(name, term.weight, self.graph.dtype))
         momentum, nesterov = bool(options.momentum), bool(options.nesterov)
         key = (type(rule), *rule.switched, momentum, nesterov, watch.gradients, kind)
         if key not in self._steps:

@@ -77,6 +77,18 @@ SHORT = {
         },
         0.1,
     ),
+    'transfer_learning': (
+        {
+            'steps': 20,
+            'noise': 0.05,
+            'size': 16,
+            'unlabelled': 600,
+            'labelled': 40,
+            'updates': 300,
+            'learning_rate': 0.03,
+        },
+        0.1,
+    ),
 }
 MEASURES = {'seq2seq': 'loss'}  # it takes longer until all characters of an answer are right
 

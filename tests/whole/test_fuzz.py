@@ -326,7 +326,9 @@ def changes(draw):
     return change
 
 
-@pytest.mark.filterwarnings('ignore:overflow encountered', 'ignore:invalid value')
+@pytest.mark.filterwarnings(
+    'ignore:overflow encountered', 'ignore:invalid value', 'ignore:.*not finite .NaN or infinity.'
+)
 @tried(250)
 @given(changes(), st.booleans(), st.booleans())
 def test_a_file_that_is_changed_is_refused_or_the_same(files, change, checkpoint, sealed):
