@@ -340,7 +340,8 @@ def _general(
         norm = options.max_gradient_norm
     if options.batch_size is None and not options.carry_state:
         options.batch_size = 32
-    limits = {'max_gradient_norm': norm, 'max_gradient_elem': options.max_gradient_elem}
+    elem = options.max_gradient_elem or 0.0  # None is no limit, too
+    limits = {'max_gradient_norm': norm, 'max_gradient_elem': elem}
     return limits | ({'momentum': options.momentum} if options.momentum else {})
 
 

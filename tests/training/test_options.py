@@ -373,3 +373,12 @@ def test_the_signature_of_train_lists_the_options(method):
     assert {f.name: f.default for f in fields} == {f.name: params[f.name].default for f in fields}
     extra = set(params) - {f.name for f in fields}
     assert extra == {'self', 'train', 'valid', 'algo', 'learning_rate', 'options'}
+
+
+def test_no_limit_of_elements_is_0_or_none():
+    nets = [dense() for _ in range(2)]
+    for net, limit in zip(nets, (0, None), strict=True):
+        net.train(FLAT, epochs=2, max_gradient_elem=limit)
+    for p, q in zip(*(net.params for net in nets), strict=True):
+        assert np.array_equal(p.get_value(), q.get_value())
+        assert np.isfinite(p.get_value()).all()
