@@ -239,6 +239,8 @@ def _of_statistics(
         read = _probabilities
     elif targets == 'labels':
         read = _checked
+    elif targets == 'binary':
+        read = _binary
     of_classes = any(isinstance(statistic, Shares) for statistic in statistics)
 
     def metric(target: ArrayLike, output: ArrayLike, weights: ArrayLike | None = None) -> float:
@@ -370,6 +372,16 @@ def _numbers(
     if weights is not None and target.ndim > 1 and weights.shape == target.shape[:-1]:
         weights = np.broadcast_to(weights[..., None], target.shape)
     return _checked(name, target.astype('float64'), output.astype('float64'), weights)
+
+
+def _binary(
+    name: str, target: np.ndarray, output: np.ndarray, weights: np.ndarray | None
+) -> Arrays:
+    target, output, weights = _numbers(name, target, output, weights)
+    wrong = (target != 0) & (target != 1)
+    if wrong.any():
+        raise DataError(f'{name}: target contains {target[wrong][0]:g}; targets must be 0 or 1')
+    return target, output, weights
 
 
 def _labels(name: str, array: np.ndarray) -> np.ndarray:

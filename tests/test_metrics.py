@@ -360,3 +360,13 @@ def test_scikit_learn_agrees(metric, name, rng):
         np.testing.assert_allclose(
             metric(target, output, weights), theirs(*flat, sample_weight=w, **options), rtol=1e-12
         )
+
+
+@pytest.mark.parametrize('metric', OF_BINARY)
+@pytest.mark.parametrize('wrong', [2, -1, 0.5])
+def test_targets_that_are_neither_0_nor_1(metric, wrong):
+    with pytest.raises(
+        DataError, match=rf'{metric.__name__}: target contains {wrong}; targets must'
+    ):
+        metric([0, wrong], [0.3, 0.9])
+    assert metric([0, wrong], [0.3, 0.9], [1, 0]) in (0, 1)  # it does not count

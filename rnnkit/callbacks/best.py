@@ -8,7 +8,8 @@ from rnnkit.callbacks.base import Training
 from rnnkit.common.checks import choice, real
 from rnnkit.errors import ConfigError
 
-RISING = ('acc', 'accuracy', 'r2', 'f1')  # metrics for which larger is better
+# Metrics for which larger is better.
+RISING = ('acc', 'accuracy', 'r2', 'f1', 'binary_accuracy', 'binary_f1')
 MODES = ('min', 'max')
 
 
@@ -51,7 +52,7 @@ class Best:
             )
         choice(f'{where}: mode', mode, (None, *MODES))
         self.where, self.monitor = where, monitor
-        rising = monitor.removeprefix('valid_') in RISING
+        rising = monitor.removeprefix('valid_').lower() in RISING
         self.of_validation = monitor.startswith('valid_')
         self.mode = mode or MODES[rising]
         self.sign = -1 if self.mode == 'max' else 1

@@ -1,10 +1,12 @@
 """Symbolic graphs turned into functions: the one place that calls ``pytensor.function``."""
 
+import sys
 import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import numpy as np
 import pytensor
@@ -75,6 +77,32 @@ def own(variables: Iterable[SharedVariable]) -> None:
         variable.set_value(np.array(value, order='C'), borrow=True)
 
 
+@contextmanager
+def not_swallowed() -> Iterator[None]:
+    """Raise what a signal handler raises while LLVM calls Python, where ctypes only reports it."""
+    swallowed: list[BaseException] = []
+    thread, hook = threading.get_ident(), sys.unraisablehook
+
+    def keep(report: 'sys.UnraisableHookArgs') -> None:
+        of_callback = 'ctypes callback' in (report.err_msg or '')
+        if of_callback and report.exc_value is not None and threading.get_ident() == thread:
+            swallowed.append(report.exc_value)
+        else:
+            hook(report)
+
+    sys.unraisablehook = keep
+    try:
+        yield
+    except Exception as error:  # what the callback has left undone
+        if swallowed:
+            raise swallowed[0] from error
+        raise
+    finally:
+        sys.unraisablehook = hook
+    if swallowed:
+        raise swallowed[0]
+
+
 class Compiled:
     """A function that is compiled when it is first called, and then kept.
 
@@ -105,6 +133,14 @@ class Compiled:
         self._order = [unique.index(output) for output in outputs]
         self._function = None
         self._foreign = False  # whether it returns arrays of JAX or another library
+        self._lock = threading.RLock()  # PyTensor's functions keep their arguments in places
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but the lock, which cannot be copied."""
+        return {name: value for name, value in vars(self).items() if name != '_lock'}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _lock=threading.RLock())
 
     def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
         """Return the outputs for these inputs, and apply the updates."""
@@ -113,7 +149,8 @@ class Compiled:
                 with PROCESS:  # which also keeps two threads from compiling the same graph
                     if self._function is None:
                         return self._in_order(self._compile(*arrays))
-            return self._in_order(self._function(*arrays))
+            with self._lock:
+                return self._in_order(self._function(*arrays))
         except IndexError as error:  # arrays are checked before, but may be the user's own
             raise DataError(
                 f'{self.what}: {error}; a token or label has changed since the data were checked: '
@@ -126,7 +163,7 @@ class Compiled:
         """Compile the function, and return what it returns for these inputs."""
         inputs, outputs, updates = self._graph
         progress.prepare_logging()
-        with progress.timed(f'compiling {self.what}'), warnings.catch_warnings():
+        with progress.timed(f'compiling {self.what}'), warnings.catch_warnings(), not_swallowed():
             # Numba's advice about products with transposed matrices, which is not for users.
             warnings.filterwarnings('ignore', r'(?s).*np\.dot\(\) is faster on contiguous arrays')
             function = pytensor.function(

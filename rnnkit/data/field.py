@@ -233,10 +233,13 @@ class Field:
         if self.kind == 'weights' and value < 0:
             return DataError(f'{name} contains {value}; a weight is at least 0; this is at {place}')
         if self.kind == 'weights':
+            tiny = np.finfo(self.dtype).tiny
+            least = f'a weight is 0, or at least {tiny:.2g}'
+            if numbers.array.max() < tiny**0.5:
+                least = f'the largest weight must be at least {tiny**0.5:.2g}'
             return DataError(
                 f'{name} contains {numbers.array[index]} at {place}, which underflows in '
-                f'{self.dtype}; a weight is 0, or at least {np.finfo(self.dtype).tiny:.2g}: '
-                f'multiply all weights by one number'
+                f'{self.dtype}; {least}: multiply all weights by one number'
             )
         what = 'label' if self.kind == 'labels' else 'token'
         return DataError(
@@ -327,7 +330,9 @@ def _examples(field: Field) -> str:
 def _improper(weights: np.ndarray, given: np.ndarray) -> np.ndarray:
     """Return which weights are negative, or so small that kernels take them for 0."""
     tiny = np.finfo(weights.dtype).tiny
-    return (weights < 0) | ((weights < tiny) & (given != 0))
+    # Products of weights and errors underflow, too. Where the largest weight is small, all do.
+    least = tiny if weights.max() >= tiny**0.5 else tiny**0.5
+    return (weights < 0) | ((weights < least) & (given != 0))
 
 
 Axes = tuple[str, str]  # the user's order of 'time' and 'batch'

@@ -125,7 +125,7 @@ class Layer:
         **options: object,
     ):
         where = f'layer {self.form!r}'
-        self.trainable = checks.flag(f'{where}: trainable', options.pop('trainable', True))
+        self._trainable = checks.flag(f'{where}: trainable', options.pop('trainable', True))
         keywords = [*COMMON, *self.options, *self.starts()]
         short = short_forms.among(options, keywords) if self.starts() else {}
         kinds = short_forms.KINDS if self.starts() else ()
@@ -153,6 +153,24 @@ class Layer:
         self.params: dict[str, TensorSharedVariable] = {}
         for option, default in self.options.items():
             setattr(self, option, self.given.get(option, default))
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes any parameter of the layer.
+
+        Raises
+        ------
+        ConfigError
+            If it is set once the layer is part of a network: `Network.freeze` and `unfreeze` do so.
+        """
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        raise ConfigError(
+            f'layer {self.name!r}: write net.freeze({self.name!r}) or net.unfreeze({self.name!r}), '
+            f'or trainable={value!r} in its spec'
+        )
 
     def starts(self) -> dict[str, object]:
         """Return the default initial value of each parameter, by name."""

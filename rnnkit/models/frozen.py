@@ -92,7 +92,7 @@ def mark(layers: Sequence[Layer], frozen: set[str]) -> list[str]:
     for layer in layers:
         names = [p.name for p in layer.params.values()]
         if names:
-            layer.trainable = not set(names) <= frozen
+            layer._trainable = not set(names) <= frozen
         if layer.trainable:
             others += [name for name in names if name in frozen]
     return others

@@ -19,6 +19,7 @@ from rnnkit.data.datasets import Arrays as Batched
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.graph import summary
 from rnnkit.graph.graph import Graph
+from rnnkit.inference.blame import not_finite
 from rnnkit.inference.predict import Inference
 from rnnkit.inference.streaming import State
 from rnnkit.layers import Layer, parse_layers
@@ -393,7 +394,7 @@ class Network(Trainable):
         batch_size: int = 32,
         monitors: MonitorSpec = None,
     ) -> Monitors:
-        """Return the loss on some data: what a validation on them would report.
+        """Return the loss on some data: what a validation without regularizers would report.
 
         Parameters
         ----------
@@ -418,7 +419,7 @@ class Network(Trainable):
         Raises
         ------
         ConfigError, ShapeError, DataError
-            If an array or a monitor is not usable, or all weights are 0.
+            If an array or a monitor is not usable, all weights are 0, or the loss is not a number.
 
         Examples
         --------
@@ -436,7 +437,10 @@ class Network(Trainable):
         rows = [function(*batch) for batch in Batched(arrays, axes, batch_size)]
         if not any(map(objective.counts, rows)):
             raise DataError(f'{where}: all weights are 0, so there is nothing to evaluate')
-        return objective.average(rows)
+        results = objective.average(rows)
+        if np.isnan(results['loss']):
+            raise not_finite(where, self._graph)
+        return results
 
     def gradient_flow(
         self,

@@ -63,10 +63,12 @@ class Sessions:
 
     @contextmanager
     def _claim(self, where: str) -> Iterator[None]:
-        with self._lock:
-            self.check(where)
-            self._busy = True
+        claimed = False  # an interrupt may come between any two instructions
         try:
+            with self._lock:
+                self.check(where)
+                claimed = self._busy = True
             yield
         finally:
-            self._busy = False
+            if claimed:
+                self._busy = False

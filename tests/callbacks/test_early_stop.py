@@ -176,3 +176,15 @@ def test_options_that_make_no_sense(options, message):
     with pytest.raises(ConfigError) as caught:
         EarlyStop(**options)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    'name', ['accuracy', 'Accuracy', 'ACC', 'binary_accuracy', 'binary_f1', 'F1', 'R2']
+)
+def test_metrics_that_are_to_be_large(name):
+    assert EarlyStop(name)._best.mode == EarlyStop(f'valid_{name}')._best.mode == 'max'
+
+
+@pytest.mark.parametrize('name', ['loss', 'err', 'xe', 'perplexity', 'gradient_norm'])
+def test_metrics_that_are_to_be_small(name):
+    assert EarlyStop(name)._best.mode == EarlyStop(f'valid_{name}')._best.mode == 'min'

@@ -1,5 +1,7 @@
 """Compiled functions: errors that machine code hides, and what belongs to the whole process."""
 
+import ctypes
+import sys
 import threading
 import time
 import warnings
@@ -12,7 +14,7 @@ from pytensor.graph.traversal import ancestors
 from pytensor.scan.op import Scan
 
 import rnnkit
-from rnnkit.common.compiled import Compiled, double_precision, origin, quickly
+from rnnkit.common.compiled import Compiled, double_precision, not_swallowed, origin, quickly
 
 
 def hidden(error, by='context'):
@@ -190,3 +192,53 @@ def test_floats_are_double_in_one_thread_at_a_time():
         thread.join()
         assert seen == ['float64']
         assert pytensor.config.floatX == 'float32'
+
+
+def test_two_threads_may_call_one_function():
+    """PyTensor's function keeps its arguments between its steps."""
+    x = pt.vector('x', dtype='float64')
+    function = Compiled('a sum of sines', [x], [pt.sin(pt.sin(x)).sum() * 2])
+    arrays = [np.full(50, 0.1), np.full(50, 0.7)]
+    expected = [function(array) for array in arrays]
+    wrong, interval = [], sys.getswitchinterval()
+
+    def work(k):
+        for _ in range(300):
+            if function(arrays[k]) != expected[k]:
+                wrong.append(k)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in (0, 1)]
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert wrong == []
+
+
+def callback_that_raises(error):
+    """Call a Python function by way of C, where an exception cannot be passed on."""
+
+    def fail():
+        raise error
+
+    ctypes.CFUNCTYPE(None)(fail)()
+
+
+@pytest.mark.parametrize('fails', [False, True])
+@pytest.mark.parametrize('kind', [KeyboardInterrupt, TooLateError])
+def test_what_a_handler_raises_during_compilation(kind, fails):
+    """LLVM calls Python by ctypes, which reports exceptions and swallows them."""
+    error = kind('here')
+    with pytest.raises(kind) as caught, not_swallowed():
+        callback_that_raises(error)
+        if fails:
+            raise RuntimeError('no compiled object yet')
+    assert caught.value is error
+    hook = sys.unraisablehook
+    with pytest.raises(RuntimeError, match='of its own'), not_swallowed():
+        raise RuntimeError('of its own')
+    assert sys.unraisablehook is hook

@@ -197,8 +197,8 @@ PADDING = 'padding needs a mask, in a network with masked=True'
         (
             {'weighted': True},
             [X, Y, with_bad((T, B), (1, 2), 1e-42)],
-            'train: weights contains 1e-42 at index (1, 2, 0), which underflows in float32; a '
-            'weight is 0, or at least 1.2e-38: multiply all weights by one number',
+            'train: weights contains 1e-42 at index (1, 2, 0), which underflows in float32; the '
+            'largest weight must be at least 1.1e-19: multiply all weights by one number',
         ),
         (
             {},

@@ -268,3 +268,16 @@ def test_a_spec_with_a_wrong_list_of_frozen_parameters(net):
     for bad in ('hid1.b', ['hid9.b'], [3]):
         with pytest.raises(rnnkit.ConfigError):
             rnnkit.from_spec({**net.to_spec(), 'frozen': bad})
+
+
+def test_the_attribute_of_a_layer_is_not_for_setting():
+    """As Keras' users would write."""
+    net = rnnkit.Regressor([2, ('rnn', 3), 1], seed=0)
+    with pytest.raises(rnnkit.ConfigError) as caught:
+        net.layers[1].trainable = False
+    assert str(caught.value) == (
+        "layer 'hid1': write net.freeze('hid1') or net.unfreeze('hid1'), or trainable=False in its "
+        'spec'
+    )
+    net.freeze('hid1')
+    assert not net.layers[1].trainable

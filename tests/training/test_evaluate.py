@@ -113,3 +113,32 @@ def test_mistakes(keywords, error, message):
     net = network(weighted=True)
     with pytest.raises(error, match=message):
         net.evaluate(**{'x': X, 'y': Y, 'weights': np.ones_like(Y), **keywords})
+
+
+def test_an_output_that_is_not_a_number_is_named():
+    """Else NaN would count as one of the classes."""
+    net = network(rnnkit.Classifier)
+    net.find('out', 'b').set_value(np.array([0.0, np.nan]))
+    with pytest.raises(DataError, match=r"evaluate\(\): .* parameter 'out.b' contains nan"):
+        net.evaluate(X, np.zeros((T, B), int))
+
+
+@pytest.mark.parametrize('scale', [1e-19, 1e-12, 1.0, 1e12])
+def test_the_scale_of_weights_does_not_matter(scale):
+    net = rnnkit.Regressor([2, ('rnn', 3), 2], weighted=True, seed=0)
+    target = net.predict(X) + 0.01
+    expected = net.evaluate(X, target, np.ones_like(Y))['loss']
+    found = net.evaluate(X, target, np.full_like(Y, 2 * scale))['loss']
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_weights_whose_products_are_lost_are_refused():
+    net = rnnkit.Regressor([2, ('rnn', 3), 2], weighted=True, seed=0)
+    with pytest.raises(
+        DataError,
+        match=r'which underflows in float32; the largest weight must be at least 1\.1e-19',
+    ):
+        net.evaluate(X, Y, np.full_like(Y, 1e-20))
+    weights = np.full_like(Y, 1e-20)
+    weights[0] = 1  # then the others hardly count, and need not
+    net.evaluate(X, Y, weights)

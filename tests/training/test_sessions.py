@@ -1,5 +1,6 @@
 """One training of a network at a time, and none that has not started leaves a trace."""
 
+import copy
 import threading
 
 import numpy as np
@@ -250,3 +251,31 @@ def test_arrays_and_lists_in_specs_are_copied(tmp_path):
     net = rnnkit.Regressor(layers, seed=0)
     array[:], rows[0][0] = 7, 7
     assert [layer['hh'] for layer in net.to_spec()['layers'][1:3]] == [np.eye(2).tolist()] * 2
+
+
+class Interrupting:
+    """A lock that is interrupted as soon as it is released."""
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, *error):
+        raise KeyboardInterrupt
+
+
+def test_an_interrupt_before_the_start_leaves_the_network_free(monkeypatch):
+    net = linear_net()
+    with monkeypatch.context() as patch:
+        patch.setattr(net._sessions, '_lock', Interrupting())
+        with pytest.raises(KeyboardInterrupt):
+            net.train(DATA, epochs=1)
+    net.train(DATA, epochs=1)
+
+
+def test_a_copy_of_a_network_trains_by_itself():
+    net = linear_net()
+    net.train(DATA, epochs=1)
+    for _ in net.itertrain(DATA, epochs=2):
+        twin = copy.deepcopy(net)
+        twin.train(DATA, epochs=1)
+        assert not same(net, twin)
