@@ -1,6 +1,5 @@
 """Symbolic graphs turned into functions: the one place that calls ``pytensor.function``."""
 
-import sys
 import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +14,7 @@ from pytensor.compile import SharedVariable
 from pytensor.tensor import TensorVariable
 
 from rnnkit.common import progress
+from rnnkit.common.interrupts import held_back
 from rnnkit.errors import DataError
 
 # Warning filters and PyTensor's flags belong to the whole process. Two threads that change and
@@ -77,32 +77,6 @@ def own(variables: Iterable[SharedVariable]) -> None:
         variable.set_value(np.array(value, order='C'), borrow=True)
 
 
-@contextmanager
-def not_swallowed() -> Iterator[None]:
-    """Raise what a signal handler raises while LLVM calls Python, where ctypes only reports it."""
-    swallowed: list[BaseException] = []
-    thread, hook = threading.get_ident(), sys.unraisablehook
-
-    def keep(report: 'sys.UnraisableHookArgs') -> None:
-        of_callback = 'ctypes callback' in (report.err_msg or '')
-        if of_callback and report.exc_value is not None and threading.get_ident() == thread:
-            swallowed.append(report.exc_value)
-        else:
-            hook(report)
-
-    sys.unraisablehook = keep
-    try:
-        yield
-    except Exception as error:  # what the callback has left undone
-        if swallowed:
-            raise swallowed[0] from error
-        raise
-    finally:
-        sys.unraisablehook = hook
-    if swallowed:
-        raise swallowed[0]
-
-
 class Compiled:
     """A function that is compiled when it is first called, and then kept.
 
@@ -163,7 +137,7 @@ class Compiled:
         """Compile the function, and return what it returns for these inputs."""
         inputs, outputs, updates = self._graph
         progress.prepare_logging()
-        with progress.timed(f'compiling {self.what}'), warnings.catch_warnings(), not_swallowed():
+        with progress.timed(f'compiling {self.what}'), warnings.catch_warnings(), held_back():
             # Numba's advice about products with transposed matrices, which is not for users.
             warnings.filterwarnings('ignore', r'(?s).*np\.dot\(\) is faster on contiguous arrays')
             function = pytensor.function(
@@ -176,8 +150,8 @@ class Compiled:
             )
             function.trust_input = True
             result = function(*arrays)  # the Numba backend compiles in the first call
-        self._foreign = not all(isinstance(a, np.ndarray | np.generic) for a in result)
-        self._function, self._graph = function, None
+            self._foreign = not all(isinstance(a, np.ndarray | np.generic) for a in result)
+            self._function, self._graph = function, None
         return result
 
     def _in_order(self, results: list[ArrayLike]) -> list[np.ndarray]:

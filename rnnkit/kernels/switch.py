@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 
+from rnnkit.common.interrupts import held_back
 from rnnkit.kernels.runtime.fused_op import register_with_numba
 
 _allowed: ContextVar[bool] = ContextVar('kernels are allowed', default=True)
@@ -33,7 +34,8 @@ def enabled() -> bool:
 def usable() -> bool:
     """Return whether kernels can be built here; warns, the first time, if not."""
     try:
-        register_with_numba()
+        with held_back():
+            register_with_numba()
     except Exception as why:  # whatever keeps LLVM or Numba from working here
         warnings.warn(
             f'rnnkit: fused kernels cannot be built here, so recurrent layers use scan, which is '

@@ -1,6 +1,5 @@
 """Compiled functions: errors that machine code hides, and what belongs to the whole process."""
 
-import ctypes
 import sys
 import threading
 import time
@@ -14,7 +13,7 @@ from pytensor.graph.traversal import ancestors
 from pytensor.scan.op import Scan
 
 import rnnkit
-from rnnkit.common.compiled import Compiled, double_precision, not_swallowed, origin, quickly
+from rnnkit.common.compiled import Compiled, double_precision, origin, quickly
 
 
 def hidden(error, by='context'):
@@ -217,36 +216,3 @@ def test_two_threads_may_call_one_function():
     finally:
         sys.setswitchinterval(interval)
     assert wrong == []
-
-
-def callback_that_raises(error):
-    """Call a Python function by way of C, where an exception cannot be passed on."""
-
-    def fail():
-        raise error
-
-    ctypes.CFUNCTYPE(None)(fail)()
-
-
-@pytest.mark.parametrize('fails', [False, True])
-@pytest.mark.parametrize('kind', [KeyboardInterrupt, TooLateError])
-def test_what_a_handler_raises_during_compilation(kind, fails):
-    """LLVM calls Python by ctypes, which reports exceptions and swallows them."""
-    error = kind('here')
-
-    def compiled():
-        with not_swallowed():
-            callback_that_raises(error)
-            if fails:
-                raise RuntimeError('no compiled object yet')
-
-    hook = sys.unraisablehook
-    with pytest.raises(kind) as caught:
-        compiled()
-    assert caught.value is error
-    assert sys.unraisablehook is hook
-
-
-def test_an_error_of_a_compilation_itself_stays():
-    with pytest.raises(RuntimeError, match='of its own'), not_swallowed():
-        raise RuntimeError('of its own')
