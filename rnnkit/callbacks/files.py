@@ -4,7 +4,6 @@ import contextlib
 import csv
 import io
 import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,8 @@ class Checkpoint(Callback):
     Parameters
     ----------
     path : str or path-like
-        ``{epoch}`` or ``{}`` is replaced by the number of the epoch, to keep all files.
+        ``{epoch}`` or ``{}`` in the name of the file is replaced by the number of the epoch, to
+        keep all files.
     every : int
         The number of epochs from one file to the next.
     best_only : bool
@@ -53,11 +53,7 @@ class Checkpoint(Callback):
     ):
         self.path = self._target = _path('Checkpoint', path)
         file_kinds.check_name('Checkpoint', self.path)
-        unknown = re.search(r'\{(?!(epoch)?\})[^{}]*\}', self.path)
-        if unknown:
-            raise ConfigError(
-                f'Checkpoint: only {{}} and {{epoch}} are replaced in a path; got {unknown[0]}'
-            )
+        epoch_paths.check_places('Checkpoint', self.path)
         self.every = whole('Checkpoint: every', every, 1)
         self.best_only = flag('Checkpoint: best_only', best_only)
         self._best = Best('Checkpoint', monitor, mode)

@@ -8,9 +8,8 @@ from typing import Any
 
 from rnnkit import callbacks as callback_objects
 from rnnkit import schedules
-from rnnkit.common import file_kinds
+from rnnkit.common import epoch_paths, file_kinds
 from rnnkit.common.checks import flag, is_real, optional_whole, real, whole
-from rnnkit.common.epoch_paths import file_path
 from rnnkit.common.registry import hint, reject_unknown
 from rnnkit.errors import ConfigError
 from rnnkit.graph.perturbations import term_names
@@ -74,8 +73,8 @@ class Options:
     monitor_gradients : bool
         theanets' keyword for ``monitors='gradients'``.
     checkpoint : str or path-like, optional
-        A file that the training is written to as it proceeds; ``{}`` in it stands for the number
-        of the epoch.
+        A file that the training is written to as it proceeds; ``{}`` or ``{epoch}`` in its name
+        stands for the number of the epoch.
     save_every : int or float, optional
         How often: an int is a number of epochs, a float of minutes. By default after each
         validation. The last epoch is always written.
@@ -149,9 +148,10 @@ class Options:
         for name in ('checkpoint', 'resume'):
             value = getattr(self, name)
             if value is not None:
-                setattr(self, name, str(file_path(f'{where}: {name}', value)))
+                setattr(self, name, str(epoch_paths.file_path(f'{where}: {name}', value)))
         if self.checkpoint is not None:
             file_kinds.check_name(f'{where}: checkpoint', self.checkpoint)
+            epoch_paths.check_places(f'{where}: checkpoint', self.checkpoint)
         every = self.save_every
         if self.checkpoint is None and (every is not None or self.resume == 'auto'):
             name = 'save_every' if every is not None else "resume='auto'"
