@@ -3,7 +3,6 @@
 import sys
 import warnings
 from collections.abc import Callable, Mapping
-from types import MethodType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -156,7 +155,13 @@ class Loader:
                 f'load() leaves this network as it is, and returns another; write '
                 f'net = rnnkit.{cls.__name__}.load(path)'
             )
-        return MethodType(_load_as, cls)
+
+        def load_as(path: Path) -> Owner:
+            """Load a network of this class; a ConfigError if that in the file is of another."""
+            return _load_as(cls, path)
+
+        load_as.__name__ = f'{cls.__name__}.load'
+        return checked(load_as)
 
 
 def _load_as(cls: type[Owner], path: Path) -> Owner:
