@@ -212,13 +212,19 @@ class CSV(Callback):
             self._lines.pop()
 
     def _read(self) -> None:
-        with open(self.path, encoding='utf-8', newline='') as file:
+        with open(self.path, encoding='utf-8-sig', newline='') as file:  # Excel marks the start
             reader = csv.DictReader(file, strict=True)
             try:
+                self._columns = list(reader.fieldnames or [])
                 self._lines = list(reader)
             except (csv.Error, UnicodeDecodeError) as error:
                 raise DataError(f'CSV: {self.path} cannot be read ({error})') from None
-        self._columns = list(reader.fieldnames or [])
+        twice = [name for k, name in enumerate(self._columns) if name in self._columns[:k]]
+        if twice:
+            raise DataError(
+                f'CSV: {self.path} has several columns {twice[0]!r}; rename them, or choose '
+                f'another file'
+            )
         if any(None in line for line in self._lines):
             raise DataError(f'CSV: {self.path} has lines that are longer than its header')
 
