@@ -253,6 +253,18 @@ def test_with_minimize():
             type('Half', (Callback,), {'get_state': lambda self: {}})(),
             'Half needs both get_state and',
         ),
+        (
+            [lambda: 1],
+            r'a function is called with one argument, a Training; <lambda>\(\) cannot be$',
+        ),
+        (
+            lambda epoch, logs: 1,
+            r'a function is called with one argument, a Training; <lambda>\(epoch, logs\) cannot',
+        ),
+        (
+            type('Keras', (Callback,), {'on_epoch_end': lambda self, epoch, logs: 1})(),
+            'on_epoch_end of Keras is called with one argument, a Training; ',
+        ),
         (rnnkit.callbacks.Progress(), None),
     ],
 )
