@@ -1,14 +1,17 @@
 """Learning-rate schedules: the learning rate as a function of the number of updates so far."""
 
 import copy
+import functools
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from rnnkit.common import foreign_names
-from rnnkit.common.calls import checked_methods
+from rnnkit.common.calls import check_takes_one, checked, checked_methods
 from rnnkit.common.checks import is_real, real, whole
 from rnnkit.errors import ConfigError
+
+C = TypeVar('C', bound=type)
 
 
 class Schedule:
@@ -39,6 +42,21 @@ class Schedule:
         """Restore the state that `state` has returned."""
 
 
+def _of_updates(cls: C) -> C:
+    """Make a schedule check what it is called with."""
+    rate_of = cls.__call__
+
+    @functools.wraps(rate_of)
+    def call(self, update):
+        if type(update) is not int:  # which it is in each update of a training
+            real(f'{cls.__name__}(...)(): update', update)
+        return rate_of(self, update)
+
+    cls.__call__ = checked(call)
+    return cls
+
+
+@_of_updates
 @checked_methods
 class Constant(Schedule):
     """A constant learning rate; with 0 the parameters stay as they are."""
@@ -50,6 +68,7 @@ class Constant(Schedule):
         return self.rate
 
 
+@_of_updates
 @checked_methods
 class Exponential(Schedule):
     """Smooth exponential decay: rate · decay^(n / every) after n updates.
@@ -77,6 +96,7 @@ class Exponential(Schedule):
         return self.rate * self.decay ** (update / self.every)
 
 
+@_of_updates
 @checked_methods
 class Step(Schedule):
     """Decay in steps: rate · factor^⌊n / every⌋ after n updates.
@@ -100,6 +120,7 @@ class Step(Schedule):
         return self.rate * self.factor ** (update // self.every)
 
 
+@_of_updates
 @checked_methods
 class Cosine(Schedule):
     r"""Cosine annealing: half a cosine wave from `rate` down to `least`.
@@ -130,6 +151,7 @@ class Cosine(Schedule):
         return self.least + (self.rate - self.least) * (1 + math.cos(math.pi * progress)) / 2
 
 
+@_of_updates
 @checked_methods
 class WarmUp(Schedule):
     """Linear warm-up to the initial rate of another schedule, which then follows.
@@ -167,6 +189,7 @@ class WarmUp(Schedule):
         self.then.restore(state)
 
 
+@_of_updates
 @checked_methods
 class Plateau(Schedule):
     """Reduce the learning rate when the validation loss stops improving.
@@ -254,6 +277,8 @@ def build(where: str, rate: object) -> Schedule:
     ConfigError
         If it is none of them.
     """
+    if callable(rate) and not isinstance(rate, type):
+        check_takes_one(f'{where}: a callable', rate, 'the number of updates')
     if isinstance(rate, Schedule):
         return copy.deepcopy(rate)
     if callable(rate) and not isinstance(rate, type):

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnkit.common.calls import checked
 from rnnkit.layers import Embedding, Input, registry
 from rnnkit.models.files import from_spec, load
 from rnnkit.models.network import Network
@@ -23,6 +24,7 @@ T, B = 5, 6  # steps and examples in the data of the checks
 N_IN, SIZE, N_OUT, N_WORDS = 3, 4, 2, 7
 
 
+@checked
 def network(
     form: str,
     size: int = SIZE,
@@ -76,6 +78,7 @@ def _built(
     return net, [p.get_value() for p in net.params]
 
 
+@checked
 def data(net: Network, n_steps: int = T, n_examples: int = B) -> list[np.ndarray]:
     """Return an input and a target that suit a network."""
     rng = np.random.default_rng(2)
@@ -94,11 +97,13 @@ def data(net: Network, n_steps: int = T, n_examples: int = B) -> list[np.ndarray
     return arrays
 
 
+@checked
 def some(array: np.ndarray, field: Any, examples: Any) -> np.ndarray:
     """Return some examples of an array of a batch."""
     return array[:, examples] if field.batch_axis else array[examples]
 
 
+@checked
 def check_shape_and_dtype(form: str, **options: Any) -> None:
     """Check that outputs and parameters have the declared shapes, and the network's dtype."""
     kinds = [('float64', False), ('float32', False)]
@@ -125,6 +130,7 @@ def check_shape_and_dtype(form: str, **options: Any) -> None:
                 _expect(f'{form}: dtype of {layer.name}.{name}', value.dtype, np.dtype(dtype))
 
 
+@checked
 def check_gradient(form: str, **options: Any) -> None:
     """Check the gradient by all parameters at once, in a random direction, in float64.
 
@@ -163,6 +169,7 @@ def check_gradient(form: str, **options: Any) -> None:
         raise AssertionError(f'{form}: the slope is {numerical}, the gradient says {symbolic}')
 
 
+@checked
 def check_rows_are_independent(form: str, **options: Any) -> None:
     """Check that what an example gives does not depend on the others in its batch."""
     net = network(form, **options)
@@ -176,6 +183,7 @@ def check_rows_are_independent(form: str, **options: Any) -> None:
     _close(f'{form}: a batch in another order', found, whole)
 
 
+@checked
 def check_batch_of_one(form: str, **options: Any) -> None:
     """Check that a single example can be predicted and learned from."""
     net = network(form, **options)
@@ -187,6 +195,7 @@ def check_batch_of_one(form: str, **options: Any) -> None:
     _learns(form, net, [x_1, y_1])
 
 
+@checked
 def check_unit_of_one(form: str, **options: Any) -> None:
     """Check that the layer can have a single unit, or what else is its least size."""
     net = network(form, size=_least(form, options), **options)
@@ -195,6 +204,7 @@ def check_unit_of_one(form: str, **options: Any) -> None:
     _learns(form, net, batch)
 
 
+@checked
 def check_one_time_step(form: str, **options: Any) -> None:
     """Check that a sequence may have a single step."""
     net = network(form, **options)
@@ -203,6 +213,7 @@ def check_one_time_step(form: str, **options: Any) -> None:
     _learns(form, net, batch)
 
 
+@checked
 def check_padding_changes_nothing(form: str, **options: Any) -> None:
     """Check that steps which a mask hides change neither predictions nor training.
 
@@ -240,6 +251,7 @@ def check_padding_changes_nothing(form: str, **options: Any) -> None:
         _close(f'{form}: a sequence alone', alone, mine)
 
 
+@checked
 def check_save_and_load(form: str, **options: Any) -> None:
     """Check that a saved network comes back bit for bit."""
     net = network(form, **options)
@@ -255,6 +267,7 @@ def check_save_and_load(form: str, **options: Any) -> None:
     _expect(f'{form}: spec after load', other.to_spec(), net.to_spec())
 
 
+@checked
 def check_spec_round_trip(form: str, **options: Any) -> None:
     """Check that a spec, written as JSON and read again, builds the same network."""
     net = network(form, **options)

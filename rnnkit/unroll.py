@@ -12,11 +12,13 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels
 from rnnkit.cells import Cell
+from rnnkit.common.calls import checked
 from rnnkit.common.checks import optional_whole
 from rnnkit.common.compiled import options_of_scan
 from rnnkit.errors import ConfigError
 
 
+@checked
 def unroll(
     cell: Cell,
     x: TensorVariable,

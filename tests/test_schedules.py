@@ -9,7 +9,7 @@ import pytest
 
 import rnnkit
 from rnnkit import schedules
-from rnnkit.errors import ConfigError
+from rnnkit.errors import CallError, ConfigError
 from rnnkit.schedules import Constant, Cosine, Exponential, Plateau, Step, WarmUp
 
 X = np.linspace(-1, 1, 12)[:, None]
@@ -207,3 +207,46 @@ def test_a_schedule_of_the_user_says_what_it_lacks():
 
     with pytest.raises(NotImplementedError, match='Mine must define __call__'):
         Mine()(0)
+
+
+class Two(schedules.Schedule):
+    def __call__(self, epoch, rate):
+        return rate
+
+
+@pytest.mark.parametrize(
+    ('rate', 'shown'), [(lambda: 1, '<lambda>()'), (Two(), 'Two(epoch, rate)')]
+)
+def test_a_callable_of_other_arguments_is_refused_before_anything_is_compiled(
+    rate, shown, monkeypatch
+):
+    monkeypatch.setattr(pytensor, 'function', None)
+    with pytest.raises(ConfigError) as caught:
+        rnnkit.Regressor([1, 1], seed=0).train([X, X], epochs=1, learning_rate=rate)
+    assert str(caught.value) == (
+        'train(): learning_rate: a callable is called with one argument, the number of updates; '
+        f'{shown} cannot be'
+    )
+
+
+@pytest.mark.parametrize(
+    'schedule',
+    [
+        Constant(0.1),
+        Exponential(0.1, 0.5),
+        Step(0.1, 5),
+        Cosine(0.1, 5),
+        WarmUp(2, 0.1),
+        Plateau(0.1),
+    ],
+    ids=lambda schedule: type(schedule).__name__,
+)
+def test_a_schedule_is_called_with_a_number(schedule):
+    name = f'{type(schedule).__name__}(...)'
+    with pytest.raises(ConfigError) as caught:
+        schedule(None)
+    assert str(caught.value) == f'{name}(): update must be a finite number; got None'
+    with pytest.raises(CallError) as caught:
+        schedule()
+    assert str(caught.value) == f'{name}(): update is missing; write {name}(update)'
+    assert schedule(np.int64(1)) == schedule(1) == schedule(1.0)

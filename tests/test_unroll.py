@@ -11,7 +11,7 @@ import reference_theanets
 from long_forms import long, long_unless
 
 from rnnkit.cells import cells
-from rnnkit.errors import ConfigError
+from rnnkit.errors import CallError, ConfigError
 from rnnkit.unroll import unroll
 
 FORMS = [
@@ -245,3 +245,16 @@ def test_longer_sequences_begin_as_shorter_ones(rng):
     runs = [f(values['x'][:T], *weights) for T in (1, 4, 9)]
     for short, longer in pairwise(runs):
         np.testing.assert_allclose(longer[: len(short)], short, rtol=0, atol=1e-15)  # rounding
+
+
+@pytest.mark.parametrize(
+    ('given', 'message'),
+    [
+        ({'nonsense': 1}, "unknown option 'nonsense', known are: "),
+        ({}, 'cell, x, params, size is missing; write unroll(cell, x, params, size)'),
+    ],
+)
+def test_a_call_that_is_wrong_says_what_to_write(given, message):
+    with pytest.raises(CallError) as caught:
+        unroll(**given)
+    assert str(caught.value).startswith(f'unroll(): {message}')

@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from rnnkit.common import param_values
 from rnnkit.common.calls import checked_methods
 
 Record = dict[str, Any]
@@ -112,9 +113,16 @@ class Training:
         Parameters
         ----------
         values : sequence of arrays
-            One for each of `params`.
+            One for each of `params`, in their order.
+
+        Raises
+        ------
+        ConfigError, ShapeError, DataError
+            If there is another number of them, or one has another shape or no numbers. All
+            parameters are then unchanged.
         """
-        self._trainer.leave(values)
+        where = 'training.leave()'
+        self._trainer.leave(param_values.fitting_all(where, self._trainer.params, values))
 
     @property
     def net(self) -> Any:

@@ -4,7 +4,6 @@ import contextlib
 import csv
 import io
 import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,8 @@ class Checkpoint(Callback):
     Parameters
     ----------
     path : str or path-like
-        ``{epoch}`` or ``{}`` is replaced by the number of the epoch, to keep all files.
+        ``{epoch}`` or ``{}`` in the name of the file is replaced by the number of the epoch, to
+        keep all files.
     every : int
         The number of epochs from one file to the next.
     best_only : bool
@@ -53,11 +53,7 @@ class Checkpoint(Callback):
     ):
         self.path = self._target = _path('Checkpoint', path)
         file_kinds.check_name('Checkpoint', self.path)
-        unknown = re.search(r'\{(?!(epoch)?\})[^{}]*\}', self.path)
-        if unknown:
-            raise ConfigError(
-                f'Checkpoint: only {{}} and {{epoch}} are replaced in a path; got {unknown[0]}'
-            )
+        epoch_paths.check_places('Checkpoint', self.path)
         self.every = whole('Checkpoint: every', every, 1)
         self.best_only = flag('Checkpoint: best_only', best_only)
         self._best = Best('Checkpoint', monitor, mode)
@@ -216,13 +212,19 @@ class CSV(Callback):
             self._lines.pop()
 
     def _read(self) -> None:
-        with open(self.path, encoding='utf-8', newline='') as file:
+        with open(self.path, encoding='utf-8-sig', newline='') as file:  # Excel marks the start
             reader = csv.DictReader(file, strict=True)
             try:
+                self._columns = list(reader.fieldnames or [])
                 self._lines = list(reader)
             except (csv.Error, UnicodeDecodeError) as error:
                 raise DataError(f'CSV: {self.path} cannot be read ({error})') from None
-        self._columns = list(reader.fieldnames or [])
+        twice = [name for k, name in enumerate(self._columns) if name in self._columns[:k]]
+        if twice:
+            raise DataError(
+                f'CSV: {self.path} has several columns {twice[0]!r}; rename them, or choose '
+                f'another file'
+            )
         if any(None in line for line in self._lines):
             raise DataError(f'CSV: {self.path} has lines that are longer than its header')
 

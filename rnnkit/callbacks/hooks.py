@@ -8,7 +8,7 @@ import numpy as np
 from rnnkit.callbacks.bar import Progress
 from rnnkit.callbacks.base import Callback, Training
 from rnnkit.common import progress
-from rnnkit.common.calls import without_stop_iteration
+from rnnkit.common.calls import check_takes_one, without_stop_iteration
 from rnnkit.common.registry import hint
 from rnnkit.errors import ConfigError, FormatError
 
@@ -56,8 +56,12 @@ def _callback(item: object) -> Callback:
                     f'callbacks: {_name(item)} has {name!r}, which is never called; '
                     f'{hint(name, hooks)}'
                 )
+            if _overrides(item, name):
+                where = f'callbacks: {name} of {_name(item)}'
+                check_takes_one(where, getattr(item, name), 'a Training')
         return item
     if callable(item):
+        check_takes_one('callbacks: a function', item, 'a Training')
         return AtEpochEnd(item)
     raise ConfigError(f'callbacks: {expected} of a Training; got {item!r}')
 

@@ -83,7 +83,7 @@ def _wrong(
     name, parameters = function.__name__, list(signature.parameters.values())
     if parameters and parameters[0].name == 'self' and args:
         parameters, args, owner = parameters[1:], args[1:], type(args[0]).__name__
-        name = owner if name == '__init__' else name
+        name = {'__init__': owner, '__call__': f'{owner}(...)'}.get(name, name)
     where = f'{name}()'
     known = [p.name for p in parameters if p.kind in BY_NAME]
     places = [p.name for p in parameters if p.kind in BY_PLACE]
@@ -110,6 +110,31 @@ def _too_many(where: str, places: list[str], known: list[str], n: int) -> str:
     others = [name for name in known if name not in places]
     end = f'; write the others with their names: {others[0]}=...' if others else ''
     return f'{where}: takes {listed}; got {n}{end}'
+
+
+def check_takes_one(where: str, function: Callable[..., object], argument: str) -> None:
+    """Raise a ConfigError if a callable of the user's cannot be called with one argument.
+
+    Parameters
+    ----------
+    where : str
+        What it is, for messages: ``'callbacks: a function'``.
+    function : callable
+        One whose signature is unknown, as of some that are written in C, is accepted.
+    argument : str
+        What it is called with.
+    """
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(None)
+    except TypeError:
+        name = getattr(function, '__name__', type(function).__name__)
+        raise ConfigError(
+            f'{where} is called with one argument, {argument}; {name}{signature} cannot be'
+        ) from None
 
 
 def without_stop_iteration(error: BaseException) -> BaseException:

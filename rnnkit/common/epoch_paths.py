@@ -9,6 +9,7 @@ from rnnkit.errors import ConfigError
 FilePath = str | os.PathLike[str]
 
 PLACES = re.compile(r'\{(?:epoch)?\}')  # where the number goes
+OTHER = re.compile(r'\{(?!(?:epoch)?\})[^{}]*\}')
 
 
 def file_path(where: str, path: object) -> Path:
@@ -36,14 +37,24 @@ def file_path(where: str, path: object) -> Path:
 
 
 def numbered(path: FilePath, epoch: int) -> str:
-    """Return a path with a number in the place of ``{}`` or ``{epoch}``.
+    """Return a path with a number in the place of ``{}`` or ``{epoch}`` in the name of the file.
 
     Examples
     --------
     >>> numbered('net-{epoch}.rnn', 12)
     'net-12.rnn'
     """
-    return PLACES.sub(str(epoch), os.fspath(path))
+    folder, name = os.path.split(os.fspath(path))
+    return os.path.join(folder, PLACES.sub(str(epoch), name))
+
+
+def check_places(where: str, path: FilePath) -> None:
+    """Raise a ConfigError if a file name has other places for numbers, such as ``{epoch:03d}``."""
+    unknown = OTHER.search(os.path.basename(os.fspath(path)))
+    if unknown:
+        raise ConfigError(
+            f'{where}: only {{}} and {{epoch}} are replaced in a file name; got {unknown[0]}'
+        )
 
 
 def newest(path: FilePath) -> Path | None:

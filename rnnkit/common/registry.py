@@ -108,11 +108,16 @@ def hint(name: str, known: Iterable[str], listed: Iterable[str] | None = None) -
     If none is near, all of them are listed, or only those of `listed`; at most twelve.
     """
     known = list(known)
-    word = _same_word(name, known) or nearest(name, known)
+    word = meant(name, known)
     if word is not None:
         return f'did you mean {word!r}?'
     names = names_of(name, known if listed is None else listed)
     return f'known are: {names}' if names else 'there are none'
+
+
+def meant(name: str, known: list[str]) -> str | None:
+    """Return the word of `known` that was probably meant by `name`, or None."""
+    return _same_word(name, known) or nearest(name, known)
 
 
 def _same_word(name: str, known: list[str]) -> str | None:

@@ -56,21 +56,17 @@ def _replace(target: Path, content: bytes) -> None:
         raise OSError(EINVAL, 'it is a device or a pipe, not a file')
     start = _start(target.name)
     _remove_stale(target.parent, start)
-    temporary, handle = _temporary(target.parent, start, 0o666 if old is None else 0o600)
+    part = _Part()
     try:
-        with os.fdopen(handle, 'wb') as file:
-            file.write(content)
-            file.flush()
-            if old is not None:
-                _like(handle, old)
-            os.fsync(file.fileno())
-            if fcntl is not None:
-                os.replace(temporary, target)  # while it is locked
+        part.create(target.parent, start, 0o666 if old is None else 0o600)
+        part.write(content, old)
         if fcntl is None:  # an open file cannot be renamed
-            os.replace(temporary, target)
+            part.close()
+        os.replace(part.path, target)  # while it is locked
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        part.remove()
         raise
+    part.close()
     _flush_folder(target.parent)
 
 
@@ -79,19 +75,50 @@ def _start(name: str) -> str:
     return os.fsencode(name)[:LONGEST].decode('utf-8', 'ignore')
 
 
-def _temporary(folder: Path, start: str, mode: int) -> tuple[Path, int]:
-    """Create a temporary file; it is locked while this process writes it."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, 'O_BINARY', 0)
-    while True:
-        path = folder / f'{start}.r{secrets.token_hex(4)}.part'
-        handle = os.open(path, flags, mode)
-        if fcntl is not None:
-            with contextlib.suppress(OSError):  # some network drives have no locks
-                fcntl.flock(handle, fcntl.LOCK_EX)
-        # Another process may have taken it for stale, and removed it, before it was locked.
-        if os.fstat(handle).st_nlink:
-            return path, handle
-        os.close(handle)
+class _Part:
+    """A temporary file; it is locked while this process writes it.
+
+    Its name and handle are kept as soon as there are any: Ctrl-C may come at any time.
+    """
+
+    def __init__(self) -> None:
+        self.path: Path | None = None
+        self.handle: int | None = None
+
+    def create(self, folder: Path, start: str, mode: int) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, 'O_BINARY', 0)
+        while True:
+            self.path = folder / f'{start}.r{secrets.token_hex(4)}.part'
+            try:
+                self.handle = os.open(self.path, flags, mode)
+            except OSError:
+                self.path = None  # not made by this process
+                raise
+            if fcntl is not None:
+                with contextlib.suppress(OSError):  # some network drives have no locks
+                    fcntl.flock(self.handle, fcntl.LOCK_EX)
+            # Another process may have taken it for stale, and removed it, before it was locked.
+            if os.fstat(self.handle).st_nlink:
+                return
+            self.close()
+
+    def write(self, content: bytes, old: os.stat_result | None) -> None:
+        with open(self.handle, 'wb', closefd=False) as file:
+            file.write(content)
+            file.flush()
+            if old is not None:
+                _like(self.handle, old)
+            os.fsync(self.handle)
+
+    def close(self) -> None:
+        handle, self.handle = self.handle, None
+        if handle is not None:
+            os.close(handle)
+
+    def remove(self) -> None:
+        self.close()
+        if self.path is not None:
+            self.path.unlink(missing_ok=True)
 
 
 def _like(handle: int, old: os.stat_result) -> None:

@@ -1,12 +1,12 @@
 """Whether kernels are allowed, and whether they can be built here."""
 
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 
+from rnnkit.common import caller
 from rnnkit.common.interrupts import held_back
 from rnnkit.kernels.runtime.fused_op import register_with_numba
 
@@ -37,11 +37,9 @@ def usable() -> bool:
         with held_back():
             register_with_numba()
     except Exception as why:  # whatever keeps LLVM or Numba from working here
-        warnings.warn(
+        caller.warn(
             f'rnnkit: fused kernels cannot be built here, so recurrent layers use scan, which is '
-            f'slower: {why!r}',
-            RuntimeWarning,
-            stacklevel=2,
+            f'slower: {why!r}'
         )
         return False
     return True

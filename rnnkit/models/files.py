@@ -1,14 +1,11 @@
 """Build networks from specs and from files."""
 
-import sys
-import warnings
 from collections.abc import Callable, Mapping
-from types import MethodType
 from typing import Any, TypeVar
 
 import numpy as np
 
-from rnnkit.common import epoch_paths, file_format
+from rnnkit.common import caller, epoch_paths, file_format
 from rnnkit.common.calls import checked
 from rnnkit.common.old_words import warn
 from rnnkit.common.registry import Registry
@@ -126,22 +123,12 @@ def load(path: Path) -> Any:
     odd = [p.name for p in net.params if not np.isfinite(file.arrays[p.name]).all()]
     if odd:
         more = f' and {len(odd) - 3} more' if len(odd) > 3 else ''
-        warnings.warn(
-            f'{path}: not finite (NaN or infinity) in the parameters {", ".join(odd[:3])}{more}',
-            RuntimeWarning,
-            stacklevel=_outside(),
+        caller.warn(
+            f'{path}: not finite (NaN or infinity) in the parameters {", ".join(odd[:3])}{more}'
         )
     if file.training is not None:
         checkpoints.recall(path, net, file.training)
     return net
-
-
-def _outside() -> int:
-    """Return the stack level, for a warning, of the caller outside of rnnkit."""
-    frame, level = sys._getframe(1), 1
-    while frame.f_back and frame.f_globals.get('__name__', '').partition('.')[0] == 'rnnkit':
-        frame, level = frame.f_back, level + 1
-    return level
 
 
 class Loader:
@@ -156,7 +143,13 @@ class Loader:
                 f'load() leaves this network as it is, and returns another; write '
                 f'net = rnnkit.{cls.__name__}.load(path)'
             )
-        return MethodType(_load_as, cls)
+
+        def load_as(path: Path) -> Owner:
+            """Load a network of this class; a ConfigError if that in the file is of another."""
+            return _load_as(cls, path)
+
+        load_as.__name__ = f'{cls.__name__}.load'
+        return checked(load_as)
 
 
 def _load_as(cls: type[Owner], path: Path) -> Owner:

@@ -9,12 +9,12 @@ from numpy.typing import ArrayLike
 from pytensor.tensor import TensorVariable
 from pytensor.tensor.sharedvar import TensorSharedVariable
 
-from rnnkit.common import foreign_names, output_names
+from rnnkit.common import foreign_names, output_names, param_values
 from rnnkit.common.calls import Abstract, checked_methods
 from rnnkit.common.checks import is_whole
 from rnnkit.common.registry import hint
 from rnnkit.common.spelling import brief
-from rnnkit.errors import DataError, NotFoundError, ShapeError
+from rnnkit.errors import DataError, NotFoundError
 from rnnkit.layers import Layer
 from rnnkit.models import frozen
 from rnnkit.training.loss_term import LossTerm
@@ -31,26 +31,11 @@ def find(where: str, layers: Sequence[Layer], layer: object, param: object) -> A
 
 def assign(where: str, parameter: TensorSharedVariable, value: ArrayLike) -> None:
     """Give a parameter a copy of an array, in its own dtype; see `rnnkit.Network.set`."""
-    name, shape, dtype = parameter.name, parameter.get_value(borrow=True).shape, parameter.dtype
-    try:
-        array = np.asarray(value)
-    except ValueError as why:  # rows of unlike lengths
-        raise ShapeError(f'{where}: {name} must be an array of shape {shape}: {why}') from None
-    if array.dtype.kind not in 'biuf' or np.ma.isMaskedArray(value):
-        kind = 'a masked array' if np.ma.isMaskedArray(value) else f'{array.dtype} values'
-        raise DataError(f'{where}: {name} must be an array of numbers; got {kind}')
-    if array.shape != shape:
-        turned = '; transpose it with .T' if array.T.shape == shape else ''
-        raise ShapeError(f'{where}: {name} has shape {shape}; got {array.shape}{turned}')
+    array = param_values.fitting(where, parameter, value)
     if not np.isfinite(array).all():
         at = tuple(map(int, np.argwhere(~np.isfinite(array))[0]))
-        raise DataError(f'{where}: {name} must be finite; got {array[at]} at {at}')
-    with np.errstate(over='ignore'):
-        cast = array.astype(dtype)  # a copy
-    if not np.isfinite(cast).all():
-        at = tuple(map(int, np.argwhere(~np.isfinite(cast))[0]))
-        raise DataError(f'{where}: {name} is {dtype}, which cannot hold {array[at]} at {at}')
-    parameter.set_value(cast, borrow=True)
+        raise DataError(f'{where}: {parameter.name} must be finite; got {array[at]} at {at}')
+    parameter.set_value(array, borrow=True)
 
 
 def _pick(where: str, what: str, members: Mapping[str, Any], key: object) -> Any:

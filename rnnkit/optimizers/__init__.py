@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from rnnkit.common import foreign_names
 from rnnkit.optimizers.adagrad import Adadelta, Adagrad
 from rnnkit.optimizers.adam import Adam, AdamW, AMSGrad, NAdam
-from rnnkit.optimizers.base import Optimizer, decay, halflife, library, optimizers
+from rnnkit.optimizers.base import Optimizer, algo_name, decay, halflife, library, optimizers
 from rnnkit.optimizers.esgd import ESGD
 from rnnkit.optimizers.lbfgs import LBFGS
 from rnnkit.optimizers.lion import Lion
@@ -39,6 +39,7 @@ __all__ = [
     'RProp',
     'StepGraph',
     'add',
+    'algo_name',
     'check_params',
     'decay',
     'flattened',

@@ -10,8 +10,11 @@ import pytensor.tensor as pt
 from pytensor.graph.basic import Variable
 from pytensor.tensor import TensorVariable
 
+from rnnkit.common.calls import checked
 from rnnkit.common.checks import real
-from rnnkit.common.registry import Registry
+from rnnkit.common.registry import Registry, about, meant
+from rnnkit.common.spelling import brief
+from rnnkit.errors import CallError
 
 Array = np.ndarray | TensorVariable  # the equations of a rule run on both
 Scalar = float | TensorVariable
@@ -67,10 +70,26 @@ class Optimizer:
     nesterov: ClassVar[bool] = False  # the default of the training option of that name
     momentum: ClassVar[float] = 0.0  # the default of the training option of that name
 
+    @checked
     def __init__(self, **switches: bool):
+        self._refuse_options(switches)
         for name, default in self.switches.items():
             setattr(self, name, switches.get(name, default))
         self.setup()
+
+    def _refuse_options(self, given: Mapping[str, object]) -> None:
+        """Raise a CallError unless all keywords are switches."""
+        kind, known = type(self), [*self.options, *self.switches]
+        words = {name: meant(name, known) for name in given if name not in self.switches}
+        for name, word in words.items():
+            if name not in known and word is None:
+                raise CallError(f'{kind.__name__}(): {about(kind.__name__, name, known)}')
+        if words:
+            values = ', '.join(f'{word}={brief(given[name])}' for name, word in words.items())
+            raise CallError(
+                f'{kind.__name__}(): the options of an update rule are options of a training; '
+                f'write algo={algo_name(kind)!r}, {values}'
+            )
 
     def setup(self) -> None:
         """Compute from the switches what `step` needs, such as the slots."""
@@ -103,11 +122,18 @@ class Optimizer:
         """Raise a ConfigError for invalid combinations of options, each of which is above 0."""
 
 
+def algo_name(kind: type[Optimizer]) -> str:
+    """Return the name of a rule; of one that is not registered, that of its class."""
+    return next((name for name in optimizers if optimizers[name] is kind), kind.__name__)
+
+
+@checked
 def decay(halflife: Scalar) -> Scalar:
     """Return the decay of a moving average per update, given its half-life in updates."""
     return 2 ** (-1 / halflife)
 
 
+@checked
 def halflife(decay: float) -> float:
     """Return the half-life, in updates, of a moving average with this decay per update.
 
@@ -126,6 +152,7 @@ def halflife(decay: float) -> float:
     return math.log(0.5) / math.log(real('halflife(): decay', decay, above=0, below=1))
 
 
+@checked
 def library(value: Array) -> ModuleType:
     """Return the module with `sign`, `maximum`, `minimum` and `where` for a value.
 

@@ -8,13 +8,13 @@ from typing import Any
 
 from rnnkit import callbacks as callback_objects
 from rnnkit import schedules
-from rnnkit.common import file_kinds
+from rnnkit.common import epoch_paths, file_kinds
 from rnnkit.common.checks import flag, is_real, optional_whole, real, whole
-from rnnkit.common.epoch_paths import file_path
 from rnnkit.common.registry import hint, reject_unknown
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 from rnnkit.graph.perturbations import term_names
-from rnnkit.optimizers import LIMITS, Optimizer, optimizers
+from rnnkit.optimizers import LIMITS, Optimizer, algo_name, optimizers
 from rnnkit.training.protocols import CallbackSpec, MonitorSpec, Path
 from rnnkit.training.ways import ways
 
@@ -74,8 +74,8 @@ class Options:
     monitor_gradients : bool
         theanets' keyword for ``monitors='gradients'``.
     checkpoint : str or path-like, optional
-        A file that the training is written to as it proceeds; ``{}`` in it stands for the number
-        of the epoch.
+        A file that the training is written to as it proceeds; ``{}`` or ``{epoch}`` in its name
+        stands for the number of the epoch.
     save_every : int or float, optional
         How often: an int is a number of epochs, a float of minutes. By default after each
         validation. The last epoch is always written.
@@ -149,9 +149,10 @@ class Options:
         for name in ('checkpoint', 'resume'):
             value = getattr(self, name)
             if value is not None:
-                setattr(self, name, str(file_path(f'{where}: {name}', value)))
+                setattr(self, name, str(epoch_paths.file_path(f'{where}: {name}', value)))
         if self.checkpoint is not None:
             file_kinds.check_name(f'{where}: checkpoint', self.checkpoint)
+            epoch_paths.check_places(f'{where}: checkpoint', self.checkpoint)
         every = self.save_every
         if self.checkpoint is None and (every is not None or self.resume == 'auto'):
             name = 'save_every' if every is not None else "resume='auto'"
@@ -286,10 +287,29 @@ def find_rule(where: str, algo: str, keyword: str = 'algo') -> Optimizer:
     ConfigError
         If there is none; the message says which name is near.
     """
-    if isinstance(algo, str) and algo not in optimizers:
+    if not isinstance(algo, str):
+        raise ConfigError(
+            f'{where}: {keyword} must be the name of an algorithm; got {_instead(algo, keyword)}'
+        )
+    if algo not in optimizers:
         near = hint(algo, [*optimizers, *(ways if keyword == 'algo' else ())])
         raise ConfigError(f'{where}: {keyword}: no algorithm named {algo!r}; {near}')
     return optimizers[algo]()
+
+
+def _instead(algo: object, keyword: str) -> str:
+    """Return what is given in place of the name of an algorithm, and what to write."""
+    if algo is None:
+        return f"None; leave {keyword} out, or write {keyword}='rmsprop'"
+    if isinstance(algo, type) and issubclass(algo, Optimizer):
+        return f'the class {algo.__name__}; write {keyword}={algo_name(algo)!r}'
+    options = 'its options as keywords, such as learning_rate=0.1'
+    if isinstance(algo, Optimizer):
+        kind = type(algo)
+        return f'an object of {kind.__name__}; write {keyword}={algo_name(kind)!r}, and {options}'
+    if isinstance(algo, Mapping) and isinstance(algo.get('form'), str):
+        return f'{brief(algo)}; write {keyword}={algo["form"]!r}, and {options}'
+    return brief(algo)
 
 
 def _refuse_unknown(

@@ -9,7 +9,7 @@ from one_weight import DATA, X, made, renewed, values
 
 import rnnkit
 from rnnkit.callbacks import Callback
-from rnnkit.errors import ConfigError, DataError, TrainingError
+from rnnkit.errors import ConfigError, DataError, ShapeError, TrainingError
 
 HOOKS = ['on_train_begin', 'on_batch_end', 'on_validation_end', 'on_epoch_end', 'on_train_end']
 # Four batches an epoch; plain gradient descent, so that there is one function to compile.
@@ -253,6 +253,18 @@ def test_with_minimize():
             type('Half', (Callback,), {'get_state': lambda self: {}})(),
             'Half needs both get_state and',
         ),
+        (
+            [lambda: 1],
+            r'a function is called with one argument, a Training; <lambda>\(\) cannot be$',
+        ),
+        (
+            lambda epoch, logs: 1,
+            r'a function is called with one argument, a Training; <lambda>\(epoch, logs\) cannot',
+        ),
+        (
+            type('Keras', (Callback,), {'on_epoch_end': lambda self, epoch, logs: 1})(),
+            'on_epoch_end of Keras is called with one argument, a Training; ',
+        ),
         (rnnkit.callbacks.Progress(), None),
     ],
 )
@@ -414,3 +426,58 @@ def test_after_an_error_in_a_hook_the_network_can_be_trained(net):
         net.train(DATA, callbacks=lambda training: 1 / 0, **QUICK)
     net.train(DATA, epochs=5, learning_rate=0.1, **QUICK)
     assert math.isfinite(net.history[-1]['valid_loss'])
+
+
+class Leave(Callback):
+    """Ends a training with values."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def on_train_end(self, training):
+        training.leave(self.values(training) if callable(self.values) else self.values)
+
+
+@pytest.mark.parametrize(
+    ('given', 'error', 'message'),
+    [
+        (5, ConfigError, 'expects a list of arrays, one for each of the 2 parameters; got 5'),
+        ([1], ConfigError, 'expects 2 arrays, one for each parameter (out.w, out.b); got 1'),
+        ([1, 2], ShapeError, 'out.w has shape (1, 1); got ()'),
+        (
+            lambda training: training.params,
+            DataError,
+            'out.w must be an array of numbers; got the variable out.w, write out.w.get_value() '
+            'for its values',
+        ),
+        (
+            {'a': 1},
+            ConfigError,
+            "expects a list of arrays, one for each of the 2 parameters; got {'a': 1}",
+        ),
+        (
+            'ab',
+            ConfigError,
+            "expects a list of arrays, one for each of the 2 parameters; got 'ab'",
+        ),
+        ([[[1]], ['a']], DataError, 'out.b must be an array of numbers; got <U1 values'),
+    ],
+)
+def test_values_to_leave_that_do_not_fit_change_nothing(net, given, error, message):
+    found = []
+
+    def end(training):
+        found.append([p.get_value().tolist() for p in training.params])
+
+    with pytest.raises(error) as caught:
+        net.train(DATA, epochs=1, algo='sgd', callbacks=[Leave(given), end], restore_best=False)
+    assert type(caught.value) is error
+    assert str(caught.value) == f'training.leave(): {message}'
+    assert [[p.get_value().tolist() for p in net.params]] == found
+
+
+def test_values_to_leave_are_copied(net):
+    given = [np.full((1, 1), 2), np.array([3.0])]
+    net.train(DATA, epochs=1, algo='sgd', callbacks=Leave(given))
+    given[1][0] = 7
+    assert [p.get_value().tolist() for p in net.params] == [[[2.0]], [3.0]]

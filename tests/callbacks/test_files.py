@@ -175,6 +175,32 @@ def test_a_file_that_is_no_table_is_left_alone(net, content, tmp_path):
     assert path.read_bytes() == content
 
 
+def test_columns_of_the_same_name_are_refused(net, tmp_path):
+    path = tmp_path / 'a.csv'
+    path.write_text('a,b,a\n1,2,3\n')
+    with pytest.raises(DataError) as caught:
+        net.train(NOISY, epochs=1, callbacks=CSV(path, append=True), **QUICK)
+    assert str(caught.value) == (
+        f"CSV: {path} has several columns 'a'; rename them, or choose another file"
+    )
+    assert path.read_text() == 'a,b,a\n1,2,3\n'
+
+
+def test_a_mark_at_the_start_is_no_part_of_the_first_column(net, tmp_path):
+    path = tmp_path / 'a.csv'
+    net.train(NOISY, epochs=1, callbacks=CSV(path), **QUICK)
+    path.write_text(path.read_text(encoding='utf-8'), encoding='utf-8-sig')
+    net.train(NOISY, epochs=1, callbacks=CSV(path, append=True), **QUICK)
+    assert_is_history(table(path), net.history)
+
+
+def test_an_empty_file_gets_a_header(net, tmp_path):
+    path = tmp_path / 'a.csv'
+    path.touch()
+    net.train(NOISY, epochs=2, callbacks=CSV(path, append=True), **QUICK)
+    assert_is_history(table(path), net.history)
+
+
 def full_at(monkeypatch, count):
     """Have the disk full when a file is opened for the `count`-th time."""
 

@@ -155,3 +155,44 @@ def test_without_locks_nothing_is_removed_but_everything_written(tmp_path, monke
     (tmp_path / 'net.r01234567.part').write_bytes(b'')
     replace(tmp_path / 'net', b'new')
     assert (tmp_path / 'net').read_bytes() == b'new'
+
+
+def after(function):
+    """Return a function after which Ctrl-C comes."""
+
+    def call(*args):
+        function(*args)
+        raise KeyboardInterrupt
+
+    return call
+
+
+def handles():
+    return len(os.listdir('/proc/self/fd')) if os.path.isdir('/proc/self/fd') else 0
+
+
+@posix
+@pytest.mark.parametrize(
+    ('module', 'name'),
+    [('fcntl', 'flock'), ('os', 'fstat'), ('os', 'fchmod'), ('os', 'fsync'), ('os', 'replace')],
+)
+def test_ctrl_c_leaves_no_part_and_no_open_file(tmp_path, monkeypatch, module, name):
+    path = tmp_path / 'net'
+    path.write_bytes(b'old')
+    before = handles()
+    with monkeypatch.context() as patched:
+        owner = getattr(replace_file, module)
+        patched.setattr(owner, name, after(getattr(owner, name)))
+        with pytest.raises(KeyboardInterrupt):
+            replace(path, b'new')
+    assert os.listdir(tmp_path) == ['net']
+    assert path.read_bytes() == (b'new' if name == 'replace' else b'old')
+    assert handles() == before
+
+
+def test_ctrl_c_as_the_part_is_created(tmp_path, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(replace_file.os, 'open', after(os.open))
+        with pytest.raises(KeyboardInterrupt):
+            replace(tmp_path / 'net', b'new')
+    assert os.listdir(tmp_path) == []

@@ -8,6 +8,7 @@ from long_forms import long
 
 import rnnkit
 from rnnkit import testing
+from rnnkit.errors import CallError
 from rnnkit.layers import registry
 
 # One name for each class: aliases are the same thing.
@@ -169,3 +170,11 @@ def test_a_convolution_starts_from_an_array():
     w = np.arange(12.0).reshape(3, 2, 2)
     net = rnnkit.Regressor([2, {'form': 'conv1', 'size': 2, 'filter_size': 3, 'w': w}, 1], seed=0)
     np.testing.assert_array_equal(net.find('hid1', 'w').get_value(), w)
+
+
+@pytest.mark.parametrize('check', testing.CHECKS)
+def test_a_check_without_a_form_says_what_to_write(check):
+    with pytest.raises(CallError) as caught:
+        check()
+    name = check.__name__
+    assert str(caught.value) == f'{name}(): form is missing; write {name}(form)'

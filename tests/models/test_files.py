@@ -10,7 +10,7 @@ from safetensors import numpy as safetensors
 
 import rnnkit
 from rnnkit.common import file_format
-from rnnkit.errors import ConfigError, FormatError
+from rnnkit.errors import CallError, ConfigError, FormatError
 
 
 @pytest.fixture
@@ -247,3 +247,17 @@ def test_a_folder_is_not_replaced_by_a_file(path, tmp_path, monkeypatch):
     with pytest.raises(IsADirectoryError, match='the file was not written'):
         rnnkit.Regressor([1, 1]).save(path)
     assert [one.name for one in tmp_path.iterdir()] == ['folder']
+
+
+@pytest.mark.parametrize(
+    ('call', 'message'),
+    [
+        (lambda kind: kind.load(), 'path is missing; write Classifier.load(path)'),
+        (lambda kind: kind.load('p', nonsense=1), "unknown option 'nonsense', known are: path"),
+        (lambda kind: kind.load('p', 1), 'takes 1 by position, path; got 2'),
+    ],
+)
+def test_a_wrong_call_of_load_as_a_class_method(call, message):
+    with pytest.raises(CallError) as caught:
+        call(rnnkit.Classifier)
+    assert str(caught.value) == f'Classifier.load(): {message}'

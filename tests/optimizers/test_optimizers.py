@@ -7,8 +7,8 @@ from bowl import HYPER, START, compiled_run, curvature, gradient, objective, val
 from long_forms import long
 
 import rnnkit
-from rnnkit.errors import ConfigError
-from rnnkit.optimizers import StepGraph, optimizers
+from rnnkit.errors import CallError, ConfigError
+from rnnkit.optimizers import Adam, RMSProp, StepGraph, decay, halflife, optimizers
 
 
 def numpy_run(algo, n, momentum=0.0, nesterov=False, **hyper):
@@ -214,3 +214,64 @@ def test_weight_decay_belongs_to_the_rule_where_the_rule_has_it():
 def test_options_that_are_refused(algo, options, message):
     with pytest.raises(ConfigError, match=message):
         rnnkit.Regressor([1, 1]).train([np.ones((3, 1))] * 2, algo=algo, **options)
+
+
+def said(error):
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('algo', 'message'),
+    [
+        (
+            Adam(),
+            "an object of Adam; write algo='adam', and its options as keywords, such as "
+            'learning_rate=0.1',
+        ),
+        (Adam, "the class Adam; write algo='adam'"),
+        (None, "None; leave algo out, or write algo='rmsprop'"),
+        (
+            {'form': 'adam'},
+            "{'form': 'adam'}; write algo='adam', and its options as keywords, such as "
+            'learning_rate=0.1',
+        ),
+        (3, '3'),
+    ],
+)
+def test_an_algorithm_is_given_by_its_name(algo, message):
+    with pytest.raises(ConfigError) as caught:
+        rnnkit.Regressor([1, 1]).train([np.ones((3, 1))] * 2, algo=algo)
+    assert said(caught) == f'train(): algo must be the name of an algorithm; got {message}'
+
+
+@pytest.mark.parametrize(
+    ('make', 'message'),
+    [
+        (
+            lambda: Adam(lr=0.1),
+            'Adam(): the options of an update rule are options of a training; write '
+            "algo='adam', learning_rate=0.1",
+        ),
+        (
+            lambda: RMSProp(centered=False, learning_rate=0.1, rms_halflife=3),
+            'RMSProp(): the options of an update rule are options of a training; write '
+            "algo='rmsprop', learning_rate=0.1, rms_halflife=3",
+        ),
+        (
+            lambda: optimizers['sgd'](no_such_thing=1),
+            "SGD(): unknown option 'no_such_thing', known are: learning_rate",
+        ),
+        (lambda: Adam(1, 2, 3), 'Adam(): takes none by position; got 3'),
+        (lambda: halflife(), 'halflife(): decay is missing; write halflife(decay)'),
+        (lambda: halflife(beat=1), "halflife(): unknown option 'beat', known are: decay"),
+        (lambda: decay(), 'decay(): halflife is missing; write decay(halflife)'),
+    ],
+)
+def test_calls_that_are_wrong(make, message):
+    with pytest.raises(CallError) as caught:
+        make()
+    assert said(caught) == message
+
+
+def test_switches_are_keywords_of_a_rule():
+    assert RMSProp(centered=False).switched == {'centered': False}

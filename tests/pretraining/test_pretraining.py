@@ -404,7 +404,7 @@ def test_monitors_and_rules_with_words_of_regularizers():
             dict(subalgo='rmsprob'),
             "subalgo: no algorithm named 'rmsprob'; did you mean 'rmsprop'",
         ),
-        (dict(subalgo=3), 'an algorithm is named by a str; got 3'),
+        (dict(subalgo=3), 'subalgo must be the name of an algorithm; got 3'),
         (dict(checkpoint='a'), "checkpoint does not go with algo 'layerwise'; save the network"),
         (dict(resume='a'), "resume does not go with algo 'layerwise'"),
         (dict(algo='pretrain', carry_state=True), "carry_state does not go with algo 'pretrain'"),

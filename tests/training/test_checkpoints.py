@@ -243,6 +243,18 @@ def test_auto_begins_anew_or_goes_on_from_the_newest(tmp_path):
     assert len(net.history) == 11
 
 
+def test_the_number_replaces_nothing_in_the_name_of_a_folder(tmp_path):
+    folder = tmp_path / 'run{}'
+    folder.mkdir()
+    saved = rnnkit.callbacks.Checkpoint(folder / 'net{epoch}.rnn')
+    net = dense()
+    net.train(FLAT, epochs=1, checkpoint=folder / '{}.rnn', callbacks=saved)
+    assert sorted(os.listdir(folder)) == ['0.rnn', '1.rnn', 'net1.rnn']
+    assert os.listdir(tmp_path) == ['run{}']
+    net.train(FLAT, epochs=2, checkpoint=folder / '{}.rnn', resume='auto')
+    assert len(net.history) == 2
+
+
 def test_a_missing_file_is_named(tmp_path, path):
     with pytest.raises(FileNotFoundError, match='no checkpoint to resume from: .*nowhere'):
         dense().train(FLAT, epochs=1, resume=tmp_path / 'nowhere')
@@ -299,6 +311,14 @@ def test_a_checkpoint_of_something_else_is_refused(make, data, options, message,
         ({'checkpoint': 'a', 'save_every': 'x'}, "save_every must be a finite number .*; got 'x'"),
         ({'checkpoint': 'a', 'save_every': True}, 'save_every must be .* got True'),
         ({'checkpoint': '/nowhere/x.rnn'}, "checkpoint: there is no folder '/nowhere'"),
+        *(
+            (
+                {'checkpoint': f'a-{place}.rnn'},
+                r'^train\(\): checkpoint: only {} and {epoch} are replaced in a file name; '
+                rf'got {place}$',
+            )
+            for place in ('{epoch:02d}', '{:03d}', '{a}')
+        ),
         ({'checkpoint': '.'}, "checkpoint must be the path of a file; '.' is a folder"),
     ],
 )

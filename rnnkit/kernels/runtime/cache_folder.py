@@ -14,14 +14,19 @@ import os
 import secrets
 import stat
 import sys
-import warnings
 from pathlib import Path
+
+from rnnkit.common import caller
 
 log = logging.getLogger('rnnkit')
 # Elsewhere, on Windows, folders of users are protected by access lists.
 _HAS_OWNERS = hasattr(os, 'geteuid') and os.open in os.supports_dir_fd
 _FORBIDDEN = stat.S_IWGRP | stat.S_IWOTH
 _warned: set[str] = set()
+ADVICE = (
+    'Kernels are compiled again in each process. Set RNNKIT_CACHE_DIR to a folder that only you '
+    'can write (mkdir -m 700)'
+)
 
 
 def directory() -> Path | None:
@@ -38,6 +43,7 @@ def directory() -> Path | None:
             base = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
         return Path(base).expanduser() / 'rnnkit'
     except RuntimeError:  # nobody knows this user
+        _complain_of_choice('there is no such home directory')
         return None
 
 
@@ -137,6 +143,10 @@ def _open_folder(create: bool = False) -> _Folder | None:
         return _Folder(path)
     except (OSError, ValueError) as why:
         log.debug('kernels: %s is not used: %s', path, why)
+        if create or not isinstance(why, FileNotFoundError):  # which may still be created
+            other = isinstance(why, FileExistsError | NotADirectoryError) and os.path.lexists(path)
+            reason = 'it is not a folder' if other else getattr(why, 'strerror', None)
+            _complain_of_choice(reason or str(why))
         return None
 
 
@@ -153,15 +163,23 @@ def _check(path: Path, found: os.stat_result) -> None:
 
 
 def _complain(path: Path, reason: str) -> None:
-    """Warn once per folder and reason in a process."""
-    folder = str(directory())
-    if folder in _warned:
-        return
-    _warned.add(folder)
-    warnings.warn(
+    """Warn that others could have changed what is at `path`."""
+    _warn(
         f'rnnkit does not use {path}, which {reason}: machine code in it could be from somebody '
-        f'else. Kernels are compiled again in each process. Set RNNKIT_CACHE_DIR to a folder that '
-        f'only you can write (mkdir -m 700), or remove {path}',
-        RuntimeWarning,
-        stacklevel=3,
+        f'else. {ADVICE}, or remove {path}'
     )
+
+
+def _complain_of_choice(reason: str) -> None:
+    """Warn that the folder that the user has chosen, if any, cannot be used."""
+    chosen = os.environ.get('RNNKIT_CACHE_DIR')
+    if chosen:
+        _warn(f'rnnkit cannot use the folder RNNKIT_CACHE_DIR={chosen}: {reason}. {ADVICE}')
+
+
+def _warn(message: str) -> None:
+    """Warn once per folder in a process."""
+    folder = os.environ.get('RNNKIT_CACHE_DIR') or str(directory())
+    if folder not in _warned:
+        _warned.add(folder)
+        caller.warn(message)

@@ -46,6 +46,7 @@ def refused(path, reason):
         f'else. Kernels are compiled again in each process. Set RNNKIT_CACHE_DIR to a folder that '
         f'only you can write (mkdir -m 700), or remove {path}'
     ]
+    assert caught[0].filename == __file__
 
 
 @pytest.mark.parametrize('mode', [0o777, 0o770, 0o702, 0o1777, 0o2720])
@@ -147,8 +148,54 @@ def test_without_a_home_directory_there_is_none(monkeypatch):
     assert cache_folder.directory() is None
     assert cache_folder.read('one') is None
     cache_folder.write('one', b'x')
+    monkeypatch.setattr(cache_folder, '_warned', set())
     monkeypatch.setenv('RNNKIT_CACHE_DIR', '~/code')
-    assert cache_folder.directory() is None
+    with pytest.warns(RuntimeWarning, match='RNNKIT_CACHE_DIR=~/code: there is no such home'):
+        assert cache_folder.directory() is None
+
+
+def unusable(tmp_path):
+    """Return folders that cannot be used, and why."""
+    (tmp_path / 'file').touch()
+    (tmp_path / 'link').symlink_to(tmp_path / 'link')
+    return {
+        str(tmp_path / 'file'): 'it is not a folder',
+        str(tmp_path / 'file' / 'code'): 'Not a directory',
+        str(tmp_path / 'link'): 'it is not a folder',
+        '/dev/null': 'it is not a folder',
+        '~no-such-user/code': 'there is no such home directory',
+        '/proc/code': 'No such file or directory',
+    }
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='reasons of Linux')
+@pytest.mark.parametrize('k', range(6))
+def test_a_chosen_folder_that_cannot_be_used_is_told_once(k, tmp_path, monkeypatch):
+    path, reason = list(unusable(tmp_path).items())[k]
+    monkeypatch.setenv('RNNKIT_CACHE_DIR', path)
+    monkeypatch.setattr(cache_folder, '_warned', set())
+    through_numba = {'__name__': 'numba.core', 'write': cache_folder.write}
+    exec('def compiled():\n    write("one", b"x")', through_numba)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter('always')
+        for _ in range(2):
+            through_numba['compiled']()
+            assert cache_folder.read('one') is None
+    assert [(str(w.message), w.filename) for w in caught] == [
+        (
+            f'rnnkit cannot use the folder RNNKIT_CACHE_DIR={path}: {reason}. Kernels are '
+            'compiled again in each process. Set RNNKIT_CACHE_DIR to a folder that only you can '
+            'write (mkdir -m 700)',
+            __file__,
+        )
+    ]
+
+
+def test_a_chosen_folder_that_does_not_exist_yet_is_made(tmp_path, monkeypatch):
+    monkeypatch.setenv('RNNKIT_CACHE_DIR', str(tmp_path / 'a' / 'b'))
+    assert cache_folder.read('one') is None
+    cache_folder.write('one', b'x')
+    assert cache_folder.read('one') == b'x'
 
 
 @needs_root
