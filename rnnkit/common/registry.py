@@ -82,11 +82,18 @@ class Registry(Generic[Member]):
 
     def __getitem__(self, name: str) -> Member:
         if not isinstance(name, str):
-            raise ConfigError(f'{self._a_kind} is named by a str; got {brief(name)}')
+            raise ConfigError(f'{self._a_kind} is named by a str; got {self._shown(name)}')
         try:
             return self._members[name.lower()]
         except KeyError:
             raise ConfigError(f'no {self.kind} named {brief(name)}; {hint(name, self)}') from None
+
+    def _shown(self, value: object) -> str:
+        """Return a value that is no name, and the name if it is a member, or made by one."""
+        for name, member in self._members.items():
+            if member is value or (self.check is not None and member is type(value)):
+                return f'{getattr(value, "__name__", type(value).__name__)}; write {name!r}'
+        return brief(value)
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.lower() in self._members

@@ -12,6 +12,7 @@ from rnnkit.common import file_kinds
 from rnnkit.common.checks import flag, is_real, optional_whole, real, whole
 from rnnkit.common.epoch_paths import file_path
 from rnnkit.common.registry import hint, reject_unknown
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 from rnnkit.graph.perturbations import term_names
 from rnnkit.optimizers import LIMITS, Optimizer, optimizers
@@ -289,6 +290,11 @@ def find_rule(where: str, algo: str, keyword: str = 'algo') -> Optimizer:
     if isinstance(algo, str) and algo not in optimizers:
         near = hint(algo, [*optimizers, *(ways if keyword == 'algo' else ())])
         raise ConfigError(f'{where}: {keyword}: no algorithm named {algo!r}; {near}')
+    if isinstance(algo, list | tuple) and any(hasattr(one, 'shape') for one in algo):
+        raise ConfigError(
+            f'{where}: algo must be the name of an algorithm; got {brief(algo)}. The data are one '
+            f'list for the training and one for the validation: train([x, y], [x_valid, y_valid])'
+        )
     return optimizers[algo]()
 
 

@@ -158,6 +158,29 @@ CALLS = {
         lambda: rnnkit.recurrent.batches(X, horizon=12),
         "batches(): unknown option 'horizon', known are: arrays, batch_size, layout, rng, steps",
     ),
+    'data as the algorithm': (
+        lambda: NET.train([X, Y], [X, Y], [X, Y]),
+        'train(): algo must be the name of an algorithm; got list of 2: ndarray of shape '
+        '(4, 2, 2), ndarray of shape (4, 2, 1). The data are one list for the training and one '
+        'for the validation: train([x, y], [x_valid, y_valid])',
+    ),
+    'a class as the algorithm': (
+        lambda: train(algo=rnnkit.optimizers.Adam),
+        "an algorithm is named by a str; got Adam; write 'adam'",
+    ),
+    'an object as the algorithm': (
+        lambda: train(algo=rnnkit.optimizers.SGD()),
+        "an algorithm is named by a str; got SGD; write 'sgd'",
+    ),
+    'a list as the algorithm': (
+        lambda: train(algo=['adam']),
+        "an algorithm is named by a str; got ['adam']",
+    ),
+    'arrays as the loss': (
+        lambda: rnnkit.Regressor([2, 3], loss=[X]),
+        "a loss must be a name such as 'mse', a dict such as dict(form='huber', delta=0.5), or a "
+        'rnnkit.losses.Loss; got list of 1: ndarray of shape (4, 2, 2)',
+    ),
     'option of a plot': (
         lambda: rnnkit.training.History([{'loss': 1}]).plot(log=True),
         "plot(): unknown option 'log', known are: keys, path",
