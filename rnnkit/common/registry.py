@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Generic, TypeVar
 
-from rnnkit.common.foreign_keywords import EXPLAINED, FOREIGN_KEYWORDS, OWNERS
+from rnnkit.common.foreign_advice import OWNERS, advice
+from rnnkit.common.foreign_keywords import FOREIGN_KEYWORDS
 from rnnkit.common.old_words import HINTS as OLD_KEYWORDS
-from rnnkit.common.spelling import brief, nearest
+from rnnkit.common.spelling import brief, nearest, plain
 from rnnkit.common.spelling import listed as names_of
 from rnnkit.errors import ConfigError
 
@@ -124,7 +125,8 @@ def hint(name: str, known: Iterable[str], listed: Iterable[str] | None = None) -
 
 def _same_word(name: str, known: list[str]) -> str | None:
     """Return the word of `known` that means what `name` means elsewhere."""
-    words = [*HINTS.get(name, ()), *HINTS.get(name.lower(), ())]
+    spellings = dict.fromkeys((name, name.lower(), plain(name)))
+    words = [word for spelling in spellings for word in HINTS.get(spelling, ())]
     return next((word for word in words if word in known), None)
 
 
@@ -150,14 +152,18 @@ def about(where: str, name: str, known: list[str]) -> str:
     start = f'unknown option {brief(name)}'
     if not known:
         return f'{start}; it has no options'
-    if _same_word(name, known) is None and name in EXPLAINED:
-        return f'{start}: {EXPLAINED[name]}'
+    instead = advice(name, known)
+    if _same_word(name, known) is None and instead:
+        return f'{start}: {instead}'
     found = hint(name, known)
     if not found.startswith('did you'):
-        for word in (name, *HINTS.get(name, ())):
+        words = (name, *HINTS.get(name, ()))
+        for word in words:
             owner = OWNERS.get(word, where)
             if owner not in where:
                 return f'{start}: {word}= is an option of {owner}'
+        for instead in filter(None, (advice(word, known) for word in words)):
+            return f'{start}: {instead}'
     return f'{start}, {found}'
 
 

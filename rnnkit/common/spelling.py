@@ -58,6 +58,17 @@ def distance(one: str, two: str) -> int:
     return last[-1]
 
 
+def plain(word: str) -> str:
+    """Return a word in lower case, without what joins its parts.
+
+    Examples
+    --------
+    >>> plain('Repeat_Vector'), plain('repeat-vector')
+    ('repeatvector', 'repeatvector')
+    """
+    return word.lower().replace('_', '').replace('-', '')
+
+
 def brief(value: object, most: int = 100) -> str:
     """Return the repr of a value, for a message: the beginning, or the shapes of large arrays."""
     if _is_large(value):
