@@ -158,6 +158,42 @@ MISTAKES = {
         lambda net: net.predict([X, Y]),
         'predict(): x is a list of 2 arrays; pass one array (time, batch, features)',
     ),
+    'a list to evaluate': (
+        {},
+        lambda net: net.evaluate([X, Y]),
+        'evaluate(): expects the targets by themselves, evaluate(x, y); got a list of 2 arrays',
+    ),
+    'a list to look at gradients': (
+        {},
+        lambda net: net.gradient_flow([X, Y]),
+        'gradient_flow(): expects the targets by themselves, gradient_flow(x, y); got a list of 2 '
+        'arrays',
+    ),
+    'a tuple with labels': (
+        CLASSIFIER,
+        lambda net: net.evaluate((X, LABELS)),
+        'evaluate(): expects the targets by themselves, evaluate(x, y); got a list of 2 arrays',
+    ),
+    'lists of sequences in a list': (
+        {'masked': True},
+        lambda net: net.evaluate([SEQUENCES, TARGETS]),
+        'evaluate(): expects the targets by themselves, evaluate(x, y); got a list of 2 arrays',
+    ),
+    'a dict to evaluate': (
+        {},
+        lambda net: net.evaluate({'x': X, 'y': Y}),
+        'evaluate(): expects the targets by themselves, evaluate(x, y); got a dict of x, y',
+    ),
+    'no targets to evaluate': (
+        {},
+        lambda net: net.evaluate(X),
+        'evaluate(): the targets are missing; write evaluate(x, y)',
+    ),
+    'sequences without targets': (
+        {'masked': True},
+        lambda net: net.evaluate(SEQUENCES),
+        'evaluate(): the targets are missing; write evaluate(x, y)',
+    ),
     'an array as the name of a layer': (
         {'model': rnnkit.Autoencoder, 'layers': (2, ('rnn', 3), 2)},
         lambda net: net.encode(X, X),
