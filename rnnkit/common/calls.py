@@ -7,7 +7,7 @@ from abc import ABC
 from collections.abc import Callable
 from typing import Any, Self, TypeVar
 
-from rnnkit.common.foreign_keywords import MISSING
+from rnnkit.common.foreign_advice import MISSING
 from rnnkit.common.registry import about
 from rnnkit.errors import CallError, ConfigError, TrainingError
 

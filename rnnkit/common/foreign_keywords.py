@@ -2,7 +2,7 @@
 
 They only make hints in error messages: ``did you mean 'size'?``. Those of theanets are in
 `old_words`; most of them still do what they did, and warn. Attributes and classes of other
-libraries are in `foreign_names`.
+libraries are in `foreign_names`, and keywords that nothing here is like in `foreign_advice`.
 """
 
 # The words of rnnkit with the same meaning, where the call knows one of them.
@@ -60,6 +60,8 @@ FOREIGN_KEYWORDS: dict[str, tuple[str, ...]] = {
     'random_state': ('seed',),
     'random_seed': ('seed',),
     'hidden_layer_sizes': ('layers',),
+    'hidden_layers': ('layers',),
+    'hidden_sizes': ('layers',),
     'output_name': ('output',),
     'criterion': ('loss',),
     'objective': ('loss',),
@@ -190,114 +192,4 @@ FOREIGN_KEYWORDS: dict[str, tuple[str, ...]] = {
     'eye': ('identity',),
     'l_bfgs': ('lbfgs',),
     'momentum': ('sgd',),
-}
-
-_LAST = "a recurrent layer returns every step; for the last one alone, put 'last' after it: "
-_LAST += "[3, ('lstm', 10), 'last', 1]"
-_INPUT = "the first entry of the list is the number of input features: [3, ('lstm', 10), 1]"
-_START = "write the initial value under the parameter's name: w='glorot' of a dense layer, "
-_START += "xh='glorot', hh='orthogonal', b=0 of a recurrent one"
-_PENALTY = 'penalties are options of train(): weight_l2=1e-4'
-_WEIGHTS = 'make the network with weighted=True, and pass the weights with the data: '
-_SHUFFLE = 'arrays are shuffled before each epoch; batches of a callable are used as they come'
-_SPLIT = 'pass validation data: train([x, y], valid=[x_valid, y_valid])'
-_PROGRESS = 'progress=False prints nothing, progress=True, the default, a line for each epoch'
-_MASKED = 'make the network with masked=True, and pass lists of sequences, or a mask with the data'
-
-# What to do instead, where no keyword of rnnkit means the same.
-EXPLAINED = {
-    'return_sequences': _LAST,
-    'only_return_final': _LAST,
-    'return_state': 'predict(x, return_state=True) returns the states',
-    'num_layers': "each layer is an entry of the list: [3, ('lstm', 10), ('lstm', 10), 1]",
-    'n_layers': "each layer is an entry of the list: [3, ('lstm', 10), ('lstm', 10), 1]",
-    'bidirectional': "write dict(form='bidirectional', worker='lstm', size=20)",
-    **dict.fromkeys(
-        (
-            'input_shape',
-            'input_size',
-            'input_dim',
-            'in_features',
-            'in_channels',
-            'num_inputs',
-            'batch_input_shape',
-            'vocab_size',
-            'num_embeddings',
-        ),
-        _INPUT,
-    ),
-    **dict.fromkeys(
-        (
-            'kernel_initializer',
-            'recurrent_initializer',
-            'bias_initializer',
-            'embeddings_initializer',
-            'weight_init',
-            'initializer',
-            'init',
-            'W',
-        ),
-        _START,
-    ),
-    **dict.fromkeys(
-        (
-            'kernel_regularizer',
-            'recurrent_regularizer',
-            'bias_regularizer',
-            'activity_regularizer',
-            'regularizer',
-            'regularization',
-        ),
-        _PENALTY,
-    ),
-    'use_bias': 'every layer has a bias; it cannot be left out',
-    'bias': 'every layer has a bias; it cannot be left out',
-    'mask_zero': _MASKED,
-    'mask_input': _MASKED,
-    'masking': _MASKED,
-    'shuffle': _SHUFFLE,
-    'validation_split': _SPLIT,
-    'validation_fraction': _SPLIT,
-    'eval_size': _SPLIT,
-    'test_size': _SPLIT,
-    'sample_weight': _WEIGHTS + '[x, y, weights]',
-    'sample_weights': _WEIGHTS + '[x, y, weights]',
-    'class_weight': _WEIGHTS + '[x, y, class_weights[y]]',
-    'class_weights': _WEIGHTS + '[x, y, class_weights[y]]',
-    'verbose': _PROGRESS,
-    'verbosity': _PROGRESS,
-    'early_stopping': 'patience= ends the training when the validation loss stops falling',
-    'initial_epoch': 'resume= goes on from a checkpoint',
-    'warm_start': 'each training goes on from the parameters that the network has',
-    'lr_scheduler': 'pass a schedule as learning_rate, such as rnnkit.schedules.Cosine(0.1, 1000)',
-    'scheduler': 'pass a schedule as learning_rate, such as rnnkit.schedules.Cosine(0.1, 1000)',
-    'device': 'rnnkit is made for CPUs; there is no such option',
-    'use_cuda': 'rnnkit is made for CPUs; there is no such option',
-    'workers': 'rnnkit.set_threads(n) sets the number of threads',
-    'num_workers': 'rnnkit.set_threads(n) sets the number of threads',
-    'n_jobs': 'rnnkit.set_threads(n) sets the number of threads',
-    'x': 'pass the arrays as one list: [x, y]',
-    'y': 'pass the arrays as one list: [x, y]',
-}
-
-# The calls that have a keyword, for where it is given to another one.
-_OF_TRAIN = (
-    'algo epochs batch_size bucket carry_state bptt_steps train_batches valid_batches valid '
-    'validate_every learning_rate max_gradient_norm max_gradient_elem nesterov monitors '
-    'checkpoint save_every resume callbacks progress max_norm weight_l2'
-)
-OWNERS = {
-    **dict.fromkeys(_OF_TRAIN.split(), 'train()'),
-    **dict.fromkeys(('loss', 'weighted', 'masked', 'layout', 'dtype', 'kernel'), 'networks'),
-    **dict.fromkeys(('filter_size', 'stride', 'border_mode'), "the layer 'conv1'"),
-    **dict.fromkeys(('h_0', 'direction', 'bptt_limit'), 'recurrent layers'),
-    'size': 'layers',
-}
-
-# What a call without its first argument needs.
-MISSING = {
-    'train': 'it trains, and expects data: net.train([x, y])',
-    'itertrain': 'it trains, and expects data: net.itertrain([x, y])',
-    'Regressor': "it expects a list of layers: rnnkit.Regressor([3, ('lstm', 10), 1])",
-    'Classifier': "it expects a list of layers: rnnkit.Classifier([3, ('lstm', 10), 2])",
 }

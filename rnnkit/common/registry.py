@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Generic, TypeVar
 
-from rnnkit.common.foreign_keywords import EXPLAINED, FOREIGN_KEYWORDS, OWNERS
+from rnnkit.common.foreign_advice import OWNERS, advice
+from rnnkit.common.foreign_keywords import FOREIGN_KEYWORDS
 from rnnkit.common.old_words import HINTS as OLD_KEYWORDS
-from rnnkit.common.spelling import brief, nearest
+from rnnkit.common.spelling import brief, nearest, plain
 from rnnkit.common.spelling import listed as names_of
 from rnnkit.errors import ConfigError
 
@@ -82,11 +83,18 @@ class Registry(Generic[Member]):
 
     def __getitem__(self, name: str) -> Member:
         if not isinstance(name, str):
-            raise ConfigError(f'{self._a_kind} is named by a str; got {brief(name)}')
+            raise ConfigError(f'{self._a_kind} is named by a str; got {self._shown(name)}')
         try:
             return self._members[name.lower()]
         except KeyError:
             raise ConfigError(f'no {self.kind} named {brief(name)}; {hint(name, self)}') from None
+
+    def _shown(self, value: object) -> str:
+        """Return a value that is no name, and the name if it is a member, or made by one."""
+        for name, member in self._members.items():
+            if member is value or (self.check is not None and member is type(value)):
+                return f'{getattr(value, "__name__", type(value).__name__)}; write {name!r}'
+        return brief(value)
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and name.lower() in self._members
@@ -122,7 +130,8 @@ def meant(name: str, known: list[str]) -> str | None:
 
 def _same_word(name: str, known: list[str]) -> str | None:
     """Return the word of `known` that means what `name` means elsewhere."""
-    words = [*HINTS.get(name, ()), *HINTS.get(name.lower(), ())]
+    spellings = dict.fromkeys((name, name.lower(), plain(name)))
+    words = [word for spelling in spellings for word in HINTS.get(spelling, ())]
     return next((word for word in words if word in known), None)
 
 
@@ -148,14 +157,18 @@ def about(where: str, name: str, known: list[str]) -> str:
     start = f'unknown option {brief(name)}'
     if not known:
         return f'{start}; it has no options'
-    if _same_word(name, known) is None and name in EXPLAINED:
-        return f'{start}: {EXPLAINED[name]}'
+    instead = advice(name, known)
+    if _same_word(name, known) is None and instead:
+        return f'{start}: {instead}'
     found = hint(name, known)
     if not found.startswith('did you'):
-        for word in (name, *HINTS.get(name, ())):
+        words = (name, *HINTS.get(name, ()))
+        for word in words:
             owner = OWNERS.get(word, where)
             if owner not in where:
                 return f'{start}: {word}= is an option of {owner}'
+        for instead in filter(None, (advice(word, known) for word in words)):
+            return f'{start}: {instead}'
     return f'{start}, {found}'
 
 

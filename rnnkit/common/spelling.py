@@ -5,6 +5,7 @@ from difflib import SequenceMatcher
 from itertools import takewhile
 
 MOST = 12  # words in a list
+FEW = 4  # arrays in a message
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -57,16 +58,40 @@ def distance(one: str, two: str) -> int:
     return last[-1]
 
 
+def plain(word: str) -> str:
+    """Return a word in lower case, without what joins its parts.
+
+    Examples
+    --------
+    >>> plain('Repeat_Vector'), plain('repeat-vector')
+    ('repeatvector', 'repeatvector')
+    """
+    return word.lower().replace('_', '').replace('-', '')
+
+
 def brief(value: object, most: int = 100) -> str:
-    """Return the repr of a value, for a message: the beginning, or the shape of a large array."""
-    shape = getattr(value, 'shape', None)
-    if isinstance(shape, tuple) and shape and getattr(value, 'size', 0) > 8:
-        return f'{type(value).__name__} of shape {shape}'
+    """Return the repr of a value, for a message: the beginning, or the shapes of large arrays."""
+    if _is_large(value):
+        return f'{type(value).__name__} of shape {value.shape}'  # type: ignore[attr-defined]
+    if isinstance(value, list | tuple | dict) and any(map(_is_large, _items(value))):
+        shown = [*map(brief, _items(value)[:FEW]), *['...'] * (len(value) > FEW)]
+        return f'{type(value).__name__} of {len(value)}: {", ".join(shown)}'
     try:
         text = repr(value[: most + 1] if isinstance(value, str | bytes | list | tuple) else value)
     except Exception:  # an integer of more than 4,300 digits, or an object of the user's
         return f'<{type(value).__name__}>'
     return text if len(text) <= most + 2 else f'{text[:most]}...'
+
+
+def _is_large(value: object) -> bool:
+    shape = getattr(value, 'shape', None)
+    if not isinstance(shape, tuple) or not shape:
+        return False
+    return len(shape) > 1 or getattr(value, 'size', 0) > 8
+
+
+def _items(value: list | tuple | dict) -> list:
+    return list(value.values() if isinstance(value, dict) else value[: FEW + 1])
 
 
 def listed(word: str, known: Iterable[str]) -> str:

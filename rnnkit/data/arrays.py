@@ -13,6 +13,9 @@ LAYOUTS = {'time': ('time', 'batch'), 'batch': ('batch', 'time')}
 
 MOST = 2**31 - 1  # of steps, or of sequences: more are a mistake
 
+# What to do about text where numbers are expected.
+TEXT = '; turn text into numbers first, such as by encode() of a rnnkit.recurrent.Text'
+
 Index = tuple[int, ...]
 
 
@@ -104,6 +107,7 @@ def _array(where: str, value: object, columns: tuple[object, ...]) -> np.ndarray
     value = without_mask(where, value)
     if value is None or hasattr(value, 'tocsr') or isinstance(value, str | bytes | dict | set):
         hint = '; make it dense with .toarray()' if hasattr(value, 'tocsr') else ''
+        hint = TEXT if isinstance(value, str | bytes) else hint
         raise DataError(f'{where} must be an array of numbers; got {type(value).__name__}{hint}')
     try:
         array = np.asarray(value)
@@ -114,7 +118,8 @@ def _array(where: str, value: object, columns: tuple[object, ...]) -> np.ndarray
     if array.dtype.kind == 'O':
         array = _from_objects(where, array, columns)
     if array.dtype.kind not in 'fiub':
-        raise DataError(f'{where} must be real numbers; got an array of {array.dtype}')
+        hint = TEXT if array.dtype.kind in 'US' else ''
+        raise DataError(f'{where} must be real numbers; got an array of {array.dtype}{hint}')
     return array
 
 

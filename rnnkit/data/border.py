@@ -244,6 +244,8 @@ class Border:
             None for y where all targets are inputs.
         """
         names = [field.name for field in self.extra]
+        if y is None and names:
+            self._check_one_by_one(where, x, names)
         if y is not None and not names:
             raise DataError(f'{where}: the target is x itself; leave y out')
         targets = in_order(y, names, where) if len(names) > 1 else [y] * len(names)
@@ -255,6 +257,24 @@ class Border:
         several = len(self.masks) > 1 and isinstance(mask, list | tuple)
         masks = list(mask) if several else [] if mask is None else [mask]  # type: ignore[call-overload]
         return [*inputs, *targets, *given, *masks]
+
+    def _check_one_by_one(self, where: str, x: object, names: Sequence[str]) -> None:
+        """Raise a DataError for missing targets; they may be with the inputs in one argument."""
+        shown = f'{where.removesuffix("()")}(x, y)'
+        if isinstance(x, dict) and set(names) & set(x):
+            raise DataError(
+                f'{where}: expects the targets by themselves, {shown}; got a dict of '
+                f'{", ".join(map(str, x))}'
+            )
+        first, least = self.inputs[0], len(self.inputs) + len(names)
+        if isinstance(x, list | tuple) and len(x) >= least:
+            alike = getattr(x[0], 'ndim', None) == first.ndim
+            if alike or (first.clock and ragged.is_ragged(x[0], first.ndim - 1)):
+                raise DataError(
+                    f'{where}: expects the targets by themselves, {shown}; got a list of {len(x)} '
+                    f'arrays'
+                )
+        raise DataError(f'{where}: the targets are missing; write {shown}')
 
     def _is_ready(self, data: object) -> bool:
         """Return whether a batch needs no conversion, in a fraction of the time of a full check.

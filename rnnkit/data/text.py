@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import choice, flag, whole
+from rnnkit.common.spelling import brief
 from rnnkit.data.arrays import LAYOUTS, as_array, as_plain, number_type
 from rnnkit.data.windows import Window, Windows, batches, fold
 from rnnkit.errors import ConfigError, DataError, ShapeError
@@ -101,12 +102,20 @@ class Text:
     def _symbols(self, where: str, text: object) -> str | list[str]:
         if isinstance(text, str):
             return text.split() if self.level == 'word' else text
+        expected = f'{where} must be a str or a list of str'
+        kind = type(text).__name__
+        if isinstance(text, bytes | bytearray):
+            raise DataError(f"{expected}; got {kind}; make them a str by .decode('utf-8')")
+        if hasattr(text, 'read') or hasattr(text, 'read_text'):
+            call = 'read()' if hasattr(text, 'read') else "read_text(encoding='utf-8')"
+            raise DataError(f'{expected}; got {kind}; pass what {call} returns')
         if not isinstance(text, Iterable):
-            raise DataError(f'{where} must be a str or a list of str; got {type(text).__name__}')
+            raise DataError(f'{expected}; got {kind}')
         symbols = list(text)
         wrong = [s for s in symbols if not isinstance(s, str)]
         if wrong:
-            raise DataError(f'{where} must be a str or a list of str; it contains {wrong[0]!r}')
+            hint = "; make each a str by .decode('utf-8')" if isinstance(wrong[0], bytes) else ''
+            raise DataError(f'{expected}; it contains {brief(wrong[0])}{hint}')
         return symbols
 
     def _checked(self, alpha: str | list[str]) -> list[str]:
@@ -180,8 +189,12 @@ class Text:
         ShapeError
             If there is more than one axis.
         """
+        if isinstance(numbers, str | bytes):
+            raise DataError(f'decode(): expects numbers; got {brief(numbers)}; encode() takes text')
         numbers = list(numbers) if isinstance(numbers, Iterator) else numbers
         array = as_plain('decode(): numbers', numbers)
+        if array.ndim == 0:
+            raise ShapeError(f'decode(): expects a list of numbers; got {brief(numbers)}')
         if array.ndim != 1:
             raise ShapeError(
                 f'decode(): expects the numbers of one text, (T,); got {array.shape}; for several '

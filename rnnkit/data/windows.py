@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from rnnkit.common.calls import checked, checked_methods
 from rnnkit.common.checks import choice, generator, whole
+from rnnkit.common.spelling import brief
 from rnnkit.data.arrays import LAYOUTS, MOST, as_plain
 from rnnkit.errors import ShapeError
 
@@ -161,12 +162,24 @@ def fold(series: ArrayLike, streams: int, layout: str = 'time') -> np.ndarray:
     choice('fold(): layout', layout, LAYOUTS)
     whole('fold(): streams', streams, 1)
     series = as_plain('fold(): series', series)
-    total = series.shape[0] if series.ndim else 0
+    if series.ndim == 0:
+        raise ShapeError(
+            f'fold(): series must be an array whose first axis is time; got {_shown(series)}'
+        )
+    total = len(series)
     if total < streams:
         raise ShapeError(f'fold(): a series of {total} steps cannot be cut into {streams} streams')
     T = total // streams
     array = series[: T * streams].reshape(streams, T, *series.shape[1:])
     return array if layout == 'batch' else np.ascontiguousarray(array.swapaxes(0, 1))
+
+
+def _shown(single: np.ndarray) -> str:
+    """Return what a user passed instead of an array: NumPy has made it one without axes."""
+    value = single.item()
+    if isinstance(value, Iterator):
+        return f'an iterator, {type(value).__name__}; make it a list'
+    return brief(value)
 
 
 @checked
@@ -219,8 +232,10 @@ def batches(
     rng = generator(rng)
     given = list(arrays) if isinstance(arrays, list | tuple) else [arrays]
     series = [as_plain(f'batches(): arrays[{k}]', one) for k, one in enumerate(given)]
-    if not series or any(a.ndim == 0 for a in series):
-        raise ShapeError('batches(): arrays must be arrays whose first axis is time')
+    single = [array for array in series if array.ndim == 0]
+    if not series or single:
+        got = _shown(single[0]) if single else 'an empty list'
+        raise ShapeError(f'batches(): arrays must be arrays whose first axis is time; got {got}')
     total = len(series[0])
     for k, array in enumerate(series):
         if len(array) != total:

@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 from rnnkit.common import output_names
 from rnnkit.common.checks import whole
 from rnnkit.common.masked_arrays import without_mask
+from rnnkit.common.spelling import brief
+from rnnkit.data.arrays import TEXT
 from rnnkit.data.border import Border
 from rnnkit.data.field import Field
 from rnnkit.data.ragged import is_list_of_arrays, is_ragged
@@ -101,6 +103,8 @@ class Continuation:
             )
         if not self.labels:
             return self.moves.turn(field.read(where, seed), True)
+        if isinstance(seed, str | bytes):
+            raise DataError(f'{where}: seed must be an array of numbers; got {brief(seed)}{TEXT}')
         try:
             ndim = np.ndim(seed)
         except ValueError:  # ragged: `read` raises the error

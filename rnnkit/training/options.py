@@ -294,6 +294,11 @@ def find_rule(where: str, algo: str, keyword: str = 'algo') -> Optimizer:
     if algo not in optimizers:
         near = hint(algo, [*optimizers, *(ways if keyword == 'algo' else ())])
         raise ConfigError(f'{where}: {keyword}: no algorithm named {algo!r}; {near}')
+    if isinstance(algo, list | tuple) and any(hasattr(one, 'shape') for one in algo):
+        raise ConfigError(
+            f'{where}: algo must be the name of an algorithm; got {brief(algo)}. The data are one '
+            f'list for the training and one for the validation: train([x, y], [x_valid, y_valid])'
+        )
     return optimizers[algo]()
 
 

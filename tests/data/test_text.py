@@ -72,7 +72,7 @@ def test_a_list_is_of_words():
     [
         ([''], {}, DataError, 'the text is empty'),
         (['  \n'], {'level': 'word'}, DataError, 'the text is empty'),
-        ([b'abab'], {}, DataError, 'text must be a str or a list of str; it contains 97'),
+        ([b'abab'], {}, DataError, 'text must be a str or a list of str; got bytes'),
         ([None], {}, DataError, 'text must be a str or a list of str; got NoneType'),
         (['abc'], {}, DataError, 'no character occurs 2 times; try a smaller min_count'),
         (['a b'], {'level': 'word'}, DataError, 'no word occurs 2 times'),

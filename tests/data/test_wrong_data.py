@@ -1,5 +1,7 @@
 """Data that are given in a wrong way: what the error says to do about it."""
 
+import io
+import pathlib
 import re
 
 import numpy as np
@@ -37,6 +39,10 @@ CLASSIFIER = {'model': rnnkit.Classifier}
 STATIC = {'layers': (2, (3, 'tanh'), 1)}
 SEQUENCES = [np.zeros((n, 2)) for n in (3, 4, 5)]
 TARGETS = [one[:, :1] for one in SEQUENCES]
+
+TOKENS = {'model': rnnkit.Classifier, 'layers': (4, ('rnn', 3), 4)}
+SOME_TEXT = rnnkit.recurrent.Text('to be or not to be')
+TEXT = '; turn text into numbers first, such as by encode() of a rnnkit.recurrent.Text'
 
 # what: (network, call, the end of the message)
 MISTAKES = {
@@ -157,6 +163,157 @@ MISTAKES = {
         {},
         lambda net: net.predict([X, Y]),
         'predict(): x is a list of 2 arrays; pass one array (time, batch, features)',
+    ),
+    'a list to evaluate': (
+        {},
+        lambda net: net.evaluate([X, Y]),
+        'evaluate(): expects the targets by themselves, evaluate(x, y); got a list of 2 arrays',
+    ),
+    'a list to look at gradients': (
+        {},
+        lambda net: net.gradient_flow([X, Y]),
+        'gradient_flow(): expects the targets by themselves, gradient_flow(x, y); got a list of 2 '
+        'arrays',
+    ),
+    'a tuple with labels': (
+        CLASSIFIER,
+        lambda net: net.evaluate((X, LABELS)),
+        'evaluate(): expects the targets by themselves, evaluate(x, y); got a list of 2 arrays',
+    ),
+    'lists of sequences in a list': (
+        {'masked': True},
+        lambda net: net.evaluate([SEQUENCES, TARGETS]),
+        'evaluate(): expects the targets by themselves, evaluate(x, y); got a list of 2 arrays',
+    ),
+    'a dict to evaluate': (
+        {},
+        lambda net: net.evaluate({'x': X, 'y': Y}),
+        'evaluate(): expects the targets by themselves, evaluate(x, y); got a dict of x, y',
+    ),
+    'no targets to evaluate': (
+        {},
+        lambda net: net.evaluate(X),
+        'evaluate(): the targets are missing; write evaluate(x, y)',
+    ),
+    'sequences without targets': (
+        {'masked': True},
+        lambda net: net.evaluate(SEQUENCES),
+        'evaluate(): the targets are missing; write evaluate(x, y)',
+    ),
+    'text as the seed': (
+        TOKENS,
+        lambda net: net.generate('to be', 10),
+        f"generate(): seed must be an array of numbers; got 'to be'{TEXT}",
+    ),
+    'bytes as the seed': (
+        TOKENS,
+        lambda net: list(net.predict_sequence(b'to be', 10)),
+        f"predict_sequence(): seed must be an array of numbers; got b'to be'{TEXT}",
+    ),
+    'texts as seeds': (
+        TOKENS,
+        lambda net: net.generate(['to be', 'or'], 10),
+        f'generate(): seed must be real numbers; got an array of <U5{TEXT}',
+    ),
+    'text to predict': (
+        {},
+        lambda net: net.predict('to be'),
+        f'predict(): x must be an array of numbers; got str{TEXT}',
+    ),
+    'text as the seed of numbers': (
+        {'layers': (2, ('rnn', 3), 2)},
+        lambda net: net.generate('to be', 10),
+        f'generate(): seed must be an array of numbers; got str{TEXT}',
+    ),
+    'names of classes': (
+        CLASSIFIER,
+        lambda net: net.train([X, np.full((T, B), 'cat')]),
+        f'train: y must be real numbers; got an array of <U3{TEXT}',
+    ),
+    'bytes as a text': (
+        {},
+        lambda net: rnnkit.recurrent.Text(b'to be'),
+        'Text: the text must be a str or a list of str; got bytes; make them a str '
+        "by .decode('utf-8')",
+    ),
+    'bytes to encode': (
+        {},
+        lambda net: SOME_TEXT.encode(bytearray(b'to')),
+        'encode(): the text must be a str or a list of str; got bytearray; make them a str '
+        "by .decode('utf-8')",
+    ),
+    'a list of bytes': (
+        {},
+        lambda net: SOME_TEXT.encode([b'to']),
+        "encode(): the text must be a str or a list of str; it contains b'to'; make each a str "
+        "by .decode('utf-8')",
+    ),
+    'a path as a text': (
+        {},
+        lambda net: rnnkit.recurrent.Text(pathlib.Path('a.txt')),
+        f'Text: the text must be a str or a list of str; got {type(pathlib.Path()).__name__}; pass '
+        "what read_text(encoding='utf-8') returns",
+    ),
+    'a file as a text': (
+        {},
+        lambda net: rnnkit.recurrent.Text(io.StringIO('to be')),
+        'Text: the text must be a str or a list of str; got StringIO; pass what read() returns',
+    ),
+    'text to decode': (
+        {},
+        lambda net: SOME_TEXT.decode('to'),
+        "decode(): expects numbers; got 'to'; encode() takes text",
+    ),
+    'a number to decode': (
+        {},
+        lambda net: SOME_TEXT.decode(1),
+        'decode(): expects a list of numbers; got 1',
+    ),
+    'a number to fold': (
+        {},
+        lambda net: rnnkit.recurrent.fold(5, 2),
+        'fold(): series must be an array whose first axis is time; got 5',
+    ),
+    'None to fold': (
+        {},
+        lambda net: rnnkit.recurrent.fold(None, 2),
+        'fold(): series must be an array whose first axis is time; got None',
+    ),
+    'text to fold': (
+        {},
+        lambda net: rnnkit.recurrent.fold('abc', 2),
+        "fold(): series must be an array whose first axis is time; got 'abc'",
+    ),
+    'a dict to fold': (
+        {},
+        lambda net: rnnkit.recurrent.fold({'a': 1}, 2),
+        "fold(): series must be an array whose first axis is time; got {'a': 1}",
+    ),
+    'an iterator to fold': (
+        {},
+        lambda net: rnnkit.recurrent.fold(iter([1, 2]), 2),
+        'fold(): series must be an array whose first axis is time; got an iterator, '
+        'list_iterator; make it a list',
+    ),
+    'nothing to fold': (
+        {},
+        lambda net: rnnkit.recurrent.fold([], 2),
+        'fold(): a series of 0 steps cannot be cut into 2 streams',
+    ),
+    'text to cut windows from': (
+        {},
+        lambda net: rnnkit.recurrent.batches('abc'),
+        "batches(): arrays must be arrays whose first axis is time; got 'abc'",
+    ),
+    'a list of numbers to cut windows from': (
+        {},
+        lambda net: rnnkit.recurrent.batches([X, 7]),
+        'batches(): arrays must be arrays whose first axis is time; got 7',
+    ),
+    'no array to cut windows from': (
+        {},
+        lambda net: rnnkit.recurrent.batches([]),
+        'batches(): arrays must be arrays whose first axis is time; got an empty list',
     ),
     'an array as the name of a layer': (
         {'model': rnnkit.Autoencoder, 'layers': (2, ('rnn', 3), 2)},

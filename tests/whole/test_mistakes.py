@@ -65,6 +65,17 @@ IN_TRAIN = {
     'tol': ", did you mean 'min_improvement'?",
     'layout': ': layout= is an option of networks',
     'units': ': size= is an option of layers',
+    **dict.fromkeys(
+        ('betas', 'beta_1', 'beta_2'),
+        ': beta1_halflife=6.58 is a beta of 0.9, beta2_halflife=692.8 one of 0.999: the number of '
+        'updates is log(0.5) / log(beta)',
+    ),
+    **dict.fromkeys(
+        ('decay', 'lr_decay', 'gamma'),
+        ': pass a schedule as learning_rate, such as rnnkit.schedules.Exponential(0.1, 0.5, '
+        'every=1000)',
+    ),
+    'y': ': pass the arrays as one list: [x, y]',
 }
 ATTRIBUTES = {
     'fit': 'write net.train([x, y])',
@@ -157,6 +168,92 @@ CALLS = {
     'option of windows': (
         lambda: rnnkit.recurrent.batches(X, horizon=12),
         "batches(): unknown option 'horizon', known are: arrays, batch_size, layout, rng, steps",
+    ),
+    'data as the algorithm': (
+        lambda: NET.train([X, Y], [X, Y], [X, Y]),
+        'train(): algo must be the name of an algorithm; got list of 2: ndarray of shape '
+        '(4, 2, 2), ndarray of shape (4, 2, 1). The data are one list for the training and one '
+        'for the validation: train([x, y], [x_valid, y_valid])',
+    ),
+    'a class as the algorithm': (
+        lambda: train(algo=rnnkit.optimizers.Adam),
+        "an algorithm is named by a str; got Adam; write 'adam'",
+    ),
+    'an object as the algorithm': (
+        lambda: train(algo=rnnkit.optimizers.SGD()),
+        "an algorithm is named by a str; got SGD; write 'sgd'",
+    ),
+    'a list as the algorithm': (
+        lambda: train(algo=['adam']),
+        "an algorithm is named by a str; got ['adam']",
+    ),
+    'arrays as the loss': (
+        lambda: rnnkit.Regressor([2, 3], loss=[X]),
+        "a loss must be a name such as 'mse', a dict such as dict(form='huber', delta=0.5), or a "
+        'rnnkit.losses.Loss; got list of 1: ndarray of shape (4, 2, 2)',
+    ),
+    'lines of a prediction': (
+        lambda: NET.predict(X, verbose=0),
+        "predict(): unknown option 'verbose': progress= is an option of train()",
+    ),
+    'lines of an evaluation': (
+        lambda: NET.evaluate(X, Y, verbose=0),
+        "evaluate(): unknown option 'verbose': progress= is an option of train()",
+    ),
+    'lines of a callback': (
+        lambda: rnnkit.callbacks.EarlyStop(verbose=1),
+        "EarlyStop(): unknown option 'verbose': progress= is an option of train()",
+    ),
+    'weights of an evaluation': (
+        lambda: NET.evaluate(X, Y, sample_weight=Y),
+        "evaluate(): unknown option 'sample_weight': write weights=, an array in the shape of y",
+    ),
+    'weights of the classes of an evaluation': (
+        lambda: NET.evaluate(X, Y, class_weight={0: 1}),
+        "evaluate(): unknown option 'class_weight': write weights=class_weights[y]",
+    ),
+    'order of an evaluation': (
+        lambda: NET.evaluate(X, Y, shuffle=False),
+        "evaluate(): unknown option 'shuffle': only train() shuffles",
+    ),
+    'targets of a prediction': (
+        lambda: NET.predict(X, y=Y),
+        "predict(): unknown option 'y', known are: dropout, hidden_dropout, hidden_noise, "
+        'input_dropout, input_noise, mask, noise, output_dropout, output_noise, seed, weight_noise',
+    ),
+    'side of padding': (
+        lambda: rnnkit.recurrent.pad([X[0]], padding='post'),
+        "pad(): unknown option 'padding': sequences are padded at the end",
+    ),
+    'length of padding': (
+        lambda: rnnkit.recurrent.pad([X[0]], maxlen=5),
+        "pad(): unknown option 'maxlen': cut the sequences before: [one[:n] for one in "
+        'sequences]; steps= is the least length',
+    ),
+    'value of padding': (
+        lambda: rnnkit.recurrent.pad([X[0]], padding_value=-1),
+        "pad(): unknown option 'padding_value': the padding is 0; the mask that is returned says "
+        'where it is',
+    ),
+    'dropout of a network': (
+        lambda: rnnkit.Regressor([2, 3], dropout=0.1),
+        "Regressor(): unknown option 'dropout': it is an option of train(), hidden_dropout=0.1, "
+        "or a layer of its own: ('dropout', 0.1)",
+    ),
+    'kind of a layer': (
+        lambda: rnnkit.Regressor([2, {'type': 'lstm', 'size': 3}, 1]),
+        "layers[1], 'hid1': layer 'feedforward': unknown option 'type': a layer is chosen by its "
+        "form: ('lstm', 10), or dict(form='lstm', size=10)",
+    ),
+    'both directions': (
+        lambda: rnnkit.Regressor([2, {'form': 'bidirectional', 'size': 4, 'merge_mode': 'sum'}]),
+        "layers[1], 'out': layer 'rnn': unknown option 'merge_mode': write "
+        "dict(form='bidirectional', worker='lstm', size=20, merge='sum')",
+    ),
+    'the reset gate': (
+        lambda: rnnkit.Regressor([2, {'form': 'gru', 'size': 4, 'reset_after': True}]),
+        "layers[1], 'out': layer 'gru': unknown option 'reset_after': write reset='after', the "
+        "default, or reset='before'",
     ),
     'option of a plot': (
         lambda: rnnkit.training.History([{'loss': 1}]).plot(log=True),

@@ -1,0 +1,187 @@
+"""What to do instead of a keyword of another library, where the call has none like it.
+
+It only makes hints in error messages. Keywords that have another name here are in
+`foreign_keywords`.
+"""
+
+from collections.abc import Iterable, Mapping
+
+_LAST = "a recurrent layer returns every step; for the last one alone, put 'last' after it: "
+_LAST += "[3, ('lstm', 10), 'last', 1]"
+_INPUT = "the first entry of the list is the number of input features: [3, ('lstm', 10), 1]"
+_START = "write the initial value under the parameter's name: w='glorot' of a dense layer, "
+_START += "xh='glorot', hh='orthogonal', b=0 of a recurrent one"
+_PENALTY = 'penalties are options of train(): weight_l2=1e-4'
+_WEIGHTS = 'make the network with weighted=True, and pass the weights with the data: '
+_SHUFFLE = 'arrays are shuffled before each epoch; batches of a callable are used as they come'
+_SPLIT = 'pass validation data: train([x, y], valid=[x_valid, y_valid])'
+_PROGRESS = 'progress=False prints nothing, progress=True, the default, a line for each epoch'
+_MASKED = 'make the network with masked=True, and pass lists of sequences, or a mask with the data'
+
+_DECAYS = 'pass a schedule as learning_rate, such as rnnkit.schedules.Exponential(0.1, 0.5, '
+_DECAYS += 'every=1000)'
+_BETAS = 'beta1_halflife=6.58 is a beta of 0.9, beta2_halflife=692.8 one of 0.999: the number of '
+_BETAS += 'updates is log(0.5) / log(beta)'
+_FORM = "a layer is chosen by its form: ('lstm', 10), or dict(form='lstm', size=10)"
+_BOTH_WAYS = "write dict(form='bidirectional', worker='lstm', size=20)"
+_DROPOUT = "it is an option of train(), hidden_dropout=0.1, or a layer of its own: ('dropout', 0.1)"
+_NOISE = 'it is an option of train(): input_noise=0.1, hidden_noise=0.1'
+
+# By an option that the call has; '' is for all other calls.
+_LINES = {'progress': _PROGRESS, '': 'progress= is an option of train()'}
+_WEIGHTS_OF_EACH = {
+    'weights': 'write weights=, an array in the shape of y',
+    '': f'{_WEIGHTS}[x, y, weights]',
+}
+_WEIGHTS_OF_CLASSES = {
+    'weights': 'write weights=class_weights[y]',
+    '': f'{_WEIGHTS}[x, y, class_weights[y]]',
+}
+_LONGEST = {
+    'mask_dtype': 'cut the sequences before: [one[:n] for one in sequences]; steps= is the least '
+    'length'
+}
+_AT_END = {'mask_dtype': 'sequences are padded at the end'}
+_ZEROS = {'mask_dtype': 'the padding is 0; the mask that is returned says where it is'}
+
+# What to do instead, where no keyword of rnnkit means the same.
+EXPLAINED: dict[str, str | Mapping[str, str]] = {
+    'return_sequences': _LAST,
+    'only_return_final': _LAST,
+    'return_state': 'predict(x, return_state=True) returns the states',
+    'num_layers': "each layer is an entry of the list: [3, ('lstm', 10), ('lstm', 10), 1]",
+    'n_layers': "each layer is an entry of the list: [3, ('lstm', 10), ('lstm', 10), 1]",
+    **dict.fromkeys(
+        (
+            'type',
+            'layer',
+            'layer_type',
+            'rnn_type',
+            'cell',
+            'cell_type',
+            'class_name',
+            'kind',
+            'model',
+            'rnn',
+        ),
+        _FORM,
+    ),
+    **dict.fromkeys(('bidirectional', 'forward_layer', 'backward_layer'), _BOTH_WAYS),
+    'merge_mode': f"{_BOTH_WAYS[:-1]}, merge='sum')",
+    'reset_after': {
+        'reset': "write reset='after', the default, or reset='before'",
+        '': "reset= is an option of the layer 'gru'",
+    },
+    **dict.fromkeys(('unroll', 'implementation'), 'leave it out; it would change no number'),
+    'input_length': 'leave it out; sequences may have any length',
+    'dropout': _DROPOUT,
+    'noise': _NOISE,
+    **dict.fromkeys(
+        (
+            'input_shape',
+            'input_size',
+            'input_dim',
+            'in_features',
+            'in_channels',
+            'num_inputs',
+            'batch_input_shape',
+            'vocab_size',
+            'num_embeddings',
+        ),
+        _INPUT,
+    ),
+    **dict.fromkeys(
+        (
+            'kernel_initializer',
+            'recurrent_initializer',
+            'bias_initializer',
+            'embeddings_initializer',
+            'weight_init',
+            'initializer',
+            'init',
+            'W',
+        ),
+        _START,
+    ),
+    **dict.fromkeys(
+        (
+            'kernel_regularizer',
+            'recurrent_regularizer',
+            'bias_regularizer',
+            'activity_regularizer',
+            'regularizer',
+            'regularization',
+        ),
+        _PENALTY,
+    ),
+    'use_bias': 'every layer has a bias; it cannot be left out',
+    'bias': 'every layer has a bias; it cannot be left out',
+    'mask_zero': _MASKED,
+    'mask_input': _MASKED,
+    'masking': _MASKED,
+    'shuffle': {'epochs': _SHUFFLE, '': 'only train() shuffles'},
+    'validation_split': _SPLIT,
+    'validation_fraction': _SPLIT,
+    'eval_size': _SPLIT,
+    'test_size': _SPLIT,
+    **dict.fromkeys(('sample_weight', 'sample_weights'), _WEIGHTS_OF_EACH),
+    **dict.fromkeys(('class_weight', 'class_weights'), _WEIGHTS_OF_CLASSES),
+    **dict.fromkeys(('verbose', 'verbosity'), _LINES),
+    **dict.fromkeys(('betas', 'beta_1', 'beta_2', 'beta1', 'beta2'), _BETAS),
+    **dict.fromkeys(
+        ('decay', 'lr_decay', 'learning_rate_decay', 'learning_rate_schedule', 'lr_schedule'),
+        _DECAYS,
+    ),
+    **dict.fromkeys(('maxlen', 'max_length', 'truncating', 'truncation'), _LONGEST),
+    **dict.fromkeys(('padding', 'padding_side'), _AT_END),
+    **dict.fromkeys(('value', 'padding_value', 'fill_value'), _ZEROS),
+    'early_stopping': 'patience= ends the training when the validation loss stops falling',
+    'initial_epoch': 'resume= goes on from a checkpoint',
+    'warm_start': 'each training goes on from the parameters that the network has',
+    'lr_scheduler': 'pass a schedule as learning_rate, such as rnnkit.schedules.Cosine(0.1, 1000)',
+    'scheduler': 'pass a schedule as learning_rate, such as rnnkit.schedules.Cosine(0.1, 1000)',
+    'device': 'rnnkit is made for CPUs; there is no such option',
+    'use_cuda': 'rnnkit is made for CPUs; there is no such option',
+    **dict.fromkeys(
+        ('workers', 'num_workers', 'n_jobs', 'use_multiprocessing', 'max_queue_size'),
+        'rnnkit.set_threads(n) sets the number of threads',
+    ),
+    'x': {'train': 'pass the arrays as one list: [x, y]'},
+    'y': {'train': 'pass the arrays as one list: [x, y]'},
+}
+
+
+def advice(word: str, known: Iterable[str]) -> str | None:
+    """Return what to do instead of a keyword in a call that knows others, or None."""
+    found = EXPLAINED.get(word)
+    if found is None or isinstance(found, str):
+        return found
+    return next((text for option, text in found.items() if option in known), found.get(''))
+
+
+# The calls that have a keyword, for where it is given to another one.
+_OF_TRAIN = (
+    'algo epochs batch_size bucket carry_state bptt_steps train_batches valid_batches valid '
+    'validate_every learning_rate max_gradient_norm max_gradient_elem nesterov monitors '
+    'checkpoint save_every resume callbacks progress max_norm weight_l1 weight_l2 weight_decay '
+    'input_dropout hidden_dropout output_dropout input_noise hidden_noise output_noise'
+)
+OWNERS = {
+    **dict.fromkeys(_OF_TRAIN.split(), 'train()'),
+    **dict.fromkeys(('loss', 'weighted', 'masked', 'layout', 'dtype', 'kernel'), 'networks'),
+    **dict.fromkeys(('filter_size', 'stride', 'border_mode'), "the layer 'conv1'"),
+    **dict.fromkeys(('h_0', 'direction', 'bptt_limit'), 'recurrent layers'),
+    'reset': "the layer 'gru'",
+    **dict.fromkeys(('peepholes', 'coupled'), "the layer 'lstm'"),
+    **dict.fromkeys(('worker', 'merge'), "the layer 'bidirectional'"),
+    'partner': "the layer 'tied'",
+    'size': 'layers',
+}
+
+# What a call without its first argument needs.
+MISSING = {
+    'train': 'it trains, and expects data: net.train([x, y])',
+    'itertrain': 'it trains, and expects data: net.itertrain([x, y])',
+    'Regressor': "it expects a list of layers: rnnkit.Regressor([3, ('lstm', 10), 1])",
+    'Classifier': "it expects a list of layers: rnnkit.Classifier([3, ('lstm', 10), 2])",
+}
