@@ -33,9 +33,13 @@ def enabled() -> bool:
 @cache
 def usable() -> bool:
     """Return whether kernels can be built here; warns, the first time, if not."""
+    with held_back():  # an exception of a signal handler is no reason
+        return _can_be_built()
+
+
+def _can_be_built() -> bool:
     try:
-        with held_back():
-            register_with_numba()
+        register_with_numba()
     except Exception as why:  # whatever keeps LLVM or Numba from working here
         caller.warn(
             f'rnnkit: fused kernels cannot be built here, so recurrent layers use scan, which is '
