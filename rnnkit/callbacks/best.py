@@ -1,6 +1,7 @@
 """The best value so far of a column of the history."""
 
 import math
+import re
 from collections.abc import Mapping
 from numbers import Real
 
@@ -85,7 +86,9 @@ class Best:
     def _check(self, columns: list[str]) -> None:
         if self.monitor not in columns:
             listed = ', '.join(dict.fromkeys(columns))
-            raise ConfigError(f'{self.where}: no monitor {self.monitor!r}; there are: {listed}')
+            other = re.sub('^(val|validation|test|dev)_', 'valid_', self.monitor)
+            end = f'did you mean {other!r}?' if other in columns else f'there are: {listed}'
+            raise ConfigError(f'{self.where}: no monitor {self.monitor!r}; {end}')
 
     def better(self, value: float) -> bool:
         """Return whether a value is better than the best so far, and if so, keep it."""

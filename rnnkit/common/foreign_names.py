@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 
 from rnnkit.common import old_words
-from rnnkit.common.spelling import nearest
+from rnnkit.common.spelling import nearest, plain
 
 _PARAMS = 'net.params is the list of parameters, net.find(layer, name) is one of them'
 _VALUES = '{p.name: p.get_value() for p in net.params} are the values, net.save(path) writes them'
@@ -203,6 +203,74 @@ NAMES = {
 }
 
 
+_NOISE = 'noise is an option of train(): input_noise=0.1, hidden_noise=0.1'
+_OWN = 'write a class derived from rnnkit.Layer, and register it with @rnnkit.layers.add'
+_POOL = "pooling is not here; 'conv1' has a stride, and 'last' takes the last step"
+
+# Of a layer, in lower case, without underscores; those of a module count, too.
+LAYERS = {
+    **dict.fromkeys(('noise', 'gaussiannoise'), _NOISE),
+    **dict.fromkeys(('lambda', 'permute', 'attention', 'multiheadattention', 'transformer'), _OWN),
+    **dict.fromkeys(
+        (
+            'pool',
+            'pooling',
+            'maxpool',
+            'maxpool1d',
+            'maxpooling1d',
+            'avgpool1d',
+            'averagepooling1d',
+            'globalaveragepooling1d',
+            'globalmaxpooling1d',
+        ),
+        _POOL,
+    ),
+    **dict.fromkeys(('residual', 'skip'), "write dict(form='sum', inputs=('hid1', 'hid2'))"),
+    **dict.fromkeys(('bi', 'bilstm', 'birnn', 'bigru'), NAMES['bidirectional']),
+    **dict.fromkeys(('embed', 'lookup', 'embeddings'), NAMES['embedding']),
+    **dict.fromkeys(('spatialdropout1d', 'gaussiandropout', 'alphadropout'), NAMES['dropout']),
+}
+
+
+_METRIC = 'write rnnkit.metrics.{}'
+_COUNTS = 'rnnkit.metrics.confusion returns the counts that it is computed from'
+
+# Of the module of metrics, in lower case.
+METRICS = {
+    **{
+        name: _METRIC.format(ours)
+        for ours, names in {
+            'accuracy': 'accuracy_score acc categorical_accuracy sparse_categorical_accuracy '
+            'categoricalaccuracy sparsecategoricalaccuracy',
+            'binary_accuracy': 'binaryaccuracy',
+            'confusion': 'confusion_matrix confusionmatrix multilabel_confusion_matrix',
+            'f1': 'f1_score f1score fbeta_score',
+            'r2': 'r2_score r2score',
+            'mse': 'mean_squared_error meansquarederror mseloss',
+            'mae': 'mean_absolute_error meanabsoluteerror l1loss',
+            'rmse': 'root_mean_squared_error rootmeansquarederror',
+            'cross_entropy': 'xe nll ce categorical_crossentropy categoricalcrossentropy '
+            'sparse_categorical_crossentropy sparsecategoricalcrossentropy crossentropyloss '
+            'nllloss',
+        }.items()
+        for name in names.split()
+    },
+    **dict.fromkeys(
+        (
+            'precision',
+            'precision_score',
+            'recall',
+            'recall_score',
+            'balanced_accuracy_score',
+            'classification_report',
+            'matthews_corrcoef',
+            'cohen_kappa_score',
+        ),
+        _COUNTS,
+    ),
+}
+
+
 def of_module(module: str) -> Callable[[str], object]:
     """Return a ``__getattr__`` for a module, which says what there is instead of a name."""
 
@@ -210,11 +278,17 @@ def of_module(module: str) -> Callable[[str], object]:
         message = f'module {module!r} has no attribute {name!r}'
         if not name.startswith('_'):
             there = vars(sys.modules[module])
-            table = {**NAMES, **old_words.NAMES}
+            own = METRICS if module == 'rnnkit.metrics' else {}
+            table = {**NAMES, **old_words.NAMES, **own}
             message += _instead(name, table, there.get('__all__', there))
         raise AttributeError(message)
 
     return missing
+
+
+def of_layer(form: str) -> str | None:
+    """Return what there is instead of a layer of another library, if that is known."""
+    return LAYERS.get(plain(form)) or NAMES.get(plain(form))
 
 
 def of_network(kind: type, name: str, names: Iterable[str]) -> str:

@@ -1,10 +1,10 @@
 """Layer specs: the lists from which the layers of a network are built."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rnnkit import activations
-from rnnkit.common import old_words
+from rnnkit.common import foreign_names, old_words
 from rnnkit.common.calls import checked
 from rnnkit.common.checks import is_real
 from rnnkit.common.registry import hint
@@ -59,8 +59,9 @@ def parse_layers(
     if len(specs) > MAX_LAYERS:
         raise ConfigError(f'a network has at most {MAX_LAYERS:,} layers; got {len(specs):,}')
     defaults = [None, *[hidden_activation] * (len(specs) - 2), output_activation]
+    names = _names(specs)
     layers = [
-        _parse(spec, place, len(specs), activation)
+        _parse(spec, place, len(specs), activation, names)
         for place, (spec, activation) in enumerate(zip(specs, defaults, strict=True))
     ]
     if layers[0].form != 'input':
@@ -85,14 +86,24 @@ def _default_name(place: int, n: int) -> str:
     return 'in' if place == 0 else 'out' if place == n - 1 else f'hid{place}'
 
 
-def _parse(spec: object, place: int, n: int, activation: Activation = None) -> Layer:
+def _names(specs: Sequence[object]) -> set[str]:
+    """Return the names that layers have, or may have."""
+    given = [one.get('name') if isinstance(one, dict) else one for one in specs]
+    names = {getattr(one, 'name', one) for one in given if isinstance(one, str | Layer)}
+    return names | {_default_name(place, len(specs)) for place in range(len(specs))}
+
+
+def _parse(
+    spec: object, place: int, n: int, activation: Activation, names: Collection[str]
+) -> Layer:
     """Create one layer; errors name the entry of the list that it is made from."""
     if isinstance(spec, Layer):
         return spec
     default = 'input' if place == 0 else 'feedforward'
     try:
-        keywords = old_words.new_layer(_keywords(spec, default))
+        keywords = old_words.new_layer(_keywords(spec, default, names))
         form = keywords.pop('form')
+        _check_form(form)
         takes = 'activation' in registry[form].options and form.lower() not in FIXED
         if activation is not None and takes:
             keywords.setdefault('activation', activation)
@@ -101,7 +112,7 @@ def _parse(spec: object, place: int, n: int, activation: Activation = None) -> L
         raise ConfigError(f'layers[{place}], {_default_name(place, n)!r}: {error}') from None
 
 
-def _keywords(spec: object, default: str) -> dict[str, object]:
+def _keywords(spec: object, default: str, names: Collection[str]) -> dict[str, object]:
     """Turn an entry of any kind into keywords, including the form."""
     if isinstance(spec, dict):
         bad = [key for key in spec if not isinstance(key, str)]
@@ -111,16 +122,17 @@ def _keywords(spec: object, default: str) -> dict[str, object]:
     if is_real(spec) and not isinstance(spec, float):
         return {'form': default, 'size': spec}
     if isinstance(spec, str):
-        return {'form': spec if _is_form(spec) else registry[spec] and spec}
+        _check_form(spec)
+        return {'form': spec}
     if isinstance(spec, tuple | list):
-        return _from_items(spec, default)
+        return _from_items(spec, default, names)
     raise ConfigError(
         f'a layer must be an int, a tuple such as ("lstm", 10), a str, a dict or a Layer; got '
         f'{brief(spec)}'
     )
 
 
-def _from_items(spec: Sequence[object], default: str) -> dict[str, object]:
+def _from_items(spec: Sequence[object], default: str, names: Collection[str]) -> dict[str, object]:
     """Sort the items of a tuple into size, form and activation."""
     if len(spec) > 1 and all(map(is_real, spec)):
         if default != 'input':
@@ -138,6 +150,7 @@ def _from_items(spec: Sequence[object], default: str) -> dict[str, object]:
     amount = registry[forms[0] if forms else default].amount
     keywords: dict[str, object] = {}
     for item in spec:
+        instead = _as_dict(spec, forms, item, names)
         if isinstance(item, str):
             key = 'form' if _is_form(item) else 'activation'
         elif is_real(item) and not (isinstance(item, float) and amount == 'size'):
@@ -145,19 +158,63 @@ def _from_items(spec: Sequence[object], default: str) -> dict[str, object]:
         elif callable(item):
             key = 'activation'
         else:
-            raise ConfigError(f'{brief(spec)}: cannot make sense of {brief(item)}')
+            raise ConfigError(f'{brief(spec)}: cannot make sense of {brief(item)}{instead}')
         if key in keywords:
-            first = brief(keywords[key])
-            raise ConfigError(f'{brief(spec)} has more than one {key}: {first} and {brief(item)}')
+            both = f'{brief(keywords[key])} and {brief(item)}'
+            raise ConfigError(f'{brief(spec)} has more than one {key}: {both}{instead}')
         if key == 'activation' and isinstance(item, str):
+            if forms and item in names and item not in activations.activations:
+                raise ConfigError(f'{item!r} is a layer, not an activation{instead}')
             _check_activation(item)
         keywords[key] = item
     return {'form': default, **keywords}
 
 
+def _as_dict(
+    spec: Sequence[object], forms: Sequence[str], item: object, names: Collection[str]
+) -> str:
+    """Return the end of a message about an item of a tuple: the dict that may be meant."""
+    if not forms:
+        return ''
+    form, others = forms[0], [form for form in forms if form.lower() != 'bidirectional']
+    sources = item if isinstance(item, tuple | list) else (item,)
+    if len(forms) == 2 and len(others) == 1:
+        form, options = 'bidirectional', f', worker={others[0]!r}'
+    elif isinstance(item, dict):
+        options = ''.join(f', {key}={brief(value)}' for key, value in item.items())
+    elif sources and all(isinstance(one, str) and one in names for one in sources):
+        keyword = 'partner' if 'partner' in registry[form].options else 'inputs'
+        options = f', {keyword}={item!r}'
+    elif isinstance(item, tuple | list):
+        options = ', ...'
+    else:
+        return ''
+    sizes = [one for one in spec if is_real(one) and registry[form].amount == 'size']
+    size = f', size={sizes[0]}' if sizes else ''
+    return f'; write dict(form={form!r}{size}{options})'
+
+
 def _is_form(name: str) -> bool:
     # Retired forms count, too: their errors say what to use instead.
     return name in registry or name.lower() in {**old_words.FORMS, **old_words.NOT_FORMS}
+
+
+def _check_form(name: object) -> None:
+    """Raise a ConfigError if the name of a layer is an activation, or a layer of other libraries.
+
+    Any other name that is not a layer's is left to the registry.
+    """
+    if not isinstance(name, str) or _is_form(name):
+        return
+    if name in activations.activations:
+        raise ConfigError(
+            f'{name!r} is an activation, not a layer; write it as (20, {name.lower()!r})'
+        )
+    near = hint(name, registry)
+    instead = foreign_names.of_layer(name)
+    if instead and not near.startswith('did you'):
+        raise ConfigError(f'no layer named {brief(name)}; {instead}')
+    registry[name]
 
 
 def _check_activation(spec: str) -> None:
@@ -168,7 +225,7 @@ def _check_activation(spec: str) -> None:
         # The activation itself checks what follows a colon, as in 'maxout:4'.
         known = activations.activations
         if name not in known and name.partition(':')[0] not in known:
-            listed = [*registry, *known]
-            raise ConfigError(
-                f'no layer or activation named {brief(name)}; {hint(name, listed, registry)}'
-            )
+            found = hint(name, [*registry, *known], registry)
+            if not found.startswith('did you'):
+                found = foreign_names.of_layer(name) or found
+            raise ConfigError(f'no layer or activation named {brief(name)}; {found}')

@@ -94,6 +94,13 @@ def test_a_name_that_does_not_exist(net, monitor, epochs):
     assert len(net.history) == epochs
 
 
+@pytest.mark.parametrize('monitor', ['val_loss', 'validation_loss'])
+def test_a_name_of_other_libraries(net, monitor):
+    with pytest.raises(ConfigError) as caught:
+        net.train(NOISY, epochs=3, callbacks=EarlyStop(monitor), **QUICK)
+    assert str(caught.value) == f"EarlyStop: no monitor {monitor!r}; did you mean 'valid_loss'?"
+
+
 def test_the_next_training_begins_anew(net):
     stop = EarlyStop('mine', patience=0)
     for _ in range(2):

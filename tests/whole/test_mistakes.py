@@ -106,6 +106,12 @@ NAMES = {
     'callbacks.ReduceLROnPlateau': 'write rnnkit.schedules.Plateau(0.1), as learning_rate',
     'schedules.StepLR': 'write rnnkit.schedules.Step(0.1, every=1000), as learning_rate',
     'metrics.acuracy': "did you mean 'accuracy'?",
+    'metrics.accuracy_score': 'write rnnkit.metrics.accuracy',
+    'metrics.confusion_matrix': 'write rnnkit.metrics.confusion',
+    'metrics.xe': 'write rnnkit.metrics.cross_entropy',
+    'metrics.f1_score': 'write rnnkit.metrics.f1',
+    'metrics.mean_squared_error': 'write rnnkit.metrics.mse',
+    'metrics.recall_score': 'rnnkit.metrics.confusion returns the counts that it is computed from',
     'load_model': 'write rnnkit.load(path)',
     'Regresor': "did you mean 'Regressor'?",
     'recurrent.pad_sequences': 'write rnnkit.recurrent.pad, or pass lists of sequences',
@@ -255,11 +261,79 @@ CALLS = {
         "layers[1], 'out': layer 'gru': unknown option 'reset_after': write reset='after', the "
         "default, or reset='before'",
     ),
+    'a partner': (
+        lambda: rnnkit.Regressor([2, ('ff', 3), ('tied', 'hid1')]),
+        "layers[2], 'out': 'hid1' is a layer, not an activation; write dict(form='tied', "
+        "partner='hid1')",
+    ),
+    'a partner with a name': (
+        lambda: rnnkit.Regressor([2, {'name': 'code', 'size': 3}, ('tied', 'code')]),
+        "layers[2], 'out': 'code' is a layer, not an activation; write dict(form='tied', "
+        "partner='code')",
+    ),
+    'an input of a layer': (
+        lambda: rnnkit.Regressor([2, ('rnn', 3), ('rnn', 4, 'in'), 1]),
+        "layers[2], 'hid2': 'in' is a layer, not an activation; write dict(form='rnn', size=4, "
+        "inputs='in')",
+    ),
+    'inputs of a layer': (
+        lambda: rnnkit.Regressor([2, ('ff', 2), ('product', ('in', 'hid1'))]),
+        "layers[2], 'out': ('product', ('in', 'hid1')): cannot make sense of ('in', 'hid1'); "
+        "write dict(form='product', inputs=('in', 'hid1'))",
+    ),
+    'a worker': (
+        lambda: rnnkit.Regressor([2, ('bidirectional', 'lstm', 4), 1]),
+        "layers[1], 'hid1': ('bidirectional', 'lstm', 4) has more than one form: 'bidirectional' "
+        "and 'lstm'; write dict(form='bidirectional', size=4, worker='lstm')",
+    ),
+    'options in a tuple': (
+        lambda: rnnkit.Regressor([2, ('lstm', 4, {'dropout': 0.1}), 1]),
+        "layers[1], 'hid1': ('lstm', 4, {'dropout': 0.1}): cannot make sense of {'dropout': "
+        "0.1}; write dict(form='lstm', size=4, dropout=0.1)",
+    ),
+    'periods in a tuple': (
+        lambda: rnnkit.Regressor([2, ('clockwork', [1, 2], 4), 1]),
+        "layers[1], 'hid1': ('clockwork', [1, 2], 4): cannot make sense of [1, 2]; write "
+        "dict(form='clockwork', size=4, ...)",
+    ),
     'option of a plot': (
         lambda: rnnkit.training.History([{'loss': 1}]).plot(log=True),
         "plot(): unknown option 'log', known are: keys, path",
     ),
 }
+
+
+LAYERS = {
+    'time_distributed': 'a dense layer acts at each time step by itself: write its size alone',
+    'masking': 'make the network with masked=True, and pass lists of sequences',
+    'repeat_vector': "did you mean 'repeat'?",
+    'simple_rnn': "did you mean 'rnn'?",
+    'GRUCell': "layers are written by name: ('gru', 10)",
+    'max_pooling1d': "pooling is not here; 'conv1' has a stride, and 'last' takes the last step",
+    'gaussian_noise': 'noise is an option of train(): input_noise=0.1, hidden_noise=0.1',
+    'attention': 'write a class derived from rnnkit.Layer, and register it with @rnnkit.layers.add',
+    'bi': "layers are written by name: dict(form='bidirectional', worker='lstm', size=20)",
+}
+
+
+@pytest.mark.parametrize('name', LAYERS)
+def test_a_layer(name):
+    for layer, what in ((name, 'layer'), ({'form': name}, 'layer'), ((name, 3), 'layer or acti')):
+        with pytest.raises(ConfigError) as caught:
+            rnnkit.Regressor([2, layer, 1])
+        what = what.replace('acti', 'activation')
+        assert str(caught.value) == f"layers[1], 'hid1': no {what} named {name!r}; {LAYERS[name]}"
+
+
+@pytest.mark.parametrize('name', ['relu', 'sigmoid', 'linear', 'Linear'])
+def test_an_activation_as_a_layer(name):
+    for layer in (name, {'form': name, 'size': 3}):
+        with pytest.raises(ConfigError) as caught:
+            rnnkit.Regressor([2, layer, 1])
+        assert str(caught.value) == (
+            f"layers[1], 'hid1': {name!r} is an activation, not a layer; write it as "
+            f'(20, {name.lower()!r})'
+        )
 
 
 @pytest.mark.parametrize('word', IN_LAYER)
