@@ -294,11 +294,6 @@ def find_rule(where: str, algo: str, keyword: str = 'algo') -> Optimizer:
     if algo not in optimizers:
         near = hint(algo, [*optimizers, *(ways if keyword == 'algo' else ())])
         raise ConfigError(f'{where}: {keyword}: no algorithm named {algo!r}; {near}')
-    if isinstance(algo, list | tuple) and any(hasattr(one, 'shape') for one in algo):
-        raise ConfigError(
-            f'{where}: algo must be the name of an algorithm; got {brief(algo)}. The data are one '
-            f'list for the training and one for the validation: train([x, y], [x_valid, y_valid])'
-        )
     return optimizers[algo]()
 
 
@@ -314,6 +309,11 @@ def _instead(algo: object, keyword: str) -> str:
         return f'an object of {kind.__name__}; write {keyword}={algo_name(kind)!r}, and {options}'
     if isinstance(algo, Mapping) and isinstance(algo.get('form'), str):
         return f'{brief(algo)}; write {keyword}={algo["form"]!r}, and {options}'
+    if isinstance(algo, list | tuple) and any(hasattr(one, 'shape') for one in algo):
+        return (
+            f'{brief(algo)}. The data are one list for the training and one for the validation: '
+            f'train([x, y], [x_valid, y_valid])'
+        )
     return brief(algo)
 
 

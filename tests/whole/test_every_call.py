@@ -139,7 +139,7 @@ def of_networks():
         }
         for name, _ in inspect.getmembers(type(net), inspect.isfunction):
             if (
-                name in ('freeze', 'unfreeze')
+                name in ('freeze', 'unfreeze', 'load')
                 or name.startswith('_')
                 or (kind != 'Regressor' and hasattr(rnnkit.Network, name))
             ):

@@ -183,15 +183,16 @@ CALLS = {
     ),
     'a class as the algorithm': (
         lambda: train(algo=rnnkit.optimizers.Adam),
-        "an algorithm is named by a str; got Adam; write 'adam'",
+        "train(): algo must be the name of an algorithm; got the class Adam; write algo='adam'",
     ),
     'an object as the algorithm': (
         lambda: train(algo=rnnkit.optimizers.SGD()),
-        "an algorithm is named by a str; got SGD; write 'sgd'",
+        "train(): algo must be the name of an algorithm; got an object of SGD; write algo='sgd', "
+        'and its options as keywords, such as learning_rate=0.1',
     ),
     'a list as the algorithm': (
         lambda: train(algo=['adam']),
-        "an algorithm is named by a str; got ['adam']",
+        "train(): algo must be the name of an algorithm; got ['adam']",
     ),
     'arrays as the loss': (
         lambda: rnnkit.Regressor([2, 3], loss=[X]),

@@ -91,7 +91,8 @@ def test_a_directory_that_cannot_be_written_does_no_harm(tmp_path, monkeypatch):
     blocked.write_text('not a directory')
     monkeypatch.setenv('RNNKIT_CACHE_DIR', str(blocked / 'below'))
     monkeypatch.setattr(cache, '_libraries', {})
-    assert answer(cache.library('test', 'nowhere', Writer(3))) == 3
+    with pytest.warns(RuntimeWarning, match=r'cannot use the folder RNNKIT_CACHE_DIR=.*below'):
+        assert answer(cache.library('test', 'nowhere', Writer(3))) == 3
 
 
 def test_no_half_written_file_is_left(directory, monkeypatch):
