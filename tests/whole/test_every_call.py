@@ -139,7 +139,7 @@ def of_networks():
         }
         for name, _ in inspect.getmembers(type(net), inspect.isfunction):
             if (
-                name in ('freeze', 'unfreeze')
+                name in ('freeze', 'unfreeze', 'load')
                 or name.startswith('_')
                 or (kind != 'Regressor' and hasattr(rnnkit.Network, name))
             ):
@@ -150,6 +150,7 @@ def of_networks():
     for name in ('add_loss', 'set_loss'):
         fresh = rnnkit.Regressor([1, 1], seed=0)
         calls[f'Regressor.{name}'] = method(fresh, name, loss='mae')
+    calls['Regressor.load'] = Call(rnnkit.Regressor.load, {'path': 'net.rnn'})
     calls['Regressor.freeze'] = Call(frozen, {'names': 'hid1'})
     return calls
 
