@@ -150,6 +150,7 @@ def of_networks():
     for name in ('add_loss', 'set_loss'):
         fresh = rnnkit.Regressor([1, 1], seed=0)
         calls[f'Regressor.{name}'] = method(fresh, name, loss='mae')
+    calls['Regressor.load'] = Call(rnnkit.Regressor.load, {'path': 'net.rnn'})
     calls['Regressor.freeze'] = Call(frozen, {'names': 'hid1'})
     return calls
 
