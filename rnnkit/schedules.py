@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rnnkit.common import foreign_names
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import is_real, real, whole
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 
 
@@ -262,7 +263,7 @@ def build(where: str, rate: object) -> Schedule:
         instance = ' instance' if isinstance(rate, type) else ''
         raise ConfigError(
             f'{where} must be a number of at least 0, a schedule{instance}, or a callable of the '
-            f'number of updates; got {rate!r}'
+            f'number of updates; got {brief(rate)}'
         )
     return Constant(real(where, rate, least=0))
 

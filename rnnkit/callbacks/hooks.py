@@ -10,6 +10,7 @@ from rnnkit.callbacks.base import Callback, Training
 from rnnkit.common import progress
 from rnnkit.common.calls import without_stop_iteration
 from rnnkit.common.registry import hint
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, FormatError
 
 States = list[dict[str, Any]]
@@ -59,7 +60,7 @@ def _callback(item: object) -> Callback:
         return item
     if callable(item):
         return AtEpochEnd(item)
-    raise ConfigError(f'callbacks: {expected} of a Training; got {item!r}')
+    raise ConfigError(f'callbacks: {expected} of a Training; got {brief(item)}')
 
 
 def _hooks(kind: type) -> list[str]:
