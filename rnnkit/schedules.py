@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from rnnkit.common import foreign_names
 from rnnkit.common.calls import check_takes_one, checked, checked_methods
 from rnnkit.common.checks import is_real, real, whole
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 
 C = TypeVar('C', bound=type)
@@ -287,7 +288,7 @@ def build(where: str, rate: object) -> Schedule:
         instance = ' instance' if isinstance(rate, type) else ''
         raise ConfigError(
             f'{where} must be a number of at least 0, a schedule{instance}, or a callable of the '
-            f'number of updates; got {rate!r}'
+            f'number of updates; got {brief(rate)}'
         )
     return Constant(real(where, rate, least=0))
 

@@ -10,6 +10,7 @@ from rnnkit.callbacks.base import Callback, Training
 from rnnkit.common import progress
 from rnnkit.common.calls import check_takes_one, without_stop_iteration
 from rnnkit.common.registry import hint
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, FormatError
 
 States = list[dict[str, Any]]
@@ -63,7 +64,7 @@ def _callback(item: object) -> Callback:
     if callable(item):
         check_takes_one('callbacks: a function', item, 'a Training')
         return AtEpochEnd(item)
-    raise ConfigError(f'callbacks: {expected} of a Training; got {item!r}')
+    raise ConfigError(f'callbacks: {expected} of a Training; got {brief(item)}')
 
 
 def _hooks(kind: type) -> list[str]:

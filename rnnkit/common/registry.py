@@ -17,6 +17,9 @@ MOST = 5  # unknown keywords in a message
 HINTS = {**{word: (new,) for word, new in OLD_KEYWORDS.items()}, **FOREIGN_KEYWORDS}
 
 
+_MEANT = {**{plain(word): meant for word, meant in HINTS.items()}, **HINTS}
+
+
 class Registry(Generic[Member]):
     """A table of named plug-ins of one kind: ``Registry[type[Layer]]``.
 
@@ -131,7 +134,7 @@ def meant(name: str, known: list[str]) -> str | None:
 def _same_word(name: str, known: list[str]) -> str | None:
     """Return the word of `known` that means what `name` means elsewhere."""
     spellings = dict.fromkeys((name, name.lower(), plain(name)))
-    words = [word for spelling in spellings for word in HINTS.get(spelling, ())]
+    words = [word for spelling in spellings for word in _MEANT.get(spelling, ())]
     return next((word for word in words if word in known), None)
 
 

@@ -13,6 +13,7 @@ from pytensor.tensor import TensorVariable
 from rnnkit.common.checks import probability, real, scalar
 from rnnkit.common.output_names import full, join, layer_of
 from rnnkit.common.registry import glob
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 from rnnkit.graph.graph import Graph, Outputs
 from rnnkit.noise import Noise
@@ -112,7 +113,7 @@ def _targets(graph: Graph, compared: list[str], keyword: str, value: object) -> 
         if not isinstance(value, Mapping):
             raise ConfigError(
                 f"{keyword} must be a dict of patterns and numbers, such as {{'hid1': 0.2}}; got "
-                f'{value!r}. For all hidden layers there is hidden_{keyword}=0.2'
+                f'{brief(value)}. For all hidden layers there is hidden_{keyword}=0.2'
             )
     else:
         names = [p.name for layer in graph.layers for p in layer.params.values() if p.ndim > 1]

@@ -11,6 +11,7 @@ from pytensor.tensor import TensorVariable
 from rnnkit.common.checks import is_real, scalar
 from rnnkit.common.output_names import PRE, join, layer_of
 from rnnkit.common.registry import glob, hint
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 from rnnkit.losses import CrossEntropy, accuracy, weighted_mean
 from rnnkit.metrics import (
@@ -84,7 +85,7 @@ def read(monitors: object, gradients: bool = False) -> Watch:
         if not (pair or isinstance(monitor, Mapping)):
             raise ConfigError(
                 f"monitors must be names such as 'gradients' and dicts such as "
-                f"{{'hid1:out': (0.1, 0.9)}}; got {monitor!r}"
+                f"{{'hid1:out': (0.1, 0.9)}}; got {brief(monitor)}"
             )
         for pattern, values in [monitor] if pair else monitor.items():
             levels += [(pattern, *level) for level in _levels(pattern, values)]

@@ -315,6 +315,21 @@ MISTAKES = {
         lambda net: rnnkit.recurrent.batches([]),
         'batches(): arrays must be arrays whose first axis is time; got an empty list',
     ),
+    **{
+        f'an array in {option}': (
+            {},
+            lambda net, option=option: net.train([X, Y], **{option: [X]}),
+            end,
+        )
+        for option, end in {
+            'monitors': "dicts such as {'hid1:out': (0.1, 0.9)}; got ndarray of shape (5, 4, 2)",
+            'callbacks': 'functions of a Training; got ndarray of shape (5, 4, 2)',
+            'learning_rate': 'number of updates; got list of 1: ndarray of shape (5, 4, 2)',
+            'hidden_l1': 'dict with such a weight; got list of 1: ndarray of shape (5, 4, 2)',
+            'dropout': "such as {'hid1': 0.2}; got list of 1: ndarray of shape (5, 4, 2). For all "
+            'hidden layers there is hidden_dropout=0.2',
+        }.items()
+    },
     'an array as the name of a layer': (
         {'model': rnnkit.Autoencoder, 'layers': (2, ('rnn', 3), 2)},
         lambda net: net.encode(X, X),

@@ -326,6 +326,23 @@ def test_a_layer(name):
         assert str(caught.value) == f"layers[1], 'hid1': no {what} named {name!r}; {LAYERS[name]}"
 
 
+LOSSES = {
+    'SparseCategoricalCrossentropy': 'xe',
+    'CrossEntropyLoss': 'xe',
+    'BCEWithLogitsLoss': 'bce',
+    'smooth_l1_loss': 'huber',
+    'KLDivLoss': 'kl',
+    'mean_squared_error': 'mse',
+}
+
+
+@pytest.mark.parametrize('name', LOSSES)
+def test_a_loss(name):
+    with pytest.raises(ConfigError) as caught:
+        rnnkit.Regressor([2, 3], loss=name)
+    assert str(caught.value) == f'no loss named {name!r}; did you mean {LOSSES[name]!r}?'
+
+
 @pytest.mark.parametrize('name', ['relu', 'sigmoid', 'linear', 'Linear'])
 def test_an_activation_as_a_layer(name):
     for layer in (name, {'form': name, 'size': 3}):
