@@ -88,9 +88,10 @@ def _default_name(place: int, n: int) -> str:
 
 def _names(specs: Sequence[object]) -> set[str]:
     """Return the names that layers have, or may have."""
-    given = [one.get('name') if isinstance(one, dict) else one for one in specs]
-    names = {getattr(one, 'name', one) for one in given if isinstance(one, str | Layer)}
-    return names | {_default_name(place, len(specs)) for place in range(len(specs))}
+    given = [one.get('name') for one in specs if isinstance(one, dict)]
+    given += [one.name for one in specs if isinstance(one, Layer)]
+    defaults = {_default_name(place, len(specs)) for place in range(len(specs))}
+    return defaults | {name for name in given if isinstance(name, str)}
 
 
 def _parse(
