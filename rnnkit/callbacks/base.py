@@ -113,7 +113,7 @@ class Training:
         Parameters
         ----------
         values : sequence of arrays
-            One for each of `params`, in their order.
+            One for each of ``params``, in their order.
 
         Raises
         ------
