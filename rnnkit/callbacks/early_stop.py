@@ -32,7 +32,7 @@ class EarlyStop(Callback):
         The training ends when the monitor is at least as good as this.
     mode : {'min', 'max'}, optional
         Whether small or large values are better. By default 'max' for ``acc``, ``accuracy``,
-        ``r2`` and ``f1``, and 'min' for all others.
+        ``r2``, ``f1``, ``binary_accuracy`` and ``binary_f1``, and 'min' for all others.
     min_delta : float
         The minimum improvement, as a difference of values: a value is an improvement if it is
         better than the best one by more than this.

@@ -153,7 +153,7 @@ class Trainer:
         if self.begin is not None:
             self.begin()
         self.draw()
-        own(self.step.objective.params)
+        own(self.params)
         self.step.start(self.seed, **self.hyperparameters, **self._rate())
         failed = True
         try:
@@ -287,18 +287,17 @@ class Trainer:
     @property
     def param_names(self) -> list[str]:
         """The names of the parameters, in their order."""
-        return [p.name for p in self.step.objective.params]
+        return [p.name for p in self.params]
 
     def get_state(self) -> State:
         """Return everything that the next epochs depend on, except options, data and callbacks."""
-        params = self.step.objective.params
         return {
             **{name: getattr(self, name) for name in COUNTS},
             **{name: dict(getattr(self, name)) for name in MONITORS},
             'schedule': {} if self.schedule is None else self.schedule.state(),
             'step': self.step.get_state(),
             'batches': self.batches.get_state(),
-            'last': {p.name: p.get_value() for p in params},
+            'last': {p.name: p.get_value() for p in self.params},
             'best_params': dict(zip(self.param_names, self.best_params, strict=False)),
             'history': [dict(record) for record in self.history],
         }
@@ -312,11 +311,10 @@ class Trainer:
         self.batches.set_state(state['batches'])
         for name in (*COUNTS, *MONITORS):
             setattr(self, name, state[name])
-        params = self.step.objective.params
         self.best_params = [state['best_params'][name] for name in self.param_names]
         self.history[:] = state['history']
         self.record = self.history[-1] if self.epoch else {}
-        for p in params:
+        for p in self.params:
             p.set_value(state['last'][p.name])
 
     def _train_epoch(self) -> tuple[Monitors, float]:
@@ -385,7 +383,7 @@ class Trainer:
         # The first validation always counts; relative to |best|, as losses may be negative.
         if best == np.inf or best - result['loss'] > abs(best) * self.options.min_improvement:
             self.best, self.failures = result, 0
-            self.best_params = [p.get_value() for p in self.step.objective.params]
+            self.best_params = [p.get_value() for p in self.params]
         else:
             self.failures += 1
 
@@ -419,7 +417,7 @@ class Trainer:
         return '; '.join(part for part in parts if part) + (f'. {advice}' if advice else '')
 
     def _blame(self, batch: Batch) -> tuple[str, str] | None:
-        params = getattr(self.net, 'params', self.step.objective.params)
+        params = getattr(self.net, 'params', self.params)
         return not_finite(self.step.objective, params, batch, self.updates)
 
     def _record(self, train: Monitors, seconds: float) -> Record:
@@ -439,7 +437,7 @@ class Trainer:
         progress.say('%s', line, live=fleeting)
 
     def _restore(self) -> None:
-        for p, value in zip(self.step.objective.params, self.best_params, strict=True):
+        for p, value in zip(self.params, self.best_params, strict=True):
             p.set_value(value)
 
 
