@@ -65,9 +65,10 @@ def machine(peers: list[str]) -> str:
     names = {'naive': 'pytensor'}
     packages = dict.fromkeys(['pytensor', 'numba', *(names.get(p, p) for p in peers)])
     versions = ', '.join(f'{p} {version(p)}' for p in packages if p != 'plain')
+    held = f' held to {level}' if (level := os.environ.get('RNNKIT_CPU')) else ''
     return (
-        f'{platform.machine()} ({llvm.get_host_cpu_name()}), {CORES} of {os.cpu_count()} cores; '
-        f'Python {platform.python_version()}, {versions}.'
+        f'{platform.machine()} ({llvm.get_host_cpu_name()}{held}), '
+        f'{CORES} of {os.cpu_count()} cores; Python {platform.python_version()}, {versions}.'
     )
 
 

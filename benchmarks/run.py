@@ -1,6 +1,7 @@
 """Measure rnnkit and its peers in turns on this machine, and write tables of ratios.
 
     python benchmarks/run.py                           # everything, with all installed peers
+    python benchmarks/run.py --cpu x86-64-v3           # the code for AVX2, where there is AVX-512
     python benchmarks/run.py --parts updates --only 'lstm small' --peers torch
 
 Ratios are rnnkit's figure divided by that of the peer: below 1, rnnkit is faster.
@@ -8,6 +9,7 @@ Ratios are rnnkit's figure divided by that of the peer: below 1, rnnkit is faste
 
 import argparse
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -49,6 +51,11 @@ def parse() -> argparse.Namespace:
         choices=list(measure.CONTENDERS),
         help=f'any of: {", ".join(measure.CONTENDERS)}',
     )
+    parser.add_argument(
+        '--cpu',
+        choices=list(measure.HELD),
+        help='measure code for a narrower processor than this one',
+    )
     parser.add_argument('--seconds', type=float, default=0.4, help='length of a turn')
     parser.add_argument('--rounds', type=int, default=3, help='turns of each contender')
     parser.add_argument(
@@ -78,6 +85,7 @@ def updates(names: list[str], peers: list[str], seconds: float, rounds: int) -> 
 def main() -> int:
     """Run the chosen parts; return 0 if no workload failed."""
     options = parse()
+    os.environ.update(measure.HELD.get(options.cpu, {}))
     peers = measure.installed(options.peers)
     results, tables = {}, []
     if 'updates' in options.parts:

@@ -8,6 +8,7 @@ from functools import cache
 
 from rnnkit.common import caller
 from rnnkit.common.interrupts import held_back
+from rnnkit.errors import ConfigError
 from rnnkit.kernels.runtime.fused_op import register_with_numba
 
 _allowed: ContextVar[bool] = ContextVar('kernels are allowed', default=True)
@@ -40,6 +41,8 @@ def usable() -> bool:
 def _can_be_built() -> bool:
     try:
         register_with_numba()
+    except ConfigError:  # of the user's: RNNKIT_CPU
+        raise
     except Exception as why:  # whatever keeps LLVM or Numba from working here
         caller.warn(
             f'rnnkit: fused kernels cannot be built here, so recurrent layers use scan, which is '

@@ -88,9 +88,10 @@ def tile_rows(target: Target, vectors: int) -> int:
     # An accumulator that does not fit is stored and loaded again for every term of the sum. Fewer
     # rows than fit would load each vector of the panel for less work.
     if target.registers < 32:
-        # x86 multiplies with an operand in memory, so part of the panel needs no register.
+        # One register for a vector of the panel, and one for the element of each row: 3 rows of 4
+        # vectors take all 16. With 2 rows, the few sums wait for each other.
         return max(1, min(6, 12 // vectors))
-    # one register for each vector of the panel, one for the element that meets them
+    # as many for the panel, and one more: the compiler may load the next vectors early
     return max(1, min(8, (target.registers - 1 - vectors) // vectors))
 
 
@@ -120,12 +121,13 @@ def _accumulate(
     """Add to `sums` (rows by vectors of variables) the products of rows with a panel."""
     width, vectors = code.target.width, len(sums[0])
     with code.loop(0, terms) as k:
-        # Loaded once for all rows; each element of a row is spread over a register for all vectors.
-        right = [code.load(panel + k * (vectors * width) + v * width) for v in range(vectors)]
-        for row, address in zip(sums, left, strict=True):
-            element = code.spread(address + k * step)
-            for total, column in zip(row, right, strict=True):
-                total.set(element.fma(column, total.get()))
+        # Each element of a row is spread over a register for all vectors. The loads of the panel
+        # come one at a time, so that with few registers one of them serves the whole panel.
+        elements = [code.spread(address + k * step) for address in left]
+        for v in range(vectors):
+            column = code.load(panel + k * (vectors * width) + v * width)
+            for row, element in zip(sums, elements, strict=True):
+                row[v].set(element.fma(column, row[v].get()))
 
 
 def _dispatch(unit: Unit, name: str, args: str, rows: int) -> None:

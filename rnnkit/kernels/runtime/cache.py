@@ -23,7 +23,7 @@ from pathlib import Path
 import llvmlite
 import llvmlite.binding as llvm
 
-from rnnkit.kernels.runtime import cache_folder
+from rnnkit.kernels.runtime import cache_folder, processor
 
 log = logging.getLogger('rnnkit')
 _lock = threading.RLock()
@@ -99,19 +99,19 @@ def source_hash() -> str:
 @cache
 def _platform() -> tuple[str, ...]:
     # A home directory may be shared by machines: code for AVX-512 ends a process on another one.
-    features = llvm.get_host_cpu_features().flatten()
-    return (llvmlite.__version__, llvm.get_process_triple(), llvm.get_host_cpu_name(), features)
+    chosen = processor.chosen()
+    return (llvmlite.__version__, llvm.get_process_triple(), chosen.name, chosen.features)
 
 
 def target_machine() -> llvm.TargetMachine:
-    """Return LLVM's description of this processor; an engine that is given it owns it."""
+    """Return LLVM's description of the processor; an engine that is given it owns it."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_triple(llvm.get_process_triple())
-    features = llvm.get_host_cpu_features().flatten()
+    chosen = processor.chosen()
     # 'jitdefault' allows for code and data that are far apart.
     return target.create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=features, opt=2, jit=True, codemodel='jitdefault'
+        cpu=chosen.name, features=chosen.features, opt=2, jit=True, codemodel='jitdefault'
     )
 
 

@@ -18,6 +18,7 @@ from rnnkit.kernels.language.descriptor import AXES, DESCRIPTOR
 from rnnkit.kernels.language.frame import DIMS, Frame, factor
 from rnnkit.kernels.language.vector import Target
 from rnnkit.kernels.language.writer import Writer
+from rnnkit.kernels.runtime import processor
 from rnnkit.kernels.runtime.cache import Library, library
 
 _INT = ctypes.c_int64
@@ -25,13 +26,13 @@ _INT = ctypes.c_int64
 
 @cache
 def host_target(dtype: str) -> Target:
-    """Return the target that suits this processor: its widest vectors."""
+    """Return the target that suits the processor: its widest vectors."""
     bits = np.dtype(dtype).itemsize * 8
-    features = llvm.get_host_cpu_features()
+    has = processor.chosen().has
     # The number of registers decides the size of tiles: AVX-512 and NEON have 32, the others 16.
-    if features.get('avx512f'):
+    if has('avx512f'):
         return Target(bits, 64, 32)
-    if features.get('avx'):
+    if has('avx'):
         return Target(bits, 32, 16)
     return Target(bits, 16, 32 if 'aarch64' in llvm.get_process_triple() else 16)
 
