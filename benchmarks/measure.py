@@ -76,14 +76,13 @@ CONTENDERS = {
 }
 
 
-# How to hold contenders to the instructions of a level of x86-64. NumPy, PyTensor's own Ops and
-# onnxruntime cannot be held.
+# How to hold contenders to the instructions of a level of x86-64. NumPy and the code that Numba
+# compiles for PyTensor's own Ops are not held.
 HELD = {
     'x86-64-v3': {
         'RNNKIT_CPU': 'x86-64-v3',
         'ATEN_CPU_CAPABILITY': 'avx2',
         'ONEDNN_MAX_CPU_ISA': 'AVX2',
-        'MKL_ENABLE_INSTRUCTIONS': 'AVX2',
         'XLA_FLAGS': '--xla_cpu_max_isa=AVX2',
     },
 }

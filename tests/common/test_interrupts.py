@@ -26,8 +26,11 @@ def fail(number, frame):
 @pytest.fixture(autouse=True)
 def handler():
     before = signal.signal(signal.SIGUSR1, fail)
+    # A shell lets its background jobs ignore Ctrl-C.
+    by_key = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGUSR1, before)
+    signal.signal(signal.SIGINT, by_key)
 
 
 def send(number):

@@ -23,6 +23,7 @@ from rnnkit.kernels.language.vector import Code, Flag, Int, Target, Unit, Var, V
 
 WIDE, NARROW = 4, 1  # vectors of a panel; the narrow one is for matrices of few columns
 WIDTHS = (WIDE, NARROW)
+MOST_ROWS = 8  # of a tile
 PLAIN = 16  # rows that are added up before the rounding error of a sum is looked at
 CHUNK = 512  # rows that are packed at a time for sums of products: they stay in a core's own cache
 
@@ -87,12 +88,9 @@ def tile_rows(target: Target, vectors: int) -> int:
     """Return how many rows of `vectors` accumulators fit into the registers."""
     # An accumulator that does not fit is stored and loaded again for every term of the sum. Fewer
     # rows than fit would load each vector of the panel for less work.
-    if target.registers < 32:
-        # One register for a vector of the panel, and one for the element of each row: 3 rows of 4
-        # vectors take all 16. With 2 rows, the few sums wait for each other.
-        return max(1, min(6, 12 // vectors))
-    # as many for the panel, and one more: the compiler may load the next vectors early
-    return max(1, min(8, (target.registers - 1 - vectors) // vectors))
+    rows = range(1, MOST_ROWS + 1)
+    fit = [r for r in rows if r * vectors + min(r, vectors) + 1 <= target.registers]
+    return max(fit, default=1)
 
 
 def by_width(code: Code, columns: Int, write: Callable[[int], object]) -> None:
@@ -119,15 +117,31 @@ def _accumulate(
     terms: Int,
 ) -> None:
     """Add to `sums` (rows by vectors of variables) the products of rows with a panel."""
-    width, vectors = code.target.width, len(sums[0])
+    width, rows, vectors = code.target.width, range(len(sums)), range(len(sums[0]))
     with code.loop(0, terms) as k:
-        # Each element of a row is spread over a register for all vectors. The loads of the panel
-        # come one at a time, so that with few registers one of them serves the whole panel.
-        elements = [code.spread(address + k * step) for address in left]
-        for v in range(vectors):
-            column = code.load(panel + k * (vectors * width) + v * width)
-            for row, element in zip(sums, elements, strict=True):
-                row[v].set(element.fma(column, row[v].get()))
+
+        def element(r: int) -> Vec:
+            return code.spread(left[r] + k * step)
+
+        def column(v: int) -> Vec:
+            return code.load(panel + k * (len(vectors) * width) + v * width)
+
+        def add(r: int, v: int, element: Vec, column: Vec) -> None:
+            sums[r][v].set(element.fma(column, sums[r][v].get()))
+
+        # Registers hold the shorter side of the tile; the longer one passes through one register.
+        if len(rows) < len(vectors):
+            held = [element(r) for r in rows]
+            for v in vectors:
+                passing = column(v)
+                for r in rows:
+                    add(r, v, held[r], passing)
+        else:
+            held = [column(v) for v in vectors]
+            for r in rows:
+                passing = element(r)
+                for v in vectors:
+                    add(r, v, passing, held[v])
 
 
 def _dispatch(unit: Unit, name: str, args: str, rows: int) -> None:

@@ -96,7 +96,6 @@ def source_hash() -> str:
     return digest.hexdigest()
 
 
-@cache
 def _platform() -> tuple[str, ...]:
     # A home directory may be shared by machines: code for AVX-512 ends a process on another one.
     chosen = processor.chosen()

@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import llvmlite.binding as llvm
 
-from rnnkit.common.spelling import nearest
+from rnnkit.common.registry import hint
 from rnnkit.errors import ConfigError
 
+NATIVE = 'native'
 # What each level of the x86-64 psABI adds to the one before.
 ADDED = {
     'x86-64-v2': ('cx16', 'popcnt', 'sahf', 'sse3', 'ssse3', 'sse4.1', 'sse4.2'),
@@ -51,26 +52,21 @@ def chosen() -> Processor:
     ConfigError
         If there is no such level, or this processor lacks a part of it.
     """
-    level = os.environ.get('RNNKIT_CPU', '')
+    level = os.environ.get('RNNKIT_CPU') or NATIVE
     features = llvm.get_host_cpu_features()
     here = frozenset(name for name, has in features.items() if has)
-    if level in ('', 'native'):
+    if level == NATIVE:
         return Processor(llvm.get_host_cpu_name(), features.flatten(), here)
     levels = ['x86-64', *ADDED]
     if level not in levels:
-        near = nearest(level, levels)
-        raise ConfigError(
-            f'RNNKIT_CPU: no processor {level!r}; '
-            + (f'did you mean {near!r}? ' if near else '')
-            + f'It must be one of {", ".join(levels)}, native'
-        )
+        raise ConfigError(f'RNNKIT_CPU: no processor {level!r}; {hint(level, [*levels, NATIVE])}')
     parts = [f for name in levels[1 : levels.index(level) + 1] for f in ADDED[name]]
-    lacking = [f for f in parts if f not in here]
-    if lacking or not llvm.get_process_triple().startswith('x86_64'):
-        what = ', '.join(lacking) or 'x86-64'
+    is_x86 = llvm.get_process_triple().startswith('x86_64')
+    lacking = [f for f in parts if f not in here] if is_x86 else ['x86-64']
+    if lacking:
         raise ConfigError(
             f'RNNKIT_CPU: code for {level!r} cannot run here: this processor, '
-            f'{llvm.get_host_cpu_name()}, has no {what}. Choose a level that it has, or unset '
-            f'RNNKIT_CPU'
+            f'{llvm.get_host_cpu_name()}, has no {", ".join(lacking)}. Choose a level that it has, '
+            f'or unset RNNKIT_CPU'
         )
     return Processor(level, '', frozenset(parts))

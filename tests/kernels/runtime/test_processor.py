@@ -13,7 +13,7 @@ V3 = ['avx', 'avx2', 'bmi', 'bmi2', 'f16c', 'fma', 'lzcnt', 'movbe', 'xsave']
 
 
 def _forget():
-    for function in (processor.chosen, cache._platform, kernel.host_target):
+    for function in (processor.chosen, kernel.host_target):
         function.cache_clear()
 
 
@@ -64,10 +64,21 @@ def test_an_unknown_one_is_an_error_and_no_reason_for_scan(choose):
     choose('x86-64-v33', [*V2, *V3])
     with pytest.raises(ConfigError) as caught:
         processor.chosen()
-    assert str(caught.value).startswith(
-        "RNNKIT_CPU: no processor 'x86-64-v33'; did you mean 'x86-64-v3'? It must be one of "
-        'x86-64, x86-64-v2, x86-64-v3, x86-64-v4, native'
+    assert str(caught.value) == ("RNNKIT_CPU: no processor 'x86-64-v33'; did you mean 'x86-64-v3'?")
+    choose('haswell', [*V2, *V3])
+    with pytest.raises(ConfigError) as caught:
+        processor.chosen()
+    assert str(caught.value) == (
+        "RNNKIT_CPU: no processor 'haswell'; known are: native, x86-64, x86-64-v2, x86-64-v3, "
+        'x86-64-v4'
     )
+
+
+def test_a_level_of_x86_is_refused_elsewhere(choose, monkeypatch):
+    choose('x86-64', [])
+    monkeypatch.setattr(llvm, 'get_process_triple', lambda: 'aarch64-unknown-linux-gnu')
+    with pytest.raises(ConfigError, match='this processor, skylake, has no x86-64'):
+        processor.chosen()
 
 
 def test_the_error_is_not_hidden_by_the_fallback(monkeypatch):
@@ -82,13 +93,19 @@ def test_the_error_is_not_hidden_by_the_fallback(monkeypatch):
 @pytest.mark.skipif(
     not llvm.get_process_triple().startswith('x86_64'), reason='levels are those of x86-64'
 )
-def test_code_of_the_narrowest_level_runs(monkeypatch):
-    monkeypatch.setenv('RNNKIT_CPU', 'x86-64')
+@pytest.mark.parametrize(
+    ('level', 'register'), [('x86-64-v2', 'xmm'), ('x86-64-v3', 'ymm'), ('x86-64-v4', 'zmm')]
+)
+def test_machine_code_has_the_registers_of_the_level(monkeypatch, level, register):
+    here = llvm.get_host_cpu_features()
+    if not all(here.get(name) for name in processor.ADDED[level]):
+        pytest.skip(f'this processor is below {level}')
+    monkeypatch.setenv('RNNKIT_CPU', level)
     _forget()
     try:
-        assert kernel.host_target('float32').width == 16
-        text = 'define i64 @answer() { ret i64 42 }'
-        assert isinstance(cache.compile_ir(text), bytes)
+        vector = '<16 x float>'
+        text = f'define {vector} @f({vector} %a) {{ %b = fadd {vector} %a, %a ret {vector} %b }}'
+        code = cache.target_machine().emit_assembly(llvm.parse_assembly(text))
     finally:
-        monkeypatch.undo()
         _forget()
+    assert {name for name in ('xmm', 'ymm', 'zmm') if f'%{name}' in code} == {register}
