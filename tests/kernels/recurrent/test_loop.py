@@ -22,13 +22,15 @@ from rnnkit.kernels.language import threads
 from rnnkit.kernels.recurrent import trace
 from rnnkit.kernels.runtime import kernel
 
-# (T, B, I, H), threads: lengths of 1, tails of all widths, more than one panel, block and chunk
+# (T, B, I, H), threads: lengths of 1, tails of all widths, more than one panel, block and chunk, chunks of one and of several steps
 SIZES = [
     ((7, 5, 3, 21), 1),
     ((1, 1, 1, 1), 1),
     ((3, 13, 4, 70), 3),
     ((4, 2, 40, 16), 2),
     ((3, 190, 6, 37), 2),
+    ((11, 52, 4, 18), 2),
+    ((2, 260, 2, 5), 3),
 ]
 
 
