@@ -1,18 +1,17 @@
 """Second derivatives of recurrent layers: against differences of the gradient, and by the scan."""
 
-from itertools import product
-
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
-from kernel_cases import CELLS, assert_near, expected, problem
+from kernel_cases import CELLS, assert_near, can_run, expected, forward, problem, target
 from long_forms import long_unless
 
+from rnnkit.kernels.language import threads
 from rnnkit.kernels.recurrent import trace
-from rnnkit.kernels.recurrent.curvature import RecurrentCurvature
-from rnnkit.kernels.recurrent.op import RecurrentGradient
-from rnnkit.kernels.recurrent.sweep import Sweep
+from rnnkit.kernels.recurrent.curvature_arrays import Loops
+from rnnkit.kernels.recurrent.curvature_kernel import CurvatureKernel
+from rnnkit.kernels.recurrent.walk import Walk
 from rnnkit.kernels.runtime import kernel
 from rnnkit.unroll import unroll
 
@@ -34,9 +33,7 @@ def arrays_of(name, case):
 def with_arrays(name, case, arrays):
     """Return the problem with other values of its inputs."""
     keys, n = names_of(name)[1 : len(case.p) + 1], len(case.p) + 1
-    return case._replace(
-        x=arrays[0], p=dict(zip(keys, arrays[1:n], strict=True)), first=arrays[n:]
-    )
+    return case._replace(x=arrays[0], p=dict(zip(keys, arrays[1:n], strict=True)), first=arrays[n:])
 
 
 def direction_of(name, case, moved, seed=1):
@@ -53,9 +50,7 @@ def differences(name, case, direction, reverse=False):
     """Return the changes of all states and gradients along a direction, by differences."""
     ends = []
     for sign in (1, -1):
-        moved = [
-            a + sign * STEP * v for a, v in zip(arrays_of(name, case), direction, strict=True)
-        ]
+        moved = [a + sign * STEP * v for a, v in zip(arrays_of(name, case), direction, strict=True)]
         states, gradients = expected(name, with_arrays(name, case, moved), reverse)
         ends.append([*states, *gradients])
     return [(a - b) / (2 * STEP) for a, b in zip(*ends, strict=True)]
@@ -66,7 +61,7 @@ def _free(shape):
     return (*(1 if n == 1 else None for n in shape[:-1]), shape[-1])
 
 
-def graph(name, case, moved, kernel=True, **walk):
+def graph(name, case, moved, fused=True, **walk):
     """Return inputs, and the derivatives of a sum over gradients, in the order of `differences`."""
     cell, _ = CELLS[name]
     names, dtype = names_of(name), case.x.dtype.name
@@ -83,7 +78,7 @@ def graph(name, case, moved, kernel=True, **walk):
         SIZES[3],
         cell.state(*wrt[n:]),
         mask,
-        kernel=kernel,
+        kernel=fused,
         **walk,
     )
     given = [None if d is None else pt.tensor3(dtype=dtype) for d in case.d_states]
@@ -157,3 +152,70 @@ def test_equals_the_scan_where_gradients_stop(name, reverse, limit):
     results = [compiled(*graph(name, case, None, k, **walk))(*data) for k in (True, False)]
     for k, (got, want) in enumerate(zip(*results, strict=True)):
         assert_near(got, want, 'float64', f'{name}, output {k}')
+
+
+# --- the kernel
+
+# lengths of 1, tails of all widths, more than one panel and block of rows; threads
+LENGTHS = [((4, 5, 3, 21), 1), ((1, 1, 1, 1), 1), ((3, 13, 40, 70), 3)]
+
+
+def check_kernel(name, where, moved=None, rows=False, masked=False, given=None, **walk):
+    """Compare the kernel with NumPy, for all lengths."""
+    if not can_run(where.width):
+        pytest.skip(f'this processor has no vectors of {where.width} bytes')
+    form, dtype = trace.form_of(CELLS[name][0]), f'f{where.size}'
+    walk = Walk((rows,) * form.n_states, masked, **walk)
+    given = given or [True] * form.n_states
+    wrt = ['x', form.recurrent, 'xh', *form.vectors, *(f'initial{k}' for k in range(form.n_states))]
+    moved = [n for n in wrt if n in (moved or wrt)]
+    states = [f'd_new{k}' for k in range(form.n_states) if given[k]]
+    results = [*states, *(f'c_{n}' for n in wrt)]
+    writer = CurvatureKernel(form, where, walk, given, moved, results)
+    function = kernel.build('test_curvature', writer, repr((where, writer.description)))
+    for sizes, n in LENGTHS:
+        case = problem(name, sizes, dtype, rows=rows, masked=masked, given=given)
+        rng = np.random.default_rng(1)
+        ahead = forward(name, where, rows=rows, keep=False, masked=masked, **_loop(walk))(
+            *case.args
+        )
+        outer = [d for d in case.d_states if d is not None]
+        shapes = dict(zip(wrt, (a.shape for a in case.args), strict=False))
+        directions = [rng.standard_normal(shapes[n]).astype(dtype) for n in moved]
+        arrays = [*case.args, *ahead, *outer, *directions]
+        threads.set_threads(n)
+        with threads.smallest_part(1):
+            got = function(*arrays)
+        named = dict(zip([a.name for a in writer.frame.inputs], arrays, strict=True))
+        exact = {key: a.astype('float64') for key, a in named.items()}
+        found = Loops(form, walk, exact).run()
+        for result, array in zip(results, got, strict=True):
+            assert_near(array, found[result], dtype, f'{name} {sizes} {result}')
+
+
+def _loop(walk):
+    return dict(reverse=walk.reverse, bptt_limit=walk.bptt_limit)
+
+
+@pytest.fixture
+def same_threads():
+    before = threads.get_threads()
+    yield
+    threads.set_threads(before)
+
+
+@pytest.mark.usefixtures('same_threads')
+@pytest.mark.parametrize('name', long_unless(lambda name: name in ('lstm', 'gru', 'leaky'), CELLS))
+def test_kernel_equals_numpy(name):
+    check_kernel(name, kernel.host_target('float64'))
+
+
+@pytest.mark.usefixtures('same_threads')
+@pytest.mark.parametrize(
+    ('name', 'dtype', 'width'),
+    [('lstm', 'float32', 64), ('gru', 'float32', 32), ('leaky', 'float64', 16)],
+)
+def test_kernel_equals_numpy_with_mask_and_one_row_states(name, dtype, width):
+    last = [False] * (trace.form_of(CELLS[name][0]).n_states - 1) + [True]
+    options = dict(rows=True, masked=True, given=last, reverse=name == 'gru', bptt_limit=2)
+    check_kernel(name, target(dtype, width), ['x', 'b', 'initial0'], **options)
