@@ -21,6 +21,8 @@ import jax.numpy as jnp
 from pytensor.graph.basic import Apply
 from pytensor.link.jax.dispatch.basic import jax_funcify
 
+from rnnkit.kernels.recurrent.curvature import RecurrentCurvature
+from rnnkit.kernels.recurrent.curvature_arrays import Loops
 from rnnkit.kernels.recurrent.form import Form
 from rnnkit.kernels.recurrent.op import RecurrentGradient, RecurrentScan
 from rnnkit.kernels.recurrent.walk import Walk
@@ -73,6 +75,26 @@ def _backward_function(op: RecurrentGradient, node: Apply, **kwargs: object) -> 
         return tuple(backward(op, inputs))
 
     return recurrent_gradient
+
+
+@jax_funcify.register(RecurrentCurvature)
+def _curvature_function(
+    op: RecurrentCurvature, node: Apply, **kwargs: object
+) -> Callable[..., Any]:
+    form, walk = op.gradient.form, op.gradient.walk
+
+    def recurrent_curvature(*inputs: Array) -> tuple[Array, ...]:
+        named = dict(zip(op.names, inputs, strict=True))
+        found = Loops(form, walk, named, jnp, OPERATIONS, _scan).run()
+        return tuple(found[name] for name in op.results)
+
+    return recurrent_curvature
+
+
+def _scan(
+    step: Callable[..., Any], carried: Any, sequences: Sequence[Array], reverse: bool
+) -> tuple[Any, Array]:
+    return jax.lax.scan(step, carried, sequences, reverse=reverse)
 
 
 def forward(op: RecurrentScan, inputs: Sequence[Array]) -> list[Array]:

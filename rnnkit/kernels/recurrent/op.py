@@ -19,6 +19,7 @@ from pytensor.graph.rewriting.basic import node_rewriter
 from pytensor.tensor.rewriting.basic import register_specialize
 
 from rnnkit.kernels.language.vector import Target
+from rnnkit.kernels.recurrent import curvature
 from rnnkit.kernels.recurrent.backward import Backward
 from rnnkit.kernels.recurrent.form import Form
 from rnnkit.kernels.recurrent.forward import Forward
@@ -170,6 +171,16 @@ class RecurrentGradient(RecurrentOp):
     def infer_shape(self, *args: object) -> list[tuple[Variable, ...]]:
         """Return the outputs' shapes; PyTensor before 3.3 passes the graph as well."""
         return self.wrt(args[-1])
+
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        """Return which outputs have a derivative by which inputs."""
+        return curvature.connection(self, node)
+
+    def pullback(
+        self, inputs: Sequence[Variable], outputs: Sequence[Variable], gradients: Sequence[Variable]
+    ) -> list[Variable]:
+        """Return the second derivatives, one node for all."""
+        return curvature.pull_back(self, inputs, gradients)
 
 
 @register_specialize
