@@ -78,7 +78,7 @@ def test_parts_whose_thread_cannot_be_made_are_done_all_the_same(no_more_threads
         ),
         (Dense(where, 2), step_case('dense', 'float32', WIDTH, (50, 6, 9), rng).arrays),
         (
-            Forward(trace.form_of(CELLS['rnn-tanh'][0]), where, Walk((False,)), True),
+            Forward(trace.form_of(CELLS['rnn-tanh'][0]), where, Walk((False,)), True, (True,)),
             problem('rnn-tanh', (4, 9, 3, 17), 'float32').args,
         ),
     ]

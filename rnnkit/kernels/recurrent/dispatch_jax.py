@@ -98,7 +98,7 @@ def _scan(
 
 
 def forward(op: RecurrentScan, inputs: Sequence[Array]) -> list[Array]:
-    """Return the states of all steps, and what the gradient needs besides if `op` keeps that.
+    """Return the states, and what the gradient needs besides if `op` keeps that.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def forward(op: RecurrentScan, inputs: Sequence[Array]) -> list[Array]:
     # The product with x is outside the loop, other than in kernels: XLA keeps no tile in registers
     # between two products, and one large product is faster than many small ones.
     _, outputs = jax.lax.scan(step, start, (x @ xh, mask), reverse=op.walk.reverse)
-    return list(outputs)
+    return [*op.stored(outputs[: form.n_states]), *outputs[form.n_states :]]
 
 
 def backward(op: RecurrentGradient, inputs: Sequence[Array]) -> list[Array]:
