@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 LIMIT = 0.05  # of a core; more than this disturbs a measurement
+LEAST = 1.0  # seconds of watching from which a figure is known: the clock in /proc has 10 ms
 
 
 class Others:
@@ -28,12 +29,12 @@ class Others:
         yield
         after = foreign(process)
         if before is not None and after is not None:
-            self.used += max(0.0, after - before)
+            self.used += after - before
             self.passed += time.perf_counter() - start
 
     def cores(self) -> float | None:
         """Return how many cores others used, on average; nothing if it is not known."""
-        return self.used / self.passed if self.passed else None
+        return max(0.0, self.used / self.passed) if self.passed >= LEAST else None
 
 
 def foreign(process: int) -> float | None:

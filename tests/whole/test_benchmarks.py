@@ -135,13 +135,22 @@ def test_other_processes_are_noticed(program):
         time.sleep(0.2)  # both have started
         of_sleeper, of_worker = others.Others(), others.Others()
         with of_sleeper.watch(sleeps.pid), of_worker.watch(works.pid):
-            time.sleep(0.5)
+            time.sleep(1)
     finally:
         for process in (works, sleeps):
             process.kill()
             process.wait()
     # 1 and 0, if the machine does nothing else: a process that is measured does not count.
     assert of_sleeper.cores() - of_worker.cores() > 0.2
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='reads /proc')
+def test_others_are_not_known_after_too_short_a_time(program):
+    watch = program('others').Others()
+    with watch.watch(os.getpid()):
+        pass
+    assert watch.passed > 0
+    assert watch.cores() is None
 
 
 def test_rows_that_others_disturbed_are_named(program):
