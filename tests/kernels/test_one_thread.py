@@ -66,16 +66,22 @@ def no_more_threads(request):
     llvm.add_symbol('pthread_create', ctypes.cast(made, ctypes.c_void_p).value)
 
 
+@pytest.fixture
+def to_go_back():
+    """Return the inputs of a GRU's backward kernel; its forward has threads as usual."""
+    case = problem('gru', (60, 9, 3, 40), 'float32')
+    outputs = forward('gru', kernel.host_target('float32'))(*case.args)
+    return [*case.args, *outputs, *case.d_states]
+
+
 @pytest.mark.skipif(sys.platform == 'win32', reason='kernels have one thread there')
-def test_parts_whose_thread_cannot_be_made_are_done_all_the_same(no_more_threads, request, rng):
+def test_parts_whose_thread_cannot_be_made_are_done_all_the_same(
+    to_go_back, no_more_threads, request, rng
+):
     where = kernel.host_target('float32')
-    form, case = trace.form_of(CELLS['gru'][0]), problem('gru', (60, 9, 3, 40), 'float32')
-    outputs = forward('gru', where)(*case.args)
+    gru = trace.form_of(CELLS['gru'][0])
     writers = [
-        (
-            Backward(form, where, Walk((False,)), (True,), True),
-            [*case.args, *outputs, *case.d_states],
-        ),
+        (Backward(gru, where, Walk((False,)), (True,), True), to_go_back),
         (Dense(where, 2), step_case('dense', 'float32', WIDTH, (50, 6, 9), rng).arrays),
         (
             Forward(trace.form_of(CELLS['rnn-tanh'][0]), where, Walk((False,)), True, (True,)),

@@ -12,7 +12,7 @@ from rnnkit.kernels.language.vector import Code, Flag, Int, Target, Unit
 
 
 class Sums(NamedTuple):
-    """The arguments of ``sums``: rows `first` to `last` of ``x.T @ dz``, and column sums."""
+    """The arguments of ``sums``: one part of ``x.T @ dz`` and, if `summing`, of column sums."""
 
     part: Int | int
     parts: Int
@@ -24,8 +24,7 @@ class Sums(NamedTuple):
     d_w: Int
     d_b: Int
     lost: Int
-    first: Int
-    last: Int
+    summing: Int | int
 
 
 class Backward(Dense):
@@ -69,6 +68,8 @@ class Backward(Dense):
         i, h, d_b = self.frame.read(code, block, 'I', 'H', 'd_b')
         for row in (d_b, areas['lost']):
             clear(code, row, h)
+        for _, _, d_w in self.each_x(code, block, 'd_w'):
+            clear(code, d_w, i * h)  # before all parts add to it
         # At least a tile of rows, up to 8, for each part.
         n, rows = self.rows(code, block), i.ceil_div(8)
         if self.want_x:
@@ -83,19 +84,18 @@ class Backward(Dense):
         """Write ``sums<vectors>``, which takes `Sums`.
 
         The sums of the columns of a panel are for one part only; others put theirs aside. So
-        does the part number -1.
+        do all parts if `summing` is 0.
         """
         size, lanes, width = self.target.size, self.target.lanes, self.target.width
         with unit.function(f'sums{vectors}', ' '.join(Sums._fields)) as (code, *values):
             at = Sums(*values)
             panel = code.room(gemm.CHUNK * vectors * width)
             aside = [code.room(vectors * width) for _ in range(2)]
-            with (
-                code.loop(0, at.n, gemm.CHUNK) as k,
-                code.loop(0, gemm.panels(code, at.h, vectors)) as p,
-            ):
+            share = gemm.Share(gemm.panels(code, at.h, vectors), at.part, at.parts)
+            first, last = share.rows(at.i)
+            with code.loop(0, at.n, gemm.CHUNK) as k, code.loop(*share.panels) as p:
                 terms, start = (at.n - k).min(gemm.CHUNK), p * (vectors * lanes)
-                mine = (p % at.parts).equals(at.part)
+                mine = share.sums(p) & (at.summing > 0)
                 pack = gemm.PackSums(
                     a=at.dz + (k * at.h + start) * size,
                     row=at.h * size,
@@ -115,8 +115,8 @@ class Backward(Dense):
                     terms=terms,
                     c=at.d_w + start * size,
                     c_row=at.h * size,
-                    first=at.first,
-                    last=at.last,
+                    first=first,
+                    last=last,
                     columns=left,
                 )
                 code.call(f'rows{vectors}', *product)
@@ -124,20 +124,15 @@ class Backward(Dense):
     def _weights(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
         """Compute one part of the rows of the gradient by w, of those of each x."""
         i, h, dz, d_b = self.frame.read(code, block, 'I', 'H', 'dz', 'd_b')
-        n, size = self.rows(code, block), self.target.size
+        n = self.rows(code, block)
         first, last = part_of(i, part, n_parts)
         each, lost = self.each_x(code, block, 'd_w'), self.at_work(code, block)['lost']
 
         def products(v: int) -> None:
             for k, (_, x, d_w) in enumerate(each):
-                number = -1 if k else part  # the gradient by b is summed up once
-                sums = Sums(number, n_parts, n, x, i, dz, h, d_w, d_b, lost, first, last)
+                once = int(k == 0)  # the gradient by b is summed up once
+                sums = Sums(part, n_parts, n, x, i, dz, h, d_w, d_b, lost, once)
                 code.call(f'sums{v}', *sums)
-
-        def many() -> None:
-            for _, _, d_w in each:
-                clear(code, d_w + first * h * size, (last - first) * h)
-            gemm.by_width(code, h, products)
 
         def one() -> None:
             for _, x, d_w in each:
@@ -145,7 +140,7 @@ class Backward(Dense):
             with code.when(part.equals(0)):
                 code.store(sum_of(code, dz, n).value(), d_b, code.tail(code.int(1)))
 
-        code.choose(h.equals(1), one, many)
+        code.choose(h.equals(1), one, lambda: gemm.by_width(code, h, products))
 
     def _weights_of_one(
         self, code: Code, block: Int, x: Int, d_w: Int, first: Int, last: Int

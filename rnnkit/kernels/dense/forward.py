@@ -7,8 +7,8 @@ There may be several x of one shape, which stand for one that has their features
 both directions of a bidirectional layer are read where they are.
 
 Backward, the product ``x.T @ dz`` is taken in chunks of rows. A chunk of dz is packed once, and
-its columns are summed on the way: that is the gradient by b. Here threads share out the rows of
-w, so that no sum depends on how many threads there are.
+its columns are summed on the way: that is the gradient by b. Here threads share out the columns
+or rows of w, so that no sum depends on how many threads there are.
 
 A layer of one unit, the last one of many networks, would leave most lanes of its panels empty.
 Its vectors run along the inputs instead.

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from rnnkit.kernels.language.elements import add_row, each_vector
 from rnnkit.kernels.language.reductions import Sum, whole_sum
+from rnnkit.kernels.language.threads import part_of
 from rnnkit.kernels.language.vector import Code, Flag, Int, Target, Unit, Var, Vec
 
 WIDE, NARROW = 4, 1  # vectors of a panel; the narrow one is for matrices of few columns
@@ -82,6 +83,34 @@ class Micro(NamedTuple):
     terms: Int
     c: Int
     c_row: Int | int
+
+
+class Share:
+    """What one part does of a product of many terms: some panels, some rows of the result.
+
+    Parts share out the panels, where there is the same number for each; then each panel is packed
+    once. Otherwise they share out the rows, and each part packs all panels.
+
+    Attributes
+    ----------
+    panels : tuple of Int
+        The first panel, and the one after the last.
+    """
+
+    def __init__(self, n_panels: Int, part: Int, parts: Int):
+        self.part, self.parts = part, parts
+        self.by_panels = (n_panels % parts).equals(0)
+        first, last = part_of(n_panels, part, parts)
+        self.panels = self.by_panels.pick(first, 0), self.by_panels.pick(last, n_panels)
+
+    def rows(self, n: Int) -> tuple[Int, Int]:
+        """Return the first of `n` rows, and the one after the last."""
+        first, last = part_of(n, self.part, self.parts)
+        return self.by_panels.pick(0, first), self.by_panels.pick(n, last)
+
+    def sums(self, panel: Int) -> Flag:
+        """Return whether this part adds up the columns of a panel of its own."""
+        return self.by_panels | (panel % self.parts).equals(self.part)
 
 
 def tile_rows(target: Target, vectors: int) -> int:

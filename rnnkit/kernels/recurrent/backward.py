@@ -69,9 +69,12 @@ class Backward(Writer):
             gemm.write_pack_transposed(unit, f'pack_h{vectors}', self.form.h_blocks, vectors)
             if self.want_x:
                 gemm.write_pack_transposed(unit, f'pack_x{vectors}', self.form.x_blocks, vectors)
-        with unit.function('steps', 'part parts block number') as (code, *args):
-            self._steps(code, *args)
         weights = WeightGradients(self.form, self.frame, self.walk, self.want_x, self.areas)
+        with unit.function('steps', 'part parts block number') as (code, *args):
+            part, n_parts, block, number = args
+            with code.when(number.equals(0)):
+                weights.clear(code, part, n_parts, block)
+            self._steps(code, *args)
         weights.write(unit)
         write_rounds(unit, 'steps', 'weights')
 

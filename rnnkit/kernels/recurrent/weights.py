@@ -5,7 +5,8 @@ them into the gradients ``h.T @ d``, ``x.T @ d`` and ``d @ xh.T``, and add up th
 
 These products are taken for the steps of a chunk at once. After each step they would read and
 write whole matrices of the size of the weights for a sum of only B terms. Threads share out the
-rows of the weights instead of examples, so that no sum depends on how many threads there are.
+columns or rows of the weights instead of examples, so that no sum depends on how many threads
+there are.
 """
 
 from collections.abc import Callable
@@ -85,12 +86,14 @@ def write_sums(unit: Unit, vectors: int) -> None:
         at = Sums(*values)
         panel = code.room(gemm.CHUNK * vectors * width)
         unused = [code.room(vectors * width) for _ in range(2)]
-        rows_h, rows_x = (part_of(n, at.part, at.parts) for n in (at.n_h, at.n_x))
+        n_panels = gemm.panels(code, at.columns, vectors)
+        share = gemm.Share(n_panels, at.part, at.parts)
+        rows_h, rows_x = (share.rows(n) for n in (at.n_h, at.n_x))
         # A chunk of d is packed once for both products, and multiplied while it is in the cache.
         with code.loop(at.low, at.high, gemm.CHUNK) as k:
             terms = (at.high - k).min(gemm.CHUNK)
-            with code.loop(0, gemm.panels(code, at.columns, vectors)) as p:
-                start, mine = p * (vectors * lanes), (p % at.parts).equals(at.part)
+            with code.loop(*share.panels) as p:
+                start, mine = p * (vectors * lanes), share.sums(p)
                 pack = gemm.PackSums(
                     sums=mine.pick(at.sums + start * size, unused[0]),
                     lost=mine.pick(at.lost + start * size, unused[1]),
@@ -148,6 +151,15 @@ class WeightGradients:
         with unit.function('weights', 'part parts block number') as (code, *args):
             self._weights(code, *args)
 
+    def clear(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
+        """Clear one part of the gradients, before all parts add to them."""
+        n_i, h = self.frame.read(code, block, 'I', 'H')
+        to_h, to_x = self.frame.read(code, block, f'd_{self.form.recurrent}', 'd_xh')
+        n_x, n_h = len(self.form.x_blocks), len(self.form.h_blocks)
+        for to, n in ((to_h, h * h * n_h), (to_x, n_i * h * n_x)):
+            first, last = part_of(n, part, n_parts)
+            clear(code, to + first * code.target.size, last - first)
+
     def _weights(self, code: Code, part: Int, n_parts: Int, block: Int, number: Int) -> None:
         form, frame, size = self.form, self.frame, code.target.size
         t, b, n_i, h, work = frame.read(code, block, *'TBIH', 'work')
@@ -156,10 +168,6 @@ class WeightGradients:
         x, new, initial, dxh, dhh = frame.read(
             code, block, 'x', 'new0', 'initial0', 'd_xh', f'd_{form.recurrent}'
         )
-        with code.when(number.equals(0)):
-            for to, rows, columns in ((dhh, h, h * n_h), (dxh, n_i, h * n_x)):
-                first, last = part_of(rows, part, n_parts)
-                clear(code, to + first * columns * size, (last - first) * columns)
         chunk = Chunk.number(number, t, b, self.walk)
         tile_row = h * (form.n_tiles * size)
         # For most cells one segment: all tiles have both weights. A GRU has three, for its reset
