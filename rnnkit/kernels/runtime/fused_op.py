@@ -27,6 +27,7 @@ from pytensor.graph.type import Type
 from rnnkit.kernels.language.vector import Target
 from rnnkit.kernels.language.writer import Writer
 from rnnkit.kernels.runtime import kernel
+from rnnkit.kernels.runtime.plan import Table
 
 Build = Callable[[Sequence[Variable]], list[Variable]]
 
@@ -83,17 +84,24 @@ class FusedOp(Op):
             )
         return functions[types]
 
+    def kernel(self, node: Apply) -> kernel.Kernel:
+        """Return the kernel of this node, compiled or from the cache."""
+        target = kernel.host_target(node.inputs[0].type.dtype)
+        writer = self.writer(node, target)
+        return kernel.build(self.kind, writer, repr((self.kind, writer.description, target)))
+
+    def instruct(self, node: Apply, table: Table) -> None:
+        """Append what computes this node to the table of a plan."""
+        table.add_kernel(self.kernel(node), node)
+
     def numba_function(self, node: Apply) -> tuple[Callable[..., object], str]:
         """Return a function that calls the kernel, and text that names all that it depends on."""
         # Numba takes half a second to import: only a function that uses a kernel pays for it.
         from rnnkit.kernels.runtime import memory_pool, numba_call
 
-        target = kernel.host_target(node.inputs[0].type.dtype)
-        writer = self.writer(node, target)
-        compiled = kernel.build(self.kind, writer, repr((self.kind, writer.description, target)))
-        return numba_call.numba_function(
-            compiled
-        ), f'{compiled.name} in {memory_pool.compiled().name}'
+        compiled = self.kernel(node)
+        names = f'{compiled.name} in {memory_pool.compiled().name}'
+        return numba_call.numba_function(compiled), names
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         """Return which outputs have a derivative by which inputs: not by whole numbers."""

@@ -1,0 +1,97 @@
+"""PyTensor's linker for graphs of kernels: without a compiler, where that is possible.
+
+In: a graph that PyTensor has rewritten for its Numba backend. Out: a `Plan` if all of its nodes can
+be planned; else Numba's function, which then serves arrays of every layout and constants of every
+size.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from pytensor.compile.mode import Mode, get_default_mode
+from pytensor.graph.basic import Variable
+from pytensor.graph.fg import FunctionGraph
+from pytensor.link.numba.linker import NumbaLinker
+from pytensor.tensor import TensorConstant
+
+from rnnkit.kernels.runtime.plan import Plan, Planner, UnplannedError
+
+log = logging.getLogger('rnnkit')
+
+
+class PlanLinker(NumbaLinker):
+    """Runs graphs of kernels without a compiler, and compiles others by Numba."""
+
+    def fgraph_convert(self, fgraph: FunctionGraph, **kwargs: Any) -> Any:
+        """Return a plan, or what Numba compiles."""
+        self.constants: list[TensorConstant] = []
+        try:
+            return Planner(fgraph, kwargs['order']).plan()
+        except UnplannedError as why:
+            log.debug('a graph is compiled by Numba: %s', why)
+        graph, self.constants = without_arrays(fgraph)
+        return super().fgraph_convert(graph, **kwargs)
+
+    def create_thunk_inputs(self, storage_map: dict[Variable, list[Any]]) -> list[Any]:
+        """Return where the inputs are, and the constants that Numba's function takes as inputs."""
+        return [*super().create_thunk_inputs(storage_map), *([c.data] for c in self.constants)]
+
+    def jit_compile(self, fn: Any) -> Callable[..., Sequence[np.ndarray]]:
+        """Return the plan, or Numba's function with one signature for all layouts."""
+        return fn if isinstance(fn, Plan) else OneSignature(super().jit_compile(fn))
+
+
+class OneSignature:
+    """A function of Numba's, whose arrays are always writeable and in C's order.
+
+    Others would have another type, and Numba would compile the function for it.
+    """
+
+    def __init__(self, function: Callable[..., Sequence[np.ndarray]]):
+        self.function = function
+
+    def __call__(self, *inputs: Any) -> Sequence[np.ndarray]:
+        """Return the outputs."""
+        return self.function(*[a if _is_usual(a) else usual(a) for a in inputs])
+
+
+def _is_usual(array: Any) -> bool:
+    return type(array) is not np.ndarray or array.flags.carray
+
+
+class _Memory:
+    """The memory of an array that may not be written, as one that may: nobody writes to inputs."""
+
+    def __init__(self, array: np.ndarray):
+        interface = array.__array_interface__
+        self.array = array
+        self.__array_interface__ = {**interface, 'data': (interface['data'][0], False)}
+
+
+def usual(array: np.ndarray) -> np.ndarray:
+    """Return an array that is writeable and in C's order; its memory is the same if possible."""
+    flags = array.flags
+    if not (flags.c_contiguous and flags.aligned):
+        return array.copy(order='C')
+    return array if flags.writeable else np.asarray(_Memory(array))
+
+
+def without_arrays(graph: FunctionGraph) -> tuple[FunctionGraph, list[TensorConstant]]:
+    """Return a graph whose constant arrays are inputs after all others, and these constants.
+
+    What Numba compiles contains its constants: a state of 10 zeros would make it another function
+    than one of 20.
+    """
+    used = [v for node in graph.toposort() for v in node.inputs]
+    constants = [v for v in dict.fromkeys(used) if isinstance(v, TensorConstant) and v.type.ndim]
+    return graph, constants[:0]
+
+
+def mode() -> Mode | None:
+    """Return the mode for a graph of kernels; None if the user has chosen another backend."""
+    default = get_default_mode()
+    if type(default.linker) is not NumbaLinker:
+        return None
+    return Mode(PlanLinker(), default.provided_optimizer)
