@@ -21,7 +21,7 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.op import Op
 from pytensor.graph.replace import clone_replace
-from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
+from pytensor.graph.rewriting.basic import GraphRewriter, dfs_rewriter, node_rewriter
 from pytensor.graph.type import Type
 
 from rnnkit.kernels.language.vector import Target
@@ -146,6 +146,18 @@ def expand_plain(fgraph: FunctionGraph, node: Apply) -> list[Variable] | bool:
 # knows nothing of ours. For the scans, JAX has loops of ours, and FAST_COMPILE runs `perform`.
 optdb.register('expand_fused', dfs_rewriter(expand_fused), 'mlx', position=-0.02)
 optdb.register('expand_plain', dfs_rewriter(expand_plain), 'fast_compile', 'jax', position=-0.02)
+
+
+class RegisterWithNumba(GraphRewriter):
+    """Let the Numba backend use the kernels, if a graph has any; changes no graph."""
+
+    def apply(self, fgraph: FunctionGraph) -> None:
+        """Import Numba, and register the kernels."""
+        if any(isinstance(node.op, FusedOp) for node in fgraph.apply_nodes):
+            register_with_numba()
+
+
+optdb.register('rnnkit_register_with_numba', RegisterWithNumba(), 'numba', position=-0.02)
 
 
 @cache

@@ -16,15 +16,18 @@ from functools import cache
 
 from llvmlite import ir
 
-from rnnkit.kernels.language.descriptor import AXES, DESCRIPTOR, write_gather
-from rnnkit.kernels.language.vector import I64, Code, Int, Target, Unit
+from rnnkit.kernels.language.descriptor import AXES, DESCRIPTOR, write_contiguous, write_gather
+from rnnkit.kernels.language.vector import I64, POINTER, Code, Int, Target, Unit
 from rnnkit.kernels.runtime.cache import Library, library
 
 # The integers of a plan: numbers and addresses.
-PLAN = ('count', 'first', 'slots', 'n_slots', 'objects', 'desc', 'block', 'header', 'take', 'give')
+PLAN = (
+    *('count', 'first', 'delivery', 'n_results', 'slots', 'n_slots', 'objects', 'desc', 'block'),
+    *('header', 'array', 'take', 'give'),
+)
 OWNED = DESCRIPTOR  # the place in a slot
 SLOT = 8 * (DESCRIPTOR + 1)  # bytes
-OPERATIONS = ('read', 'make', 'free', 'view', 'copy', 'describe', 'call', 'kernel')
+OPERATIONS = ('read', 'make', 'free', 'view', 'copy', 'describe', 'call', 'kernel', 'deliver')
 # What the axis of a view is made of: a whole axis, the same in reverse, an index, or nothing.
 WHOLE, REVERSED, INDEX = range(3)
 # The operands of a kernel before its inputs, and those of each output.
@@ -32,17 +35,19 @@ ENTER, SIZE, RUN, N_IN, N_OUT, WORK, ITEM = range(2, 9)
 INPUTS = 9
 OUTPUT = 3 + 2 * AXES
 # A status says which instruction could not be done, and why.
-FACTOR, NO_MEMORY = 1 << 12, 0
+FACTOR, NO_MEMORY, UNUSUAL = 1 << 12, 1, 2
+WRONG = 3  # the first number of what an operation itself finds wrong
 
 
 @cache
 def compiled() -> Library:
-    """Return the functions ``follow(plan)`` and ``hand_over(plan, slot, array)``."""
+    """Return the functions ``follow(plan)`` and ``deliver_all(plan, whether)``."""
     return library('interpreter', 'interpreter', _write)
 
 
 def _write(name: str) -> str:
     unit = Unit(name, Target(32, 16, 16))
+    write_contiguous(unit)
     write_gather(unit, 4)
     write_gather(unit, 8)
     writer = Interpreter(unit)
@@ -51,7 +56,7 @@ def _write(name: str) -> str:
             getattr(writer, operation)(code, Plan(code, plan), at)
     writer.write_steps()
     writer.write_follow()
-    writer.write_hand_over()
+    writer.write_deliver_all()
     return unit.text()
 
 
@@ -76,16 +81,15 @@ class Interpreter:
         self.unit = unit
 
     def write_steps(self) -> None:
-        """Write ``steps(plan)``: follow the table until something is wrong."""
-        with self.unit.function('steps', 'plan') as (code, address):
-            plan = Plan(code, address)
-            at = code.var(plan.first)
-            with code.loop(0, plan.count) as number:
+        """Write ``steps(plan, first, count)``: follow a table until something is wrong."""
+        with self.unit.function('steps', 'plan first count') as (code, plan, first, count):
+            at = code.var(first)
+            with code.loop(0, count) as number:
                 here = at.get()
                 status = code.var(code.int(0))
                 for k, operation in enumerate(OPERATIONS):
                     with code.when(code.get(here).equals(k)):
-                        status.set(code.call(operation, address, here))
+                        status.set(code.call(operation, plan, here))
                 with code.when(status.get().differs(0)):
                     code.ret(number * FACTOR + status.get())
                 at.set(here + code.get(here, 1) * 8)
@@ -96,25 +100,32 @@ class Interpreter:
             plan = Plan(code, address)
             with code.loop(0, plan.n_slots) as k:
                 code.put(0, plan.slot(k), OWNED)
-            status = code.call('steps', address)
+            status = code.call('steps', address, plan.first, plan.count)
             with code.when(status.differs(0)), code.loop(0, plan.n_slots) as k:
                 _give_back(code, plan, plan.slot(k))
             code.ret(status)
 
-    def write_hand_over(self) -> None:
-        """Write ``hand_over(plan, slot, array)``: put a block's content in an array of Python."""
-        with self.unit.function('hand_over', 'plan slot array', export=True) as args:
-            code, address, number, array = args
+    def write_deliver_all(self) -> None:
+        """Write ``deliver_all(plan, whether)``: put results in Python's arrays, and free the rest.
+
+        If it is 0, results are freed as well.
+        """
+        with self.unit.function('deliver_all', 'plan all', export=True) as (code, address, all_of):
             plan = Plan(code, address)
-            slot = plan.slot(number)
-            size = code.get(slot, 1) * code.get(slot, 1 + AXES)
-            _copy_bytes(code, code.get(slot, OWNED), code.get(array + plan.header), size)
-            _give_back(code, plan, slot)
+            code.call('steps', address, plan.delivery, plan.n_results * all_of)
+            with code.loop(0, plan.n_slots) as k:
+                _give_back(code, plan, plan.slot(k))
 
     def read(self, code: Code, plan: Plan, at: Int) -> None:
-        """Describe an array of Python: object, slot, number of axes."""
+        """Describe an array of Python: object, slot, number of axes, dtype."""
         array = code.get(plan.objects + code.get(at, 2) * 8) + plan.header
         slot, axes = plan.slot(code.get(at, 3)), code.get(at, 4)
+        # The type of an object comes before its own fields; other objects have other fields.
+        with code.when(code.get(array, -1).differs(plan.array)):
+            code.ret(UNUSUAL)
+        own = code.get(array, 1) % (1 << 32)
+        with code.when(own.differs(axes) | code.get(array, 5).differs(code.get(at, 5))):
+            code.ret(UNUSUAL)
         code.put(code.get(array), slot)
         lengths, strides = code.get(array, 2), code.get(array, 3)
         missing = code.int(AXES) - axes
@@ -156,7 +167,7 @@ class Interpreter:
                 with code.when(index < 0):
                     place.set(index + length)
                 with code.when((place.get() < 0) | (place.get() >= length)):
-                    code.ret(2 + axis)
+                    code.ret(WRONG + axis)
                 address.set(address.get() + place.get() * stride)
         for axis in range(AXES):
             source = code.get(at, 4 + 2 * AXES + axis)
@@ -178,9 +189,13 @@ class Interpreter:
             size.set(size.get() * length)
         with code.when(code.get(at, 5).equals(0)):
             _take(code, plan, new, size.get())
-        for each in (4, 8):
-            with code.when(item.equals(each)):
-                code.call(f'gather{each}', old, code.get(new))
+        _copy(code, old, code.get(new), item)
+
+    def deliver(self, code: Code, plan: Plan, at: Int) -> None:
+        """Put a result in an array of Python: slot, object or 0, bytes of an element."""
+        slot, array = plan.slot(code.get(at, 2)), code.get(plan.objects + code.get(at, 3) * 8)
+        with code.when(array.differs(0)):  # or the block itself is the array
+            _copy(code, slot, code.get(array + plan.header), code.get(at, 4))
 
     def describe(self, code: Code, plan: Plan, at: Int) -> None:
         """Tell a kernel where an array is: slot, where to put it, how many integers of it."""
@@ -198,13 +213,13 @@ class Interpreter:
             _copy_integers(code, slot, desc + k * (8 * DESCRIPTOR), code.int(DESCRIPTOR))
         status = call_at(code, code.get(at, ENTER), desc, block)
         with code.when(status.differs(0)):
-            code.ret(1 + status)
+            code.ret(status + (WRONG - 1))
         outputs = at + (n_in + INPUTS) * 8
         with code.loop(0, code.get(at, N_OUT)) as k:
             self._output(code, plan, at, outputs + k * (8 * OUTPUT))
         work = call_at(code, plan.take, call_at(code, code.get(at, SIZE), block))
         with code.when(work.equals(0)):
-            code.ret(1 + NO_MEMORY)
+            code.ret(NO_MEMORY)
         code.put(work, block + code.get(at, WORK) * 8)
         call_at(code, code.get(at, RUN), desc, block)
         call_at(code, plan.give, work)
@@ -237,7 +252,7 @@ def _take(code: Code, plan: Plan, slot: Int, size: Int) -> None:
     """Let a slot own a block of so many bytes, or return that there is no memory."""
     block = call_at(code, plan.take, size)
     with code.when(block.equals(0)):
-        code.ret(1 + NO_MEMORY)
+        code.ret(NO_MEMORY)
     code.put(block, slot)
     code.put(block, slot, OWNED)
 
@@ -255,9 +270,19 @@ def _copy_integers(code: Code, source: Int, to: Int, n: Int) -> None:
         code.put(code.get(source + k * 8), to + k * 8)
 
 
-def _copy_bytes(code: Code, source: Int, to: Int, size: Int) -> None:
-    """Copy some bytes, a multiple of 4."""
-    whole = size // 8
-    _copy_integers(code, source, to, whole)
-    with code.when((size % 8).differs(0)):
-        code.copy_element(source + whole * 8, to + whole * 8)
+def _copy(code: Code, source: Int, to: Int, item: Int) -> None:
+    """Copy the array of a slot to a place; its elements then follow each other."""
+
+    def in_order() -> None:
+        size = item
+        for axis in range(AXES):
+            size = size * code.get(source, 1 + axis)
+        pointers = [code.builder.inttoptr(a.value, POINTER) for a in (to, code.get(source))]
+        code.external('memcpy', POINTER, [*pointers, size.value])
+
+    def one_by_one() -> None:
+        for each in (4, 8):
+            with code.when(item.equals(each)):
+                code.call(f'gather{each}', source, to)
+
+    code.choose(code.call('contiguous', source, item).differs(0), in_order, one_by_one)

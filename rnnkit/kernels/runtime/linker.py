@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from pytensor.compile.mode import Mode, get_default_mode
+from pytensor.compile.mode import Mode, get_default_mode, optdb
 from pytensor.graph.basic import Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.link.numba.linker import NumbaLinker
@@ -21,8 +21,14 @@ from rnnkit.kernels.runtime.plan import Plan, Planner, UnplannedError
 log = logging.getLogger('rnnkit')
 
 
+# Rewrites that import Numba, which takes longer than to start a training without it.
+IMPORTS = ('rnnkit_register_with_numba', 'register_noise_with_numba')
+
+
 class PlanLinker(NumbaLinker):
     """Runs graphs of kernels without a compiler, and compiles others by Numba."""
+
+    incompatible_rewrites = (*NumbaLinker.incompatible_rewrites, *IMPORTS)
 
     def fgraph_convert(self, fgraph: FunctionGraph, **kwargs: Any) -> Any:
         """Return a plan, or what Numba compiles."""
@@ -31,6 +37,8 @@ class PlanLinker(NumbaLinker):
             return Planner(fgraph, kwargs['order']).plan()
         except UnplannedError as why:
             log.debug('a graph is compiled by Numba: %s', why)
+        for name in IMPORTS:
+            optdb[name].apply(fgraph)
         graph, self.constants = without_arrays(fgraph)
         return super().fgraph_convert(graph, **kwargs)
 

@@ -21,7 +21,16 @@ from pytensor.tensor import TensorType
 from rnnkit.kernels.language.descriptor import AXES, DESCRIPTOR
 from rnnkit.kernels.language.frame import factor
 from rnnkit.kernels.runtime import interpreter, memory_pool
-from rnnkit.kernels.runtime.interpreter import FACTOR, NO_MEMORY, OPERATIONS, PLAN, SLOT
+from rnnkit.kernels.runtime.interpreter import (
+    FACTOR,
+    NO_MEMORY,
+    OPERATIONS,
+    OWNED,
+    PLAN,
+    SLOT,
+    UNUSUAL,
+    WRONG,
+)
 from rnnkit.kernels.runtime.kernel import Kernel
 from rnnkit.kernels.runtime.views import View, view_of
 
@@ -51,6 +60,7 @@ class Table:
 
     def __init__(self) -> None:
         self.words: list[int] = []
+        self.delivery: list[int] = []  # the instructions that put results in arrays of Python
         self.count = 0
         self.slots: dict[Variable, int] = {}
         self.complaints: dict[int, tuple[type[Exception], tuple[str, ...]]] = {}
@@ -98,10 +108,11 @@ class Table:
 
 
 class Result(NamedTuple):
-    """Where an output is: that of an input or of a new array, by number, or of a slot."""
+    """A new array: its type, its slot, and whether it is a view of another one."""
 
-    kind: str
-    number: int
+    type: TensorType
+    slot: int
+    is_view: bool
 
 
 class Planner:
@@ -134,23 +145,20 @@ class Planner:
         new = [v for v in results if v in made and not v.type.ndim and v not in self.views]
         table.given.update(new)
         for k, variable in enumerate([*objects, *new]):
-            table.add('read', k, table.slot(variable), variable.type.ndim)
+            dtype = id(variable.type.numpy_dtype)
+            table.add('read', k, table.slot(variable), variable.type.ndim, dtype)
         self._nodes(frees=self._last_uses(results))
-        where = {v: Result('input', k) for k, v in enumerate(self.graph.inputs)}
-        where |= {v: Result('new', k) for k, v in enumerate(new)}
-        for v in results:
-            if v in self.views:  # a user must not keep the whole of an array alive by a part of it
-                copied = v.type()
-                table.add('copy', table.slot(copied), table.slot(v), item_of(v), 0)
-                where[v] = Result('slot', table.slot(copied))
-            elif v not in where:
-                where[v] = Result('slot', table.slot(v))
-        for v in dict.fromkeys(self._whole(v) for v in results if v in self.views):
-            if v not in results:
-                table.add('free', table.slot(v))
-        outputs = [where[table.same.get(v, v)] for v in self.graph.outputs]
-        types = [v.type for v in self.graph.outputs]
-        return Plan(table, objects, new, list(zip(outputs, types, strict=True)))
+        first = len(objects) + len(new)
+        slots = [v for v in results if v not in new and v not in self.graph.inputs]
+        n = len(table.words)
+        for k, v in enumerate(slots, first):
+            table.add('deliver', table.slot(v), k, item_of(v))
+        table.words, table.delivery = table.words[:n], table.words[n:]
+        table.count -= len(slots)
+        places = [*self.graph.inputs, *self.constants, *new, *slots]
+        outputs = [places.index(table.same.get(v, v)) for v in self.graph.outputs]
+        found = [Result(v.type, table.slot(v), v in self.views) for v in slots]
+        return Plan(table, objects, new, found, outputs)
 
     def _whole(self, variable: Variable) -> Variable:
         return self.views.get(variable, variable)
@@ -210,7 +218,7 @@ class Functions(NamedTuple):
     """What plans call, and the addresses of what their tables call."""
 
     follow: Callable[[int], int]
-    hand_over: Callable[[int, int, int], int]
+    deliver_all: Callable[[int, int], int]
     give: Callable[[int], int]
     addresses: dict[str, int]
 
@@ -232,10 +240,10 @@ def functions() -> Functions:
         raise UnplannedError('arrays of another layout')
     runner, pool = interpreter.compiled(), memory_pool.compiled()
     # With Python's lock, as Numba's functions: other threads may not change arrays meanwhile.
-    one, three = (ctypes.PYFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * n) for n in (1, 3))
+    one, two = (ctypes.PYFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * n) for n in (1, 2))
     return Functions(
         one(runner.address('follow')),
-        three(runner.address('hand_over')),
+        two(runner.address('deliver_all')),
         one(pool.address('give')),
         {'take': pool.address('take'), 'give': pool.address('give')},
     )
@@ -246,8 +254,9 @@ class Block:
 
     __slots__ = ('__array_interface__', '_give')
 
-    def __init__(self, interface: dict[str, Any], give: Callable[[int], int]):
-        self.__array_interface__, self._give = interface, give
+    def __init__(self, address: int, shape: list[int], dtype: np.dtype, give: Callable[[int], int]):
+        data = {'data': (address, False), 'shape': tuple(shape), 'typestr': dtype.str}
+        self.__array_interface__, self._give = {**data, 'version': 3}, give
 
     def __del__(self) -> None:
         self._give(self.__array_interface__['data'][0])
@@ -265,7 +274,10 @@ class Plan:
         The inputs, then constants.
     new : sequence of variables
         The outputs of no axes.
-    outputs : sequence of (Result, type)
+    results : sequence of Result
+        Other new arrays.
+    outputs : sequence of int
+        The places of the outputs among all of these.
     """
 
     def __init__(
@@ -273,63 +285,91 @@ class Plan:
         table: Table,
         objects: Sequence[Variable],
         new: Sequence[Variable],
-        outputs: Sequence[tuple[Result, TensorType]],
+        results: Sequence[Result],
+        outputs: Sequence[int],
     ):
         self._functions = functions()
         self._complaints, self._memory = table.complaints, table.memory
         constants = [np.asarray(v.data) for v in objects if isinstance(v, Constant)]
-        self._n = len(objects) - len(constants)
+        self._n, self._constants = len(objects) - len(constants), constants
         self._dtypes = [v.type.numpy_dtype for v in objects[: self._n]]
         self._new, self._outputs = [v.type.numpy_dtype for v in new], outputs
-        self._objects = _integers([0] * self._n + [id(c) for c in constants] + [0] * len(new))
+        at = [SLOT // 8 * r.slot for r in results]
+        # The lengths and the address of each result, its dtype, and whether it must be copied.
+        self._results = [
+            (k + 1 + AXES - r.type.ndim, k + 1 + AXES, k, r.type.numpy_dtype, r.is_view)
+            for k, r in zip(at, results, strict=True)
+        ]
+        ids = [id(c) for c in constants]
+        self._objects = _integers([0] * self._n + ids + [0] * (len(new) + len(results)))
         self._slots = _integers([0] * (SLOT // 8 * len(table.slots)))
-        arrays = {'first': _integers(table.words), 'slots': self._slots, 'objects': self._objects}
+        arrays = {'first': _integers(table.words), 'delivery': _integers(table.delivery)}
+        arrays |= {'slots': self._slots, 'objects': self._objects}
         arrays |= {'desc': _integers([0] * table.desc), 'block': _integers([0] * table.block)}
-        values = {'count': table.count, 'n_slots': len(table.slots), 'header': HEADER}
+        values = {
+            'count': table.count,
+            'n_results': len(results),
+            'n_slots': len(table.slots),
+            'header': HEADER,
+        }
         values |= {name: ctypes.addressof(array) for name, array in arrays.items()}
-        values |= self._functions.addresses
+        values |= self._functions.addresses | {'array': id(np.ndarray)}
         self._plan = _integers(values[name] for name in PLAN)
         self._address = ctypes.addressof(self._plan)
-        self._kept = (arrays, constants, table.kept)
+        self._kept = (arrays, table.kept)
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
         """Return the outputs."""
-        for a, dtype in zip(inputs, self._dtypes, strict=True):
-            if type(a) is not np.ndarray or a.dtype is not dtype:
-                inputs = [np.asarray(a, d) for a, d in zip(inputs, self._dtypes, strict=True)]
-                break
+        objects, n = self._objects, self._n
+        objects[:n] = [id(a) for a in inputs]
         new = [np.empty((), dtype) for dtype in self._new]
-        objects = self._objects
-        objects[: self._n] = [id(a) for a in inputs]
         if new:
-            objects[len(objects) - len(new) :] = [id(a) for a in new]
+            first = n + len(self._constants)
+            objects[first : first + len(new)] = [id(a) for a in new]
         status = self._functions.follow(self._address)
+        if status % FACTOR == UNUSUAL:
+            inputs = [_usual(a, d) for a, d in zip(inputs, self._dtypes, strict=True)]
+            objects[:n] = [id(a) for a in inputs]
+            status = self._functions.follow(self._address)
         if status:
             self._complain(*divmod(status, FACTOR))
-        arrays = {'input': inputs, 'new': new}
-        return [
-            arrays[kind][k] if kind in arrays else self._from_slot(k, array)
-            for (kind, k), array in self._outputs
-        ]
+        if self._results:
+            new += self._deliver()
+        arrays = [*inputs, *self._constants, *new]
+        return [arrays[k] for k in self._outputs]
 
-    def _from_slot(self, number: int, kind: TensorType) -> np.ndarray:
-        """Return the array of a slot, whose memory then is Python's."""
-        at = number * (SLOT // 8)
-        end, dtype = at + 1 + AXES, kind.numpy_dtype
-        shape = self._slots[end - kind.ndim : end]
-        if math.prod(shape) * dtype.itemsize < LARGE:
-            array = np.empty(shape, dtype)
-            self._functions.hand_over(self._address, number, id(array))
-            return array
-        data = (self._slots[at], False)
-        interface = {'data': data, 'shape': tuple(shape), 'typestr': dtype.str, 'version': 3}
-        return np.asarray(Block(interface, self._functions.give))
+    def _deliver(self) -> list[np.ndarray]:
+        """Return the results, in memory that is Python's."""
+        slots, arrays, ids = self._slots, [], []
+        try:
+            for start, end, address, dtype, is_view in self._results:
+                shape = slots[start:end]
+                if is_view or math.prod(shape) * dtype.itemsize < LARGE:
+                    arrays.append(np.empty(shape, dtype))
+                    ids.append(id(arrays[-1]))
+                else:
+                    block = Block(slots[address], shape, dtype, self._functions.give)
+                    arrays.append(np.asarray(block))
+                    ids.append(0)
+                    slots[address + OWNED] = 0  # from here on the block gives itself back
+        finally:  # also if there is no memory, or Ctrl-C comes in between
+            self._objects[len(self._objects) - len(ids) :] = ids
+            self._functions.deliver_all(self._address, len(ids) == len(self._results))
+        return arrays
 
     def _complain(self, number: int, wrong: int) -> None:
-        if wrong == 1 + NO_MEMORY:
+        if wrong == NO_MEMORY:
             raise MemoryError(f'{self._memory.get(number, "an array")}: out of memory')
+        if wrong == UNUSUAL:
+            raise TypeError('a function of compiled code has got an array of other axes')
         kind, messages = self._complaints[number]
-        raise kind(messages[wrong - 2])
+        raise kind(messages[wrong - WRONG])
+
+
+def _usual(array: Any, dtype: np.dtype) -> np.ndarray:
+    """Return an array of exactly this dtype: one may be equal, and another object."""
+    array = np.asarray(array, dtype)
+    return array if array.dtype is dtype else array.view(dtype)
 
 
 def _integers(values: Iterable[int]) -> ctypes.Array[ctypes.c_int64]:
