@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 from pytensor.compile.mode import Mode, get_default_mode, optdb
-from pytensor.graph.basic import Variable
+from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.link.numba.linker import NumbaLinker
 from pytensor.tensor import TensorConstant
+from pytensor.tensor.basic import Alloc, AllocEmpty, Join, MakeVector, Split
+from pytensor.tensor.elemwise import Elemwise
 
 from rnnkit.kernels.runtime.plan import Plan, Planner, UnplannedError
 
@@ -23,6 +25,11 @@ log = logging.getLogger('rnnkit')
 
 # Rewrites that import Numba, which takes longer than to start a training without it.
 IMPORTS = ('rnnkit_register_with_numba', 'register_noise_with_numba')
+
+# Operations on lengths, and others that treat constants like all arrays.
+LENGTHS = (MakeVector, Alloc, AllocEmpty)
+FREE = (Elemwise, Join, Alloc)
+JOINS = (Join, Split)  # of lengths, or with lengths among their inputs
 
 
 class PlanLinker(NumbaLinker):
@@ -39,7 +46,7 @@ class PlanLinker(NumbaLinker):
             log.debug('a graph is compiled by Numba: %s', why)
         for name in IMPORTS:
             optdb[name].apply(fgraph)
-        graph, self.constants = without_arrays(fgraph)
+        graph, kwargs['order'], self.constants = without_sizes(fgraph, kwargs['order'])
         return super().fgraph_convert(graph, **kwargs)
 
     def create_thunk_inputs(self, storage_map: dict[Variable, list[Any]]) -> list[Any]:
@@ -86,15 +93,37 @@ def usual(array: np.ndarray) -> np.ndarray:
     return array if flags.writeable else np.asarray(_Memory(array))
 
 
-def without_arrays(graph: FunctionGraph) -> tuple[FunctionGraph, list[TensorConstant]]:
-    """Return a graph whose constant arrays are inputs after all others, and these constants.
+def without_sizes(
+    graph: FunctionGraph, order: Sequence[Apply]
+) -> tuple[FunctionGraph, list[Apply], list[TensorConstant]]:
+    """Return a graph that serves other sizes as well, its nodes in order, and constants.
 
-    What Numba compiles contains its constants: a state of 10 zeros would make it another function
-    than one of 20.
+    Constants that hold sizes are inputs of it, after all others: what Numba compiles contains its
+    constants, so a state of 10 zeros would make it another function than one of 20.
     """
-    used = [v for node in graph.toposort() for v in node.inputs]
-    constants = [v for v in dict.fromkeys(used) if isinstance(v, TensorConstant) and v.type.ndim]
-    return graph, constants[:0]
+    constants = list(dict.fromkeys(v for n in order for v in n.inputs if holds_size(n, v)))
+    memo: dict[Variable, Variable] = {v: v.type() for v in [*graph.inputs, *constants]}
+    nodes = []
+    for node in order:
+        inputs = [memo.get(v, v) for v in node.inputs]
+        nodes.append(Apply(node.op, inputs, [v.type() for v in node.outputs]))
+        memo |= dict(zip(node.outputs, nodes[-1].outputs, strict=True))
+    inputs = [memo[v] for v in [*graph.inputs, *constants]]
+    outputs = [memo.get(v, v) for v in graph.outputs]
+    return FunctionGraph(inputs, outputs, clone=False), nodes, constants
+
+
+def holds_size(node: Apply, variable: Variable) -> bool:
+    """Return whether a constant may hold a size of the network, and need not be known."""
+    if not isinstance(variable, TensorConstant):
+        return False
+    kind = variable.type
+    if kind.ndim == 1 and isinstance(node.op, JOINS):
+        return True
+    if kind.ndim:  # what is indexed by must be known
+        free = isinstance(node.op, FREE) or hasattr(node.op, 'instruct')
+        return kind.dtype.startswith('float') and free
+    return kind.dtype == 'int64' and isinstance(node.op, LENGTHS)
 
 
 def mode() -> Mode | None:
