@@ -25,6 +25,7 @@ PLAN = (
     *('count', 'first', 'delivery', 'n_results', 'slots', 'n_slots', 'objects', 'desc', 'block'),
     *('header', 'array', 'take', 'give'),
 )
+ITEMS = (4, 8)  # bytes of an element
 OWNED = DESCRIPTOR  # the place in a slot
 SLOT = 8 * (DESCRIPTOR + 1)  # bytes
 OPERATIONS = ('read', 'make', 'free', 'view', 'copy', 'describe', 'call', 'kernel', 'deliver')
@@ -48,11 +49,12 @@ def compiled() -> Library:
 def _write(name: str) -> str:
     unit = Unit(name, Target(32, 16, 16))
     write_contiguous(unit)
-    write_gather(unit, 4)
-    write_gather(unit, 8)
+    for item in ITEMS:
+        write_gather(unit, item)
+    _write_copy(unit)
     writer = Interpreter(unit)
     for operation in OPERATIONS:
-        with unit.function(operation, 'plan at') as (code, plan, at):
+        with unit.function(operation, 'plan at', apart=True) as (code, plan, at):
             getattr(writer, operation)(code, Plan(code, plan), at)
     writer.write_steps()
     writer.write_follow()
@@ -189,13 +191,14 @@ class Interpreter:
             size.set(size.get() * length)
         with code.when(code.get(at, 5).equals(0)):
             _take(code, plan, new, size.get())
-        _copy(code, old, code.get(new), item)
+        code.call('copy_array', old, code.get(new), item)
 
     def deliver(self, code: Code, plan: Plan, at: Int) -> None:
         """Put a result in an array of Python: slot, object or 0, bytes of an element."""
         slot, array = plan.slot(code.get(at, 2)), code.get(plan.objects + code.get(at, 3) * 8)
         with code.when(array.differs(0)):  # or the block itself is the array
-            _copy(code, slot, code.get(array + plan.header), code.get(at, 4))
+            to = code.get(array + plan.header)
+            code.call('copy_array', slot, to, code.get(at, 4))
 
     def describe(self, code: Code, plan: Plan, at: Int) -> None:
         """Tell a kernel where an array is: slot, where to put it, how many integers of it."""
@@ -270,19 +273,16 @@ def _copy_integers(code: Code, source: Int, to: Int, n: Int) -> None:
         code.put(code.get(source + k * 8), to + k * 8)
 
 
-def _copy(code: Code, source: Int, to: Int, item: Int) -> None:
-    """Copy the array of a slot to a place; its elements then follow each other."""
-
-    def in_order() -> None:
-        size = item
-        for axis in range(AXES):
-            size = size * code.get(source, 1 + axis)
-        pointers = [code.builder.inttoptr(a.value, POINTER) for a in (to, code.get(source))]
-        code.external('memcpy', POINTER, [*pointers, size.value])
-
-    def one_by_one() -> None:
-        for each in (4, 8):
+def _write_copy(unit: Unit) -> None:
+    """Write ``copy_array(slot, to, item)``: its elements then follow each other."""
+    with unit.function('copy_array', 'source to item', apart=True) as (code, source, to, item):
+        with code.when(code.call('contiguous', source, item).differs(0)):
+            size = item
+            for axis in range(AXES):
+                size = size * code.get(source, 1 + axis)
+            pointers = [code.builder.inttoptr(a.value, POINTER) for a in (to, code.get(source))]
+            code.external('memcpy', POINTER, [*pointers, size.value])
+            code.ret(0)
+        for each in ITEMS:
             with code.when(item.equals(each)):
                 code.call(f'gather{each}', source, to)
-
-    code.choose(code.call('contiguous', source, item).differs(0), in_order, one_by_one)
