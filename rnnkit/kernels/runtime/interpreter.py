@@ -17,7 +17,7 @@ from functools import cache
 from llvmlite import ir
 
 from rnnkit.kernels.language.descriptor import AXES, DESCRIPTOR, write_contiguous, write_gather
-from rnnkit.kernels.language.vector import I64, POINTER, Code, Int, Target, Unit
+from rnnkit.kernels.language.vector import I32, I64, POINTER, Code, Int, Target, Unit
 from rnnkit.kernels.runtime.cache import Library, library
 
 # The integers of a plan: numbers and addresses.
@@ -28,7 +28,19 @@ PLAN = (
 ITEMS = (4, 8)  # bytes of an element
 OWNED = DESCRIPTOR  # the place in a slot
 SLOT = 8 * (DESCRIPTOR + 1)  # bytes
-OPERATIONS = ('read', 'make', 'free', 'view', 'copy', 'describe', 'call', 'kernel', 'deliver')
+OPERATIONS = (
+    'read',
+    'make',
+    'free',
+    'view',
+    'copy',
+    'describe',
+    'call',
+    'kernel',
+    'deliver',
+    'zeros',
+    'place',
+)
 # What the axis of a view is made of: a whole axis, the same in reverse, an index, or nothing.
 WHOLE, REVERSED, INDEX = range(3)
 # The operands of a kernel before its inputs, and those of each output.
@@ -226,6 +238,39 @@ class Interpreter:
         code.put(work, block + code.get(at, WORK) * 8)
         call_at(code, code.get(at, RUN), desc, block)
         call_at(code, plan.give, work)
+
+    def zeros(self, code: Code, plan: Plan, at: Int) -> None:
+        """Make an array of zeros: slot, bytes of an element, lengths: number, or slot and axis."""
+        slot, size = plan.slot(code.get(at, 2)), code.var(code.get(at, 3))
+        for axis in reversed(range(AXES)):
+            number, other, place = (code.get(at, 4 + 3 * axis + k) for k in range(3))
+            length = code.var(number)
+            with code.when(other >= 0):
+                length.set(code.get(plan.slot(other) + place * 8, 1))
+            code.put(length.get(), slot, 1 + axis)
+            code.put(size.get(), slot, 1 + AXES + axis)
+            size.set(size.get() * length.get())
+        _take(code, plan, slot, size.get())
+        start = code.builder.inttoptr(code.get(slot).value, POINTER)
+        zero = ir.Constant(I32, 0)
+        code.external('memset', POINTER, [start, zero, size.get().value])
+
+    def place(self, code: Code, plan: Plan, at: Int) -> None:
+        """Copy an array to where another one shows: slot of that, slot, bytes of an element."""
+        to, source, item = plan.slot(code.get(at, 2)), plan.slot(code.get(at, 3)), code.get(at, 4)
+        for axis in range(AXES):
+            with code.when(code.get(to, 1 + axis).differs(code.get(source, 1 + axis))):
+                code.ret(WRONG)
+        n = [code.get(to, 1 + axis) for axis in range(AXES)]
+        steps, starts = ([code.get(s, 1 + AXES + k) for k in range(AXES)] for s in (to, source))
+        with code.loop(0, n[0]) as i, code.loop(0, n[1]) as j, code.loop(0, n[2]) as k:
+            there = code.get(to) + i * steps[0] + j * steps[1] + k * steps[2]
+            here = code.get(source) + i * starts[0] + j * starts[1] + k * starts[2]
+            code.choose(
+                item.equals(4),
+                lambda: code.copy_element(here, there),
+                lambda: code.put(code.get(here), there),
+            )
 
     def _output(self, code: Code, plan: Plan, at: Int, output: Int) -> None:
         """Describe an output: slot, place in the block, whether it has memory, lengths."""

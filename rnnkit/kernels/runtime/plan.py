@@ -17,6 +17,9 @@ from pytensor.compile.ops import DeepCopyOp
 from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.tensor import TensorType
+from pytensor.tensor.basic import Alloc
+from pytensor.tensor.shape import Shape_i
+from pytensor.tensor.subtensor import IncSubtensor
 
 from rnnkit.kernels.language.descriptor import AXES, DESCRIPTOR
 from rnnkit.kernels.language.frame import factor
@@ -32,7 +35,7 @@ from rnnkit.kernels.runtime.interpreter import (
     WRONG,
 )
 from rnnkit.kernels.runtime.kernel import Kernel
-from rnnkit.kernels.runtime.views import View, view_of
+from rnnkit.kernels.runtime.views import Length, View, place_of, view_of, zeros_of
 
 DTYPES = ('float32', 'float64', 'int64')
 # NumPy's struct of an array follows the header that all objects of Python have.
@@ -106,6 +109,23 @@ class Table:
         at = self.add('view', self.slot(variable), self.slot(source), *parts, *view.order)
         self.complaints[at] = IndexError, ('an index is out of bounds',) * AXES
 
+    def add_zeros(self, node: Apply, lengths: Sequence[Length]) -> None:
+        """Append an array of zeros."""
+        numbers: list[int] = []
+        for number, variable, axis in lengths:
+            numbers += [number, -1 if variable is None else self.slot(variable), axis]
+        new = node.outputs[0]
+        at = self.add('zeros', self.slot(new), item_of(new), *numbers)
+        self.memory[at] = 'zeros'
+
+    def add_place(self, node: Apply, view: View) -> None:
+        """Append the copy of an array to a part of another one."""
+        zeros, part, *_ = node.inputs
+        shown = zeros.type()
+        self.add_view(shown, zeros, view)
+        at = self.add('place', self.slot(shown), self.slot(part), item_of(part))
+        self.complaints[at] = ValueError, ('an array does not fit where it is put',)
+
 
 class Result(NamedTuple):
     """A new array: its type, its slot, and whether it is a view of another one."""
@@ -141,6 +161,11 @@ class Planner:
                 self.views[node.outputs[0]] = self._whole(node.inputs[0])
             elif hasattr(node.op, 'unchanged'):
                 table.same |= node.op.unchanged(node)
+            elif isinstance(node.op, IncSubtensor):
+                out, zeros = node.outputs[0], node.inputs[0]
+                table.same[out], self.views[out] = zeros, zeros
+                if out in self.graph.outputs:
+                    raise UnplannedError('an output that is an array with a part that was set')
         results = [v for v in dict.fromkeys(self.graph.outputs) if v not in table.same]
         new = [v for v in results if v in made and not v.type.ndim and v not in self.views]
         table.given.update(new)
@@ -191,7 +216,11 @@ class Planner:
                 table.memory[at] = 'a copy'
             elif hasattr(node.op, 'instruct'):
                 node.op.instruct(node, table)
-            else:
+            elif lengths := zeros_of(node):
+                table.add_zeros(node, lengths)
+            elif isinstance(node.op, IncSubtensor) and (place := place_of(node)):
+                table.add_place(node, place)
+            elif not isinstance(node.op, Shape_i) or node.outputs[0] in self.graph.outputs:
                 raise UnplannedError(node.op)
             for v in frees.get(node, ()):
                 table.add('free', table.slot(v))
@@ -199,6 +228,8 @@ class Planner:
 
 def is_index(node: Apply, variable: Variable) -> bool:
     """Return whether a constant is an index of a view, and so no array."""
+    if isinstance(node.op, Alloc | IncSubtensor):
+        return True  # a length, the value 0, or an index
     return view_of(node) is not None and variable is not node.inputs[0]
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from compilations import counted, numba_mode
+from long_forms import long_unless
 
 import rnnkit
 
@@ -146,7 +147,10 @@ SIZED = {
 }
 
 
-@pytest.mark.parametrize('kind', SIZED)
+QUICK = ('lstm', 'classifier', 'last', 'dropout')
+
+
+@pytest.mark.parametrize('kind', long_unless(lambda kind: kind in QUICK, SIZED))
 def test_other_sizes_compile_nothing(kind, rng, monkeypatch):
     build, options = SIZED[kind]
 
