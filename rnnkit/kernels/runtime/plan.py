@@ -319,6 +319,7 @@ class Plan:
         results: Sequence[Result],
         outputs: Sequence[int],
     ):
+        self._parts, self._running = (table, objects, new, results, outputs), False
         self._functions = functions()
         self._complaints, self._memory = table.complaints, table.memory
         constants = [np.asarray(v.data) for v in objects if isinstance(v, Constant)]
@@ -351,6 +352,15 @@ class Plan:
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
         """Return the outputs."""
+        if self._running:  # a signal handler, or the destructor of an object, calls it once more
+            return Plan(*self._parts)(*inputs)
+        self._running = True
+        try:
+            return self._run(inputs)
+        finally:
+            self._running = False
+
+    def _run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         objects, n = self._objects, self._n
         objects[:n] = [id(a) for a in inputs]
         new = [np.empty((), dtype) for dtype in self._new]

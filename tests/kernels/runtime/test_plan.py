@@ -105,6 +105,25 @@ def test_nothing_is_left_of_a_call(layer, rng):
     assert memory_pool.held() == held
 
 
+def test_a_call_within_a_call_changes_nothing(layer, rng):
+    inputs, values = layer
+    function = planned(inputs, [affine(*inputs), affine(*inputs)[-1]])
+    plan, (wanted, last) = function.vm.jit_fn, function(*values)
+    other = [rng.standard_normal(a.shape).astype('float32') for a in values]
+    functions, within = plan._functions, []
+
+    def interrupted(*args):  # as by a signal, while results are put in arrays
+        within.append(plan(*other))
+        return functions.deliver_all(*args)
+
+    plan._functions = functions._replace(deliver_all=interrupted)
+    found = function(*values)
+    plan._functions = functions
+    np.testing.assert_array_equal(found[0], wanted)
+    np.testing.assert_array_equal(found[1], last)
+    np.testing.assert_array_equal(within[0][0], function(*other)[0])
+
+
 def test_arrays_that_do_not_fit_are_named(layer):
     inputs, (x, w, b) = layer
     function = planned(inputs, [affine(*inputs)])
