@@ -332,6 +332,8 @@ class Plan:
             (k + 1 + AXES - r.type.ndim, k + 1 + AXES, k, r.type.numpy_dtype, r.is_view)
             for k, r in zip(at, results, strict=True)
         ]
+        self._first_new = len(objects)
+        self._first_result = self._first_new + len(new)
         ids = [id(c) for c in constants]
         self._objects = _integers([0] * self._n + ids + [0] * (len(new) + len(results)))
         self._slots = _integers([0] * (SLOT // 8 * len(table.slots)))
@@ -363,12 +365,12 @@ class Plan:
     def _run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         objects, n = self._objects, self._n
         objects[:n] = [id(a) for a in inputs]
-        new = [np.empty((), dtype) for dtype in self._new]
-        if new:
-            first = n + len(self._constants)
-            objects[first : first + len(new)] = [id(a) for a in new]
+        new: list[np.ndarray] = []
+        if self._new:
+            new = [np.empty((), dtype) for dtype in self._new]
+            objects[self._first_new : self._first_result] = [id(a) for a in new]
         status = self._functions.follow(self._address)
-        if status % FACTOR == UNUSUAL:
+        if status and status % FACTOR == UNUSUAL:
             inputs = [_usual(a, d) for a, d in zip(inputs, self._dtypes, strict=True)]
             objects[:n] = [id(a) for a in inputs]
             status = self._functions.follow(self._address)
@@ -394,8 +396,10 @@ class Plan:
                     ids.append(0)
                     slots[address + OWNED] = 0  # from here on the block gives itself back
         finally:  # also if there is no memory, or Ctrl-C comes in between
-            self._objects[len(self._objects) - len(ids) :] = ids
-            self._functions.deliver_all(self._address, len(ids) == len(self._results))
+            complete = len(ids) == len(self._results)
+            if complete:
+                self._objects[self._first_result :] = ids
+            self._functions.deliver_all(self._address, complete)
         return arrays
 
     def _complain(self, number: int, wrong: int) -> None:
