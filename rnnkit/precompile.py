@@ -3,9 +3,8 @@
 Run it once after installing, as ``python -m rnnkit.precompile``.
 
 It trains tiny networks for a moment, and lets them predict. Machine code is cached on disk: by
-rnnkit for its kernels, and by PyTensor for all else. Kernels serve every size. What PyTensor
-caches is for networks of the same sizes, and a part of it for others. ``--sizes`` are those of your
-own network.
+rnnkit for its kernels, and by PyTensor for all else, which common networks do not need. Both serve
+every size; a size of 1 is another case for PyTensor. ``--sizes`` are those of your own network.
 """
 
 import argparse
@@ -152,17 +151,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1
         print(f'{time.perf_counter() - before:.1f} s')
     print(f'all: {time.perf_counter() - start:.1f} s')
-    counts = [_report(name, directory) for name, directory in places()]
-    return 0 if all(counts) else 1
+    # Kernels come first, if there are any; then PyTensor may have nothing to compile.
+    needed, *others = places()
+    count = _report(*needed, 'nothing could be written')
+    for place in others:
+        _report(*place, 'nothing was needed')
+    return 0 if count else 1
 
 
-def _report(name: str, directory: Path | None) -> int:
+def _report(name: str, directory: Path | None, nothing: str) -> int:
     """Print the contents of a cache; return the number of its files."""
     if directory is None:
         print(f'{name}: no home directory; set RNNKIT_CACHE_DIR (nothing could be written)')
         return 0
     count, size = _contents(directory)
-    state = f'{count} files, {size / 2**20:.1f} MiB' if count else 'nothing could be written'
+    state = f'{count} files, {size / 2**20:.1f} MiB' if count else nothing
     print(f'{name}: {directory} ({state})')
     return count
 

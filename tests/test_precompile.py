@@ -114,3 +114,10 @@ def test_warm(case, monkeypatch):
     precompile.warm(case)
     recurrent = case.layer in ('rnn', 'gru')
     assert calls == ['train', 'predict', 'step'][: 3 if recurrent else 2]
+
+
+def test_pytensor_needs_nothing_for_common_networks(warmed, capsys, monkeypatch, tmp_path):
+    other = tmp_path / 'other'
+    monkeypatch.setattr(precompile, 'places', lambda: [('kernels', tmp_path), ('PyTensor', other)])
+    assert main(['--layers', 'gru']) == 0
+    assert capsys.readouterr().out.endswith(f'PyTensor: {other} (nothing was needed)\n')

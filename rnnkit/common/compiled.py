@@ -2,7 +2,7 @@
 
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 import pytensor
 from numpy.typing import ArrayLike
 from pytensor.compile import SharedVariable
+from pytensor.compile.mode import Mode
 from pytensor.tensor import TensorVariable
 
 from rnnkit.common import progress
@@ -21,6 +22,8 @@ from rnnkit.errors import DataError
 # restore them in turns would leave them changed, so only one at a time may.
 PROCESS = threading.RLock()
 _mode: ContextVar[str | None] = ContextVar('mode', default=None)
+# What gives the mode of functions for which no other is chosen; None stands for PyTensor's own.
+modes: list[Callable[[], Mode | None]] = []
 
 
 @contextmanager
@@ -143,7 +146,7 @@ class Compiled:
             function = pytensor.function(
                 inputs,
                 outputs,
-                mode=_mode.get(),
+                mode=_mode.get() or next((found for mode in modes if (found := mode())), None),
                 updates=updates,
                 on_unused_input='ignore',
                 name=self.what,

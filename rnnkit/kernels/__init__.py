@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from pytensor.graph.basic import Variable
 
 from rnnkit.cells import Cell
+from rnnkit.common import compiled
 from rnnkit.kernels import jax_rewrites
 from rnnkit.kernels.dense import op as dense_op
 from rnnkit.kernels.language.threads import set_threads
@@ -30,6 +31,7 @@ from rnnkit.kernels.program.elementwise import Errors
 from rnnkit.kernels.recurrent.op import RecurrentScan, Scan
 from rnnkit.kernels.recurrent.trace import form_of
 from rnnkit.kernels.recurrent.walk import Walk
+from rnnkit.kernels.runtime import linker
 from rnnkit.kernels.switch import allowed, enabled, usable
 from rnnkit.kernels.update import op as update_op
 from rnnkit.kernels.update.op import Arguments
@@ -50,6 +52,7 @@ __all__ = [
 ]
 
 jax_rewrites.register()
+compiled.modes.append(linker.mode)
 log = logging.getLogger('rnnkit')
 
 

@@ -9,7 +9,7 @@ from functools import cache
 from rnnkit.common import caller
 from rnnkit.common.interrupts import held_back
 from rnnkit.errors import ConfigError
-from rnnkit.kernels.runtime.fused_op import register_with_numba
+from rnnkit.kernels.runtime import memory_pool
 
 _allowed: ContextVar[bool] = ContextVar('kernels are allowed', default=True)
 
@@ -40,13 +40,18 @@ def usable() -> bool:
 
 def _can_be_built() -> bool:
     try:
-        register_with_numba()
+        build_one()
     except ConfigError:  # of the user's: RNNKIT_CPU
         raise
-    except Exception as why:  # whatever keeps LLVM or Numba from working here
+    except Exception as why:  # whatever keeps LLVM from working here
         caller.warn(
             f'rnnkit: fused kernels cannot be built here, so recurrent layers use scan, which is '
             f'slower: {why!r}'
         )
         return False
     return True
+
+
+def build_one() -> None:
+    """Compile a kernel that all others need, or read it from the cache."""
+    memory_pool.compiled()

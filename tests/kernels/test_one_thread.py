@@ -105,7 +105,7 @@ def test_without_kernels_all_parts_of_a_step_keep_their_plain_graph(monkeypatch,
     def fail():
         raise OSError('memory that can be run is forbidden here')
 
-    monkeypatch.setattr(kernels.switch, 'register_with_numba', fail)
+    monkeypatch.setattr(kernels.switch, 'build_one', fail)
     with pytest.warns(RuntimeWarning, match='cannot be built here') as record:  # noqa: PT031
         net = rnnkit.Regressor([2, ('rnn', 4), 1], seed=0)
         x = np.ones((3, 2, 2), 'f')

@@ -21,12 +21,13 @@ from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.op import Op
 from pytensor.graph.replace import clone_replace
-from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
+from pytensor.graph.rewriting.basic import GraphRewriter, dfs_rewriter, node_rewriter
 from pytensor.graph.type import Type
 
 from rnnkit.kernels.language.vector import Target
 from rnnkit.kernels.language.writer import Writer
 from rnnkit.kernels.runtime import kernel
+from rnnkit.kernels.runtime.plan import Table
 
 Build = Callable[[Sequence[Variable]], list[Variable]]
 
@@ -83,17 +84,24 @@ class FusedOp(Op):
             )
         return functions[types]
 
+    def kernel(self, node: Apply) -> kernel.Kernel:
+        """Return the kernel of this node, compiled or from the cache."""
+        target = kernel.host_target(node.inputs[0].type.dtype)
+        writer = self.writer(node, target)
+        return kernel.build(self.kind, writer, repr((self.kind, writer.description, target)))
+
+    def instruct(self, node: Apply, table: Table) -> None:
+        """Append what computes this node to the table of a plan."""
+        table.add_kernel(self.kernel(node), node)
+
     def numba_function(self, node: Apply) -> tuple[Callable[..., object], str]:
         """Return a function that calls the kernel, and text that names all that it depends on."""
         # Numba takes half a second to import: only a function that uses a kernel pays for it.
         from rnnkit.kernels.runtime import memory_pool, numba_call
 
-        target = kernel.host_target(node.inputs[0].type.dtype)
-        writer = self.writer(node, target)
-        compiled = kernel.build(self.kind, writer, repr((self.kind, writer.description, target)))
-        return numba_call.numba_function(
-            compiled
-        ), f'{compiled.name} in {memory_pool.compiled().name}'
+        compiled = self.kernel(node)
+        names = f'{compiled.name} in {memory_pool.compiled().name}'
+        return numba_call.numba_function(compiled), names
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         """Return which outputs have a derivative by which inputs: not by whole numbers."""
@@ -138,6 +146,18 @@ def expand_plain(fgraph: FunctionGraph, node: Apply) -> list[Variable] | bool:
 # knows nothing of ours. For the scans, JAX has loops of ours, and FAST_COMPILE runs `perform`.
 optdb.register('expand_fused', dfs_rewriter(expand_fused), 'mlx', position=-0.02)
 optdb.register('expand_plain', dfs_rewriter(expand_plain), 'fast_compile', 'jax', position=-0.02)
+
+
+class RegisterWithNumba(GraphRewriter):
+    """Let the Numba backend use the kernels, if a graph has any; changes no graph."""
+
+    def apply(self, fgraph: FunctionGraph) -> None:
+        """Import Numba, and register the kernels."""
+        if any(isinstance(node.op, FusedOp) for node in fgraph.apply_nodes):
+            register_with_numba()
+
+
+optdb.register('rnnkit_register_with_numba', RegisterWithNumba(), 'numba', position=-0.02)
 
 
 @cache

@@ -8,7 +8,6 @@ refuses graphs of users in which an Op destroys its inputs.
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pytensor.tensor as pt
@@ -19,26 +18,15 @@ from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 
 from rnnkit.kernels.program.program import reason
 from rnnkit.kernels.runtime import kernel
-from rnnkit.kernels.runtime.cache import library
+from rnnkit.kernels.runtime.cache import Library, library
 from rnnkit.kernels.runtime.fused_op import FusedOp
+from rnnkit.kernels.runtime.plan import Table, UnplannedError
+from rnnkit.kernels.update import plan
+from rnnkit.kernels.update.arguments import Arguments
 from rnnkit.kernels.update.rule import Change, Rule, read_rule
 from rnnkit.kernels.update.update import Update
 
 log = logging.getLogger('rnnkit')
-
-
-class Arguments(NamedTuple):
-    """The inputs of an update; `ids` are the numbers of rows, by the place of their parameter."""
-
-    loss: Variable
-    max_elem: Variable
-    max_norm: Variable
-    count: Variable
-    hyper: dict[str, Variable]
-    slots: list[Variable]  # flat
-    gradients: list[Variable]
-    params: list[Variable]
-    ids: dict[int, Variable] = {}
 
 
 # -> [norm of the gradients, new count, *new slots, *new params], by PyTensor's own Ops
@@ -114,14 +102,31 @@ class UpdateParams(FusedOp):
         lengths = self.unpack(args[-1])
         return [(), (), *lengths.slots, *lengths.params]
 
+    def compiled(self, node: Apply) -> tuple[Update, Library]:
+        """Return the kernel, and its writer."""
+        writer = Update(self.rule, kernel.host_target(node.inputs[0].type.dtype))
+        description = repr((self.kind, writer.description, writer.target))
+        compiled = library(self.kind, description, writer.write)
+        return writer, compiled
+
+    def unchanged(self, node: Apply) -> dict[Variable, Variable]:
+        """Return which outputs are arrays that were inputs, with other values in them."""
+        places = getattr(self, 'destroy_map', {})
+        return {node.outputs[k]: node.inputs[at] for k, (at,) in places.items()}
+
+    def instruct(self, node: Apply, table: Table) -> None:
+        """Append the update to the table of a plan."""
+        if self.tables or not self.inplace:
+            raise UnplannedError(self)
+        writer, compiled = self.compiled(node)
+        plan.add_update(table, writer, compiled, self.unpack(node.inputs), node.outputs)
+
     def numba_function(self, node: Apply) -> tuple[Callable[..., tuple[np.ndarray, ...]], str]:
         """Return a function that calls the kernel, and text that names all that it depends on."""
         from rnnkit.kernels.runtime import memory_pool
         from rnnkit.kernels.update import numba_call  # Numba takes half a second to import
 
-        writer = Update(self.rule, kernel.host_target(node.inputs[0].type.dtype))
-        description = repr((self.kind, writer.description, writer.target))
-        compiled = library(self.kind, description, writer.write)
+        writer, compiled = self.compiled(node)
         for symbol in ('run', 'room', 'gather'):
             compiled.address(symbol)
         function = numba_call.numba_function(compiled.name, writer, self.tables, self.inplace)

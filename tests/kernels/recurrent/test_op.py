@@ -251,7 +251,7 @@ def test_a_platform_without_kernels_warns_once_and_keeps_the_scan(monkeypatch, a
     def fail():
         raise ImportError('no LLVM here')
 
-    monkeypatch.setattr(kernels.switch, 'register_with_numba', fail)
+    monkeypatch.setattr(kernels.switch, 'build_one', fail)
     cell, x, params, first = symbols('lstm', 'float32')
     with pytest.warns(RuntimeWarning, match='cannot be built here') as record:  # noqa: PT031
         for _ in range(2):

@@ -85,7 +85,7 @@ def test_the_error_is_not_hidden_by_the_fallback(monkeypatch):
     def wrong():
         raise ConfigError('RNNKIT_CPU: no processor')
 
-    monkeypatch.setattr(switch, 'register_with_numba', wrong)
+    monkeypatch.setattr(switch, 'build_one', wrong)
     with pytest.raises(ConfigError, match='RNNKIT_CPU'):
         switch._can_be_built()
 
