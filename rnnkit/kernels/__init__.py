@@ -115,6 +115,7 @@ def fused(
     params: dict[str, Variable],
     state: list[Variable],
     mask: Variable | None,
+    direct: Variable | None = None,
 ) -> list[Variable] | None:
     """Return the states of all steps by a kernel, or None if only a scan can compute them.
 
@@ -122,19 +123,21 @@ def fused(
     ----------
     cell : Cell
     scan : callable
-        Builds the same by scan, from x, the parameters, the initial states and the mask.
+        Builds the same by scan, from x, the parameters, the initial states and the last two.
     walk : Walk
         That of the scan.
     x : tensor of shape (T, B, I)
     params : dict of str to tensor
     state : list of tensors of shape (B, H) or (1, H)
     mask : tensor of shape (T, B), of the dtype of x, or None
+    direct : tensor of shape (T, B, D), or None
     """
     form = form_of(cell)
     if form is None:
         return None
     names = [form.recurrent, 'xh', *form.vectors]
-    inputs = [x, *(params[name] for name in names), *state, *([] if mask is None else [mask])]
+    fixed = [v for v in (direct, mask) if v is not None]
+    inputs = [x, *(params[name] for name in names), *state, *fixed]
     why = _misfit(inputs)
     if why:
         log.debug('%s keeps the scan: %s', type(cell).__name__, why)

@@ -13,6 +13,7 @@ from recurrent_noise import MASK, B, I, Known, T, problem
     [
         long('lstm', {'dropout': 0.3, 'zoneout': 0.4}),
         ('gru', {'dropout': 0.3}),
+        ('gru', {'zoneout': 0.4}),
     ],
 )
 def test_kernel_and_scan_agree(name, rates, rng, monkeypatch):

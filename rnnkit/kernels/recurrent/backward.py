@@ -29,10 +29,11 @@ def frame_backward(form: Form, walk: Walk, given: Sequence[bool], want_x: bool) 
     """Return the frame of the backward kernel.
 
     Inputs are those of the forward, its outputs, and the gradients by those states for which
-    `given` holds. Outputs are the gradients by the inputs of the forward, without the mask.
+    `given` holds. Outputs are the gradients by the inputs of the forward, without the mask and what
+    is given directly.
     """
     inputs = inputs_of(form, walk)
-    outputs = [Array(f'd_{a.name}', a.dims) for a in inputs if a.name != 'mask']
+    outputs = [Array(f'd_{a.name}', a.dims) for a in inputs if a.name not in ('direct', 'mask')]
     if not want_x:
         del outputs[0]
     states = [Array(f'new{k}', ('T', 'B', 'H')) for k in range(form.n_states)]

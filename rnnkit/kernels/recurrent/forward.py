@@ -30,6 +30,7 @@ def inputs_of(form: Form, walk: Walk) -> list[Array]:
         Array('xh', ('I', f'{n_x}H')),
         *(Array(name, (f'{n}H',)) for name, n in form.vectors.items()),
         *(Array(f'initial{k}', ('1' if row else 'B', 'H')) for k, row in enumerate(walk.rows)),
+        *([Array('direct', ('T', 'B', f'{form.n_direct}H'))] if form.n_direct else []),
         *([Array('mask', ('T', 'B'))] if walk.masked else []),
     ]
 

@@ -27,8 +27,12 @@ from rnnkit.kernels.runtime.fused_op import FusedOp
 
 T = TypeVar('T')
 
-# (x, parameters by name, initial states, mask or None) -> states, by pytensor.scan
-Scan = Callable[[Variable, dict[str, Variable], list[Variable], Variable | None], list[Variable]]
+# (x, parameters by name, initial states, mask, what steps are given) -> states, by pytensor.scan;
+# the last two may be None.
+Scan = Callable[
+    [Variable, dict[str, Variable], list[Variable], Variable | None, Variable | None],
+    list[Variable],
+]
 
 
 class RecurrentOp(FusedOp):
@@ -39,20 +43,26 @@ class RecurrentOp(FusedOp):
     scan: Scan
     walk: Walk
 
-    def unpack(self, inputs: Sequence[T]) -> tuple[T, dict[str, T], list[T], T | None]:
-        """Return x, parameters by name, initial states and the mask."""
+    def unpack(self, inputs: Sequence[T]) -> tuple[T, dict[str, T], list[T], T | None, T | None]:
+        """Return x, parameters by name, initial states, the mask and what steps are given."""
         form = self.form
         names = [form.recurrent, 'xh', *form.vectors]
         x, *others = inputs
         params = dict(zip(names, others, strict=False))
-        states = others[len(names) :]
-        mask = states[form.n_states] if self.walk.masked else None
-        return x, params, states[: form.n_states], mask
+        states, n = others[len(names) :], form.n_states
+        direct = states[n] if form.n_direct else None
+        mask = states[n + bool(form.n_direct)] if self.walk.masked else None
+        return x, params, states[:n], mask, direct
+
+    @property
+    def n_fixed(self) -> int:
+        """Number of inputs of the forward, the last ones, by which nothing has a derivative."""
+        return bool(self.form.n_direct) + self.walk.masked
 
     @property
     def n_inputs(self) -> int:
         """Number of inputs of the forward."""
-        return 3 + len(self.form.vectors) + self.form.n_states + self.walk.masked
+        return 3 + len(self.form.vectors) + self.form.n_states + self.n_fixed
 
 
 class RecurrentScan(RecurrentOp):
@@ -109,10 +119,7 @@ class RecurrentScan(RecurrentOp):
         """Return which outputs have a derivative by which inputs."""
         row = [True] * self.form.n_states + [False] * self.keep
         none = [False] * len(row)
-        return [
-            none if self.walk.masked and i == len(node.inputs) - 1 else row
-            for i in range(len(node.inputs))
-        ]
+        return [row] * (self.n_inputs - self.n_fixed) + [none] * self.n_fixed
 
     def pullback(
         self, inputs: Sequence[Variable], outputs: Sequence[Variable], gradients: Sequence[Variable]
@@ -127,7 +134,7 @@ class RecurrentScan(RecurrentOp):
         op = RecurrentGradient(self.form, self.scan, self.walk, given, want_x=True)
         known = [g for g, is_given in zip(gradients, given, strict=True) if is_given]
         result = op(*inputs, *outputs, *known, return_list=True)
-        return [*result, *([disconnected_type()] if self.walk.masked else [])]
+        return [*result, *(disconnected_type() for _ in range(self.n_fixed))]
 
 
 class RecurrentGradient(RecurrentOp):
@@ -150,7 +157,7 @@ class RecurrentGradient(RecurrentOp):
 
     def wrt(self, inputs: Sequence[T]) -> list[T]:
         """Return those inputs by which there are gradients."""
-        return list(inputs[0 if self.want_x else 1 : self.n_inputs - self.walk.masked])
+        return list(inputs[0 if self.want_x else 1 : self.n_inputs - self.n_fixed])
 
     def make_node(self, *inputs: Variable) -> Apply:
         """Return the node; each gradient is of its input's type."""

@@ -176,7 +176,7 @@ class Point:
         return Once(lambda: self.code.load(address, lanes))
 
     def known(self, r: Int, j: Int, lanes: Flag | None) -> dict[int, Load]:
-        """Return how to load per-unit vectors and old states."""
+        """Return how to load per-unit vectors, old states and what the step is given."""
         program = self.form.program
         known: dict[int, Load] = {
             node: (lambda load=load: load(j, lanes)) for node, load in self.fixed.items()
@@ -184,6 +184,10 @@ class Point:
         for k, state in enumerate(self.states):
             at = state.old + r * state.old_row + j * self.size
             known[program.input(f'state{k}')] = self.load(at, lanes)
+        for k in range(n := self.form.n_direct):
+            (start,) = self.address('direct')
+            at = start + self.element(r, j, n, k)
+            known[program.input(f'direct{k}')] = self.load(at, lanes)
         return known
 
     def element(self, r: Int, j: Int, blocks: int, k: int = 0) -> Int:
