@@ -100,11 +100,16 @@ def update_params(
     plain: update_op.Plain,
     arguments: Arguments,
     shapes: Sequence[tuple[int, ...]],
+    watched: bool = False,
 ) -> list[Variable] | None:
-    """Return norm of the gradients, new count, slots and parameters by one kernel, or None."""
+    """Return norm of the gradients, new count, slots and parameters by one kernel, or None.
+
+    If they are `watched`, a report of the gradients is last: a vector of the norm of each, and 1
+    if any was clipped, else 0.
+    """
     if not (enabled() and usable()):
         return None
-    return update_op.update_params(change, plain, arguments, shapes)
+    return update_op.update_params(change, plain, arguments, shapes, watched)
 
 
 def fused(
