@@ -27,6 +27,7 @@ from rnnkit.kernels.dense import op as dense_op
 from rnnkit.kernels.language.threads import set_threads
 from rnnkit.kernels.loss import op as loss_op
 from rnnkit.kernels.program.elementwise import Errors
+from rnnkit.kernels.recurrent import padding
 from rnnkit.kernels.recurrent.op import RecurrentScan, Scan
 from rnnkit.kernels.recurrent.trace import form_of
 from rnnkit.kernels.recurrent.walk import Walk
@@ -42,6 +43,7 @@ __all__ = [
     'cross_entropy',
     'enabled',
     'fused',
+    'hide_padding',
     'mean_error',
     'set_threads',
     'softmax_of',
@@ -88,6 +90,11 @@ def cross_entropy(
     if not (enabled() and usable()):
         return None
     return loss_op.cross_entropy(plain, output, target, weights)
+
+
+def hide_padding(values: Variable, mask: Variable) -> Variable | None:
+    """Return values (T, B, H) with 0 where the mask (T, B) is 0 by a kernel, or None."""
+    return padding.hide_padding(values, mask) if enabled() and usable() else None
 
 
 def softmax_of(z: Variable) -> Variable | None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
-from rnnkit import activations
+from rnnkit import activations, kernels
 from rnnkit.cells import Cell
 from rnnkit.cells.wrappers import Dropped, Mixed, State, Zoned, wrapped
 from rnnkit.common.checks import choice, one_of, probability
@@ -200,7 +200,8 @@ class Recurrent(Layer):
             named = {'out': self._output(states), **named}
         outputs = {}
         for k, (part, values) in enumerate(named.items()):
-            outputs['out' if k == 0 else part] = masked(values, mask)
+            hidden = None if mask is None else kernels.hide_padding(values, mask)
+            outputs['out' if k == 0 else part] = masked(values, mask) if hidden is None else hidden
             outputs['last' if k == 0 else f'last_{part}'] = values[end]
         return outputs
 

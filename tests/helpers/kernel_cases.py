@@ -118,21 +118,21 @@ def problem(name, sizes, dtype, *, rows=False, masked=False, given=None, seed=0,
     return Problem(x, p, first, mask, direct, d_states, args)
 
 
-def forward(name, where, *, rows=False, keep=True, **walk):
+def forward(name, where, *, rows=False, keep=True, shown=False, **walk):
     """Return the forward kernel of a cell; `walk` are other settings of a `Walk`."""
     form = trace.form_of(CELLS[name][0])
     walk = Walk((rows,) * form.n_states, **walk)
-    writer = Forward(form, where, walk, keep)
-    key = repr(('test', form.key, where, walk, keep))
+    writer = Forward(form, where, walk, keep, shown)
+    key = repr(('test', form.key, where, walk, keep, shown))
     return kernel.build('test_forward', writer, key)
 
 
-def backward_of(name, where, *, rows=False, given=None, want_x=True, **walk):
+def backward_of(name, where, *, rows=False, given=None, want_x=True, shown=False, **walk):
     """Return the backward kernel of a cell; `walk` are other settings of a `Walk`."""
     form = trace.form_of(CELLS[name][0])
     walk, given = Walk((rows,) * form.n_states, **walk), tuple(given or (True,) * form.n_states)
-    writer = Backward(form, where, walk, given, want_x)
-    key = repr(('test', form.key, where, walk, given, want_x))
+    writer = Backward(form, where, walk, given, want_x, shown)
+    key = repr(('test', form.key, where, walk, given, want_x, shown))
     return kernel.build('test_backward', writer, key)
 
 

@@ -108,16 +108,16 @@ def test_the_steps_of_two_networks_in_one_function(rng):
         np.testing.assert_allclose(p.get_value(), value, rtol=1e-12)
 
 
-def scan_op(cell=None, keep=True, **walk):
+def scan_op(cell=None, keep=True, shown=False, **walk):
     cell = cell or RNNCell()
     walk = kernels.Walk(**{'rows': (True,) * len(cell.state._fields), **walk})
-    return RecurrentScan(form_of(cell), None, walk, keep)
+    return RecurrentScan(form_of(cell), None, walk, keep, shown)
 
 
-def gradient_op(cell=None, given=(True,), want_x=True, **walk):
+def gradient_op(cell=None, given=(True,), want_x=True, shown=False, **walk):
     cell = cell or RNNCell()
     walk = kernels.Walk(**{'rows': (True,) * len(cell.state._fields), **walk})
-    return RecurrentGradient(form_of(cell), None, walk, given, want_x)
+    return RecurrentGradient(form_of(cell), None, walk, given, want_x, shown)
 
 
 def mean_op(errors=None, weighted=False, keep=False):
@@ -146,6 +146,7 @@ MAKERS = {
             dict(cell=RNNCell(activation='relu')),
             dict(rows=(False,)),
             dict(masked=True),
+            dict(masked=True, shown=True),
             dict(reverse=True),
             dict(bptt_limit=2),
         ],
@@ -159,6 +160,7 @@ MAKERS = {
             dict(cell=LSTMCell(), given=(True, True)),
             dict(cell=LSTMCell(), given=(True, False)),
             dict(masked=True),
+            dict(masked=True, shown=True),
             dict(reverse=True),
             dict(bptt_limit=2),
         ],

@@ -46,8 +46,17 @@ def frame_backward(form: Form, walk: Walk, given: Sequence[bool], want_x: bool) 
 class Backward(Writer):
     """Writer of the backward kernel of a form."""
 
-    def __init__(self, form: Form, target: Target, walk: Walk, given: Sequence[bool], want_x: bool):
+    def __init__(
+        self,
+        form: Form,
+        target: Target,
+        walk: Walk,
+        given: Sequence[bool],
+        want_x: bool,
+        shown: bool = False,
+    ):
         self.form, self.walk, self.given, self.want_x = form, walk, given, want_x
+        self.shown = shown
         shared = form.shared_gradients()
         self.summed = [
             (block, node)
@@ -57,7 +66,7 @@ class Backward(Writer):
         stored = {i for i in form.new if form.program.operands(i)}
         self.outputs = [*form.d_tiles, *form.d_states, *(node for _, node in self.summed)]
         self.hoisted = Hoisted(form, self.outputs, {*stored, *form.residuals})
-        description = repr((form.key, walk, tuple(given), want_x))
+        description = repr((form.key, walk, tuple(given), want_x, shown))
         super().__init__(target, frame_backward(form, walk, given, want_x), description)
 
     def write_functions(self, unit: Unit) -> None:
@@ -147,7 +156,7 @@ class Backward(Writer):
         clear(code, partial, h * len(self.summed))
         carries = [self._carry(code, block, areas, k) for k in range(form.n_states)]
         hoisted = self.hoisted, areas['hoisted']
-        gradients = Gradients(self.given, carries, areas['d_tiles'], partial)
+        gradients = Gradients(self.given, carries, areas['d_tiles'], partial, self.shown)
         point = BackwardPoint(form, frame, self.walk, code, block, hoisted, gradients)
 
         def cut() -> None:

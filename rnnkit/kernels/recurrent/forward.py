@@ -35,11 +35,17 @@ def inputs_of(form: Form, walk: Walk) -> list[Array]:
     ]
 
 
-def frame_forward(form: Form, walk: Walk, keep: bool) -> Frame:
-    """Return the frame of the forward kernel; with `keep`, the last output is the residuals."""
+def frame_forward(form: Form, walk: Walk, keep: bool, shown: bool = False) -> Frame:
+    """Return the frame of the forward kernel.
+
+    Outputs are the new states; with `keep`, the residuals; with `shown`, the first state once more,
+    with 0 over padding.
+    """
     outputs = [Array(f'new{k}', ('T', 'B', 'H')) for k in range(form.n_states)]
     if keep and form.residuals:
         outputs.append(Array('residual', ('T', 'B', f'{len(form.residuals)}H')))
+    if shown:
+        outputs.append(Array('shown', ('T', 'B', 'H')))
     return Frame(inputs_of(form, walk), outputs)
 
 
@@ -51,13 +57,14 @@ def units_of(form: Form) -> int:
 class Forward(Writer):
     """Writer of the forward kernel of a form."""
 
-    def __init__(self, form: Form, target: Target, walk: Walk, keep: bool):
+    def __init__(self, form: Form, target: Target, walk: Walk, keep: bool, shown: bool = False):
         self.form, self.walk = form, walk
         self.residuals = form.residuals if keep else []
         self.units = units_of(form)
         self.hoisted = Hoisted(form, [*form.new, *self.residuals], set())
-        description = repr((form.key, walk, keep))
-        super().__init__(target, frame_forward(form, walk, keep), description)
+        self.shown = shown
+        description = repr((form.key, walk, keep, shown))
+        super().__init__(target, frame_forward(form, walk, keep, shown), description)
 
     def write_functions(self, unit: Unit) -> None:
         """Write the functions that `run` calls."""
@@ -135,4 +142,4 @@ class Forward(Writer):
                     stop = h.min(start + panel_width)
                     with code.loop(0, m) as i, code.loop(start, stop, self.target.lanes) as j:
                         at = room + i * (form.n_tiles * tile_step) + (j - start) * size
-                        point.write(r + i, j, at, tile_step, self.residuals)
+                        point.write(r + i, j, at, tile_step, self.residuals, self.shown)

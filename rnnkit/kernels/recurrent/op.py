@@ -12,16 +12,18 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import pytensor.tensor as pt
+from pytensor.compile.mode import optdb
 from pytensor.gradient import DisconnectedType, disconnected_type, grad
 from pytensor.graph.basic import Apply, Variable
 from pytensor.graph.fg import FunctionGraph
-from pytensor.graph.rewriting.basic import node_rewriter
+from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.tensor.rewriting.basic import register_specialize
 
 from rnnkit.kernels.language.vector import Target
 from rnnkit.kernels.recurrent.backward import Backward
 from rnnkit.kernels.recurrent.form import Form
 from rnnkit.kernels.recurrent.forward import Forward
+from rnnkit.kernels.recurrent.padding import HidePadding, hidden
 from rnnkit.kernels.recurrent.walk import Walk
 from rnnkit.kernels.runtime.fused_op import FusedOp
 
@@ -77,14 +79,16 @@ class RecurrentScan(RecurrentOp):
         With a mask (T, B), that is the last input.
     keep : bool
         Whether there is one more output, for the gradient's private use.
+    shown : bool
+        Whether the last output is the first state with 0 over padding.
     """
 
-    __props__ = ('key', 'walk', 'keep')
+    __props__ = ('key', 'walk', 'keep', 'shown')
     kind = 'forward'
 
-    def __init__(self, form: Form, scan: Scan, walk: Walk, keep: bool):
+    def __init__(self, form: Form, scan: Scan, walk: Walk, keep: bool, shown: bool = False):
         self.form, self.scan, self.key, self.walk = form, scan, form.digest, walk
-        self.keep = keep and bool(form.residuals)
+        self.keep, self.shown = keep and bool(form.residuals), shown
 
     def make_node(self, *inputs: Variable) -> Apply:
         """Return the node; the outputs' lengths are known as far as the inputs' are."""
@@ -95,17 +99,19 @@ class RecurrentScan(RecurrentOp):
         outputs = [pt.tensor(dtype=x.dtype, shape=(t, b, h)) for _ in range(self.form.n_states)]
         if self.keep:
             outputs.append(pt.tensor(dtype=x.dtype, shape=(t, b, None)))
+        outputs += [outputs[0].type() for _ in range(self.shown)]
         return Apply(self, list(inputs), outputs)
 
     def meaning(self, inputs: Sequence[Variable]) -> list[Variable]:
         """Return the scan; what only kernels read is left empty."""
         x = inputs[0]
         private = [pt.zeros((x.shape[0], x.shape[1], 0), dtype=x.dtype)] if self.keep else []
-        return [*self.scan(*self.unpack(inputs)), *private]
+        states, mask = self.scan(*self.unpack(inputs)), self.unpack(inputs)[3]
+        return [*states, *private, *[hidden(states[0], mask) for _ in range(self.shown)]]
 
     def writer(self, node: Apply, target: Target) -> Forward:
         """Return the writer of the kernel."""
-        return Forward(self.form, target, self.walk, self.keep)
+        return Forward(self.form, target, self.walk, self.keep, self.shown)
 
     def infer_shape(self, *args: object) -> list[tuple[Variable, ...]]:
         """Return the outputs' shapes; PyTensor before 3.3 passes the graph as well."""
@@ -113,11 +119,11 @@ class RecurrentScan(RecurrentOp):
         *_, shapes = args
         (t, b, _), (h, _) = shapes[:2]
         private = [(t, b, h * len(self.form.residuals))] if self.keep else []
-        return [(t, b, h)] * self.form.n_states + private
+        return [(t, b, h)] * self.form.n_states + private + [(t, b, h)] * self.shown
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         """Return which outputs have a derivative by which inputs."""
-        row = [True] * self.form.n_states + [False] * self.keep
+        row = [True] * self.form.n_states + [False] * (self.keep + self.shown)
         none = [False] * len(row)
         return [row] * (self.n_inputs - self.n_fixed) + [none] * self.n_fixed
 
@@ -146,12 +152,23 @@ class RecurrentGradient(RecurrentOp):
         For which states the gradient is an input.
     want_x : bool
         Whether the gradient by x is the first output.
+    shown : bool
+        Whether the gradient by the first state counts only where a step is real.
     """
 
-    __props__ = ('key', 'walk', 'given', 'want_x')
+    __props__ = ('key', 'walk', 'given', 'want_x', 'shown')
     kind = 'backward'
 
-    def __init__(self, form: Form, scan: Scan, walk: Walk, given: tuple[bool, ...], want_x: bool):
+    def __init__(
+        self,
+        form: Form,
+        scan: Scan,
+        walk: Walk,
+        given: tuple[bool, ...],
+        want_x: bool,
+        shown: bool = False,
+    ):
+        self.shown = shown
         self.form, self.scan, self.key, self.walk = form, scan, form.digest, walk
         self.given, self.want_x = given, want_x
 
@@ -165,14 +182,17 @@ class RecurrentGradient(RecurrentOp):
 
     def meaning(self, inputs: Sequence[Variable]) -> list[Variable]:
         """Return the gradient of the scan."""
-        states = self.scan(*self.unpack(inputs[: self.n_inputs]))
+        x, params, first, mask, direct = self.unpack(inputs[: self.n_inputs])
+        states = self.scan(x, params, first, mask, direct)
+        if self.shown:
+            states[0] = hidden(states[0], mask)
         given = [state for state, is_given in zip(states, self.given, strict=True) if is_given]
         known = dict(zip(given, inputs[len(inputs) - len(given) :], strict=True))
         return grad(None, self.wrt(inputs), known_grads=known, disconnected_inputs='ignore')
 
     def writer(self, node: Apply, target: Target) -> Backward:
         """Return the writer of the kernel."""
-        return Backward(self.form, target, self.walk, self.given, self.want_x)
+        return Backward(self.form, target, self.walk, self.given, self.want_x, self.shown)
 
     def infer_shape(self, *args: object) -> list[tuple[Variable, ...]]:
         """Return the outputs' shapes; PyTensor before 3.3 passes the graph as well."""
@@ -184,7 +204,7 @@ class RecurrentGradient(RecurrentOp):
 def drop_residuals(fgraph: FunctionGraph, node: Apply) -> dict[Variable, Variable] | bool:
     """Do not keep what only the gradient reads, if there is none."""
     op = node.op
-    if not op.keep or fgraph.clients[node.outputs[-1]]:
+    if not op.keep or op.shown or fgraph.clients[node.outputs[-1]]:
         return False
     lean = RecurrentScan(op.form, op.scan, op.walk, keep=False)
     return dict(zip(node.outputs, lean(*node.inputs, return_list=True), strict=False))
@@ -197,5 +217,40 @@ def drop_input_gradient(fgraph: FunctionGraph, node: Apply) -> dict[Variable, Va
     op = node.op
     if not op.want_x or fgraph.clients[node.outputs[0]]:
         return False
-    lean = RecurrentGradient(op.form, op.scan, op.walk, op.given, want_x=False)
+    lean = RecurrentGradient(op.form, op.scan, op.walk, op.given, want_x=False, shown=op.shown)
     return dict(zip(node.outputs[1:], lean(*node.inputs, return_list=True), strict=True))
+
+
+@node_rewriter([HidePadding])
+def show_while_computing(fgraph: FunctionGraph, node: Apply) -> dict[Variable, Variable] | bool:
+    """Let the loop write the first state with 0 over padding, as long as it is at hand."""
+    values, mask = node.inputs
+    scan = values.owner
+    if scan is None or not isinstance(scan.op, RecurrentScan) or scan.op.shown:
+        return False
+    if values is not scan.outputs[0] or scan.op.unpack(scan.inputs)[3] is not mask:
+        return False
+    op = RecurrentScan(scan.op.form, scan.op.scan, scan.op.walk, scan.op.keep, shown=True)
+    *others, shown = op(*scan.inputs, return_list=True)
+    return {**dict(zip(scan.outputs, others, strict=True)), node.outputs[0]: shown}
+
+
+@node_rewriter([RecurrentGradient])
+def hide_while_computing(fgraph: FunctionGraph, node: Apply) -> list[Variable] | bool:
+    """Let the loop leave out what the gradient by the first state is over padding."""
+    op, inputs = node.op, list(node.inputs)
+    if not op.given[0] or op.shown or not op.walk.masked:
+        return False
+    at = len(inputs) - sum(op.given)
+    hiding = inputs[at].owner
+    mask = op.unpack(inputs[: op.n_inputs])[3]
+    if hiding is None or not isinstance(hiding.op, HidePadding) or hiding.inputs[1] is not mask:
+        return False
+    inputs[at] = hiding.inputs[0]
+    new = RecurrentGradient(op.form, op.scan, op.walk, op.given, op.want_x, shown=True)
+    return new(*inputs, return_list=True)
+
+
+# After all that may leave out or merge what they look for. Only the Numba backend has the kernels.
+for _rewrite in (show_while_computing, hide_while_computing):
+    optdb.register(f'rnnkit_{_rewrite.fn.__name__}', dfs_rewriter(_rewrite), 'numba', position=2.9)

@@ -208,7 +208,9 @@ class Point:
 class ForwardPoint(Point):
     """New states and residuals from a tile and old states."""
 
-    def write(self, r: Int, j: Int, tile: Int, tile_step: int, residuals: Sequence[int]) -> None:
+    def write(
+        self, r: Int, j: Int, tile: Int, tile_step: int, residuals: Sequence[int], shown: bool
+    ) -> None:
         """Compute row r, units from j on; the tiles' vectors are `tile_step` bytes apart."""
         form, code = self.form, self.code
 
@@ -222,6 +224,9 @@ class ForwardPoint(Point):
                 real, n = self.real(r), form.n_states
                 old = [known[form.program.input(f'state{k}')]() for k in range(n)]
                 values[:n] = mask.hold(real, values[:n], old)
+                if shown:
+                    (start,) = self.address('shown')
+                    code.store(real.pick(values[0], 0.0), start + self.element(r, j, 1), lanes)
             place = (r * self.h + j) * self.size
             for state, value in zip(self.states, values, strict=False):
                 code.store(value, state.new + place, lanes)
@@ -243,12 +248,16 @@ class Gradients(NamedTuple):
         Where the gradient by each state is passed from step to step, (B, H).
     d_tiles, partial : Int
         Where the gradients of tiles go, and the sums of those of vectors.
+    shown : bool
+        Whether the gradient that the caller gives for the first state counts only where a step is
+        real.
     """
 
     given: Sequence[bool]
     carries: list[Int]
     d_tiles: Int
     partial: Int
+    shown: bool
 
 
 class BackwardPoint(Point):
@@ -272,7 +281,7 @@ class BackwardPoint(Point):
         gradients: Gradients,
     ):
         super().__init__(form, frame, walk, code, block, hoisted)
-        self.given, self.carries, self.d_tiles, self.partial = gradients
+        self.given, self.carries, self.d_tiles, self.partial, self.shown = gradients
 
     def write(self, r: Int, j: Int, outputs: Sequence[int]) -> None:
         """Compute row r, units from j on."""
@@ -319,5 +328,6 @@ class BackwardPoint(Point):
         value = self.code.load(self.carries[k] + (r * self.h + j) * self.size, lanes)
         if self.given[k]:
             (start,) = self.address(f'd_new{k}')
-            value = value + self.code.load(start + self.element(r, j, 1), lanes)
+            given = self.code.load(start + self.element(r, j, 1), lanes)
+            value = value + (self.real(r).pick(given, 0.0) if self.shown and k == 0 else given)
         return value

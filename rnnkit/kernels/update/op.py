@@ -1,8 +1,8 @@
 """PyTensor's view of an update: one Op for all parameters and slots of a training.
 
 In: symbolic loss, limits, hyperparameters, slots, gradients and parameters. Out: the norm of
-the gradients, all new values and, if they are watched, a report of the gradients. A rewrite lets the Op write them to the place of the old ones,
-so that shared variables are updated without copies. That is left to a rewrite because PyTensor
+the gradients, all new values and, if they are watched, a report of the gradients. A rewrite lets
+the Op write new values to the place of the old ones, so that shared variables are updated without copies. That is left to a rewrite because PyTensor
 refuses graphs of users in which an Op destroys its inputs.
 """
 

@@ -21,6 +21,7 @@ their numbers in its last place.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 from llvmlite import ir
@@ -222,16 +223,16 @@ class Update:
         """
 
         # The norm is reported as it is before elements are clipped, and limited as it is after.
-        def clipped(v: Vec, most: Vec) -> Vec:
+        def clipped(most: Vec, v: Vec) -> Vec:
             return square(clip(v, most))
 
-        def beyond(v: Vec, most: Vec) -> Vec:
-            return v.abs().compare('>', most).pick(code.vec(1.0), 0.0)
+        def beyond(most: Vec, v: Vec) -> Vec:
+            return v.abs().compare('>', most).pick(v.code.vec(1.0), 0.0)
 
         for name, second in (('squares', clipped), ('report', beyond)):
             with unit.function(f'{name}_of', 'g n limit sums') as (code, g, n, limit, sums):
                 most = code.spread(limit)
-                for k, term in enumerate((square, lambda v, second=second: second(v, most))):
+                for k, term in enumerate((square, partial(second, most))):
                     at = sums + 2 * k * self.target.width
                     sum_of(code, g, n, term).add_to(at, at + self.target.width)
             self._write_for_all(unit, name)
