@@ -2,8 +2,9 @@
 
 In: symbolic loss, limits, hyperparameters, slots, gradients and parameters. Out: the norm of
 the gradients, all new values and, if they are watched, a report of the gradients. A rewrite lets
-the Op write new values to the place of the old ones, so that shared variables are updated without copies. That is left to a rewrite because PyTensor
-refuses graphs of users in which an Op destroys its inputs.
+the Op write new values to the place of the old ones, so that shared variables are updated without
+copies. That is left to a rewrite because PyTensor refuses graphs of users in which an Op destroys
+its inputs.
 """
 
 import logging
