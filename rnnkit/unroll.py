@@ -29,6 +29,7 @@ def unroll(
     reverse: bool = False,
     kernel: bool | None = None,
     bptt_limit: int | None = None,
+    direct: TensorVariable | None = None,
 ) -> Any:  # a named tuple of the cell's own type
     """Return the states of `cell` at every time step of `x`.
 
@@ -57,6 +58,9 @@ def unroll(
         they are done; the gradient does not pass from a step whose number is a multiple of
         `bptt_limit` to the step before it. So it goes back by at most so many steps, and to
         `state` only from the first of them. The states are the same as without.
+    direct : tensor of shape (T, B, D), optional
+        Further columns of z, after the projected input; the cell's `direct_widths` says which.
+        Nothing has a derivative by it.
 
     Returns
     -------
@@ -86,9 +90,9 @@ def unroll(
     scan = partial(_scan, cell, walk)
     states = None
     if kernel is not False and kernels.enabled():
-        states = kernels.fused(cell, scan, walk, x, params, list(state), mask)
+        states = kernels.fused(cell, scan, walk, x, params, list(state), mask, direct)
     if states is None:
-        states = scan(x, params, list(state), mask)
+        states = scan(x, params, list(state), mask, direct)
     return cell.state(*states)
 
 
@@ -99,6 +103,7 @@ def _scan(
     params: dict[str, TensorVariable],
     state: list[TensorVariable],
     mask: TensorVariable | None,
+    direct: TensorVariable | None = None,
 ) -> list[TensorVariable]:
     """Return the states of all steps by `pytensor.scan`; the parameters are prepared ones.
 
@@ -108,8 +113,10 @@ def _scan(
     # Turned beforehand, not by scan's go_backwards: that gives the outputs in the order of the
     # steps, so they have to be turned in any case, and a view costs nothing.
     if walk.reverse:
-        x, mask = x[::-1], None if mask is None else mask[::-1]
+        x, mask, direct = x[::-1], *(None if v is None else v[::-1] for v in (mask, direct))
     z = cell.project(x, SimpleNamespace(**params))  # one product for all T steps
+    if direct is not None:
+        z = pt.concatenate([z, disconnected_grad(direct)], axis=-1)
     names, weights = list(params), list(params.values())
     n_states = len(cell.state._fields)
     # Scan keeps all states in one array of fixed shape, so the first one needs its B rows.

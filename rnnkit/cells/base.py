@@ -185,6 +185,10 @@ class Cell:
         """Return the shape of each array that `prepare` returns."""
         return self._read(self.params if self.inner is None else self.inner, n_in, size)
 
+    def direct_widths(self, size: int) -> list[int]:
+        """Return the widths of the arrays in z that are not projected, but given for each step."""
+        return []
+
     def widths(self, size: int) -> tuple[int, ...]:
         """Return the number of units of each state."""
         lengths = self.lengths(size)

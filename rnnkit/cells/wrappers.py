@@ -1,8 +1,8 @@
 """Cells that wrap another cell, to add recurrent dropout or zoneout.
 
 A dropout mask that is shared by all steps is an additional state that never changes. Random
-numbers drawn at each step are additional input features, passed unchanged through the input
-matrix. Both are thus ordinary cells, which the kernels can run.
+numbers drawn at each step are further columns of z, which no weight multiplies. Both are thus
+ordinary cells, which the kernels can run.
 """
 
 from collections import namedtuple
@@ -46,6 +46,9 @@ class Wrapper(Cell):
 
     def inner_shapes(self, n_in, size):
         return self.cell.inner_shapes(n_in, size)
+
+    def direct_widths(self, size):
+        return self.cell.direct_widths(size)
 
     def project_by_cell(self, x: TensorVariable, p: SimpleNamespace) -> TensorVariable:
         """Return the contribution of the input, computed by the wrapped cell."""
@@ -166,24 +169,18 @@ class Mixed(Wrapper):
 class Zoned(Wrapper):
     """Zoneout in training: at each step, random elements of the states keep their old values.
 
-    Additional input features, called codes, say which. States of the same width share their
-    features: bit k of a code belongs to state k among them, and 1 keeps the old value. States
-    that count steps are always updated.
+    Further columns of z, called codes, say which. States of the same width share their columns: bit
+    k of a code belongs to state k among them, and 1 keeps the old value. States that count steps
+    are always updated.
 
     Parameters
     ----------
     cell : Cell
-    size : int
-        The number of units of the layer.
 
     References
     ----------
     Krueger et al. 2017, arXiv:1606.01305.
     """
-
-    def __init__(self, cell: Cell, size: int):
-        super().__init__(cell)
-        self.size = size
 
     def groups(self) -> list[list[int]]:
         """Return the indices of the states of each width, which share codes."""
@@ -193,52 +190,9 @@ class Zoned(Wrapper):
                 by_width.setdefault(self.axes.get(name, 'H'), []).append(k)
         return list(by_width.values())
 
-    def bit_widths(self, size: int) -> list[int]:
-        """Return the width of each state that zoneout acts on, group by group."""
-        widths = self.widths(size)
-        return [widths[k] for group in self.groups() for k in group]
-
-    def code_widths(self, size: int) -> list[int]:
-        """Return the number of code features of each group."""
+    def direct_widths(self, size):
         widths = self.widths(size)
         return [widths[group[0]] for group in self.groups()]
-
-    def codes(self, kept: Sequence[TensorVariable]) -> TensorVariable:
-        """Encode which elements keep their values as input features.
-
-        Parameters
-        ----------
-        kept : sequence of tensors of shape (T, B, width)
-            1 where a state keeps its value, else 0; group by group.
-        """
-        bits, features = iter(kept), []
-        for group in self.groups():
-            features.append(sum(next(bits) * 2**bit for bit in range(len(group))))
-        return pt.concatenate(features, axis=-1)
-
-    def prepare(self, params, size):
-        params = self.cell.prepare(params, size)
-        if type(self).project is not Cell.project:
-            return params
-        # [[xh, 0], [0, 1]]: the default projection ``x @ xh + b`` passes codes through unchanged.
-        xh, b, n = params['xh'], params['b'], sum(self.code_widths(size))
-        upper = pt.concatenate([xh, pt.zeros((xh.shape[0], n), dtype=xh.dtype)], axis=1)
-        lower = pt.concatenate(
-            [pt.zeros((n, xh.shape[1]), dtype=xh.dtype), pt.eye(n, dtype=xh.dtype)], axis=1
-        )
-        bias = pt.concatenate([b, pt.zeros((n,), dtype=b.dtype)])
-        return {**params, 'xh': pt.concatenate([upper, lower], axis=0), 'b': bias}
-
-    def inner_shapes(self, n_in, size):
-        shapes, n = self.cell.inner_shapes(n_in, size), sum(self.code_widths(size))
-        if 'xh' not in shapes or 'b' not in shapes:
-            return shapes
-        more = {'xh': (n_in, shapes['xh'][1] + n), 'b': (shapes['b'][0] + n,)}
-        return {**shapes, **more}
-
-    def project_by_cell(self, x, p):
-        n = sum(self.code_widths(self.size))
-        return pt.concatenate([self.cell.project(x[..., :-n], p), x[..., -n:]], axis=-1)
 
     def step(self, z, s, p):
         widths = [s[group[0]].type.shape[-1] for group in self.groups()]

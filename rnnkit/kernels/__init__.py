@@ -28,6 +28,7 @@ from rnnkit.kernels.dense import op as dense_op
 from rnnkit.kernels.language.threads import set_threads
 from rnnkit.kernels.loss import op as loss_op
 from rnnkit.kernels.program.elementwise import Errors
+from rnnkit.kernels.recurrent import padding
 from rnnkit.kernels.recurrent.op import RecurrentScan, Scan
 from rnnkit.kernels.recurrent.trace import form_of
 from rnnkit.kernels.recurrent.walk import Walk
@@ -44,6 +45,7 @@ __all__ = [
     'cross_entropy',
     'enabled',
     'fused',
+    'hide_padding',
     'mean_error',
     'set_threads',
     'softmax_of',
@@ -93,6 +95,11 @@ def cross_entropy(
     return loss_op.cross_entropy(plain, output, target, weights)
 
 
+def hide_padding(values: Variable, mask: Variable) -> Variable | None:
+    """Return values (T, B, H) with 0 where the mask (T, B) is 0 by a kernel, or None."""
+    return padding.hide_padding(values, mask) if enabled() and usable() else None
+
+
 def softmax_of(z: Variable) -> Variable | None:
     """Return the softmax over the last axis by a kernel, or None."""
     return loss_op.probabilities(z) if enabled() and usable() else None
@@ -103,11 +110,16 @@ def update_params(
     plain: update_op.Plain,
     arguments: Arguments,
     shapes: Sequence[tuple[int, ...]],
+    watched: bool = False,
 ) -> list[Variable] | None:
-    """Return norm of the gradients, new count, slots and parameters by one kernel, or None."""
+    """Return norm of the gradients, new count, slots and parameters by one kernel, or None.
+
+    If they are `watched`, a report of the gradients is last: a vector of the norm of each, and 1
+    if any was clipped, else 0.
+    """
     if not (enabled() and usable()):
         return None
-    return update_op.update_params(change, plain, arguments, shapes)
+    return update_op.update_params(change, plain, arguments, shapes, watched)
 
 
 def fused(
@@ -118,6 +130,7 @@ def fused(
     params: dict[str, Variable],
     state: list[Variable],
     mask: Variable | None,
+    direct: Variable | None = None,
 ) -> list[Variable] | None:
     """Return the states of all steps by a kernel, or None if only a scan can compute them.
 
@@ -125,19 +138,21 @@ def fused(
     ----------
     cell : Cell
     scan : callable
-        Builds the same by scan, from x, the parameters, the initial states and the mask.
+        Builds the same by scan, from x, the parameters, the initial states and the last two.
     walk : Walk
         That of the scan.
     x : tensor of shape (T, B, I)
     params : dict of str to tensor
     state : list of tensors of shape (B, H) or (1, H)
     mask : tensor of shape (T, B), of the dtype of x, or None
+    direct : tensor of shape (T, B, D), or None
     """
     form = form_of(cell)
     if form is None:
         return None
     names = [form.recurrent, 'xh', *form.vectors]
-    inputs = [x, *(params[name] for name in names), *state, *([] if mask is None else [mask])]
+    fixed = [v for v in (direct, mask) if v is not None]
+    inputs = [x, *(params[name] for name in names), *state, *fixed]
     why = _misfit(inputs)
     if why:
         log.debug('%s keeps the scan: %s', type(cell).__name__, why)

@@ -8,7 +8,7 @@ import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
-from rnnkit import activations
+from rnnkit import activations, kernels
 from rnnkit.cells import Cell
 from rnnkit.cells.wrappers import Dropped, Mixed, State, Zoned, wrapped
 from rnnkit.common.checks import choice, one_of, probability
@@ -147,14 +147,17 @@ class Recurrent(Layer):
         if noise is None or not (self.dropout or self.zoneout):
             cell = self.cell if not self.zoneout else wrapped(Mixed, self.cell, self.zoneout)
             return self._outputs(self._unroll(cell, x, start, mask), mask)
-        cell = self.cell
+        cell, codes = self.cell, None
         if self.zoneout:
-            cell = wrapped(Zoned, cell, self.size)
-            bits = [
-                pt.lt(noise.uniform(x, (0, 1), width), self.zoneout)
-                for width in cell.bit_widths(self.size)
-            ]
-            x = pt.concatenate([x, cell.codes(bits).astype(x.dtype)], axis=-1)  # (T, B, I + codes)
+            cell = wrapped(Zoned, cell)
+            rate, widths = np.asarray(self.zoneout, x.dtype), cell.direct_widths(self.size)
+            codes = pt.concatenate(  # (T, B, codes)
+                [
+                    noise.codes(rate, x, width, len(group))
+                    for group, width in zip(cell.groups(), widths, strict=True)
+                ],
+                axis=-1,
+            )
         if self.dropout:
             cell = wrapped(Dropped, cell)
             # Drawn without the axis of time, so that all steps share the mask.
@@ -164,7 +167,7 @@ class Recurrent(Layer):
                     pt.zeros((1, width), dtype=x.dtype) for width in self.cell.widths(self.size)
                 ]
             start = cell.start(start, kept)
-        states = self._unroll(cell, x, start, mask)
+        states = self._unroll(cell, x, start, mask, codes)
         # The wrapper has put 'fed' before the states of the cell, and 'kept' after them.
         return self._outputs(states[1:-1] if self.dropout else states, mask)
 
@@ -174,6 +177,7 @@ class Recurrent(Layer):
         x: TensorVariable,
         start: Sequence[TensorVariable] | None,
         mask: TensorVariable | None,
+        direct: TensorVariable | None = None,
     ) -> State:
         params = {name: self.params[name] for name in self.cell.params}
         return unroll(
@@ -185,6 +189,7 @@ class Recurrent(Layer):
             mask,
             reverse=not self.causal,
             bptt_limit=self.bptt_limit,
+            direct=direct,
         )
 
     def _outputs(self, states: State, mask: TensorVariable | None) -> dict[str, TensorVariable]:
@@ -195,7 +200,8 @@ class Recurrent(Layer):
             named = {'out': self._output(states), **named}
         outputs = {}
         for k, (part, values) in enumerate(named.items()):
-            outputs['out' if k == 0 else part] = masked(values, mask)
+            hidden = None if mask is None else kernels.hide_padding(values, mask)
+            outputs['out' if k == 0 else part] = masked(values, mask) if hidden is None else hidden
             outputs['last' if k == 0 else f'last_{part}'] = values[end]
         return outputs
 

@@ -8,7 +8,7 @@ import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor import TensorVariable
 
-from rnnkit.noise.ops import Advance, Draw, Drop
+from rnnkit.noise.ops import Advance, Codes, Draw, Drop
 from rnnkit.noise.philox import STATE
 
 __all__ = ['Noise']
@@ -66,6 +66,24 @@ class Noise:
         """Return 0 with probability `rate`, else 1 / (1 - rate): what dropout multiplies with."""
         kept = pt.ge(self.uniform(like, axes, width), rate)
         return pt.switch(kept, 1 / (1 - rate), 0).astype(like.dtype)
+
+    def codes(
+        self, rate: float | TensorVariable, like: TensorVariable, width: int, n: int
+    ) -> TensorVariable:
+        """Return whole numbers of `n` bits, of the dtype of `like`; a bit is 1 with `rate`.
+
+        Parameters
+        ----------
+        rate : float or scalar tensor
+        like : tensor of shape (T, B, I)
+        width : int
+            The result is of shape (T, B, width).
+        n : int
+            Bit k is one comparison of `uniform` with the rate, by a draw of its own.
+        """
+        rate = pt.as_tensor_variable(rate).astype(like.dtype)
+        numbers = tuple(self._number() for _ in range(n))
+        return Codes(numbers, width)(self.state, like, rate)
 
     def drop(self, x: TensorVariable, rate: float | TensorVariable) -> TensorVariable:
         """Return `x` times `keep`, in one pass."""

@@ -5,13 +5,19 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from pytensor.link.jax.dispatch import jax_funcify
 
-from rnnkit.noise.ops import Advance, Draw, Drop
+from rnnkit.noise.ops import Advance, Codes, Draw, Drop
 
 
 @jax_funcify.register(Draw)
 def draw_in_jax(op: Draw, **kwargs: object) -> Callable[..., object]:
     """Return the function of one draw."""
     return lambda state, like: op.compute(state, like, jnp)
+
+
+@jax_funcify.register(Codes)
+def codes_in_jax(op: Codes, **kwargs: object) -> Callable[..., object]:
+    """Return the function of some draws of bits."""
+    return lambda state, like, rate: op.compute(state, like, rate, jnp)
 
 
 @jax_funcify.register(Drop)

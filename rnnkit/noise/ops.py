@@ -111,6 +111,55 @@ class Draw(Op):
         return [disconnected_type() for _ in inputs]
 
 
+class Codes(Op):
+    """Random bits that are 1 at a rate, several in one number: state, like and rate -> codes.
+
+    Parameters
+    ----------
+    numbers : tuple of int
+        The number of the draw that bit 0 is from, and so on.
+    width : int
+        The length of the last axis, which stands in place of that of `like`.
+    """
+
+    __props__ = ('numbers', 'width')
+
+    def __init__(self, numbers: tuple[int, ...], width: int):
+        self.numbers, self.width = numbers, width
+
+    def make_node(self, state: Variable, like: Variable, rate: Variable) -> Apply:
+        """Return the node."""
+        shape = (*like.type.shape[:-1], self.width)
+        return Apply(self, [state, like, rate], [pt.tensor(dtype=like.dtype, shape=shape)])
+
+    def compute(self, state: Array, like: Array, rate: Array, xp: ModuleType = np) -> Array:
+        """Return the codes, by NumPy or what else has its functions."""
+        shape = (*like.shape[:-1], self.width)
+        n, dtype = int(np.prod(shape)), str(like.dtype)
+        bits = [philox.uniform(state, number, n, dtype, xp) < rate for number in self.numbers]
+        codes = sum(bit.astype(dtype) * np.array(2**k, dtype) for k, bit in enumerate(bits))
+        return codes.reshape(shape)
+
+    def perform(self, node: Apply, inputs: Sequence[np.ndarray], output_storage: Storage) -> None:
+        """Compute by NumPy."""
+        output_storage[0][0] = self.compute(*inputs)
+
+    # As with `Draw`, only the lengths of `like` matter.
+    def infer_shape(self, *args: object) -> list[tuple[Variable, ...]]:
+        """Return the output's shape; PyTensor before 3.3 passes the graph as well."""
+        return [(*args[-1][1][:-1], pt.constant(np.int64(self.width)))]
+
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        """Return that nothing has a derivative."""
+        return [[False], [False], [False]]
+
+    def pullback(
+        self, inputs: Sequence[Variable], outputs: Sequence[Variable], gradients: Sequence[Variable]
+    ) -> list[Variable]:
+        """Return no gradients."""
+        return [disconnected_type() for _ in inputs]
+
+
 class Drop(Op):
     """Dropout in one pass: state, x and rate -> x with elements left out, and the factors.
 

@@ -38,12 +38,13 @@ class StepGraph:
 
     Attributes
     ----------
-    health : dict of str to scalar tensor
-        Gradient norms and clipping, see the function `health`.
+    health : list of str
+        The names of what the last output reports, a vector of gradient norms and clipping; empty if
+        they are not watched.
     hyper : dict of str to shared scalar
         Hyperparameters: learning rate, gradient clipping and so on. They may be set at any time.
     outputs : list of tensors
-        Gradient norm (before clipping), loss, weight, monitors and health.
+        Gradient norm (before clipping), loss, weight, monitors and health, if that is watched.
     updates : list of (shared variable, new value)
         If the loss or a gradient is not finite, every new value equals the old one.
     """
@@ -68,10 +69,10 @@ class StepGraph:
         self.slots = {n: self._shared_zeros(n, (self.size,)) for n in names}  # flat vectors
         count = self._shared_zeros('updates', ())
         arguments = self._arguments(objective.loss, count)
-        fused = kernels.update_params(self._change, self._plain, arguments, self.shapes)
-        norm, *new = self._plain(arguments) if fused is None else fused
-        self.health = health(arguments, norm) if watched else {}
-        self.outputs = [norm, *objective.reports(), *self.health.values()]
+        fused = kernels.update_params(self._change, self._plain, arguments, self.shapes, watched)
+        norm, *new = self._plain(arguments, watched) if fused is None else fused
+        self.health = [*gradient_names(self.params), 'clipped'] if watched else []
+        self.outputs = [norm, *objective.reports(), *([new.pop()] if watched else [])]
         if self.probe is not None:  # the curvature is passed as a slot, but is no state
             del new[1 + len(self.slots)]
             finite = abs(arguments.loss) < np.inf
@@ -149,8 +150,8 @@ class StepGraph:
         delta, *new = self._step(g, p, slots, t, hyper)
         return [p - delta, *new]
 
-    def _plain(self, arguments: Arguments) -> list[TensorVariable]:
-        """Return gradient norm, new count, slots and parameters, by PyTensor's own Ops."""
+    def _plain(self, arguments: Arguments, watched: bool = False) -> list[TensorVariable]:
+        """Return gradient norm, new count, slots, parameters and health, by PyTensor's own Ops."""
         args = arguments
         parts = pieces(args.params, args.gradients, args.ids, self.shapes)
         norm = length(part.once for part in parts)
@@ -169,7 +170,8 @@ class StepGraph:
             slots = [part.written(slot, v) for slot, v in zip(slots, kept, strict=True)]
             params |= part.less(pt.switch(ok, delta, 0))
         changed = [params[k] for k in range(len(args.params))]
-        return [norm, pt.switch(ok, count, args.count), *slots, *changed]
+        reports = [health(args, norm, self.shapes)] if watched else []
+        return [norm, pt.switch(ok, count, args.count), *slots, *changed, *reports]
 
     def reset(self) -> None:
         """Reset the state of the rule to its start."""
@@ -219,19 +221,20 @@ def _same(value: TensorVariable) -> TensorVariable:
     return value
 
 
-def health(arguments: Arguments, norm: TensorVariable) -> dict[str, TensorVariable]:
-    """Return the gradient norm of each parameter before clipping, and whether it was clipped."""
+def health(
+    arguments: Arguments, norm: TensorVariable, shapes: Sequence[tuple[int, ...]]
+) -> TensorVariable:
+    """Return the gradient norm of each parameter before clipping, and 1 if it was, else 0."""
     flat = []
-    for k, (g, p) in enumerate(zip(arguments.gradients, arguments.params, strict=True)):
+    for k, g in enumerate(arguments.gradients):
         if k in arguments.ids:  # sparse, and rows may be repeated
-            g = row_sums(arguments.ids[k], g, p.get_value(borrow=True).shape)[2]
+            g = row_sums(arguments.ids[k], g, shapes[k])[2]
         flat.append(g.ravel())
-    names = gradient_names(arguments.params)
     # The dot product needs no array of squares, which would be as large as the gradient.
-    reports = {name: pt.sqrt(pt.dot(g, g)) for name, g in zip(names, flat, strict=True)}
+    norms = [pt.sqrt(pt.dot(g, g)) for g in flat]
     largest = pt.stack([pt.maximum(g.max(), -g.min()) for g in flat]).max()
-    reports['clipped'] = pt.or_(norm > arguments.max_norm, largest > arguments.max_elem)
-    return reports
+    clipped = pt.or_(norm > arguments.max_norm, largest > arguments.max_elem)
+    return pt.stack([*norms, clipped.astype(norm.dtype)])
 
 
 def gradient_names(params: Sequence[TensorSharedVariable]) -> list[str]:

@@ -211,8 +211,9 @@ class LBFGSStep:
             raise
         finally:
             self._set(self._point)
-        parts = self._parts(gradient) if self.health else []
-        return [norm, *reports, *map(np.linalg.norm, parts)]
+        if not self.health:
+            return [norm, *reports]
+        return [norm, *reports, np.array([*map(np.linalg.norm, self._parts(gradient))])]
 
     def _begin(self) -> None:
         """Start SciPy; repeat the iterations made so far, if its memory of them is lost."""

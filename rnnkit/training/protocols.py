@@ -45,7 +45,7 @@ class Step(Protocol):
     """The compiled update by one rule. Its state is what the next updates depend on."""
 
     objective: Objective
-    health: list[str]  # the names of what an update reports of the gradients, after all else
+    health: list[str]  # the names of what an update reports of the gradients, in a vector
     finished: bool  # whether there is nothing more to gain
     changed: Monitors  # the hyperparameters of the latest update that change between updates
 
@@ -56,7 +56,10 @@ class Step(Protocol):
         """Set what changes between updates; `number` of them have been made."""
 
     def update(self, *batch: np.ndarray) -> list[Any]:
-        """Make one update; return the norm of the gradient, loss, weight, monitors and health."""
+        """Make one update; return the norm of the gradient, loss, weight, monitors and health.
+
+        The last is a vector, and is there only if it has names.
+        """
 
     def end(self) -> None:
         """Release what only a training needs."""

@@ -41,7 +41,7 @@ class TrainStep:
     ):
         self.objective, self.noise = objective, noise
         self.graph = StepGraph(objective, rule, momentum, nesterov, watched)
-        self.health = list(self.graph.health)
+        self.health = self.graph.health
         self.update = Compiled(
             'the train step',
             objective.inputs,

@@ -333,10 +333,9 @@ class Trainer:
                     f'the loss is {float(values[0])} in epoch {self.epoch}, batch {k}; {what}. '
                     f'The parameters were not updated. {advice}'
                 )
-            reports = tuple(map(float, values))
-            n = len(reports) - len(self.step.health)
-            rows.append((float(norm), *reports[:n]))
-            health.append(reports[n:])
+            if self.step.health:
+                health.append(tuple(values.pop().tolist()))
+            rows.append((float(norm), *map(float, values)))
             if watched:
                 self.hooks.batch_end()
                 if self.stopping is not None:

@@ -115,6 +115,26 @@ def leaky():
     return step, back
 
 
+def zoned(cell):
+    """A cell whose states keep old values where the codes, the last H columns of x, say so."""
+    inner, inner_back = cell
+
+    def step(x, old, p):
+        width = old[0].shape[1]
+        new, saved = inner(x[:, :-width], old, p)
+        stays = [(x[:, -width:] // 2**k) % 2 == 1 for k in range(len(old))]
+        return [np.where(s, o, n) for s, o, n in zip(stays, old, new, strict=True)], (saved, stays)
+
+    def back(d_new, saved, p):
+        saved, stays = saved
+        moved = [np.where(s, 0, d) for s, d in zip(stays, d_new, strict=True)]
+        d_x, d_old, d_p = inner_back(moved, saved, p)
+        d_old = [d + np.where(s, g, 0) for d, s, g in zip(d_old, stays, d_new, strict=True)]
+        return np.concatenate([d_x, np.zeros_like(stays[0], float)], axis=1), d_old, d_p
+
+    return step, back
+
+
 def products(x, h, dx, dh):
     """Gradients of the weights and the bias, given those of what they add to."""
     return {'xh': x.T @ dx, 'hh': h.T @ dh, 'b': dx.sum(0)}

@@ -9,6 +9,7 @@ import numpy as np
 import pytensor.tensor as pt
 
 from rnnkit.cells import Cell, GRUCell, LSTMCell, LSTMState, RNNCell
+from rnnkit.cells.wrappers import Zoned
 from rnnkit.common.tensors import split
 from rnnkit.kernels.language.vector import Target
 from rnnkit.kernels.recurrent import trace
@@ -61,6 +62,8 @@ CELLS = {
     'gru': (GRUCell(), equations.gru()),
     'peephole': (Peephole(), equations.lstm(peepholes=True)),
     'leaky': (Leaky(), equations.leaky()),
+    'zoned lstm': (Zoned(LSTMCell()), equations.zoned(equations.lstm())),
+    'zoned gru': (Zoned(GRUCell()), equations.zoned(equations.gru())),
 }
 
 TARGETS = {16: (16, 16), 32: (32, 16), 64: (64, 32)}  # bytes of a vector: width, registers
@@ -76,12 +79,16 @@ def can_run(width):
 
 
 class Problem(NamedTuple):
-    """Arrays of one unrolled cell; `args` is what its forward kernel takes."""
+    """Arrays of one unrolled cell; `args` is what its forward kernel takes.
+
+    `direct` is what each step is given besides x, or None.
+    """
 
     x: np.ndarray
     p: dict
     first: list
     mask: np.ndarray | None
+    direct: np.ndarray | None
     d_states: list
     args: list
 
@@ -103,27 +110,29 @@ def problem(name, sizes, dtype, *, rows=False, masked=False, given=None, seed=0,
     given = given or (True,) * n
     d_states = [normal(t, b, h) if is_given else None for is_given in given]
     form = trace.form_of(cell)
+    # Codes, of a bit for each state, for the only cells here that are given anything.
+    widths = cell.direct_widths(h)
+    direct = rng.integers(0, 2**n, (t, b, sum(widths))).astype(dtype) if widths else None
     args = [x, *(p[key] for key in (form.recurrent, 'xh', *form.vectors)), *first]
-    if masked:
-        args.append(mask.astype(dtype))
-    return Problem(x, p, first, mask, d_states, args)
+    args += [a.astype(dtype) for a in (direct, mask) if a is not None]
+    return Problem(x, p, first, mask, direct, d_states, args)
 
 
-def forward(name, where, *, rows=False, keep=True, whole=None, **walk):
+def forward(name, where, *, rows=False, keep=True, whole=None, shown=False, **walk):
     """Return the forward kernel of a cell; `walk` are other settings of a `Walk`."""
     form = trace.form_of(CELLS[name][0])
     walk, whole = Walk((rows,) * form.n_states, **walk), whole or (True,) * form.n_states
-    writer = Forward(form, where, walk, keep, whole)
-    key = repr(('test', form.key, where, walk, keep, whole))
+    writer = Forward(form, where, walk, keep, whole, shown)
+    key = repr(('test', form.key, where, walk, keep, whole, shown))
     return kernel.build('test_forward', writer, key)
 
 
-def backward_of(name, where, *, rows=False, given=None, want_x=True, **walk):
+def backward_of(name, where, *, rows=False, given=None, want_x=True, shown=False, **walk):
     """Return the backward kernel of a cell; `walk` are other settings of a `Walk`."""
     form = trace.form_of(CELLS[name][0])
     walk, given = Walk((rows,) * form.n_states, **walk), tuple(given or (True,) * form.n_states)
-    writer = Backward(form, where, walk, given, want_x)
-    key = repr(('test', form.key, where, walk, given, want_x))
+    writer = Backward(form, where, walk, given, want_x, shown)
+    key = repr(('test', form.key, where, walk, given, want_x, shown))
     return kernel.build('test_backward', writer, key)
 
 
@@ -136,6 +145,9 @@ def expected(name, problem, reverse=False, limit=None):
 
     p = {key: exact(value) for key, value in problem.p.items()}
     first, x = [exact(a) for a in problem.first], exact(problem.x)
+    width = x.shape[-1]
+    if problem.direct is not None:
+        x = np.concatenate([x, exact(problem.direct)], axis=-1)
     states, tape = equations.run(cell, x, p, first, problem.mask, reverse)
     d_states = [exact(a) for a in problem.d_states]
     d_x, d_p, d_first = equations.run_back(
@@ -143,7 +155,7 @@ def expected(name, problem, reverse=False, limit=None):
     )
     form = trace.form_of(CELLS[name][0])
     d_params = [d_p[key] for key in (form.recurrent, 'xh', *form.vectors)]
-    return states, [d_x, *d_params, *d_first]
+    return states, [d_x[..., :width], *d_params, *d_first]
 
 
 def assert_near(got, want, dtype, label=''):

@@ -27,9 +27,9 @@ class Known:
         assert (axes, width) == ((1,), H)  # one mask for all steps
         return pt.constant(self.kept)
 
-    def uniform(self, like, axes, width):
-        assert (axes, width) == ((0, 1), H)
-        return pt.constant(next(self._uniform))
+    def codes(self, rate, like, width, n):
+        assert width == H
+        return pt.constant(sum((next(self._uniform) < rate) * 2.0**bit for bit in range(n)))
 
 
 def step(name, x, h, c, fed, p, kept):

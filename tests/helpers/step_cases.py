@@ -118,9 +118,10 @@ def compiled_update(update_rule, where):
 
 
 def update_table(scalars, hyper, slots, gradients, params):
-    """Return the table of addresses; `scalars` are loss, norm, count and the limits."""
+    """Return the table of addresses; `scalars` are loss, norm, count, limits and maybe health."""
     at = {name: a.ctypes.data for name, a in scalars.items()}
     head = [len(params), at['loss'], at['norm'], at['count'], at['max_elem'], at['max_norm']]
+    head.append(at.get('health', 0))
     head += [at['count'], *(a.ctypes.data for a in hyper)]
     for slot in slots:
         head += [slot.ctypes.data] * 2

@@ -17,7 +17,7 @@ from rnnkit.kernels.recurrent.op import RecurrentGradient, RecurrentScan
 from rnnkit.kernels.recurrent.trace import form_of
 from rnnkit.kernels.update.op import UpdateParams
 from rnnkit.losses import MeanSquaredError
-from rnnkit.noise.ops import Draw, Drop
+from rnnkit.noise.ops import Codes, Draw, Drop
 from rnnkit.optimizers import Objective, StepGraph, registry
 from rnnkit.unroll import unroll
 
@@ -108,16 +108,16 @@ def test_the_steps_of_two_networks_in_one_function(rng):
         np.testing.assert_allclose(p.get_value(), value, rtol=1e-12)
 
 
-def scan_op(cell=None, keep=True, whole=None, **walk):
+def scan_op(cell=None, keep=True, shown=False, whole=None, **walk):
     cell = cell or RNNCell()
     walk = kernels.Walk(**{'rows': (True,) * len(cell.state._fields), **walk})
-    return RecurrentScan(form_of(cell), None, walk, keep, whole)
+    return RecurrentScan(form_of(cell), None, walk, keep, shown, whole)
 
 
-def gradient_op(cell=None, given=(True,), want_x=True, **walk):
+def gradient_op(cell=None, given=(True,), want_x=True, shown=False, **walk):
     cell = cell or RNNCell()
     walk = kernels.Walk(**{'rows': (True,) * len(cell.state._fields), **walk})
-    return RecurrentGradient(form_of(cell), None, walk, given, want_x)
+    return RecurrentGradient(form_of(cell), None, walk, given, want_x, shown)
 
 
 def mean_op(errors=None, weighted=False, keep=False):
@@ -125,12 +125,12 @@ def mean_op(errors=None, weighted=False, keep=False):
     return MeanError(None, *read_errors(errors, 2), weighted, keep)
 
 
-def update_op(algo='sgd', shapes=((2, 3),), momentum=False, tables=(), inplace=False):
+def update_op(algo='sgd', shapes=((2, 3),), momentum=False, **form):
     w = pytensor.shared(np.ones((2, 3)), shape=(2, 3))
     rule = registry[algo]()
     graph = StepGraph(Objective((w**2).sum(), [w], []), rule, momentum, False)
     read = graph.updates[-1][1].owner.op.rule
-    return UpdateParams(read, None, shapes, tables, inplace)
+    return UpdateParams(read, None, shapes, **form)
 
 
 MAKERS = {
@@ -148,6 +148,7 @@ MAKERS = {
             dict(cell=RNNCell(activation='relu')),
             dict(rows=(False,)),
             dict(masked=True),
+            dict(masked=True, shown=True),
             dict(reverse=True),
             dict(bptt_limit=2),
         ],
@@ -161,6 +162,7 @@ MAKERS = {
             dict(cell=LSTMCell(), given=(True, True)),
             dict(cell=LSTMCell(), given=(True, False)),
             dict(masked=True),
+            dict(masked=True, shown=True),
             dict(reverse=True),
             dict(bptt_limit=2),
         ],
@@ -194,7 +196,12 @@ MAKERS = {
             dict(shapes=((2, 3), (3,))),
             dict(tables=(0,)),
             dict(inplace=True),
+            dict(watched=True),
         ],
+    ),
+    'codes': (
+        lambda numbers=(1,), width=3: Codes(numbers, width),
+        [{}, dict(numbers=(2,)), dict(numbers=(1, 2)), dict(width=4)],
     ),
     'draw': (
         lambda law='normal', number=1, dtype='float32', axes=(0, 1), width=None: Draw(

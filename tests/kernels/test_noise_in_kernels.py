@@ -13,9 +13,26 @@ from recurrent_noise import MASK, B, I, Known, T, problem
     [
         long('lstm', {'dropout': 0.3, 'zoneout': 0.4}),
         ('gru', {'dropout': 0.3}),
+        ('gru', {'zoneout': 0.4}),
     ],
 )
 def test_kernel_and_scan_agree(name, rates, rng, monkeypatch):
+    check(name, rates, rng, monkeypatch, compiled)
+
+
+@pytest.mark.peers
+def test_zoneout_on_jax(rng, monkeypatch):
+    pytest.importorskip('jax')
+
+    def on_jax(inputs, outputs):
+        function = pytensor.function(inputs, outputs, mode='JAX')
+        return function, [type(node.op).__name__ for node in function.maker.fgraph.toposort()]
+
+    check('lstm', {'dropout': 0.3, 'zoneout': 0.4}, rng, monkeypatch, on_jax)
+
+
+def check(name, rates, rng, monkeypatch, compiled):
+    """Compare a layer and its gradients by kernels, or JAX's loops, with the scan."""
     layer, _, _, known = problem(name, rng, **rates)
     x = pt.tensor('x', dtype='float64', shape=(None, None, I))
     weights = rng.standard_normal((T, B, 4))

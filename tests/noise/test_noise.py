@@ -102,6 +102,58 @@ def test_what_is_kept(rate):
     assert abs((found == 0).mean() - rate) <= 4 * (rate * (1 - rate) / N) ** 0.5
 
 
+@pytest.mark.parametrize('dtype', ['float32', 'float64'])
+@pytest.mark.parametrize('mode', ['FAST_COMPILE', 'NUMBA'])
+def test_codes_are_comparisons_of_successive_draws(mode, dtype):
+    x, rate = pt.tensor('x', dtype=dtype, shape=(None, None, 3)), 0.3
+    given = np.zeros((5, 7, 3), dtype)
+    noises = [Noise(), Noise()]
+    for noise in noises:
+        noise.seed([3, 4])
+    codes = noises[0].codes(rate, x, 9, 2)
+    bits = [pt.lt(noises[1].uniform(x, (0, 1), 9), np.asarray(rate, dtype)) for _ in range(2)]
+    found = pytensor.function([x], codes, mode=mode)(given)
+    wanted = pytensor.function([x], bits, mode='FAST_COMPILE')(given)
+    assert found.dtype == dtype
+    assert np.array_equal(found, wanted[0] + 2.0 * wanted[1])
+    assert 0.2 < wanted[0].mean() < 0.4
+
+
+@pytest.mark.parametrize('rate', [0.0, 2.0**-24, 0.25, 0.3, 1 - 2.0**-24])
+def test_codes_at_any_rate(rate):
+    pytest.importorskip('numba')
+    from rnnkit.noise import dispatch_numba as by_numba
+
+    for n in (*range(1, 10), 4099):
+        made = np.zeros(n, 'float32')
+        by_numba.codes32(state(1), 7, n, np.float32(rate), np.float32(2), made)
+        wanted = philox.uniform(state(1), 7, n, 'float32') < np.float32(rate)
+        assert np.array_equal(made, 2 * wanted)
+
+
+def test_bits_of_codes_have_their_rate_and_are_independent():
+    noise, rate = Noise(), 0.3
+    noise.seed(8)
+    codes = noise.codes(rate, pt.constant(np.zeros((N // 100, 100, 1))), 1, 2).eval().ravel()
+    bits = np.array([codes % 2, codes // 2])
+    deviation = (rate * (1 - rate) / N) ** 0.5
+    assert abs(bits.mean(axis=1) - rate).max() < 4 * deviation
+    assert abs(np.corrcoef(bits)[0, 1]) < 4 / N**0.5
+    for bit in bits:
+        assert abs(np.corrcoef(bit[1:], bit[:-1])[0, 1]) < 4 / N**0.5
+
+
+@pytest.mark.parametrize('n', [*range(1, 10), 4099])
+def test_numba_gives_the_published_numbers(n):
+    pytest.importorskip('numba')
+    from rnnkit.noise import dispatch_numba as by_numba
+
+    for s in (state(1), np.array([2**32 - 1] * 4, 'uint32')):
+        assert np.array_equal(by_numba.bits(s, 7, n), philox.bits(s, 7, n))
+        for kind, rule in (('float32', by_numba.uniform32), ('float64', by_numba.uniform64)):
+            assert np.array_equal(rule(s, 7, n), philox.uniform(s, 7, n, kind))
+
+
 def draws(dtype, mode=None):
     """Return a function of x that draws in all ways, and its noise."""
     noise = Noise()
@@ -111,6 +163,7 @@ def draws(dtype, mode=None):
     dropped = noise.drop(x, rate)
     outputs = [
         noise.uniform(x),
+        noise.codes(rate, x, 7, 3),
         noise.keep(rate, x, (1,), 7),
         dropped,
         pt.grad(dropped.sum(), x),
@@ -125,7 +178,8 @@ X = np.arange(1, 1 + 5 * 6 * 3).reshape(5, 6, 3)
 
 def test_shapes_and_the_gradient_of_dropout():
     function, _ = draws('float64')
-    uniform, kept, dropped, slope, normal, rows = function(X.astype('float64'))
+    uniform, codes, kept, dropped, slope, normal, rows = function(X.astype('float64'))
+    assert codes.shape == (5, 6, 7)
     assert uniform.shape == normal.shape == X.shape
     assert kept.shape == rows.shape == (6, 7)
     assert np.array_equal(dropped, X * slope)
@@ -160,7 +214,7 @@ def test_all_backends_give_the_same_bits(mode):
     (plain, _), (other, noise) = draws('float32'), draws('float32', mode)
     for _ in range(2):
         wanted, found = plain(x), [np.asarray(v) for v in other(x)]
-        assert all(np.array_equal(a, b) for a, b in zip(wanted[:4], found[:4], strict=True))
-        for a, b in zip(wanted[4:], found[4:], strict=True):  # other sines and logarithms
+        assert all(np.array_equal(a, b) for a, b in zip(wanted[:5], found[:5], strict=True))
+        for a, b in zip(wanted[5:], found[5:], strict=True):  # other sines and logarithms
             assert np.allclose(a, b, rtol=0, atol=2e-6)
     assert noise.get_state()[2:] == [2, 0]

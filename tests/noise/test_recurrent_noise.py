@@ -140,4 +140,4 @@ def test_dropout_of_a_cell_that_feeds_nothing_back(monkeypatch):
 def test_wrappers_name_their_states():
     cell = rnnkit.cells.LSTMCell()
     assert Dropped(cell).state._fields == ('fed', 'h', 'c', 'kept')
-    assert Zoned(cell, 4).groups() == [[0, 1]]
+    assert Zoned(cell).groups() == [[0, 1]]

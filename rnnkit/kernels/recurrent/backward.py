@@ -31,10 +31,11 @@ def frame_backward(form: Form, walk: Walk, given: Sequence[bool], want_x: bool) 
     """Return the frame of the backward kernel.
 
     Inputs are those of the forward, its outputs, and the gradients by those states for which
-    `given` holds. Outputs are the gradients by the inputs of the forward, without the mask.
+    `given` holds. Outputs are the gradients by the inputs of the forward, without the mask and what
+    is given directly.
     """
     inputs = inputs_of(form, walk)
-    outputs = [Array(f'd_{a.name}', a.dims) for a in inputs if a.name != 'mask']
+    outputs = [Array(f'd_{a.name}', a.dims) for a in inputs if a.name not in ('direct', 'mask')]
     if not want_x:
         del outputs[0]
     states = [Array(f'new{k}', ('T', 'B', 'H')) for k in range(form.n_states)]
@@ -47,8 +48,17 @@ def frame_backward(form: Form, walk: Walk, given: Sequence[bool], want_x: bool) 
 class Backward(Writer):
     """Writer of the backward kernel of a form."""
 
-    def __init__(self, form: Form, target: Target, walk: Walk, given: Sequence[bool], want_x: bool):
+    def __init__(
+        self,
+        form: Form,
+        target: Target,
+        walk: Walk,
+        given: Sequence[bool],
+        want_x: bool,
+        shown: bool = False,
+    ):
         self.form, self.walk, self.given, self.want_x = form, walk, given, want_x
+        self.shown = shown
         shared = form.shared_gradients()
         self.summed = [
             (block, node)
@@ -58,7 +68,7 @@ class Backward(Writer):
         stored = {i for i in form.new if form.program.operands(i)}
         self.outputs = [*form.d_tiles, *form.d_states, *(node for _, node in self.summed)]
         self.hoisted = Hoisted(form, self.outputs, {*stored, *form.residuals})
-        description = repr((form.key, walk, tuple(given), want_x))
+        description = repr((form.key, walk, tuple(given), want_x, shown))
         super().__init__(target, frame_backward(form, walk, given, want_x), description)
 
     def write_functions(self, unit: Unit) -> None:
@@ -151,7 +161,7 @@ class Backward(Writer):
         partial = areas['partial'] + part * h * (len(self.summed) * size)
         carries = [self._carry(code, block, areas, k) for k in range(form.n_states)]
         hoisted = self.hoisted, areas['hoisted']
-        gradients = Gradients(self.given, carries, all_tiles, partial)
+        gradients = Gradients(self.given, carries, all_tiles, partial, self.shown)
         point = BackwardPoint(form, frame, self.walk, code, block, hoisted, gradients)
 
         def cut() -> None:

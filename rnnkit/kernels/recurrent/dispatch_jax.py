@@ -107,14 +107,15 @@ def forward(op: RecurrentScan, inputs: Sequence[Array]) -> list[Array]:
         The inputs of the Op.
     """
     form = op.form
-    x, params, first, mask = op.unpack(inputs)
+    x, params, first, mask, direct = op.unpack(inputs)
     hh, xh = _weights(form, params)
     kept = form.residuals if op.keep else []
     vectors = _vectors(form, params)
 
-    def step(old: tuple[Array, ...], at: tuple[Array, Array | None]) -> tuple[Any, Any]:
-        z, real = at
+    def step(old: tuple[Array, ...], at: tuple[Array | None, ...]) -> tuple[Any, Any]:
+        z, real, given = at
         known = vectors | _named(form, 'state', old) | _tiles(form, z, old[0] @ hh)
+        known |= _direct(form, given)
         values = _evaluate(form, [*form.new, *kept], known, old[0])
         new = _choose(real, values[: form.n_states], old)
         private = [jnp.concatenate(values[form.n_states :], axis=-1)] if kept else []
@@ -123,7 +124,7 @@ def forward(op: RecurrentScan, inputs: Sequence[Array]) -> list[Array]:
     start = _start(x, hh, first)
     # The product with x is outside the loop, other than in kernels: XLA keeps no tile in registers
     # between two products, and one large product is faster than many small ones.
-    _, outputs = jax.lax.scan(step, start, (x @ xh, mask), reverse=op.walk.reverse)
+    _, outputs = jax.lax.scan(step, start, (x @ xh, mask, direct), reverse=op.walk.reverse)
     return [*op.stored(outputs[: form.n_states]), *outputs[form.n_states :]]
 
 
@@ -137,7 +138,7 @@ def backward(op: RecurrentGradient, inputs: Sequence[Array]) -> list[Array]:
         The inputs of the Op.
     """
     form = op.form
-    x, params, first, mask = op.unpack(inputs[: op.n_inputs])
+    x, params, first, mask, direct = op.unpack(inputs[: op.n_inputs])
     new, others = inputs[op.n_inputs :][: form.n_states], inputs[op.n_inputs + form.n_states :]
     private, given = (others[0], others[1:]) if form.residuals else (None, others)
     hh, xh = _weights(form, params)
@@ -145,7 +146,7 @@ def backward(op: RecurrentGradient, inputs: Sequence[Array]) -> list[Array]:
     old = [_before(s, n, op.walk) for s, n in zip(start, new, strict=True)]
 
     cuts = _cuts(x.shape[0], op.walk)
-    sequences = (old, list(new), private, list(given), mask, cuts)
+    sequences = (old, list(new), private, list(given), mask, cuts, direct)
     step, summed = _backward_step(op, params, hh)
     zeros = [jnp.zeros(hh.shape[0], x.dtype) for _ in summed]
     carried = ([jnp.zeros_like(s) for s in start], zeros)
@@ -179,13 +180,14 @@ def _backward_step(
     h_first = form.h_first * hh.shape[0]
 
     def step(carried: tuple[list, list], at: tuple[Any, ...]) -> tuple[Any, Array]:
-        (upstream, sums), (old, new, private, given, real, cut) = carried, at
+        (upstream, sums), (old, new, private, given, real, cut, direct) = carried, at
         given = iter(given)
         upstream = [
             g + next(given) if is_given else g
             for g, is_given in zip(upstream, op.given, strict=True)
         ]
         known = vectors | _named(form, 'state', old) | _named(form, 'grad', upstream)
+        known |= _direct(form, direct)
         known |= {node: new[k] for k, node in stored}
         if private is not None:
             blocks = jnp.split(private, len(form.residuals), axis=-1)
@@ -252,6 +254,11 @@ def _start(x: Array, hh: Array, first: Iterable[Array]) -> tuple[Array, ...]:
 
 def _named(form: Form, kind: str, values: Sequence[Array]) -> dict[int, Array]:
     return {form.program.input(f'{kind}{k}'): value for k, value in enumerate(values)}
+
+
+def _direct(form: Form, given: Array | None) -> dict[int, Array]:
+    """Return the blocks (B, H) that a step is given, by their nodes."""
+    return {} if given is None else _named(form, 'direct', jnp.split(given, form.n_direct, axis=-1))
 
 
 def _vectors(form: Form, params: dict[str, Array]) -> dict[int, Array]:

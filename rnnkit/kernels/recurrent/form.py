@@ -33,14 +33,16 @@ class Form:
     Attributes
     ----------
     program : Program
-        Inputs are ``tile0``.., ``state0``.., ``grad0``.. (of the loss by the new states) and
-        the blocks of per-unit vectors, ``b:0``...
+        Inputs are ``tile0``.., ``state0``.., ``grad0``.. (of the loss by the new states),
+        ``direct0``.. (given for each step) and the blocks of per-unit vectors, ``b:0``...
     recurrent : str
         The name of the recurrent weight.
     x_blocks, h_blocks : tuple of int
         The column block of either weight for each tile of its run.
     vectors : dict of str to int
         Names of the per-unit vectors and their number of blocks.
+    n_direct : int
+        The number of blocks that each step is given.
     new : list of int
         Nodes of the new states.
     d_tiles, d_states, d_vectors : list of int
@@ -56,6 +58,7 @@ class Form:
     h_blocks: tuple[int, ...]
     n_summed: int
     vectors: dict[str, int]
+    n_direct: int
     new: list[int]
     d_tiles: list[int] = field(default_factory=list)
     d_states: list[int] = field(default_factory=list)
@@ -88,6 +91,7 @@ class Form:
                 self.h_blocks,
                 self.n_summed,
                 self.vectors,
+                self.n_direct,
                 self.new,
                 self.d_tiles,
                 self.d_states,
@@ -124,6 +128,7 @@ class Equations(NamedTuple):
     recurrent: str
     x: list[Variable]  # x @ xh, one for each column block
     h: list[Variable]  # h @ hh
+    direct: list[Variable]  # given for each step; nothing has a derivative by them
     states: list[Variable]
     vectors: dict[str, list[Variable]]
     new: list[Variable]
@@ -141,7 +146,7 @@ def differentiate(equations: Equations) -> Form:
     inputs = [*tiles, *equations.states, *vectors]
     grads = pytensor.grad(cost, inputs, disconnected_inputs='ignore')
     program = Program()
-    nodes = {v: program.input(v.name) for v in [*inputs, *upstream]}
+    nodes = {v: program.input(v.name) for v in [*inputs, *equations.direct, *upstream]}
     ids = [program.number(i) for i in program.absorb([*new, *grads], nodes)]
     ends = [len(new), len(new) + len(tiles), len(new) + len(tiles) + len(equations.states)]
     form = Form(
@@ -152,6 +157,7 @@ def differentiate(equations: Equations) -> Form:
         h_blocks=tuple(h for _, h in pairs if h is not None),
         n_summed=sum(None not in pair for pair in pairs),
         vectors={name: len(blocks) for name, blocks in equations.vectors.items()},
+        n_direct=len(equations.direct),
         new=ids[: ends[0]],
         d_tiles=ids[ends[0] : ends[1]],
         d_states=ids[ends[1] : ends[2]],

@@ -34,19 +34,24 @@ def inputs_of(form: Form, walk: Walk) -> list[Array]:
         Array('xh', ('I', f'{n_x}H')),
         *(Array(name, (f'{n}H',)) for name, n in form.vectors.items()),
         *(Array(f'initial{k}', ('1' if row else 'B', 'H')) for k, row in enumerate(walk.rows)),
+        *([Array('direct', ('T', 'B', f'{form.n_direct}H'))] if form.n_direct else []),
         *([Array('mask', ('T', 'B'))] if walk.masked else []),
     ]
 
 
-def frame_forward(form: Form, walk: Walk, keep: bool, whole: Sequence[bool]) -> Frame:
+def frame_forward(
+    form: Form, walk: Walk, keep: bool, whole: Sequence[bool], shown: bool = False
+) -> Frame:
     """Return the frame of the forward kernel.
 
-    The outputs are all steps of a state if it is `whole`, else the last one, and with `keep` the
-    residuals.
+    Outputs are all steps of each state that is `whole`, of others the last one; with `keep`, the
+    residuals; with `shown`, the first state once more, with 0 over padding.
     """
     outputs = [Array(f'new{k}', ('T' if all_ else '1', 'B', 'H')) for k, all_ in enumerate(whole)]
     if keep and form.residuals:
         outputs.append(Array('residual', ('T', 'B', f'{len(form.residuals)}H')))
+    if shown:
+        outputs.append(Array('shown', ('T', 'B', 'H')))
     return Frame(inputs_of(form, walk), outputs)
 
 
@@ -67,16 +72,27 @@ class Forward(Writer):
         Whether residuals are an output, for a backward.
     whole : sequence of bool
         For each state, whether all its steps are an output, or the last one alone.
+    shown : bool
+        Whether the last output is the first state with 0 over padding.
     """
 
-    def __init__(self, form: Form, target: Target, walk: Walk, keep: bool, whole: Sequence[bool]):
+    def __init__(
+        self,
+        form: Form,
+        target: Target,
+        walk: Walk,
+        keep: bool,
+        whole: Sequence[bool],
+        shown: bool = False,
+    ):
         self.form, self.walk = form, walk
         self.last_alone = [k for k, all_ in enumerate(whole) if not all_]
         self.residuals = form.residuals if keep else []
         self.units = units_of(form)
         self.hoisted = Hoisted(form, [*form.new, *self.residuals], set())
-        description = repr((form.key, walk, keep, tuple(whole)))
-        super().__init__(target, frame_forward(form, walk, keep, whole), description)
+        self.shown = shown
+        description = repr((form.key, walk, keep, tuple(whole), shown))
+        super().__init__(target, frame_forward(form, walk, keep, whole, shown), description)
 
     def write_functions(self, unit: Unit) -> None:
         """Write the functions that `run` calls."""
@@ -168,4 +184,4 @@ class Forward(Writer):
                     stop = h.min(start + panel_width)
                     with code.loop(0, m) as i, code.loop(start, stop, self.target.lanes) as j:
                         at = room + i * (form.n_tiles * tile_step) + (j - start) * size
-                        point.write(r + i, j, at, tile_step, self.residuals)
+                        point.write(r + i, j, at, tile_step, self.residuals, self.shown)

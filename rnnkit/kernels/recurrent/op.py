@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import pytensor.tensor as pt
+from pytensor.compile.mode import optdb
 from pytensor.gradient import DisconnectedType, disconnected_type, grad
 from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.fg import FunctionGraph
-from pytensor.graph.rewriting.basic import node_rewriter
+from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.tensor.rewriting.basic import register_specialize
 from pytensor.tensor.subtensor import Subtensor
 
@@ -24,13 +25,18 @@ from rnnkit.kernels.recurrent import curvature
 from rnnkit.kernels.recurrent.backward import Backward
 from rnnkit.kernels.recurrent.form import Form
 from rnnkit.kernels.recurrent.forward import Forward
+from rnnkit.kernels.recurrent.padding import HidePadding, hidden
 from rnnkit.kernels.recurrent.walk import Walk
 from rnnkit.kernels.runtime.fused_op import FusedOp
 
 T = TypeVar('T')
 
-# (x, parameters by name, initial states, mask or None) -> states, by pytensor.scan
-Scan = Callable[[Variable, dict[str, Variable], list[Variable], Variable | None], list[Variable]]
+# (x, parameters by name, initial states, mask, what steps are given) -> states, by pytensor.scan;
+# the last two may be None.
+Scan = Callable[
+    [Variable, dict[str, Variable], list[Variable], Variable | None, Variable | None],
+    list[Variable],
+]
 
 
 class RecurrentOp(FusedOp):
@@ -41,20 +47,26 @@ class RecurrentOp(FusedOp):
     scan: Scan
     walk: Walk
 
-    def unpack(self, inputs: Sequence[T]) -> tuple[T, dict[str, T], list[T], T | None]:
-        """Return x, parameters by name, initial states and the mask."""
+    def unpack(self, inputs: Sequence[T]) -> tuple[T, dict[str, T], list[T], T | None, T | None]:
+        """Return x, parameters by name, initial states, the mask and what steps are given."""
         form = self.form
         names = [form.recurrent, 'xh', *form.vectors]
         x, *others = inputs
         params = dict(zip(names, others, strict=False))
-        states = others[len(names) :]
-        mask = states[form.n_states] if self.walk.masked else None
-        return x, params, states[: form.n_states], mask
+        states, n = others[len(names) :], form.n_states
+        direct = states[n] if form.n_direct else None
+        mask = states[n + bool(form.n_direct)] if self.walk.masked else None
+        return x, params, states[:n], mask, direct
+
+    @property
+    def n_fixed(self) -> int:
+        """Number of inputs of the forward, the last ones, by which nothing has a derivative."""
+        return bool(self.form.n_direct) + self.walk.masked
 
     @property
     def n_inputs(self) -> int:
         """Number of inputs of the forward."""
-        return 3 + len(self.form.vectors) + self.form.n_states + self.walk.masked
+        return 3 + len(self.form.vectors) + self.form.n_states + self.n_fixed
 
 
 class RecurrentScan(RecurrentOp):
@@ -69,19 +81,27 @@ class RecurrentScan(RecurrentOp):
         With a mask (T, B), that is the last input.
     keep : bool
         Whether there is one more output, for the gradient's private use.
+    shown : bool
+        Whether the last output is the first state with 0 over padding.
     whole : tuple of bool, optional
         For each state, whether the output has all steps, (T, B, H), or the last one that is done
         alone, (1, B, H). All steps if not given; a gradient needs them.
     """
 
-    __props__ = ('key', 'walk', 'keep', 'whole')
+    __props__ = ('key', 'walk', 'keep', 'shown', 'whole')
     kind = 'forward'
 
     def __init__(
-        self, form: Form, scan: Scan, walk: Walk, keep: bool, whole: tuple[bool, ...] | None = None
+        self,
+        form: Form,
+        scan: Scan,
+        walk: Walk,
+        keep: bool,
+        shown: bool = False,
+        whole: tuple[bool, ...] | None = None,
     ):
         self.form, self.scan, self.key, self.walk = form, scan, form.digest, walk
-        self.keep = keep and bool(form.residuals)
+        self.keep, self.shown = keep and bool(form.residuals), shown
         self.whole = whole or (True,) * form.n_states
 
     def make_node(self, *inputs: Variable) -> Apply:
@@ -96,13 +116,16 @@ class RecurrentScan(RecurrentOp):
         ]
         if self.keep:
             outputs.append(pt.tensor(dtype=x.dtype, shape=(t, b, None)))
+        outputs += [pt.tensor(dtype=x.dtype, shape=(t, b, h)) for _ in range(self.shown)]
         return Apply(self, list(inputs), outputs)
 
     def meaning(self, inputs: Sequence[Variable]) -> list[Variable]:
         """Return the scan; what only kernels read is left empty."""
         x = inputs[0]
         private = [pt.zeros((x.shape[0], x.shape[1], 0), dtype=x.dtype)] if self.keep else []
-        return [*self.stored(self.scan(*self.unpack(inputs))), *private]
+        states, mask = self.scan(*self.unpack(inputs)), self.unpack(inputs)[3]
+        padded = [hidden(states[0], mask) for _ in range(self.shown)]
+        return [*self.stored(states), *private, *padded]
 
     def stored(self, states: Sequence[T]) -> list[T]:
         """Return what is an output of the states of all steps."""
@@ -111,7 +134,7 @@ class RecurrentScan(RecurrentOp):
 
     def writer(self, node: Apply, target: Target) -> Forward:
         """Return the writer of the kernel."""
-        return Forward(self.form, target, self.walk, self.keep, self.whole)
+        return Forward(self.form, target, self.walk, self.keep, self.whole, self.shown)
 
     def infer_shape(self, *args: object) -> list[tuple[Variable, ...]]:
         """Return the outputs' shapes; PyTensor before 3.3 passes the graph as well."""
@@ -119,16 +142,14 @@ class RecurrentScan(RecurrentOp):
         *_, shapes = args
         (t, b, _), (h, _) = shapes[:2]
         private = [(t, b, h * len(self.form.residuals))] if self.keep else []
-        return [(t if all_steps else 1, b, h) for all_steps in self.whole] + private
+        states = [(t if all_steps else 1, b, h) for all_steps in self.whole]
+        return states + private + [(t, b, h)] * self.shown
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         """Return which outputs have a derivative by which inputs."""
-        row = [True] * self.form.n_states + [False] * self.keep
+        row = [True] * self.form.n_states + [False] * (self.keep + self.shown)
         none = [False] * len(row)
-        return [
-            none if self.walk.masked and i == len(node.inputs) - 1 else row
-            for i in range(len(node.inputs))
-        ]
+        return [row] * (self.n_inputs - self.n_fixed) + [none] * self.n_fixed
 
     def pullback(
         self, inputs: Sequence[Variable], outputs: Sequence[Variable], gradients: Sequence[Variable]
@@ -145,7 +166,7 @@ class RecurrentScan(RecurrentOp):
         op = RecurrentGradient(self.form, self.scan, self.walk, given, want_x=True)
         known = [g for g, is_given in zip(gradients, given, strict=True) if is_given]
         result = op(*inputs, *outputs, *known, return_list=True)
-        return [*result, *([disconnected_type()] if self.walk.masked else [])]
+        return [*result, *(disconnected_type() for _ in range(self.n_fixed))]
 
 
 class RecurrentGradient(RecurrentOp):
@@ -157,18 +178,29 @@ class RecurrentGradient(RecurrentOp):
         For which states the gradient is an input.
     want_x : bool
         Whether the gradient by x is the first output.
+    shown : bool
+        Whether the gradient by the first state counts only where a step is real.
     """
 
-    __props__ = ('key', 'walk', 'given', 'want_x')
+    __props__ = ('key', 'walk', 'given', 'want_x', 'shown')
     kind = 'backward'
 
-    def __init__(self, form: Form, scan: Scan, walk: Walk, given: tuple[bool, ...], want_x: bool):
+    def __init__(
+        self,
+        form: Form,
+        scan: Scan,
+        walk: Walk,
+        given: tuple[bool, ...],
+        want_x: bool,
+        shown: bool = False,
+    ):
+        self.shown = shown
         self.form, self.scan, self.key, self.walk = form, scan, form.digest, walk
         self.given, self.want_x = given, want_x
 
     def wrt(self, inputs: Sequence[T]) -> list[T]:
         """Return those inputs by which there are gradients."""
-        return list(inputs[0 if self.want_x else 1 : self.n_inputs - self.walk.masked])
+        return list(inputs[0 if self.want_x else 1 : self.n_inputs - self.n_fixed])
 
     def make_node(self, *inputs: Variable) -> Apply:
         """Return the node; each gradient is of its input's type."""
@@ -176,14 +208,17 @@ class RecurrentGradient(RecurrentOp):
 
     def meaning(self, inputs: Sequence[Variable]) -> list[Variable]:
         """Return the gradient of the scan."""
-        states = self.scan(*self.unpack(inputs[: self.n_inputs]))
+        x, params, first, mask, direct = self.unpack(inputs[: self.n_inputs])
+        states = self.scan(x, params, first, mask, direct)
+        if self.shown:
+            states[0] = hidden(states[0], mask)
         given = [state for state, is_given in zip(states, self.given, strict=True) if is_given]
         known = dict(zip(given, inputs[len(inputs) - len(given) :], strict=True))
         return grad(None, self.wrt(inputs), known_grads=known, disconnected_inputs='ignore')
 
     def writer(self, node: Apply, target: Target) -> Backward:
         """Return the writer of the kernel."""
-        return Backward(self.form, target, self.walk, self.given, self.want_x)
+        return Backward(self.form, target, self.walk, self.given, self.want_x, self.shown)
 
     def infer_shape(self, *args: object) -> list[tuple[Variable, ...]]:
         """Return the outputs' shapes; PyTensor before 3.3 passes the graph as well."""
@@ -205,7 +240,7 @@ class RecurrentGradient(RecurrentOp):
 def drop_residuals(fgraph: FunctionGraph, node: Apply) -> dict[Variable, Variable] | bool:
     """Do not keep what only the gradient reads, if there is none."""
     op = node.op
-    if not op.keep or fgraph.clients[node.outputs[-1]]:
+    if not op.keep or op.shown or fgraph.clients[node.outputs[-1]]:
         return False
     lean = RecurrentScan(op.form, op.scan, op.walk, keep=False)
     return dict(zip(node.outputs, lean(*node.inputs, return_list=True), strict=False))
@@ -216,7 +251,7 @@ def drop_residuals(fgraph: FunctionGraph, node: Apply) -> dict[Variable, Variabl
 def keep_last_alone(fgraph: FunctionGraph, node: Apply) -> dict[Variable, Variable] | bool:
     """Store only the last step of a state of which nobody reads more."""
     op, states = node.op, node.outputs[: node.op.form.n_states]
-    if op.keep:
+    if op.keep or op.shown:
         return False
     readers = [[client for client, _ in fgraph.clients[state]] for state in states]
     whole = tuple(
@@ -225,7 +260,8 @@ def keep_last_alone(fgraph: FunctionGraph, node: Apply) -> dict[Variable, Variab
     )
     if whole == op.whole:
         return False
-    lean = RecurrentScan(op.form, op.scan, op.walk, False, whole)(*node.inputs, return_list=True)
+    lean_op = RecurrentScan(op.form, op.scan, op.walk, keep=False, whole=whole)
+    lean = lean_op(*node.inputs, return_list=True)
     new: dict[Variable, Variable] = {}
     for k, (state, group) in enumerate(zip(states, readers, strict=True)):
         if whole[k] == op.whole[k]:
@@ -251,5 +287,46 @@ def drop_input_gradient(fgraph: FunctionGraph, node: Apply) -> dict[Variable, Va
     op = node.op
     if not op.want_x or fgraph.clients[node.outputs[0]]:
         return False
-    lean = RecurrentGradient(op.form, op.scan, op.walk, op.given, want_x=False)
+    lean = RecurrentGradient(op.form, op.scan, op.walk, op.given, want_x=False, shown=op.shown)
     return dict(zip(node.outputs[1:], lean(*node.inputs, return_list=True), strict=True))
+
+
+@node_rewriter([HidePadding])
+def show_while_computing(fgraph: FunctionGraph, node: Apply) -> dict[Variable, Variable] | bool:
+    """Let the loop write the first state with 0 over padding, as long as it is at hand."""
+    values, mask = node.inputs
+    scan = values.owner
+    if scan is None or not isinstance(scan.op, RecurrentScan) or scan.op.shown:
+        return False
+    if values is not scan.outputs[0] or scan.op.unpack(scan.inputs)[3] is not mask:
+        return False
+    old = scan.op
+    unread = not old.keep and len(fgraph.clients[values]) == 1  # but for this node
+    whole = (not unread, *old.whole[1:])
+    op = RecurrentScan(old.form, old.scan, old.walk, old.keep, shown=True, whole=whole)
+    *others, shown = op(*scan.inputs, return_list=True)
+    new = dict(zip(scan.outputs, others, strict=True))
+    if unread:
+        del new[values]
+    return {**new, node.outputs[0]: shown}
+
+
+@node_rewriter([RecurrentGradient])
+def hide_while_computing(fgraph: FunctionGraph, node: Apply) -> list[Variable] | bool:
+    """Let the loop leave out what the gradient by the first state is over padding."""
+    op, inputs = node.op, list(node.inputs)
+    if not op.given[0] or op.shown or not op.walk.masked:
+        return False
+    at = len(inputs) - sum(op.given)
+    hiding = inputs[at].owner
+    mask = op.unpack(inputs[: op.n_inputs])[3]
+    if hiding is None or not isinstance(hiding.op, HidePadding) or hiding.inputs[1] is not mask:
+        return False
+    inputs[at] = hiding.inputs[0]
+    new = RecurrentGradient(op.form, op.scan, op.walk, op.given, op.want_x, shown=True)
+    return new(*inputs, return_list=True)
+
+
+# After all that may leave out or merge what they look for. Only the Numba backend has the kernels.
+for _rewrite in (show_while_computing, hide_while_computing):
+    optdb.register(f'rnnkit_{_rewrite.fn.__name__}', dfs_rewriter(_rewrite), 'numba', position=2.9)

@@ -74,6 +74,7 @@ def trace(cell: Cell) -> Form:
                 recurrent=tracer.recurrent,
                 x=tracer.x,
                 h=tracer.h,
+                direct=tracer.direct,
                 states=tracer.states,
                 vectors=tracer.vectors,
                 new=new,
@@ -104,6 +105,10 @@ class _Tracer:
             raise Unsupported('there are no xh and b to project the input with')
         self.params = {name: self._parameter(name, shape) for name, shape in shapes.items()}
         self.x = [_symbol(f'x{k}') for k in range(shapes['xh'][-1] // SIZE)]
+        widths = cell.direct_widths(SIZE)
+        if any(width != SIZE for width in widths):
+            raise Unsupported('what each step is given directly is not one number for each unit')
+        self.direct = [_symbol(f'direct{k}') for k in range(len(widths))]
         self.states = [_symbol(f'state{k}') for k in range(len(cell.state._fields))]
 
     def _parameter(self, name: str, shape: tuple[int, ...]) -> Variable:
@@ -121,8 +126,9 @@ class _Tracer:
     def run(self) -> list[Variable]:
         """Run the step; return a scalar graph for each new state."""
         # The number of examples is unknown, so nothing in the step can depend on it.
-        z = pt.tensor('z', dtype='float64', shape=(None, len(self.x) * SIZE))
-        self.blocks[z] = self.x
+        blocks = [*self.x, *self.direct]
+        z = pt.tensor('z', dtype='float64', shape=(None, len(blocks) * SIZE))
+        self.blocks[z] = blocks
         matrices = [pt.tensor(s.name, dtype='float64', shape=(None, SIZE)) for s in self.states]
         self.first = matrices[0]
         self.blocks.update({m: [s] for m, s in zip(matrices, self.states, strict=True)})

@@ -184,7 +184,7 @@ class Point:
         return Once(lambda: self.code.load(address, lanes))
 
     def known(self, r: Int, j: Int, lanes: Flag | None) -> dict[int, Load]:
-        """Return how to load per-unit vectors and old states."""
+        """Return how to load per-unit vectors, old states and what the step is given."""
         program = self.form.program
         known: dict[int, Load] = {
             node: (lambda load=load: load(j, lanes)) for node, load in self.fixed.items()
@@ -192,6 +192,10 @@ class Point:
         for k, state in enumerate(self.states):
             at = state.old + r * state.old_row + j * self.size
             known[program.input(f'state{k}')] = self.load(at, lanes)
+        for k in range(n := self.form.n_direct):
+            (start,) = self.address('direct')
+            at = start + self.element(r, j, n, k)
+            known[program.input(f'direct{k}')] = self.load(at, lanes)
         return known
 
     def element(self, r: Int, j: Int, blocks: int, k: int = 0) -> Int:
@@ -242,7 +246,9 @@ class ForwardPoint(Point):
         to_output = (left % 2).equals(0)
         return to_output.pick(*places), to_output.pick(*places[::-1])
 
-    def write(self, r: Int, j: Int, tile: Int, tile_step: int, residuals: Sequence[int]) -> None:
+    def write(
+        self, r: Int, j: Int, tile: Int, tile_step: int, residuals: Sequence[int], shown: bool
+    ) -> None:
         """Compute row r, units from j on; the tiles' vectors are `tile_step` bytes apart."""
         form, code = self.form, self.code
 
@@ -256,6 +262,9 @@ class ForwardPoint(Point):
                 real, n = self.real(r), form.n_states
                 old = [known[form.program.input(f'state{k}')]() for k in range(n)]
                 values[:n] = mask.hold(real, values[:n], old)
+                if shown:
+                    (start,) = self.address('shown')
+                    code.store(real.pick(values[0], 0.0), start + self.element(r, j, 1), lanes)
             place = (r * self.h + j) * self.size
             for state, value in zip(self.states, values, strict=False):
                 code.store(value, state.new + place, lanes)
@@ -277,12 +286,16 @@ class Gradients(NamedTuple):
         Where the gradient by each state is passed from step to step, (B, H).
     d_tiles, partial : Int
         Where the gradients of tiles go, and the sums of those of vectors.
+    shown : bool
+        Whether the gradient that the caller gives for the first state counts only where a step is
+        real.
     """
 
     given: Sequence[bool]
     carries: list[Int]
     d_tiles: Int
     partial: Int
+    shown: bool
 
 
 class BackwardPoint(Point):
@@ -306,7 +319,7 @@ class BackwardPoint(Point):
         gradients: Gradients,
     ):
         super().__init__(form, frame, walk, code, block, hoisted)
-        self.given, self.carries, self.d_tiles, self.partial = gradients
+        self.given, self.carries, self.d_tiles, self.partial, self.shown = gradients
 
     def write(self, r: Int, j: Int, outputs: Sequence[int]) -> None:
         """Compute row r, units from j on."""
@@ -353,5 +366,6 @@ class BackwardPoint(Point):
         value = self.code.load(self.carries[k] + (r * self.h + j) * self.size, lanes)
         if self.given[k]:
             (start,) = self.address(f'd_new{k}')
-            value = value + self.code.load(start + self.element(r, j, 1), lanes)
+            given = self.code.load(start + self.element(r, j, 1), lanes)
+            value = value + (self.real(r).pick(given, 0.0) if self.shown and k == 0 else given)
         return value

@@ -25,6 +25,7 @@ from rnnkit.kernels.update.rows import WRONG_ID, WRONG_SHAPE
 from rnnkit.kernels.update.update import (
     ENTRY,
     HEAD,
+    HEALTH,
     LOSS,
     MAX_ELEM,
     MAX_NORM,
@@ -37,42 +38,56 @@ from rnnkit.kernels.update.update import (
 )
 
 
-def numba_function(
-    name: str, writer: Update, tables: tuple[int, ...], inplace: bool
-) -> Callable[..., tuple[np.ndarray, ...]]:
+class Form(NamedTuple):
+    """What a call does, besides the rule.
+
+    Attributes
+    ----------
+    tables : tuple of int
+        The places of those parameters whose gradient is by rows.
+    inplace : bool
+        Whether new values go to the place of the old ones.
+    watched : bool
+        Whether the gradients are reported.
+    """
+
+    tables: tuple[int, ...]
+    inplace: bool
+    watched: bool
+
+
+def numba_function(name: str, writer: Update, form: Form) -> Callable[..., tuple[np.ndarray, ...]]:
     """Return a function of arrays, for Numba's compiler, that runs an update kernel.
 
     Its arguments are loss, limits of an element and of the norm, number of updates,
     hyperparameters, slots, gradients, parameters, and numbers of rows for each table; it returns
-    the norm of the gradients, and new number of updates, slots and parameters. A number that
-    names no row raises an IndexError.
+    the norm of the gradients, and new number of updates, slots and parameters, and the report of
+    the gradients if they are watched. A number that names no row raises an IndexError.
 
     Parameters
     ----------
     name : str
         Prefix of the kernel's symbols.
     writer : Update
-    tables : tuple of int
-        The places of those parameters whose gradient is by rows.
-    inplace : bool
-        Whether new values go to the place of the old ones.
+    form : Form
     """
     memory_pool.compiled()
     first = 4 + len(writer.rule.hyper)  # of the slots
     n_slots = writer.rule.n_slots
 
     def results(args: Sequence[types.Array]) -> list[types.Array]:
-        args = list(args)[: len(args) - len(tables)]  # numba slices no tuple of equal types
+        args = list(args)[: len(args) - len(form.tables)]  # numba slices no tuple of equal types
         n_params = (len(args) - first - n_slots) // 2
         changed = [args[3], *args[first : first + n_slots], *args[len(args) - n_params :]]
-        if not inplace:
+        if not form.inplace:
             changed = [types.Array(kind.dtype, kind.ndim, 'C') for kind in changed]
-        return [types.Array(args[0].dtype, 0, 'C'), *changed]
+        health = [types.Array(args[0].dtype, 1, 'C')] * form.watched
+        return [types.Array(args[0].dtype, 0, 'C'), *changed, *health]
 
     @intrinsic
     def run(typing_context, arrays):
         def codegen(context, builder, signature, args):
-            update = UpdateKernel(name, writer, tables, inplace)
+            update = UpdateKernel(name, writer, form)
             return UpdateCall(update, context, builder, signature).write(args[0])
 
         return types.Tuple(results(arrays))(arrays), codegen
@@ -88,8 +103,7 @@ class UpdateKernel(NamedTuple):
 
     name: str
     writer: Update
-    tables: tuple[int, ...]
-    inplace: bool
+    form: Form
 
 
 class UpdateCall(Call):
@@ -102,7 +116,7 @@ class UpdateCall(Call):
         builder: ir.IRBuilder,
         signature: Signature,
     ):
-        self.name, self.writer, self.tables, self.inplace = update
+        self.name, self.writer, (self.tables, self.inplace, self.watched) = update
         super().__init__('update', self.writer.target.size, context, builder, signature)
         self.kinds, self.results = list(signature.args[0]), list(signature.return_type)
         # Places of inputs: loss and two limits, count and hyperparameters, slots, gradients...
@@ -118,6 +132,7 @@ class UpdateCall(Call):
         outputs = self._scalars(table, values)
         outputs += [self._slot(table, values, k) for k in range(self.writer.rule.n_slots)]
         outputs += [self._parameter(table, values, k) for k in range(self.n_params)]
+        outputs += [self._report(table)] if self.watched else []
         ids = range(self.params + self.n_params, len(self.kinds))
         rooms = [
             self._gather(self._entry(table, k), self.kinds[i], values[i])
@@ -139,6 +154,7 @@ class UpdateCall(Call):
         norm, norm_at = self._new(results[0], kinds[0], values[0])
         count, count_at = self._changed(results[1], kinds[3], values[3])
         self.put(norm_at, table, NORM)
+        self.put(ir.Constant(I64, 0), table, HEALTH)
         self.put(count_at, table, NEW_COUNT)
         return [norm, count]
 
@@ -162,6 +178,14 @@ class UpdateCall(Call):
         self.put(ir.Constant(I64, 0) if self.inplace else at, entry, TO)
         self.put(ir.Constant(I64, 0), entry, NUMBERS)
         return new
+
+    def _report(self, table: ir.Value) -> ir.Value:
+        """Fill in the address of the report; return its array."""
+        shape = [ir.Constant(I64, self.n_params + 1)]
+        strides, size = self.strides(shape)
+        data = self.take(size)
+        self.put(data, table, HEALTH)
+        return self.array(self.results[-1], shape, strides, data)
 
     def _entry(self, table: ir.Value, k: int) -> ir.Value:
         """Return the address of the entry of parameter k."""

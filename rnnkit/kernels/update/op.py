@@ -1,9 +1,10 @@
 """PyTensor's view of an update: one Op for all parameters and slots of a training.
 
 In: symbolic loss, limits, hyperparameters, slots, gradients and parameters. Out: the norm of
-the gradients, and all new values. A rewrite lets the Op write them to the place of the old ones,
-so that shared variables are updated without copies. That is left to a rewrite because PyTensor
-refuses graphs of users in which an Op destroys its inputs.
+the gradients, all new values and, if they are watched, a report of the gradients. A rewrite lets
+the Op write new values to the place of the old ones, so that shared variables are updated without
+copies. That is left to a rewrite because PyTensor refuses graphs of users in which an Op destroys
+its inputs.
 """
 
 import logging
@@ -29,8 +30,9 @@ from rnnkit.kernels.update.update import Update
 log = logging.getLogger('rnnkit')
 
 
-# -> [norm of the gradients, new count, *new slots, *new params], by PyTensor's own Ops
-Plain = Callable[[Arguments], list[Variable]]
+# (arguments, watched) -> [norm of the gradients, new count, *new slots, *new params], by PyTensor's
+# own Ops; if watched, then a vector of the norm of each gradient, and 1 if any was clipped, else 0.
+Plain = Callable[[Arguments, bool], list[Variable]]
 
 
 class UpdateParams(FusedOp):
@@ -47,9 +49,11 @@ class UpdateParams(FusedOp):
         Which parameters are tables, whose gradient is by rows.
     inplace : bool
         Whether count, slots and parameters are changed where they are.
+    watched : bool
+        Whether the last output is a report of the gradients.
     """
 
-    __props__ = ('key', 'shapes', 'tables', 'inplace')
+    __props__ = ('key', 'shapes', 'tables', 'inplace', 'watched')
     kind = 'update'
 
     def __init__(
@@ -59,7 +63,9 @@ class UpdateParams(FusedOp):
         shapes: tuple[tuple[int, ...], ...],
         tables: tuple[int, ...] = (),
         inplace: bool = False,
+        watched: bool = False,
     ):
+        self.watched = watched
         self.rule, self.plain, self.key = rule, plain, rule.digest
         self.shapes, self.tables, self.inplace = shapes, tables, inplace
         self.n_params = n_params = len(shapes)
@@ -74,7 +80,8 @@ class UpdateParams(FusedOp):
         read = self.unpack(inputs)
         changed = [read.count, *read.slots, *read.params]
         norm = pt.tensor(dtype=read.loss.type.dtype, shape=())
-        return Apply(self, list(inputs), [norm, *(v.type() for v in changed)])
+        health = [pt.tensor(dtype=norm.type.dtype, shape=(self.n_params + 1,))] * self.watched
+        return Apply(self, list(inputs), [norm, *(v.type() for v in changed), *health])
 
     def _slot_places(self) -> range:
         first = 4 + len(self.rule.hyper)
@@ -95,12 +102,13 @@ class UpdateParams(FusedOp):
 
     def meaning(self, inputs: Sequence[Variable]) -> list[Variable]:
         """Return the plain graph."""
-        return self.plain(self.unpack(inputs))
+        return self.plain(self.unpack(inputs), self.watched)
 
     def infer_shape(self, *args: object) -> list[tuple[Variable, ...]]:
         """Return the outputs' shapes; PyTensor before 3.3 passes the graph as well."""
         lengths = self.unpack(args[-1])
-        return [(), (), *lengths.slots, *lengths.params]
+        health = [(pt.constant(np.int64(self.n_params + 1)),)] * self.watched
+        return [(), (), *lengths.slots, *lengths.params, *health]
 
     def compiled(self, node: Apply) -> tuple[Update, Library]:
         """Return the kernel, and its writer."""
@@ -129,8 +137,9 @@ class UpdateParams(FusedOp):
         writer, compiled = self.compiled(node)
         for symbol in ('run', 'room', 'gather'):
             compiled.address(symbol)
-        function = numba_call.numba_function(compiled.name, writer, self.tables, self.inplace)
-        kind = f'inplace={self.inplace}, tables={self.tables}'
+        how = numba_call.Form(self.tables, self.inplace, self.watched)
+        function = numba_call.numba_function(compiled.name, writer, how)
+        kind = ', '.join(f'{name}={value}' for name, value in how._asdict().items())
         return function, f'{compiled.name} in {memory_pool.compiled().name}, {kind}'
 
 
@@ -140,7 +149,7 @@ def update_in_place(fgraph: FunctionGraph, node: Apply) -> list[Variable] | bool
     op = node.op
     if not isinstance(op, UpdateParams) or op.inplace:
         return False
-    changing = UpdateParams(op.rule, op.plain, op.shapes, op.tables, inplace=True)
+    changing = UpdateParams(op.rule, op.plain, op.shapes, op.tables, True, op.watched)
     return changing(*node.inputs, return_list=True)
 
 
@@ -150,7 +159,11 @@ optdb.register(
 
 
 def update_params(
-    change: Change, plain: Plain, arguments: Arguments, shapes: Sequence[tuple[int, ...]]
+    change: Change,
+    plain: Plain,
+    arguments: Arguments,
+    shapes: Sequence[tuple[int, ...]],
+    watched: bool = False,
 ) -> list[Variable] | None:
     """Return what `plain` returns, by a kernel; None if there is none for such a rule.
 
@@ -163,6 +176,8 @@ def update_params(
         Symbolic variables.
     shapes : sequence of tuple of int
         The shapes of the parameters.
+    watched : bool
+        Whether the gradients are reported, too.
     """
     loss, max_elem, max_norm, count, hyper, slots, gradients, params, ids = arguments
     scalars = [loss, max_elem, max_norm, count, *hyper.values()]
@@ -177,5 +192,5 @@ def update_params(
     except Exception as why:  # a rule may be any code, and do anything on such arrays
         log.debug('an update rule keeps its plain graph: %s', reason(why))
         return None
-    op = UpdateParams(rule, plain, tuple(shapes), tuple(ids))
+    op = UpdateParams(rule, plain, tuple(shapes), tuple(ids), watched=watched)
     return op(*scalars, *arrays, *ids.values(), return_list=True)

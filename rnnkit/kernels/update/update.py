@@ -8,6 +8,9 @@ element of every parameter is changed: its gradient is clipped, scaled so that t
 keeps its limit, and handed to the rule. Nodes that depend on hyperparameters alone are computed
 once, in 64 bits.
 
+Where it is asked for, the gradients are also reported: the norm of each, and whether they were
+clipped.
+
 The table has `HEAD` integers, then for each hyperparameter its address (the number of updates so
 far is first), for each slot two addresses, and for each parameter `ENTRY` integers: descriptors
 of gradient and parameter, where the new parameter goes, 0 for its own place, and 0. Slots are
@@ -18,6 +21,7 @@ their numbers in its last place.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import NamedTuple
 
 from llvmlite import ir
@@ -37,8 +41,8 @@ from rnnkit.kernels.language.vector import Code, Flag, Int, Target, Unit, Vec
 from rnnkit.kernels.update.rows import write_rows
 from rnnkit.kernels.update.rule import RULE_OPERATIONS, Rule
 
-PARAMS, LOSS, NORM, NEW_COUNT, MAX_ELEM, MAX_NORM = range(6)
-HEAD = 6
+PARAMS, LOSS, NORM, NEW_COUNT, MAX_ELEM, MAX_NORM, HEALTH = range(7)
+HEAD = 7  # HEALTH is where the report of the gradients goes, or 0
 TO = 2 * DESCRIPTOR
 NUMBERS = TO + 1
 ENTRY = NUMBERS + 1
@@ -125,6 +129,8 @@ class Update:
         one = code.tail(code.int(1))
         code.store(norm, code.get(table, NORM), one)
         limit = code.spread(code.get(table, MAX_NORM))
+        with code.when(code.get(table, HEALTH).differs(0)):
+            self._report(code, table, sums, norm.compare('>', limit))
         # limit / max(norm, limit), with a comparison that lets NaN through.
         scale = limit / clipped.compare('<', limit).pick(limit, clipped)
         code.store(scale, sums)
@@ -141,6 +147,20 @@ class Update:
         total, lost = (code.load(sums + (2 * k + i) * self.target.width) for i in range(2))
         total, lost = across(total, Vec.__add__), across(lost, Vec.__add__)
         return whole_sum(total, lost).call('sqrt')
+
+    def _report(self, code: Code, table: Int, sums: Int, too_long: Flag) -> None:
+        """Store the norm of each gradient, and 1 if there is anything to clip, else 0."""
+        width, one = self.target.width, code.tail(code.int(1))
+        at, beyond = code.var(code.get(table, HEALTH)), code.var(code.vec(0.0))
+        with self._entries(code, table) as entry:
+            for k in range(SUMS):
+                code.store(0.0, sums + k * width)
+            code.call('report', entry.g, code.get(table, MAX_ELEM), sums)
+            code.store(self._norm(code, sums, 0), at.get(), one)
+            at.set(at.get() + self.target.size)
+            beyond.set(beyond.get() + across(code.load(sums + 2 * width), Vec.__add__))
+        either = beyond.get().compare('>', 0.0)
+        code.store(too_long.pick(1.0, either.pick(code.vec(1.0), 0.0)), at.get(), one)
 
     def _change_all(self, code: Code, table: Int, fixed: Int, scale: Int) -> None:
         start = code.var(code.int(0))
@@ -198,24 +218,37 @@ class Update:
     def _write_squares(self, unit: Unit) -> None:
         """Write ``squares(gradient, limit, sums)``: add to the sums, as it is and clipped.
 
-        Each sum is two vectors of lanes, see `rnnkit.kernels.language.reductions.Sum`.
+        Each sum is two vectors of lanes, see `rnnkit.kernels.language.reductions.Sum`. ``report``
+        is the same but for the second sum, which is the number of elements beyond the limit.
         """
-        size, width = self.target.size, self.target.width
-        with unit.function('squares_of', 'g n limit sums') as (code, g, n, limit, sums):
-            most = code.spread(limit)
-            # The norm is reported as it is before elements are clipped, and limited as it is after.
-            for k, term in enumerate((lambda v: v * v, lambda v: square(clip(v, most)))):
-                at = sums + 2 * k * width
-                sum_of(code, g, n, term).add_to(at, at + width)
-        with unit.function('squares', 'g limit sums') as (code, g, limit, sums):
+
+        # The norm is reported as it is before elements are clipped, and limited as it is after.
+        def clipped(most: Vec, v: Vec) -> Vec:
+            return square(clip(v, most))
+
+        def beyond(most: Vec, v: Vec) -> Vec:
+            return v.abs().compare('>', most).pick(v.code.vec(1.0), 0.0)
+
+        for name, second in (('squares', clipped), ('report', beyond)):
+            with unit.function(f'{name}_of', 'g n limit sums') as (code, g, n, limit, sums):
+                most = code.spread(limit)
+                for k, term in enumerate((square, partial(second, most))):
+                    at = sums + 2 * k * self.target.width
+                    sum_of(code, g, n, term).add_to(at, at + self.target.width)
+            self._write_for_all(unit, name)
+
+    def _write_for_all(self, unit: Unit, name: str) -> None:
+        """Write the function `name`, which calls ``<name>_of`` for all elements of a gradient."""
+        size = self.target.size
+        with unit.function(name, 'g limit sums') as (code, g, limit, sums):
 
             def one_by_one() -> None:
                 with each_element(code, g) as (at, _):
-                    code.call('squares_of', at, 1, limit, sums)
+                    code.call(f'{name}_of', at, 1, limit, sums)
 
             code.choose(
                 code.call('contiguous', g, size).differs(0),
-                lambda: code.call('squares_of', code.get(g), count(code, g), limit, sums),
+                lambda: code.call(f'{name}_of', code.get(g), count(code, g), limit, sums),
                 one_by_one,
             )
 

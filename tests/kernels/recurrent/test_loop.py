@@ -67,7 +67,7 @@ def same_threads():
 @pytest.mark.parametrize(
     ('name', 'dtype'),
     long_unless(
-        lambda name, dtype: dtype == 'float64' or name in ('lstm', 'gru', 'rnn-tanh'),
+        lambda name, dtype: dtype == 'float64' or name in ('lstm', 'gru', 'rnn-tanh', 'zoned gru'),
         product(CELLS, ['float32', 'float64']),
     ),
 )
@@ -76,7 +76,7 @@ def test_equals_reference(name, dtype):
 
 
 @pytest.mark.parametrize(
-    'name', long_unless(lambda name: name in ('rnn-tanh', 'lstm', 'gru'), CELLS)
+    'name', long_unless(lambda name: name in ('rnn-tanh', 'lstm', 'gru', 'zoned lstm'), CELLS)
 )
 def test_equals_reference_with_mask_and_one_row_state(name):
     last = [False] * (trace.form_of(CELLS[name][0]).n_states - 1) + [True]
@@ -111,8 +111,8 @@ def test_equals_reference_with_gradients_that_stop(bptt_limit, reverse):
 @pytest.mark.parametrize(
     ('name', 'width'),
     long_unless(
-        lambda name, width: width == {'lstm': 16, 'gru': 32}.get(name),
-        product(['rnn-relu', 'lstm', 'gru', 'leaky'], [16, 32]),
+        lambda name, width: width == {'lstm': 16, 'gru': 32, 'zoned lstm': 32}.get(name),
+        product(['rnn-relu', 'lstm', 'gru', 'leaky', 'zoned lstm'], [16, 32]),
     ),
 )
 def test_equals_reference_for_narrow_vectors(name, width):

@@ -6,6 +6,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from kernel_cases import can_run, target
 from long_forms import long, long_unless
 from numba_functions import compiled, plain
 from step_cases import compiled_update, run_update
@@ -52,10 +53,11 @@ def change_of(graph):
 class Direct:
     """An update kernel beside the same update in NumPy, in float64."""
 
-    def __init__(self, update_rule, momentum, nesterov, dtype, rng):
+    def __init__(self, update_rule, momentum, nesterov, dtype, rng, where=None):
         self.graph = Step(None, update_rule, momentum, nesterov, dtype).graph
         found = change_of(self.graph).rule
-        self.run = compiled_update(found, kernel.host_target(dtype))
+        self.where = where or kernel.host_target(dtype)
+        self.run = compiled_update(found, self.where)
         options = {'momentum': 0.9, **update_rule.options}
         self.hyper = {name: float(options[name]) for name in found.hyper}
         self.params = [np.asarray(rng.standard_normal(s), dtype) for s in SHAPES]
@@ -65,6 +67,7 @@ class Direct:
         self.seen = 'curvature' in update_rule.reads  # the last slot, which an update only reads
         self.exact = [flat(self.params), *(s.astype('float64') for s in self.slots), 0]
         self.dtype = dtype
+        self.health = None  # where a report of the gradients goes
 
     def state(self):
         return [flat(self.params), *(s.astype('float64') for s in self.slots), float(self.count)]
@@ -74,6 +77,7 @@ class Direct:
         number, norm = (lambda value: np.asarray(value, self.dtype)), np.empty((), self.dtype)
         scalars = dict(loss=number(loss), norm=norm, count=self.count)
         scalars |= dict(max_elem=number(max_elem), max_norm=number(max_norm))
+        scalars |= {} if self.health is None else dict(health=self.health)
         if self.seen:
             self.slots[-1][:] = curvature
         hyper = [number(value) for value in self.hyper.values()]
@@ -104,7 +108,7 @@ def flat(arrays):
 class Step:
     """A training step whose gradients are its inputs."""
 
-    def __init__(self, compile_, update_rule, momentum, nesterov, dtype):
+    def __init__(self, compile_, update_rule, momentum, nesterov, dtype, watched=False):
         rng = np.random.default_rng(5)
         self.params = [
             pytensor.shared(np.asarray(rng.standard_normal(s), dtype), f'p{i}', shape=s)
@@ -117,11 +121,10 @@ class Step:
             loss += sum((p**3).sum() for p in self.params) / 8
         objective = Objective(loss.astype(dtype), self.params, [*given, extra])
         self.rule, self.momentum = update_rule, momentum
-        self.graph = StepGraph(objective, update_rule, momentum, nesterov)
+        self.graph = StepGraph(objective, update_rule, momentum, nesterov, watched)
         if compile_ is not None:
-            self.function = compile_(
-                objective.inputs, self.graph.outputs[:2], updates=self.graph.updates
-            )
+            outputs = [*self.graph.outputs[:2], *self.graph.outputs[3:]]  # all but the weight
+            self.function = compile_(objective.inputs, outputs, updates=self.graph.updates)
 
     def start(self, **hyper):
         options = dict(self.rule.options)
@@ -171,6 +174,43 @@ def test_against_numpy(algorithm, momentum, nesterov, rng):
                     np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-14)
                 unchanged = np.array_equal(before[0], both.state()[0])
                 assert unchanged == (number == 2)
+
+
+@pytest.mark.parametrize('make', [with_numba, plain])
+def test_the_report_is_one_output(make, rng):
+    step = Step(make, optimizers['rmsprop'](), False, False, 'float64', watched=True)
+    assert step.graph.health == [*(f'grad(p{i})' for i in range(len(SHAPES))), 'clipped']
+    arrays = batch(rng, 'float64')
+    for limit in (0, 0.1):
+        step.start(max_gradient_norm=limit, max_gradient_elem=0)
+        norm, _, report = step.function(*arrays)
+        wanted = [np.linalg.norm(g) for g in arrays[:-1]]
+        np.testing.assert_allclose(report, [*wanted, limit > 0], rtol=1e-14)
+        assert norm == pytest.approx(np.linalg.norm(wanted), rel=1e-14)
+
+
+@pytest.mark.parametrize('width', [16, 32, 64])
+@pytest.mark.parametrize(
+    ('max_norm', 'max_elem', 'clipped'),
+    [(1e6, 1e6, 0), (1e6, 'most', 0), (1e6, 'less', 1), (0.7, 1e6, 1)],
+)
+@pytest.mark.parametrize('dtype', ['float32', 'float64'])
+def test_the_report_of_the_gradients(dtype, max_norm, max_elem, clipped, width, rng):
+    if not can_run(width):
+        pytest.skip(f'this processor has no vectors of {width} bytes')
+    both = Direct(optimizers['sgd'](), False, False, dtype, rng, target(dtype, width))
+    *gradients, loss = batch(rng, dtype, 1.0)
+    most = np.abs(flat(gradients)).max()
+    limit = {'most': most, 'less': np.nextafter(np.asarray(most, dtype), 0)}.get(max_elem, max_elem)
+    alone = Direct(optimizers['sgd'](), False, False, dtype, np.random.default_rng(0), both.where)
+    alone.params = [p.copy() for p in both.params]
+    both.health = np.full(len(SHAPES) + 1, np.nan, dtype)
+    norms = [d.update(gradients, loss, max_norm, limit, None) for d in (both, alone)]
+    wanted = [np.linalg.norm(g.astype('float64')) for g in gradients]
+    np.testing.assert_allclose(both.health[:-1], wanted, rtol=3 * np.finfo(dtype).eps)
+    assert both.health[-1] == clipped
+    assert norms[0] == norms[1]  # and a report changes nothing else
+    assert np.array_equal(both.state()[0], alone.state()[0])
 
 
 @pytest.mark.parametrize('algorithm', ['sgd', 'nag', 'rmsprop', 'adam', 'nadam', 'rprop'])
