@@ -180,16 +180,34 @@ def _mean(
 
     `zero` says that the values are 0 over padding already.
     """
+    if mask is not None and not zero:
+        values = _zero_over_padding(values, mask)
+    return _divided(values.sum(), values, mask)
+
+
+def _mean_square(values: TensorVariable, mask: TensorVariable | None) -> TensorVariable:
+    """Return the mean square of `values`, (T, B) or (T, B, size), over the real time steps."""
+    if mask is not None:
+        values = _zero_over_padding(values, mask)
+    # Of a vector, for a sum over three axes takes seconds to compile.
+    return _divided(pt.sqr(values.ravel()).sum(), values, mask)
+
+
+def _zero_over_padding(values: TensorVariable, mask: TensorVariable) -> TensorVariable:
+    # Not a product: padding may hold anything, and 0 times infinity is NaN.
+    return pt.switch((mask[:, :, None] if values.ndim == 3 else mask) > 0, values, 0)
+
+
+def _divided(
+    total: TensorVariable, values: TensorVariable, mask: TensorVariable | None
+) -> TensorVariable:
+    """Return the mean of `values`, whose sum over the real time steps is `total`."""
     if mask is None:
         count = pt.cast(values.size, values.dtype)
-        total = values.sum()
     else:
         count = mask.sum()
         if values.ndim == 3:
-            mask = mask[:, :, None]
             count = count * pt.cast(values.shape[-1], values.dtype)
-        # Not a product: padding may hold anything, and 0 times infinity is NaN.
-        total = (values if zero else pt.switch(mask > 0, values, 0)).sum()
     # Sequences of one step have no pairs of steps, so there may be no values.
     mean = total / pt.maximum(count, 1)
     mean.tag.count = count  # for the mean over several batches
@@ -269,7 +287,7 @@ def contractive(parts: Parts, pattern: str | None = None, wrt: str = '*') -> Ten
         # A layer need not depend on all inputs; its gradient by the others is 0.
         slopes = grad(total, [parts.inputs[x] for x in names], disconnected_inputs='ignore')
         terms += [
-            _mean(pt.sqr(slope), parts.masks.get(join(x)))
+            _mean_square(slope, parts.masks.get(join(x)))
             for x, slope in zip(names, slopes, strict=True)
         ]
     return _mean_over(terms)
