@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytensor.tensor as pt
-from pytensor.gradient import grad
+from pytensor.gradient import disconnected_grad, grad
 from pytensor.tensor import TensorVariable
 
 from rnnkit.common import foreign_names
@@ -281,11 +281,16 @@ def contractive(parts: Parts, pattern: str | None = None, wrt: str = '*') -> Ten
     names = glob('wrt', wrt, parts.inputs)
     terms = []
     for name in outputs(parts, pattern, parts.hidden):
-        h = parts.outputs[name].mean(axis=-1)
-        mask = parts.masks.get(name)
-        total = h.sum() if mask is None else pt.switch(mask > 0, h, 0).sum()
+        h = parts.outputs[name]
+        # The gradient by h of the sum of means is 1 / size. PyTensor's own Op for an array of one
+        # number takes seconds to compile.
+        fixed = disconnected_grad(h)
+        weight = pt.switch(pt.isnan(fixed), fixed, 1 / pt.cast(h.shape[-1], h.dtype))
+        if name in parts.masks:
+            weight = _zero_over_padding(weight, parts.masks[name])
         # A layer need not depend on all inputs; its gradient by the others is 0.
-        slopes = grad(total, [parts.inputs[x] for x in names], disconnected_inputs='ignore')
+        wrt = [parts.inputs[x] for x in names]
+        slopes = grad(None, wrt, known_grads={h: weight}, disconnected_inputs='ignore')
         terms += [
             _mean_square(slope, parts.masks.get(join(x)))
             for x, slope in zip(names, slopes, strict=True)
