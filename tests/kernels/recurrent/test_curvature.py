@@ -269,7 +269,7 @@ def test_training_with_second_derivatives_is_made_of_few_nodes(options, monkeypa
     (nodes,) = found
     assert nodes.count('RecurrentCurvature') == 1
     assert not {'Scan', 'Dot', 'Dot22', 'Split', 'Alloc'} & set(nodes)
-    assert len(nodes) <= 60, nodes
+    assert len(nodes) <= 70, nodes
 
 
 # --- the kernel
