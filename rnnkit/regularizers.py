@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytensor.tensor as pt
-from pytensor.gradient import grad
+from pytensor.gradient import disconnected_grad, grad
 from pytensor.tensor import TensorVariable
 
 from rnnkit.common import foreign_names
@@ -180,16 +180,34 @@ def _mean(
 
     `zero` says that the values are 0 over padding already.
     """
+    if mask is not None and not zero:
+        values = _zero_over_padding(values, mask)
+    return _divided(values.sum(), values, mask)
+
+
+def _mean_square(values: TensorVariable, mask: TensorVariable | None) -> TensorVariable:
+    """Return the mean square of `values`, (T, B) or (T, B, size), over the real time steps."""
+    if mask is not None:
+        values = _zero_over_padding(values, mask)
+    # Of a vector, for a sum over three axes takes seconds to compile.
+    return _divided(pt.sqr(values.ravel()).sum(), values, mask)
+
+
+def _zero_over_padding(values: TensorVariable, mask: TensorVariable) -> TensorVariable:
+    # Not a product: padding may hold anything, and 0 times infinity is NaN.
+    return pt.switch((mask[:, :, None] if values.ndim == 3 else mask) > 0, values, 0)
+
+
+def _divided(
+    total: TensorVariable, values: TensorVariable, mask: TensorVariable | None
+) -> TensorVariable:
+    """Return the mean of `values`, whose sum over the real time steps is `total`."""
     if mask is None:
         count = pt.cast(values.size, values.dtype)
-        total = values.sum()
     else:
         count = mask.sum()
         if values.ndim == 3:
-            mask = mask[:, :, None]
             count = count * pt.cast(values.shape[-1], values.dtype)
-        # Not a product: padding may hold anything, and 0 times infinity is NaN.
-        total = (values if zero else pt.switch(mask > 0, values, 0)).sum()
     # Sequences of one step have no pairs of steps, so there may be no values.
     mean = total / pt.maximum(count, 1)
     mean.tag.count = count  # for the mean over several batches
@@ -263,13 +281,18 @@ def contractive(parts: Parts, pattern: str | None = None, wrt: str = '*') -> Ten
     names = glob('wrt', wrt, parts.inputs)
     terms = []
     for name in outputs(parts, pattern, parts.hidden):
-        h = parts.outputs[name].mean(axis=-1)
-        mask = parts.masks.get(name)
-        total = h.sum() if mask is None else pt.switch(mask > 0, h, 0).sum()
+        h = parts.outputs[name]
+        # The gradient by h of the sum of means is 1 / size. PyTensor's own Op for an array of one
+        # number takes seconds to compile.
+        fixed = disconnected_grad(h)
+        weight = pt.switch(pt.isnan(fixed), fixed, 1 / pt.cast(h.shape[-1], h.dtype))
+        if name in parts.masks:
+            weight = _zero_over_padding(weight, parts.masks[name])
         # A layer need not depend on all inputs; its gradient by the others is 0.
-        slopes = grad(total, [parts.inputs[x] for x in names], disconnected_inputs='ignore')
+        wrt = [parts.inputs[x] for x in names]
+        slopes = grad(None, wrt, known_grads={h: weight}, disconnected_inputs='ignore')
         terms += [
-            _mean(pt.sqr(slope), parts.masks.get(join(x)))
+            _mean_square(slope, parts.masks.get(join(x)))
             for x, slope in zip(names, slopes, strict=True)
         ]
     return _mean_over(terms)

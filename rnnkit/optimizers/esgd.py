@@ -14,7 +14,7 @@ class ESGD(Optimizer):
 
     The mean of (Hr)² is the squared norm of each row of H. The paper averages over all updates;
     here the average is exponential. The loss must have a second derivative; that of a recurrent
-    layer is a scan, which compiles slowly and runs slower than kernels.
+    layer without a kernel takes minutes to compile.
 
     References
     ----------

@@ -258,8 +258,14 @@ def curvature(
     ConfigError
         If some operation of the loss has no second derivative.
     """
+    slope, start = pt.constant(0, dtype=probe.dtype), 0
+    for gradient, p in zip(gradients, params, strict=True):
+        shape = p.get_value(borrow=True).shape
+        end = start + int(np.prod(shape))
+        # Slices, for to cut the product of all gradients takes seconds to compile.
+        slope += (gradient.astype(probe.dtype) * probe[start:end].reshape(shape)).sum()
+        start = end
     try:
-        slope = (flattened(gradients).astype(probe.dtype) * probe).sum()
         products = pytensor.grad(slope, params, disconnected_inputs='ignore')
     except Exception as why:  # any operation of any library may be in the loss
         raise ConfigError(

@@ -38,13 +38,9 @@ def many_threads():
 @pytest.mark.parametrize('algo', long_unless(lambda algo: algo == 'nag', optimizers))
 def test_resumed_on_one_thread_and_on_two(algo, many_threads, monkeypatch, tmp_path):
     monkeypatch.delenv('RNNKIT_KERNELS', raising=False)
-    # A second derivative takes minutes through a scan; a dense network has kernels as well.
-    recurrent = algo != 'esgd'
-    hidden = ('lstm', 6) if recurrent else ('tanh', 6)
-    data = DATA if recurrent else [DATA[0].reshape(-1, 2), DATA[1].reshape(-1, 1)]
     options = {'algo': algo, **OPTIONS, **(NOISE if not optimizers[algo].full_batch else {})}
     with pytensor.config.change_flags(mode='NUMBA'):
-        net = rnnkit.Regressor([2, hidden, 1], masked=recurrent, seed=0)
+        net = rnnkit.Regressor([2, ('lstm', 6), 1], masked=True, seed=0)
         start = [p.get_value() for p in net.params]
 
         def train(**more):
@@ -52,7 +48,7 @@ def test_resumed_on_one_thread_and_on_two(algo, many_threads, monkeypatch, tmp_p
             for p, value in zip(net.params, start, strict=True):
                 p.set_value(value)
             net.history.clear()
-            result = net.train(data, **options, **more)
+            result = net.train(DATA, **options, **more)
             return result, history(net), [p.get_value().tolist() for p in net.params]
 
         for n in (1, 2):

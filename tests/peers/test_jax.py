@@ -179,6 +179,22 @@ def test_without_gradient_by_x(rng):
     check(CELLS['gru'], rng, by_x=False)
 
 
+@pytest.mark.parametrize('walk', [{}, {'reverse': True, 'bptt_limit': 2}], ids=str)
+@pytest.mark.parametrize('name', ['lstm', 'leaky', 'fading'])
+def test_second_derivatives_equal_the_scan(name, walk, rng):
+    results = []
+    for kernel in (None, False):
+        g = graph(CELLS[name], 'float64', rows=True, masked=True, kernel=kernel, **walk)
+        by = g.inputs[: len(g.outputs) - len(CELLS[name].state._fields)]
+        total = sum((gradient**2).sum() for gradient in g.outputs[-len(by) :])
+        second = pytensor.grad(total, by, disconnected_inputs='ignore')
+        results.append(compiled(Graph(g.inputs, second), None if kernel is False else 'JAX'))
+    on_jax, by_scan = results
+    assert 'RecurrentCurvature' in {type(n.op).__name__ for n in on_jax.maker.fgraph.apply_nodes}
+    arrays = draw(g.inputs, 4, 3, rng)
+    assert_near(on_jax(*arrays), by_scan(*arrays), 1e-11)
+
+
 # Both round at each step; over six steps that makes a few units in the last place.
 @pytest.mark.parametrize('name', ['lstm', 'leaky'])
 def test_float32(name, rng):

@@ -8,13 +8,16 @@ import pytensor.tensor as pt
 import pytest
 from long_forms import long_unless
 from numba_functions import assert_same, compiled, plain, tolerance
+from pytensor.graph.traversal import ancestors
 
 from rnnkit import kernels
 from rnnkit.kernels.dense.backward import Backward
 from rnnkit.kernels.dense.forward import Forward
+from rnnkit.kernels.dense.op import Affine, AffineGradient
 from rnnkit.kernels.language import threads
 from rnnkit.kernels.language.vector import Target
 from rnnkit.kernels.runtime import kernel
+from rnnkit.kernels.runtime.fused_op import FusedOp
 
 SIZES = [
     (1, 1, 1),
@@ -205,3 +208,27 @@ def test_shapes_that_do_not_fit():
 def test_no_kernel_for_mixed_dtypes():
     x, w, b = pt.matrix('x', dtype='float32'), pt.matrix('w', dtype='float64'), pt.vector('b')
     assert kernels.affine(x, w, b) is None
+
+
+@pytest.mark.parametrize('chosen', [(1, 0, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1), (1, 0, 1, 1)])
+def test_second_derivatives_equal_those_of_the_graph(chosen, rng):
+    op = AffineGradient(want_x=True, n_x=2)
+    inputs = [pt.tensor3(dtype='float64') for _ in range(2)]
+    inputs += [pt.matrix(dtype='float64'), pt.tensor3(dtype='float64')]
+    data = [rng.standard_normal(shape) for shape in [(3, 2, 4), (3, 2, 4), (8, 5), (3, 2, 5)]]
+    fused, results = op(*inputs, return_list=True), []
+    for outputs in (fused, op.expand(inputs)):
+        cost = sum((v**3).sum() for v, is_chosen in zip(outputs, chosen, strict=True) if is_chosen)
+        first = pt.grad(cost, inputs, disconnected_inputs='ignore')
+        total = sum((g**2).sum() for g in first)
+        results += [*first, *pt.grad(total, inputs, disconnected_inputs='ignore')]
+    function = pytensor.function(inputs, results, mode='FAST_COMPILE')
+    found = function(*data)
+    for got, want in zip(found[:8], found[8:], strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-10)
+    kinds = {v.owner.op for v in applies(results[:4]) if isinstance(v.owner.op, FusedOp)}
+    assert kinds <= {Affine(2), op}
+
+
+def applies(variables):
+    return [v for v in ancestors(variables) if v.owner is not None]

@@ -7,6 +7,7 @@ import pytest
 from long_forms import long
 from numba_functions import assert_same, compiled, plain, tolerance
 
+from rnnkit import kernels
 from rnnkit.kernels.language import threads
 from rnnkit.kernels.language.vector import Target
 from rnnkit.kernels.loss import mean, softmax
@@ -219,3 +220,36 @@ def test_softmax_against_numpy(rng):
     bad = np.isnan(run(z)[0]).all(-1)
     assert bad[1, 1]
     assert bad.sum() == 1
+
+
+@pytest.mark.parametrize(
+    ('loss', 'weighted'),
+    [(MeanSquaredError(), True), (Huber(), False), (BinaryCrossEntropy(), True)],
+)
+def test_second_derivatives_equal_those_of_the_graph(loss, weighted, rng):
+    z = pt.tensor3(dtype='float64')
+    inputs = [z, pt.tensor3(dtype='float64'), pt.tensor3(dtype='float64')]
+    data = [rng.standard_normal((3, 2, 4)), rng.random((3, 2, 4)), rng.random((3, 2, 4))]
+    results = []
+    for allowed in (True, False):
+        with kernels.allowed(allowed):
+            value = loss.mean(*inputs[: 2 + weighted])[0]
+        slope = pt.grad(value, z)
+        results += [slope, pt.grad((slope**3).sum(), z)]
+    function = pytensor.function(inputs, results, mode='FAST_COMPILE', on_unused_input='ignore')
+    slope, curvature, *wanted = function(*data)
+    np.testing.assert_allclose([slope, curvature], wanted, rtol=1e-10, atol=1e-12)
+
+
+def test_second_derivative_of_cross_entropy(rng):
+    """The oracle: the softmax p has the Jacobian diag(p) - p p'."""
+    z, label, v = pt.matrix(dtype='float64'), pt.lvector(), pt.matrix(dtype='float64')
+    value = CrossEntropy().mean(z, label)[0]
+    product = pt.grad((pt.grad(value, z) * v).sum(), z)
+    function = pytensor.function([z, label, v], product, mode='FAST_COMPILE')
+    data = rng.standard_normal((2, 5, 3))
+    p = np.exp(data[0]) / np.exp(data[0]).sum(-1, keepdims=True)
+    wanted = p * (data[1] - (p * data[1]).sum(-1, keepdims=True)) / 5
+    np.testing.assert_allclose(
+        function(data[0], rng.integers(0, 3, 5), data[1]), wanted, atol=1e-13
+    )

@@ -1,12 +1,22 @@
 """Second derivatives of recurrent layers: against differences of the gradient, and by the scan."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
-from kernel_cases import CELLS, assert_near, can_run, expected, forward, problem, target
-from long_forms import long_unless
+from kernel_cases import CELLS, assert_near, can_run, expected, forward, guarded, problem, target
+from long_forms import long, long_unless
+from pytensor.compile.mode import get_mode
+from pytensor.graph.basic import Constant
+from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.traversal import graph_inputs
 
+import rnnkit
+from rnnkit.cells import Cell
+from rnnkit.common.compiled import Compiled
+from rnnkit.common.tensors import split
 from rnnkit.kernels.language import threads
 from rnnkit.kernels.recurrent import trace
 from rnnkit.kernels.recurrent.curvature_arrays import Loops
@@ -142,16 +152,124 @@ def test_in_a_direction_of_some_inputs(name, moved):
     check(name, moved)
 
 
-# What is carried over a stop counts as a constant, as in the scan; differences would move it.
-@pytest.mark.parametrize(('reverse', 'limit'), [(False, 2), (True, 3), (False, 1)])
-@pytest.mark.parametrize('name', ['lstm', 'gru'])
-def test_equals_the_scan_where_gradients_stop(name, reverse, limit):
-    walk = dict(reverse=reverse, bptt_limit=limit)
+class ShuffledState(NamedTuple):
+    h: object
+    u: object
+
+
+class Shuffled(Cell):
+    """Blocks of xh and hh in unlike orders, kinks, and vectors of several blocks."""
+
+    state, gates = ShuffledState, 'ab'
+    params = {'xh': ('I', '2H'), 'hh': ('H', '3H'), 'b': ('2H',), 'rate': ('2H',)}
+
+    def step(self, z, s, p):
+        (za, zb), (ha, hb, hc) = split(z, 2), split(s.h @ p.hh, 3)
+        fast, slow = split(p.rate, 2)
+        r = pt.sigmoid(fast)
+        y = pt.tanh(za + hc + s.u) * pt.clip(zb * hb, -0.5, 0.5)
+        u = pt.softplus(s.u * s.h) + pt.switch(ha > 0, slow * ha, abs(y))
+        root = pt.sqrt(1 + y * y) * pt.log1p(pt.exp(-u * u)) / (1 + u * u)
+        return ShuffledState(r * s.h + (1 - r) * y * root, u)
+
+
+@pytest.fixture
+def shuffled(monkeypatch):
+    """Let the cell be one of those of the tests, without equations in NumPy."""
+    monkeypatch.setitem(CELLS, 'shuffled', (Shuffled(), None))
+
+
+def check_against_scan(name, moved=None, **walk):
     case = problem(name, SIZES, 'float64', masked=True)
-    data = data_of(name, case, direction_of(name, case, None))
-    results = [compiled(*graph(name, case, None, k, **walk))(*data) for k in (True, False)]
+    data = data_of(name, case, direction_of(name, case, moved))
+    results = [compiled(*graph(name, case, moved, k, **walk))(*data) for k in (True, False)]
     for k, (got, want) in enumerate(zip(*results, strict=True)):
         assert_near(got, want, 'float64', f'{name}, output {k}')
+
+
+# What is carried over a stop counts as a constant, as in the scan; differences would move it.
+@pytest.mark.parametrize(
+    ('name', 'reverse', 'limit'),
+    [('lstm', False, 2), ('gru', True, 3), long('lstm', True, 1), long('gru', False, 1)],
+)
+def test_equals_the_scan_where_gradients_stop(name, reverse, limit):
+    check_against_scan(name, reverse=reverse, bptt_limit=limit)
+
+
+@pytest.mark.usefixtures('shuffled')
+def test_equals_the_scan_for_blocks_in_any_order():
+    check_against_scan('shuffled')
+
+
+def test_third_derivatives_equal_those_of_the_scan():
+    case = problem('rnn-tanh', SIZES, 'float64')
+    data = data_of('rnn-tanh', case, direction_of('rnn-tanh', case, None))
+    results = []
+    for fused in (True, False):
+        inputs, outputs = graph('rnn-tanh', case, ['hh'], fused)
+        third = pt.grad(sum((o**2).sum() for o in outputs[1:3]), inputs[:3])
+        results.append(compiled(inputs, third)(*data))
+    for got, want in zip(*results, strict=True):
+        assert_near(got, want, 'float64')
+
+
+def test_gradient_op_passes_the_check_of_pytensor(rng):
+    case, cell = problem('gru', (3, 2, 2, 3), 'float64'), CELLS['gru'][0]
+
+    def gradients(x, *others):
+        *params, first = others
+        params = dict(zip(names_of('gru')[1:], params, strict=False))
+        h = unroll(cell, x, params, 3, cell.state(first), kernel=True).h
+        return pt.concatenate([g.ravel() for g in pt.grad((h**3).sum(), [x, *others])])
+
+    data = arrays_of('gru', case)
+    pytensor.gradient.verify_grad(gradients, data, rng=rng, mode='FAST_COMPILE')
+
+
+# --- the work
+
+
+class Seen(Exception):  # noqa: N818 - it ends a training whose graph is all that is asked for
+    """The graph has been recorded."""
+
+
+def rewritten(outputs):
+    """Return the names of the Ops that are left where a function is compiled."""
+    inputs = [v for v in graph_inputs(outputs) if not isinstance(v, Constant)]
+    graph = FunctionGraph(inputs, outputs, clone=True)
+    get_mode('FAST_RUN').excluding('inplace').optimizer.rewrite(graph)
+    return [type(node.op).__name__ for node in graph.apply_nodes]
+
+
+def test_a_product_with_the_hessian_is_made_of_kernels():
+    case = problem('lstm', SIZES, 'float32')
+    nodes = rewritten(graph('lstm', case, None)[1])
+    assert nodes.count('RecurrentCurvature') == 1
+    assert 'Scan' not in nodes
+    assert len(nodes) <= 5, nodes  # the scan's derivative has hundreds, inside it and around it
+
+
+@pytest.mark.parametrize('options', [dict(algo='esgd'), dict(contractive=0.1)], ids=str)
+def test_training_with_second_derivatives_is_made_of_few_nodes(options, monkeypatch):
+    """Each kind of node takes up to seconds to compile, some of PyTensor's own most of all."""
+    found, compile_graph = [], Compiled._compile
+
+    def record(self, *arrays):
+        if self.what != 'the train step':
+            return compile_graph(self, *arrays)
+        _, outputs, updates = self._graph
+        found.append(rewritten([*outputs, *(new for _, new in updates)]))
+        raise Seen
+
+    net = rnnkit.Regressor([2, ('lstm', 3), 1], dtype='float32')
+    x = np.zeros((3, 2, 2), 'float32')
+    monkeypatch.setattr(Compiled, '_compile', record)
+    with pytest.raises(Seen):
+        net.train([x, x[..., :1]], epochs=1, progress=False, **options)
+    (nodes,) = found
+    assert nodes.count('RecurrentCurvature') == 1
+    assert not {'Scan', 'Dot', 'Dot22', 'Split', 'Alloc'} & set(nodes)
+    assert len(nodes) <= 70, nodes
 
 
 # --- the kernel
@@ -160,7 +278,18 @@ def test_equals_the_scan_where_gradients_stop(name, reverse, limit):
 LENGTHS = [((4, 5, 3, 21), 1), ((1, 1, 1, 1), 1), ((3, 13, 40, 70), 3)]
 
 
-def check_kernel(name, where, moved=None, rows=False, masked=False, given=None, **walk):
+def check_kernel(
+    name,
+    where,
+    moved=None,
+    lengths=None,
+    place=np.asarray,
+    allocate=np.empty,
+    rows=False,
+    masked=False,
+    given=None,
+    **walk,
+):
     """Compare the kernel with NumPy, for all lengths."""
     if not can_run(where.width):
         pytest.skip(f'this processor has no vectors of {where.width} bytes')
@@ -173,7 +302,7 @@ def check_kernel(name, where, moved=None, rows=False, masked=False, given=None, 
     results = [*states, *(f'c_{n}' for n in wrt)]
     writer = CurvatureKernel(form, where, walk, given, moved, results)
     function = kernel.build('test_curvature', writer, repr((where, writer.description)))
-    for sizes, n in LENGTHS:
+    for sizes, n in LENGTHS if lengths is None else [(s, n) for s in lengths for n in (1, 3)]:
         case = problem(name, sizes, dtype, rows=rows, masked=masked, given=given)
         rng = np.random.default_rng(1)
         ahead = forward(name, where, rows=rows, keep=False, masked=masked, **_loop(walk))(
@@ -182,10 +311,10 @@ def check_kernel(name, where, moved=None, rows=False, masked=False, given=None, 
         outer = [d for d in case.d_states if d is not None]
         shapes = dict(zip(wrt, (a.shape for a in case.args), strict=False))
         directions = [rng.standard_normal(shapes[n]).astype(dtype) for n in moved]
-        arrays = [*case.args, *ahead, *outer, *directions]
+        arrays = [place(a) for a in (*case.args, *ahead, *outer, *directions)]
         threads.set_threads(n)
         with threads.smallest_part(1):
-            got = function(*arrays)
+            got = function(*arrays, allocate=allocate)
         named = dict(zip([a.name for a in writer.frame.inputs], arrays, strict=True))
         exact = {key: a.astype('float64') for key, a in named.items()}
         found = Loops(form, walk, exact).run()
@@ -219,3 +348,27 @@ def test_kernel_equals_numpy_with_mask_and_one_row_states(name, dtype, width):
     last = [False] * (trace.form_of(CELLS[name][0]).n_states - 1) + [True]
     options = dict(rows=True, masked=True, given=last, reverse=name == 'gru', bptt_limit=2)
     check_kernel(name, target(dtype, width), ['x', 'b', 'initial0'], **options)
+
+
+@pytest.mark.usefixtures('same_threads', 'shuffled')
+def test_kernel_equals_numpy_for_blocks_in_any_order():
+    check_kernel('shuffled', kernel.host_target('float64'))
+
+
+@pytest.mark.usefixtures('same_threads')
+@pytest.mark.parametrize('at_end', [True, False])
+@pytest.mark.parametrize(('name', 'sizes'), [('lstm', (3, 5, 3, 21)), ('leaky', (2, 7, 70, 65))])
+def test_nothing_outside_the_arrays_is_touched(name, sizes, at_end):
+    """Each array, and the work memory, lies next to memory that may not be touched."""
+
+    def allocate(shape, dtype):
+        # Kernels may rely on the pool's alignment of work memory.
+        shape = (-(-shape[0] // 64) * 64,) if dtype == np.uint8 else shape
+        return guarded(shape, dtype, at_end)
+
+    def place(array):
+        copy = guarded(array.shape, array.dtype, at_end)
+        copy[...] = array
+        return copy
+
+    check_kernel(name, kernel.host_target('float32'), None, [sizes], place, allocate, masked=True)

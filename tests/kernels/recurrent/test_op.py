@@ -275,7 +275,7 @@ def test_equal_cells_have_equal_ops():
     )
 
 
-def test_second_derivatives_go_by_the_scan():
+def test_second_derivatives_equal_those_of_the_scan():
     cell, x, params, first = symbols('rnn-tanh', 'float64')
     results = []
     data = values('rnn-tanh', 'float64')[:-1]
