@@ -185,6 +185,48 @@ def write_tile(unit: Unit, n_x: int, n_h: int, first: int) -> int:
     return most
 
 
+def write_direct(
+    unit: Unit, x_blocks: Sequence[int], h_blocks: Sequence[int], first: int, units: int
+) -> None:
+    """Write ``direct(x, xh, xh_row, I, h, hh, hh_row, H, out)``: a tile of one row.
+
+    It reads the weights where they are, from the panel's first column on: to pack them takes
+    longer than to multiply them with one row. All columns of the panel must exist.
+    """
+    size, width = unit.target.size, unit.target.width
+    vectors = max(len(x_blocks), first + len(h_blocks)) * units
+    # One row has few accumulators, and each waits for its last sum: two of each wait half as long.
+    n_sums = 2 if 2 * vectors + 2 <= unit.target.registers else 1
+    with unit.function('direct', 'x xh xh_row I h hh hh_row H out', apart=True) as (code, *values):
+        x, xh, xh_row, n_i, h, hh, hh_row, n_h, out = values
+        sums = [[code.var(code.vec(0.0)) for _ in range(vectors)] for _ in range(n_sums)]
+
+        def columns(blocks: Sequence[int]) -> list[Int]:
+            return [n_h * (g * size) + u * width for g in blocks for u in range(units)]
+
+        def add(left: Int, w: Int, k: Int, into: list[Var[Vec]], at: list[Int]) -> None:
+            element = code.spread(left + k * size)
+            for total, column in zip(into, at, strict=False):
+                total.set(element.fma(code.load(w + column), total.get()))
+
+        for left, w, row, terms, blocks, start in (
+            (x, xh, xh_row, n_i, x_blocks, 0),
+            (h, hh, hh_row, n_h, h_blocks, first * units),
+        ):
+            at, rounds = columns(blocks), terms // n_sums
+            with code.loop(0, rounds) as q:
+                for s, own in enumerate(sums):
+                    k = q * n_sums + s
+                    add(left, w + k * row, k, own[start:], at)
+            with code.loop(rounds * n_sums, terms) as k:
+                add(left, w + k * row, k, sums[0][start:], at)
+        for v, totals in enumerate(zip(*sums, strict=True)):
+            value = totals[0].get()
+            for other in totals[1:]:
+                value = value + other.get()
+            code.store(value, out + v * width)
+
+
 def write_rows(unit: Unit, vectors: int) -> None:
     """Write ``rows<vectors>``, which takes `Rows`; c has `columns` columns."""
     most = tile_rows(unit.target, vectors)

@@ -5,8 +5,9 @@ In: a `Form`, a `Target`, a `Walk`, and whether a backward follows. Out: a kerne
 
 For each step, panel of units and block of rows: the tile ``x_t @ xh + h @ hh`` is made in
 registers, then the cell's program is computed on it, vector by vector, and the new states are
-stored. Rows (examples) do not depend on each other, so each thread does its rows for all steps,
-and threads wait for each other only once.
+stored. For a row or two, as in a stream, the weights are read where they are, since packing them
+would take longer than the step. Rows (examples) do not depend on each other, so each thread does
+its rows for all steps, and threads wait for each other only once.
 
 The mask has a number for each row of each step. Where it is 0 the state is held.
 """
@@ -42,6 +43,9 @@ def frame_forward(form: Form, walk: Walk, keep: bool) -> Frame:
     return Frame(inputs_of(form, walk), outputs)
 
 
+FEW = 3  # rows, of all steps together, for which weights are not packed
+
+
 def units_of(form: Form) -> int:
     """Return how many vectors of units share a tile, so that it fills the registers."""
     return {1: 4, 2: 2}.get(form.n_tiles, 1)
@@ -54,6 +58,8 @@ class Forward(Writer):
         self.form, self.walk = form, walk
         self.residuals = form.residuals if keep else []
         self.units = units_of(form)
+        self.few_units = max(self.units, 4 if target.registers >= 32 else 2)
+        self.streams = not keep  # training has many rows
         self.hoisted = Hoisted(form, [*form.new, *self.residuals], set())
         description = repr((form.key, walk, keep))
         super().__init__(target, frame_forward(form, walk, keep), description)
@@ -69,6 +75,10 @@ class Forward(Writer):
         write_parallel(unit)
         with worker(unit, 'steps') as (code, part, n_parts, block):
             self._steps(code, part, n_parts, block)
+        if self.streams:
+            gemm.write_direct(unit, form.x_blocks, form.h_blocks, form.h_first, self.few_units)
+            with unit.function('few', 'block') as (code, block):
+                self._few(code, block)
 
     def sizes(self, code: Code, block: Int) -> dict[str, Int]:
         """Return the bytes of each area of work memory."""
@@ -87,13 +97,25 @@ class Forward(Writer):
         t, b, n_i, h = self.frame.read(code, block, *'TBIH')
         xh, hh = self.frame.read(code, block, 'xh', form.recurrent)
         n_x, n_h = len(form.x_blocks), len(form.h_blocks)
-        code.call('pack_x', xh, h * (n_x * size), n_i, h, areas['x_panels'])
-        code.call('pack_h', hh, h * (n_h * size), h, h, areas['h_panels'])
         vectors = vector_addresses(self.frame, form, code, block)
         with flushed(code):
             self.hoisted.write(code, areas['hoisted'], vectors, h)
-        work = t * b * h * (n_i * n_x + h * n_h)
-        code.call('parallel', code.address_of('steps'), parts(code, b, work), block)
+
+        def few() -> None:
+            with flushed(code):
+                code.call('few', block)
+
+        def packed() -> None:
+            code.call('pack_x', xh, h * (n_x * size), n_i, h, areas['x_panels'])
+            code.call('pack_h', hh, h * (n_h * size), h, h, areas['h_panels'])
+            work = t * b * h * (n_i * n_x + h * n_h)
+            code.call('parallel', code.address_of('steps'), parts(code, b, work), block)
+
+        if self.streams:
+            panel = self.few_units * self.target.lanes
+            code.choose((t * b <= FEW) & (h >= panel), few, packed)
+        else:
+            packed()
 
     def _steps(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
         """Do all steps for one part of the rows."""
@@ -135,3 +157,26 @@ class Forward(Writer):
                     with code.loop(0, m) as i, code.loop(start, stop, self.target.lanes) as j:
                         at = room + i * (form.n_tiles * tile_step) + (j - start) * size
                         point.write(r + i, j, at, tile_step, self.residuals)
+
+    def _few(self, code: Code, block: Int) -> None:
+        """Do all steps where so few rows are read that packing the weights takes longer."""
+        form, frame, size, lanes = self.form, self.frame, self.target.size, self.target.lanes
+        t_end, b, n_i, h, x, work = frame.read(code, block, *'TBIH', 'x', 'work')
+        xh, hh = frame.read(code, block, 'xh', form.recurrent)
+        areas = self.areas(code, block, work)
+        xh_row, hh_row = (h * (len(blocks) * size) for blocks in (form.x_blocks, form.h_blocks))
+        room = code.room(form.n_tiles * self.few_units * self.target.width)
+        point = ForwardPoint(form, frame, self.walk, code, block, (self.hoisted, areas['hoisted']))
+        panel, tile_step = self.few_units * lanes, self.few_units * self.target.width
+        with code.loop(0, t_end) as number:
+            t = point.at_step(number, t_end)
+            state = point.states[0]
+            with code.loop(0, b) as r, code.loop(0, gemm.panels(code, h, self.few_units)) as p:
+                # The last panel ends with the last unit: what it shares with the one before is
+                # computed twice, and no vector needs a mask.
+                start = (p * panel).min(h - panel)
+                x_t, h_t = x + (t * b + r) * n_i * size, state.old + r * state.old_row
+                first = start * size
+                code.call('direct', x_t, xh + first, xh_row, n_i, h_t, hh + first, hh_row, h, room)
+                with code.loop(start, start + panel, lanes) as j:
+                    point.write(r, j, room + (j - start) * size, tile_step, self.residuals)

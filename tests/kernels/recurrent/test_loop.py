@@ -20,6 +20,8 @@ from long_forms import long_unless
 from rnnkit.errors import ShapeError
 from rnnkit.kernels.language import threads
 from rnnkit.kernels.recurrent import trace
+from rnnkit.kernels.recurrent.forward import Forward
+from rnnkit.kernels.recurrent.walk import Walk
 from rnnkit.kernels.runtime import kernel
 
 # (T, B, I, H), threads: lengths of 1, tails of all widths, more than one panel, block and chunk
@@ -203,6 +205,35 @@ def test_nothing_outside_the_arrays_is_touched(name, reverse, sizes, at_end):
         assert_near(got, want, 'float32')
     for got, want in zip(gradients, wanted, strict=True):
         assert_near(got, want, 'float32')  # and NaN, which memory was full of, got nowhere
+
+
+@pytest.mark.parametrize('width', [16, 32, 64])
+@pytest.mark.parametrize(
+    ('name', 'dtype'),
+    long_unless(
+        lambda name, dtype: dtype == 'float64' and name in ('lstm', 'gru', 'rnn-tanh'),
+        product(CELLS, ['float32', 'float64']),
+    ),
+)
+def test_a_row_or_two_read_the_weights_where_they_are(name, dtype, width):
+    """Sizes are those of a panel, one more, two panels less one; and one below a panel."""
+    if not can_run(width):
+        pytest.skip(f'this processor has no vectors of {width} bytes')
+    where = target(dtype, width)
+    masked = name == 'lstm'
+    ahead = forward(name, where, keep=False, masked=masked)
+    panel = Forward(trace.form_of(CELLS[name][0]), where, Walk((False,)), False).few_units
+    panel *= where.lanes
+    for t, b in ((1, 1), (1, 3), (3, 1)):
+        for n_i, h in ((1, panel), (5, panel + 1), (2, 2 * panel - 1), (3, panel - 1)):
+            case = problem(name, (t, b, n_i, h), dtype, masked=masked)
+            inputs = []
+            for a in case.args:
+                inputs.append(guarded(a.shape, a.dtype, at_end=True))
+                inputs[-1][...] = a
+            outputs = ahead(*inputs, allocate=guarded)
+            for got, want in zip(outputs, expected(name, case)[0], strict=True):
+                assert_near(got, want, dtype, f'{name} {(t, b, n_i, h)}')
 
 
 def test_inputs_need_not_be_contiguous():
