@@ -58,7 +58,6 @@ class Forward(Writer):
         self.form, self.walk = form, walk
         self.residuals = form.residuals if keep else []
         self.units = units_of(form)
-        self.few_units = max(self.units, 4 if target.registers >= 32 else 2)
         self.streams = not keep  # training has many rows
         self.hoisted = Hoisted(form, [*form.new, *self.residuals], set())
         description = repr((form.key, walk, keep))
@@ -76,7 +75,9 @@ class Forward(Writer):
         with worker(unit, 'steps') as (code, part, n_parts, block):
             self._steps(code, part, n_parts, block)
         if self.streams:
-            gemm.write_direct(unit, form.x_blocks, form.h_blocks, form.h_first, self.few_units)
+            self.wide, self.narrow = gemm.write_direct(
+                unit, form.x_blocks, form.h_blocks, form.h_first
+            )
             with unit.function('few', 'block') as (code, block):
                 self._few(code, block)
 
@@ -112,8 +113,8 @@ class Forward(Writer):
             code.call('parallel', code.address_of('steps'), parts(code, b, work), block)
 
         if self.streams:
-            panel = self.few_units * self.target.lanes
-            code.choose((t * b <= FEW) & (h >= panel), few, packed)
+            enough = h >= self.narrow * self.target.lanes
+            code.choose((t * b <= FEW) & enough, few, packed)
         else:
             packed()
 
@@ -165,18 +166,25 @@ class Forward(Writer):
         xh, hh = frame.read(code, block, 'xh', form.recurrent)
         areas = self.areas(code, block, work)
         xh_row, hh_row = (h * (len(blocks) * size) for blocks in (form.x_blocks, form.h_blocks))
-        room = code.room(form.n_tiles * self.few_units * self.target.width)
+        tile_step = self.wide * self.target.width
+        room = code.room(form.n_tiles * tile_step)
         point = ForwardPoint(form, frame, self.walk, code, block, (self.hoisted, areas['hoisted']))
-        panel, tile_step = self.few_units * lanes, self.few_units * self.target.width
+        is_wide = h >= self.wide * lanes
+        panel = is_wide.pick(self.wide * lanes, self.narrow * lanes)
         with code.loop(0, t_end) as number:
             t = point.at_step(number, t_end)
             state = point.states[0]
-            with code.loop(0, b) as r, code.loop(0, gemm.panels(code, h, self.few_units)) as p:
+            with code.loop(0, b) as r, code.loop(0, h.ceil_div(panel)) as p:
                 # The last panel ends with the last unit: what it shares with the one before is
                 # computed twice, and no vector needs a mask.
                 start = (p * panel).min(h - panel)
                 x_t, h_t = x + (t * b + r) * n_i * size, state.old + r * state.old_row
-                first = start * size
-                code.call('direct', x_t, xh + first, xh_row, n_i, h_t, hh + first, hh_row, h, room)
+                at = start * size
+                args = (x_t, xh + at, xh_row, n_i, h_t, hh + at, hh_row, h, room)
+                code.choose(
+                    is_wide,
+                    lambda args=args: code.call(f'direct{self.wide}', *args),
+                    lambda args=args: code.call(f'direct{self.narrow}', *args),
+                )
                 with code.loop(start, start + panel, lanes) as j:
                     point.write(r, j, room + (j - start) * size, tile_step, self.residuals)

@@ -20,8 +20,6 @@ from long_forms import long_unless
 from rnnkit.errors import ShapeError
 from rnnkit.kernels.language import threads
 from rnnkit.kernels.recurrent import trace
-from rnnkit.kernels.recurrent.forward import Forward
-from rnnkit.kernels.recurrent.walk import Walk
 from rnnkit.kernels.runtime import kernel
 
 # (T, B, I, H), threads: lengths of 1, tails of all widths, more than one panel, block and chunk
@@ -216,16 +214,14 @@ def test_nothing_outside_the_arrays_is_touched(name, reverse, sizes, at_end):
     ),
 )
 def test_a_row_or_two_read_the_weights_where_they_are(name, dtype, width):
-    """Sizes are those of a panel, one more, two panels less one; and one below a panel."""
     if not can_run(width):
         pytest.skip(f'this processor has no vectors of {width} bytes')
     where = target(dtype, width)
     masked = name == 'lstm'
     ahead = forward(name, where, keep=False, masked=masked)
-    panel = Forward(trace.form_of(CELLS[name][0]), where, Walk((False,)), False).few_units
-    panel *= where.lanes
+    lanes = where.lanes  # panels have 8 or 4 vectors; 2 where there are fewer units
     for t, b in ((1, 1), (1, 3), (3, 1)):
-        for n_i, h in ((1, panel), (5, panel + 1), (2, 2 * panel - 1), (3, panel - 1)):
+        for n_i, h in ((1, 2 * lanes), (5, 3 * lanes + 1), (4, 9 * lanes - 1), (3, lanes + 1)):
             case = problem(name, (t, b, n_i, h), dtype, masked=masked)
             inputs = []
             for a in case.args:
