@@ -219,7 +219,7 @@ class Inference:
         """Return the output for a single time step, and the state after it."""
         border = self.border
         if state is not None:
-            done = self.quick(x_t, state)
+            done = (self._quick or self.quick)(x_t, state)
             if done is not None:
                 return done
             border = border.part(self.stream.course.clock, True)

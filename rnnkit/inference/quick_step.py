@@ -1,7 +1,7 @@
 """Single time steps whose state is data: what `Network.step` does where nothing is unusual."""
 
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,54 +24,59 @@ class QuickSteps:
     def __init__(self, code: StepCode):
         self.code = code
         self._lock = threading.Lock()
-        self._steps: dict[int, StepInPlace] = {}
+        self._steps: dict[int, _Kept] = {}
         self._fits = len(code.moves.inputs) == 1 and not code.stream.course.fixed
-        self._names = [(layer.name, layer.state) for layer in code.stream.layers]
 
     def __call__(self, x_t: Inputs, state: Any) -> tuple[np.ndarray, State] | None:
         """Return output and state of a step; None if something needs conversion or is wrong."""
         if not (self._fits and type(x_t) is np.ndarray and x_t.ndim and type(state) is dict):
             return None
         with self._lock:
-            step = self._steps.get(len(x_t)) or self._new_step(len(x_t))
-            if not (step and _copy(x_t, step.x[0][0]) and self._read(state, step)):
+            kept = self._steps.get(len(x_t)) or self._new(len(x_t))
+            if kept is None or len(state) != len(kept.layers):
                 return None
-            if step.run() != DONE:
+            x = kept.x
+            if x_t.shape != x.shape or x_t.dtype != x.dtype:
                 return None
-            arrays = iter(step.state)
-            new = {
-                name: kind(*[next(arrays).copy() for _ in kind._fields])
-                for name, kind in self._names
+            x[...] = x_t
+            for name, kind, arrays in kept.layers:
+                values = state.get(name)
+                if type(values) is not kind:
+                    return None
+                for array, value in zip(arrays, values, strict=True):
+                    if (
+                        type(value) is not np.ndarray
+                        or value.shape != array.shape
+                        or value.dtype != array.dtype
+                    ):
+                        return None
+                    array[...] = value
+            if kept.step.run() != DONE:
+                return None
+            return kept.step.y.copy(), {
+                name: kind(*[array.copy() for array in arrays])
+                for name, kind, arrays in kept.layers
             }
-            return step.y.copy(), new
 
-    def _read(self, state: State, step: StepInPlace) -> bool:
-        """Copy a state, if it needs no conversion."""
-        if len(state) != len(self._names):
-            return False
-        arrays = iter(step.state)
-        for name, kind in self._names:
-            values = state.get(name)
-            if type(values) is not kind:
-                return False
-            for value in values:
-                if not _copy(value, next(arrays)):
-                    return False
-        return True
-
-    def _new_step(self, batch: int) -> StepInPlace | None:
+    def _new(self, batch: int) -> '_Kept | None':
         if not batch:
             return None
         if len(self._steps) >= MOST:
             self._steps.clear()
-        step = self._steps[batch] = StepInPlace(self.code, batch)
+        step = StepInPlace(self.code, batch)
         step.start(self.code.stream.begin([], batch))
-        return step
+        arrays = iter(step.state)
+        layers = [
+            (layer.name, layer.state, [next(arrays) for _ in layer.state._fields])
+            for layer in self.code.stream.layers
+        ]
+        kept = self._steps[batch] = _Kept(step, step.x[0][0], layers)
+        return kept
 
 
-def _copy(array: Any, to: np.ndarray) -> bool:
-    """Copy an array of the same shape and dtype; return whether it is one."""
-    if type(array) is np.ndarray and array.shape == to.shape and array.dtype is to.dtype:
-        to[...] = array
-        return True
-    return False
+class _Kept(NamedTuple):
+    """A step for one size of batches: its input, and name and state of each layer."""
+
+    step: StepInPlace
+    x: np.ndarray
+    layers: list[tuple[str, type, list[np.ndarray]]]

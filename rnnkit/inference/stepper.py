@@ -86,7 +86,7 @@ class Stepper:
         if (
             type(x_t) is np.ndarray
             and x_t.shape == self._shape  # None before the first step
-            and x_t.dtype is self._dtype
+            and x_t.dtype == self._dtype
         ):
             self._x[...] = x_t
             status = self._run()
