@@ -3,6 +3,7 @@
 import copy
 import gc
 import pickle
+import sys
 import tracemalloc
 from typing import NamedTuple
 
@@ -302,6 +303,18 @@ def test_a_step_allocates_no_python_memory(machine_code):
         tracemalloc.stop()
     assert after - before < 256  # not a byte per step
     assert peak - before < 512  # NumPy's views and Python's integers, but no array of 4 * 64 * 4
+
+
+def test_steps_do_not_make_the_process_grow(machine_code):
+    resource = pytest.importorskip('resource')
+    stepper, x = lstm().stepper(), np.ones((1, 2), 'float32')
+    for _ in range(1000):
+        stepper(x)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(30_000):
+        stepper(x)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown * (1 if sys.platform == 'darwin' else 1024) < 30_000 * 32  # an array is 64 bytes
 
 
 def test_a_network_that_cannot_be_stepped_has_no_stepper():
