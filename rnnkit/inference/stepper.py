@@ -3,6 +3,7 @@
 import numpy as np
 
 from rnnkit.common.calls import checked_methods
+from rnnkit.common.checks import flag
 from rnnkit.data.border import Border
 from rnnkit.errors import ConfigError, ShapeError
 from rnnkit.inference.blame import not_finite
@@ -94,7 +95,9 @@ class Stepper:
                 self._explain(x_t, status)
         else:
             self._slow_step(x_t)
-        return self._step.y.copy() if copy else self._step.y
+        if copy is False or not flag(f'{WHERE}: copy', copy):
+            return self._step.y
+        return self._step.y.copy()
 
     def _slow_step(self, x_t: Inputs) -> None:
         """Make a step that begins a sequence, or whose input needs conversion."""

@@ -180,6 +180,8 @@ def test_the_same_array_is_returned_unless_a_copy_is_asked_for(engine):
     copied = stepper(np.ones((1, 2)), copy=True)
     assert not np.shares_memory(copied, first)
     np.testing.assert_array_equal(copied, first)
+    with pytest.raises(rnnkit.ConfigError, match=r'stepper\(\): copy must be'):
+        stepper(np.ones((1, 2)), copy='yes')
 
 
 def test_steppers_of_one_network_do_not_affect_each_other(engine, rng):
