@@ -126,7 +126,8 @@ class StepInPlace:
     def _find_params(self) -> None:
         """Read where the parameters are: a new value may be another array."""
         for k, cell in enumerate(self._cells, self._first_param):
-            cell[0] = np.ascontiguousarray(cell[0])
+            if not cell[0].flags.c_contiguous:
+                cell[0] = np.array(cell[0], order='C')
             self._table.put(k, cell[0])
         self._watched = [(cell, cell[0]) for cell in self._cells]
 
