@@ -15,6 +15,7 @@ import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from others import Others
 from workloads import Workload
 
 HERE = Path(__file__).parent
@@ -31,22 +32,24 @@ class Contender:
     modules : tuple of str
         Modules that must be installed.
     threads : tuple of int
-        Numbers of threads; the fastest counts. PyTorch is faster on one thread for small nets.
+        Numbers of threads, each with as many cores; the fastest counts. Small networks are faster
+        on one.
     rounds : int
         Maximum number of turns; few, if each takes long.
     most_steps : int
         Largest number of time steps times layers.
-    streams : bool
-        Whether it can carry a hidden state from step to step.
+    streams, trains : bool
+        Whether it can carry a hidden state from step to step, and whether it can train.
     variants : bool
         Whether it runs only workloads with a variant. The others run only those without.
     """
 
     modules: tuple[str, ...]
-    threads: tuple[int, ...] = (CORES,)
+    threads: tuple[int, ...] = (1, CORES)
     rounds: int = 1000
     most_steps: int = 10**9
     streams: bool = True
+    trains: bool = True
     variants: bool = False
 
     def takes(self, workload: Workload) -> bool:
@@ -65,27 +68,33 @@ class Contender:
 
 RNNKIT = Contender(modules=())  # the one beside this folder, see `environment`
 # PyTensor's scan takes a minute to compile, and seconds to run if it is large or long.
-SCAN = dict(rounds=1, most_steps=50)
+SCAN = dict(threads=(CORES,), rounds=1, most_steps=50)
 CONTENDERS = {
     'plain': Contender((), variants=True),  # rnnkit without the variant
-    'torch': Contender(('torch',), threads=(1, CORES)),
+    'torch': Contender(('torch',)),
     'jax': Contender(('jax',)),
-    'keras': Contender(('keras', 'jax'), rounds=2),
+    'onnxruntime': Contender(('onnxruntime', 'onnx'), trains=False),
+    'keras': Contender(('keras', 'jax'), threads=(CORES,), rounds=2),
     'naive': Contender(('pytensor',), **SCAN),
     'pytensor-ml': Contender(('pytensor_ml.layers.recurrent',), streams=False, **SCAN),
 }
 
 
-# How to hold contenders to the instructions of a level of x86-64. NumPy and the code that Numba
-# compiles for PyTensor's own Ops are not held.
+# How to hold contenders to the instructions of a level of x86-64.
 HELD = {
     'x86-64-v3': {
         'RNNKIT_CPU': 'x86-64-v3',
         'ATEN_CPU_CAPABILITY': 'avx2',
         'ONEDNN_MAX_CPU_ISA': 'AVX2',
+        'MKL_ENABLE_INSTRUCTIONS': 'AVX2',
+        'OPENBLAS_CORETYPE': 'Haswell',
         'XLA_FLAGS': '--xla_cpu_max_isa=AVX2',
     },
 }
+NOT_HELD = (
+    'onnxruntime, the matrix products of JAX, and the code that Numba compiles for Ops of PyTensor '
+    'are not held: they use all instructions of the processor'
+)
 
 
 class Failed(Exception):  # noqa: N818
@@ -93,9 +102,13 @@ class Failed(Exception):  # noqa: N818
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return environment variables for a process that measures the rnnkit beside this folder."""
+    """Return environment variables for a process that measures the rnnkit beside this folder.
+
+    One that is '' is removed.
+    """
     path = [str(HERE.parent), *filter(None, [os.environ.get('PYTHONPATH')])]
-    return {**os.environ, 'PYTHONPATH': os.pathsep.join(path), **more}
+    variables = {**os.environ, 'PYTHONPATH': os.pathsep.join(path), **more}
+    return {name: value for name, value in variables.items() if value}
 
 
 class Worker:
@@ -112,9 +125,9 @@ class Worker:
     def __init__(self, name: str, workload: Workload, threads: int, **more: str):
         module = 'contenders.' + name.replace('-', '_') + '_'
         spec = json.dumps(asdict(workload))
-        arguments = [str(HERE / 'worker.py'), module, spec, str(threads), str(CORES)]
+        arguments = [str(HERE / 'worker.py'), module, spec, str(threads)]
         pipe = subprocess.PIPE
-        self.name, self.errors = name, tempfile.TemporaryFile()  # noqa: SIM115
+        self.name, self.threads, self.errors = name, threads, tempfile.TemporaryFile()  # noqa: SIM115
         self.process = subprocess.Popen(
             [sys.executable, *arguments],
             stdin=pipe,
@@ -176,6 +189,7 @@ class Race:
 
     def __init__(self, workload: Workload, peers: list[str], whats: tuple[str, ...]):
         self.whats = ('step',) if workload.stream else whats
+        self.others = Others()
         peers = [name for name in peers if CONTENDERS[name].takes(workload)]
         self.rules = {'rnnkit': RNNKIT, **{name: CONTENDERS[name] for name in peers}}
         self.failed: dict[str, str] = {}
@@ -191,7 +205,11 @@ class Race:
         if worker.name in self.failed:
             return {}
         try:
-            return {what: worker.ask(what, seconds) for what in self.whats}
+            whats = [
+                what for what in self.whats if what != 'train' or self.rules[worker.name].trains
+            ]
+            with self.others.watch(worker.process.pid):
+                return {what: worker.ask(what, seconds) for what in whats}
         except Failed as error:
             if worker.name == 'rnnkit':
                 raise
@@ -203,6 +221,7 @@ class Race:
         results: dict[str, dict] = {}
         for worker in self.workers:
             self.ask(worker, 0.1)  # wait until it is built and warm
+        self.others = Others()  # those that were still being built do not count
         for turn in range(rounds):
             for worker in self.workers:
                 if turn < self.rules[worker.name].rounds:
@@ -210,8 +229,11 @@ class Race:
                     for what, answer in self.ask(worker, seconds).items():
                         least = 1e3 * min(answer['times'])
                         figures[what] = min(figures.get(what, least), least)
+                        each = figures.setdefault('threads', {}).setdefault(what, {})
+                        each[worker.threads] = min(each.get(worker.threads, least), least)
         for name, figures in results.items():
             figures['MiB'] = min(w.memory for w in self.workers if w.name == name)
+        results['rnnkit']['others'] = self.others.cores()
         return {name: figures for name, figures in results.items() if name not in self.failed}
 
     def stop(self) -> None:
@@ -230,7 +252,8 @@ def measure(
     """Return the figures of each contender that runs a workload.
 
     These are milliseconds of an update and a prediction ('train' and 'predict'), or of a step
-    ('step'), and the peak memory of the process in MiB ('MiB').
+    ('step'); those for each number of threads ('threads'); the peak memory of the process in MiB
+    ('MiB'); and, for rnnkit, the cores that other processes used meanwhile ('others').
     """
     race = Race(workload, peers, whats)
     try:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 COLORS = {
     'torch': '#d95f02',
     'jax': '#1b6fb5',
+    'onnxruntime': '#b8860b',
     'keras': '#7b3fa0',
     'naive': '#7a7a7a',
     'pytensor-ml': '#2a9d5c',
@@ -26,7 +27,7 @@ LABELS = {
     'naive': 'pytensor.scan',
     'plain': 'plain rnnkit',
 }
-MARKERS = dict(zip(COLORS, 'osD^vPo', strict=True))
+MARKERS = dict(zip(COLORS, 'osXD^vPo', strict=True))
 TICKS = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5]
 PANELS = {'train': 'training update', 'predict': 'prediction, or one streamed time step'}
 LETTERS = {'T': 'T, time steps', 'B': 'B, batch size'}
@@ -107,7 +108,9 @@ def group(name: str) -> str:
     if 'custom' in name:
         return 'custom'
     last = name.split()[-1]
-    return last if last in (*SIZES, 'stream') else 'shape'
+    if last in ('stream', 'stepper'):
+        return 'stream'
+    return last if last in SIZES else 'shape'
 
 
 def draw_scaling(results: dict[tuple[str, int], dict], path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import llvmlite.binding as llvm
 from measure import CONTENDERS, CORES
+from workloads import WORKLOADS
 
 START, END = '<!-- figures: start -->', '<!-- figures: end -->'
 WHATS = {
@@ -16,16 +17,43 @@ WHATS = {
 }
 
 
-def ratios(results: dict, what: str, title: str, unit: str = 'ms', digits: int = 3) -> str:
-    """Return a table: rnnkit's figure, and its ratio to that of each peer."""
+def ratios(
+    results: dict,
+    what: str,
+    title: str,
+    unit: str = 'ms',
+    digits: int = 3,
+    peak: dict[int, float] | None = None,
+) -> str:
+    """Return a table: rnnkit's figure, its ratios, and its shares of the peak."""
     results = {name: figures for name, figures in results.items() if what in figures['rnnkit']}
-    peers = [peer for peer in CONTENDERS if any(peer in figures for figures in results.values())]
+    peers = [peer for peer in CONTENDERS if any(what in f.get(peer, {}) for f in results.values())]
     rows = []
     for name, figures in results.items():
         ours = figures['rnnkit'][what]
-        cells = [f'{ours / figures[p][what]:.2f}' if p in figures else '' for p in peers]
-        rows.append([name, f'{ours:.{digits}f}', *cells])
-    return table([title, f'rnnkit, {unit}', *(f'/ {p}' for p in peers)], rows)
+        cells = [ratio(figures, what, peer) for peer in peers]
+        cells = ['' if r is None else f'{r:.2f}' for r in cells]
+        shares = [f'{s:.2f}' for s in of_peak(name, figures, what, peak or {}).values()]
+        rows.append([name, f'{ours:.{digits}f}', *cells, *shares])
+    head = [title, f'rnnkit, {unit}', *(f'/ {p}' for p in peers)]
+    return table(head + [f'of peak, {cores(n)}' for n in peak or {}], rows)
+
+
+def ratio(figures: dict, what: str, peer: str) -> float | None:
+    """Return rnnkit's figure divided by that of a peer, if both have one."""
+    theirs = figures.get(peer, {}).get(what)
+    return figures['rnnkit'][what] / theirs if theirs else None
+
+
+def of_peak(name: str, figures: dict, what: str, peak: dict[int, float]) -> dict[int, float]:
+    """Return rnnkit's share of the machine's GFLOP/s for each number of threads, and cores."""
+    work = WORKLOADS[name].flops(what) / 1e6 if peak else 0  # so that / ms gives GFLOP/s
+    return {n: work / figures['rnnkit']['threads'][what][n] / speed for n, speed in peak.items()}
+
+
+def cores(n: int) -> str:
+    """Return a number of cores in words."""
+    return f'{n} core{"s" * (n > 1)}'
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
@@ -34,11 +62,13 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
 
 
-def of_updates(results: dict) -> list[str]:
+def of_updates(results: dict, peak: dict[int, float]) -> list[str]:
     """Return the tables of all workloads: those without a variant, those with one, memory."""
     variants = {name: figures for name, figures in results.items() if 'plain' in figures}
     others = {name: figures for name, figures in results.items() if name not in variants}
-    parts = [ratios(others, what, title) for what, title in WHATS.items() if has(others, what)]
+    parts = [
+        ratios(others, what, title, peak=peak) for what, title in WHATS.items() if has(others, what)
+    ]
     if variants:
         parts += [ratios(variants, what, WHATS[what]) for what in ('train', 'predict')]
     memory = {name: figures for name, figures in others.items() if 'train' in figures['rnnkit']}

@@ -27,9 +27,9 @@ def blocks(function: Callable[[], object], seconds: float, per_call: int) -> lis
 def main() -> None:
     """Answer requests until standard input ends."""
     name, workload = sys.argv[1], Workload(**json.loads(sys.argv[2]))
-    threads, n_cores = map(int, sys.argv[3:])
-    if hasattr(os, 'sched_setaffinity'):  # JAX would use all cores
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:n_cores])
+    threads = int(sys.argv[3])
+    if hasattr(os, 'sched_setaffinity'):  # as many cores as threads: JAX would use all cores
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     module = importlib.import_module(name)
     functions = module.build(workload, threads)
     for line in sys.stdin:
@@ -38,7 +38,8 @@ def main() -> None:
         per_call = module.UPDATES if what == 'train' else 1
         times = blocks(functions[what], request['seconds'], per_call)
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print('answer', json.dumps({'times': times, 'MiB': memory}), flush=True)
+        answer = {'times': times, 'MiB': memory, 'about': getattr(module, 'about', str)()}
+        print('answer', json.dumps(answer), flush=True)
 
 
 if __name__ == '__main__':

@@ -20,6 +20,9 @@ class Workload:
         Whether the layer is bidirectional, with H units for each direction.
     stream : bool
         Whether single time steps are measured, with the hidden state carried by the caller.
+    stepper : bool
+        Whether rnnkit makes these steps with ``net.stepper``, which holds the state, and not with
+        ``net.step``. The other contenders do the same in both cases.
     variant : {'', 'custom', 'everything'}
         Difference of rnnkit's network from the plain one: 'custom' has a user's own cell with
         the equations of `cell`; 'everything' is trained with masks, dropout, regularizers and a
@@ -35,12 +38,26 @@ class Workload:
     depth: int = 1
     both_ways: bool = False
     stream: bool = False
+    stepper: bool = False
     variant: str = ''
 
     @property
     def width(self) -> int:
         """Number of inputs of the last layer."""
         return self.H * (2 if self.both_ways else 1)
+
+    def flops(self, what: str) -> int:
+        """Return the floating-point operations of the matrix products of one call.
+
+        A multiplication and an addition for each weight, time step and example; an update needs
+        the same again for the gradients of the weights, and again for those of the inputs. The
+        input gradients of the first layer are counted too, though nobody computes them.
+        """
+        directions, gates = 1 + self.both_ways, GATES[self.cell]
+        sizes = [self.I] + [self.width] * (self.depth - 1)  # inputs of each recurrent layer
+        weights = sum(directions * (n + self.H) * gates * self.H for n in sizes)
+        weights += self.width * self.O
+        return 2 * self.T * self.B * weights * (3 if what == 'train' else 1)
 
     def batch(self) -> tuple[np.ndarray, np.ndarray]:
         """Return inputs and targets, the same for all contenders."""
@@ -50,6 +67,7 @@ class Workload:
         return x, y
 
 
+GATES = {'lstm': 4, 'gru': 3, 'rnn': 1}
 SIZES = {
     'small': (20, 32, 10, 1, 1),
     'medium': (50, 64, 128, 64, 64),
@@ -68,6 +86,8 @@ WORKLOADS |= {
     'lstm batch of 1': Workload('lstm', 200, 1, 64, 8, 1),
     'lstm stream': Workload('lstm', 1, 1, 64, 64, 1, stream=True),
     'gru stream': Workload('gru', 1, 1, 64, 64, 1, stream=True),
+    'lstm stepper': Workload('lstm', 1, 1, 64, 64, 1, stream=True, stepper=True),
+    'gru stepper': Workload('gru', 1, 1, 64, 64, 1, stream=True, stepper=True),
     'lstm custom small': Workload('lstm', *SIZES['small'], variant='custom'),
     'lstm custom medium': Workload('lstm', *SIZES['medium'], variant='custom'),
     'lstm everything small': Workload('lstm', *SIZES['small'], variant='everything'),

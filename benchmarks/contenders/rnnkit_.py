@@ -25,6 +25,9 @@ def build(workload: Workload, threads: int):
     everything = workload.variant == 'everything'
     layers = [workload.I, *hidden(workload), workload.O]
     net = rnnkit.Regressor(layers, masked=everything, seed=0)
+    if workload.stepper:
+        step, x0 = net.stepper(batch=workload.B), x[0]
+        return {'step': lambda: step(x0)}
     if workload.stream:
         return {'step': stream(net, x[0])}
     batch = [x, y, np.ones(x.shape[:2], 'float32')] if everything else [x, y]

@@ -46,7 +46,7 @@ def build(workload: Workload, threads: int):
     def step():
         nonlocal state
         with torch.inference_mode():
-            h, state = net._recurrent(torch.from_numpy(x), state)
+            h, state = net.recurrent(torch.from_numpy(x), state)
             return net.out(h).numpy()
 
     return {'step': step} if workload.stream else {'train': train, 'predict': predict}

@@ -109,12 +109,12 @@ def problem(name, sizes, dtype, *, rows=False, masked=False, given=None, seed=0,
     return Problem(x, p, first, mask, d_states, args)
 
 
-def forward(name, where, *, rows=False, keep=True, **walk):
+def forward(name, where, *, rows=False, keep=True, whole=None, **walk):
     """Return the forward kernel of a cell; `walk` are other settings of a `Walk`."""
     form = trace.form_of(CELLS[name][0])
-    walk = Walk((rows,) * form.n_states, **walk)
-    writer = Forward(form, where, walk, keep)
-    key = repr(('test', form.key, where, walk, keep))
+    walk, whole = Walk((rows,) * form.n_states, **walk), whole or (True,) * form.n_states
+    writer = Forward(form, where, walk, keep, whole)
+    key = repr(('test', form.key, where, walk, keep, whole))
     return kernel.build('test_forward', writer, key)
 
 

@@ -108,10 +108,10 @@ def test_the_steps_of_two_networks_in_one_function(rng):
         np.testing.assert_allclose(p.get_value(), value, rtol=1e-12)
 
 
-def scan_op(cell=None, keep=True, **walk):
+def scan_op(cell=None, keep=True, whole=None, **walk):
     cell = cell or RNNCell()
     walk = kernels.Walk(**{'rows': (True,) * len(cell.state._fields), **walk})
-    return RecurrentScan(form_of(cell), None, walk, keep)
+    return RecurrentScan(form_of(cell), None, walk, keep, whole)
 
 
 def gradient_op(cell=None, given=(True,), want_x=True, **walk):
@@ -139,6 +139,8 @@ MAKERS = {
         [
             {},
             dict(keep=False, cell=LSTMCell()),
+            dict(keep=False, cell=LSTMCell(), whole=(True, False)),
+            dict(keep=False, cell=LSTMCell(), whole=(False, True)),
             dict(cell=LSTMCell()),
             dict(cell=LSTMCell(activation='relu')),
             dict(cell=LSTMCell(peepholes=True)),

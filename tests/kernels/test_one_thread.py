@@ -6,7 +6,7 @@ import sys
 import llvmlite.binding as llvm
 import numpy as np
 import pytest
-from kernel_cases import CELLS, problem
+from kernel_cases import CELLS, forward, problem
 from step_cases import STEP_KERNELS, step_case
 
 import rnnkit
@@ -14,6 +14,7 @@ from rnnkit import kernels
 from rnnkit.kernels.dense.forward import Forward as Dense
 from rnnkit.kernels.language import threads
 from rnnkit.kernels.recurrent import trace
+from rnnkit.kernels.recurrent.backward import Backward
 from rnnkit.kernels.recurrent.forward import Forward
 from rnnkit.kernels.recurrent.walk import Walk
 from rnnkit.kernels.runtime import kernel
@@ -42,43 +43,56 @@ def test_results_do_not_depend_on_threads(name, sizes, rng):
             np.testing.assert_array_equal(got, want)
 
 
-@pytest.fixture
-def no_more_threads():
-    """Let kernels that are loaded now find that no thread can be made; lists the attempts."""
-    attempts = []
+@pytest.fixture(params=[0, 1])
+def no_more_threads(request):
+    """Let kernels that are loaded now find that no thread, or every other, can be made.
 
-    @ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 4)
+    Yields a list of the attempts.
+    """
+    attempts = []
+    kind = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 4)
+    made = ctypes.CDLL(None).pthread_create
+    make = kind(ctypes.cast(made, ctypes.c_void_p).value)
+
+    @kind
     def refuse(*args):
         attempts.append(args)
+        if request.param and len(attempts) % 2:
+            return make(*args)
         return 11  # EAGAIN
 
-    made = ctypes.CDLL(None).pthread_create
     llvm.add_symbol('pthread_create', ctypes.cast(refuse, ctypes.c_void_p).value)
     yield attempts
     llvm.add_symbol('pthread_create', ctypes.cast(made, ctypes.c_void_p).value)
 
 
 @pytest.mark.skipif(sys.platform == 'win32', reason='kernels have one thread there')
-def test_parts_whose_thread_cannot_be_made_are_done_all_the_same(no_more_threads, rng):
+def test_parts_whose_thread_cannot_be_made_are_done_all_the_same(no_more_threads, request, rng):
     where = kernel.host_target('float32')
+    form, case = trace.form_of(CELLS['gru'][0]), problem('gru', (60, 9, 3, 40), 'float32')
+    outputs = forward('gru', where)(*case.args)
     writers = [
+        (
+            Backward(form, where, Walk((False,)), (True,), True),
+            [*case.args, *outputs, *case.d_states],
+        ),
         (Dense(where, 2), step_case('dense', 'float32', WIDTH, (50, 6, 9), rng).arrays),
         (
-            Forward(trace.form_of(CELLS['rnn-tanh'][0]), where, Walk((False,)), True),
+            Forward(trace.form_of(CELLS['rnn-tanh'][0]), where, Walk((False,)), True, (True,)),
             problem('rnn-tanh', (4, 9, 3, 17), 'float32').args,
         ),
     ]
     for writer, arrays in writers:
         results = []
-        for kind in ('refused', 'test_one_thread'):
+        for kind in (f'refused{request.node.callspec.params["no_more_threads"]}', 'one_thread'):
             # The first name is new to this process, which looks for its symbols now.
             run = kernel.build(kind, writer, repr((kind, writer.frame.inputs)))
-            threads.set_threads(3 if kind == 'refused' else 1)
+            threads.set_threads(1 if kind == 'one_thread' else 4)
             with threads.smallest_part(1):
                 results.append(run(*arrays))
         for got, want in zip(*results, strict=True):
             np.testing.assert_array_equal(got, want)
-    assert len(no_more_threads) == 2 * len(writers)
+    assert len(no_more_threads) == 3 * len(writers)
 
 
 def test_without_kernels_all_parts_of_a_step_keep_their_plain_graph(monkeypatch, asked_again):

@@ -143,6 +143,20 @@ def test_one_row_for_all_examples(name, rng):
     check(CELLS[name], rng, rows=True, masked=True, lengths=[(5, 1), (3, 2)])
 
 
+@pytest.mark.parametrize('reverse', [False, True])
+def test_states_of_the_last_step_alone(reverse, rng):
+    ours = graph(CELLS['lstm'], 'float64', kernel=None, reverse=reverse)
+    last = ours.outputs[0][0 if reverse else -1]
+    plain = graph(CELLS['lstm'], 'float64', kernel=False, reverse=reverse)
+    want = plain.outputs[0][0 if reverse else -1]
+    on_jax = pytensor.function(ours.inputs, [last], mode='JAX', on_unused_input='ignore')
+    by_scan = pytensor.function(plain.inputs, [want], on_unused_input='ignore')
+    ops = [n.op for n in on_jax.maker.fgraph.apply_nodes if isinstance(n.op, RecurrentScan)]
+    assert [op.whole for op in ops] == [(False, False)]
+    arrays = draw(ours.inputs, *LENGTHS[0], rng)
+    assert_near(on_jax(*arrays), by_scan(*arrays), 1e-12)
+
+
 @pytest.mark.parametrize('given', [(True, False), (False, True)])
 def test_gradients_by_some_states(given, rng):
     check(CELLS['leaky'], rng, given=given, masked=True)

@@ -107,6 +107,42 @@ class AffineGradient(FusedOp):
         *xs, w, _ = args[-1]
         return [*(xs if self.want_x else []), w, (w[1],)]
 
+    def pullback(
+        self, inputs: Sequence[Variable], outputs: Sequence[Variable], gradients: Sequence[Variable]
+    ) -> list[Variable]:
+        """Return the derivatives by all x, w and dz from u, v and c, those by the outputs.
+
+        The sum of products ``u * dz @ w.T + v * x.T @ dz + c * dz`` is one of dz with
+        ``u @ w + x @ v + c``: a dense layer, as is its gradient by x and w.
+        """
+        *xs, w, dz = inputs
+        *u, v, c = (None if isinstance(g.type, DisconnectedType) else g for g in gradients)
+        moved = any(g is not None for g in u)
+        if not moved and v is None and c is None:
+            return [disconnected_type() for _ in inputs]
+        u = (
+            [pt.zeros_like(x) if g is None else g for x, g in zip(xs, u, strict=True)]
+            if moved
+            else xs
+        )
+        zero = pt.zeros((w.shape[1],), dtype=w.dtype)
+        terms = [Affine(self.n_x)(*u, w, zero)] if moved else []
+        terms += [] if v is None else [Affine(self.n_x)(*xs, v, zero)]
+        by_dz = sum(terms[1:], terms[0]) if terms else pt.zeros_like(dz)
+        again = AffineGradient(want_x=True, n_x=self.n_x)
+        *by_x, by_w, _ = again(*u, w if v is None else v, dz, return_list=True)
+        return [
+            *([disconnected_type() for _ in xs] if v is None else by_x),
+            by_w if moved else disconnected_type(),
+            by_dz if c is None else by_dz + c,
+        ]
+
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        """Return which outputs have a derivative by which inputs."""
+        n = self.n_x * self.want_x
+        by_x, by_w = [[False] * n + [True, False]], [[True] * n + [False, False]]
+        return [*by_x * self.n_x, *by_w, [True] * (n + 2)]
+
 
 @register_specialize
 @node_rewriter([AffineGradient])

@@ -4,7 +4,8 @@ In: the code of a worker, which does one part of the rows. Out: functions that r
 many threads as are set, each doing its part for the whole sequence.
 
 Threads are made and joined within one call of a kernel (POSIX threads): that takes some tens of
-microseconds, once for all time steps. There is no pool of threads, which a fork would lose,
+microseconds, once for all time steps. Where parts need what others have made, they meet by a
+counter (`write_rounds`). There is no pool of threads, which a fork would lose,
 which two Python threads that call kernels would have to share, and whose waiting would cost
 time elsewhere. A part whose thread cannot be made is done by the caller.
 """
@@ -23,8 +24,10 @@ from rnnkit.common.checks import whole
 from rnnkit.kernels.language.vector import I32, I64, POINTER, Code, Int, Unit
 
 MOST = 256
-SMALLEST_PART = 2_000_000  # multiply-adds for which starting a thread pays off
+SMALLEST_PART = 4_000_000  # multiply-adds for which starting a thread pays off
 _JOB = 4  # integers of a job: part, parts, block, thread
+_ROUNDS_JOB = 6  # and, where there are rounds, their number and the address of all jobs
+SPINS = 2000  # looks at the counter, some 20 microseconds, before a waiting thread gives way
 _SETTINGS = 'rnnkit_thread_settings'
 # Read by compiled code when it runs, so a change of the number of threads compiles nothing.
 _settings = (ctypes.c_int64 * 2)(1, SMALLEST_PART)
@@ -102,9 +105,89 @@ def write_parallel(unit: Unit) -> None:
             thread = code.get(job, 3)
             code.choose(
                 code.get(started + q * 8).equals(0),
-                lambda: code.external('pthread_join', I32, [thread.value, code.int(0).value]),
+                lambda: _join(code, thread),
                 lambda: _call(code, worker, job),
             )
+
+
+def write_rounds(unit: Unit, *phases: str) -> None:
+    """Write ``rounds(parts, rounds, block)``: do each phase in turn, as often as there are rounds.
+
+    Phases are functions ``phase(part, parts, block, round)``. No part begins a phase before all
+    parts have ended the one before.
+    """
+    if sys.platform == 'win32':
+        with unit.function('rounds', 'parts rounds block') as (code, n, rounds, block):
+            with flushed(code), code.loop(0, rounds) as k:
+                for phase in phases:
+                    with code.loop(0, n) as q:
+                        code.call(phase, q, n, block, k)
+        return
+    _write_meet(unit)
+    with unit.function('part_of_rounds', 'job') as (code, job):
+        part, n, block, _, rounds, jobs = (code.get(job, i) for i in range(_ROUNDS_JOB))
+        counter, started = jobs + MOST * (_ROUNDS_JOB * 8), jobs + (MOST * _ROUNDS_JOB + 1) * 8
+        ended = code.var(code.int(0))  # parts that have to be there before the next phase
+        with flushed(code), code.loop(0, rounds) as k:
+            for phase in phases:
+                code.call(phase, part, n, block, k)
+                done = code.var(code.int(1))
+                done.set(code.int(1))
+                with code.when(part.equals(0)), code.loop(1, n) as q:
+                    with code.when(code.get(started + q * 8).differs(0)):
+                        code.call(phase, q, n, block, k)
+                        done.set(done.get() + 1)
+                ended.set(ended.get() + n)
+                code.call('meet', counter, done.get(), ended.get())
+    with unit.function('rounds', 'parts rounds block') as (code, n, rounds, block):
+        jobs = code.room((MOST * (_ROUNDS_JOB + 1) + 1) * 8)
+        counter, started = jobs + MOST * (_ROUNDS_JOB * 8), jobs + (MOST * _ROUNDS_JOB + 1) * 8
+        worker = code.address_of('part_of_rounds')
+        code.put(0, counter)
+        with code.loop(0, n) as q:
+            for i, value in enumerate((q, n, block, 0, rounds, jobs)):
+                code.put(value, jobs + q * (_ROUNDS_JOB * 8), i)
+        with code.loop(1, n) as q:
+            code.put(_start(code, jobs + q * (_ROUNDS_JOB * 8), worker), started + q * 8)
+        _call(code, worker, jobs)
+        with code.loop(1, n) as q, code.when(code.get(started + q * 8).equals(0)):
+            _join(code, code.get(jobs + q * (_ROUNDS_JOB * 8), 3))
+
+
+def _write_meet(unit: Unit) -> None:
+    """Write ``meet(counter, done, wanted)``: add to the counter; wait until it is as wanted.
+
+    A thread that waits spins for a moment, then gives way to others again and again: there may be
+    fewer cores than threads.
+    """
+    with unit.function('meet', 'counter done wanted') as (code, counter, done, wanted):
+        builder, pointer = code.builder, code.builder.inttoptr(counter.value, POINTER)
+        builder.atomic_rmw('add', pointer, done.value, 'acq_rel')
+        spins = code.var(code.int(0))
+        look, wait, end = (builder.append_basic_block(name) for name in ('look', 'wait', 'end'))
+        builder.branch(look)
+        builder.position_at_end(look)
+        present = Int(code, builder.load_atomic(pointer, 'acquire', 8, typ=I64))
+        builder.cbranch((present < wanted).value, wait, end)
+        builder.position_at_end(wait)
+        spins.set(spins.get() + 1)
+        give_way = lambda: code.external('sched_yield', I32, [])  # noqa: E731
+        code.choose(spins.get() < SPINS, lambda: _pause(code), give_way)
+        builder.branch(look)
+        builder.position_at_end(end)
+
+
+def _pause(code: Code) -> None:
+    """Tell the processor that this thread spins."""
+    triple = llvm.get_process_triple()
+    if triple.startswith(('x86_64', 'i686')):
+        code.external('llvm.x86.sse2.pause', ir.VoidType(), [])
+    elif triple.startswith(('aarch64', 'arm64')):
+        code.external('llvm.aarch64.hint', ir.VoidType(), [ir.Constant(I32, 1)])
+
+
+def _join(code: Code, thread: Int) -> None:
+    code.external('pthread_join', I32, [thread.value, code.int(0).value])
 
 
 def _start(code: Code, job: Int, worker: Int) -> Int:

@@ -82,6 +82,9 @@ class Int:
         """Divide, for operands that are not negative."""
         return self._binary('udiv', other)
 
+    def __rfloordiv__(self, other: Int | int) -> Int:
+        return self._binary('udiv', other, swap=True)
+
     def __mod__(self, other: Int | int) -> Int:
         return self._binary('urem', other)
 
@@ -114,6 +117,10 @@ class Int:
     def min(self, other: Int | int) -> Int:
         """Return the smaller one."""
         return (self < other).pick(self, other)
+
+    def max(self, other: Int | int) -> Int:
+        """Return the larger one."""
+        return (self > other).pick(self, other)
 
     def ceil_div(self, other: Int | int) -> Int:
         """Return the quotient, rounded up."""

@@ -69,6 +69,12 @@ class Program:
             self.nodes.append(key)
         return self._ids[key]
 
+    def copy(self) -> 'Program':
+        """Return a program of the same nodes, to which others can be added."""
+        other = Program()
+        other.nodes, other._ids = list(self.nodes), dict(self._ids)
+        return other
+
     def input(self, name: str) -> int:
         """Return the node of the input called `name`."""
         return self.node('input', name)

@@ -4,10 +4,11 @@ In: a `Form`, a `Target`, a `Walk`, which states' gradients are given, and wheth
 by the input is needed. Out: a kernel, see `rnnkit.kernels.language.writer`; its inputs and
 outputs are those of `frame_backward`.
 
-From the last step to the first, the program's backward gives the gradients of the tiles, which
-are kept, and of the old states, to which ``d_tile @ hh.T`` is added. Then come the gradients by
-the weights, for all steps at once, see `rnnkit.kernels.recurrent.weights`. Only vectors whose
-gradient is not that of a tile have partial sums of each thread.
+From the last step to the first, the program's backward gives the gradients of the tiles, and
+of the old states, to which ``d_tile @ hh.T`` is added. After every few steps (a `Chunk`) come
+the gradients by the weights, see `rnnkit.kernels.recurrent.weights`: the gradients of the tiles
+are then still in the cache, and need memory for a chunk only. Only vectors whose gradient is not
+that of a tile have partial sums of each thread.
 """
 
 from collections.abc import Sequence
@@ -15,9 +16,10 @@ from collections.abc import Sequence
 from rnnkit.kernels.language import gemm
 from rnnkit.kernels.language.elements import add_row, clear
 from rnnkit.kernels.language.frame import Array, Frame
-from rnnkit.kernels.language.threads import flushed, part_of, parts, worker, write_parallel
+from rnnkit.kernels.language.threads import flushed, part_of, parts, write_rounds
 from rnnkit.kernels.language.vector import Code, Int, Target, Unit
 from rnnkit.kernels.language.writer import Writer
+from rnnkit.kernels.recurrent.chunk import Chunk, n_chunks, steps_of_chunk
 from rnnkit.kernels.recurrent.form import Form
 from rnnkit.kernels.recurrent.forward import inputs_of
 from rnnkit.kernels.recurrent.unit import BackwardPoint, Gradients, Hoisted, vector_addresses
@@ -67,11 +69,11 @@ class Backward(Writer):
             gemm.write_pack_transposed(unit, f'pack_h{vectors}', self.form.h_blocks, vectors)
             if self.want_x:
                 gemm.write_pack_transposed(unit, f'pack_x{vectors}', self.form.x_blocks, vectors)
-        write_parallel(unit)
-        with worker(unit, 'steps') as (code, part, n_parts, block):
-            self._steps(code, part, n_parts, block)
+        with unit.function('steps', 'part parts block number') as (code, *args):
+            self._steps(code, *args)
         weights = WeightGradients(self.form, self.frame, self.walk, self.want_x, self.areas)
         weights.write(unit)
+        write_rounds(unit, 'steps', 'weights')
 
     def sizes(self, code: Code, block: Int) -> dict[str, Int]:
         """Return the bytes of each area of work memory."""
@@ -82,8 +84,7 @@ class Backward(Writer):
         sizes = {
             'h_panels': gemm.panel_bytes(code, h, h * n_h, gemm.WIDE),
             'x_panels': gemm.panel_bytes(code, n_i, h * n_x, gemm.WIDE),
-            # Of all steps, for the products with them are taken after the loop.
-            'd_tiles': t * b * h * (n * size),
+            'd_tiles': steps_of_chunk(t, b) * b * h * (n * size),
             'sums': h * (n * size),
             'lost': h * (n * size),
             'hoisted': self.hoisted.size(h) * size,
@@ -97,7 +98,8 @@ class Backward(Writer):
     def _most_parts(self, code: Code, block: Int) -> Int:
         t, b, n_i, h = self.frame.read(code, block, *'TBIH')
         n_x, n_h = len(self.form.x_blocks), len(self.form.h_blocks)
-        return parts(code, b, t * b * h * (n_i * n_x + h * n_h))
+        # Rows of examples for the steps, whole tiles of rows of the weights for their gradients.
+        return parts(code, b.max(h.ceil_div(8)), t * b * h * (n_i * n_x + h * n_h))
 
     def _carry(self, code: Code, block: Int, areas: dict[str, Int], k: int) -> Int:
         """Return where the gradient by state k is carried from step to step, (B, H)."""
@@ -110,7 +112,7 @@ class Backward(Writer):
     # --- phases
 
     def run(self, code: Code, desc: Int, block: Int) -> None:
-        """Write the body of ``run``: pack the weights, do all steps, then multiply."""
+        """Write the body of ``run``: pack the weights, do all chunks, then add up."""
         form, frame, size = self.form, self.frame, self.target.size
         areas = self.areas(code, block, self.stage(code, desc, block))
         t, b, n_i, h, hh, xh = frame.read(code, block, *'TBIH', form.recurrent, 'xh')
@@ -124,10 +126,7 @@ class Backward(Writer):
         with flushed(code):
             vectors = vector_addresses(frame, form, code, block)
             self.hoisted.write(code, areas['hoisted'], vectors, h)
-        code.call('parallel', code.address_of('steps'), n, block)
-        # Rows of the weights' gradients: whole tiles of them for each part.
-        work = t * b * h * (n_i * n_x + h * n_h)
-        code.call('parallel', code.address_of('weights'), parts(code, h.ceil_div(8), work), block)
+        code.call('rounds', n, n_chunks(t, b), block)
         with flushed(code):
             self._finish(code, block, areas, n)
 
@@ -135,35 +134,39 @@ class Backward(Writer):
         """Pack the transpose of a weight of `rows` rows; these are the columns of the product."""
         gemm.by_width(code, rows, lambda v: code.call(f'{name}{v}', w, row, rows, h, to))
 
-    def _steps(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
-        """Go back through the steps for one part of the rows."""
+    def _steps(self, code: Code, part: Int, n_parts: Int, block: Int, number: Int) -> None:
+        """Go back through the steps of a chunk for one part of the rows."""
         form, frame, size = self.form, self.frame, self.target.size
         t_end, b, _n_i, h, work = frame.read(code, block, *'TBIH', 'work')
         areas = self.areas(code, block, work)
         first, last = part_of(b, part, n_parts)
         row_bytes = h * size
+        tile_row = h * (form.n_tiles * size)
+        chunk = Chunk.number(number, t_end, b, self.walk)
+        # As if there were those of all steps, so that they are found by the number of the step.
+        all_tiles = areas['d_tiles'] - chunk.low * tile_row
         partial = areas['partial'] + part * h * (len(self.summed) * size)
-        clear(code, partial, h * len(self.summed))
         carries = [self._carry(code, block, areas, k) for k in range(form.n_states)]
         hoisted = self.hoisted, areas['hoisted']
-        gradients = Gradients(self.given, carries, areas['d_tiles'], partial)
+        gradients = Gradients(self.given, carries, all_tiles, partial)
         point = BackwardPoint(form, frame, self.walk, code, block, hoisted, gradients)
 
         def cut() -> None:
             for carry in carries:
                 clear(code, carry + first * row_bytes, (last - first) * h)
 
-        cut()
-        tile_row = h * (form.n_tiles * size)
-        with code.loop(0, t_end) as done:
-            number = t_end - 1 - done
-            t = point.at_step(number, t_end)
+        with code.when(number.equals(0)):
+            clear(code, partial, h * len(self.summed))
+            cut()
+        with code.loop(0, chunk.end - chunk.start) as done:
+            step = chunk.end - 1 - done
+            t = point.at_step(step, t_end)
             # All units of a row are done before the product, which needs the tiles of all of them.
             with code.loop(first, last) as r, code.loop(0, h, self.target.lanes) as j:
                 point.write(r, j, self.outputs)
             # The point has stored what reaches the old state past the product: by a gate, or held
             # by the mask. The product is added to that.
-            d_tiles = areas['d_tiles'] + t * b * tile_row + h * (form.h_first * size)
+            d_tiles = all_tiles + t * b * tile_row + h * (form.h_first * size)
 
             def carry_on(d_tiles=d_tiles) -> None:
                 terms, panels = h * len(form.h_blocks), areas['h_panels']
@@ -176,7 +179,7 @@ class Backward(Writer):
             if limit is None:
                 carry_on()
             else:
-                code.choose((number > 0) & (number % limit).equals(0), cut, carry_on)
+                code.choose((step > 0) & (step % limit).equals(0), cut, carry_on)
 
     def _finish(self, code: Code, block: Int, areas: dict[str, Int], n_parts: Int) -> None:
         """Add up what parts and rows have each given, into the last outputs."""

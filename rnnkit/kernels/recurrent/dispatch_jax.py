@@ -21,6 +21,8 @@ import jax.numpy as jnp
 from pytensor.graph.basic import Apply
 from pytensor.link.jax.dispatch.basic import jax_funcify
 
+from rnnkit.kernels.recurrent.curvature import RecurrentCurvature
+from rnnkit.kernels.recurrent.curvature_arrays import Loops
 from rnnkit.kernels.recurrent.form import Form
 from rnnkit.kernels.recurrent.op import RecurrentGradient, RecurrentScan
 from rnnkit.kernels.recurrent.walk import Walk
@@ -75,8 +77,28 @@ def _backward_function(op: RecurrentGradient, node: Apply, **kwargs: object) -> 
     return recurrent_gradient
 
 
+@jax_funcify.register(RecurrentCurvature)
+def _curvature_function(
+    op: RecurrentCurvature, node: Apply, **kwargs: object
+) -> Callable[..., Any]:
+    form, walk = op.gradient.form, op.gradient.walk
+
+    def recurrent_curvature(*inputs: Array) -> tuple[Array, ...]:
+        named = dict(zip(op.names, inputs, strict=True))
+        found = Loops(form, walk, named, jnp, OPERATIONS, _scan).run()
+        return tuple(found[name] for name in op.results)
+
+    return recurrent_curvature
+
+
+def _scan(
+    step: Callable[..., Any], carried: Any, sequences: Sequence[Array], reverse: bool
+) -> tuple[Any, Array]:
+    return jax.lax.scan(step, carried, sequences, reverse=reverse)
+
+
 def forward(op: RecurrentScan, inputs: Sequence[Array]) -> list[Array]:
-    """Return the states of all steps, and what the gradient needs besides if `op` keeps that.
+    """Return the states, and what the gradient needs besides if `op` keeps that.
 
     Parameters
     ----------
@@ -102,7 +124,7 @@ def forward(op: RecurrentScan, inputs: Sequence[Array]) -> list[Array]:
     # The product with x is outside the loop, other than in kernels: XLA keeps no tile in registers
     # between two products, and one large product is faster than many small ones.
     _, outputs = jax.lax.scan(step, start, (x @ xh, mask), reverse=op.walk.reverse)
-    return list(outputs)
+    return [*op.stored(outputs[: form.n_states]), *outputs[form.n_states :]]
 
 
 def backward(op: RecurrentGradient, inputs: Sequence[Array]) -> list[Array]:

@@ -1,6 +1,7 @@
 """The fused loop, forward: a whole sequence in one call.
 
-In: a `Form`, a `Target`, a `Walk`, and whether a backward follows. Out: a kernel, see
+In: a `Form`, a `Target`, a `Walk`, whether a backward follows, and of which states all steps are
+needed. Out: a kernel, see
 `rnnkit.kernels.language.writer`; its inputs and outputs are those of `frame_forward`.
 
 For each step, panel of units and block of rows: the tile ``x_t @ xh + h @ hh`` is made in
@@ -12,7 +13,10 @@ its rows for all steps, and threads wait for each other only once.
 The mask has a number for each row of each step. Where it is 0 the state is held.
 """
 
+from collections.abc import Sequence
+
 from rnnkit.kernels.language import gemm
+from rnnkit.kernels.language.elements import copy_row
 from rnnkit.kernels.language.frame import Array, Frame
 from rnnkit.kernels.language.threads import flushed, part_of, parts, worker, write_parallel
 from rnnkit.kernels.language.vector import Code, Int, Target, Unit
@@ -35,9 +39,13 @@ def inputs_of(form: Form, walk: Walk) -> list[Array]:
     ]
 
 
-def frame_forward(form: Form, walk: Walk, keep: bool) -> Frame:
-    """Return the frame of the forward kernel; with `keep`, the last output is the residuals."""
-    outputs = [Array(f'new{k}', ('T', 'B', 'H')) for k in range(form.n_states)]
+def frame_forward(form: Form, walk: Walk, keep: bool, whole: Sequence[bool]) -> Frame:
+    """Return the frame of the forward kernel.
+
+    The outputs are all steps of a state if it is `whole`, else the last one, and with `keep` the
+    residuals.
+    """
+    outputs = [Array(f'new{k}', ('T' if all_ else '1', 'B', 'H')) for k, all_ in enumerate(whole)]
     if keep and form.residuals:
         outputs.append(Array('residual', ('T', 'B', f'{len(form.residuals)}H')))
     return Frame(inputs_of(form, walk), outputs)
@@ -52,16 +60,28 @@ def units_of(form: Form) -> int:
 
 
 class Forward(Writer):
-    """Writer of the forward kernel of a form."""
+    """Writer of the forward kernel of a form.
 
-    def __init__(self, form: Form, target: Target, walk: Walk, keep: bool):
+    Parameters
+    ----------
+    form : Form
+    target : Target
+    walk : Walk
+    keep : bool
+        Whether residuals are an output, for a backward.
+    whole : sequence of bool
+        For each state, whether all its steps are an output, or the last one alone.
+    """
+
+    def __init__(self, form: Form, target: Target, walk: Walk, keep: bool, whole: Sequence[bool]):
         self.form, self.walk = form, walk
+        self.last_alone = [k for k, all_ in enumerate(whole) if not all_]
         self.residuals = form.residuals if keep else []
         self.units = units_of(form)
         self.streams = not keep  # training has many rows
         self.hoisted = Hoisted(form, [*form.new, *self.residuals], set())
-        description = repr((form.key, walk, keep))
-        super().__init__(target, frame_forward(form, walk, keep), description)
+        description = repr((form.key, walk, keep, tuple(whole)))
+        super().__init__(target, frame_forward(form, walk, keep, whole), description)
 
     def write_functions(self, unit: Unit) -> None:
         """Write the functions that `run` calls."""
@@ -83,12 +103,13 @@ class Forward(Writer):
 
     def sizes(self, code: Code, block: Int) -> dict[str, Int]:
         """Return the bytes of each area of work memory."""
-        n_i, h = self.frame.read(code, block, 'I', 'H')
+        b, n_i, h = self.frame.read(code, block, *'BIH')
         n_x, n_h = len(self.form.x_blocks), len(self.form.h_blocks)
         return {
             'x_panels': gemm.panel_bytes(code, h, n_i, self.units) * n_x,
             'h_panels': gemm.panel_bytes(code, h, h, self.units) * n_h,
             'hoisted': self.hoisted.size(h) * self.target.size,
+            **{f'turn{k}': b * h * self.target.size for k in self.last_alone},
         }
 
     def run(self, code: Code, desc: Int, block: Int) -> None:
@@ -117,6 +138,17 @@ class Forward(Writer):
             code.choose((t * b <= FEW) & enough, few, packed)
         else:
             packed()
+        with code.when(t.equals(0)):
+            self._stay(code, block)
+
+    def _stay(self, code: Code, block: Int) -> None:
+        """Return initial states as the last ones: there is no step."""
+        b, h = self.frame.read(code, block, 'B', 'H')
+        row = h * self.target.size
+        for k in self.last_alone:
+            first, new = self.frame.read(code, block, f'initial{k}', f'new{k}')
+            with code.loop(0, b) as r:
+                copy_row(code, first + r * (row * int(not self.walk.rows[k])), new + r * row, h)
 
     def _steps(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
         """Do all steps for one part of the rows."""
@@ -126,7 +158,9 @@ class Forward(Writer):
         first, last = part_of(b, part, n_parts)
         blocks = (last - first).ceil_div(self.tile_rows)
         room = code.room(self.tile_rows * form.n_tiles * self.units * self.target.width)
-        point = ForwardPoint(form, frame, self.walk, code, block, (self.hoisted, areas['hoisted']))
+        hoisted = self.hoisted, areas['hoisted']
+        turns = {k: areas[f'turn{k}'] for k in self.last_alone}
+        point = ForwardPoint(form, frame, self.walk, code, block, hoisted, turns)
         panel_width, tile_step = self.units * self.target.lanes, self.units * self.target.width
         # x @ xh is not taken for all steps before the loop: its (T, B, gates) would be written to
         # memory and read again, while here both products add to the same registers.
@@ -168,7 +202,9 @@ class Forward(Writer):
         xh_row, hh_row = (h * (len(blocks) * size) for blocks in (form.x_blocks, form.h_blocks))
         tile_step = self.wide * self.target.width
         room = code.room(form.n_tiles * tile_step)
-        point = ForwardPoint(form, frame, self.walk, code, block, (self.hoisted, areas['hoisted']))
+        hoisted = self.hoisted, areas['hoisted']
+        turns = {k: areas[f'turn{k}'] for k in self.last_alone}
+        point = ForwardPoint(form, frame, self.walk, code, block, hoisted, turns)
         is_wide = h >= self.wide * lanes
         panel = is_wide.pick(self.wide * lanes, self.narrow * lanes)
         with code.loop(0, t_end) as number:

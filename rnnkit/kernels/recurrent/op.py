@@ -13,12 +13,14 @@ from typing import TypeVar
 
 import pytensor.tensor as pt
 from pytensor.gradient import DisconnectedType, disconnected_type, grad
-from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.graph.rewriting.basic import node_rewriter
 from pytensor.tensor.rewriting.basic import register_specialize
+from pytensor.tensor.subtensor import Subtensor
 
 from rnnkit.kernels.language.vector import Target
+from rnnkit.kernels.recurrent import curvature
 from rnnkit.kernels.recurrent.backward import Backward
 from rnnkit.kernels.recurrent.form import Form
 from rnnkit.kernels.recurrent.forward import Forward
@@ -56,7 +58,7 @@ class RecurrentOp(FusedOp):
 
 
 class RecurrentScan(RecurrentOp):
-    """All steps of a cell: x, parameters, initial states and mask -> states of all steps.
+    """All steps of a cell: x, parameters, initial states and mask -> states.
 
     Parameters
     ----------
@@ -67,14 +69,20 @@ class RecurrentScan(RecurrentOp):
         With a mask (T, B), that is the last input.
     keep : bool
         Whether there is one more output, for the gradient's private use.
+    whole : tuple of bool, optional
+        For each state, whether the output has all steps, (T, B, H), or the last one that is done
+        alone, (1, B, H). All steps if not given; a gradient needs them.
     """
 
-    __props__ = ('key', 'walk', 'keep')
+    __props__ = ('key', 'walk', 'keep', 'whole')
     kind = 'forward'
 
-    def __init__(self, form: Form, scan: Scan, walk: Walk, keep: bool):
+    def __init__(
+        self, form: Form, scan: Scan, walk: Walk, keep: bool, whole: tuple[bool, ...] | None = None
+    ):
         self.form, self.scan, self.key, self.walk = form, scan, form.digest, walk
         self.keep = keep and bool(form.residuals)
+        self.whole = whole or (True,) * form.n_states
 
     def make_node(self, *inputs: Variable) -> Apply:
         """Return the node; the outputs' lengths are known as far as the inputs' are."""
@@ -82,7 +90,10 @@ class RecurrentScan(RecurrentOp):
         # As exact as the inputs' types: with less exact ones, PyTensor checks lengths by an Op that
         # takes a second to compile.
         (t, b, _), h = x.type.shape, hh.type.shape[0]
-        outputs = [pt.tensor(dtype=x.dtype, shape=(t, b, h)) for _ in range(self.form.n_states)]
+        outputs = [
+            pt.tensor(dtype=x.dtype, shape=(t if all_steps else 1, b, h))
+            for all_steps in self.whole
+        ]
         if self.keep:
             outputs.append(pt.tensor(dtype=x.dtype, shape=(t, b, None)))
         return Apply(self, list(inputs), outputs)
@@ -91,11 +102,16 @@ class RecurrentScan(RecurrentOp):
         """Return the scan; what only kernels read is left empty."""
         x = inputs[0]
         private = [pt.zeros((x.shape[0], x.shape[1], 0), dtype=x.dtype)] if self.keep else []
-        return [*self.scan(*self.unpack(inputs)), *private]
+        return [*self.stored(self.scan(*self.unpack(inputs))), *private]
+
+    def stored(self, states: Sequence[T]) -> list[T]:
+        """Return what is an output of the states of all steps."""
+        last = slice(0, 1) if self.walk.reverse else slice(-1, None)
+        return [s if all_ else s[last] for s, all_ in zip(states, self.whole, strict=True)]
 
     def writer(self, node: Apply, target: Target) -> Forward:
         """Return the writer of the kernel."""
-        return Forward(self.form, target, self.walk, self.keep)
+        return Forward(self.form, target, self.walk, self.keep, self.whole)
 
     def infer_shape(self, *args: object) -> list[tuple[Variable, ...]]:
         """Return the outputs' shapes; PyTensor before 3.3 passes the graph as well."""
@@ -103,7 +119,7 @@ class RecurrentScan(RecurrentOp):
         *_, shapes = args
         (t, b, _), (h, _) = shapes[:2]
         private = [(t, b, h * len(self.form.residuals))] if self.keep else []
-        return [(t, b, h)] * self.form.n_states + private
+        return [(t if all_steps else 1, b, h) for all_steps in self.whole] + private
 
     def connection_pattern(self, node: Apply) -> list[list[bool]]:
         """Return which outputs have a derivative by which inputs."""
@@ -118,6 +134,8 @@ class RecurrentScan(RecurrentOp):
         self, inputs: Sequence[Variable], outputs: Sequence[Variable], gradients: Sequence[Variable]
     ) -> list[Variable]:
         """Return the gradients by the inputs, one node for all."""
+        if not all(self.whole):
+            return super().pullback(inputs, outputs, gradients)
         gradients = gradients[: self.form.n_states]
         given = tuple(not isinstance(g.type, DisconnectedType) for g in gradients)
         if not any(given):
@@ -171,6 +189,16 @@ class RecurrentGradient(RecurrentOp):
         """Return the outputs' shapes; PyTensor before 3.3 passes the graph as well."""
         return self.wrt(args[-1])
 
+    def connection_pattern(self, node: Apply) -> list[list[bool]]:
+        """Return which outputs have a derivative by which inputs."""
+        return curvature.connection(self, node)
+
+    def pullback(
+        self, inputs: Sequence[Variable], outputs: Sequence[Variable], gradients: Sequence[Variable]
+    ) -> list[Variable]:
+        """Return the second derivatives, one node for all."""
+        return curvature.pull_back(self, inputs, gradients)
+
 
 @register_specialize
 @node_rewriter([RecurrentScan])
@@ -181,6 +209,39 @@ def drop_residuals(fgraph: FunctionGraph, node: Apply) -> dict[Variable, Variabl
         return False
     lean = RecurrentScan(op.form, op.scan, op.walk, keep=False)
     return dict(zip(node.outputs, lean(*node.inputs, return_list=True), strict=False))
+
+
+@register_specialize
+@node_rewriter([RecurrentScan])
+def keep_last_alone(fgraph: FunctionGraph, node: Apply) -> dict[Variable, Variable] | bool:
+    """Store only the last step of a state of which nobody reads more."""
+    op, states = node.op, node.outputs[: node.op.form.n_states]
+    if op.keep:
+        return False
+    readers = [[client for client, _ in fgraph.clients[state]] for state in states]
+    whole = tuple(
+        all_steps and not all(_reads_last(reader, op.walk.reverse) for reader in group)
+        for all_steps, group in zip(op.whole, readers, strict=True)
+    )
+    if whole == op.whole:
+        return False
+    lean = RecurrentScan(op.form, op.scan, op.walk, False, whole)(*node.inputs, return_list=True)
+    new: dict[Variable, Variable] = {}
+    for k, (state, group) in enumerate(zip(states, readers, strict=True)):
+        if whole[k] == op.whole[k]:
+            new[state] = lean[k]
+        else:
+            new.update((reader.outputs[0], lean[k][0]) for reader in group)
+    return new
+
+
+def _reads_last(reader: Apply, reverse: bool) -> bool:
+    """Return whether a node is ``states[-1]``, or ``states[0]`` if the walk is reverse."""
+    if not isinstance(reader.op, Subtensor) or len(reader.op.idx_list) != 1:
+        return False
+    index = reader.inputs[-1]
+    is_last = isinstance(index, Constant) and index.data == (0 if reverse else -1)
+    return is_last and reader.outputs[0].ndim == 2
 
 
 @register_specialize

@@ -88,16 +88,16 @@ class State:
         Whether that is one row for all examples.
     new : Int
         Address of the state after this step.
-    back : Int
-        Bytes from there to the state after the step that was done before.
+    before : Int
+        Address of the state after the step that was done before.
     begun : Flag
         Whether there is such a step.
     row_bytes : Int
     """
 
-    def __init__(self, first: Int, row: bool, new: Int, back: Int, begun: Flag, row_bytes: Int):
+    def __init__(self, first: Int, row: bool, new: Int, before: Int, begun: Flag, row_bytes: Int):
         self.new = new
-        self.old = begun.pick(new + back, first)
+        self.old = begun.pick(before, first)
         self.old_row = begun.pick(row_bytes, 0 if row else row_bytes)
 
 
@@ -163,9 +163,17 @@ class Point:
         # costs less than the code for a first step of its own.
         for k, one_row in enumerate(self.walk.rows):
             first, new = self.address(f'initial{k}', f'new{k}')
-            state = State(first, one_row, new + self.t * whole, back, number > 0, row)
-            self.states.append(state)
+            new, before = self.places(k, new + self.t * whole, back, steps - 1 - number)
+            self.states.append(State(first, one_row, new, before, number > 0, row))
         return self.t
+
+    def places(self, k: int, new: Int, back: Int, left: Int) -> tuple[Int, Int]:
+        """Return where state k is after this step, and after the step before.
+
+        `new` and `back` are that place and the way to the other, if all steps are stored; `left`
+        is the number of steps to come.
+        """
+        return new, new + back
 
     def address(self, *names: str) -> list[Int]:
         """Return addresses of the frame."""
@@ -202,7 +210,37 @@ class Point:
 
 
 class ForwardPoint(Point):
-    """New states and residuals from a tile and old states."""
+    """New states and residuals from a tile and old states.
+
+    Parameters
+    ----------
+    form, frame, walk, code, block, hoisted
+        Those of `Point`.
+    turns : dict of int to Int
+        Of states whose last step alone is stored: room for one step. Steps are put there and into
+        the output by turns, so that the last one is put into the output.
+    """
+
+    def __init__(
+        self,
+        form: Form,
+        frame: Frame,
+        walk: Walk,
+        code: Code,
+        block: Int,
+        hoisted: tuple[Hoisted, Int],
+        turns: dict[int, Int],
+    ):
+        super().__init__(form, frame, walk, code, block, hoisted)
+        self.turns = turns
+
+    def places(self, k: int, new: Int, back: Int, left: Int) -> tuple[Int, Int]:
+        """Return where state k is after this step, and after the step before."""
+        if k not in self.turns:
+            return super().places(k, new, back, left)
+        places = self.address(f'new{k}')[0], self.turns[k]
+        to_output = (left % 2).equals(0)
+        return to_output.pick(*places), to_output.pick(*places[::-1])
 
     def write(self, r: Int, j: Int, tile: Int, tile_step: int, residuals: Sequence[int]) -> None:
         """Compute row r, units from j on; the tiles' vectors are `tile_step` bytes apart."""

@@ -1,12 +1,11 @@
 """The gradients by a cell's weights and by its input, from those of the tiles.
 
-In: the gradients of the tiles of all steps, in work memory. Out: the functions that turn them
-into the gradients ``h.T @ d``, ``x.T @ d`` and ``d @ xh.T``, and add up the columns of d.
+In: the gradients of the tiles of a chunk of steps, in work memory. Out: the functions that turn
+them into the gradients ``h.T @ d``, ``x.T @ d`` and ``d @ xh.T``, and add up the columns of d.
 
-These products are taken after the loop. Inside it, each step would read and write whole matrices
-of the size of the weights for a sum of only B terms. Over all steps at once the sums have T * B
-terms and stay in registers, and threads share out the rows of the weights instead of examples,
-so that no sum depends on how many threads there are.
+These products are taken for the steps of a chunk at once. After each step they would read and
+write whole matrices of the size of the weights for a sum of only B terms. Threads share out the
+rows of the weights instead of examples, so that no sum depends on how many threads there are.
 """
 
 from collections.abc import Callable
@@ -15,8 +14,9 @@ from typing import NamedTuple
 from rnnkit.kernels.language import gemm
 from rnnkit.kernels.language.elements import clear
 from rnnkit.kernels.language.frame import Frame
-from rnnkit.kernels.language.threads import part_of, worker
+from rnnkit.kernels.language.threads import part_of
 from rnnkit.kernels.language.vector import Code, Int, Unit
+from rnnkit.kernels.recurrent.chunk import Chunk
 from rnnkit.kernels.recurrent.form import Form
 from rnnkit.kernels.recurrent.walk import Walk
 
@@ -124,7 +124,7 @@ def write_sums(unit: Unit, vectors: int) -> None:
 
 
 class WeightGradients:
-    """Writer of the worker ``weights``, which does one part of the rows of the gradients.
+    """Writer of ``weights(part, parts, block, chunk)``: one part of the rows of the gradients.
 
     Parameters
     ----------
@@ -142,13 +142,13 @@ class WeightGradients:
         self.want_x, self.areas = want_x, areas
 
     def write(self, unit: Unit) -> None:
-        """Write the worker and the function that it calls."""
+        """Write the function and those that it calls."""
         for vectors in gemm.WIDTHS:
             write_sums(unit, vectors)
-        with worker(unit, 'weights') as (code, part, n_parts, block):
-            self._weights(code, part, n_parts, block)
+        with unit.function('weights', 'part parts block number') as (code, *args):
+            self._weights(code, *args)
 
-    def _weights(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
+    def _weights(self, code: Code, part: Int, n_parts: Int, block: Int, number: Int) -> None:
         form, frame, size = self.form, self.frame, code.target.size
         t, b, n_i, h, work = frame.read(code, block, *'TBIH', 'work')
         areas = self.areas(code, block, work)
@@ -156,16 +156,19 @@ class WeightGradients:
         x, new, initial, dxh, dhh = frame.read(
             code, block, 'x', 'new0', 'initial0', 'd_xh', f'd_{form.recurrent}'
         )
-        for to, rows, columns in ((dhh, h, h * n_h), (dxh, n_i, h * n_x)):
-            first, last = part_of(rows, part, n_parts)
-            clear(code, to + first * columns * size, (last - first) * columns)
-        rows = t * b
+        with code.when(number.equals(0)):
+            for to, rows, columns in ((dhh, h, h * n_h), (dxh, n_i, h * n_x)):
+                first, last = part_of(rows, part, n_parts)
+                clear(code, to + first * columns * size, (last - first) * columns)
+        chunk = Chunk.number(number, t, b, self.walk)
         tile_row = h * (form.n_tiles * size)
         # For most cells one segment: all tiles have both weights. A GRU has three, for its reset
         # gate stands between the two products of the candidate.
+        # As if there were those of all steps, so that they are found by the rows of all steps.
+        d_tiles = areas['d_tiles'] - chunk.low * tile_row
         for segment in segments(form):
-            places = self._places(segment, areas, h, dhh, dxh)
-            for low, high, source, source_row in self._old_states(code, rows, b, h, initial, new):
+            places = self._places(segment, areas, d_tiles, h, dhh, dxh)
+            for low, high, source, source_row in self._old_states(chunk, t * b, b, h, initial, new):
                 call = Sums(
                     part=part,
                     parts=n_parts,
@@ -184,10 +187,17 @@ class WeightGradients:
                 columns = call.columns
                 gemm.by_width(code, columns, lambda v, call=call: code.call(f'sums{v}', *call))
         if self.want_x:
-            self._inputs(code, block, areas, tile_row, (rows, part, n_parts), n_i, h)
+            first, last = (chunk.low + n for n in part_of(chunk.high - chunk.low, part, n_parts))
+            self._inputs(code, block, d_tiles, areas['x_panels'], (first, last))
 
     def _places(
-        self, segment: Segment, areas: dict[str, Int], h: Int, dhh: Int, dxh: Int
+        self,
+        segment: Segment,
+        areas: dict[str, Int],
+        d_tiles: Int,
+        h: Int,
+        dhh: Int,
+        dxh: Int,
     ) -> dict[str, Int]:
         """Return those arguments of ``sums`` that depend on the segment alone."""
         size, zero = h.code.target.size, h.code.int(0)
@@ -198,30 +208,23 @@ class WeightGradients:
             'dx': zero if x is None else dxh + h * (x * size),
             'sums': areas['sums'] + h * (first * size),
             'lost': areas['lost'] + h * (first * size),
-            'd': areas['d_tiles'] + h * (first * size),
+            'd': d_tiles + h * (first * size),
         }
 
     def _inputs(
-        self,
-        code: Code,
-        block: Int,
-        areas: dict[str, Int],
-        tile_row: Int,
-        share: tuple[Int, Int, Int],
-        n_i: Int,
-        h: Int,
+        self, code: Code, block: Int, d_tiles: Int, panels: Int, rows: tuple[Int, Int]
     ) -> None:
-        """Compute the gradient by the input for one part of the rows: `share` is of `part_of`."""
-        size = code.target.size
-        (to,) = self.frame.read(code, block, 'd_x')
-        first, last = part_of(*share)
+        """Compute the gradient by the input, from one row to another."""
+        size, form = code.target.size, self.form
+        n_i, h, to = self.frame.read(code, block, 'I', 'H', 'd_x')
+        first, last = rows
         clear(code, to + first * n_i * size, (last - first) * n_i)
         product = gemm.Rows(
-            a=areas['d_tiles'],
-            a_row=tile_row,
+            a=d_tiles,
+            a_row=h * (form.n_tiles * size),
             a_term=size,
-            b=areas['x_panels'],
-            terms=h * len(self.form.x_blocks),
+            b=panels,
+            terms=h * len(form.x_blocks),
             c=to,
             c_row=n_i * size,
             first=first,
@@ -231,19 +234,27 @@ class WeightGradients:
         gemm.by_width(code, n_i, lambda v: code.call(f'rows{v}', *product))
 
     def _old_states(
-        self, code: Code, rows: Int, b: Int, h: Int, initial: Int, new: Int
+        self, chunk: Chunk, rows: Int, b: Int, h: Int, initial: Int, new: Int
     ) -> list[tuple[Int, Int, Int, Int]]:
-        """Return ranges of the rows of all steps, and where the states before those are.
+        """Return ranges of the rows of a chunk, and where the states before those are.
 
         The states before the first step come from elsewhere than all others.
         """
-        row = h * code.target.size
+        row = h * h.code.target.size
         # One initial row for all examples: its copies are 0 bytes apart.
-        zero, first_row = row * 0, row * int(not self.walk.rows[0])
-        one_step = rows.min(b)
+        first_row = row * int(not self.walk.rows[0])
+        one_step, zero = rows.min(b), row * 0
+        # Ranges of the rows of all steps, and where the state before row 0 would be.
         if self.walk.reverse:
-            return [
-                (zero, rows - one_step, new + b * row, row),
-                (rows - one_step, rows, initial, first_row),
+            split = rows - one_step
+            whole = [
+                (zero, split, new + b * row, row),
+                (split, rows, initial - split * first_row, first_row),
             ]
-        return [(zero, one_step, initial, first_row), (one_step, rows, new, row)]
+        else:
+            whole = [(zero, one_step, initial, first_row), (one_step, rows, new - b * row, row)]
+        ranges = []
+        for low, high, start, bytes_of_row in whole:
+            low, high = low.max(chunk.low), high.min(chunk.high)
+            ranges.append((low, high, start + low * bytes_of_row, bytes_of_row))
+        return ranges

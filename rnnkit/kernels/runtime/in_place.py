@@ -23,7 +23,7 @@ class Entry:
     Parameters
     ----------
     function : callable
-        Numba's. It returns a tuple of contiguous arrays.
+        Numba's. It returns a tuple of arrays; a call stops where one is not contiguous.
     arguments, results : sequence of Slot
 
     Attributes

@@ -1,6 +1,7 @@
 """C functions around functions that Numba compiles, see `rnnkit.kernels.runtime.in_place`."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numba
 import numpy as np
@@ -95,6 +96,19 @@ class _Table:
         populate_array(array, data, shape, strides, item, meminfo=None)
         return array._getvalue()
 
+    def fits(self, array: Any, shape: Sequence[ir.Value]) -> ir.Value:
+        """Return a bit: whether an array has a shape, and its elements follow each other."""
+        builder, fits, step = self.builder, _BIT(1), array.itemsize
+        lengths = cgutils.unpack_tuple(builder, array.shape, len(shape))
+        strides = cgutils.unpack_tuple(builder, array.strides, len(shape))
+        for expected, length, stride in reversed(list(zip(shape, lengths, strides, strict=True))):
+            same = builder.icmp_signed('==', expected, length)
+            alone = builder.icmp_signed('==', length, ir.Constant(I64, 1))
+            follows = builder.or_(alone, builder.icmp_signed('==', stride, step))
+            fits = builder.and_(fits, builder.and_(same, follows))
+            step = builder.mul(step, length)
+        return fits
+
     def wrong(self, slot: Slot, data: ir.Value, n: ir.Value, limit: ir.Value) -> ir.Value:
         """Return a bit: whether an element fails the check of a slot."""
         builder = self.builder
@@ -151,11 +165,12 @@ def _reader(ins: Sequence[tuple[Slot, int]]) -> Callable[..., object]:
 
 def _storer(outs: Sequence[tuple[Slot, int]]) -> Callable[..., object]:
     """Return ``store(table, results)``, which copies the results if all of them are right."""
-    kinds = types.Tuple([_kind(slot) for slot, _ in outs])
+    expected = [(_kind(slot).dtype, slot.ndim) for slot, _ in outs]
 
     @intrinsic
     def store(typing_context, address, results):
-        if results != kinds:
+        found = [(getattr(t, 'dtype', None), getattr(t, 'ndim', None)) for t in results.types]
+        if found != expected:
             return None  # an error of types
 
         def codegen(context, builder, signature, args):
@@ -163,12 +178,12 @@ def _storer(outs: Sequence[tuple[Slot, int]]) -> Callable[..., object]:
             status = cgutils.alloca_once_value(builder, I64(DONE))
             arrays = []
             for k, (slot, place) in enumerate(outs):
-                kind = _kind(slot)
+                kind = results.types[k]  # of any layout, such as that of a view
                 value = builder.extract_value(args[1], k)
                 array = make_array(kind)(context, builder, value)
                 arrays.append((array, table.pointer(place, kind)))
-                n = table.product(table.shape(place, kind))
-                with builder.if_then(builder.icmp_signed('!=', n, array.nitems), likely=False):
+                fits = table.fits(array, table.shape(place, kind))
+                with builder.if_then(builder.not_(fits), likely=False):
                     builder.store(I64(FAILED), status)
                 if slot.check != ANY:
                     wrong = table.wrong(slot, array.data, array.nitems, I64(0))

@@ -22,13 +22,16 @@ from rnnkit.kernels.language import threads
 from rnnkit.kernels.recurrent import trace
 from rnnkit.kernels.runtime import kernel
 
-# (T, B, I, H), threads: lengths of 1, tails of all widths, more than one panel, block and chunk
+# (T, B, I, H), threads: lengths of 1, tails of all widths, more than one panel, block and chunk,
+# chunks of one and of several steps
 SIZES = [
     ((7, 5, 3, 21), 1),
     ((1, 1, 1, 1), 1),
     ((3, 13, 4, 70), 3),
     ((4, 2, 40, 16), 2),
     ((3, 190, 6, 37), 2),
+    ((11, 52, 4, 18), 2),
+    ((2, 260, 2, 5), 3),
 ]
 
 
@@ -128,6 +131,27 @@ def test_inference_gives_the_same_states(masked):
         np.testing.assert_array_equal(got, want)
 
 
+@pytest.mark.parametrize('walk', [{}, {'reverse': True, 'masked': True}], ids=str)
+@pytest.mark.parametrize(
+    ('name', 'whole'), [('lstm', (True, False)), ('lstm', (False, False)), ('gru', (False,))]
+)
+@pytest.mark.parametrize('rows', [False, True])
+@pytest.mark.parametrize('t', [0, 1, 2, 7])
+def test_states_of_the_last_step_alone(name, whole, walk, rows, t):
+    where = kernel.host_target('float32')
+    case = problem(name, (t, 9, 4, 35), 'float32', rows=rows, masked='masked' in walk)
+    want = forward(name, where, keep=False, rows=rows, **walk)(*case.args)
+    threads.set_threads(3)
+    with threads.smallest_part(1):
+        got = forward(name, where, keep=False, whole=whole, rows=rows, **walk)(*case.args)
+    for all_steps, lean, full, first in zip(whole, got, want, case.first, strict=True):
+        if not all_steps and t:
+            full = full[:1] if 'reverse' in walk else full[-1:]
+        elif not all_steps:  # what was there before any step
+            full = np.broadcast_to(first, (1, 9, 35))
+        np.testing.assert_array_equal(lean, full)
+
+
 def test_without_gradient_by_the_input():
     where = kernel.host_target('float64')
     case = problem('gru', (4, 6, 5, 19), 'float64')
@@ -218,7 +242,9 @@ def test_a_row_or_two_read_the_weights_where_they_are(name, dtype, width):
         pytest.skip(f'this processor has no vectors of {width} bytes')
     where = target(dtype, width)
     masked = name == 'lstm'
+    n_states = trace.form_of(CELLS[name][0]).n_states
     ahead = forward(name, where, keep=False, masked=masked)
+    last = forward(name, where, keep=False, masked=masked, whole=(False,) * n_states)
     lanes = where.lanes  # panels have 8 or 4 vectors; 2 where there are fewer units
     for t, b in ((1, 1), (1, 3), (3, 1)):
         for n_i, h in ((1, 2 * lanes), (5, 3 * lanes + 1), (4, 9 * lanes - 1), (3, lanes + 1)):
@@ -227,9 +253,11 @@ def test_a_row_or_two_read_the_weights_where_they_are(name, dtype, width):
             for a in case.args:
                 inputs.append(guarded(a.shape, a.dtype, at_end=True))
                 inputs[-1][...] = a
-            outputs = ahead(*inputs, allocate=guarded)
-            for got, want in zip(outputs, expected(name, case)[0], strict=True):
-                assert_near(got, want, dtype, f'{name} {(t, b, n_i, h)}')
+            states = expected(name, case)[0]
+            for run, steps in ((ahead, slice(None)), (last, slice(-1, None))):
+                outputs = run(*inputs, allocate=guarded)
+                for got, want in zip(outputs, states, strict=True):
+                    assert_near(got, want[steps], dtype, f'{name} {(t, b, n_i, h)}')
 
 
 def test_inputs_need_not_be_contiguous():

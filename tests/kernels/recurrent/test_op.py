@@ -116,6 +116,42 @@ def test_inference_keeps_nothing_and_builds_no_scan(inference):
     assert not node.op.keep
 
 
+def reads(states, reverse):
+    """Return what a prediction may read of two states, and which of them have to be whole."""
+    last, first = (0, -1) if reverse else (-1, 0)
+    return [
+        ([states[0][last]], (False, False)),
+        ([states[0]], (True, False)),
+        ([states[0][last], states[1][last], states[1][last].sum()], (False, False)),
+        ([states[0][first], states[1][last]], (True, False)),
+        ([states[0][last], states[0][:, last], states[1][last:]], (True, True)),
+        ([states[0][last], states[0]], (True, False)),
+        ([states[1].shape[0], states[0][last, 0]], (True, False)),
+    ]
+
+
+def read_graph(number, reverse, kernel):
+    """Return inputs and outputs of a function that reads states, and which have to be whole."""
+    cell, x, params, first = symbols('lstm', 'float32')
+    state = unroll(cell, x, params, SIZES[3], first, kernel=kernel, reverse=reverse)
+    outputs, whole = reads(list(state), reverse)[number]
+    return [x, *params.values(), *first], outputs, whole
+
+
+@pytest.mark.parametrize('reverse', [False, True])
+@pytest.mark.parametrize('number', range(7))
+def test_states_that_nobody_reads_are_not_stored(number, reverse):
+    data = values('lstm', 'float32')[:-2]
+    inputs, outputs, whole = read_graph(number, reverse, None)
+    function = pytensor.function(inputs, outputs, mode='NUMBA', on_unused_input='ignore')
+    ops = [n.op for n in function.maker.fgraph.apply_nodes if isinstance(n.op, RecurrentOp)]
+    assert [op.whole for op in ops] == [whole]
+    inputs, outputs, _ = read_graph(number, reverse, False)
+    scan = pytensor.function(inputs, outputs, mode='FAST_COMPILE', on_unused_input='ignore')
+    for got, want in zip(function(*data), scan(*data), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
 def test_outputs_are_fresh_and_live_as_long_as_their_views(inference):
     args = values('lstm', 'float32')[:-2]
     args = [np.concatenate([args[0]] * 400), *args[1:]]  # large enough for the pool
