@@ -15,7 +15,7 @@ The mask has a number for each row of each step. Where it is 0 the state is held
 
 from collections.abc import Sequence
 
-from rnnkit.kernels.language import gemm
+from rnnkit.kernels.language import gemm, one_row
 from rnnkit.kernels.language.elements import copy_row
 from rnnkit.kernels.language.frame import Array, Frame
 from rnnkit.kernels.language.threads import flushed, part_of, parts, worker, write_parallel
@@ -95,7 +95,7 @@ class Forward(Writer):
         with worker(unit, 'steps') as (code, part, n_parts, block):
             self._steps(code, part, n_parts, block)
         if self.streams:
-            self.wide, self.narrow = gemm.write_direct(
+            self.wide, self.narrow = one_row.write_direct(
                 unit, form.x_blocks, form.h_blocks, form.h_first
             )
             with unit.function('few', 'block') as (code, block):
