@@ -136,6 +136,16 @@ class Compiled:
         except SystemError as error:
             raise origin(error)  # noqa: B904 - its context is the SystemError
 
+    @property
+    def function(self) -> Any:
+        """PyTensor's function; None before the first call."""
+        return self._function
+
+    @property
+    def order(self) -> list[int]:
+        """Which output of the function is each of the outputs."""
+        return self._order
+
     def _compile(self, *arrays: np.ndarray) -> list[ArrayLike]:
         """Compile the function, and return what it returns for these inputs."""
         inputs, outputs, updates = self._graph

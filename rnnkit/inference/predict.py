@@ -17,7 +17,10 @@ from rnnkit.graph.fields import output_as_array
 from rnnkit.graph.graph import Graph
 from rnnkit.inference.blame import is_nan, not_finite
 from rnnkit.inference.generation import Continuation
+from rnnkit.inference.in_place import StepCode
 from rnnkit.inference.noisy import NoisyOutputs
+from rnnkit.inference.quick_step import QuickSteps
+from rnnkit.inference.stepper import Stepper
 from rnnkit.inference.streaming import State, Stream
 from rnnkit.training.protocols import Arrays, Inputs
 
@@ -66,7 +69,12 @@ class Inference:
         self._decoders: dict[str, tuple[Border, Compiled]] = {}
         self._noisy = NoisyOutputs(graph, kernel)
         self._stream: Stream | None = None
+        self._quick: QuickSteps | None = None
         self._continuation: Continuation | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return all but what holds addresses, which cannot be copied."""
+        return vars(self) | {'_quick': None}
 
     def function(self, what: str, outputs: list[TensorVariable]) -> Compiled:
         """Return a function of the inputs and masks."""
@@ -195,10 +203,25 @@ class Inference:
         out, flat = stream.run(arrays, flat)
         return out, stream.named(flat)
 
+    @property
+    def quick(self) -> QuickSteps:
+        """The functions of single time steps."""
+        if self._quick is None:
+            moves = self.border.part(self.stream.course.clock, True)
+            self._quick = QuickSteps(StepCode(self.stream, moves))
+        return self._quick
+
+    def stepper(self, batch: int) -> Stepper:
+        """Return an object that makes single time steps and keeps the state."""
+        return Stepper(self.quick.code, self.border, batch)
+
     def step(self, x_t: Inputs, state: State | None) -> tuple[np.ndarray, State]:
         """Return the output for a single time step, and the state after it."""
         border = self.border
         if state is not None:
+            done = (self._quick or self.quick)(x_t, state)
+            if done is not None:
+                return done
             border = border.part(self.stream.course.clock, True)
         arrays = border.read_step(x_t, self.stream.course.clock)
         out, state = self._continue('step()', arrays, state)

@@ -42,6 +42,11 @@ class Stream:
     ------
     ConfigError
         If there is no state to carry, or a layer needs to see the whole sequence.
+
+    Attributes
+    ----------
+    advance : Compiled
+        From inputs, masks, fixed outputs and states to the output and the new states.
     """
 
     def __init__(self, graph: Graph, output: str | None = None, at_end: bool = False):
@@ -63,9 +68,7 @@ class Stream:
         flat = [variable for state in states.values() for variable in state]
         self._sizes = {layer.name: state_sizes(layer) for layer in self.layers}
         moves, stays = self._variables(True), self._variables(False)
-        self._advance = Compiled(
-            'the prediction from a state', [*moves, *constants, *flat], results
-        )
+        self.advance = Compiled('the prediction from a state', [*moves, *constants, *flat], results)
         fixed = [graph.outputs[name] for name in self.course.fixed]
         self._encode = Compiled('the outputs of the encoder', stays, fixed)
 
@@ -117,8 +120,13 @@ class Stream:
         flat : list of arrays
             The fixed outputs, then the state of each layer.
         """
-        out, *last = self._advance(*x, *flat)
+        out, *last = self.advance(*x, *flat)
         return out, [*flat[: len(self.course.fixed)], *last]
+
+    @property
+    def sizes(self) -> list[int]:
+        """The number of units of each array of the state, without the fixed outputs."""
+        return [size for layer in self.layers for size in self._sizes[layer.name].values()]
 
     def select(self, flat: Sequence[np.ndarray], chosen: np.ndarray) -> list[np.ndarray]:
         """Return the state of the examples with these indices, which may repeat."""

@@ -21,6 +21,7 @@ from rnnkit.graph import summary
 from rnnkit.graph.graph import Graph
 from rnnkit.inference.blame import not_finite
 from rnnkit.inference.predict import Inference
+from rnnkit.inference.stepper import Stepper
 from rnnkit.inference.streaming import State
 from rnnkit.layers import Layer, parse_layers
 from rnnkit.losses import Loss
@@ -357,6 +358,36 @@ class Network(Trainable):
         (1, 3)
         """
         return self._inference.step(x_t, state)
+
+    def stepper(self, batch: int = 1) -> Stepper:
+        """Return an object that reads sequences step by step and keeps the state, for real time.
+
+        ``y_t = stepper(x_t)`` computes what ``y_t, state = net.step(x_t, state)`` does, in a
+        fraction of the time.
+
+        Parameters
+        ----------
+        batch : int
+            The number of sequences that are read side by side.
+
+        Returns
+        -------
+        stepper : Stepper
+            See `rnnkit.inference.stepper.Stepper`.
+
+        Raises
+        ------
+        ConfigError
+            If the network has no state, or a layer needs to see the whole sequence.
+
+        Examples
+        --------
+        >>> import numpy as np, rnnkit
+        >>> net = rnnkit.Regressor([1, ('lstm', 3), 1], seed=0)
+        >>> stepper = net.stepper()
+        >>> y = stepper(np.ones((1, 1)))
+        """
+        return self._inference.stepper(whole('stepper(): batch', batch, 1))
 
     def feed_forward(
         self, x: Inputs, mask: ArrayLike | None = None, **noise: Any

@@ -38,13 +38,13 @@ def one_hot():
 def calls(net, monkeypatch):
     """Return the list of the lengths in time of all compiled calls."""
     stream, lengths = net._inference.continuation.stream, []
-    run = stream._advance
+    run = stream.advance
 
     def counted(x, *rest):
         lengths.append(len(x))
         return run(x, *rest)
 
-    monkeypatch.setattr(stream, '_advance', counted)
+    monkeypatch.setattr(stream, 'advance', counted)
     return lengths
 
 

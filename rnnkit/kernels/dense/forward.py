@@ -52,7 +52,8 @@ class Forward(Dense):
         """Write the body of ``run``: pack the weights, then do all rows."""
         panels = self.areas(code, block, self.stage(code, desc, block))
         i, h = self.frame.read(code, block, 'I', 'H')
-        gemm.by_width(code, h, self.pack_each(code, block, panels, i, h))
+        with code.when(h.differs(1)):  # a layer of one unit reads its weights where they are
+            gemm.by_width(code, h, self.pack_each(code, block, panels, i, h))
         n = self.rows(code, block)
         work = n * i * h * self.n_x
         code.call('parallel', code.address_of('part'), parts(code, n, work), block)

@@ -37,6 +37,7 @@ class GradientOp(FusedOp):
     walk: Walk
     given: tuple[bool, ...]
     n_inputs: int
+    n_fixed: int
 
     def wrt(self, inputs: Sequence[T]) -> list[T]:
         """Return those inputs by which there are gradients."""
@@ -65,12 +66,13 @@ class RecurrentCurvature(FusedOp):
         form, walk = gradient.form, gradient.walk
         initial = [f'initial{k}' for k in range(form.n_states)]
         names = ['x', form.recurrent, 'xh', *form.vectors, *initial]
-        wrt = gradient.wrt([*names, *['mask'] * walk.masked])
+        fixed = [*['direct'] * bool(form.n_direct), *['mask'] * walk.masked]
+        wrt = gradient.wrt([*names, *fixed])
         self.directions = [name for name, is_moved in zip(wrt, moved, strict=True) if is_moved]
         states = [k for k in range(form.n_states) if gradient.given[k]]
         self.names = [
             *names,
-            *['mask'] * walk.masked,
+            *fixed,
             *(f'new{k}' for k in range(form.n_states)),
             *(f'given{k}' for k in states),
             *(f'd_{name}' for name in self.directions),
@@ -154,5 +156,5 @@ def pull_back(
 
 def connection(op: GradientOp, node: Apply) -> list[list[bool]]:
     """Return which outputs of a gradient Op have a derivative by which of its inputs."""
-    n, start = op.n_inputs - op.walk.masked, len(node.inputs) - sum(op.given)
+    n, start = op.n_inputs - op.n_fixed, len(node.inputs) - sum(op.given)
     return [[k < n or k >= start] * len(node.outputs) for k in range(len(node.inputs))]

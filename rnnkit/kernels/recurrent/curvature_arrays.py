@@ -38,9 +38,9 @@ class Loops:
     form : Form
     walk : Walk
     inputs : dict of str to array
-        Those of the forward: ``x``, parameters by name, ``initial0``.. and ``mask``; its states
-        ``new0``..; the gradients by states that are given, ``given0``..; and the changes of those
-        that change, ``d_x`` and so on.
+        Those of the forward: ``x``, parameters by name, ``initial0``.., ``direct`` and ``mask``;
+        its states ``new0``..; the gradients by states that are given, ``given0``..; and the changes
+        of those that change, ``d_x`` and so on.
     xp : module
         NumPy, or one like it.
     operations : dict of str to callable
@@ -112,10 +112,10 @@ class Loops:
         xp, n_states = self.xp, self.form.n_states
 
         def step(carried: list[Array], here: Sequence[Array]) -> tuple[list[Array], Array]:
-            tiles, source, cut, real, *old = here
+            tiles, source, cut, real, direct, *old = here
             carried = [xp.where(cut, 0, c) for c in carried]
             changes = source + self._by_h(carried[0] @ self.hh)
-            known = self._known(tiles, changes, old, carried)
+            known = self._known(tiles, changes, direct, old, carried)
             new = self._hold(real, self._evaluate(self.changes.new, known), carried)
             return new, xp.concatenate([changes, *carried, *new], axis=-1)
 
@@ -134,12 +134,12 @@ class Loops:
         cut_at = self.form.n_tiles * self.size
 
         def step(carried: list[Array], here: Sequence[Array]) -> tuple[list[Array], Array]:
-            tiles, d_tiles, cut, real, *others = here
+            tiles, d_tiles, cut, real, direct, *others = here
             old, others = others[:n_states], others[n_states:]
             upstream = list(carried)
             for k, gradient in zip(given, others[n_states:], strict=True):
                 upstream[k] = upstream[k] + gradient
-            known = self._known(tiles, d_tiles, old, others[:n_states])
+            known = self._known(tiles, d_tiles, direct, old, others[:n_states])
             known |= self._named('grad', upstream[:n_states])
             known |= self._named('d_grad', upstream[n_states:])
             values = self._evaluate([*kept, *changes.d_states, *changes.c_states], known)
@@ -160,11 +160,18 @@ class Loops:
         return self.scan(step, start, [*sequences, *outer], not self.walk.reverse)
 
     def _known(
-        self, tiles: Array, d_tiles: Array, old: Sequence[Array], d_old: Sequence[Array]
+        self,
+        tiles: Array,
+        d_tiles: Array,
+        direct: Array,
+        old: Sequence[Array],
+        d_old: Sequence[Array],
     ) -> dict[int, Array]:
         """Return the values (B, H) that both loops know at a step, by their nodes."""
         known = self.fixed | self._named('state', old) | self._named('d_state', d_old)
         known |= self._named('tile', self._split(tiles))
+        if self.form.n_direct:
+            known |= self._named('direct', self._split(direct))
         return known | self._named('d_tile', self._split(d_tiles))
 
     def _named(self, kind: str, values: Sequence[Array]) -> dict[int, Array]:
@@ -226,12 +233,13 @@ class Loops:
         return self.xp.concatenate(parts, axis=0)
 
     def _marks(self) -> list[Array]:
-        """Return for each step whether gradients stop before it, and which rows are real."""
+        """Return whether gradients stop before a step, its real rows, and what it is given."""
         xp, (t, b) = self.xp, self.inputs['x'].shape[:2]
         number = xp.arange(t)[:: -1 if self.walk.reverse else 1]
         cuts = (number > 0) & (number % (self.walk.bptt_limit or t + 1) == 0)
         mask = self.inputs['mask'] if self.walk.masked else xp.ones((t, b), self.dtype)
-        return [cuts, mask[:, :, None] > 0.5]
+        real = mask[:, :, None] > 0.5
+        return [cuts, real, self.inputs['direct'] if self.form.n_direct else real]
 
     def _vectors(self) -> dict[int, Array]:
         """Return the blocks (H,) of all vectors and of their changes, by their nodes."""

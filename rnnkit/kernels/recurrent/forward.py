@@ -6,15 +6,16 @@ needed. Out: a kernel, see
 
 For each step, panel of units and block of rows: the tile ``x_t @ xh + h @ hh`` is made in
 registers, then the cell's program is computed on it, vector by vector, and the new states are
-stored. Rows (examples) do not depend on each other, so each thread does its rows for all steps,
-and threads wait for each other only once.
+stored. For a row or two, as in a stream, the weights are read where they are, since packing them
+would take longer than the step. Rows (examples) do not depend on each other, so each thread does
+its rows for all steps, and threads wait for each other only once.
 
 The mask has a number for each row of each step. Where it is 0 the state is held.
 """
 
 from collections.abc import Sequence
 
-from rnnkit.kernels.language import gemm
+from rnnkit.kernels.language import gemm, one_row
 from rnnkit.kernels.language.elements import copy_row
 from rnnkit.kernels.language.frame import Array, Frame
 from rnnkit.kernels.language.threads import flushed, part_of, parts, worker, write_parallel
@@ -55,6 +56,9 @@ def frame_forward(
     return Frame(inputs_of(form, walk), outputs)
 
 
+FEW = 3  # rows, of all steps together, for which weights are not packed
+
+
 def units_of(form: Form) -> int:
     """Return how many vectors of units share a tile, so that it fills the registers."""
     return {1: 4, 2: 2}.get(form.n_tiles, 1)
@@ -89,6 +93,7 @@ class Forward(Writer):
         self.last_alone = [k for k, all_ in enumerate(whole) if not all_]
         self.residuals = form.residuals if keep else []
         self.units = units_of(form)
+        self.streams = not keep  # training has many rows
         self.hoisted = Hoisted(form, [*form.new, *self.residuals], set())
         self.shown = shown
         description = repr((form.key, walk, keep, tuple(whole), shown))
@@ -105,6 +110,12 @@ class Forward(Writer):
         write_parallel(unit)
         with worker(unit, 'steps') as (code, part, n_parts, block):
             self._steps(code, part, n_parts, block)
+        if self.streams:
+            self.wide, self.narrow = one_row.write_direct(
+                unit, form.x_blocks, form.h_blocks, form.h_first
+            )
+            with unit.function('few', 'block') as (code, block):
+                self._few(code, block)
 
     def sizes(self, code: Code, block: Int) -> dict[str, Int]:
         """Return the bytes of each area of work memory."""
@@ -124,13 +135,25 @@ class Forward(Writer):
         t, b, n_i, h = self.frame.read(code, block, *'TBIH')
         xh, hh = self.frame.read(code, block, 'xh', form.recurrent)
         n_x, n_h = len(form.x_blocks), len(form.h_blocks)
-        code.call('pack_x', xh, h * (n_x * size), n_i, h, areas['x_panels'])
-        code.call('pack_h', hh, h * (n_h * size), h, h, areas['h_panels'])
         vectors = vector_addresses(self.frame, form, code, block)
         with flushed(code):
             self.hoisted.write(code, areas['hoisted'], vectors, h)
-        work = t * b * h * (n_i * n_x + h * n_h)
-        code.call('parallel', code.address_of('steps'), parts(code, b, work), block)
+
+        def few() -> None:
+            with flushed(code):
+                code.call('few', block)
+
+        def packed() -> None:
+            code.call('pack_x', xh, h * (n_x * size), n_i, h, areas['x_panels'])
+            code.call('pack_h', hh, h * (n_h * size), h, h, areas['h_panels'])
+            work = t * b * h * (n_i * n_x + h * n_h)
+            code.call('parallel', code.address_of('steps'), parts(code, b, work), block)
+
+        if self.streams:
+            enough = h >= self.narrow * self.target.lanes
+            code.choose((t * b <= FEW) & enough, few, packed)
+        else:
+            packed()
         with code.when(t.equals(0)):
             self._stay(code, block)
 
@@ -185,3 +208,36 @@ class Forward(Writer):
                     with code.loop(0, m) as i, code.loop(start, stop, self.target.lanes) as j:
                         at = room + i * (form.n_tiles * tile_step) + (j - start) * size
                         point.write(r + i, j, at, tile_step, self.residuals, self.shown)
+
+    def _few(self, code: Code, block: Int) -> None:
+        """Do all steps where so few rows are read that packing the weights takes longer."""
+        form, frame, size, lanes = self.form, self.frame, self.target.size, self.target.lanes
+        t_end, b, n_i, h, x, work = frame.read(code, block, *'TBIH', 'x', 'work')
+        xh, hh = frame.read(code, block, 'xh', form.recurrent)
+        areas = self.areas(code, block, work)
+        xh_row, hh_row = (h * (len(blocks) * size) for blocks in (form.x_blocks, form.h_blocks))
+        tile_step = self.wide * self.target.width
+        room = code.room(form.n_tiles * tile_step)
+        hoisted = self.hoisted, areas['hoisted']
+        turns = {k: areas[f'turn{k}'] for k in self.last_alone}
+        point = ForwardPoint(form, frame, self.walk, code, block, hoisted, turns)
+        is_wide = h >= self.wide * lanes
+        panel = is_wide.pick(self.wide * lanes, self.narrow * lanes)
+        with code.loop(0, t_end) as number:
+            t = point.at_step(number, t_end)
+            state = point.states[0]
+            with code.loop(0, b) as r, code.loop(0, h.ceil_div(panel)) as p:
+                # The last panel ends with the last unit: what it shares with the one before is
+                # computed twice, and no vector needs a mask.
+                start = (p * panel).min(h - panel)
+                x_t, h_t = x + (t * b + r) * n_i * size, state.old + r * state.old_row
+                at = start * size
+                args = (x_t, xh + at, xh_row, n_i, h_t, hh + at, hh_row, h, room)
+                code.choose(
+                    is_wide,
+                    lambda args=args: code.call(f'direct{self.wide}', *args),
+                    lambda args=args: code.call(f'direct{self.narrow}', *args),
+                )
+                with code.loop(start, start + panel, lanes) as j:
+                    at = room + (j - start) * size
+                    point.write(r, j, at, tile_step, self.residuals, self.shown)

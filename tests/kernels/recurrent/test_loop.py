@@ -229,6 +229,37 @@ def test_nothing_outside_the_arrays_is_touched(name, reverse, sizes, at_end):
         assert_near(got, want, 'float32')  # and NaN, which memory was full of, got nowhere
 
 
+@pytest.mark.parametrize('width', [16, 32, 64])
+@pytest.mark.parametrize(
+    ('name', 'dtype'),
+    long_unless(
+        lambda name, dtype: dtype == 'float64' and name in ('lstm', 'gru', 'rnn-tanh'),
+        product(CELLS, ['float32', 'float64']),
+    ),
+)
+def test_a_row_or_two_read_the_weights_where_they_are(name, dtype, width):
+    if not can_run(width):
+        pytest.skip(f'this processor has no vectors of {width} bytes')
+    where = target(dtype, width)
+    masked = name == 'lstm'
+    n_states = trace.form_of(CELLS[name][0]).n_states
+    ahead = forward(name, where, keep=False, masked=masked)
+    last = forward(name, where, keep=False, masked=masked, whole=(False,) * n_states)
+    lanes = where.lanes  # panels have 8 or 4 vectors; 2 where there are fewer units
+    for t, b in ((1, 1), (1, 3), (3, 1)):
+        for n_i, h in ((1, 2 * lanes), (5, 3 * lanes + 1), (4, 9 * lanes - 1), (3, lanes + 1)):
+            case = problem(name, (t, b, n_i, h), dtype, masked=masked)
+            inputs = []
+            for a in case.args:
+                inputs.append(guarded(a.shape, a.dtype, at_end=True))
+                inputs[-1][...] = a
+            states = expected(name, case)[0]
+            for run, steps in ((ahead, slice(None)), (last, slice(-1, None))):
+                outputs = run(*inputs, allocate=guarded)
+                for got, want in zip(outputs, states, strict=True):
+                    assert_near(got, want[steps], dtype, f'{name} {(t, b, n_i, h)}')
+
+
 def test_inputs_need_not_be_contiguous():
     where = kernel.host_target('float64')
     case = problem('gru', (5, 6, 4, 17), 'float64')

@@ -1,0 +1,162 @@
+"""One time step of a network on arrays that stay where they are."""
+
+from itertools import count
+
+import numpy as np
+
+from rnnkit.data.border import Border
+from rnnkit.inference.blame import is_finite, is_nan
+from rnnkit.inference.streaming import Stream
+from rnnkit.kernels.runtime import slots
+from rnnkit.kernels.runtime.in_place import Entry, Table
+from rnnkit.kernels.runtime.slots import DONE, WRONG_INPUT, WRONG_RESULT, Slot
+
+
+class StepCode:
+    """A compiled step that all users of a network share.
+
+    Parameters
+    ----------
+    stream : Stream
+    moves : Border
+        That of the inputs that have the time axis of the output.
+    """
+
+    def __init__(self, stream: Stream, moves: Border):
+        self.stream, self.moves = stream, moves
+        self._entry: Entry | None = None
+
+    def entry(self) -> Entry | None:
+        """Return what runs the step in place, once the stream has run; None if nothing can."""
+        if self._entry is None:
+            try:
+                self._entry = self._make()
+            except TypeError:  # another backend than Numba, or arguments that are not arrays
+                return None
+        return self._entry
+
+    def _make(self) -> Entry:
+        stream, fields = self.stream, self.moves.inputs
+        function, n_states = stream.advance.function, len(stream.sizes)
+        if stream.advance.order != list(range(1 + n_states)):
+            raise TypeError('two results are the same array')
+        checks = [slots.INDEX if field.kind == 'words' else slots.FINITE for field in fields]
+        checks += [slots.ANY] * (len(self.moves.masks) + len(stream.course.fixed))
+        checks += [slots.FINITE] * n_states
+        graph = function.maker.fgraph
+        checks += [slots.ANY] * (len(graph.inputs) - len(checks))  # parameters
+        arguments = [
+            Slot(v.type.dtype, v.type.ndim, check)
+            for v, check in zip(graph.inputs, checks, strict=True)
+        ]
+        dtype = stream.dtype
+        results = [Slot(dtype, 3, slots.NUMBER), *[Slot(dtype, 2, slots.FINITE)] * n_states]
+        return Entry(getattr(function.vm, 'jit_fn', None), arguments, results)
+
+    def param_cells(self, n_given: int) -> list[list[np.ndarray]]:
+        """Return the places where PyTensor keeps the parameters, after `n_given` arguments."""
+        return self.stream.advance.function.vm.inputs[n_given:]
+
+
+class StepInPlace:
+    """The step, with arrays for its inputs, its output and the state.
+
+    Parameters
+    ----------
+    code : StepCode
+    batch : int
+        The number of examples.
+
+    Attributes
+    ----------
+    x : list of arrays of shape (1, B, I)
+        The inputs; (1, B) for tokens.
+    state : list of arrays of shape (B, size)
+    y : array of shape (B, O)
+        There is none before `start`.
+    """
+
+    y: np.ndarray
+
+    def __init__(self, code: StepCode, batch: int):
+        self.code, self.stream, fields = code, code.stream, code.moves.inputs
+        shapes = [(1, batch, field.size)[: field.ndim] for field in fields]
+        self.x = [np.zeros(s, f.dtype) for s, f in zip(shapes, fields, strict=True)]
+        self._masks = [np.ones((1, batch), field.dtype) for field in code.moves.masks]
+        self._fixed: list[np.ndarray] = []
+        self.state = [np.zeros((batch, size), self.stream.dtype) for size in self.stream.sizes]
+        self._out: np.ndarray | None = None  # (1, B, O)
+        self._table: Table | None = None
+
+    def start(self, flat: list[np.ndarray]) -> None:
+        """Copy a state, as `Stream.run` expects it; the first time, compile the step."""
+        n = len(self.stream.course.fixed)
+        self._fixed = [np.array(array, order='C') for array in flat[:n]]
+        for array, value in zip(self.state, flat[n:], strict=True):
+            array[...] = value
+        if self._out is None:
+            self._prepare()
+        elif self._table is not None:
+            for k, array in enumerate(self._fixed, len(self.x) + len(self._masks)):
+                self._table.put(k, array)
+
+    def flat(self) -> list[np.ndarray]:
+        """Return a copy of the state, as `Stream.run` returns it."""
+        return [array.copy() for array in (*self._fixed, *self.state)]
+
+    def _prepare(self) -> None:
+        out, _ = self._advance()
+        self._out = np.empty_like(out, order='C')
+        self.y = self._out[0]
+        entry = self.code.entry()
+        if entry is None:
+            return
+        self._table, self._call, slot = Table(entry), entry.call, count()
+        self._address = self._table.address
+        for field, array in zip(self.code.moves.inputs, self.x, strict=True):
+            self._table.put(next(slot), array, field.size)
+        for array in (*self._masks, *self._fixed, *self.state):
+            self._table.put(next(slot), array)
+        self._first_param = next(slot)
+        self._cells = self.code.param_cells(self._first_param)
+        self._find_params()
+        for k, array in enumerate((self._out, *self.state), self._first_param + len(self._cells)):
+            self._table.put(k, array)
+
+    def _find_params(self) -> None:
+        """Read where the parameters are: a new value may be another array."""
+        for k, cell in enumerate(self._cells, self._first_param):
+            if not cell[0].flags.c_contiguous:
+                cell[0] = np.array(cell[0], order='C')
+            self._table.put(k, cell[0])
+        self._watched = [(cell, cell[0]) for cell in self._cells]
+
+    def run(self) -> int:
+        """Compute the step; return `DONE`, or why `y` and `state` are as they were."""
+        if self._table is None:
+            return self.run_plainly()
+        for cell, array in self._watched:
+            if cell[0] is not array:
+                self._find_params()
+                break
+        return self._call(self._address)
+
+    def run_plainly(self) -> int:
+        """Compute the step by a usual call, for backends other than Numba."""
+        for field, x in zip(self.code.moves.inputs, self.x, strict=True):
+            if field.kind == 'words' and not 0 <= x.min() <= x.max() < field.size:
+                return WRONG_INPUT
+            if field.kind != 'words' and not is_finite(x):
+                return WRONG_INPUT
+        out, state = self._advance()
+        if is_nan(out) or not all(map(is_finite, state)):
+            return WRONG_RESULT
+        self._out[...] = out
+        for array, value in zip(self.state, state, strict=True):
+            array[...] = value
+        return DONE
+
+    def _advance(self) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Return the output and the new state."""
+        out, flat = self.stream.run([*self.x, *self._masks], [*self._fixed, *self.state])
+        return out, flat[len(self._fixed) :]
