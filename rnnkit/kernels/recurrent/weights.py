@@ -86,8 +86,7 @@ def write_sums(unit: Unit, vectors: int) -> None:
         at = Sums(*values)
         panel = code.room(gemm.CHUNK * vectors * width)
         unused = [code.room(vectors * width) for _ in range(2)]
-        n_panels = gemm.panels(code, at.columns, vectors)
-        share = gemm.Share(n_panels, at.part, at.parts)
+        share = gemm.Share(gemm.panels(code, at.columns, vectors), at.part, at.parts)
         rows_h, rows_x = (share.rows(n) for n in (at.n_h, at.n_x))
         # A chunk of d is packed once for both products, and multiplied while it is in the cache.
         with code.loop(at.low, at.high, gemm.CHUNK) as k:

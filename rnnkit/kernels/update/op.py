@@ -124,7 +124,7 @@ class UpdateParams(FusedOp):
 
     def instruct(self, node: Apply, table: Table) -> None:
         """Append the update to the table of a plan."""
-        if self.tables or not self.inplace:
+        if self.tables or self.watched or not self.inplace:
             raise UnplannedError(self)
         writer, compiled = self.compiled(node)
         plan.add_update(table, writer, compiled, self.unpack(node.inputs), node.outputs)

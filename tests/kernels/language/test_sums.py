@@ -110,9 +110,19 @@ def test_norm_of_gradients(width, registers, step):
     n, one = 2**20 + 3, np.ones((), 'f')
     g, p, norm, count = full(step * n, 0.1)[::step], full(n, 0.0), one.copy(), one.copy()
     no_limit = np.array(np.inf, 'f')
-    cells = [one, norm, count, no_limit, one, count]  # LOSS, NORM, NEW_COUNT, limits, the count
+    cells = [one, norm, count, no_limit, one]  # LOSS, NORM, NEW_COUNT, limits
     table = np.array(
-        [1, *(a.ctypes.data for a in cells), *descriptor(g), *descriptor(p), 0, 0], np.int64
+        [
+            1,
+            *(a.ctypes.data for a in cells),
+            0,
+            count.ctypes.data,
+            *descriptor(g),
+            *descriptor(p),
+            0,
+            0,
+        ],
+        np.int64,
     )
     assert len(table) == writer.params + update.ENTRY
     run = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(compiled.address('run'))

@@ -81,6 +81,7 @@ def graph(name, case, moved, fused=True, **walk):
     ]
     n = len(case.p) + 1
     mask = None if case.mask is None else pt.matrix('mask', dtype='bool')
+    direct = None if case.direct is None else pt.tensor3('direct', dtype=dtype)
     states = unroll(
         cell,
         wrt[0],
@@ -89,6 +90,7 @@ def graph(name, case, moved, fused=True, **walk):
         cell.state(*wrt[n:]),
         mask,
         kernel=fused,
+        direct=direct,
         **walk,
     )
     given = [None if d is None else pt.tensor3(dtype=dtype) for d in case.d_states]
@@ -99,14 +101,15 @@ def graph(name, case, moved, fused=True, **walk):
     total = sum((gradients[key] * pairs[key]).sum() for key in moved or names)
     given = [d for d in given if d is not None]
     outputs = pt.grad(total, [*given, *wrt], disconnected_inputs='ignore')
-    return [*wrt, *given, *direction, *([] if mask is None else [mask])], outputs
+    fixed = [v for v in (direct, mask) if v is not None]
+    return [*wrt, *given, *direction, *fixed], outputs
 
 
 def data_of(name, case, direction):
     given = [d for d in case.d_states if d is not None]
-    masks = [] if case.mask is None else [case.mask]
+    fixed = [a for a in (case.direct, case.mask) if a is not None]
     dtype = case.x.dtype
-    return [*arrays_of(name, case), *given, *(v.astype(dtype) for v in direction), *masks]
+    return [*arrays_of(name, case), *given, *(v.astype(dtype) for v in direction), *fixed]
 
 
 def compiled(inputs, outputs):
