@@ -15,6 +15,7 @@ from rnnkit.kernels.language import gemm
 from rnnkit.kernels.language.elementary import OPERATIONS
 from rnnkit.kernels.language.elements import add_row, clear, copy_row, each_width
 from rnnkit.kernels.language.frame import Array, Frame
+from rnnkit.kernels.language.products import add_rows, call, write_pack
 from rnnkit.kernels.language.threads import flushed, part_of, parts, worker, write_parallel
 from rnnkit.kernels.language.vector import Code, Flag, Int, Target, Unit, Vec
 from rnnkit.kernels.language.writer import Writer
@@ -177,7 +178,7 @@ class CurvatureKernel(Writer):
         """Write the functions that `run` calls."""
         for vectors in gemm.WIDTHS:
             gemm.write_rows(unit, vectors)
-            _write_pack(unit, vectors)
+            write_pack(unit, vectors)
             gemm.write_pack_transposed(unit, f'pack_h{vectors}', self.form.h_blocks, vectors)
             gemm.write_pack_transposed(unit, f'pack_x{vectors}', self.form.x_blocks, vectors)
         write_parallel(unit)
@@ -208,9 +209,8 @@ class CurvatureKernel(Writer):
             'chunks': self._parts(code, block) * (2 * gemm.panel_bytes(code, h, b, gemm.WIDE)),
         }
         for name in self._weight_names():
-            terms, n_blocks = (
-                (n_i, len(form.x_blocks)) if self._is_x(name) else (h, len(form.h_blocks))
-            )
+            is_x = self._is_x(name)
+            terms, n_blocks = (n_i, len(form.x_blocks)) if is_x else (h, len(form.h_blocks))
             sizes[name] = gemm.panel_bytes(code, h, terms, gemm.WIDE) * n_blocks
             sizes[f'{name} back'] = gemm.panel_bytes(code, terms, h * n_blocks, gemm.WIDE)
         return sizes
@@ -232,9 +232,9 @@ class CurvatureKernel(Writer):
             row = h * (len(blocks) * size)
             for k, column in enumerate(blocks):
                 at = areas[name] + gemm.panel_bytes(code, h, terms, gemm.WIDE) * k
-                _call(code, 'pack', h, weight + h * (column * size), row, terms, h, at)
+                call(code, 'pack', h, weight + h * (column * size), row, terms, h, at)
             kind = 'pack_x' if is_x else 'pack_h'
-            _call(code, kind, terms, weight, row, terms, h, areas[f'{name} back'])
+            call(code, kind, terms, weight, row, terms, h, areas[f'{name} back'])
         for name in ('steps', 'weights'):
             code.call('parallel', code.address_of(name), self._parts(code, block), block)
         with flushed(code):
@@ -305,7 +305,7 @@ class CurvatureKernel(Writer):
             for k in range(n_blocks):
                 panels = areas[weight] + gemm.panel_bytes(code, h, terms, gemm.WIDE) * k
                 into = to + h * ((start + k) * size)
-                _rows(code, a, a_row, size, panels, terms, into, row, first, last, h)
+                add_rows(code, a, a_row, size, panels, terms, into, row, first, last, h)
 
         x_row = n_i * size
         at, old, h_first = point.t * b * x_row, point.states[0], form.h_first
@@ -336,7 +336,7 @@ class CurvatureKernel(Writer):
         def by_h(a: Int, weight: str, to: Int) -> None:
             start, terms = a + h * (form.h_first * size), h * len(form.h_blocks)
             panels = areas[f'{weight} back']
-            _rows(code, start, row, size, panels, terms, to, carried_row, first, last, h)
+            add_rows(code, start, row, size, panels, terms, to, carried_row, first, last, h)
 
         by_h(tile, form.recurrent, carried)
         by_h(d_tile, form.recurrent, d_carried)
@@ -350,7 +350,7 @@ class CurvatureKernel(Writer):
         sources = [(d_tile, 'xh'), *[(tile, 'd_xh')] * ('xh' in self.directions)]
         for a, weight in sources:
             panels = areas[f'{weight} back']
-            _rows(code, a, row, size, panels, terms, to, x_row, first, last, n_i)
+            add_rows(code, a, row, size, panels, terms, to, x_row, first, last, n_i)
 
     # --- after them
 
@@ -374,7 +374,7 @@ class CurvatureKernel(Writer):
             for g in range(n):
                 for name, to in (('tile', chunk), ('d_tile', d_chunk)):
                     source = areas[name] + at * row + h * (g * size)
-                    _call(code, 'pack', h, source, row, b, h, to)
+                    call(code, 'pack', h, source, row, b, h, to)
                 if g < len(form.x_blocks):
                     to = c_xh + h * (form.x_blocks[g] * size)
                     terms = [(x, d_chunk)]
@@ -382,7 +382,7 @@ class CurvatureKernel(Writer):
                         terms.append((self.frame.read(code, block, 'd_x')[0], chunk))
                     for a, panels in terms:
                         a = a + at * x_row
-                        _rows(code, a, size, x_row, panels, b, to, xh_row, *rows_x, h)
+                        add_rows(code, a, size, x_row, panels, b, to, xh_row, *rows_x, h)
                 if g >= form.h_first:
                     to = c_hh + h * (form.h_blocks[g - form.h_first] * size)
                     d_row = h * (form.n_states * size)
@@ -390,7 +390,7 @@ class CurvatureKernel(Writer):
                         (old.old, old.old_row, d_chunk),
                         (point.d_old, d_row, chunk),
                     ):
-                        _rows(code, a, size, a_term, panels, b, to, hh_row, *rows_h, h)
+                        add_rows(code, a, size, a_term, panels, b, to, hh_row, *rows_h, h)
 
     def _finish(self, code: Code, block: Int, areas: dict[str, Int]) -> None:
         """Write the changes of the gradients by vectors and by initial states."""
@@ -428,26 +428,3 @@ class CurvatureKernel(Writer):
             with code.loop(0, b) as r:
                 add_row(code, areas[name] + (t * b + r) * row + h * (k * size), part, h)
             add_row(code, part, to, h)
-
-
-def _call(code: Code, name: str, columns: Int, *args: Int) -> None:
-    """Call a function that is written for each width of panels."""
-    gemm.by_width(code, columns, lambda v: code.call(f'{name}{v}', *args))
-
-
-def _rows(code: Code, *args: Int | int) -> None:
-    """Add a product of rows, see `gemm.Rows`."""
-    product = gemm.Rows(*args)
-    gemm.by_width(code, product.columns, lambda v: code.call(f'rows{v}', *product))
-
-
-def _write_pack(unit: Unit, vectors: int) -> None:
-    """Write ``pack<vectors>(w, row, terms, columns, out)``: pack a matrix, a row for each term."""
-    size, width, lanes = unit.target.size, unit.target.width, unit.target.lanes
-    args = 'w row terms columns out'
-    with unit.function(f'pack{vectors}', args) as (code, w, row, terms, columns, out):
-        with code.loop(0, gemm.panels(code, columns, vectors)) as p, code.loop(0, terms) as k:
-            for v in range(vectors):
-                j = (p * vectors + v) * lanes
-                value = code.load(w + k * row + j * size, code.tail(columns - j))
-                code.store(value, out + ((p * terms + k) * vectors + v) * width)

@@ -87,7 +87,6 @@ def write_sums(unit: Unit, vectors: int) -> None:
         panel = code.room(gemm.CHUNK * vectors * width)
         unused = [code.room(vectors * width) for _ in range(2)]
         share = gemm.Share(gemm.panels(code, at.columns, vectors), at.part, at.parts)
-        rows_h, rows_x = (share.rows(n) for n in (at.n_h, at.n_x))
         # A chunk of d is packed once for both products, and multiplied while it is in the cache.
         with code.loop(at.low, at.high, gemm.CHUNK) as k:
             terms = (at.high - k).min(gemm.CHUNK)
@@ -105,8 +104,8 @@ def write_sums(unit: Unit, vectors: int) -> None:
                 code.call(f'pack_sums{vectors}', *pack)
                 left = (at.columns - start).min(vectors * lanes)
                 for source, row, to, to_row, (first, last) in (
-                    (at.h, at.h_row, at.dh, at.dh_row, rows_h),
-                    (at.x, at.n_x * size, at.dx, at.dx_row, rows_x),
+                    (at.h, at.h_row, at.dh, at.dh_row, share.rows(at.n_h)),
+                    (at.x, at.n_x * size, at.dx, at.dx_row, share.rows(at.n_x)),
                 ):
                     # Decided at run time, so that one function serves all segments.
                     with code.when(to.differs(0)):

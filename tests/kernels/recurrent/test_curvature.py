@@ -81,7 +81,9 @@ def graph(name, case, moved, fused=True, **walk):
     ]
     n = len(case.p) + 1
     mask = None if case.mask is None else pt.matrix('mask', dtype='bool')
-    direct = None if case.direct is None else pt.tensor3('direct', dtype=dtype)
+    direct = None
+    if case.direct is not None:
+        direct = pt.tensor('direct', dtype=dtype, shape=(None, None, case.direct.shape[-1]))
     states = unroll(
         cell,
         wrt[0],
