@@ -9,6 +9,8 @@ from rnnkit.inference.blame import is_finite, is_nan
 from rnnkit.inference.streaming import Stream
 from rnnkit.kernels.runtime import slots
 from rnnkit.kernels.runtime.in_place import Entry, Table
+from rnnkit.kernels.runtime.plan import Plan
+from rnnkit.kernels.runtime.plan_in_place import PlanEntry, PlanTable
 from rnnkit.kernels.runtime.slots import DONE, WRONG_INPUT, WRONG_RESULT, Slot
 
 
@@ -24,34 +26,41 @@ class StepCode:
 
     def __init__(self, stream: Stream, moves: Border):
         self.stream, self.moves = stream, moves
-        self._entry: Entry | None = None
+        self._entry: Entry | PlanEntry | None = None
 
-    def entry(self) -> Entry | None:
-        """Return what runs the step in place, once the stream has run; None if nothing can."""
+    def entry(self, compiles: bool) -> Entry | PlanEntry | None:
+        """Return what runs the step in place, once the stream has run; None if nothing can.
+
+        Only if `compiles`, a function is compiled for that where it is needed.
+        """
         if self._entry is None:
             try:
-                self._entry = self._make()
+                self._entry = self._make(compiles)
             except TypeError:  # another backend than Numba, or arguments that are not arrays
                 return None
         return self._entry
 
-    def _make(self) -> Entry:
+    def _make(self, compiles: bool) -> Entry | PlanEntry:
         stream, fields = self.stream, self.moves.inputs
         function, n_states = stream.advance.function, len(stream.sizes)
         if stream.advance.order != list(range(1 + n_states)):
             raise TypeError('two results are the same array')
+        code = getattr(function.vm, 'jit_fn', None)
+        if code is None or not (compiles or isinstance(code, Plan)):
+            raise TypeError(f'{code!r} cannot run in place')
         checks = [slots.INDEX if field.kind == 'words' else slots.FINITE for field in fields]
         checks += [slots.ANY] * (len(self.moves.masks) + len(stream.course.fixed))
         checks += [slots.FINITE] * n_states
-        graph = function.maker.fgraph
-        checks += [slots.ANY] * (len(graph.inputs) - len(checks))  # parameters
-        arguments = [
-            Slot(v.type.dtype, v.type.ndim, check)
-            for v, check in zip(graph.inputs, checks, strict=True)
-        ]
+        cells = [cell[0] for cell in function.vm.inputs]
+        checks += [slots.ANY] * (len(cells) - len(checks))  # parameters, and constants
+        kinds = [(v.type.dtype, v.type.ndim) for v in function.maker.fgraph.inputs]
+        kinds += [(cell.dtype.name, cell.ndim) for cell in cells[len(kinds) :]]
+        arguments = [Slot(*kind, check) for kind, check in zip(kinds, checks, strict=True)]
         dtype = stream.dtype
         results = [Slot(dtype, 3, slots.NUMBER), *[Slot(dtype, 2, slots.FINITE)] * n_states]
-        return Entry(getattr(function.vm, 'jit_fn', None), arguments, results)
+        if isinstance(code, Plan):
+            return PlanEntry(code, arguments, results)
+        return Entry(getattr(code, 'function', code), arguments, results)
 
     def param_cells(self, n_given: int) -> list[list[np.ndarray]]:
         """Return the places where PyTensor keeps the parameters, after `n_given` arguments."""
@@ -66,6 +75,8 @@ class StepInPlace:
     code : StepCode
     batch : int
         The number of examples.
+    compiles : bool
+        Whether a function may be compiled for it.
 
     Attributes
     ----------
@@ -78,7 +89,8 @@ class StepInPlace:
 
     y: np.ndarray
 
-    def __init__(self, code: StepCode, batch: int):
+    def __init__(self, code: StepCode, batch: int, compiles: bool = True):
+        self._compiles = compiles
         self.code, self.stream, fields = code, code.stream, code.moves.inputs
         shapes = [(1, batch, field.size)[: field.ndim] for field in fields]
         self.x = [np.zeros(s, f.dtype) for s, f in zip(shapes, fields, strict=True)]
@@ -86,7 +98,7 @@ class StepInPlace:
         self._fixed: list[np.ndarray] = []
         self.state = [np.zeros((batch, size), self.stream.dtype) for size in self.stream.sizes]
         self._out: np.ndarray | None = None  # (1, B, O)
-        self._table: Table | None = None
+        self._table: Table | PlanTable | None = None
 
     def start(self, flat: list[np.ndarray]) -> None:
         """Copy a state, as `Stream.run` expects it; the first time, compile the step."""
@@ -100,6 +112,11 @@ class StepInPlace:
             for k, array in enumerate(self._fixed, len(self.x) + len(self._masks)):
                 self._table.put(k, array)
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether a step is one call of compiled code, after `start`."""
+        return self._table is not None
+
     def flat(self) -> list[np.ndarray]:
         """Return a copy of the state, as `Stream.run` returns it."""
         return [array.copy() for array in (*self._fixed, *self.state)]
@@ -108,11 +125,11 @@ class StepInPlace:
         out, _ = self._advance()
         self._out = np.empty_like(out, order='C')
         self.y = self._out[0]
-        entry = self.code.entry()
+        entry = self.code.entry(self._compiles)
         if entry is None:
             return
-        self._table, self._call, slot = Table(entry), entry.call, count()
-        self._address = self._table.address
+        self._table, slot = entry.table(), count()
+        self._call = self._table.call
         for field, array in zip(self.code.moves.inputs, self.x, strict=True):
             self._table.put(next(slot), array, field.size)
         for array in (*self._masks, *self._fixed, *self.state):
@@ -139,7 +156,7 @@ class StepInPlace:
             if cell[0] is not array:
                 self._find_params()
                 break
-        return self._call(self._address)
+        return self._call()
 
     def run_plainly(self) -> int:
         """Compute the step by a usual call, for backends other than Numba."""

@@ -63,8 +63,12 @@ class QuickSteps:
             return None
         if len(self._steps) >= MOST:
             self._steps.clear()
-        step = StepInPlace(self.code, batch)
+        # A function of its own, for a network with other Ops than kernels, is for steppers only.
+        step = StepInPlace(self.code, batch, compiles=False)
         step.start(self.code.stream.begin([], batch))
+        if not step.is_quick:
+            self._fits = False
+            return None
         arrays = iter(step.state)
         layers = [
             (layer.name, layer.state, [next(arrays) for _ in layer.state._fields])

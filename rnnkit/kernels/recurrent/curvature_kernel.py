@@ -198,10 +198,9 @@ class CurvatureKernel(Writer):
         """Return the bytes of each area of work memory."""
         form, size = self.form, self.target.size
         t, b, n_i, h = self.frame.read(code, block, *'TBIH')
-        n, n_states = form.n_tiles, form.n_states
+        n_states, tile = form.n_states, t * b * h * (form.n_tiles * size)
         sizes = {
-            'tile': t * b * h * (n * size),
-            'd_tile': t * b * h * (n * size),
+            **dict.fromkeys(('tile', 'd_tile'), tile),
             'd_old': (t + 1) * b * h * (n_states * size),
             'carried': b * h * (2 * n_states * size),
             'own': t * b * h * (len(self.changes.own) * size),

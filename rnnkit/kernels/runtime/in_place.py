@@ -11,6 +11,7 @@ argument of the next call. It checks values on the way, and copies nothing if on
 
 import ctypes
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -50,21 +51,25 @@ class Entry:
         prototype = ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)
         self.call: Callable[[ctypes.c_void_p], int] = prototype(self._code.address)
 
+    def table(self) -> 'Table':
+        """Return a table for one user."""
+        return Table(self)
+
 
 class Table:
     """The arrays of one user of an `Entry`.
 
     Attributes
     ----------
-    address : ctypes.c_void_p
-        What ``entry.call`` takes.
+    call : callable
+        Calls the function; returns `DONE`, or why no result was copied.
     """
 
     def __init__(self, entry: Entry):
         self._places = places(entry.slots)
         self._numbers = np.zeros(self._places[-1], np.int64)
         self._arrays: dict[int, np.ndarray] = {}  # they must live as long as their addresses
-        self.address = ctypes.c_void_p(self._numbers.ctypes.data)
+        self.call = partial(entry.call, ctypes.c_void_p(self._numbers.ctypes.data))
 
     def put(self, k: int, array: np.ndarray, limit: int = 0) -> None:
         """Let slot `k` be this contiguous array; `limit` is that of an `INDEX`."""

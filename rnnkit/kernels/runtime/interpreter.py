@@ -12,6 +12,7 @@ of 64 bits. An array has a slot: a descriptor, and the address of the block of t
 owns, or 0. A plan has the integers of `PLAN`.
 """
 
+from collections.abc import Callable
 from functools import cache
 
 from llvmlite import ir
@@ -40,6 +41,7 @@ OPERATIONS = (
     'deliver',
     'zeros',
     'place',
+    'check',
 )
 # What the axis of a view is made of: a whole axis, the same in reverse, an index, or nothing.
 WHOLE, REVERSED, INDEX = range(3)
@@ -54,7 +56,7 @@ WRONG = 3  # the first number of what an operation itself finds wrong
 
 @cache
 def compiled() -> Library:
-    """Return the functions ``follow(plan)`` and ``deliver_all(plan, whether)``."""
+    """Return the functions ``follow``, ``deliver_all`` and ``in_place``."""
     return library('interpreter', 'interpreter', _write)
 
 
@@ -71,6 +73,7 @@ def _write(name: str) -> str:
     writer.write_steps()
     writer.write_follow()
     writer.write_deliver_all()
+    writer.write_in_place()
     return unit.text()
 
 
@@ -129,6 +132,14 @@ class Interpreter:
             code.call('steps', address, plan.delivery, plan.n_results * all_of)
             with code.loop(0, plan.n_slots) as k:
                 _give_back(code, plan, plan.slot(k))
+
+    def write_in_place(self) -> None:
+        """Write ``in_place(plan)``: both, for arrays that are there; 0, or a status."""
+        with self.unit.function('in_place', 'plan', export=True) as (code, plan):
+            status = code.call('follow', plan)
+            with code.when(status.equals(0)):
+                code.call('deliver_all', plan, 1)
+            code.ret(status)
 
     def read(self, code: Code, plan: Plan, at: Int) -> None:
         """Describe an array of Python: object, slot, number of axes, dtype."""
@@ -271,6 +282,37 @@ class Interpreter:
                 lambda: code.copy_element(here, there),
                 lambda: code.put(code.get(here), there),
             )
+
+    def check(self, code: Code, plan: Plan, at: Int) -> None:
+        """Check floats: slot, bytes of an element, highest bits but for the sign, number or -1.
+
+        Wrong is a value (NaN is above infinity), or the number of elements.
+        """
+        slot, item, most, number = (code.get(at, 2 + k) for k in range(4))
+        slot = plan.slot(slot)
+        n, steps = ([code.get(slot, start + k) for k in range(AXES)] for start in (1, 1 + AXES))
+        with code.when((number >= 0) & (n[0] * n[1] * n[2]).differs(number)):
+            code.ret(WRONG + 1)
+        beyond = code.var(code.int(0))
+        with code.loop(0, n[0]) as i, code.loop(0, n[1]) as j:
+            row = code.get(slot) + i * steps[0] + j * steps[1]
+
+            def look(bits: Callable[[Int], Int], row: Int = row) -> None:
+                with code.loop(0, n[2]) as k:
+                    above = bits(row + k * steps[2]) > most
+                    beyond.set(beyond.get() + above.pick(1, 0))
+
+            def half(address: Int) -> Int:
+                pointer = code.builder.inttoptr(address.value, POINTER)
+                bits = code.builder.load(pointer, typ=I32)
+                return Int(code, code.builder.zext(bits, I64)) % (1 << 31)
+
+            def whole(address: Int) -> Int:
+                return code.get(address) * 2 // 2
+
+            code.choose(item.equals(4), lambda look=look: look(half), lambda look=look: look(whole))
+        with code.when(beyond.get().differs(0)):
+            code.ret(WRONG)
 
     def _output(self, code: Code, plan: Plan, at: Int, output: Int) -> None:
         """Describe an output: slot, place in the block, whether it has memory, lengths."""

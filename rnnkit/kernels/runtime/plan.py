@@ -250,6 +250,7 @@ class Functions(NamedTuple):
 
     follow: Callable[[int], int]
     deliver_all: Callable[[int, int], int]
+    in_place: Callable[[int], int]
     give: Callable[[int], int]
     addresses: dict[str, int]
 
@@ -275,6 +276,7 @@ def functions() -> Functions:
     return Functions(
         one(runner.address('follow')),
         two(runner.address('deliver_all')),
+        one(runner.address('in_place')),
         one(pool.address('give')),
         {'take': pool.address('take'), 'give': pool.address('give')},
     )
@@ -309,6 +311,17 @@ class Plan:
         Other new arrays.
     outputs : sequence of int
         The places of the outputs among all of these.
+
+    Attributes
+    ----------
+    parts : tuple
+        The parameters.
+    objects : array of int
+        The addresses of inputs, constants and results as objects of Python.
+    words : array of int
+        The instructions of the table.
+    address : int
+        Where the plan is, for the functions of `rnnkit.kernels.runtime.interpreter`.
     """
 
     def __init__(
@@ -319,7 +332,7 @@ class Plan:
         results: Sequence[Result],
         outputs: Sequence[int],
     ):
-        self._parts, self._running = (table, objects, new, results, outputs), False
+        self.parts, self._running = (table, objects, new, results, outputs), False
         self._functions = functions()
         self._complaints, self._memory = table.complaints, table.memory
         constants = [np.asarray(v.data) for v in objects if isinstance(v, Constant)]
@@ -335,10 +348,10 @@ class Plan:
         self._first_new = len(objects)
         self._first_result = self._first_new + len(new)
         ids = [id(c) for c in constants]
-        self._objects = _integers([0] * self._n + ids + [0] * (len(new) + len(results)))
+        self.objects = _integers([0] * self._n + ids + [0] * (len(new) + len(results)))
         self._slots = _integers([0] * (SLOT // 8 * len(table.slots)))
         arrays = {'first': _integers(table.words), 'delivery': _integers(table.delivery)}
-        arrays |= {'slots': self._slots, 'objects': self._objects}
+        arrays |= {'slots': self._slots, 'objects': self.objects}
         arrays |= {'desc': _integers([0] * table.desc), 'block': _integers([0] * table.block)}
         values = {
             'count': table.count,
@@ -349,13 +362,14 @@ class Plan:
         values |= {name: ctypes.addressof(array) for name, array in arrays.items()}
         values |= self._functions.addresses | {'array': id(np.ndarray)}
         self._plan = _integers(values[name] for name in PLAN)
-        self._address = ctypes.addressof(self._plan)
+        self.address = ctypes.addressof(self._plan)
+        self.words = arrays['first']
         self._kept = (arrays, table.kept)
 
     def __call__(self, *inputs: np.ndarray) -> list[np.ndarray]:
         """Return the outputs."""
         if self._running:  # a signal handler, or the destructor of an object, calls it once more
-            return Plan(*self._parts)(*inputs)
+            return Plan(*self.parts)(*inputs)
         self._running = True
         try:
             return self._run(inputs)
@@ -363,17 +377,17 @@ class Plan:
             self._running = False
 
     def _run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
-        objects, n = self._objects, self._n
+        objects, n = self.objects, self._n
         objects[:n] = [id(a) for a in inputs]
         new: list[np.ndarray] = []
         if self._new:
             new = [np.empty((), dtype) for dtype in self._new]
             objects[self._first_new : self._first_result] = [id(a) for a in new]
-        status = self._functions.follow(self._address)
+        status = self._functions.follow(self.address)
         if status and status % FACTOR == UNUSUAL:
-            inputs = [_usual(a, d) for a, d in zip(inputs, self._dtypes, strict=True)]
+            inputs = [usual_dtype(a, d) for a, d in zip(inputs, self._dtypes, strict=True)]
             objects[:n] = [id(a) for a in inputs]
-            status = self._functions.follow(self._address)
+            status = self._functions.follow(self.address)
         if status:
             self._complain(*divmod(status, FACTOR))
         if self._results:
@@ -398,8 +412,8 @@ class Plan:
         finally:  # also if there is no memory, or Ctrl-C comes in between
             complete = len(ids) == len(self._results)
             if complete:
-                self._objects[self._first_result :] = ids
-            self._functions.deliver_all(self._address, complete)
+                self.objects[self._first_result :] = ids
+            self._functions.deliver_all(self.address, complete)
         return arrays
 
     def _complain(self, number: int, wrong: int) -> None:
@@ -411,7 +425,7 @@ class Plan:
         raise kind(messages[wrong - WRONG])
 
 
-def _usual(array: Any, dtype: np.dtype) -> np.ndarray:
+def usual_dtype(array: Any, dtype: np.dtype) -> np.ndarray:
     """Return an array of exactly this dtype: one may be equal, and another object."""
     array = np.asarray(array, dtype)
     return array if array.dtype is dtype else array.view(dtype)
