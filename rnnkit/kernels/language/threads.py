@@ -27,8 +27,8 @@ MOST = 256
 SMALLEST_PART = 4_000_000  # multiply-adds for which starting a thread pays off
 _JOB = 4  # integers of a job: part, parts, block, thread
 _ROUNDS_JOB = 6  # and, where there are rounds, their number and the address of all jobs
-# Looks at the counter, about a microsecond, before a waiting thread gives way. A new thread may be
-# on the processor of the one that waits: with 2000 looks, updates took 1.5 times as long at times.
+# Looks at the counter, about a microsecond, before a waiting thread gives way. With 2000 looks, an
+# update took up to 1.5 times as long in some processes.
 SPINS = 100
 _SETTINGS = 'rnnkit_thread_settings'
 # Read by compiled code when it runs, so a change of the number of threads compiles nothing.
