@@ -86,7 +86,7 @@ class Micro(NamedTuple):
 
 
 class Share:
-    """What one part does of a product of many terms: some panels, some rows of the result.
+    """The share of one part in a product of many terms: some panels, or some rows of the result.
 
     Parts share out the panels, where there is the same number for each; then each panel is packed
     once. Otherwise they share out the rows, and each part packs all panels.

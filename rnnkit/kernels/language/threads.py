@@ -128,12 +128,12 @@ def write_rounds(unit: Unit, *phases: str) -> None:
     _write_meet(unit)
     with unit.function('part_of_rounds', 'job') as (code, job):
         part, n, block, _, rounds, jobs = (code.get(job, i) for i in range(_ROUNDS_JOB))
-        counter, started = jobs + MOST * (_ROUNDS_JOB * 8), jobs + (MOST * _ROUNDS_JOB + 1) * 8
+        counter, started = _shared(jobs)
+        done = code.var(code.int(1))  # parts of this thread
         ended = code.var(code.int(0))  # parts that have to be there before the next phase
         with flushed(code), code.loop(0, rounds) as k:
             for phase in phases:
                 code.call(phase, part, n, block, k)
-                done = code.var(code.int(1))
                 done.set(code.int(1))
                 with code.when(part.equals(0)), code.loop(1, n) as q:
                     with code.when(code.get(started + q * 8).differs(0)):
@@ -143,7 +143,7 @@ def write_rounds(unit: Unit, *phases: str) -> None:
                 code.call('meet', counter, done.get(), ended.get())
     with unit.function('rounds', 'parts rounds block') as (code, n, rounds, block):
         jobs = code.room((MOST * (_ROUNDS_JOB + 1) + 1) * 8)
-        counter, started = jobs + MOST * (_ROUNDS_JOB * 8), jobs + (MOST * _ROUNDS_JOB + 1) * 8
+        counter, started = _shared(jobs)
         worker = code.address_of('part_of_rounds')
         code.put(0, counter)
         with code.loop(0, n) as q:
@@ -154,6 +154,12 @@ def write_rounds(unit: Unit, *phases: str) -> None:
         _call(code, worker, jobs)
         with code.loop(1, n) as q, code.when(code.get(started + q * 8).equals(0)):
             _join(code, code.get(jobs + q * (_ROUNDS_JOB * 8), 3))
+
+
+def _shared(jobs: Int) -> tuple[Int, Int]:
+    """Return where the counter is, after all jobs, and which threads could not be made."""
+    counter = jobs + MOST * (_ROUNDS_JOB * 8)
+    return counter, counter + 8
 
 
 def _write_meet(unit: Unit) -> None:

@@ -31,7 +31,7 @@ T = TypeVar('T')
 
 
 class GradientOp(FusedOp):
-    """What the second derivative needs of a gradient Op."""
+    """The part of a gradient Op that its derivative uses."""
 
     form: Form
     walk: Walk

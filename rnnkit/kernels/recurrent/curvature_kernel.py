@@ -12,18 +12,16 @@ threads have rows of their own in the loops, and rows of the weights after them.
 from collections.abc import Sequence
 
 from rnnkit.kernels.language import gemm
-from rnnkit.kernels.language.elementary import OPERATIONS
-from rnnkit.kernels.language.elements import add_row, clear, copy_row, each_width
+from rnnkit.kernels.language.elements import add_row, clear, copy_row
 from rnnkit.kernels.language.frame import Array, Frame
 from rnnkit.kernels.language.products import add_rows, call, write_pack
 from rnnkit.kernels.language.threads import flushed, part_of, parts, worker, write_parallel
-from rnnkit.kernels.language.vector import Code, Flag, Int, Target, Unit, Vec
+from rnnkit.kernels.language.vector import Code, Flag, Int, Target, Unit
 from rnnkit.kernels.language.writer import Writer
-from rnnkit.kernels.recurrent import mask
+from rnnkit.kernels.recurrent.curvature_point import CurvaturePoint
 from rnnkit.kernels.recurrent.form import Form
 from rnnkit.kernels.recurrent.forward import inputs_of
 from rnnkit.kernels.recurrent.second_order import Changes
-from rnnkit.kernels.recurrent.unit import Hoisted, Load, Point
 from rnnkit.kernels.recurrent.walk import Walk
 
 
@@ -56,105 +54,6 @@ def frame_curvature(
     )
 
 
-class _Point(Point):
-    """One vector of units of one row at one step, in either loop."""
-
-    def __init__(self, kernel: 'CurvatureKernel', code: Code, block: Int, areas: dict[str, Int]):
-        form = kernel.form
-        nothing = Hoisted(form, [], set()), code.int(0)
-        super().__init__(form, kernel.frame, kernel.walk, code, block, nothing)
-        self.kernel, self.changes, self.areas = kernel, kernel.changes, areas
-        self.n_states = form.n_states
-
-    def go(self, number: Int, steps: Int) -> None:
-        """Go to a step by its number."""
-        self.at_step(number, steps)
-        row = self.h * self.size
-        # The changes of old states are by the number of the step: those of step 0 come first.
-        self.d_old = self.areas['d_old'] + number * self.b * row * self.n_states
-        self.d_new = self.d_old + self.b * row * self.n_states
-
-    def block_of(self, start: Int, r: Int, j: Int, blocks: int, k: int) -> Int:
-        """Return the place of unit j of row r, block k in an array (B, blocks * H)."""
-        return start + ((r * blocks + k) * self.h + j) * self.size
-
-    def _change(self, r: Int, j: Int, lanes: Flag | None) -> dict[int, Load]:
-        """Return how to load all that both loops read."""
-        program, n = self.changes.program, self.form.n_tiles
-        places = {}
-        for k in range(n):
-            for name in ('tile', 'd_tile'):
-                places[f'{name}{k}'] = self.areas[name] + self.element(r, j, n, k)
-        for k in range(self.n_states):
-            places[f'd_state{k}'] = self.block_of(self.d_old, r, j, self.n_states, k)
-        for name, k in self.changes.moved_vectors:
-            (start,) = self.address(f'd_{name}')
-            places[f'd_{name}:{k}'] = start + (self.h * k + j) * self.size
-        known = self.known(r, j, lanes)
-        return known | {program.input(name): self.load(at, lanes) for name, at in places.items()}
-
-    def _results(self, nodes: Sequence[int], known: dict[int, Load]) -> list[Vec]:
-        values = self.changes.program.evaluate(nodes, known, self.code.vec, OPERATIONS)
-        return [self.code.vec(value) for value in values]
-
-    def ahead(self, r: Int, j: Int) -> None:
-        """Compute the changes of the new states of row r, units from j on."""
-
-        def compute(lanes: Flag | None) -> None:
-            known = self._change(r, j, lanes)
-            values = self._results(self.changes.new, known)
-            if self.walk.masked:
-                inputs = [self.changes.program.input(f'd_state{k}') for k in range(self.n_states)]
-                values = mask.hold(self.real(r), values, [known[i]() for i in inputs])
-            for k, value in enumerate(values):
-                to = self.block_of(self.d_new, r, j, self.n_states, k)
-                self.code.store(value, to, lanes)
-                if f'd_new{k}' in self.kernel.results:
-                    (start,) = self.address(f'd_new{k}')
-                    self.code.store(value, start + self.element(r, j, 1), lanes)
-
-        each_width(self.code, self.h - j, compute)
-
-    def back(self, r: Int, j: Int) -> None:
-        """Compute gradients and their changes for row r, units from j on."""
-        changes, n, n_states = self.changes, self.form.n_tiles, self.n_states
-        carries = [
-            self.block_of(self.areas['carried'], r, j, 2 * n_states, k) for k in range(2 * n_states)
-        ]
-
-        def compute(lanes: Flag | None) -> None:
-            code = self.code
-            known = self._change(r, j, lanes)
-            upstream = [code.load(at, lanes) for at in carries]
-            for k in range(n_states):
-                if self.kernel.given[k]:
-                    (start,) = self.address(f'given{k}')
-                    upstream[k] = upstream[k] + code.load(start + self.element(r, j, 1), lanes)
-            for k, value in enumerate(upstream):
-                name = f'grad{k}' if k < n_states else f'd_grad{k - n_states}'
-                known[changes.program.input(name)] = lambda value=value: value
-            first = [*changes.d_tiles, *changes.d_states]
-            second = [*changes.c_tiles, *changes.c_states, *changes.c_own]
-            values = self._results([*first, *second], known)
-            values, moved = values[: len(first)], values[len(first) :]
-            if self.walk.masked:
-                real = self.real(r)
-                values = mask.pass_on(real, values, upstream[:n_states], n)
-                moved = mask.pass_on(real, moved, upstream[n_states:], n)
-            for k in range(n):
-                at = self.element(r, j, n, k)
-                code.store(values[k], self.areas['tile'] + at, lanes)
-                code.store(moved[k], self.areas['d_tile'] + at, lanes)
-            own = moved[n + n_states :]
-            for to, value in zip(carries, values[n:] + moved[n : n + n_states], strict=True):
-                code.store(value, to, lanes)
-            for k, value in enumerate(own):
-                at = self.element(r, j, len(own), k)
-                code.store(value, self.areas['own'] + at, lanes)
-
-        each_width(self.code, self.h - j, compute)
-
-
 class CurvatureKernel(Writer):
     """Writer of the kernel."""
 
@@ -167,7 +66,7 @@ class CurvatureKernel(Writer):
         directions: Sequence[str],
         results: Sequence[str],
     ):
-        self.form, self.walk, self.given = form, walk, given
+        self.form, self.walk = form, walk
         self.directions, self.results = directions, results
         self.changes = Changes(form, [name for name in form.vectors if name in directions])
         description = repr((form.key, self.changes.key, walk, given, directions, results))
@@ -239,6 +138,10 @@ class CurvatureKernel(Writer):
         with flushed(code):
             self._finish(code, block, areas)
 
+    def _point(self, code: Code, block: Int, areas: dict[str, Int]) -> CurvaturePoint:
+        form, frame, walk = self.form, self.frame, self.walk
+        return CurvaturePoint(form, frame, walk, code, block, self.changes, areas)
+
     # --- the loops
 
     def _steps(self, code: Code, part: Int, n_parts: Int, block: Int) -> None:
@@ -247,7 +150,7 @@ class CurvatureKernel(Writer):
         areas = self.areas(code, block, work)
         first, last = part_of(b, part, n_parts)
         self._begin(code, block, areas, first, last)
-        point = _Point(self, code, block, areas)
+        point = self._point(code, block, areas)
         limit = self.walk.bptt_limit
         n_states, size = self.form.n_states, self.target.size
         row = h * (n_states * size)
@@ -289,7 +192,13 @@ class CurvatureKernel(Writer):
                     clear(code, to, h)
 
     def _tiles(
-        self, code: Code, block: Int, areas: dict[str, Int], point: _Point, first: Int, last: Int
+        self,
+        code: Code,
+        block: Int,
+        areas: dict[str, Int],
+        point: CurvaturePoint,
+        first: Int,
+        last: Int,
     ) -> None:
         """Compute the tiles of a step, and their changes."""
         form, size, n = self.form, self.target.size, self.form.n_tiles
@@ -321,7 +230,13 @@ class CurvatureKernel(Writer):
             add(old.old, old.old_row, h, f'd_{form.recurrent}', d_tile, h_first)
 
     def _pass_back(
-        self, code: Code, block: Int, areas: dict[str, Int], point: _Point, first: Int, last: Int
+        self,
+        code: Code,
+        block: Int,
+        areas: dict[str, Int],
+        point: CurvaturePoint,
+        first: Int,
+        last: Int,
     ) -> None:
         """Add what goes from the tiles of a step to the state before it, and to x."""
         form, size, n = self.form, self.target.size, self.form.n_tiles
@@ -363,7 +278,7 @@ class CurvatureKernel(Writer):
         hh_row, xh_row = h * (len(form.h_blocks) * size), h * (len(form.x_blocks) * size)
         for to, row, (low, high) in ((c_hh, hh_row, rows_h), (c_xh, xh_row, rows_x)):
             clear(code, to + low * row, (high - low) * row // size)
-        point = _Point(self, code, block, areas)
+        point = self._point(code, block, areas)
         panel = gemm.panel_bytes(code, h, b, gemm.WIDE)
         chunk = areas['chunks'] + part * panel * 2
         d_chunk, row = chunk + panel, h * (n * size)

@@ -20,12 +20,13 @@ from pytensor.graph.rewriting.basic import dfs_rewriter, node_rewriter
 from pytensor.tensor.rewriting.basic import register_specialize
 from pytensor.tensor.subtensor import Subtensor
 
+from rnnkit.common.tensors import masked
 from rnnkit.kernels.language.vector import Target
 from rnnkit.kernels.recurrent import curvature
 from rnnkit.kernels.recurrent.backward import Backward
 from rnnkit.kernels.recurrent.form import Form
 from rnnkit.kernels.recurrent.forward import Forward
-from rnnkit.kernels.recurrent.padding import HidePadding, hidden
+from rnnkit.kernels.recurrent.padding import HidePadding
 from rnnkit.kernels.recurrent.walk import Walk
 from rnnkit.kernels.runtime.fused_op import FusedOp
 
@@ -124,7 +125,7 @@ class RecurrentScan(RecurrentOp):
         x = inputs[0]
         private = [pt.zeros((x.shape[0], x.shape[1], 0), dtype=x.dtype)] if self.keep else []
         states, mask = self.scan(*self.unpack(inputs)), self.unpack(inputs)[3]
-        padded = [hidden(states[0], mask) for _ in range(self.shown)]
+        padded = [masked(states[0], mask) for _ in range(self.shown)]
         return [*self.stored(states), *private, *padded]
 
     def stored(self, states: Sequence[T]) -> list[T]:
@@ -211,7 +212,7 @@ class RecurrentGradient(RecurrentOp):
         x, params, first, mask, direct = self.unpack(inputs[: self.n_inputs])
         states = self.scan(x, params, first, mask, direct)
         if self.shown:
-            states[0] = hidden(states[0], mask)
+            states[0] = masked(states[0], mask)
         given = [state for state, is_given in zip(states, self.given, strict=True) if is_given]
         known = dict(zip(given, inputs[len(inputs) - len(given) :], strict=True))
         return grad(None, self.wrt(inputs), known_grads=known, disconnected_inputs='ignore')

@@ -1,4 +1,4 @@
-"""What a recurrent layer shows over padding: 0, where its states are held.
+"""Zeros over padding in the output of a recurrent layer, whose states are held there.
 
 In: symbolic values of all steps, and a mask. Out: one Op with its kernel, which copies rows that
 are real and fills others with 0. It is its own gradient, so the same kernel runs both ways.
@@ -6,16 +6,17 @@ are real and fills others with 0. It is its own gradient, so the same kernel run
 
 from collections.abc import Sequence
 
-import pytensor.tensor as pt
 from pytensor.gradient import DisconnectedType, disconnected_type
 from pytensor.graph.basic import Apply, Variable
 
+from rnnkit.common.tensors import masked
 from rnnkit.kernels.language.elements import clear, copy_row
 from rnnkit.kernels.language.frame import Array, Frame
 from rnnkit.kernels.language.reductions import first as lane_0
 from rnnkit.kernels.language.threads import part_of, parts, worker, write_parallel
 from rnnkit.kernels.language.vector import Code, Flag, Int, Target, Unit
 from rnnkit.kernels.language.writer import Writer
+from rnnkit.kernels.recurrent.mask import is_real
 from rnnkit.kernels.runtime.fused_op import FusedOp
 
 COST = 8  # multiply-adds that take as long as one element
@@ -49,18 +50,11 @@ class Copy(Writer):
         first, last = part_of(t * b, part, n_parts)
         with code.loop(first, last) as r:
             row = r * h * size
-            number = code.load(mask + r * size, code.tail(code.int(1)))
             code.choose(
-                Flag(code, lane_0(number.compare('>', 0.0))),
+                Flag(code, lane_0(is_real(code, mask, r))),
                 lambda row=row: copy_row(code, values + row, shown + row, h),
                 lambda row=row: clear(code, shown + row, h),
             )
-
-
-def hidden(values: Variable, mask: Variable) -> Variable:
-    """Return `values` with 0 over padding."""
-    # A choice: padding may hold anything, and 0 times infinity is NaN.
-    return pt.switch(mask[:, :, None] > 0, values, 0)
 
 
 class HidePadding(FusedOp):
@@ -75,7 +69,7 @@ class HidePadding(FusedOp):
 
     def meaning(self, inputs: Sequence[Variable]) -> list[Variable]:
         """Return the same by PyTensor's own Ops."""
-        return [hidden(*inputs)]
+        return [masked(*inputs)]
 
     def writer(self, node: Apply, target: Target) -> Copy:
         """Return the writer of the kernel."""

@@ -27,7 +27,7 @@ from pytensor.graph.type import Type
 from rnnkit.kernels.language.vector import Target
 from rnnkit.kernels.language.writer import Writer
 from rnnkit.kernels.runtime import kernel
-from rnnkit.kernels.runtime.plan import Table
+from rnnkit.kernels.runtime.table import Table
 
 Build = Callable[[Sequence[Variable]], list[Variable]]
 

@@ -18,7 +18,9 @@ from pytensor.tensor import TensorConstant
 from pytensor.tensor.basic import Alloc, AllocEmpty, Join, MakeVector, Split
 from pytensor.tensor.elemwise import Elemwise
 
-from rnnkit.kernels.runtime.plan import Plan, Planner, UnplannedError
+from rnnkit.kernels.runtime.plan import Plan
+from rnnkit.kernels.runtime.planner import Planner
+from rnnkit.kernels.runtime.table import UnplannedError
 
 log = logging.getLogger('rnnkit')
 

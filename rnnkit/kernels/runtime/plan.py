@@ -1,7 +1,7 @@
-"""Graphs of kernels as tables that `rnnkit.kernels.runtime.interpreter` follows.
+"""Functions of arrays that follow a table.
 
-In: a graph whose nodes are Ops with kernels, and views and copies of their arrays. Out: a `Plan`, a
-function of its inputs; or `UnplannedError`, if there is another node.
+In: a `Table`, and which of its arrays are inputs and outputs. Out: a `Plan`, a function of its
+inputs, which calls `rnnkit.kernels.runtime.interpreter`.
 """
 
 from __future__ import annotations
@@ -13,118 +13,25 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from pytensor.compile.ops import DeepCopyOp
-from pytensor.graph.basic import Apply, Constant, Variable
-from pytensor.graph.fg import FunctionGraph
+from pytensor.graph.basic import Constant, Variable
 from pytensor.tensor import TensorType
-from pytensor.tensor.basic import Alloc
-from pytensor.tensor.shape import Shape_i
-from pytensor.tensor.subtensor import IncSubtensor
 
-from rnnkit.kernels.language.descriptor import AXES, DESCRIPTOR
-from rnnkit.kernels.language.frame import factor
+from rnnkit.kernels.language.descriptor import AXES
 from rnnkit.kernels.runtime import interpreter, memory_pool
 from rnnkit.kernels.runtime.interpreter import (
     FACTOR,
     NO_MEMORY,
-    OPERATIONS,
     OWNED,
     PLAN,
     SLOT,
     UNUSUAL,
     WRONG,
 )
-from rnnkit.kernels.runtime.kernel import Kernel
-from rnnkit.kernels.runtime.views import Length, View, place_of, view_of, zeros_of
+from rnnkit.kernels.runtime.table import Table, UnplannedError
 
-DTYPES = ('float32', 'float64', 'int64')
 # NumPy's struct of an array follows the header that all objects of Python have.
 HEADER = object.__basicsize__
 LARGE = memory_pool.SMALL  # bytes of a result that is used where it is, and not copied
-
-
-class UnplannedError(Exception):
-    """The graph has a node that a plan cannot have."""
-
-
-class Table:
-    """The instructions of a graph, and the slots of its arrays.
-
-    Attributes
-    ----------
-    complaints : dict of int to (type of exception, tuple of str)
-        For an instruction, by its number: what to raise, and the message for each thing that may be
-        wrong.
-    same : dict of variable to variable
-        For outputs of Ops that are arrays that were inputs: which.
-    given : set of variable
-        Outputs of no axes whose memory is an array of Python.
-    """
-
-    def __init__(self) -> None:
-        self.words: list[int] = []
-        self.delivery: list[int] = []  # the instructions that put results in arrays of Python
-        self.count = 0
-        self.slots: dict[Variable, int] = {}
-        self.complaints: dict[int, tuple[type[Exception], tuple[str, ...]]] = {}
-        self.memory: dict[int, str] = {}
-        self.same: dict[Variable, Variable] = {}
-        self.given: set[Variable] = set()
-        self.desc, self.block = 1, 1  # integers of room that kernels need
-        self.kept: list[object] = []  # what the instructions have addresses of
-
-    def slot(self, variable: Variable) -> int:
-        """Return the number of the slot of a variable."""
-        variable = self.same.get(variable, variable)
-        return self.slots.setdefault(variable, len(self.slots))
-
-    def add(self, operation: str, *operands: int) -> int:
-        """Append an instruction; return its number."""
-        self.words += [OPERATIONS.index(operation), 2 + len(operands), *operands]
-        self.count += 1
-        return self.count - 1
-
-    def add_kernel(self, kernel: Kernel, node: Apply) -> None:
-        """Append the call of a kernel that has a frame."""
-        frame, outputs = kernel.frame, []
-        for array, variable in zip(frame.outputs, node.outputs, strict=True):
-            lengths = [(1, None)] * (AXES - len(array.dims)) + [factor(dim) for dim in array.dims]
-            outputs += [self.slot(variable), frame.place[array.name], variable in self.given]
-            for number, letter in lengths:
-                outputs += [number, frame.place[letter] if letter else -1]
-        functions = [kernel.addresses[name] for name in ('enter', 'size', 'run')]
-        n_in, item = len(frame.inputs), kernel.dtype.itemsize
-        numbers = [n_in, len(frame.outputs), frame.place['work'], item]
-        at = self.add('kernel', *functions, *numbers, *map(self.slot, node.inputs), *outputs)
-        messages = tuple(kernel.complaint(i) for i in range(n_in))
-        self.complaints[at] = ValueError, messages
-        self.memory[at] = frame.what
-        self.desc = max(self.desc, n_in * DESCRIPTOR)
-        self.block = max(self.block, len(frame.place))
-        self.kept.append(kernel)
-
-    def add_view(self, variable: Variable, source: Variable, view: View) -> None:
-        """Append a view of an array."""
-        parts = [number for part in view.parts for number in part]
-        at = self.add('view', self.slot(variable), self.slot(source), *parts, *view.order)
-        self.complaints[at] = IndexError, ('an index is out of bounds',) * AXES
-
-    def add_zeros(self, node: Apply, lengths: Sequence[Length]) -> None:
-        """Append an array of zeros."""
-        numbers: list[int] = []
-        for number, variable, axis in lengths:
-            numbers += [number, -1 if variable is None else self.slot(variable), axis]
-        new = node.outputs[0]
-        at = self.add('zeros', self.slot(new), item_of(new), *numbers)
-        self.memory[at] = 'zeros'
-
-    def add_place(self, node: Apply, view: View) -> None:
-        """Append the copy of an array to a part of another one."""
-        zeros, part, *_ = node.inputs
-        shown = zeros.type()
-        self.add_view(shown, zeros, view)
-        at = self.add('place', self.slot(shown), self.slot(part), item_of(part))
-        self.complaints[at] = ValueError, ('an array does not fit where it is put',)
 
 
 class Result(NamedTuple):
@@ -135,118 +42,8 @@ class Result(NamedTuple):
     is_view: bool
 
 
-class Planner:
-    """Maker of one plan."""
-
-    def __init__(self, graph: FunctionGraph, order: Sequence[Apply]):
-        for variable in [*graph.inputs, *graph.outputs, *(v for n in order for v in n.outputs)]:
-            check_type(variable)
-        self.graph, self.order, self.table = graph, order, Table()
-        self.views: dict[Variable, Variable] = {}  # of which array
-        self.constants: list[Constant] = []
-        for node in order:
-            for variable in node.inputs:
-                if isinstance(variable, Constant) and not is_index(node, variable):
-                    check_type(variable)
-                    if variable not in self.constants:
-                        self.constants.append(variable)
-
-    def plan(self) -> Plan:
-        """Return the plan, or raise `UnplannedError`."""
-        table, objects = self.table, [*self.graph.inputs, *self.constants]
-        made = [v for node in self.order for v in node.outputs]
-        for node in self.order:
-            source = view_of(node)
-            if source is not None:
-                self.views[node.outputs[0]] = self._whole(node.inputs[0])
-            elif hasattr(node.op, 'unchanged'):
-                table.same |= node.op.unchanged(node)
-            elif isinstance(node.op, IncSubtensor):
-                out, zeros = node.outputs[0], node.inputs[0]
-                table.same[out], self.views[out] = zeros, zeros
-                if out in self.graph.outputs:
-                    raise UnplannedError('an output that is an array with a part that was set')
-        results = [v for v in dict.fromkeys(self.graph.outputs) if v not in table.same]
-        new = [v for v in results if v in made and not v.type.ndim and v not in self.views]
-        table.given.update(new)
-        for k, variable in enumerate([*objects, *new]):
-            dtype = id(variable.type.numpy_dtype)
-            table.add('read', k, table.slot(variable), variable.type.ndim, dtype)
-        self._nodes(frees=self._last_uses(results))
-        first = len(objects) + len(new)
-        slots = [v for v in results if v not in new and v not in self.graph.inputs]
-        n = len(table.words)
-        for k, v in enumerate(slots, first):
-            table.add('deliver', table.slot(v), k, item_of(v))
-        table.words, table.delivery = table.words[:n], table.words[n:]
-        table.count -= len(slots)
-        places = [*self.graph.inputs, *self.constants, *new, *slots]
-        outputs = [places.index(table.same.get(v, v)) for v in self.graph.outputs]
-        found = [Result(v.type, table.slot(v), v in self.views) for v in slots]
-        return Plan(table, objects, new, found, outputs)
-
-    def _whole(self, variable: Variable) -> Variable:
-        return self.views.get(variable, variable)
-
-    def _last_uses(self, results: Sequence[Variable]) -> dict[Apply, list[Variable]]:
-        """Return which arrays nobody reads after each node."""
-        made = {v for node in self.order for v in node.outputs} - set(self.views)
-        kept = {*map(self._whole, results), *self.table.same}
-        last: dict[Variable, Apply] = {}
-        for node in self.order:
-            for v in [*node.outputs, *node.inputs]:
-                last[self._whole(v)] = node
-        frees: dict[Apply, list[Variable]] = {}
-        for v, node in last.items():
-            if v in made and v not in kept:
-                frees.setdefault(node, []).append(v)
-        return frees
-
-    def _nodes(self, frees: dict[Apply, list[Variable]]) -> None:
-        table = self.table
-        for node in self.order:
-            view, first = view_of(node), node.inputs[0]
-            if view is not None:
-                table.add_view(node.outputs[0], first, view)
-            elif isinstance(node.op, DeepCopyOp):
-                new = node.outputs[0]
-                at = table.add(
-                    'copy', table.slot(new), table.slot(first), item_of(new), new in table.given
-                )
-                table.memory[at] = 'a copy'
-            elif hasattr(node.op, 'instruct'):
-                node.op.instruct(node, table)
-            elif lengths := zeros_of(node):
-                table.add_zeros(node, lengths)
-            elif isinstance(node.op, IncSubtensor) and (place := place_of(node)):
-                table.add_place(node, place)
-            elif not isinstance(node.op, Shape_i) or node.outputs[0] in self.graph.outputs:
-                raise UnplannedError(node.op)
-            for v in frees.get(node, ()):
-                table.add('free', table.slot(v))
-
-
-def is_index(node: Apply, variable: Variable) -> bool:
-    """Return whether a constant is an index of a view, and so no array."""
-    if isinstance(node.op, Alloc | IncSubtensor):
-        return True  # a length, the value 0, or an index
-    return view_of(node) is not None and variable is not node.inputs[0]
-
-
-def item_of(variable: Variable) -> int:
-    """Return the bytes of an element."""
-    return variable.type.numpy_dtype.itemsize
-
-
-def check_type(variable: Variable) -> None:
-    """Raise `UnplannedError` unless a variable is an array that a slot can describe."""
-    kind = variable.type
-    if not isinstance(kind, TensorType) or kind.dtype not in DTYPES or kind.ndim > AXES:
-        raise UnplannedError(f'{variable} of {kind}')
-
-
 class Functions(NamedTuple):
-    """What plans call, and the addresses of what their tables call."""
+    """The functions that plans call, and the addresses of those that their tables call."""
 
     follow: Callable[[int], int]
     deliver_all: Callable[[int, int], int]

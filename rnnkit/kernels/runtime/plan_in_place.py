@@ -12,7 +12,7 @@ from copy import copy
 import numpy as np
 
 from rnnkit.kernels.runtime.interpreter import FACTOR, WRONG
-from rnnkit.kernels.runtime.plan import Plan, Table, functions, usual_dtype
+from rnnkit.kernels.runtime.plan import Plan, functions, usual_dtype
 from rnnkit.kernels.runtime.slots import (
     ANY,
     DONE,
@@ -24,6 +24,7 @@ from rnnkit.kernels.runtime.slots import (
     WRONG_RESULT,
     Slot,
 )
+from rnnkit.kernels.runtime.table import Table
 
 
 class PlanEntry:
@@ -84,7 +85,7 @@ class PlanTable:
         self._reasons[at] = reason
 
     def put(self, k: int, array: np.ndarray, limit: int = 0) -> None:
-        """Let this contiguous array be argument `k`, or a result, which come after these."""
+        """Set argument `k`, or a result, which come after these, to a contiguous array."""
         n = len(self._dtypes)
         if k < n:
             self._arrays[k] = array = usual_dtype(array, self._dtypes[k])

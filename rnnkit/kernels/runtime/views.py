@@ -19,7 +19,7 @@ from rnnkit.kernels.runtime.interpreter import INDEX, REVERSED, WHOLE
 
 
 class View(NamedTuple):
-    """What an array shows of another one; both are described by `AXES` axes.
+    """A view of an array; both are described by `AXES` axes.
 
     Attributes
     ----------

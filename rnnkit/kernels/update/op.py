@@ -21,7 +21,7 @@ from rnnkit.kernels.program.program import reason
 from rnnkit.kernels.runtime import kernel
 from rnnkit.kernels.runtime.cache import Library, library
 from rnnkit.kernels.runtime.fused_op import FusedOp
-from rnnkit.kernels.runtime.plan import Table, UnplannedError
+from rnnkit.kernels.runtime.table import Table, UnplannedError
 from rnnkit.kernels.update import plan
 from rnnkit.kernels.update.arguments import Arguments
 from rnnkit.kernels.update.rule import Change, Rule, read_rule

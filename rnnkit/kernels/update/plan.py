@@ -11,7 +11,7 @@ from pytensor.graph.basic import Variable
 
 from rnnkit.kernels.language.descriptor import DESCRIPTOR
 from rnnkit.kernels.runtime.cache import Library
-from rnnkit.kernels.runtime.plan import Table, item_of
+from rnnkit.kernels.runtime.table import Table, item_of
 from rnnkit.kernels.update.arguments import Arguments
 from rnnkit.kernels.update.update import (
     ENTRY,
