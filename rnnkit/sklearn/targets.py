@@ -1,0 +1,221 @@
+"""y read once: one target for each sequence, or one for each time step; and sample weights."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import DataConversionWarning
+from sklearn.utils import check_array, column_or_1d
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_sample_weight,  # of scikit-learn's public kind: its own guide for developers uses it
+    check_consistent_length,
+)
+
+from rnnkit.sklearn.sequences import LIST, Sequences, axes, listed
+
+LAST, ALL = 'last', 'all'
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The targets of some sequences.
+
+    Attributes
+    ----------
+    y : array of shape (n,), (n, O), (n, T) or (n, T, O)
+    many : {'last', 'all'}
+        One for each sequence, or one for each time step.
+    """
+
+    y: np.ndarray
+    many: str
+
+    def __getitem__(self, rows: np.ndarray) -> 'Targets':
+        """Return the targets of some of the sequences."""
+        return Targets(self.y[rows], self.many)
+
+
+def joined(y: Any) -> np.ndarray:
+    """Return the targets of all steps of all sequences one after the other.
+
+    An array (n, T) or (n, T, O) becomes (n * T,) or (n * T, O), and a list of arrays (T_i,) or
+    (T_i, O) becomes (sum of T_i,) or (sum of T_i, O).
+    """
+    elements = listed(y)
+    if elements is not None:
+        return np.concatenate([np.asarray(one) for one in elements])
+    array = np.asarray(y)
+    return array.reshape(-1, *array.shape[2:])
+
+
+def steps_of(y: Any, X: Sequences, many: str, what: str) -> list[np.ndarray] | None:
+    """Return the targets of each step, one array for each sequence; None if y has no steps.
+
+    Parameters
+    ----------
+    y : array or list
+    X : Sequences
+    many : {'auto', 'last', 'all'}
+        What the user has said of y.
+    what : str
+        What y has for each step, for messages: 'label' or 'target'.
+
+    Raises
+    ------
+    ValueError
+        If y does not fit X; or if both readings fit, and the user has not chosen one.
+    """
+    elements = _elements(y)
+    if many == LAST or (many == 'auto' and not _has_steps(elements, y, X, what)):
+        return None
+    if elements is None:
+        raise ValueError(
+            f"many='all' expects one {what} for each time step: y (sequences, time steps), or a "
+            f'list with one array for each sequence; got y of shape {np.shape(y)}'
+        )
+    check_consistent_length(X.x, elements)
+    arrays = [np.asarray(one) for one in elements]
+    for k, (array, length) in enumerate(zip(arrays, X.lengths, strict=True)):
+        if array.ndim not in (1, 2) or (what == 'label' and array.ndim == 2):
+            raise ValueError(
+                f'y[{k}] has shape {array.shape}; expected one {what} for each time step of X[{k}], '
+                f'({length},)'
+            )
+        if len(array) != length:
+            raise ValueError(
+                f'y[{k}] has {len(array)} {what}s, but X[{k}] has {length} time steps'
+            )
+    return arrays
+
+
+def _elements(y: Any) -> list[Any] | None:
+    """Return what y has for each sequence, if that is an array."""
+    elements = listed(y)
+    if elements is None and axes(y) >= 2:
+        elements = list(np.asarray(y))
+    return elements
+
+
+def _has_steps(elements: list[Any] | None, y: Any, X: Sequences, what: str) -> bool:
+    """Return whether y has one target for each step, by its shape."""
+    if elements is None:
+        return False
+    lengths = [len(one) if axes(one) else -1 for one in elements]
+    if axes(elements[0]) == 2:
+        return True
+    if len(lengths) != len(X) or set(lengths) == {1} or lengths != X.lengths.tolist():
+        return len(set(lengths)) > 1  # neither: the error of steps_of says which one does not fit
+    if what == 'target' and X.form != LIST:
+        raise ValueError(
+            f'y has shape {np.shape(y)}: {lengths[0]} targets for each sequence, or one for each '
+            f"of the {lengths[0]} time steps; say which by many='last' or many='all'"
+        )
+    return True
+
+
+def padded(arrays: Sequence[np.ndarray], steps: int) -> np.ndarray:
+    """Return arrays (T_i, ...) side by side, (n, steps, ...), with 0 beyond their ends."""
+    kind = np.result_type(*{array.dtype for array in arrays})
+    out = np.zeros((len(arrays), steps, *arrays[0].shape[1:]), kind)
+    for k, array in enumerate(arrays):
+        out[k, : len(array)] = array
+    return out
+
+
+def read_labels(
+    y: Any, X: Sequences, many: str, classes: Any = None
+) -> tuple[Targets, np.ndarray]:
+    """Return labels as numbers from 0, and the classes that these stand for.
+
+    Parameters
+    ----------
+    y : labels (n,); or (n, T), or a list of arrays (T_i,)
+    X : Sequences
+    many : {'auto', 'last', 'all'}
+    classes : array, optional
+        The classes that are known; by default those in y.
+
+    Raises
+    ------
+    ValueError
+        If y does not fit X, or has a label that is none of the classes.
+    """
+    steps = steps_of(y, X, many, 'label')
+    if steps is None:
+        flat = column_or_1d(y, warn=True)
+        check_consistent_length(X.x, flat)
+    else:
+        flat = np.concatenate(steps)
+    check_classification_targets(flat)
+    if flat.dtype.kind == 'f':
+        check_array(flat[:, None], input_name='y')
+    classes = np.unique(flat) if classes is None else np.asarray(classes)
+    known = np.isin(flat, classes)
+    if not known.all():
+        k = int(np.flatnonzero(~known)[0])
+        raise ValueError(
+            f'y has the label {flat[k].item()!r}, which is none of the classes {classes.tolist()}. '
+            f'partial_fit takes all of them at its first call: classes=...'
+        )
+    codes = np.searchsorted(classes, flat)
+    if steps is None:
+        return Targets(codes, LAST), classes
+    parts = np.split(codes, np.cumsum(X.lengths)[:-1])
+    return Targets(padded(parts, X.x.shape[1]), ALL), classes
+
+
+def read_numbers(y: Any, X: Sequences, many: str) -> Targets:
+    """Return targets that are numbers.
+
+    Parameters
+    ----------
+    y : numbers (n,) or (n, O); or (n, T), (n, T, O), or a list of arrays (T_i,) or (T_i, O)
+    X : Sequences
+    many : {'auto', 'last', 'all'}
+
+    Raises
+    ------
+    ValueError
+        If y does not fit X, or has NaN or infinity.
+    """
+    steps = steps_of(y, X, many, 'target')
+    options = {'dtype': np.float64, 'ensure_2d': False, 'input_name': 'y'}
+    if steps is not None:
+        shapes = {array.shape[1:] for array in steps}
+        if len(shapes) > 1:
+            raise ValueError(f'y has different numbers of targets for each step: {shapes}')
+        flat = check_array(np.concatenate(steps), **options)
+        parts = np.split(flat, np.cumsum(X.lengths)[:-1])
+        return Targets(padded(parts, X.x.shape[1]), ALL)
+    y = check_array(y, allow_nd=True, **options)
+    if y.ndim == 3:
+        raise ValueError(f"many='last' expects y (n,) or (n, targets); got shape {y.shape}")
+    check_consistent_length(X.x, y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        warnings.warn(
+            'A column-vector y was passed when a 1d array was expected. Please change the shape of '
+            'y to (n_samples,), for example using ravel().',
+            DataConversionWarning,
+            stacklevel=4,
+        )
+        y = y[:, 0]
+    return Targets(y, LAST)
+
+
+def read_weights(sample_weight: Any, X: Sequences) -> np.ndarray:
+    """Return one weight for each sequence.
+
+    Raises
+    ------
+    ValueError
+        If there is another number of them, one is negative, or all are 0.
+    """
+    weights = _check_sample_weight(
+        sample_weight, X.x[:, 0], dtype=np.float64, ensure_non_negative=True
+    )
+    if not weights.any():  # which scikit-learn checks since 1.9
+        raise ValueError('Sample weights must contain at least one non-zero number.')
+    return weights
