@@ -10,6 +10,7 @@ The folders, from the bottom up::
     program      elementwise mathematics, read from a PyTensor graph as a program of scalars
     runtime      machine code on disk; kernels as functions of NumPy arrays and as PyTensor Ops
     dense, loss  a dense layer; means of errors, softmax and cross-entropy
+    pooling      mean and maximum over time
     update       gradient clipping and the update of all parameters, of tables by rows
     recurrent    a cell's step, traced and differentiated; the loop over a sequence, both ways
     switch       whether kernels are allowed, and whether they can be built here
@@ -23,10 +24,12 @@ from pytensor.graph.basic import Variable
 
 from rnnkit.cells import Cell
 from rnnkit.common import compiled
+from rnnkit.common.pooled import Kept
 from rnnkit.kernels import jax_rewrites
 from rnnkit.kernels.dense import op as dense_op
 from rnnkit.kernels.language.threads import set_threads
 from rnnkit.kernels.loss import op as loss_op
+from rnnkit.kernels.pooling import op as pooling_op
 from rnnkit.kernels.program.elementwise import Errors
 from rnnkit.kernels.recurrent import padding
 from rnnkit.kernels.recurrent.op import RecurrentScan, Scan
@@ -47,6 +50,7 @@ __all__ = [
     'fused',
     'hide_padding',
     'mean_error',
+    'pool',
     'set_threads',
     'softmax_of',
     'update_params',
@@ -98,6 +102,13 @@ def cross_entropy(
 def hide_padding(values: Variable, mask: Variable) -> Variable | None:
     """Return values (T, B, H) with 0 where the mask (T, B) is 0 by a kernel, or None."""
     return padding.hide_padding(values, mask) if enabled() and usable() else None
+
+
+def pool(
+    what: str, x: Variable, kept: Kept | None = None, mask: Variable | None = None
+) -> list[Variable] | None:
+    """Return what `rnnkit.common.pooled` computes, 'mean' or 'max', by a kernel; or None."""
+    return pooling_op.pool(what, x, kept, mask) if enabled() and usable() else None
 
 
 def softmax_of(z: Variable) -> Variable | None:

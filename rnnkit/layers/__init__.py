@@ -12,6 +12,7 @@ from rnnkit.layers.embedding import Embedding
 from rnnkit.layers.input import Input
 from rnnkit.layers.joining import Concatenate, Product, Sum
 from rnnkit.layers.normalization import LayerNorm
+from rnnkit.layers.pooling import Max, Mean
 from rnnkit.layers.recurrent import Recurrent
 from rnnkit.layers.registry import layers as registry
 from rnnkit.layers.reshape import Reshape
@@ -33,6 +34,8 @@ __all__ = [
     'Last',
     'Layer',
     'LayerNorm',
+    'Max',
+    'Mean',
     'Product',
     'Recurrent',
     'Repeat',

@@ -1,0 +1,1 @@
+"""Mean and maximum over the time steps of each sequence."""
