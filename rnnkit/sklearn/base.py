@@ -1,36 +1,39 @@
-"""The common part of the estimators: parameters, the network, its training and its outputs."""
+"""The common part of the estimators: their parameters, the network, its training and outputs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from rnnkit.common import progress
 from rnnkit.models.network import Network
+from rnnkit.sklearn.hold_out import hold_out
+from rnnkit.sklearn.optimizer_state import OptimizerState
 from rnnkit.sklearn.sequences import Sequences, read
 from rnnkit.sklearn.sharing import workers
 from rnnkit.sklearn.targets import ALL, LAST, Targets, read_weights
 
-WHOLE = 1000  # sequences that make one batch with batch_size='auto'
-BATCH = 64  # and the size of a batch if there are more
+WHOLE = 1000  # with batch_size='auto', up to so many sequences are one batch
+BATCH = 64  # and more are cut into batches of this size
 CHUNK = 2048  # sequences that are predicted at a time
-POOLING = ('last', 'mean', 'max')  # layers that leave no time axis
+POOLING = ('last', 'mean', 'max')  # layers after which there is no time axis
+
+Compute = Callable[[Network, np.ndarray, np.ndarray], np.ndarray]  # of x and mask
 
 
 class SequenceEstimator(BaseEstimator, ABC):
-    """A network that is fitted to sequences."""
+    """A network as an estimator; see `SequenceClassifier` for the parameters."""
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         'layers': [list, tuple],
         'many': [StrOptions({'auto', LAST, ALL})],
-        'loss': [str, dict],
+        'loss': [None, str, dict],
         'algo': [str],
         'epochs': [Interval(Integral, 1, None, closed='left')],
         'batch_size': [StrOptions({'auto'}), Interval(Integral, 1, None, closed='left')],
@@ -47,3 +50,144 @@ class SequenceEstimator(BaseEstimator, ABC):
         'verbose': ['verbose'],
         'random_state': ['random_state'],
     }
+
+    # --- what each kind of estimator does in its own way
+
+    @abstractmethod
+    def _read_y(self, y: Any, X: Sequences, reset: bool) -> Targets:
+        """Check and convert y; with `reset`, note what later ones must agree with."""
+
+    @abstractmethod
+    def _new_network(self, targets: Targets, **options: Any) -> Network:
+        """Return a network that has not been trained."""
+
+    def _weighted(self, weights: np.ndarray, X: Sequences, targets: Targets) -> np.ndarray:
+        """Return the weights (n,) or (n, T) of the targets, given those of the sequences."""
+        return weights
+
+    def _strata(self, targets: Targets) -> np.ndarray | None:
+        """Return what has the same share in the training and the validation data, if anything."""
+        return None
+
+    # --- fit
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        validation: tuple[Any, Any] = (None, None),
+        *,
+        epochs: int | None = None,
+        **known: Any,
+    ) -> Any:
+        """Fit, or fit further: with ``warm_start=True``, or for a number of epochs."""
+        self._validate_params()
+        reset = not (hasattr(self, 'net_') and (self.warm_start or epochs))
+        if reset:
+            self._random = check_random_state(self.random_state)
+            self._optimizer = OptimizerState()
+        sequences = read(self, X, reset=reset)
+        targets = self._read_y(y, sequences, reset, **known)
+        weights = read_weights(sample_weight, sequences)
+        train = (sequences, targets, weights)
+        valid = self._validation(*validation)
+        if valid is None and self.validation_fraction and not epochs:
+            strata = self._strata(targets)
+            train, valid = hold_out(train, self.validation_fraction, strata, self._random)
+        if reset:
+            self.net_ = self._new_network(
+                targets,
+                weighted=True,
+                masked=True,
+                layout='batch',
+                dtype=self.dtype,
+                seed=self._seed(),
+            )
+        self._train(train, valid, epochs)
+        return self
+
+    def _seed(self) -> int:
+        return int(self._random.randint(2**31 - 1))
+
+    def _validation(self, X_val: Any, y_val: Any) -> tuple[Sequences, Targets, np.ndarray] | None:
+        """Return the validation data that were passed to `fit`, if any."""
+        if (X_val is None) != (y_val is None):
+            raise ValueError('fit: validation data are both, X_val and y_val; got only one of them')
+        if X_val is None:
+            return None
+        sequences = read(self, X_val, reset=False)
+        return sequences, self._read_y(y_val, sequences, False), np.ones(len(sequences))
+
+    def _train(self, train: tuple, valid: tuple | None, epochs: int | None) -> None:
+        """Train the network; `epochs` is given for a part of a longer training."""
+        n, alone = len(train[0]), epochs is not None
+        size = self.batch_size
+        if size == 'auto':
+            size = n if n <= WHOLE or self.algo == 'lbfgs' else BATCH
+        epochs = epochs or self.epochs
+        options = {
+            'algo': self.algo,
+            'epochs': epochs,
+            'batch_size': min(size, n),
+            'bucket': size < n and not train[0].even,
+            'learning_rate': self.learning_rate,
+            'validate_every': 1 if valid else epochs,
+            'patience': self.patience,
+            'restore_best': valid is not None,
+            'seed': self._seed(),
+            'callbacks': self._optimizer if alone else None,
+            'progress': None if self.verbose else False,
+            **({'hidden_dropout': self.dropout} if self.dropout else {}),
+            **({'weight_l2': self.weight_l2} if self.weight_l2 else {}),
+            **(self.options or {}),
+        }
+        before = len(self.net_.history)
+        with workers.working_for(self.net_) as worker:
+            worker.train(self._batch(*train), valid and self._batch(*valid), **options)
+        self.history_ = self.net_.history
+        done = len(self.history_) - before
+        self.n_iter_ = done + (self.n_iter_ if alone and before else 0)
+
+    def _batch(self, X: Sequences, targets: Targets, weights: np.ndarray) -> list[np.ndarray]:
+        """Return the arrays that the network is trained with."""
+        return [X.x, targets.y, self._weighted(weights, X, targets), X.mask]
+
+    def _layers(self, features: int, outputs: int, many: str) -> list[Any]:
+        """Return all layers of the network."""
+        pools = any(_form(layer) in POOLING for layer in self.layers)
+        if pools and many == ALL:
+            raise ValueError(
+                f"layers={self.layers!r} leave no time axis, and y has a target for each step; "
+                f"leave out 'last', 'mean' and 'max'"
+            )
+        scaling = ['standardize'] if self.scale else []
+        pooling = [] if pools or many == ALL else ['last']
+        return [features, *scaling, *self.layers, *pooling, outputs]
+
+    # --- use
+
+    def _read(self, X: Any) -> Sequences:
+        check_is_fitted(self)
+        return read(self, X, reset=False)
+
+    def _outputs(self, X: Sequences, compute: Compute) -> np.ndarray:
+        """Return what the network computes for sequences, (n, ...), some of them at a time."""
+        parts = []
+        with workers.working_for(self.net_) as worker, progress.shown(False):
+            for start in range(0, len(X), CHUNK):
+                part = X[start : start + CHUNK]
+                parts.append(compute(worker, part.x, part.mask))
+        return np.concatenate(parts)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+def _form(layer: Any) -> object:
+    """Return the form of a layer, as far as its spec says it."""
+    if isinstance(layer, dict):
+        return layer.get('form')
+    return layer[0] if isinstance(layer, Sequence) and not isinstance(layer, str) else layer

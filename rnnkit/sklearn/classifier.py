@@ -1,0 +1,291 @@
+"""A classifier of sequences, or of their time steps."""
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils import compute_class_weight
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.metaestimators import available_if
+
+from rnnkit.models.classifier import Classifier
+from rnnkit.models.network import Network
+from rnnkit.sklearn.base import SequenceEstimator
+from rnnkit.sklearn.sequences import Sequences
+from rnnkit.sklearn.targets import ALL, LAST, Targets, joined, read_labels
+
+
+class SequenceClassifier(ClassifierMixin, SequenceEstimator):
+    """A recurrent network that classifies sequences, or each of their time steps.
+
+    Parameters
+    ----------
+    layers : tuple
+        The hidden layers, as for `rnnkit.Network`: ``(('gru', 32),)``,
+        ``(('lstm', 64), ('lstm', 64))``, ``(dict(form='bidirectional', worker='gru', size=64),)``.
+        An output layer follows; for one label for each sequence, 'last' comes before it, unless
+        there is a layer 'last', 'mean' or 'max': ``(('gru', 32), 'mean')``.
+    many : {'auto', 'last', 'all'}
+        Whether y has one label for each sequence, 'last', or one for each time step, 'all'. By
+        default the shape of y tells.
+    loss : str or dict
+        As for `rnnkit.Classifier`.
+    algo : str
+        An update rule, such as 'adam', 'rmsprop' or 'lbfgs'.
+    epochs : int
+        The number of passes over the training data, at most. It can be the ``resource`` of a
+        ``HalvingGridSearchCV``.
+    batch_size : int or 'auto'
+        Sequences in a mini-batch. 'auto' is all sequences up to 1000, and 64 for more. With all
+        in one batch, a sample weight of k has the effect of k copies.
+    learning_rate : float or callable
+        A number, or a `rnnkit.schedules` object.
+    dropout : float
+        The fraction of the outputs of hidden layers that are set to 0 in training.
+    weight_l2 : float
+        The weight of the squared weights in the loss.
+    validation_fraction : float, optional
+        The part of the training data that is held out for early stopping, at random, with the same
+        share of each class. By default none is.
+    patience : int
+        Early stopping: with `validation_fraction`, or with ``X_val`` and ``y_val``, training ends
+        when more than so many epochs in a row have not improved the validation loss, and the best
+        parameters are kept. Without validation data, training takes all `epochs`.
+    scale : bool
+        Whether the network standardizes its inputs, by mean and deviation of the training data.
+    channels_first : bool
+        Whether X is (sequences, features, time steps), as in aeon and sktime.
+    class_weight : dict, 'balanced' or None
+        Weights of the classes, as in scikit-learn.
+    dtype : {'float32', 'float64'}
+        In which precision the network computes.
+    options : dict, optional
+        Further keywords of `rnnkit.Network.train`, such as ``{'max_gradient_norm': 1.0}``.
+    warm_start : bool
+        Whether `fit` continues from the parameters of the last fit.
+    verbose : int
+        0 is silent; with 1 there is a line for each epoch.
+    random_state : int, RandomState or None
+        Drives the initial weights, the order of sequences, dropout and the hold-out. With an int,
+        each fit gives the same bits.
+
+    Attributes
+    ----------
+    classes_ : array of shape (K,)
+    net_ : rnnkit.Classifier
+        The fitted network; ``model.net_.save(path)`` writes a file with the names of the classes.
+    history_ : rnnkit.training.History
+        One record for each epoch.
+    n_iter_ : int
+        The number of epochs of the last fit; with `partial_fit`, of all calls.
+    n_features_in_ : int
+        Features of each time step; for X of shape (n, T), the number of columns.
+    feature_names_in_ : array of str
+        Only if X is a frame whose columns have names.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.array(['calm', 'wild'] * 10)
+    >>> X = [rng.normal(scale=3 if k == 'wild' else 1, size=(rng.integers(5, 9), 2)) for k in y]
+    >>> model = SequenceClassifier((('gru', 8),), epochs=50, random_state=0).fit(X, y)
+    >>> float(model.score(X, y)) > 0.9
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **SequenceEstimator._parameter_constraints,
+        'class_weight': [StrOptions({'balanced'}), dict, None],
+    }
+
+    def __init__(
+        self,
+        layers: Any = (('gru', 32),),
+        *,
+        many: str = 'auto',
+        loss: Any = None,
+        algo: str = 'adam',
+        epochs: int = 200,
+        batch_size: Any = 'auto',
+        learning_rate: Any = 0.003,
+        dropout: float = 0.0,
+        weight_l2: float = 0.0,
+        validation_fraction: float | None = None,
+        patience: int = 20,
+        scale: bool = True,
+        channels_first: bool = False,
+        class_weight: Any = None,
+        dtype: str = 'float32',
+        options: dict[str, object] | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        random_state: Any = None,
+    ):
+        self.layers = layers
+        self.many = many
+        self.loss = loss
+        self.algo = algo
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.dropout = dropout
+        self.weight_l2 = weight_l2
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.scale = scale
+        self.channels_first = channels_first
+        self.class_weight = class_weight
+        self.dtype = dtype
+        self.options = options
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None
+    ) -> Self:
+        """Fit the network.
+
+        Parameters
+        ----------
+        X : list of arrays (T_i, I), array (n, T, I), or array or frame (n, T)
+            Sequences of T_i time steps and I features; or n series of T steps of one feature.
+        y : array (n,); or array (n, T), or list of arrays (T_i,)
+            Labels of any kind, one for each sequence or one for each time step.
+        sample_weight : array (n,), optional
+            The weight of each sequence.
+        X_val, y_val : as X and y, optional
+            Validation data, for early stopping.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an array is not usable.
+        """
+        return self._fit(X, y, sample_weight, (X_val, y_val))
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Train one epoch further, with these sequences.
+
+        The scaling is that of the first call. Nothing is held out.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As in `fit`.
+        classes : array (K,), optional
+            All classes there will be; needed at the first call.
+        """
+        first = not hasattr(self, 'net_')
+        if first and classes is None:
+            raise ValueError(
+                'classes must be passed on the first call to partial_fit: all classes there will be'
+            )
+        if classes is not None:
+            classes = np.unique(classes)
+            if not first and not np.array_equal(classes, self.classes_):
+                raise ValueError(
+                    f'classes={classes.tolist()} is not the same as on the last call to '
+                    f'partial_fit: {self.classes_.tolist()}'
+                )
+        return self._fit(X, y, sample_weight, epochs=1, classes=classes)
+
+    def _read_y(self, y: Any, X: Sequences, reset: bool, classes: Any = None) -> Targets:
+        if y is None:
+            raise ValueError(
+                'This SequenceClassifier estimator requires y to be passed, but the target y is '
+                'None.'
+            )
+        if not reset:
+            return read_labels(y, X, self.many_, self.classes_)[0]
+        targets, self.classes_ = read_labels(y, X, self.many, classes)
+        self.many_ = targets.many
+        return targets
+
+    def _new_network(self, targets: Targets, **options: Any) -> Network:
+        layers = self._layers(self._features, len(self.classes_), targets.many)
+        return Classifier(layers, self.loss, classes=self.classes_.tolist(), **options)
+
+    def _weighted(self, weights: np.ndarray, X: Sequences, targets: Targets) -> np.ndarray:
+        if targets.many == ALL:
+            weights = weights[:, None] * X.mask
+        if self.class_weight is None:
+            return weights
+        if self.class_weight == 'balanced':
+            counts = np.bincount(targets.y.ravel(), weights.ravel(), len(self.classes_))
+            factors = weights.sum() / (np.count_nonzero(counts) * np.where(counts > 0, counts, 1))
+        else:
+            factors = compute_class_weight(
+                self.class_weight, classes=self.classes_, y=self.classes_
+            )
+        return weights * factors[targets.y]
+
+    def _strata(self, targets: Targets) -> np.ndarray | None:
+        return targets.y if targets.many == LAST else None
+
+    def _probabilities(self, X: Sequences) -> np.ndarray:
+        """Return the probabilities of the classes, which sum to 1 in float64; 0 over padding."""
+        p = self._outputs(X, lambda net, x, mask: net.predict_proba(x, mask=mask))
+        p = p.astype(np.float64)
+        total = p.sum(axis=-1, keepdims=True)
+        return p / np.where(total > 0, total, 1)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : as in `fit`
+
+        Returns
+        -------
+        probabilities : array (n, K)
+            With one label for each time step (n, T, K); or, for a list of sequences, an array of n
+            objects: arrays (T_i, K).
+        """
+        sequences = self._read(X)
+        p = self._probabilities(sequences)
+        return p if self.many_ == LAST else sequences.split(p)
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the logarithm of the probability of each class, in the form of `predict_proba`."""
+        sequences = self._read(X)
+        with np.errstate(divide='ignore'):
+            p = np.log(self._probabilities(sequences))
+        return p if self.many_ == LAST else sequences.split(p)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable class.
+
+        Parameters
+        ----------
+        X : as in `fit`
+
+        Returns
+        -------
+        labels : array (n,)
+            With one label for each time step (n, T); or, for a list of sequences, an array of n
+            objects: arrays (T_i,).
+        """
+        sequences = self._read(X)
+        labels = self.classes_[self._probabilities(sequences).argmax(axis=-1)]
+        return labels if self.many_ == LAST else sequences.split(labels)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy: of sequences, or of all time steps.
+
+        Parameters
+        ----------
+        X, y : as in `fit`
+        sample_weight : array (n,), optional
+            The weight of each sequence, and of each of its steps.
+        """
+        sequences = self._read(X)
+        predicted = self.predict(X)
+        if self.many_ == LAST:
+            return float(accuracy_score(y, predicted, sample_weight=sample_weight))
+        if sample_weight is not None:
+            sample_weight = np.repeat(sample_weight, sequences.lengths)
+        return float(accuracy_score(joined(y), joined(predicted), sample_weight=sample_weight))
