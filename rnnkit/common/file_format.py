@@ -1,6 +1,7 @@
 """A network, or a whole training, as one safetensors file: arrays, and JSON in the header."""
 
 import hashlib
+import io
 import json
 import os
 import stat
@@ -11,7 +12,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
-from rnnkit.common import file_kinds
+from rnnkit.common import file_kinds, open_files
 from rnnkit.common.replace_file import replace
 from rnnkit.errors import ConfigError, FormatError
 
@@ -40,12 +41,12 @@ class File(NamedTuple):
     training: dict[str, Any] | None = None
 
 
-def write(path: str | os.PathLike[str], file: File) -> None:
+def write(target: str | os.PathLike[str] | BinaryIO, file: File) -> None:
     """Write a file; an old one is replaced only by a complete new one.
 
     Parameters
     ----------
-    path : str or path-like
+    target : str, path-like or file object
     file : File
         Its spec must be JSON, and its training, too, except for arrays.
 
@@ -56,6 +57,20 @@ def write(path: str | os.PathLike[str], file: File) -> None:
     ConfigError
         If it would be too large to be read.
     """
+    if open_files.is_open_file(target):
+        open_files.write(target, pack(file, open_files.name_of(target)))
+    else:
+        replace(target, pack(file, os.fspath(target)))
+
+
+def pack(file: File, name: str) -> bytes:
+    """Return the content of a file; `name` is what messages call it.
+
+    Raises
+    ------
+    ConfigError
+        As `write`.
+    """
     header = {'format': FORMAT, 'version': str(VERSION), 'spec': json.dumps(file.spec)}
     arrays = {name: np.asarray(array, order='C') for name, array in file.arrays.items()}
     if file.training is not None:
@@ -63,13 +78,23 @@ def write(path: str | os.PathLike[str], file: File) -> None:
         header['training'] = json.dumps(_taken_out(file.training, '', inner))
         arrays |= {name: np.asarray(array, order='C') for name, array in inner.items()}
     header['digest'] = digest(header, arrays)
-    content = safetensors.save(arrays, header)
+    content = _in_order(safetensors.save(arrays, header))
     if int.from_bytes(content[:8], 'little') > LONGEST_HEADER or len(arrays) >= MOST_ARRAYS:
         raise ConfigError(
-            f'{os.fspath(path)} was not written, for it could not be read: {len(arrays):,} arrays '
+            f'{name} was not written, for it could not be read: {len(arrays):,} arrays '
             f'and a description of {int.from_bytes(content[:8], "little"):,} bytes are too many'
         )
-    replace(path, content)
+    return content
+
+
+def _in_order(content: bytes) -> bytes:
+    """Return a safetensors file with sorted text entries, which otherwise have a random order."""
+    end = 8 + int.from_bytes(content[:8], 'little')
+    header = json.loads(content[8:end])
+    header['__metadata__'] = dict(sorted(header['__metadata__'].items()))
+    text = json.dumps(header, separators=(',', ':'), ensure_ascii=False).encode()
+    text += b' ' * (-len(text) % 8)  # arrays begin at multiples of 8
+    return b''.join([len(text).to_bytes(8, 'little'), text, memoryview(content)[end:]])
 
 
 def digest(header: dict[str, str], arrays: dict[str, np.ndarray]) -> str:
@@ -84,10 +109,11 @@ def digest(header: dict[str, str], arrays: dict[str, np.ndarray]) -> str:
     return content.hexdigest()
 
 
-def read(path: str | os.PathLike[str]) -> File:
+def read(source: str | os.PathLike[str] | BinaryIO) -> File:
     """Read a file. It runs no code, and takes no more memory than the file is long.
 
-    It is opened once, so that it may be replaced meanwhile.
+    It is opened once, so that it may be replaced meanwhile. From a file object, nothing is read
+    that follows.
 
     Raises
     ------
@@ -96,20 +122,38 @@ def read(path: str | os.PathLike[str]) -> File:
     FormatError
         If the file was not written by `write` of this version or an older one.
     """
-    path = Path(path)
+    if open_files.is_open_file(source):
+        return unpack(open_files.read(source), open_files.name_of(source))
+    path = Path(source)
     with _opened(path) as file:
-        content = b''
-        try:
-            length = _header_length(file)
-            header = _metadata(file.read(length))
-            _check(path, header)
-            file.seek(0)
-            content = file.read()
-            arrays = safetensors.load(content)
-        except (SafetensorError, ValueError, TypeError, KeyError, RecursionError) as error:
-            if isinstance(error, FormatError):
-                raise
-            raise _refused(path, file, error) from None
+        found = os.fstat(file.fileno())
+        occupied = 512 * getattr(found, 'st_blocks', 0)
+        return _read(str(path), file, found.st_size, occupied)
+
+
+def unpack(content: bytes, name: str) -> File:
+    """Return what the content of a file holds; `name` is what messages call it.
+
+    Raises
+    ------
+    FormatError
+        As `read`.
+    """
+    return _read(name, io.BytesIO(content), len(content), len(content))
+
+
+def _read(path: str, file: BinaryIO, size: int, occupied: int) -> File:
+    """Read a file that takes some bytes of the disk, perhaps fewer than it is long."""
+    try:
+        length = _header_length(file, size, occupied)
+        header = _metadata(file.read(length))
+        _check(path, header)
+        file.seek(0)
+        arrays = safetensors.load(file.read())
+    except (SafetensorError, ValueError, TypeError, KeyError, RecursionError) as error:
+        if isinstance(error, FormatError):
+            raise
+        raise _refused(path, file, size, error) from None
     kept = header.get('digest')
     if kept != digest(header, arrays) and (kept is not None or header['version'] != '1'):
         raise FormatError(f'{path}: its content was changed after it had been written')
@@ -140,15 +184,12 @@ def _opened(path: Path) -> BinaryIO:
     raise FormatError(f'{path}: a device or a pipe, not a file')
 
 
-def _header_length(file: BinaryIO) -> int:
+def _header_length(file: BinaryIO, size: int, occupied: int) -> int:
     """Return the length of the header, after checking it against that of the file."""
     length = int.from_bytes(file.read(8), 'little')
-    found = os.fstat(file.fileno())
-    size = found.st_size
     if length > min(size - 8, LONGEST_HEADER):
         raise ValueError(f'a header of {length} bytes does not fit into {size} bytes')
     # Nearly all of it is a hole, which takes no place on the disk, but would take memory.
-    occupied = 512 * getattr(found, 'st_blocks', 0)
     if size > 2**26 and 0 < occupied < size // 64:
         raise ValueError(f'it claims {size} bytes, and occupies {occupied}')
     return length
@@ -165,17 +206,16 @@ def _metadata(header: bytes) -> dict[str, str]:
     return {name: text for name, text in entries.items() if isinstance(text, str)}
 
 
-def _refused(path: Path, file: BinaryIO, error: Exception) -> FormatError:
+def _refused(path: str, file: BinaryIO, size: int, error: Exception) -> FormatError:
     """Return an error that says what the file is, if that can be told, or what is wrong."""
-    size = os.fstat(file.fileno()).st_size
     file.seek(0)
     content = file.read(4096)
     file.seek(max(0, size - 4096))
-    kind = file_kinds.kind_of(path.name, content + file.read(4096))
+    kind = file_kinds.kind_of(Path(path).name, content + file.read(4096))
     return FormatError(f'{path}: not a complete safetensors file: {kind or error}')
 
 
-def _check(path: Path, header: dict[str, str]) -> None:
+def _check(path: str, header: dict[str, str]) -> None:
     if header.get('format') != FORMAT:
         raise FormatError(f'{path}: a safetensors file, but not one that rnnkit has written')
     version = header.get('version', '')
@@ -188,7 +228,7 @@ def _check(path: Path, header: dict[str, str]) -> None:
         )
 
 
-def _parsed(path: Path, header: dict[str, str], name: str, what: str) -> Any:
+def _parsed(path: str, header: dict[str, str], name: str, what: str) -> Any:
     try:
         return json.loads(header[name])
     except (KeyError, ValueError, RecursionError) as error:

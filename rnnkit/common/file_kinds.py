@@ -91,6 +91,8 @@ def kind_of(name: str, content: bytes) -> str:
     if content[:4] in (b'PK\x03\x04', b'PK\x05\x06'):
         return f'it is {_zip(content)}'
     pickle = content[:1] == b'\x80' and content[1:2] in b'\x02\x03\x04\x05' and content[1:2]
+    if pickle and b'rnnkit.models.travel' in content:
+        return 'it is a pickle of a network; pickle.load() reads it'
     if pickle or (PICKLES.search(name) and not content.startswith((b'\x89', b'\x93'))):
         return f'it looks like a pickle, as theanets writes them{NOT_READ}'
     for start, kind in STARTS.items():

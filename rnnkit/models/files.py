@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from rnnkit.common import caller, epoch_paths, file_format
+from rnnkit.common import caller, file_format, open_files
 from rnnkit.common.calls import checked
 from rnnkit.common.old_words import warn
 from rnnkit.common.registry import Registry
@@ -14,7 +14,7 @@ from rnnkit.errors import ConfigError, FormatError, RnnkitError
 from rnnkit.initializers import known_values
 from rnnkit.training import checkpoints
 from rnnkit.training.loss_term import read_loss_term
-from rnnkit.training.protocols import Path
+from rnnkit.training.protocols import PathOrFile
 
 Owner = TypeVar('Owner')
 
@@ -37,6 +37,26 @@ def from_spec(spec: Mapping[str, object]) -> Any:
     ConfigError
         If it is not such a dict.
     """
+    return build(spec)
+
+
+def build(spec: object, cls: type | None = None, kernel: bool | None = None) -> Any:
+    """Build the network that a spec describes.
+
+    Parameters
+    ----------
+    spec : dict
+        As in `from_spec`.
+    cls : type, optional
+        A class of networks derived from the one in the spec. Its own ``__init__`` is not called.
+    kernel : bool, optional
+        As for a network.
+
+    Raises
+    ------
+    ConfigError
+        If it is not such a dict.
+    """
     required = {'model', 'layers', 'loss', 'weighted', 'layout', 'dtype', 'seed'}
     if not isinstance(spec, dict) or set(spec) - {'masked', 'losses', 'frozen'} != required:
         raise ConfigError(
@@ -45,7 +65,9 @@ def from_spec(spec: Mapping[str, object]) -> Any:
         )
     keywords = dict(spec)
     losses, frozen = keywords.pop('losses', None), keywords.pop('frozen', None)
-    net = models[keywords.pop('model')](**keywords)
+    model = models[keywords.pop('model')]
+    net = model.__new__(model if cls is None else cls)
+    model.__init__(net, **keywords, kernel=kernel)
     if losses is not None:
         # All at once: each change of the losses builds the graphs of all of them.
         terms = [
@@ -80,7 +102,7 @@ def _check_losses(specs: object) -> list[dict[str, Any]]:
 
 
 @checked
-def load(path: Path) -> Any:
+def load(path: PathOrFile) -> Any:
     """Load a network from a file that `save`, or a training with ``checkpoint=``, has written.
 
     It is safe to load an untrusted file: no code in it is run, and no more memory is used than
@@ -88,7 +110,9 @@ def load(path: Path) -> Any:
 
     Parameters
     ----------
-    path : str or path-like
+    path : str, path-like or file object
+        Of a binary file that is open for reading, such as an ``io.BytesIO``, the network that
+        begins at its position is read, and nothing that follows.
 
     Returns
     -------
@@ -103,31 +127,54 @@ def load(path: Path) -> Any:
         If the file is damaged, was changed, has another format or a newer version, or needs a
         layer or an activation that is not registered.
     """
-    path = epoch_paths.file_path('load(): path', path)
-    file = file_format.read(path)
-    try:
-        with known_values(file.arrays):
-            net = from_spec(file.spec)
-    except (RnnkitError, RecursionError) as error:
-        raise FormatError(f'{path}: its network cannot be built: {error}') from error
-    unused = set(file.arrays) - {p.name for p in net.params}
-    if unused:
-        raise FormatError(f'{path}: parameter {min(unused)!r} is missing, or does not belong there')
-    for p in net.params:
-        array = file.arrays[p.name]
-        if array.dtype != p.dtype:
-            raise FormatError(
-                f'{path}: parameter {p.name!r} is {array.dtype} {array.shape}; the network '
-                f'expects {p.dtype} {array.shape}'
-            )
+    source = open_files.source('load(): path', path)
+    name = open_files.name_of(source) if open_files.is_open_file(source) else str(source)
+    file = file_format.read(source)
+    net = network(name, file)
     odd = [p.name for p in net.params if not np.isfinite(file.arrays[p.name]).all()]
     if odd:
         more = f' and {len(odd) - 3} more' if len(odd) > 3 else ''
         caller.warn(
-            f'{path}: not finite (NaN or infinity) in the parameters {", ".join(odd[:3])}{more}'
+            f'{name}: not finite (NaN or infinity) in the parameters {", ".join(odd[:3])}{more}'
         )
+    return net
+
+
+def network(
+    name: str, file: file_format.File, cls: type | None = None, kernel: bool | None = None
+) -> Any:
+    """Return the network that a file holds.
+
+    Parameters
+    ----------
+    name : str
+        What messages call the file.
+    file : File
+    cls, kernel
+        As in `build`.
+
+    Raises
+    ------
+    FormatError
+        If it cannot be built, or the parameters do not fit.
+    """
+    try:
+        with known_values(file.arrays):
+            net = build(file.spec, cls, kernel)
+    except (RnnkitError, RecursionError) as error:
+        raise FormatError(f'{name}: its network cannot be built: {error}') from error
+    unused = set(file.arrays) - {p.name for p in net.params}
+    if unused:
+        raise FormatError(f'{name}: parameter {min(unused)!r} is missing, or does not belong there')
+    for p in net.params:
+        array = file.arrays[p.name]
+        if array.dtype != p.dtype:
+            raise FormatError(
+                f'{name}: parameter {p.name!r} is {array.dtype} {array.shape}; the network '
+                f'expects {p.dtype} {array.shape}'
+            )
     if file.training is not None:
-        checkpoints.recall(path, net, file.training)
+        checkpoints.recall(name, net, file.training)
     return net
 
 
@@ -137,14 +184,14 @@ class Loader:
     ``net.load(path)`` warns, since it does not change `net`.
     """
 
-    def __get__(self, net: object, cls: type[Owner]) -> Callable[[Path], Owner]:
+    def __get__(self, net: object, cls: type[Owner]) -> Callable[[PathOrFile], Owner]:
         if net is not None:
             warn(
                 f'load() leaves this network as it is, and returns another; write '
                 f'net = rnnkit.{cls.__name__}.load(path)'
             )
 
-        def load_as(path: Path) -> Owner:
+        def load_as(path: PathOrFile) -> Owner:
             """Load a network of this class; a ConfigError if that in the file is of another."""
             return _load_as(cls, path)
 
@@ -152,7 +199,7 @@ class Loader:
         return checked(load_as)
 
 
-def _load_as(cls: type[Owner], path: Path) -> Owner:
+def _load_as(cls: type[Owner], path: PathOrFile) -> Owner:
     """Load a network of this class.
 
     Raises
@@ -163,8 +210,9 @@ def _load_as(cls: type[Owner], path: Path) -> Owner:
     net = load(path)
     if not isinstance(net, cls):
         name = type(net).__name__
+        shown = open_files.name_of(path) if open_files.is_open_file(path) else path
         raise ConfigError(
-            f'{cls.__name__}.load(): {path} is a {name}; write rnnkit.{name}.load(path), or '
+            f'{cls.__name__}.load(): {shown} is a {name}; write rnnkit.{name}.load(path), or '
             f'rnnkit.load(path) for any'
         )
     return net

@@ -1,15 +1,16 @@
 """A network: layer specs become a graph, and the graph becomes functions."""
 
+import copy
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels, losses
-from rnnkit.common import epoch_paths, file_format, file_kinds, old_words
+from rnnkit.common import file_format, file_kinds, old_words, open_files
 from rnnkit.common import progress as lines
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import flag, optional_whole, whole
@@ -25,7 +26,7 @@ from rnnkit.inference.stepper import Stepper
 from rnnkit.inference.streaming import State
 from rnnkit.layers import Layer, parse_layers
 from rnnkit.losses import Loss
-from rnnkit.models import frozen
+from rnnkit.models import frozen, travel
 from rnnkit.models.files import Loader
 from rnnkit.models.trainable import Trainable
 from rnnkit.training import gradient_flow
@@ -33,7 +34,7 @@ from rnnkit.training.criterion import Criterion
 from rnnkit.training.gradient_flow import GradientFlow
 from rnnkit.training.history import History
 from rnnkit.training.loss_term import LossTerm, read_loss_term
-from rnnkit.training.protocols import Inputs, Monitors, MonitorSpec, Path
+from rnnkit.training.protocols import Inputs, Monitors, MonitorSpec, PathOrFile
 from rnnkit.training.sessions import Sessions
 from rnnkit.training.train_steps import TrainSteps
 
@@ -114,6 +115,7 @@ class Network(Trainable):
         kernel: bool | None = None,
         **unknown: object,
     ):
+        before = set(vars(self))
         where = f'{type(self).__name__}()'
         settings = ('layers', 'loss', 'weighted', 'masked', 'layout', 'dtype', 'seed', 'kernel')
         chosen = old_words.take_activations(unknown)
@@ -134,6 +136,7 @@ class Network(Trainable):
         with kernels.allowed(self._kernel):
             self._build()
         self._minimise([LossTerm(first, weighted=weighted)])
+        self._own_names = frozenset({*vars(self), '_own_names'} - before)
 
     def _build(self) -> None:
         """Connect the layers."""
@@ -298,14 +301,15 @@ class Network(Trainable):
 
     load = Loader()
 
-    def save(self, path: Path) -> None:
+    def save(self, path: PathOrFile) -> None:
         """Write the spec and the parameters to one safetensors file.
 
         Parameters
         ----------
-        path : str or path-like
+        path : str, path-like or file object
             An existing file is replaced only when the new one is complete. It keeps its mode; a
-            symbolic link stays one.
+            symbolic link stays one. A file object is a binary file that is open for writing, such
+            as an ``io.BytesIO``; it stays open.
 
         Raises
         ------
@@ -315,10 +319,26 @@ class Network(Trainable):
         OSError
             If the file cannot be written.
         """
-        target = epoch_paths.file_path('save(): path', path)
-        file_kinds.check_name('save()', target.name)
-        values = {p.name: p.get_value() for p in self.params}
-        file_format.write(target, file_format.File(self.to_spec(), values))
+        target = open_files.target('save(): path', path)
+        if not open_files.is_open_file(target):
+            file_kinds.check_name('save()', target.name)
+        file_format.write(target, self._as_file())
+
+    def _as_file(self) -> file_format.File:
+        """Return what `save` writes."""
+        return file_format.File(self.to_spec(), {p.name: p.get_value() for p in self.params})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what a pickle holds: the content of a file, the history and the training count."""
+        return travel.reduced(self)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        """Return a network with parameters and a history of its own."""
+        return travel.twin(self, memo)
+
+    def __copy__(self) -> Self:
+        """Return a deep copy: networks never share parameters."""
+        return copy.deepcopy(self)
 
     # --- use ---
 

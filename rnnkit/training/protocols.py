@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from os import PathLike
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +17,7 @@ Batch = Sequence[np.ndarray]
 
 # What users pass to `train`.
 Path = str | PathLike[str]
+PathOrFile = Path | BinaryIO
 Inputs = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
 Arrays = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
 Data = Arrays | Callable[..., Arrays]
