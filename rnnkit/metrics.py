@@ -69,6 +69,8 @@ class Metric(Protocol):
         What the output is: that of ``predict``, or that of ``predict_proba``.
     targets : {'numbers', 'labels', 'binary'} or None
         What it is for; None for all.
+    better : {'min', 'max'} or None
+        Whether small or large values are better, if that is known.
     statistics : tuple of Statistic, or None
         What it follows from. None if it is computed from all targets and outputs at once.
     value : callable
@@ -78,6 +80,7 @@ class Metric(Protocol):
     __name__: str
     reads: str
     targets: str | None
+    better: str | None
     statistics: 'tuple[Statistic, ...] | None'
     value: Callable[..., float]
 
@@ -171,6 +174,7 @@ def add(
     reads: str = 'prediction',
     means: Sequence[Compare | Statistic] | None = None,
     targets: str | None = None,
+    better: str | None = None,
 ) -> Callable[[F], Metric]:
     """Return a decorator that registers a metric.
 
@@ -189,11 +193,14 @@ def add(
     targets : {'numbers', 'labels', 'binary'}, optional
         What targets it is for; by default all. ``'binary'`` are 0 or 1, the output is the
         probability of 1.
+    better : {'min', 'max'}, optional
+        Whether small or large values are better, for early stopping by this metric.
 
     Raises
     ------
     ConfigError
-        If a name is taken, `reads` or `targets` is neither, or `means` is not made of functions.
+        If a name is taken, `reads`, `targets` or `better` is neither, or `means` is not made of
+        functions.
 
     Notes
     -----
@@ -205,6 +212,7 @@ def add(
     """
     choice('add(): reads', reads, READS)
     choice('add(): targets', targets, (None, *TARGETS))
+    choice('add(): better', better, (None, 'min', 'max'))
     if means is not None and not (
         isinstance(means, list | tuple) and means and all(map(callable, means))
     ):
@@ -218,7 +226,7 @@ def add(
             kinds = (Mean, Variance, Shares, UnitShares)
             statistics = tuple(mean if isinstance(mean, kinds) else Mean(mean) for mean in means)
             metric = _of_statistics(function, statistics, reads, targets)
-        metric.reads, metric.targets = reads, targets
+        metric.reads, metric.targets, metric.better = reads, targets, better
         if means is None:
             metric.statistics, metric.value = None, None
         return metrics.add(*names)(metric)
@@ -440,7 +448,7 @@ def the_output(target: Values, output: Values) -> Values:
     return output
 
 
-@add('r2', means=[Mean(square_error), Variance(the_target)], targets='numbers')
+@add('r2', means=[Mean(square_error), Variance(the_target)], targets='numbers', better='max')
 def r2(error: float, variance: float) -> float:
     r"""Coefficient of determination, :math:`1 - \sum w (y - o)^2 / \sum w (y - \bar y)^2`.
 
@@ -452,19 +460,19 @@ def r2(error: float, variance: float) -> float:
     return 1 - error / variance
 
 
-@add('mse', means=[square_error], targets='numbers')
+@add('mse', means=[square_error], targets='numbers', better='min')
 def mse(error: float) -> float:
     """Return the (weighted) mean of the squared differences."""
     return error
 
 
-@add('rmse', means=[square_error], targets='numbers')
+@add('rmse', means=[square_error], targets='numbers', better='min')
 def rmse(error: float) -> float:
     """Return the square root of `mse`, which is in the unit of the target."""
     return np.sqrt(error)
 
 
-@add('mae', means=[absolute_error], targets='numbers')
+@add('mae', means=[absolute_error], targets='numbers', better='min')
 def mae(error: float) -> float:
     """Return the (weighted) mean of the absolute differences."""
     return error
@@ -478,14 +486,17 @@ def hit(target: np.ndarray, output: np.ndarray) -> np.ndarray:
     return target == output
 
 
-@add('accuracy', 'acc', means=[hit], targets='labels')
+@add('accuracy', 'acc', means=[hit], targets='labels', better='max')
 def accuracy(share: float) -> float:
     """Return the (weighted) share of labels that are right."""
     return share
 
 
 @add(
-    'f1', means=[Shares(the_target, hit), Shares(the_target), Shares(the_output)], targets='labels'
+    'f1',
+    means=[Shares(the_target, hit), Shares(the_target), Shares(the_output)],
+    targets='labels',
+    better='max',
 )
 def f1(hits: np.ndarray, targets: np.ndarray, outputs: np.ndarray) -> float:
     r"""Return the mean over classes of :math:`2 h / (n + m)`.
@@ -521,7 +532,7 @@ def output_on(target: Values, output: Values) -> Values:
     return output > 0.5
 
 
-@add('binary_accuracy', means=[same_side], targets='binary')
+@add('binary_accuracy', means=[same_side], targets='binary', better='max')
 def binary_accuracy(share: float) -> float:
     """Return the (weighted) share of targets 0 or 1 that are on the same side of 0.5 as the output.
 
@@ -534,6 +545,7 @@ def binary_accuracy(share: float) -> float:
     'binary_f1',
     means=[UnitShares(both_on), UnitShares(target_on), UnitShares(output_on)],
     targets='binary',
+    better='max',
 )
 def binary_f1(hits: np.ndarray, targets: np.ndarray, outputs: np.ndarray) -> float:
     r"""Return the mean over units of :math:`2 h / (n + m)`, for targets 0 or 1.
@@ -603,6 +615,7 @@ def log_loss(target: np.ndarray, output: np.ndarray) -> np.ndarray:
     reads='probabilities',
     means=[log_loss],
     targets='labels',
+    better='min',
 )
 def cross_entropy(nats: float) -> float:
     r"""Return the (weighted) mean of :math:`-\ln p_y`, in nats.
@@ -625,13 +638,13 @@ def cross_entropy(nats: float) -> float:
     return nats
 
 
-@add('bits', reads='probabilities', means=[log_loss], targets='labels')
+@add('bits', reads='probabilities', means=[log_loss], targets='labels', better='min')
 def bits(nats: float) -> float:
     """Return the cross-entropy in bits: for text, the bits that a character takes."""
     return nats / np.log(2)
 
 
-@add('perplexity', reads='probabilities', means=[log_loss], targets='labels')
+@add('perplexity', reads='probabilities', means=[log_loss], targets='labels', better='min')
 def perplexity(nats: float) -> float:
     """Return 2 to the power of `bits`: among how many equal choices the network wavers."""
     with np.errstate(over='ignore'):

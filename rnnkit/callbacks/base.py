@@ -25,6 +25,8 @@ class Run(Protocol):
     record: Record
     history: Any
     latest: dict[str, float]
+    measured: list[str]
+    judged_by: tuple[str, str]
     best: dict[str, float]
     best_params: Sequence[object] | None
     unplanned: bool
@@ -78,7 +80,13 @@ class Training:
         validated after this epoch. Empty before the end of the first epoch.
     history : History
     validation : dict of str to float
-        The results of the latest validation; empty before the first one.
+        The results of the latest validation; empty before the first one. Without validation data
+        they are those on the training data.
+    measured : list of str
+        The columns that the history has of them: ``'valid_loss'`` and so on, or
+        ``'training_loss'`` without validation data.
+    judged_by : (str, str)
+        The column by which a validation is the best, and its mode, ``'min'`` or ``'max'``.
     best : dict of str to float
         The results of the best validation so far.
     unplanned : bool
@@ -185,6 +193,14 @@ class Training:
     @property
     def validation(self) -> dict[str, float]:
         return dict(self._trainer.latest)
+
+    @property
+    def measured(self) -> list[str]:
+        return self._trainer.measured
+
+    @property
+    def judged_by(self) -> tuple[str, str]:
+        return self._trainer.judged_by
 
     @property
     def best(self) -> dict[str, float]:

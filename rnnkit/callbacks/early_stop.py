@@ -14,15 +14,17 @@ Params = list[Any]  # arrays, one for each parameter
 class EarlyStop(Callback):
     """Stop the training when a monitor stops improving, or reaches a goal.
 
-    The option ``patience`` of a training does the same for the validation loss. If both are used,
-    whichever applies first ends the training. In either case, the parameters with the lowest
-    validation loss are restored, or with ``restore_best=True`` those with the best monitor.
+    The option ``patience`` of a training does the same for the validation loss, or the column that
+    its option ``restore_best`` names. If both are used, whichever applies first ends the training.
+    In either case, the parameters that are best by this column are restored, or with
+    ``restore_best=True`` here those with the best monitor.
 
     Parameters
     ----------
-    monitor : str
+    monitor : str, optional
         A column of the history: ``'valid_loss'``, ``'loss'``, ``'valid_acc'``,
-        ``'gradient_norm'``, ...
+        ``'gradient_norm'``, ... By default that of the option ``restore_best``, or else
+        ``'valid_loss'``; ``'training_loss'`` without validation data.
     patience : int
         The training ends after more than this many values in a row without improvement. Epochs
         without the column do not count.
@@ -32,7 +34,8 @@ class EarlyStop(Callback):
         The training ends when the monitor is at least as good as this.
     mode : {'min', 'max'}, optional
         Whether small or large values are better. By default 'max' for ``acc``, ``accuracy``,
-        ``r2``, ``f1``, ``binary_accuracy`` and ``binary_f1``, and 'min' for all others.
+        ``r2``, ``f1``, ``binary_accuracy`` and ``binary_f1``, and 'min' for all others, except that
+        it must be given for a metric of your own that does not say it.
     min_delta : float
         The minimum improvement, as a difference of values: a value is an improvement if it is
         better than the best one by more than this.
@@ -67,7 +70,7 @@ class EarlyStop(Callback):
 
     def __init__(
         self,
-        monitor: str = 'valid_loss',
+        monitor: str | None = None,
         patience: int = 5,
         min_improvement: float = 0.0,
         goal: float | None = None,
@@ -95,6 +98,7 @@ class EarlyStop(Callback):
 
     def on_train_begin(self, training: Training) -> None:
         """Reset the state; or end a resumed training that has been stopped before."""
+        self._best.begin(training)
         if not self._restored:
             self._best.value, self.failures, self._params = None, 0, None
         self._restored, self._last = False, None
@@ -112,7 +116,7 @@ class EarlyStop(Callback):
             return
         # A resumed training must have the state of one that was longer from the start, which
         # would not have validated here.
-        if training.unplanned and self._best.of_validation:
+        if training.unplanned and self._best.of_validation(training):
             if self.restore_best and self._best.improves(value, self._best.value):
                 self._last = _values(training)
             return

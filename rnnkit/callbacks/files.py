@@ -35,8 +35,8 @@ class Checkpoint(Callback):
     best_only : bool
         Whether to save only when the monitor has improved; epochs without the column are
         skipped.
-    monitor : str
-        A column of the history, for `best_only`.
+    monitor : str, optional
+        A column of the history, for `best_only`; by default as in `EarlyStop`.
     mode : {'min', 'max'}, optional
         Whether small or large values are better, as in `EarlyStop`.
     """
@@ -48,7 +48,7 @@ class Checkpoint(Callback):
         path: StrPath,
         every: int = 1,
         best_only: bool = False,
-        monitor: str = 'valid_loss',
+        monitor: str | None = None,
         mode: str | None = None,
     ):
         self.path = self._target = _path('Checkpoint', path)
@@ -66,6 +66,7 @@ class Checkpoint(Callback):
 
     def on_train_begin(self, training: Training) -> None:
         """Reset the state, and check now whether files can be written."""
+        self._best.begin(training)
         if not self._restored:
             self._best.value = None
         self._restored = False
@@ -88,7 +89,7 @@ class Checkpoint(Callback):
     def _improved(self, training: Training) -> bool:
         value, before = self._best.read(training), self._best.value
         improved = value is not None and self._best.better(value)
-        if training.unplanned and self._best.of_validation:
+        if training.unplanned and self._best.of_validation(training):
             self._best.value = before  # a longer training would not see it
         return improved
 

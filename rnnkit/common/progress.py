@@ -12,7 +12,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from numbers import Integral
 from typing import TypeVar
+
+from rnnkit.common.spelling import brief
+from rnnkit.errors import ConfigError
 
 LOGGER = logging.getLogger('rnnkit')
 Item = TypeVar('Item')
@@ -120,6 +124,26 @@ def prepare_logging() -> None:
         LOGGER.addHandler(LiveHandler())
         if LOGGER.level == logging.NOTSET:
             LOGGER.setLevel(logging.INFO)
+
+
+def choice(where: str, show: object, verbose: object) -> bool | None:
+    """Return the option ``progress``, which ``verbose=0`` turns off; None is the default.
+
+    Raises
+    ------
+    ConfigError
+        If ``verbose`` is none of 0, 1 and 2, or the options contradict each other.
+    """
+    if verbose is None:
+        return show  # type: ignore[return-value]  # as the options are checked later
+    if isinstance(verbose, bool) or not isinstance(verbose, Integral) or not 0 <= verbose <= 2:
+        raise ConfigError(
+            f'{where}: verbose must be 0, nothing but warnings; 1, a line for each epoch and a '
+            f'bar; or 2, lines alone; got {brief(verbose)}'
+        )
+    if show is not None and bool(show) != bool(verbose):
+        raise ConfigError(f'{where}: progress={show} and verbose={verbose} contradict each other')
+    return bool(verbose)
 
 
 @contextmanager

@@ -1,12 +1,13 @@
-"""Arrays or callables in, batches of checked arrays out. NumPy only."""
+"""Arrays, callables or iterables in, batches of checked arrays out. NumPy only."""
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
+from rnnkit.data.passes import Passes, drawn_from, is_iterable, listed, once_only
 from rnnkit.data.windows import Window
 from rnnkit.errors import ConfigError, DataError
 
@@ -19,7 +20,9 @@ Seed = int | Sequence[int]
 class Batches(Protocol):
     """A stream of batches, one epoch each time it is read."""
 
-    n_batches: int
+    @property
+    def n_batches(self) -> int | None:
+        """The number of batches of an epoch, if it is known."""
 
     @property
     def one_pass(self) -> bool:
@@ -213,7 +216,7 @@ def lengths_of(mask: np.ndarray) -> np.ndarray:
 
 
 # What a generator is for. The numbers begin at 1: NumPy ignores zeros at the end of a seed.
-PURPOSES = ('order', 'train', 'valid')
+PURPOSES = ('order', 'train', 'valid', 'hold out')
 
 
 def generator_for(seed: Seed, number: int, purpose: str) -> np.random.Generator:
@@ -249,6 +252,8 @@ class Stream:
         The seed of these generators, which depend on it and on the number of the epoch.
     purpose : {'train', 'valid'}
         What the batches are for: each has generators of its own.
+    kind : {'callable', 'iterator'}
+        What the user passed, for messages.
 
     Raises
     ------
@@ -266,8 +271,9 @@ class Stream:
         where: str,
         seed: Seed = 0,
         purpose: str = 'train',
+        kind: str = 'callable',
     ):
-        self.function = function
+        self.function, self.kind = function, kind
         self.prepare = prepare
         self.n_batches = n_batches or CALLABLE_BATCHES
         self.where = where
@@ -277,7 +283,8 @@ class Stream:
 
     def in_order(self, n_batches: int | None = None) -> 'Stream':
         """Return further batches of the same callable."""
-        return Stream(self.function, self.prepare, n_batches, self.where, self.seed, 'valid')
+        args = (self.function, self.prepare, n_batches, self.where, self.seed)
+        return Stream(*args, 'valid', self.kind)
 
     def get_state(self) -> dict[str, Any]:
         """Return how many epochs there have been; what the callable remembers is its own."""
@@ -289,10 +296,10 @@ class Stream:
 
     def describe(self) -> str:
         """Return a description."""
-        return 'a callable'
+        return f'a{"n" * (self.kind == "iterator")} {self.kind}'
 
     def __iter__(self) -> Iterator[list[np.ndarray]]:
-        where = f'the batch returned by the {self.where} callable'
+        where = f'the batch returned by the {self.where} {self.kind}'
         given = [generator_for(self.seed, self._epochs, self.purpose)] * self._wants_rng
         self._epochs += 1
         for _ in range(self.n_batches):
@@ -309,10 +316,8 @@ class Stream:
                     f'{where} is a generator; the callable returns one batch each time it is '
                     f'called, such as the __next__ of a generator of batches'
                 )
-            if isinstance(batch, Window):
-                yield Window(self.prepare(list(batch), where), batch.fresh)
-            else:
-                yield self.prepare(batch, where)
+            arrays = self.prepare(listed(batch), where)
+            yield Window(arrays, batch.fresh) if isinstance(batch, Window) else arrays
 
 
 def wants_rng(function: Callable, where: str) -> bool:
@@ -343,7 +348,7 @@ def build(
     *,
     purpose: str = 'train',
 ) -> Batches:
-    """Make batches of `data`, which is a callable that makes batches, or arrays.
+    """Make batches of `data`: arrays, or a callable or an iterable that makes batches.
 
     ``make(arrays, axes, batch_size, n_batches, seed)`` makes those of arrays; the seed is None for
     validation data.
@@ -356,17 +361,13 @@ def build(
         )
     if callable(data):
         return Stream(data, prepare, n_batches, where, 0 if seed is None else seed, purpose)
-    if isinstance(data, Iterator):
-        raise ConfigError(
-            f'{where} is an iterator, which can be read only once; pass a callable that returns '
-            f'a batch each time it is called, for example {where}={where}.__next__'
-        )
-    known = isinstance(data, list | tuple | Mapping | set | str | bytes)
-    if isinstance(data, Iterable) and not (known or hasattr(data, '__array__')):
-        raise ConfigError(
-            f'{where} is an iterable, {type(data).__name__}; pass arrays, or a callable that '
-            f'returns a batch each time it is called: {where}=itertools.cycle(batches).__next__'
-        )
+    if is_iterable(data) and isinstance(data, Iterator):
+        if n_batches is None:
+            raise ConfigError(once_only(data, where))
+        draw = drawn_from(data, where)
+        return Stream(draw, prepare, n_batches, where, purpose=purpose, kind='iterator')
+    if is_iterable(data):
+        return Passes(data, prepare, n_batches, where)
     shuffled = seed if purpose == 'train' else None
     return make(prepare(data, where), axes, batch_size, n_batches, shuffled)
 

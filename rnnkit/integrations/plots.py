@@ -35,7 +35,7 @@ def history(
     picture, axes = figure(figsize=(7, 4))
     updates = _running_count([record['updates'] for record in records])
     for key in keys:
-        for name, style in ((key, '-'), (f'valid_{key}', 'o-')):
+        for name, style in ((key, '-'), (f'valid_{key}', 'o-'), (f'training_{key}', 'o-')):
             points = [
                 (at, r[name])
                 for at, r in zip(updates, records, strict=True)

@@ -8,14 +8,25 @@ from rnnkit import kernels
 from rnnkit.common import old_words
 from rnnkit.common import progress as lines
 from rnnkit.common.calls import checked_methods
+from rnnkit.common.checks import optional_whole
 from rnnkit.data.border import Border
+from rnnkit.data.hold_out import split
+from rnnkit.data.passes import makes_new_batches
 from rnnkit.models import frozen
 from rnnkit.models.parameters import Parameters
 from rnnkit.training.batching import Batching
 from rnnkit.training.checkpoints import Checkpoints
 from rnnkit.training.history import History, next_number
 from rnnkit.training.options import Options, given_options, read_training
-from rnnkit.training.protocols import CallbackSpec, Data, Monitors, MonitorSpec, Path
+from rnnkit.training.protocols import (
+    BestSpec,
+    CallbackSpec,
+    Data,
+    Monitors,
+    MonitorSpec,
+    Path,
+    Valid,
+)
 from rnnkit.training.sessions import Sessions
 from rnnkit.training.train_steps import TrainSteps
 from rnnkit.training.trainer import Place, Trainer
@@ -39,7 +50,7 @@ class Trainable(Parameters):
     def train(
         self,
         train: Data,
-        valid: Data | None = None,
+        valid: Valid = None,
         algo: str = 'rmsprop',
         *,
         batch_size: int | None = None,
@@ -52,7 +63,7 @@ class Trainable(Parameters):
         patience: int = Options.patience,
         validate_every: int = Options.validate_every,
         min_improvement: float = Options.min_improvement,
-        restore_best: bool = Options.restore_best,
+        restore_best: BestSpec = Options.restore_best,
         learning_rate: float | Callable[[int], float] | None = None,
         max_gradient_norm: float | None = None,
         max_gradient_elem: float = Options.max_gradient_elem,
@@ -66,20 +77,24 @@ class Trainable(Parameters):
         resume: Path | None = None,
         callbacks: CallbackSpec = None,
         progress: bool | None = None,
+        verbose: int | None = None,
         **options: Any,
     ) -> tuple[Monitors, Monitors]:
         """Train until early stopping or the number of epochs ends it; Ctrl-C ends it, too.
 
         Parameters
         ----------
-        train : list of arrays, or callable
+        train : list of arrays, callable or iterable
             The training data: ``[x, y]`` with x of shape (T, B, I) and y of shape (T, B, O), or
             integers (T, B) for a classifier; ``[x, y, weights]`` for a weighted network,
-            ``[x, y, mask]`` for a masked one; x alone for an autoencoder; a dict of the same; or
-            a callable that returns one such batch each time it is called.
-        valid : list of arrays, or callable, optional
+            ``[x, y, mask]`` for a masked one; x alone for an autoencoder; a dict of the same; a
+            callable that returns one such batch each time it is called; or an iterable of
+            batches, such as a data loader, which is read anew in each epoch.
+        valid : list of arrays, callable, iterable, float or ('tail', float), optional
             The validation data, which decide about early stopping and the best parameters; the
-            training data if not given. The batches of a callable are drawn once and kept.
+            training data if not given. The batches of a callable are drawn once and kept. A
+            share such as 0.2 holds out as many of the training sequences, at random by the seed;
+            ``('tail', 0.2)`` the last ones, or the end of a single long series.
         algo : str
             The name of an update rule: 'rmsprop', 'adam', 'sgd', ..., or 'lbfgs'; or of a way to
             prepare a network for one: 'sample'; or, by the rule `subalgo`, 'layerwise', 'pretrain'.
@@ -94,6 +109,9 @@ class Trainable(Parameters):
             Gradient clipping and momentum.
         seed, monitors, monitor_gradients, checkpoint, save_every, resume, callbacks, progress
             Randomness, reports and files.
+        verbose : {0, 1, 2}, optional
+            0 prints nothing but warnings; 1 a line for each epoch, and a bar on a terminal; 2
+            lines without a bar.
         **options
             Further hyperparameters of the rule; regularizers with their weights, such as
             ``weight_l2=1e-4``; noise, such as ``hidden_dropout=0.2``.
@@ -102,7 +120,7 @@ class Trainable(Parameters):
         -------
         train, valid : dict of str to float
             The monitors of the last epoch, and those of the validation of the parameters
-            that the network now has.
+            that the network now has; without validation data it is one on the training data.
 
         Raises
         ------
@@ -113,14 +131,14 @@ class Trainable(Parameters):
         """
         keywords = _keywords(locals(), options)
         make = partial(self._start, 'train()', train, valid, algo, keywords)
-        with lines.shown(progress):
+        with lines.shown(lines.choice('train()', progress, verbose)):
             return self._sessions.train('train()', make)
 
     @old_words.of_training
     def itertrain(
         self,
         train: Data,
-        valid: Data | None = None,
+        valid: Valid = None,
         algo: str = 'rmsprop',
         *,
         batch_size: int | None = None,
@@ -133,7 +151,7 @@ class Trainable(Parameters):
         patience: int = Options.patience,
         validate_every: int = Options.validate_every,
         min_improvement: float = Options.min_improvement,
-        restore_best: bool = Options.restore_best,
+        restore_best: BestSpec = Options.restore_best,
         learning_rate: float | Callable[[int], float] | None = None,
         max_gradient_norm: float | None = None,
         max_gradient_elem: float = Options.max_gradient_elem,
@@ -147,6 +165,7 @@ class Trainable(Parameters):
         resume: Path | None = None,
         callbacks: CallbackSpec = None,
         progress: bool | None = None,
+        verbose: int | None = None,
         **options: Any,
     ) -> Iterator[tuple[Monitors, Monitors]]:
         """Train as `train` does, with the same keywords, and yield its two dicts once an epoch.
@@ -156,13 +175,14 @@ class Trainable(Parameters):
         """
         keywords = _keywords(locals(), options)
         make = partial(self._start, 'itertrain()', train, valid, algo, keywords)
-        return lines.each(progress, self._sessions.itertrain, 'itertrain()', make)
+        show = lines.choice('itertrain()', progress, verbose)
+        return lines.each(show, self._sessions.itertrain, 'itertrain()', make)
 
     def _start(
         self,
         where: str,
         train: Data,
-        valid: Data | None,
+        valid: Valid,
         algo: str,
         keywords: Mapping[str, object],
         place: Place | None = None,
@@ -176,7 +196,10 @@ class Trainable(Parameters):
         """
         frozen.check(where, self)
         way = find_way(where, algo, keywords)
+        hold_out = partial(split, where, self._border, train, valid)
         if way:
+            seed = optional_whole(f'{where}: seed', keywords.get('seed'))
+            train, valid = hold_out(self.seed if seed is None else seed, inputs_only=True)
             return way(where, self, train, valid, keywords)
         config = read_training(
             where, algo, keywords, max_gradient_norm=1.0 if self._recurrent else 0.0
@@ -185,6 +208,7 @@ class Trainable(Parameters):
         with kernels.allowed(self._kernel):
             step, evaluate, carries = self._train_steps.train_step(config)
         files = Checkpoints(where, self, config.options)
+        train, valid = hold_out(files.seed, along_time=config.options.carry_state)
         batches, validation = Batching(self._border, config.options, carries, where)(
             train, valid, files.seed
         )
@@ -201,7 +225,7 @@ class Trainable(Parameters):
             resumed=files.state,
             keeper=files.keeper(config, batches),
             begin=files.begin if place is None else None,
-            held_out=valid is not None or callable(train),
+            held_out=valid is not None or makes_new_batches(train),
         )
         files.check(trainer)
         return trainer

@@ -177,7 +177,7 @@ class Sampler:
             raise
         monitors = self.trainer.latest
         record = {'training': self.trainer.training, 'epoch': 1, 'updates': 0, **monitors}
-        record |= {f'valid_{name}': value for name, value in monitors.items()}
+        record |= dict(zip(self.trainer.measured, monitors.values(), strict=True))
         self.net.history.append({**record, 'seconds': time.perf_counter() - start})
         listed = ' '.join(f'{name} {value:.4g}' for name, value in monitors.items())
         what = 'valid' if self.trainer.held_out else 'training'

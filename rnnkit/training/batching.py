@@ -7,6 +7,7 @@ import numpy as np
 
 from rnnkit.data import datasets
 from rnnkit.data.border import Border
+from rnnkit.data.passes import Passes, makes_batches, makes_new_batches
 from rnnkit.data.windows import Windows
 from rnnkit.errors import ConfigError
 from rnnkit.training.carried_state import Carry, Followed
@@ -66,10 +67,11 @@ class Batching:
 
     def _check(self, train: Data, valid: Data | None) -> None:
         options, where = self.options, self.where
-        if options.bucket and callable(train):
+        kind = 'a callable' if callable(train) else 'an iterable'
+        if options.bucket and makes_batches(train):
             raise ConfigError(
-                f'{where}: bucket=True sorts arrays or a list of sequences; a callable makes its '
-                f'own batches'
+                f'{where}: bucket=True sorts arrays or a list of sequences; {kind} makes its own '
+                f'batches'
             )
         if options.bucket and not self.border.masks:
             raise ConfigError(
@@ -82,14 +84,21 @@ class Batching:
                 f'{where}: bucket=True cuts batches to their longest sequence; {fixed[0].name} '
                 f'always has {fixed[0].steps} time steps'
             )
-        if options.bptt_steps and callable(train) and (valid is None or callable(valid)):
+        if options.bptt_steps and makes_batches(train) and (valid is None or makes_batches(valid)):
             raise ConfigError(
-                f'{where}: bptt_steps cuts arrays into windows; a callable makes its own batches'
+                f'{where}: bptt_steps cuts arrays into windows; {kind} makes its own batches'
+            )
+        new = makes_new_batches(train) and not callable(train)
+        known = options.valid_batches or not options.train_batches
+        if new and valid is None and not known:
+            raise ConfigError(
+                f'{where}: validation takes batches of the same iterator as training; say how '
+                f'many, valid_batches=10, or pass validation data'
             )
 
     def _build(
         self, data: Data, where: str, n: int | None, seed: Seed
-    ) -> datasets.Arrays | datasets.Stream | Windows:
+    ) -> datasets.Arrays | datasets.Stream | Windows | Passes:
         axes = [field.batch_axis for field in self.border.fields]
         return datasets.build(
             data,

@@ -34,6 +34,7 @@ FREE = (
     'resume',
     'callbacks',
     'progress',
+    'verbose',
 )
 
 

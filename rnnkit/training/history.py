@@ -6,6 +6,7 @@ from rnnkit.common.calls import checked_methods
 from rnnkit.common.spelling import brief, nearest
 from rnnkit.errors import ConfigError, NotFoundError
 
+KINDS = ('valid', 'training')  # how the columns of validations begin
 # Columns of which a validation has none.
 OWN = {'training', 'epoch', 'updates', 'stage', 'gradient_norm', 'learning_rate', 'seconds'}
 
@@ -17,8 +18,9 @@ class History(list):
     Each record has ``epoch``, ``updates`` (so far), ``loss`` and the other monitors of the
     training data (with ``monitors='gradients'`` also norms by parameter, ``'grad(hid1.xh)'``, and
     ``clipped``), ``gradient_norm`` (mean before clipping), ``learning_rate``, ``seconds``;
-    and, for epochs after which the network was validated, ``valid_loss`` and so on. A training
-    layer by layer adds ``stage``, the layers that it trained.
+    and, for epochs after which the network was validated, ``valid_loss`` and so on. Without
+    validation data it was evaluated on the training data instead, which gives ``training_loss``
+    and so on. A training layer by layer adds ``stage``, the layers that it trained.
 
     Examples
     --------
@@ -61,14 +63,36 @@ class History(list):
         """Raise a NotFoundError unless there is such a column."""
         columns = self.columns
         what, word = f'{where}: no column {brief(name)}', str(name)
-        if word in columns or word.removeprefix('valid_') in set(columns) - OWN:
-            return  # no epoch was validated yet
-        other = f'valid_{word[4:]}' if word.startswith('val_') else word
+        if word in columns:
+            return
+        kind, _, rest = word.partition('_')
+        kind = 'valid' if kind in ('val', 'validation') else kind
+        other = f'{kind}_{rest}'
+        if kind in KINDS and rest in set(columns) - OWN:
+            there = [k for k in KINDS if any(c.startswith(f'{k}_') for c in columns)]
+            if not there and kind == word.partition('_')[0]:
+                return  # no epoch was validated yet
+            if there == ['training'] and kind == 'valid':
+                raise NotFoundError(
+                    f"{what}: there were no validation data; 'training_{rest}' is of the training "
+                    f'data after each epoch, or hold out a share of them: train(data, valid=0.2)'
+                )
+            if there == ['valid'] and kind == 'training':
+                raise NotFoundError(f"{what}; did you mean 'valid_{rest}', or {rest!r}?")
         if other in columns:
             raise NotFoundError(f'{what}; did you mean {other!r}?')
-        near = nearest(other, columns)
+        near = nearest(other if kind in KINDS else word, columns)
         end = f'did you mean {near!r}?' if near else f'there are {", ".join(columns)}'
         raise NotFoundError(f'{what}; {end}')
+
+    def rename(self, training: int, old: str, new: str) -> None:
+        """Rename the columns of one training that begin with `old`."""
+        for k, record in enumerate(self):
+            if record.get('training') == training:
+                self[k] = {
+                    f'{new}{name[len(old):]}' if name.startswith(old) else name: value
+                    for name, value in record.items()
+                }
 
     def plot(self, path: str | None = None, keys: str | tuple[str, ...] = ('loss',)) -> Any:
         """Plot columns of training and validation data over the number of updates.
@@ -78,7 +102,7 @@ class History(list):
         path : str, optional
             A file that the picture is written to.
         keys : str or tuple of str
-            The columns; ``'loss'`` also draws ``'valid_loss'``.
+            The columns; ``'loss'`` also draws ``'valid_loss'``, or ``'training_loss'``.
 
         Returns
         -------

@@ -16,6 +16,7 @@ from rnnkit.common.old_words import of_training
 from rnnkit.data import datasets
 from rnnkit.data.arrays import as_array
 from rnnkit.data.datasets import CALLABLE_BATCHES
+from rnnkit.data.passes import makes_new_batches
 from rnnkit.errors import ConfigError, DataError, ShapeError
 from rnnkit.optimizers import Objective, check_params
 from rnnkit.training.history import History
@@ -107,7 +108,7 @@ def minimize(
         validation,
         place=Place(History(), 1),
         seed=config.options.seed,
-        held_out=valid is not None or callable(train),
+        held_out=valid is not None or makes_new_batches(train),
     ).train()
 
 

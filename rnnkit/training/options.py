@@ -8,14 +8,16 @@ from typing import Any
 
 from rnnkit import callbacks as callback_objects
 from rnnkit import schedules
-from rnnkit.common import epoch_paths, file_kinds
+from rnnkit.common import epoch_paths, file_kinds, progress
 from rnnkit.common.checks import flag, is_real, optional_whole, real, whole
 from rnnkit.common.registry import hint, reject_unknown
 from rnnkit.common.spelling import brief
+from rnnkit.data.passes import makes_batches
 from rnnkit.errors import ConfigError
 from rnnkit.graph.perturbations import term_names
 from rnnkit.optimizers import LIMITS, Optimizer, algo_name, optimizers
-from rnnkit.training.protocols import CallbackSpec, MonitorSpec, Path
+from rnnkit.training import judge
+from rnnkit.training.protocols import BestSpec, CallbackSpec, MonitorSpec, Path
 from rnnkit.training.ways import ways
 
 Hyperparameters = dict[str, Any]  # numbers, and for the learning rate a Schedule
@@ -53,9 +55,11 @@ class Options:
         always one after the last.
     min_improvement : float
         The fraction by which the validation loss must fall to count as an improvement.
-    restore_best : bool
+    restore_best : bool, str or (str, {'min', 'max'})
         Whether the parameters of the best validation are restored at the end, however
-        training ends.
+        training ends. A column of the history, such as ``'valid_f1'``, says by which result a
+        validation is the best, for early stopping, too; by default the loss. With a metric of
+        your own also say whether small or large values are better: ``('valid_mine', 'max')``.
     max_gradient_norm : float, optional
         Gradient clipping: the gradient as a whole is scaled down to this norm; 0 for no limit. By
         default 1 for networks with a recurrent layer, else 0.
@@ -68,9 +72,10 @@ class Options:
         Whether momentum is Nesterov's.
     seed : int, optional
         Drives the shuffling of examples, dropout and noise.
-    monitors : str, dict or sequence of these, optional
-        What else is reported: names of metrics, ``'gradients'``, and dicts of patterns of outputs
-        and parameters, as `rnnkit.training.monitors.read` takes them.
+    monitors : str, callable, dict or sequence of these, optional
+        What else is reported: names of metrics, functions of target, output and weights,
+        ``'gradients'``, and dicts of patterns of outputs and parameters, as
+        `rnnkit.training.monitors.read` takes them.
     monitor_gradients : bool
         theanets' keyword for ``monitors='gradients'``.
     checkpoint : str or path-like, optional
@@ -87,6 +92,9 @@ class Options:
     progress : bool, optional
         Whether lines are logged, such as one for each epoch, and a bar shown on a terminal. With
         False there are warnings alone.
+    verbose : {0, 1, 2}, optional
+        The same as a number: 0 is ``progress=False``; 1 is the default; 2 is a line for each
+        epoch, without a bar.
     """
 
     batch_size: int | None = None
@@ -99,7 +107,7 @@ class Options:
     patience: int = 5
     validate_every: int = 10
     min_improvement: float = 0.0
-    restore_best: bool = True
+    restore_best: BestSpec = True
     max_gradient_norm: float | None = None
     max_gradient_elem: float = 0.0
     momentum: float | None = None
@@ -112,6 +120,7 @@ class Options:
     resume: Path | None = None
     callbacks: CallbackSpec = None
     progress: bool | None = None
+    verbose: int | None = None
 
     def check(self, where: str) -> None:
         """Raise a ConfigError for the first value that makes no sense."""
@@ -126,7 +135,8 @@ class Options:
                 real(f'{where}: {name}', getattr(self, name), least=0)
         if self.momentum is not None:
             real(f'{where}: momentum', self.momentum, least=0, below=1)
-        for name in ('restore_best', 'bucket', 'carry_state', 'monitor_gradients'):
+        judge.read(where, self.restore_best)
+        for name in ('bucket', 'carry_state', 'monitor_gradients'):
             flag(f'{where}: {name}', getattr(self, name))
         for name in ('nesterov', 'progress'):
             if getattr(self, name) is not None:
@@ -138,11 +148,17 @@ class Options:
             )
         if self.bptt_steps is not None and not self.carry_state:
             raise ConfigError(f'{where}: bptt_steps is for carry_state=True')
+        self.progress = progress.choice(where, self.progress, self.verbose)
         try:
             callback_objects.check(self.callbacks, self.progress)
         except ConfigError as error:
             raise ConfigError(f'{where}: {error}') from None
         self._check_files(where)
+
+    @property
+    def shows_bar(self) -> bool:
+        """Whether there may be a progress bar, and lines that the next one overwrites."""
+        return self.progress is not False and self.verbose != 2
 
     def _check_files(self, where: str) -> None:
         """Raise a ConfigError if the options about checkpoints make no sense."""
@@ -213,10 +229,11 @@ class TrainingConfig:
 
     def check_data(self, data: object) -> None:
         """Raise a ConfigError if the rule needs all data at once, and `data` makes batches."""
-        if self.rule.full_batch and callable(data):
+        if self.rule.full_batch and makes_batches(data):
+            kind = 'a callable' if callable(data) else f'an iterable ({type(data).__name__})'
             raise ConfigError(
                 f'{self.where}: algo {self.algo!r} needs all training data in one batch: pass '
-                f'arrays; got a callable'
+                f'arrays; got {kind}'
             )
 
 

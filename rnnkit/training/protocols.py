@@ -1,6 +1,6 @@
 """The interfaces between the parts of a training, and the types of what users pass to one."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from os import PathLike
 from typing import Any, BinaryIO, Protocol
 
@@ -20,8 +20,10 @@ Path = str | PathLike[str]
 PathOrFile = Path | BinaryIO
 Inputs = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
 Arrays = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
-Data = Arrays | Callable[..., Arrays]
-MonitorSpec = str | Mapping[str, object] | Sequence[object] | None
+Data = Arrays | Callable[..., Arrays] | Iterable[Arrays]
+Valid = Data | float | tuple[str, float] | None
+MonitorSpec = str | Callable[..., Any] | Mapping[str, object] | Sequence[object] | None
+BestSpec = bool | str | tuple[str, str]
 AnyCallback = Callback | Callable[..., object]
 CallbackSpec = AnyCallback | Sequence[AnyCallback] | None
 
@@ -89,6 +91,6 @@ class Way(Protocol):
     """A way to train that is not one update rule: in stages, or by drawing samples."""
 
     def __call__(
-        self, where: str, net: Any, train: Data, valid: Data | None, keywords: Mapping[str, object]
+        self, where: str, net: Any, train: Data, valid: Valid, keywords: Mapping[str, object]
     ) -> Run:
         """Return the training of a network with the keywords that the user gave."""

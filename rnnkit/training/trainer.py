@@ -18,6 +18,7 @@ from rnnkit.training.blame import SMALLER_STEPS, not_finite
 from rnnkit.training.carried_state import Followed
 from rnnkit.training.epoch_line import epoch_line
 from rnnkit.training.history import History
+from rnnkit.training.judge import Judge, column
 from rnnkit.training.options import TrainingConfig
 from rnnkit.training.protocols import Batch, Batches, Monitors, Record, State, Step
 
@@ -64,7 +65,8 @@ class Trainer:
     begin : callable, optional
         Called when the training starts, which may be long after it was made ready.
     held_out : bool
-        Whether `validation` has other data than `batches`, as batches of a callable are.
+        Whether `validation` has other data than `batches`, as batches of a callable are. If not,
+        its results are called ``training_...``, and not ``valid_...``.
 
     Attributes
     ----------
@@ -102,6 +104,9 @@ class Trainer:
         self.seed, self.inspect, self.net = seed, inspect, net
         self.resumed, self.keeper = resumed, keeper
         self.begin, self.held_out = begin, held_out
+        self.judge = Judge(
+            config.where, self.options.restore_best, self.options.min_improvement, held_out
+        )
         self.best: Monitors = {'loss': np.inf}
         self.latest: Monitors = {}
         self.best_params: list[np.ndarray] = []
@@ -115,8 +120,7 @@ class Trainer:
         self.ended: str | None = None
         self.validated = self.unplanned = False
         self.left = False  # whether a callback has chosen the final parameters
-        show = self.options.progress is None or bool(self.options.progress)
-        self.hooks = Hooks(self.options.callbacks, Training(self), show)
+        self.hooks = Hooks(self.options.callbacks, Training(self), self.options.shows_bar)
 
     def train(self) -> tuple[Monitors, Monitors]:
         """Train to the end, as `itertrain` does.
@@ -259,7 +263,7 @@ class Trainer:
         state = self.get_state() if self.unplanned and self.keeper else None
         self.validate()
         seconds = self.record.pop('seconds')  # the last column
-        self.record.update({f'valid_{name}': value for name, value in self.latest.items()})
+        self.record.update(zip(self.measured, self.latest.values(), strict=True))
         self.record['seconds'] = seconds
         return state
 
@@ -268,8 +272,7 @@ class Trainer:
         if self.keeper is None:
             return
         if state is not None:  # callbacks may have added columns since
-            validation = {f'valid_{name}' for name in self.latest}
-            added = {name: v for name, v in self.record.items() if name not in validation}
+            added = {name: v for name, v in self.record.items() if name not in self.measured}
             state['history'][-1].update(added)
         self.keeper(self, self.validated, ended, state)
 
@@ -278,6 +281,16 @@ class Trainer:
         for p, value in zip(self.params, values, strict=True):
             p.set_value(value)
         self.left = True
+
+    @property
+    def measured(self) -> list[str]:
+        """The columns of the latest validation."""
+        return [column(name, self.held_out) for name in self.latest]
+
+    @property
+    def judged_by(self) -> tuple[str, str]:
+        """The column by which a validation is the best, and whether it is to be small or large."""
+        return self.judge.column, self.judge.best.mode
 
     @property
     def params(self) -> Sequence[SharedVariable]:
@@ -313,6 +326,8 @@ class Trainer:
             setattr(self, name, state[name])
         self.best_params = [state['best_params'][name] for name in self.param_names]
         self.history[:] = state['history']
+        if not self.held_out:
+            self.history.rename(self.training, column('', True), column('', False))
         self.record = self.history[-1] if self.epoch else {}
         for p in self.params:
             p.set_value(state['last'][p.name])
@@ -367,6 +382,8 @@ class Trainer:
 
         Raises
         ------
+        ConfigError
+            If there is no result to judge by.
         DataError
             If all weights are 0.
         TrainingError
@@ -375,12 +392,12 @@ class Trainer:
         result, culprit = self._measure()
         if not np.isfinite(result['loss']):
             raise TrainingError(self._not_finite(result['loss'], culprit))
+        self.judge.check(result)
         self.latest, self.validated = result, True
         if self.schedule is not None:
             self.schedule.observe(result['loss'])
-        best = self.best['loss']
-        # The first validation always counts; relative to |best|, as losses may be negative.
-        if best == np.inf or best - result['loss'] > abs(best) * self.options.min_improvement:
+        # The first validation always counts.
+        if not self.best_params or self.judge.prefers(result, self.best):
             self.best, self.failures = result, 0
             self.best_params = [p.get_value() for p in self.params]
         else:
