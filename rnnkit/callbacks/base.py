@@ -30,6 +30,7 @@ class Run(Protocol):
     best: dict[str, float]
     best_params: Sequence[object] | None
     unplanned: bool
+    step: Any
     params: Sequence[Any]
     resumed: object | None
     ended: str | None
@@ -49,7 +50,8 @@ class Training:
     """A training as seen by callbacks. All attributes are computed when they are read.
 
     There is one object per training; callbacks get it as their only argument, and may keep it. Its
-    attributes are read-only, except that entries added to ``record`` become part of the history.
+    attributes are read-only, except for `rule_state`, and that entries added to ``record`` become
+    part of the history.
 
     Attributes
     ----------
@@ -94,6 +96,10 @@ class Training:
         not validate here.
     resumed : bool
         Whether the training was resumed from a checkpoint.
+    rule_state : dict of str to array
+        What the update rule remembers, such as the moments of Adam. It may be set in
+        ``on_train_begin``, to what an earlier training of the same network with the same rule
+        ended with; else each training starts afresh.
     ended : str, or None
         Why the training has ended: ``'epochs'``, ``'patience'``, ``'interrupted'`` (by Ctrl-C),
         ``'stopped: '`` and a reason, ``'finished'`` (``algo='lbfgs'`` has converged) or
@@ -213,6 +219,15 @@ class Training:
     @property
     def resumed(self) -> bool:
         return self._trainer.resumed is not None
+
+    @property
+    def rule_state(self) -> dict[str, Any]:
+        return dict(self._trainer.step.get_state()['rule'])
+
+    @rule_state.setter
+    def rule_state(self, state: dict[str, Any]) -> None:
+        step = self._trainer.step
+        step.set_state({**step.get_state(), 'rule': state})
 
     @property
     def ended(self) -> str | None:

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from rnnkit.common import progress
 from rnnkit.models.network import Network
-from rnnkit.sklearn.hold_out import hold_out
+from rnnkit.sklearn.hold_out import Examples, hold_out
 from rnnkit.sklearn.optimizer_state import OptimizerState
 from rnnkit.sklearn.sequences import Sequences, read
 from rnnkit.sklearn.sharing import workers
@@ -54,7 +54,7 @@ class SequenceEstimator(BaseEstimator, ABC):
     # --- what each kind of estimator does in its own way
 
     @abstractmethod
-    def _read_y(self, y: Any, X: Sequences, reset: bool) -> Targets:
+    def _read_y(self, y: Any, X: Sequences, reset: bool, **known: Any) -> Targets:
         """Check and convert y; with `reset`, note what later ones must agree with."""
 
     @abstractmethod
@@ -68,6 +68,11 @@ class SequenceEstimator(BaseEstimator, ABC):
     def _strata(self, targets: Targets) -> np.ndarray | None:
         """Return what has the same share in the training and the validation data, if anything."""
         return None
+
+    def _examples(self, X: Any, y: Any, reset: bool, **known: Any) -> tuple[Sequences, Targets]:
+        """Check and convert X and y."""
+        sequences = read(self, X, reset=reset)
+        return sequences, self._read_y(y, sequences, reset, **known)
 
     # --- fit
 
@@ -87,11 +92,9 @@ class SequenceEstimator(BaseEstimator, ABC):
         if reset:
             self._random = check_random_state(self.random_state)
             self._optimizer = OptimizerState()
-        sequences = read(self, X, reset=reset)
-        targets = self._read_y(y, sequences, reset, **known)
-        weights = read_weights(sample_weight, sequences)
-        train = (sequences, targets, weights)
-        valid = self._validation(*validation)
+        sequences, targets = self._examples(X, y, reset, **known)
+        train = (sequences, targets, read_weights(sample_weight, sequences))
+        valid = self._validation(*validation, needs_y=y is not None)
         if valid is None and self.validation_fraction and not epochs:
             strata = self._strata(targets)
             train, valid = hold_out(train, self.validation_fraction, strata, self._random)
@@ -110,16 +113,18 @@ class SequenceEstimator(BaseEstimator, ABC):
     def _seed(self) -> int:
         return int(self._random.randint(2**31 - 1))
 
-    def _validation(self, X_val: Any, y_val: Any) -> tuple[Sequences, Targets, np.ndarray] | None:
+    def _validation(self, X_val: Any, y_val: Any, needs_y: bool) -> Examples | None:
         """Return the validation data that were passed to `fit`, if any."""
-        if (X_val is None) != (y_val is None):
-            raise ValueError('fit: validation data are both, X_val and y_val; got only one of them')
-        if X_val is None:
+        if X_val is None and y_val is None:
             return None
-        sequences = read(self, X_val, reset=False)
-        return sequences, self._read_y(y_val, sequences, False), np.ones(len(sequences))
+        if X_val is None or (y_val is None) == needs_y:
+            raise ValueError(
+                'fit: X_val and y_val belong together, as X and y do; got only one of them'
+            )
+        sequences, targets = self._examples(X_val, y_val, False)
+        return sequences, targets, np.ones(len(sequences))
 
-    def _train(self, train: tuple, valid: tuple | None, epochs: int | None) -> None:
+    def _train(self, train: Examples, valid: Examples | None, epochs: int | None) -> None:
         """Train the network; `epochs` is given for a part of a longer training."""
         n, alone = len(train[0]), epochs is not None
         size = self.batch_size
@@ -155,11 +160,11 @@ class SequenceEstimator(BaseEstimator, ABC):
 
     def _layers(self, features: int, outputs: int, many: str) -> list[Any]:
         """Return all layers of the network."""
-        pools = any(_form(layer) in POOLING for layer in self.layers)
+        pools = any(form_of(layer) in POOLING for layer in self.layers)
         if pools and many == ALL:
             raise ValueError(
-                f"layers={self.layers!r} leave no time axis, and y has a target for each step; "
-                f"leave out 'last', 'mean' and 'max'"
+                f'layers={self.layers!r} leave no time axis, but there is a target for each time '
+                f"step; leave out 'last', 'mean' and 'max'"
             )
         scaling = ['standardize'] if self.scale else []
         pooling = [] if pools or many == ALL else ['last']
@@ -186,7 +191,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         return tags
 
 
-def _form(layer: Any) -> object:
+def form_of(layer: Any) -> object:
     """Return the form of a layer, as far as its spec says it."""
     if isinstance(layer, dict):
         return layer.get('form')

@@ -7,13 +7,12 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import StrOptions
-from sklearn.utils.metaestimators import available_if
 
 from rnnkit.models.classifier import Classifier
 from rnnkit.models.network import Network
 from rnnkit.sklearn.base import SequenceEstimator
 from rnnkit.sklearn.sequences import Sequences
-from rnnkit.sklearn.targets import ALL, LAST, Targets, joined, read_labels
+from rnnkit.sklearn.targets import ALL, LAST, Targets, joined, no_target, read_labels
 
 
 class SequenceClassifier(ClassifierMixin, SequenceEstimator):
@@ -194,10 +193,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
 
     def _read_y(self, y: Any, X: Sequences, reset: bool, classes: Any = None) -> Targets:
         if y is None:
-            raise ValueError(
-                'This SequenceClassifier estimator requires y to be passed, but the target y is '
-                'None.'
-            )
+            raise ValueError(no_target(self))
         if not reset:
             return read_labels(y, X, self.many_, self.classes_)[0]
         targets, self.classes_ = read_labels(y, X, self.many, classes)

@@ -10,6 +10,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytensor
+
+from rnnkit import kernels
 from rnnkit.models.files import from_spec
 from rnnkit.models.network import Network
 from rnnkit.training.history import History
@@ -63,8 +66,8 @@ class Workers:
 
 def architecture(net: Network) -> str:
     """Return what networks have in common that can share compiled functions."""
-    spec = net.to_spec()
-    return json.dumps({k: v for k, v in spec.items() if k not in ('seed', 'classes')})
+    spec = {k: v for k, v in net.to_spec().items() if k not in ('seed', 'classes')}
+    return json.dumps([spec, kernels.enabled(), str(pytensor.config.mode)])
 
 
 def move(source: Network, target: Network) -> None:

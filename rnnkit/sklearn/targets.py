@@ -9,10 +9,7 @@ import numpy as np
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    _check_sample_weight,  # of scikit-learn's public kind: its own guide for developers uses it
-    check_consistent_length,
-)
+from sklearn.utils.validation import _check_sample_weight, check_consistent_length
 
 from rnnkit.sklearn.sequences import LIST, Sequences, axes, listed
 
@@ -36,6 +33,12 @@ class Targets:
     def __getitem__(self, rows: np.ndarray) -> 'Targets':
         """Return the targets of some of the sequences."""
         return Targets(self.y[rows], self.many)
+
+
+def no_target(estimator: object) -> str:
+    """Return the message for a missing y, in scikit-learn's words."""
+    name = type(estimator).__name__
+    return f'This {name} estimator requires y to be passed, but the target y is None.'
 
 
 def joined(y: Any) -> np.ndarray:
@@ -81,13 +84,11 @@ def steps_of(y: Any, X: Sequences, many: str, what: str) -> list[np.ndarray] | N
     for k, (array, length) in enumerate(zip(arrays, X.lengths, strict=True)):
         if array.ndim not in (1, 2) or (what == 'label' and array.ndim == 2):
             raise ValueError(
-                f'y[{k}] has shape {array.shape}; expected one {what} for each time step of X[{k}], '
-                f'({length},)'
+                f'y[{k}] has shape {array.shape}; expected one {what} for each time step of '
+                f'X[{k}], ({length},)'
             )
         if len(array) != length:
-            raise ValueError(
-                f'y[{k}] has {len(array)} {what}s, but X[{k}] has {length} time steps'
-            )
+            raise ValueError(f'y[{k}] has {len(array)} {what}s, but X[{k}] has {length} time steps')
     return arrays
 
 
@@ -125,9 +126,7 @@ def padded(arrays: Sequence[np.ndarray], steps: int) -> np.ndarray:
     return out
 
 
-def read_labels(
-    y: Any, X: Sequences, many: str, classes: Any = None
-) -> tuple[Targets, np.ndarray]:
+def read_labels(y: Any, X: Sequences, many: str, classes: Any = None) -> tuple[Targets, np.ndarray]:
     """Return labels as numbers from 0, and the classes that these stand for.
 
     Parameters

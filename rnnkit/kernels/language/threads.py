@@ -36,10 +36,15 @@ _settings = (ctypes.c_int64 * 2)(1, SMALLEST_PART)
 
 
 def available_threads() -> int:
-    """Return how many cores this process may use."""
+    """Return how many cores this process may use: those of its affinity, or OMP_NUM_THREADS.
+
+    joblib and others set the variable for workers that share the cores of a machine.
+    """
+    cores = os.cpu_count() or 1
     if hasattr(os, 'sched_getaffinity'):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0))
+    most = os.environ.get('OMP_NUM_THREADS', '').split(',')[0].strip()
+    return min(cores, int(most)) if most.isdecimal() and int(most) else cores
 
 
 @checked
@@ -49,7 +54,8 @@ def set_threads(n: int | None = None) -> None:
     Parameters
     ----------
     n : int, optional
-        From 1 to 256; the cores that this process may use, if not given.
+        From 1 to 256; if not given, the cores that this process may use, or fewer if the
+        environment variable ``OMP_NUM_THREADS`` says so.
     """
     most = min(available_threads(), MOST)
     _settings[0] = most if n is None else whole('set_threads(): the number of threads', n, 1, MOST)

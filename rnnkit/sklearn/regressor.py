@@ -1,0 +1,182 @@
+"""A regressor on sequences, or for each of their time steps."""
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+
+from rnnkit.models.network import Network
+from rnnkit.models.regressor import Regressor
+from rnnkit.sklearn.base import SequenceEstimator
+from rnnkit.sklearn.sequences import Sequences
+from rnnkit.sklearn.targets import ALL, LAST, Targets, joined, no_target, read_numbers
+
+
+class SequenceRegressor(RegressorMixin, SequenceEstimator):
+    """A recurrent network that predicts numbers for sequences, or for each of their time steps.
+
+    Parameters
+    ----------
+    layers : tuple
+        The hidden layers, as in `SequenceClassifier`.
+    many : {'auto', 'last', 'all'}
+        Whether y has targets for each sequence, 'last', or for each time step, 'all'. By default
+        the shape of y tells; where both are possible, there is an error that asks.
+    loss : str or dict
+        As for `rnnkit.Regressor`: 'mse', 'mae', ``dict(form='huber', delta=0.5)``.
+    algo, epochs, batch_size, learning_rate, dropout, weight_l2, validation_fraction, patience
+        As in `SequenceClassifier`.
+    scale : bool
+        Whether the network standardizes its inputs and its targets, by mean and deviation of the
+        training data. Predictions are in the units of y.
+    channels_first, dtype, options, warm_start, verbose, random_state
+        As in `SequenceClassifier`.
+
+    Attributes
+    ----------
+    net_ : rnnkit.Regressor
+        The fitted network.
+    history_, n_iter_, n_features_in_, feature_names_in_
+        As in `SequenceClassifier`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).standard_normal((40, 6, 2))
+    >>> y = X[:, :, 0].mean(axis=1)
+    >>> model = SequenceRegressor((('gru', 8),), learning_rate=0.01, random_state=0).fit(X, y)
+    >>> float(model.score(X, y)) > 0.9
+    True
+    """
+
+    def __init__(
+        self,
+        layers: Any = (('gru', 32),),
+        *,
+        many: str = 'auto',
+        loss: Any = None,
+        algo: str = 'adam',
+        epochs: int = 200,
+        batch_size: Any = 'auto',
+        learning_rate: Any = 0.003,
+        dropout: float = 0.0,
+        weight_l2: float = 0.0,
+        validation_fraction: float | None = None,
+        patience: int = 20,
+        scale: bool = True,
+        channels_first: bool = False,
+        dtype: str = 'float32',
+        options: dict[str, object] | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        random_state: Any = None,
+    ):
+        self.layers = layers
+        self.many = many
+        self.loss = loss
+        self.algo = algo
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.dropout = dropout
+        self.weight_l2 = weight_l2
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.scale = scale
+        self.channels_first = channels_first
+        self.dtype = dtype
+        self.options = options
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None
+    ) -> Self:
+        """Fit the network.
+
+        Parameters
+        ----------
+        X : list of arrays (T_i, I), array (n, T, I), or array or frame (n, T)
+            Sequences of T_i time steps and I features; or n series of T steps of one feature.
+        y : array (n,) or (n, O); or array (n, T) or (n, T, O), or list of arrays (T_i,), (T_i, O)
+            Targets: one or O numbers for each sequence or for each time step.
+        sample_weight : array (n,), optional
+            The weight of each sequence.
+        X_val, y_val : as X and y, optional
+            Validation data, for early stopping.
+
+        Raises
+        ------
+        ValueError
+            If a parameter or an array is not usable.
+        """
+        return self._fit(X, y, sample_weight, (X_val, y_val))
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train one epoch further, with these sequences.
+
+        The scaling is that of the first call. Nothing is held out. Parameters are those of `fit`.
+        """
+        return self._fit(X, y, sample_weight, epochs=1)
+
+    def _read_y(self, y: Any, X: Sequences, reset: bool) -> Targets:
+        if y is None:
+            raise ValueError(no_target(self))
+        targets = read_numbers(y, X, self.many if reset else self.many_)
+        shape = targets.y.shape[2 if targets.many == ALL else 1 :]
+        if reset:
+            self.many_, self._target_shape = targets.many, shape
+        elif shape != self._target_shape:
+            raise ValueError(
+                f'y has shape {np.shape(y)}, which does not fit the targets of the first fit: '
+                f'{self._target_shape} for each {"time step" if self.many_ == ALL else "sequence"}'
+            )
+        # (n,) -> (n, 1), or (n, T) -> (n, T, 1)
+        return targets if shape else Targets(targets.y[..., None], targets.many)
+
+    def _new_network(self, targets: Targets, **options: Any) -> Network:
+        layers = self._layers(self._features, targets.y.shape[-1], targets.many)
+        return Regressor(layers, self.loss, scale_targets=self.scale, **options)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the predicted targets.
+
+        Parameters
+        ----------
+        X : as in `fit`
+
+        Returns
+        -------
+        y : array (n,) or (n, O)
+            With targets for each time step (n, T) or (n, T, O); or, for a list of sequences, an
+            array of n objects: arrays (T_i,) or (T_i, O).
+        """
+        sequences = self._read(X)
+        y = self._outputs(sequences, lambda net, x, mask: net.predict(x, mask=mask))
+        y = y.astype(np.float64)
+        y = y if self._target_shape else y[..., 0]
+        return y if self.many_ == LAST else sequences.split(y)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return R², the coefficient of determination: of sequences, or of all time steps.
+
+        Parameters
+        ----------
+        X, y : as in `fit`
+        sample_weight : array (n,), optional
+            The weight of each sequence, and of each of its steps.
+        """
+        sequences = self._read(X)
+        predicted = self.predict(X)
+        if self.many_ == LAST:
+            return float(r2_score(y, predicted, sample_weight=sample_weight))
+        if sample_weight is not None:
+            sample_weight = np.repeat(sample_weight, sequences.lengths)
+        return float(r2_score(joined(y), joined(predicted), sample_weight=sample_weight))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

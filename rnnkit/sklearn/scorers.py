@@ -1,0 +1,81 @@
+"""Scorers for targets of each time step, in 3-D arrays and lists of sequences."""
+
+import functools
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import get_scorer
+
+from rnnkit.sklearn.sequences import listed
+from rnnkit.sklearn.targets import joined
+
+
+class StepScorer:
+    """A scorer that counts each time step as one sample; see `per_step`."""
+
+    def __init__(self, scoring: Any):
+        self.scoring = scoring
+
+    def __call__(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the score of a fitted estimator."""
+        options = {}
+        if sample_weight is not None:
+            elements = listed(y)
+            steps = np.shape(y)[1] if elements is None else list(map(len, elements))
+            options['sample_weight'] = np.repeat(sample_weight, steps)
+        return float(get_scorer(self.scoring)(_Flat(estimator), X, joined(y), **options))
+
+    def __repr__(self) -> str:
+        return f'per_step({self.scoring!r})'
+
+
+class _Flat:
+    """An estimator whose predictions are those of all steps, one after the other."""
+
+    def __init__(self, estimator: Any):
+        self._estimator = estimator
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._estimator, name)
+        if name not in ('predict', 'predict_proba', 'predict_log_proba'):
+            return value
+
+        @functools.wraps(value)
+        def of_steps(X: Any) -> np.ndarray:
+            return joined(value(X))
+
+        return of_steps
+
+    def __sklearn_tags__(self) -> Any:
+        return self._estimator.__sklearn_tags__()
+
+
+def per_step(scoring: Any) -> StepScorer:
+    """Return a scorer for targets of each time step.
+
+    scikit-learn's own scorers expect one target for each sample, and refuse 3-D and ragged ones.
+
+    Parameters
+    ----------
+    scoring : str or scorer
+        A scorer of scikit-learn, such as 'f1_macro', 'neg_log_loss' or
+        'neg_mean_absolute_error'. Each time step is one of its samples.
+
+    Returns
+    -------
+    scorer : callable
+        ``scorer(estimator, X, y, sample_weight=None)``, for ``cross_val_score(scoring=...)`` and
+        the like. It can be pickled.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from rnnkit.sklearn import SequenceClassifier, per_step
+    >>> X = [np.arange(steps)[:, None] % 2 for steps in (4, 5, 6, 7)]
+    >>> y = [['even' if step == 0 else 'odd' for step in x[:, 0]] for x in X]
+    >>> model = SequenceClassifier((('rnn', 4),), learning_rate=0.1, epochs=40, random_state=0)
+    >>> cross_val_score(model, X, y, cv=2, scoring=per_step('f1_macro')).tolist()
+    [1.0, 1.0]
+    """
+    return StepScorer(scoring)
