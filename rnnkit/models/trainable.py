@@ -16,6 +16,7 @@ from rnnkit.training.checkpoints import Checkpoints
 from rnnkit.training.history import History, next_number
 from rnnkit.training.options import Options, given_options, read_training
 from rnnkit.training.protocols import CallbackSpec, Data, Monitors, MonitorSpec, Path
+from rnnkit.training.scales import Scales
 from rnnkit.training.sessions import Sessions
 from rnnkit.training.train_steps import TrainSteps
 from rnnkit.training.trainer import Place, Trainer
@@ -31,6 +32,7 @@ class Trainable(Parameters):
     _border: Border
     _kernel: bool | None
     _recurrent: bool
+    _scales: Scales
     _sessions: Sessions
     _train_steps: TrainSteps
     _trainings: int
@@ -175,8 +177,7 @@ class Trainable(Parameters):
             Where it is recorded, if it is a stage of another training.
         """
         frozen.check(where, self)
-        way = find_way(where, algo, keywords)
-        if way:
+        if way := find_way(where, algo, keywords):
             return way(where, self, train, valid, keywords)
         config = read_training(
             where, algo, keywords, max_gradient_norm=1.0 if self._recurrent else 0.0
@@ -201,6 +202,7 @@ class Trainable(Parameters):
             resumed=files.state,
             keeper=files.keeper(config, batches),
             begin=files.begin if place is None else None,
+            measure=self._scales.measure,
             held_out=valid is not None or callable(train),
         )
         files.check(trainer)

@@ -63,6 +63,8 @@ class Trainer:
         first one, to write the training to a file; `state` is what it can be resumed from.
     begin : callable, optional
         Called when the training starts, which may be long after it was made ready.
+    measure : callable, optional
+        ``measure(trainer)`` measures in the training data what the network has to know of them.
     held_out : bool
         Whether `validation` has other data than `batches`, as batches of a callable are.
 
@@ -91,6 +93,7 @@ class Trainer:
         resumed: State | None = None,
         keeper: 'Callable[[Trainer, bool, bool, State | None], None] | None' = None,
         begin: Callable[[], None] | None = None,
+        measure: 'Callable[[Trainer], None] | None' = None,
         held_out: bool = True,
     ):
         self.step, self.evaluate_batch = step, evaluate
@@ -101,7 +104,7 @@ class Trainer:
         self.history, self.training, self.stage = place
         self.seed, self.inspect, self.net = seed, inspect, net
         self.resumed, self.keeper = resumed, keeper
-        self.begin, self.held_out = begin, held_out
+        self.begin, self.measure, self.held_out = begin, measure, held_out
         self.best: Monitors = {'loss': np.inf}
         self.latest: Monitors = {}
         self.best_params: list[np.ndarray] = []
@@ -114,7 +117,6 @@ class Trainer:
         self.stopping: str | None = None  # why it is to end, if a callback says so
         self.ended: str | None = None
         self.validated = self.unplanned = False
-        self.left = False  # whether a callback has chosen the final parameters
         show = self.options.progress is None or bool(self.options.progress)
         self.hooks = Hooks(self.options.callbacks, Training(self), show)
 
@@ -176,9 +178,14 @@ class Trainer:
             self.hooks.end(failed)
 
     def draw(self) -> None:
-        """Draw the batches for validation, if they are drawn: before those of the first epoch."""
+        """Draw the batches for validation, if they are drawn: before those of the first epoch.
+
+        Then measure what the network has to know of the training data.
+        """
         if isinstance(self.validation, Kept | Followed):
             self.validation.draw()
+        if self.measure is not None:
+            self.measure(self)
 
     def _resume(self, state: State) -> None:
         """Continue from a state that a file has held; whoever wrote it knew the format."""
