@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from rnnkit.common.calls import checked
-from rnnkit.layers import Embedding, Input, registry
+from rnnkit.layers import Embedding, Input, Standardize, registry
 from rnnkit.models.files import from_spec, load
 from rnnkit.models.network import Network
 from rnnkit.models.regressor import Regressor
@@ -35,7 +35,8 @@ def network(
 ) -> Network:
     """Return a small network in which the layer that is checked is called ``'it'``.
 
-    A linear layer stands before it, so that gradients must pass through it. If it is not
+    A linear layer stands before it, so that gradients must pass through it, unless it must read
+    an input. If it is not
     recurrent, a recurrent one stands after it, so that it sees a time axis.
 
     Parameters
@@ -71,6 +72,8 @@ def _built(
         before = [it]
     elif issubclass(layer, Embedding):
         before = [N_WORDS, it]
+    elif issubclass(layer, Standardize):
+        before = [N_IN, it]
     else:
         before = [N_IN, (3, 'linear'), it]
     after = [] if timeless or layer.recurrent else [('rnn', 3)]
@@ -139,8 +142,12 @@ def check_gradient(form: str, **options: Any) -> None:
     net = network(form, **options)
     batch = data(net)
     rng = np.random.default_rng(3)
-    start = [p.get_value() + 0.1 * rng.standard_normal(p.get_value().shape) for p in net.params]
-    direction = [rng.standard_normal(a.shape) for a in start]
+
+    def change(p: Any) -> np.ndarray:
+        return rng.standard_normal(p.get_value().shape) * (p.name not in net.frozen)
+
+    start = [p.get_value() + 0.1 * change(p) for p in net.params]
+    direction = [change(p) for p in net.params]
     rate = 1e-2
 
     def loss_and_step(distance: float) -> tuple[float, list[np.ndarray]]:

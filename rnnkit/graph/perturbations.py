@@ -145,7 +145,11 @@ def _names_at(graph: Graph, compared: list[str], keyword: str, place: str) -> li
     layers = {
         'input': inputs,
         'output': [last],
-        'hidden': [layer.name for layer in graph.layers if layer.name not in (*inputs, last)],
+        'hidden': [
+            layer.name
+            for layer in graph.layers
+            if layer.name not in (*inputs, last) and not layer.belongs_to_input
+        ],
     }[place]
     outputs = usable(graph, compared)
     names = [name for name in outputs if layer_of(name) in layers]

@@ -27,12 +27,15 @@ def table(graph: Graph, leading: tuple[str, str], title: str, frozen: Collection
     for layer in graph.layers:
         shapes = {n: p.get_value(borrow=True).shape for n, p in layer.params.items()}
         counts = {n: int(np.prod(s)) for n, s in shapes.items()}
-        fixed = {n for n, p in layer.params.items() if p.name in frozen}
-        whole = len(fixed) == len(shapes)
+        fixed = {n for n, p in layer.params.items() if p.name in frozen} - {*layer.measured}
+        whole = len(fixed) == len(shapes) - len(layer.measured)
         ends = {n: '' if whole or n not in fixed else ' frozen' for n in shapes}
-        shown = '  '.join(f'{n} {"x".join(map(str, s))}{ends[n]}' for n, s in shapes.items())
+        texts = {n: f'{n} {"x".join(map(str, s))}{ends[n]}' for n, s in shapes.items()}
+        shown = '  '.join(text for n, text in texts.items() if n not in layer.measured)
         if fixed and whole:
             shown += '  (frozen)'
+        own = [text.rstrip() for n, text in texts.items() if n in layer.measured]
+        shown += f'{"  " * bool(shown)}measured: {"  ".join(own)}' if own else ''
         count = sum(counts.values())
         total += count
         n_fixed += sum(counts[n] for n in fixed)

@@ -27,6 +27,7 @@ from rnnkit.common import compiled
 from rnnkit.common.pooled import Kept
 from rnnkit.kernels import jax_rewrites
 from rnnkit.kernels.dense import op as dense_op
+from rnnkit.kernels.dense import scaling
 from rnnkit.kernels.language.threads import set_threads
 from rnnkit.kernels.loss import op as loss_op
 from rnnkit.kernels.pooling import op as pooling_op
@@ -51,6 +52,7 @@ __all__ = [
     'hide_padding',
     'mean_error',
     'pool',
+    'scaled',
     'set_threads',
     'softmax_of',
     'update_params',
@@ -65,6 +67,15 @@ log = logging.getLogger('rnnkit')
 def affine(x: Variable, w: Variable, b: Variable) -> Variable | None:
     """Return ``x @ w + b`` by a kernel, or None."""
     return dense_op.affine(x, w, b) if enabled() and usable() else None
+
+
+def scaled(
+    x: Variable, mean: Variable, deviation: Variable, inverse: bool = False
+) -> Variable | None:
+    """Return ``(x - mean) / deviation``, or ``x * deviation + mean``, by a kernel; or None."""
+    if not (enabled() and usable()):
+        return None
+    return scaling.scaled(x, mean, deviation, inverse)
 
 
 def mean_error(

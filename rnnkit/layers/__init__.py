@@ -17,6 +17,7 @@ from rnnkit.layers.recurrent import Recurrent
 from rnnkit.layers.registry import layers as registry
 from rnnkit.layers.reshape import Reshape
 from rnnkit.layers.spec import parse_layers
+from rnnkit.layers.standardize import Standardize
 from rnnkit.layers.tied import Tied
 from rnnkit.layers.time import Flatten, Last, Repeat
 
@@ -41,6 +42,7 @@ __all__ = [
     'Repeat',
     'Reshape',
     'Softmax',
+    'Standardize',
     'Sum',
     'Tied',
     'add',

@@ -87,6 +87,10 @@ class Layer:
     state : type of named tuple, or None
         The state carried from step to step. If ``'state'`` is among the needs, `transform` gets
         such a tuple of tensors of shape (B, size), with None for default initial states.
+    belongs_to_input : bool
+        Whether keywords for all hidden layers, such as ``hidden_dropout``, leave the layer out.
+    measured : tuple of str
+        The parameters that are measured in the training data, and never trained.
     params : dict of str to shared variable
         The parameters, once the layer is part of a network.
 
@@ -114,6 +118,8 @@ class Layer:
     keeps_time: ClassVar[bool] = True
     starts_time: ClassVar[bool] = False
     zero_padding: ClassVar[bool] = False
+    belongs_to_input: ClassVar[bool] = False
+    measured: tuple[str, ...] = ()
     state: type | None = None
 
     def __init__(

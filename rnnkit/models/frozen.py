@@ -24,15 +24,22 @@ class Trained(Protocol):
         """Let trainings minimise these losses, by the parameters that are not frozen."""
 
 
+def measured(layers: Sequence[Layer]) -> set[str]:
+    """Return the names of the parameters that are measured in data, and so never trained."""
+    return {str(layer.params[name].name) for layer in layers for name in layer.measured}
+
+
 def of_layers(layers: Sequence[Layer]) -> set[str]:
-    """Return the names of the parameters of layers that have ``trainable=False``.
+    """Return the names of the parameters that a new network does not train.
+
+    They are measured, or belong to layers that have ``trainable=False``.
 
     Raises
     ------
     ConfigError
         If such a layer has no parameters.
     """
-    frozen: set[str] = set()
+    frozen = measured(layers)
     for layer in layers:
         if layer.trainable:
             continue
@@ -86,11 +93,30 @@ def matching(where: str, layers: Sequence[Layer], patterns: Iterable[object]) ->
     return found
 
 
+def thawed(where: str, layers: Sequence[Layer], patterns: Sequence[object]) -> set[str]:
+    """Return the names of the parameters that some patterns stand for, and that can be trained.
+
+    Raises
+    ------
+    ConfigError
+        As `matching`; or if a name stands for none but measured parameters.
+    """
+    fixed = measured(layers)
+    for pattern in patterns:
+        names = matching(where, layers, [pattern])
+        if names <= fixed and pattern in {*names, *(layer.name for layer in layers)}:
+            raise ConfigError(
+                f'{where}: {pattern!r} is never trained: {", ".join(sorted(names))} are measured '
+                f'in the training data'
+            )
+    return matching(where, layers, patterns) - fixed
+
+
 def mark(layers: Sequence[Layer], frozen: set[str]) -> list[str]:
     """Let layers know whether they are trainable; return the frozen parameters of others."""
     others = []
     for layer in layers:
-        names = [p.name for p in layer.params.values()]
+        names = [p.name for n, p in layer.params.items() if n not in layer.measured]
         if names:
             layer._trainable = not set(names) <= frozen
         if layer.trainable:

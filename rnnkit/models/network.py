@@ -35,6 +35,7 @@ from rnnkit.training.gradient_flow import GradientFlow
 from rnnkit.training.history import History
 from rnnkit.training.loss_term import LossTerm, read_loss_term
 from rnnkit.training.protocols import Inputs, Monitors, MonitorSpec, PathOrFile
+from rnnkit.training.scales import Scales
 from rnnkit.training.sessions import Sessions
 from rnnkit.training.train_steps import TrainSteps
 
@@ -166,6 +167,7 @@ class Network(Trainable):
             )
             train_steps = TrainSteps(self._graph, criterion)
         criterion.settle()
+        self._scales = Scales(self._graph, criterion)
         self._losses, self.weighted = tuple(terms), bool(terms[0].weighted)
         self._border, self._variables = criterion.border, criterion.variables
         self.target = criterion.targets[terms[0].target]

@@ -15,7 +15,7 @@ from rnnkit.common.checks import is_whole
 from rnnkit.common.registry import hint
 from rnnkit.common.spelling import brief
 from rnnkit.errors import DataError, NotFoundError
-from rnnkit.layers import Layer
+from rnnkit.layers import Layer, measured
 from rnnkit.models import frozen
 from rnnkit.training.loss_term import LossTerm
 
@@ -107,6 +107,8 @@ class Parameters(Abstract):
     def unfreeze(self, *names: str) -> None:
         """Let training change parameters that are frozen; ``'*'`` stands for all.
 
+        Parameters that are measured in the data, as those of a layer 'standardize', stay frozen.
+
         Parameters
         ----------
         *names : str
@@ -115,9 +117,9 @@ class Parameters(Abstract):
         Raises
         ------
         ConfigError
-            As in `freeze`.
+            As in `freeze`; or if a name stands for measured parameters only.
         """
-        frozen.change(self, self._frozen - frozen.matching('unfreeze()', self.layers, names))
+        frozen.change(self, self._frozen - frozen.thawed('unfreeze()', self.layers, names))
 
     def find(self, layer: str | int, param: str | int) -> Any:
         """Return one parameter as a shared variable.
@@ -176,7 +178,9 @@ class Parameters(Abstract):
         array([0.5], dtype=float32)
         """
         parameter = find('set()', self.layers, layer, param)
+        measured.check_value('set()', self.layers, parameter, value)
         assign('set()', parameter, value)
+        measured.note_value(self.layers, parameter)
 
     if not TYPE_CHECKING:  # or checkers would believe that every name exists
 

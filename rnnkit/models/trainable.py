@@ -27,6 +27,7 @@ from rnnkit.training.protocols import (
     Path,
     Valid,
 )
+from rnnkit.training.scales import Scales
 from rnnkit.training.sessions import Sessions
 from rnnkit.training.train_steps import TrainSteps
 from rnnkit.training.trainer import Place, Trainer
@@ -42,6 +43,7 @@ class Trainable(Parameters):
     _border: Border
     _kernel: bool | None
     _recurrent: bool
+    _scales: Scales
     _sessions: Sessions
     _train_steps: TrainSteps
     _trainings: int
@@ -225,6 +227,7 @@ class Trainable(Parameters):
             resumed=files.state,
             keeper=files.keeper(config, batches),
             begin=files.begin if place is None else None,
+            measure=self._scales.measure,
             held_out=valid is not None or makes_new_batches(train),
         )
         files.check(trainer)

@@ -134,6 +134,7 @@ class Below:
         """
         if not callable(data):
             return self._batch(data, where)
+        self.net._scales.check_known("algo 'pretrain' with a callable as data")
         what = f'the batch returned by the {where} callable'
 
         def drawn() -> list[np.ndarray]:
@@ -147,6 +148,8 @@ class Below:
     def _batch(self, data: object, where: str) -> list[np.ndarray]:
         x, mask = self._inputs(data, where)
         arrays, _ = self.border.read_inputs(x, where, mask)
+        if where == 'train':
+            self.net._scales.measure_inputs(arrays)
         n = len(self.border.inputs)
         names = [x.name for x in self.net.inputs]
         layer = layer_of(self.source)

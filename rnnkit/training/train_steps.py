@@ -206,9 +206,14 @@ class TrainSteps:
         """Return the parameters and outputs that regularizers and monitors choose from."""
         layers = self.graph.layers
         return Parts(
-            params={p.name: p for layer in layers for p in layer.params.values()},
+            params={
+                p.name: p
+                for layer in layers
+                for name, p in layer.params.items()
+                if name not in layer.measured
+            },
             outputs=outputs,
-            hidden=[f'{layer.name}:out' for layer in layers[1:-1]],
+            hidden=[f'{layer.name}:out' for layer in layers[1:-1] if not layer.belongs_to_input],
             recurrent=[f'{layer.name}:out' for layer in layers if layer.recurrent],
             inputs={x.name: x for x in self.graph.inputs},
             masks={n: m for n in outputs if (m := self.graph.mask_of(n)) is not None},

@@ -64,6 +64,8 @@ class Trainer:
         first one, to write the training to a file; `state` is what it can be resumed from.
     begin : callable, optional
         Called when the training starts, which may be long after it was made ready.
+    measure : callable, optional
+        ``measure(trainer)`` measures in the training data what the network has to know of them.
     held_out : bool
         Whether `validation` has other data than `batches`, as batches of a callable are. If not,
         its results are called ``training_...``, and not ``valid_...``.
@@ -93,6 +95,7 @@ class Trainer:
         resumed: State | None = None,
         keeper: 'Callable[[Trainer, bool, bool, State | None], None] | None' = None,
         begin: Callable[[], None] | None = None,
+        measure: 'Callable[[Trainer], None] | None' = None,
         held_out: bool = True,
     ):
         self.step, self.evaluate_batch = step, evaluate
@@ -103,7 +106,7 @@ class Trainer:
         self.history, self.training, self.stage = place
         self.seed, self.inspect, self.net = seed, inspect, net
         self.resumed, self.keeper = resumed, keeper
-        self.begin, self.held_out = begin, held_out
+        self.begin, self.measure, self.held_out = begin, measure, held_out
         self.judge = Judge(
             config.where, self.options.restore_best, self.options.min_improvement, held_out
         )
@@ -180,9 +183,14 @@ class Trainer:
             self.hooks.end(failed)
 
     def draw(self) -> None:
-        """Draw the batches for validation, if they are drawn: before those of the first epoch."""
+        """Draw the batches for validation, if they are drawn: before those of the first epoch.
+
+        Then measure what the network has to know of the training data.
+        """
         if isinstance(self.validation, Kept | Followed):
             self.validation.draw()
+        if self.measure is not None:
+            self.measure(self)
 
     def _resume(self, state: State) -> None:
         """Continue from a state that a file has held; whoever wrote it knew the format."""
