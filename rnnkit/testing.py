@@ -6,6 +6,7 @@
 """
 
 import json
+import pickle
 import tempfile
 from collections.abc import Callable
 from functools import lru_cache
@@ -268,6 +269,9 @@ def check_save_and_load(form: str, **options: Any) -> None:
         path = Path(folder, 'net.rnn')
         net.save(path)
         other = load(path)
+    twin = pickle.loads(pickle.dumps(net))
+    _same_params(f'{form}: in a pickle', twin, net)
+    _expect(f'{form}: spec in a pickle', twin.to_spec(), net.to_spec())
     x, _ = data(net)
     _same(f'{form}: predictions after load', other.predict(x), net.predict(x))
     _same_params(f'{form}: after load', other, net)

@@ -1,6 +1,7 @@
 """The base class of layers: options, a parameter table and a symbolic transform."""
 
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pytensor
@@ -9,7 +10,7 @@ from pytensor.tensor.sharedvar import TensorSharedVariable
 
 from rnnkit import initializers
 from rnnkit.activations import activations
-from rnnkit.common import checks, old_words
+from rnnkit.common import checks, copies, old_words
 from rnnkit.common.output_names import full
 from rnnkit.common.registry import reject_unknown
 from rnnkit.common.spelling import brief
@@ -323,6 +324,25 @@ class Layer:
                 value = initializers.to_spec(value)
             spec[key] = plain(f'layer {self.name!r}: {key}', value)
         return spec
+
+    def _maker(self) -> tuple[Any, ...]:
+        """Return a function and its first arguments, which makes a layer of this class."""
+        return (type(self),)
+
+    def __reduce__(self) -> tuple[object, tuple[()]]:
+        """Return what a pickle holds: the arguments of a layer that is in no network yet."""
+        if hasattr(self, 'input_sizes'):
+            raise ConfigError(
+                f'layer {self.name!r} is part of a network, and cannot be pickled alone; pickle '
+                f"the network, or the layer's spec, layer.to_spec()"
+            )
+        inputs = self.promised or self.inputs
+        own = {'size': self.size, 'name': self.name, 'inputs': inputs, 'trainable': self.trainable}
+        return partial(*self._maker(), **own, **self.given), ()
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        """Return a deep copy: of a layer of a network, with its parameters."""
+        return copies.deep(self, memo)
 
     def __repr__(self) -> str:
         return f'<{self.form} {self.name or "without a name"}: {self.size}>'

@@ -1,8 +1,9 @@
 """Layers that run a cell over time."""
 
 from collections.abc import Sequence
+from functools import cache
 from types import SimpleNamespace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytensor.tensor as pt
@@ -102,6 +103,9 @@ class Recurrent(Layer):
                 raise ConfigError(
                     f"{where}: {part}_0 must be 'learn' or the name of a layer; got {brief(source)}"
                 )
+
+    def _maker(self) -> tuple[Any, ...]:
+        return _of_cell, self.form, self.cell_class
 
     def last_name(self, part: str = '') -> str:
         """Return the name of the output that holds the final value of a part of the state."""
@@ -241,6 +245,12 @@ class Recurrent(Layer):
         return self.state(**parts)
 
 
+def _of_cell(form: str, cell: type[Cell], **keywords: Any) -> Recurrent:
+    """Return a layer whose class is made at run time, so that pickles cannot name it."""
+    return recurrent_layer(form, cell)(**keywords)
+
+
+@cache
 def recurrent_layer(form: str, cell: type[Cell]) -> type[Recurrent]:
     """Return the class of layers that run `cell`, called `form` in layer specs."""
     starts = {f'{part}_0': None for part in cell.state._fields}

@@ -1,5 +1,6 @@
 """Build networks from specs and from files."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -162,7 +163,7 @@ def network(
         with known_values(file.arrays):
             net = build(file.spec, cls, kernel)
     except (RnnkitError, RecursionError) as error:
-        raise FormatError(f'{name}: its network cannot be built: {error}') from error
+        raise FormatError(f'{name}: its network cannot be built: {error}{_hint(error)}') from error
     unused = set(file.arrays) - {p.name for p in net.params}
     if unused:
         raise FormatError(f'{name}: parameter {min(unused)!r} is missing, or does not belong there')
@@ -176,6 +177,14 @@ def network(
     if file.training is not None:
         checkpoints.recall(name, net, file.training)
     return net
+
+
+def _hint(error: BaseException) -> str:
+    """Say what to do about a name that is not registered."""
+    unknown = re.search('no (layer|activation|initializer|loss|model) named', str(error))
+    return (
+        f'. If that {unknown[1]} is yours, first import the module that adds it' if unknown else ''
+    )
 
 
 class Loader:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels, losses
-from rnnkit.common import file_format, file_kinds, old_words, open_files
+from rnnkit.common import copies, file_format, file_kinds, old_words, open_files
 from rnnkit.common import progress as lines
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import flag, optional_whole, whole
@@ -336,7 +336,7 @@ class Network(Trainable):
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         """Return a network with parameters and a history of its own."""
-        return travel.twin(self, memo)
+        return copies.deep(self, memo)
 
     def __copy__(self) -> Self:
         """Return a deep copy: networks never share parameters."""

@@ -1,11 +1,19 @@
-"""Networks that travel: pickles and copies, by the bytes that a file holds."""
+"""Networks in pickles: by the bytes that a file holds, with parts that users have registered."""
 
-import copy
-from typing import Any, Protocol
+import sys
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
 
+from rnnkit.activations import activations
 from rnnkit.common import file_format
+from rnnkit.common.registry import Registry
+from rnnkit.initializers import initializers
+from rnnkit.layers import registry as layers
+from rnnkit.losses import losses
 from rnnkit.models.files import models, network
 from rnnkit.training.history import History
+
+REGISTRIES: tuple[Registry, ...] = (layers, activations, initializers, losses)
 
 
 class Traveller(Protocol):
@@ -18,6 +26,24 @@ class Traveller(Protocol):
 
     def _as_file(self) -> file_format.File:
         """Return what `save` writes."""
+
+
+class Part(NamedTuple):
+    """A layer, cell, activation, initializer or loss of the user's that a network has.
+
+    Its pickle is its name, so that another process imports the module which registers it.
+    cloudpickle pickles the class itself if that is in a notebook; then it is registered.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+    member: object
+
+    def register(self) -> None:
+        """Register the part, if importing its module has not done so."""
+        registry = next(one for one in REGISTRIES if one.kind == self.kind)
+        if not any(name in registry for name in self.names):
+            registry.add(*self.names)(self.member)
 
 
 def reduced(net: Traveller) -> tuple[Any, ...]:
@@ -37,20 +63,50 @@ def reduced(net: Traveller) -> tuple[Any, ...]:
     others = {name: value for name, value in vars(net).items() if name not in net._own_names}
     history = History(map(dict, net.history))
     state = {**others, 'history': history, '_trainings': net._trainings}
-    return revive, (file_format.pack(file, 'the pickle'), cls, net._kernel), state
+    parts = tuple(_own_parts(set(_words(file.spec))))
+    return revive, (file_format.pack(file, 'the pickle'), cls, net._kernel, *parts), state
+
+
+def revive(content: bytes, cls: type, kernel: bool | None, *parts: Part) -> Any:
+    """Return the network of a pickle, without its state."""
+    for part in parts:
+        part.register()
+    return network('the pickle', file_format.unpack(content, 'the pickle'), cls, kernel)
 
 
 def _is_model(cls: type) -> bool:
     return cls.__name__ in models and models[cls.__name__] is cls
 
 
-def revive(content: bytes, cls: type, kernel: bool | None = None) -> Any:
-    """Return the network of a pickle."""
-    return network('the pickle', file_format.unpack(content, 'the pickle'), cls, kernel)
+def _words(spec: object) -> Iterator[str]:
+    """Yield the names in a spec: of ``'mine+relu'`` and ``'mine:3'``, also their parts."""
+    if isinstance(spec, dict | list):
+        for item in spec.values() if isinstance(spec, dict) else spec:
+            yield from _words(item)
+    elif isinstance(spec, str):
+        for word in spec.lower().split('+'):
+            yield from (word, word.partition(':')[0])
 
 
-def twin(net: Any, memo: dict[int, object]) -> Any:
-    """Return a deep copy of a network; unlike a pickle, it may have parts that no file can hold."""
-    new = memo[id(net)] = object.__new__(type(net))
-    vars(new).update(copy.deepcopy(vars(net), memo))
-    return new
+def _own_parts(words: set[str]) -> Iterator[Part]:
+    """Yield the parts of these names which are not rnnkit's, and which pickles can name."""
+    for registry in REGISTRIES:
+        members = [registry[word] for word in sorted(words & set(registry))]
+        for member in {id(member): member for member in members}.values():
+            own = getattr(member, 'cell_class', member)
+            if _is_importable(own):
+                form = str(getattr(member, 'form', ''))  # the first name, as it was written
+                names = [name for name in registry if registry[name] is member]
+                names = [form if name == form.lower() else name for name in names]
+                yield Part(registry.kind, tuple(names), own)
+
+
+def _is_importable(member: object) -> bool:
+    """Return whether a member is not rnnkit's, and is found by its name in its module."""
+    module = getattr(member, '__module__', None) or ''
+    if module.partition('.')[0] == 'rnnkit':
+        return False
+    found: object = sys.modules.get(module)
+    for name in getattr(member, '__qualname__', '').split('.'):
+        found = getattr(found, name, None)
+    return found is member

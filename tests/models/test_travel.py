@@ -3,10 +3,12 @@
 import concurrent.futures
 import copy
 import gzip
+import importlib
 import io
 import multiprocessing
 import os
 import pickle
+import sys
 import threading
 
 import numpy as np
@@ -14,6 +16,7 @@ import pytest
 
 import rnnkit
 from rnnkit.errors import ConfigError, FormatError
+from rnnkit.models.travel import REGISTRIES
 
 X = np.random.default_rng(0).standard_normal((5, 4, 2)).astype('float32')
 Y = X[..., :1].cumsum(0)
@@ -199,6 +202,136 @@ def test_a_network_travels_to_processes_that_are_spawned_or_forked():
             net.find('hid1', 'hx')
         assert type(failed) is type(caught.value)
         assert str(failed) == str(caught.value)
+
+
+OWN_PARTS = """
+from typing import Any, NamedTuple
+import numpy as np
+import rnnkit
+
+class State(NamedTuple):
+    h: Any
+
+@rnnkit.layers.add('Travelling', 'travelling_cell')
+class Cell(rnnkit.Cell):
+    state = State
+    gates = 'h'
+    params = {'xh': ('I', 'H'), 'hh': ('H', 'H'), 'b': ('H',)}
+    def step(self, z, s, p):
+        return State(np.tanh(z + s.h @ p.hh))
+
+@rnnkit.layers.add('travelling_layer')
+class Layer(rnnkit.Layer):
+    initial = {'gain': 'travelling_start'}
+    def shapes(self):
+        return {'gain': (self.size,)}
+    def transform(self, x):
+        return {'out': x * self.params['gain']}
+
+@rnnkit.initializers.add('travelling_start')
+def start(shape, rng):
+    return np.full(shape, 0.5)
+
+@rnnkit.activations.add('travelling_half')
+def half(x):
+    return x / 2
+
+@rnnkit.activations.add('travelling_scale')
+class Scale(rnnkit.activations.Learned):
+    names, initial = ('scale',), {'scale': 2.0}
+    def shapes(self, size):
+        return {'scale': (size,)}
+    def apply(self, x, p):
+        return x * p.scale
+
+@rnnkit.losses.add('travelling_loss')
+class Loss(rnnkit.losses.MeanSquaredError):
+    pass
+"""
+
+
+@pytest.fixture
+def own_parts(tmp_path, monkeypatch):
+    """Return a module that registers parts of all kinds, and a function that forgets it."""
+    (tmp_path / 'travelling_parts.py').write_text(OWN_PARTS)
+    monkeypatch.syspath_prepend(tmp_path)
+    for registry in REGISTRIES:
+        monkeypatch.setattr(registry, '_members', dict(registry._members))
+
+    def forget():
+        for registry in REGISTRIES:
+            members = {k: v for k, v in registry._members.items() if 'travelling' not in k}
+            monkeypatch.setattr(registry, '_members', members)
+        sys.modules.pop('travelling_parts', None)
+
+    yield importlib.import_module('travelling_parts'), forget
+    forget()
+
+
+def travelling():
+    layers = [
+        2,
+        ('Travelling', 3),
+        dict(form='travelling_layer', size=3),
+        dict(size=3, activation='travelling_half+tanh'),
+        dict(size=3, activation='travelling_scale', w='travelling_start'),
+        1,
+    ]
+    return rnnkit.Regressor(layers, loss='travelling_loss', seed=1)
+
+
+def test_a_pickle_imports_the_module_of_parts_that_the_user_has_registered(own_parts, tmp_path):
+    net, forget = travelling(), own_parts[1]
+    spec, pickled = net.to_spec(), pickle.dumps(net)
+    net.save(tmp_path / 'net.rnn')
+    forget()
+    with pytest.raises(FormatError) as caught:
+        rnnkit.load(tmp_path / 'net.rnn')
+    assert str(caught.value).startswith(
+        f"{tmp_path / 'net.rnn'}: its network cannot be built: no loss named 'travelling_loss'; "
+    )
+    assert str(caught.value).endswith(
+        '. If that loss is yours, first import the module that adds it'
+    )
+    other = pickle.loads(pickled)
+    assert 'travelling_parts' in sys.modules
+    assert other.to_spec() == spec
+    check_same(net, other)
+
+
+def test_parts_of_a_notebook_are_pickled_by_cloudpickle(own_parts):
+    cloudpickle = pytest.importorskip('cloudpickle')
+    net, (module, forget) = travelling(), own_parts
+    cloudpickle.register_pickle_by_value(module)  # as it does with all that is in __main__
+    try:
+        pickled = cloudpickle.dumps(net)
+    finally:
+        cloudpickle.unregister_pickle_by_value(module)
+    forget()
+    other = pickle.loads(pickled)
+    assert 'travelling_parts' not in sys.modules
+    assert other.to_spec() == net.to_spec()
+    check_same(net, other)
+    assert [pickle.loads(pickled).to_spec()] == [net.to_spec()]
+
+
+def test_parts_that_a_pickle_cannot_name_have_to_be_registered_there(own_parts):
+    def local(x):
+        return x / 3
+
+    rnnkit.activations.add('travelling_local')(local)
+    net = rnnkit.Regressor([2, (3, 'travelling_local'), 1], seed=1)
+    pickled = pickle.dumps(net)
+    check_same(net, pickle.loads(pickled))
+    own_parts[1]()
+    with pytest.raises(FormatError) as caught:
+        pickle.loads(pickled)
+    message = str(caught.value)
+    assert message.startswith(
+        "the pickle: its network cannot be built: layers[1], 'hid1': no activation named "
+        "'travelling_local'; known are: "
+    )
+    assert message.endswith('. If that activation is yours, first import the module that adds it')
 
 
 # --- open files ---
