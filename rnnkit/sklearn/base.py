@@ -38,6 +38,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         'epochs': [Interval(Integral, 1, None, closed='left')],
         'batch_size': [StrOptions({'auto'}), Interval(Integral, 1, None, closed='left')],
         'learning_rate': [Interval(Real, 0, None, closed='neither'), callable],
+        'input_noise': [Interval(Real, 0, None, closed='left')],
         'dropout': [Interval(Real, 0, 1, closed='left')],
         'weight_l2': [Interval(Real, 0, None, closed='left')],
         'validation_fraction': [None, Interval(Real, 0, 1, closed='neither')],
@@ -143,8 +144,7 @@ class SequenceEstimator(BaseEstimator, ABC):
             'seed': self._seed(),
             'callbacks': self._optimizer if alone else None,
             'progress': None if self.verbose else False,
-            **({'hidden_dropout': self.dropout} if self.dropout else {}),
-            **({'weight_l2': self.weight_l2} if self.weight_l2 else {}),
+            **self._regularization(),
             **(self.options or {}),
         }
         before = len(self.net_.history)
@@ -153,6 +153,17 @@ class SequenceEstimator(BaseEstimator, ABC):
         self.history_ = self.net_.history
         done = len(self.history_) - before
         self.n_iter_ = done + (self.n_iter_ if alone and before else 0)
+
+    def _regularization(self) -> dict[str, object]:
+        """Return the keywords of `Network.train` against overfitting."""
+        first = self.net_.layers[1 if self.scale else 0].name
+        keywords = {
+            'noise': {first: self.input_noise},
+            'hidden_dropout': self.dropout,
+            'weight_l2': self.weight_l2,
+        }
+        used = {'noise': self.input_noise, 'hidden_dropout': self.dropout}
+        return {name: value for name, value in keywords.items() if used.get(name, value)}
 
     def _batch(self, X: Sequences, targets: Targets, weights: np.ndarray) -> list[np.ndarray]:
         """Return the arrays that the network is trained with."""

@@ -40,6 +40,9 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         in one batch, a sample weight of k has the effect of k copies.
     learning_rate : float or callable
         A number, or a `rnnkit.schedules` object.
+    input_noise : float
+        The deviation of Gaussian noise that is added to the inputs in training, after they have
+        been scaled. On small data 0.2 to 0.5 may help against overfitting.
     dropout : float
         The fraction of the outputs of hidden layers that are set to 0 in training.
     weight_l2 : float
@@ -109,6 +112,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         epochs: int = 200,
         batch_size: Any = 'auto',
         learning_rate: Any = 0.003,
+        input_noise: float = 0.0,
         dropout: float = 0.0,
         weight_l2: float = 0.0,
         validation_fraction: float | None = None,
@@ -129,6 +133,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.input_noise = input_noise
         self.dropout = dropout
         self.weight_l2 = weight_l2
         self.validation_fraction = validation_fraction

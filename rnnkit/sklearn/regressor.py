@@ -25,7 +25,8 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
         the shape of y tells; where both are possible, there is an error that asks.
     loss : str or dict
         As for `rnnkit.Regressor`: 'mse', 'mae', ``dict(form='huber', delta=0.5)``.
-    algo, epochs, batch_size, learning_rate, dropout, weight_l2, validation_fraction, patience
+    algo, epochs, batch_size, learning_rate, input_noise, dropout, weight_l2, validation_fraction, \
+    patience
         As in `SequenceClassifier`.
     scale : bool
         Whether the network standardizes its inputs and its targets, by mean and deviation of the
@@ -60,6 +61,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
         epochs: int = 200,
         batch_size: Any = 'auto',
         learning_rate: Any = 0.003,
+        input_noise: float = 0.0,
         dropout: float = 0.0,
         weight_l2: float = 0.0,
         validation_fraction: float | None = None,
@@ -79,6 +81,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.input_noise = input_noise
         self.dropout = dropout
         self.weight_l2 = weight_l2
         self.validation_fraction = validation_fraction

@@ -103,11 +103,9 @@ def read(estimator: BaseEstimator, X: Any, *, reset: bool) -> Sequences:
     """
     _refuse_nested_frames(X)
     elements = listed(X)
-    if elements is not None and max(map(axes, elements)) == 1 and _one_table(elements):
-        elements = None  # lists of numbers, all of one length
-    if elements is not None and max(map(axes, elements)) <= 2:
+    if elements is not None and not _is_table(elements):
         found = _of_list(elements, estimator.channels_first)
-    elif np.ndim(X if elements is None and hasattr(X, 'ndim') else ()) == 3 or elements is not None:
+    elif getattr(X, 'ndim', 2) > 2:
         found = _of_array(estimator, X)
     else:
         found = _of_table(estimator, X, reset)
@@ -116,8 +114,9 @@ def read(estimator: BaseEstimator, X: Any, *, reset: bool) -> Sequences:
     return found
 
 
-def _one_table(elements: list[Any]) -> bool:
-    return all(axes(one) == 1 for one in elements) and len(set(map(len, elements))) == 1
+def _is_table(elements: list[Any]) -> bool:
+    """Return whether lists of numbers all have one length."""
+    return max(map(axes, elements)) == 1 and len(set(map(len, elements))) == 1
 
 
 def _refuse_nested_frames(X: object) -> None:
@@ -142,12 +141,12 @@ def _of_table(estimator: BaseEstimator, X: Any, reset: bool) -> Sequences:
 
 
 def _of_array(estimator: BaseEstimator, X: Any) -> Sequences:
-    array = _checked(estimator, X, allow_nd=True)
-    if array.ndim != 3:
+    if X.ndim != 3:
         raise ValueError(
-            f'X has {array.ndim} axes, shape {array.shape}; expected (sequences, time steps, '
+            f'X has {X.ndim} axes, shape {X.shape}; expected (sequences, time steps, '
             f'features), a list of arrays (time steps, features), or (sequences, time steps)'
         )
+    array = _checked(estimator, X, allow_nd=True)
     if estimator.channels_first:
         array = array.swapaxes(1, 2)
     for axis, what in ((1, 'time step'), (2, 'feature')):

@@ -30,8 +30,8 @@ class SequenceTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Seq
     target : {'auto', 'labels', 'numbers'}
         Whether y are class labels or numbers. By default floats are numbers,
         and all else is labels.
-    many, loss, algo, epochs, batch_size, learning_rate, dropout, weight_l2, validation_fraction, \
-    patience, scale, channels_first, dtype, options, warm_start, verbose, random_state
+    many, loss, algo, epochs, batch_size, learning_rate, input_noise, dropout, weight_l2, \
+    validation_fraction, patience, scale, channels_first, dtype, options, warm_start, verbose, random_state
         As in `SequenceClassifier` and `SequenceRegressor`.
 
     Attributes
@@ -68,6 +68,7 @@ class SequenceTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Seq
         epochs: int = 200,
         batch_size: Any = 'auto',
         learning_rate: Any = 0.003,
+        input_noise: float = 0.0,
         dropout: float = 0.0,
         weight_l2: float = 0.0,
         validation_fraction: float | None = None,
@@ -88,6 +89,7 @@ class SequenceTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Seq
         self.epochs = epochs
         self.batch_size = batch_size
         self.learning_rate = learning_rate
+        self.input_noise = input_noise
         self.dropout = dropout
         self.weight_l2 = weight_l2
         self.validation_fraction = validation_fraction

@@ -11,7 +11,9 @@ def labelled(n=24, seed=0, features=2, least=4, most=8):
     for label in y:
         steps = rng.integers(least, most + 1)
         slope = np.linspace(0, 1 if label == 'up' else -1, steps)
-        X.append(slope[:, None] * np.arange(1, features + 1) + rng.normal(0, 0.1, (steps, features)))
+        X.append(
+            slope[:, None] * np.arange(1, features + 1) + rng.normal(0, 0.1, (steps, features))
+        )
     return X, y
 
 

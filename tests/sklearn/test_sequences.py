@@ -35,8 +35,8 @@ def test_all_forms_are_the_same_sequences(form):
     found = sequences(FORMS[form])
     np.testing.assert_allclose(found.x, X3, rtol=1e-6)
     assert found.lengths.tolist() == [6] * 12
-    assert found.form == ('array' if form in ('array', 'float32', 'object numbers', 'memory order',
-                                             'nested lists') else 'list')
+    arrays = ('array', 'float32', 'object numbers', 'memory order')
+    assert found.form == ('array' if form in arrays else 'list')
 
 
 def test_a_table_has_one_feature():
@@ -78,26 +78,42 @@ def with_value(value):
 
 
 WRONG = {
-    'features': ([XR[0], XR[1][:, :1]],
-                 'X[1] has 1 features (axis 1, shape {1}), but X[0] has 2; all sequences have the '
-                 'same features. Expected arrays (time steps, features)'),
+    'features': (
+        [XR[0], XR[1][:, :1]],
+        'X[1] has 1 features (axis 1, shape {1}), but X[0] has 2; all sequences have the '
+        'same features. Expected arrays (time steps, features)',
+    ),
     'no steps': ([XR[0], XR[1][:0]], 'X[1] has 0 time steps, shape (0, 2); leave it out'),
-    'axes': ([XR[0], XR[1][None]], 'X has 2 axes'),
-    'nan': (with_value(np.nan),
-            'Input X contains NaN, in sequence 3 at time step 2, feature 1. Leave out such steps, '
-            'or fill them in before'),
-    'inf': (with_value(np.inf),
-            'Input X contains infinity (inf), in sequence 3 at time step 2, feature 1. Leave out '
-            'such steps, or fill them in before'),
-    'text': ([XR[0], np.array([['a', 'b']])],
-             "X[1] is not an array of numbers: could not convert string to float: 'a'"),
+    'axes': (
+        [XR[0], XR[1][None]],
+        'X[1] has 3 axes, shape {1}; a sequence is (time steps, features)',
+    ),
+    'nan': (
+        with_value(np.nan),
+        'Input X contains NaN, in sequence 3 at time step 2, feature 1. Leave out such steps, '
+        'or fill them in before',
+    ),
+    'inf': (
+        with_value(np.inf),
+        'Input X contains infinity (inf), in sequence 3 at time step 2, feature 1. Leave out '
+        'such steps, or fill them in before',
+    ),
+    'text': (
+        [XR[0], np.array([['a', 'b']])],
+        "X[1] is not an array of numbers: could not convert string to float: np.str_('a')",
+    ),
     'complex': ([XR[0], XR[1] * 1j], 'X[1] is not an array of numbers: Complex data not supported'),
-    'four axes': (X3[None], 'X has 4 axes, shape (1, 12, 6, 2); expected (sequences, time steps, '
-                  'features), a list of arrays (time steps, features), or (sequences, time steps)'),
-    'nested frame': (nested(),
-                     'X is a nested DataFrame, whose cells are series; expected a list of arrays '
-                     '(time steps, features), one for each sequence: '
-                     '[np.column_stack(list(row)) for row in X.to_numpy()]'),
+    'four axes': (
+        X3[None],
+        'X has 4 axes, shape (1, 12, 6, 2); expected (sequences, time steps, '
+        'features), a list of arrays (time steps, features), or (sequences, time steps)',
+    ),
+    'nested frame': (
+        nested(),
+        'X is a nested DataFrame, whose cells are series; expected a list of arrays '
+        '(time steps, features), one for each sequence: '
+        '[np.column_stack(list(row)) for row in X.to_numpy()]',
+    ),
 }
 
 
@@ -139,7 +155,10 @@ def test_names_of_columns_are_those_of_a_table():
     assert model.feature_names_in_.tolist() == ['t0', 't1', 't2', 't3', 't4', 't5']
     with pytest.raises(ValueError, match='feature names should match'):
         model.predict(frame.rename(columns={'t0': 'x'}))
-    with pytest.raises(ValueError, match='X has 5 features, but SequenceClassifier is expecting 6'):
+    with (
+        pytest.warns(UserWarning, match='X does not have valid feature names'),
+        pytest.raises(ValueError, match='X has 5 features, but SequenceClassifier is expecting 6'),
+    ):
         model.predict(X3[:, :5, 0])
     model.fit(X3, Y3)
     assert not hasattr(model, 'feature_names_in_')
