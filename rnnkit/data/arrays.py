@@ -30,11 +30,14 @@ class Numbers:
         The layout of the array, if it was made of a list of sequences.
     columns : tuple
         The names of the columns of a frame.
+    unknown : tuple
+        For labels, what the numbers from that of classes on stand for.
     """
 
     array: np.ndarray
     listed: str = ''
     columns: tuple[object, ...] = ()
+    unknown: tuple[object, ...] = ()
 
     def place(self, where: str, index: Index) -> tuple[str, str]:
         """Return the name and the index by which the user knows an element."""

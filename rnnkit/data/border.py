@@ -82,6 +82,11 @@ class Border:
         args = (self.inputs, [self.target], weights, self.masks, self.layout, self.dtype)
         return Border(*args)
 
+    def with_target(self, field: Field) -> 'Border':
+        """Return the border of the same network with another first target."""
+        targets = [field, *self.targets[1:]]
+        return Border(self.inputs, targets, self.weights, self.masks, self.layout, self.dtype)
+
     def part(self, clock: str, having: bool) -> 'Border':
         """Return the border of the inputs that have a time axis, or of all others."""
         if (clock, having) not in self._parts:

@@ -3,11 +3,25 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 
 from rnnkit.data.arrays import Index, Numbers, as_numbers, first_of, fit, misfit
+from rnnkit.data.classes import Encoded, is_placeholder
 from rnnkit.errors import DataError, ShapeError
+
+
+class Naming(Protocol):
+    """The names of the classes of a target, such as `rnnkit.data.classes.Classes`."""
+
+    plain: bool  # whether labels are the numbers of classes themselves
+
+    def encode(self, where: str, value: object) -> Encoded:
+        """Return labels as numbers of classes."""
+
+    def refusal(self, label: object, owner: str) -> str:
+        """Say what is wrong with a label that is not one of the classes."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +60,8 @@ class Field:
     by_row : bool
         For a target, whether a loss compares whole rows: then it counts where any of its row does.
     is_target : bool
+    classes : Naming or None
+        For labels, the names of the classes, if the user knows them by names.
     """
 
     name: str
@@ -64,6 +80,7 @@ class Field:
     hides: bool = True
     by_row: bool = False
     is_target: bool = False
+    classes: Naming | None = None
 
     @cached_property
     def has_features(self) -> bool:
@@ -105,7 +122,8 @@ class Field:
         if self.steps not in (None, array.shape[0]) or (self.has_time and len(array) < self.least):
             return False
         if self.kind in ('words', 'labels'):
-            return array.min() >= 0 and array.max() < self.size
+            named = self.classes is not None and not self.classes.plain
+            return not named and array.min() >= 0 and array.max() < self.size
         if self.kind == 'mask':
             return True  # `has_real_steps` checks its values, when its axes are known
         if not np.isfinite(array).all():
@@ -241,6 +259,12 @@ class Field:
                 f'{name} contains {numbers.array[index]} at {place}, which underflows in '
                 f'{self.dtype}; {least}: multiply all weights by one number'
             )
+        if self.classes is not None:
+            label = numbers.unknown[value - self.size] if numbers.unknown else value
+            wrong = self.classes.refusal(label, self.owner)
+            return DataError(
+                f'{name} {wrong}; this is at {place}{hint if is_placeholder(label) else ""}'
+            )
         what = 'label' if self.kind == 'labels' else 'token'
         return DataError(
             f'{name} contains {what} {value}; {self.owner} has {self.size} units, so {what}s are 0 '
@@ -340,4 +364,5 @@ Axes = tuple[str, str]  # the user's order of 'time' and 'batch'
 
 def weights_of(target: Field, dtype: str, name: str = 'weights') -> Field:
     """Return the weights of a target."""
-    return replace(target, name=name, kind='weights', dtype=dtype, of=target.name, check=None)
+    changes = {'kind': 'weights', 'dtype': dtype, 'of': target.name}
+    return replace(target, name=name, check=None, classes=None, **changes)

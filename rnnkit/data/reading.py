@@ -61,7 +61,9 @@ class Reading:
 
     def _take(self, field: Field, value: object, fields: Sequence[Field]) -> None:
         """Read one array but for its values."""
-        where = f'{self.where}: {field.name}'
+        where, unknown = f'{self.where}: {field.name}', ()
+        if field.classes is not None:
+            value, unknown = field.classes.encode(where, value)
         if field.has_features and _are_arrays(value, field.ndim):
             axes = ', '.join(field.axes)
             raise ShapeError(f'{where} is a list of {len(value)} arrays; pass one array ({axes})')  # type: ignore[arg-type]
@@ -74,7 +76,7 @@ class Reading:
         else:
             field.check_shape(where, numbers, self._examples)
             self._check_lengths(field, numbers.array)
-        self._numbers[field.name] = numbers
+        self._numbers[field.name] = replace(numbers, unknown=unknown) if unknown else numbers
 
     @property
     def _examples(self) -> int | None:

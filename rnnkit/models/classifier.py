@@ -1,6 +1,6 @@
 """A network for classification."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,14 +10,19 @@ from pytensor.tensor import TensorVariable
 from rnnkit import metrics
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.old_words import warn
+from rnnkit.data.classes import Classes
+from rnnkit.data.learn_classes import learn
 from rnnkit.errors import ConfigError
 from rnnkit.inference.sampling import Sampling
 from rnnkit.inference.states import State
 from rnnkit.layers import Dense, Tied
 from rnnkit.losses import Loss, accuracy
 from rnnkit.models.files import models
-from rnnkit.models.network import Network
-from rnnkit.training.protocols import Arrays, Inputs
+from rnnkit.models.network import LayerSpec, Network
+from rnnkit.training.protocols import Arrays, Data, Inputs
+from rnnkit.training.trainer import Place
+
+WITHOUT_TARGETS = ('pretrain', 'unsupervised')  # ways to train that read no labels
 
 
 @models.add('Classifier')
@@ -25,9 +30,27 @@ from rnnkit.training.protocols import Arrays, Inputs
 class Classifier(Network):
     """A network for classification: its output is the probability of each class.
 
-    Targets are class labels, whole numbers from 0, of shape (T, B). The last layer is a softmax
-    with one unit for each class. Its parameters and attributes are those of `rnnkit.Network`;
-    the default loss is the cross-entropy, 'xe'.
+    Targets are class labels of shape (T, B), or (B,) for one label for each sequence. The last
+    layer is a softmax with one unit for each class. The default loss is the cross-entropy, 'xe'.
+
+    Labels are whole numbers from 0, or names: strings, other numbers, or bools. `predict` returns
+    labels of the same kind. The names are `classes`, or learned at the first training on arrays:
+    the labels that count in training and validation data, sorted. Integers from 0 to the number of
+    units, less 1, are never names, even if some of them do not occur.
+
+    Parameters
+    ----------
+    layers, loss, weighted, masked, layout, dtype, seed, kernel
+        As of `rnnkit.Network`.
+    classes : sequence of str, int, float or bool, optional
+        The names of the classes, in the order of the units. They must be given if training data
+        come from a callable and have other labels than 0 to n - 1.
+
+    Raises
+    ------
+    ConfigError
+        If there are not as many different names of one kind as units; or for the reasons of
+        `rnnkit.Network`.
 
     Examples
     --------
@@ -35,20 +58,95 @@ class Classifier(Network):
     >>> net = Classifier([1, ('rnn', 3), 4], seed=0)
     >>> net.predict(np.zeros((20, 2, 1))).shape         # (T, B, I) -> (T, B)
     (20, 2)
+    >>> net = Classifier([1, ('rnn', 3), 'last', 2], classes=['no', 'yes'], seed=0)
+    >>> net.predict(np.zeros((20, 2, 1))).tolist()      # (T, B, I) -> (B,)
+    ['no', 'no']
     """
 
     _default_loss = 'xe'
     _output_activation = 'softmax'
     _integer_targets = True
+    _own_settings = ('classes',)
+    _classes: Classes
+
+    def __init__(
+        self,
+        layers: Sequence[LayerSpec] | None = None,
+        loss: str | Mapping[str, object] | Loss | None = None,
+        *,
+        classes: Sequence[str | float] | np.ndarray | None = None,
+        weighted: bool = False,
+        masked: bool = False,
+        layout: str = 'time',
+        dtype: str = 'float32',
+        seed: int | None = None,
+        kernel: bool | None = None,
+        **unknown: Any,
+    ):
+        self._names = classes
+        super().__init__(
+            layers,
+            loss,
+            weighted=weighted,
+            masked=masked,
+            layout=layout,
+            dtype=dtype,
+            seed=seed,
+            kernel=kernel,
+            **unknown,
+        )
+
+    @property
+    def classes_(self) -> np.ndarray | None:
+        """The names of the classes, in the order of the output's units; None if not known yet.
+
+        They are those of ``classes=``, or learned at the first training: the labels, sorted. Where
+        labels are whole numbers from 0, they are 0 to n - 1.
+        """
+        self._settle()
+        return self._classes.names
+
+    def _settle(self) -> None:
+        """Note that classes without names are 0 to n - 1, once there was a training."""
+        if self._classes.names is None and self.history:
+            self._classes.name(np.arange(self._classes.n))
+
+    def _start(
+        self,
+        where: str,
+        train: Data,
+        valid: Data | None,
+        algo: str,
+        keywords: Mapping[str, object],
+        place: Place | None = None,
+    ) -> Any:
+        self._settle()
+        before = self._classes.names
+        try:
+            if before is None and algo not in WITHOUT_TARGETS:
+                sources = [(train, 'train'), (valid, 'valid')]
+                self._classes.name(learn(self._border, self._classes.n, sources))
+            return super()._start(where, train, valid, algo, keywords, place)
+        except BaseException:
+            self._classes.name(before)  # a training that does not start leaves no trace
+            raise
 
     def _finish_last_layer(self, loss: Loss) -> None:
         super()._finish_last_layer(loss)
         last = self.layers[-1]
+        if last.size == 1:
+            raise ConfigError(
+                'Classifier: a softmax of 1 unit is always 1. For two classes write 2 units; or, '
+                'for the probability of 1 where targets are 0 or 1, a '
+                "Regressor([...], loss='bce') with 1 unit"
+            )
         if not isinstance(last, Dense | Tied) or last.activation != 'softmax':
             raise ConfigError(
                 f'Classifier: the last layer must be a softmax; write only the number of classes; '
                 f'got {last.form!r} with activation {getattr(last, "activation", None)!r}'
             )
+        self._classes = Classes(last.size, self._names)
+        del self._names
 
     def _monitors(
         self,
@@ -79,16 +177,23 @@ class Classifier(Network):
 
         Returns
         -------
-        labels : array of int of shape (T, B)
-            0 over padding.
+        labels : array of shape (T, B)
+            Of int, 0 over padding. Where classes have names, an array of the dtype of
+            `classes_`; over padding stands an empty string, 0 or False.
         """
         result = self._inference.predict('predict()', x, mask, state, return_state, noise)
         proba, *state_after = result if return_state else (result,)
         if isinstance(proba, list):
-            labels = [sequence.argmax(-1) for sequence in proba]
+            labels = [self._most_probable(sequence) for sequence in proba]
         else:
-            labels = proba.argmax(-1)
+            labels = self._most_probable(proba)
         return (labels, *state_after) if return_state else labels
+
+    def _most_probable(self, proba: np.ndarray) -> np.ndarray:
+        numbers = proba.argmax(-1)
+        if self._classes.plain:
+            return numbers
+        return self._classes.decode(numbers, proba.any(-1))  # over padding all of them are 0
 
     def predict_proba(
         self,
@@ -110,7 +215,8 @@ class Classifier(Network):
         Returns
         -------
         probabilities : array of shape (T, B, O)
-            They sum to 1 over the last axis; over padding all are 0.
+            Column k is that of ``classes_[k]``. They sum to 1 over the last axis; over padding all
+            are 0.
         """
         return self._inference.predict('predict_proba()', x, mask, state, return_state, noise)
 
@@ -142,8 +248,8 @@ class Classifier(Network):
         Parameters
         ----------
         x : array of shape (T, B, I)
-        y : array of int of shape (T, B)
-            The true labels.
+        y : array of shape (T, B)
+            The true labels, of the kind that the network was trained with.
         weights : array of shape (T, B), or (B,), optional
             Sample weights; where one is 0, the label may be anything.
         mask : array of shape (T, B), optional
@@ -168,7 +274,9 @@ class Classifier(Network):
         """Continue a sequence: each label that is sampled is the next input.
 
         The network has as many inputs as classes, and reads labels through an embedding or as
-        one-hot vectors. Its hidden state is carried, so that each step costs the same.
+        one-hot vectors. Its hidden state is carried, so that each step costs the same. Labels are
+        here the numbers of classes, as the network reads them, also where classes have names:
+        ``net.classes_[labels]`` are the names.
 
         Parameters
         ----------

@@ -20,6 +20,7 @@ from rnnkit.training.protocols import PathOrFile
 Owner = TypeVar('Owner')
 
 models = Registry('model')  # classes of networks, by their names in files
+OPTIONAL = {'masked', 'losses', 'frozen', 'classes'}  # keys of a spec
 LOSS_KEYS = {'loss', 'weight', 'output', 'target', 'weighted'}
 
 
@@ -59,7 +60,7 @@ def build(spec: object, cls: type | None = None, kernel: bool | None = None) -> 
         If it is not such a dict.
     """
     required = {'model', 'layers', 'loss', 'weighted', 'layout', 'dtype', 'seed'}
-    if not isinstance(spec, dict) or set(spec) - {'masked', 'losses', 'frozen'} != required:
+    if not isinstance(spec, dict) or set(spec) - OPTIONAL != required:
         raise ConfigError(
             f'from_spec(): expects a dict with {", ".join(sorted(required))}; got '
             f'{brief(sorted(map(str, spec))) if isinstance(spec, dict) else brief(spec)}'

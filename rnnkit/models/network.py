@@ -16,6 +16,7 @@ from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import flag, optional_whole, whole
 from rnnkit.common.registry import reject_unknown
 from rnnkit.data.border import LAYOUTS, check_settings
+from rnnkit.data.classes import Classes
 from rnnkit.data.datasets import Arrays as Batched
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.graph import summary
@@ -101,6 +102,8 @@ class Network(Trainable):
     _output_activation: ClassVar[str]
     _integer_targets: ClassVar[bool] = False
     _reconstructs: ClassVar[bool] = False  # whether the target is the input
+    _own_settings: ClassVar[tuple[str, ...]] = ()  # further keywords, for hints
+    _classes: Classes | None = None  # of a classifier
 
     @old_words.of_network
     def __init__(
@@ -120,7 +123,7 @@ class Network(Trainable):
         where = f'{type(self).__name__}()'
         settings = ('layers', 'loss', 'weighted', 'masked', 'layout', 'dtype', 'seed', 'kernel')
         chosen = old_words.take_activations(unknown)
-        reject_unknown(where, unknown, settings)
+        reject_unknown(where, unknown, (*settings, *self._own_settings))
         self.dtype, self.layout = check_settings(layout, dtype), layout
         weighted = flag(f'{where}: weighted', weighted)
         self.masked = flag(f'{where}: masked', masked)
@@ -163,7 +166,13 @@ class Network(Trainable):
         trained = [p for p in self.params if p.name not in self._frozen]
         with kernels.allowed(self._kernel):
             criterion = Criterion(
-                self._graph, terms, self.layout, trained, self._monitors, self._reconstructs
+                self._graph,
+                terms,
+                self.layout,
+                trained,
+                self._monitors,
+                self._reconstructs,
+                self._classes,
             )
             train_steps = TrainSteps(self._graph, criterion)
         criterion.settle()
@@ -299,6 +308,8 @@ class Network(Trainable):
             spec['losses'] = terms
         if some := frozen.mark(self.layers, self._frozen):
             spec['frozen'] = some
+        if self._classes is not None and (names := self._classes.to_spec()):
+            spec['classes'] = names
         return spec
 
     load = Loader()

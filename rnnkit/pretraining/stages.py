@@ -34,6 +34,7 @@ def like(layer: Layer, without: Collection[str] = (), **changes: object) -> Laye
 
 def rebuilt(net: Network, layers: list[Layer], seed: int) -> Network:
     """Return a network of the same class, with the same loss and settings, but other layers."""
+    names = net._classes.to_spec() if net._classes else None
     return type(net)(
         layers,
         loss=net.loss,
@@ -43,6 +44,7 @@ def rebuilt(net: Network, layers: list[Layer], seed: int) -> Network:
         dtype=net.dtype,
         seed=seed,
         kernel=net._kernel,
+        **({'classes': names} if names else {}),
     )
 
 

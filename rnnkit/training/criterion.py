@@ -13,6 +13,7 @@ from pytensor.tensor import TensorVariable
 from rnnkit.common.checks import scalar
 from rnnkit.common.tensors import variable
 from rnnkit.data.border import LAYOUTS, Border
+from rnnkit.data.classes import Classes
 from rnnkit.data.field import Field, weights_of
 from rnnkit.errors import ConfigError
 from rnnkit.graph.fields import input_as_target, inputs_of, masks_of, target_of
@@ -38,6 +39,8 @@ class Criterion:
         ``monitors(output, error, target, weights)`` returns the monitors of the first loss.
     reconstructs : bool
         Whether the first target is the input.
+    classes : Classes, optional
+        Those of the last layer, whose names the first target may contain.
 
     Attributes
     ----------
@@ -61,8 +64,10 @@ class Criterion:
         params: list[SharedVariable],
         monitors: Callable[..., dict[str, TensorVariable]],
         reconstructs: bool = False,
+        classes: Classes | None = None,
     ):
         self.graph, self.terms, self.params, self.monitors = graph, terms, params, monitors
+        self.classes = classes
         self.axes, self.reconstructs = LAYOUTS[layout], reconstructs
         self.inputs = inputs_of(graph, self.axes)
         self.fields: dict[str, Field] = {}
@@ -197,7 +202,9 @@ class Criterion:
             field = input_as_target(self.graph, term.outputs[0], term.loss, self.inputs)
             self.inputs = [replace(field, check=None)]  # has as many steps as the output
             return field
-        return target_of(term.target, self.graph, term.outputs[0], term.loss, self.axes)
+        field = target_of(term.target, self.graph, term.outputs[0], term.loss, self.axes)
+        own = not self.fields and term.layer == self.graph.layers[-1].name
+        return replace(field, classes=self.classes) if own and field.kind == 'labels' else field
 
     def _variable(self, term: LossTerm, field: Field) -> TensorVariable:
         """Return the target of a term in the graph."""

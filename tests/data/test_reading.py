@@ -215,13 +215,15 @@ PADDING = 'padding needs a mask, in a network with masked=True'
         (
             {'model': rnnkit.Classifier},
             [X, with_bad((T, B), (1, 2), -100, int)],
-            'train: y contains label -100; the last layer has 1 units, so labels are 0 to 0; this '
-            f'is at index (1, 2); {PADDING}; {KNOWN}',
+            'train: y contains label -100; the last layer has 2 units, so labels are 0 to 1, or '
+            'names that are given as classes=[...], one for each unit; this is at index (1, 2); '
+            f'{PADDING}; {KNOWN}',
         ),
     ],
 )
 def test_where_it_counts_the_error_says_where_and_what_to_do(options, batch, message):
-    net = regressor(2, ('rnn', 3), 1, dtype='float32', **options)
+    units = 2 if 'model' in options else 1
+    net = regressor(2, ('rnn', 3), units, dtype='float32', **options)
     with pytest.raises(DataError, match=f'^{re.escape(message)}$'):
         net.train(batch, epochs=1)
     with pytest.raises(DataError) as found:

@@ -35,7 +35,7 @@ def one(size):
 
 
 BATCH = {'layout': 'batch'}
-CLASSIFIER = {'model': rnnkit.Classifier}
+CLASSIFIER = {'model': rnnkit.Classifier, 'layers': (2, ('rnn', 3), 2)}
 STATIC = {'layers': (2, (3, 'tanh'), 1)}
 SEQUENCES = [np.zeros((n, 2)) for n in (3, 4, 5)]
 TARGETS = [one[:, :1] for one in SEQUENCES]
@@ -228,7 +228,8 @@ MISTAKES = {
     'names of classes': (
         CLASSIFIER,
         lambda net: net.train([X, np.full((T, B), 'cat')]),
-        f'train: y must be real numbers; got an array of <U3{TEXT}',
+        "train: y has only the label 'cat', and the last layer 2 units, one for each class; name "
+        'all classes: classes=[...]',
     ),
     'bytes as a text': (
         {},
