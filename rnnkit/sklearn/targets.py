@@ -152,11 +152,13 @@ def read_labels(y: Any, X: Sequences, many: str, classes: Any = None) -> tuple[T
     if flat.dtype.kind == 'f':
         check_array(flat[:, None], input_name='y')
     classes = np.unique(flat) if classes is None else np.asarray(classes)
+    if len(classes) < 2:
+        raise ValueError(f'y has only one class, {classes.tolist()[0]!r}; a classifier needs two')
     known = np.isin(flat, classes)
     if not known.all():
         k = int(np.flatnonzero(~known)[0])
         raise ValueError(
-            f'y has the label {flat[k].item()!r}, which is none of the classes {classes.tolist()}. '
+            f'y has the label {flat.tolist()[k]!r}, which is none of the classes {classes.tolist()}. '
             f'partial_fit takes all of them at its first call: classes=...'
         )
     codes = np.searchsorted(classes, flat)
