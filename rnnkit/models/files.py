@@ -19,6 +19,7 @@ from rnnkit.training.protocols import Path
 Owner = TypeVar('Owner')
 
 models = Registry('model')  # classes of networks, by their names in files
+OPTIONAL = {'masked', 'losses', 'frozen', 'scale_targets'}  # keys of a spec
 LOSS_KEYS = {'loss', 'weight', 'output', 'target', 'weighted'}
 
 
@@ -38,7 +39,7 @@ def from_spec(spec: Mapping[str, object]) -> Any:
         If it is not such a dict.
     """
     required = {'model', 'layers', 'loss', 'weighted', 'layout', 'dtype', 'seed'}
-    if not isinstance(spec, dict) or set(spec) - {'masked', 'losses', 'frozen'} != required:
+    if not isinstance(spec, dict) or set(spec) - OPTIONAL != required:
         raise ConfigError(
             f'from_spec(): expects a dict with {", ".join(sorted(required))}; got '
             f'{brief(sorted(map(str, spec))) if isinstance(spec, dict) else brief(spec)}'

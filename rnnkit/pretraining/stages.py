@@ -43,6 +43,7 @@ def rebuilt(net: Network, layers: list[Layer], seed: int) -> Network:
         dtype=net.dtype,
         seed=seed,
         kernel=net._kernel,
+        scale_targets=net.scale_targets,
     )
 
 
