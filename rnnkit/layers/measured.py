@@ -6,7 +6,7 @@ import numpy as np
 from pytensor.tensor.sharedvar import TensorSharedVariable
 
 from rnnkit.common.checks import is_real
-from rnnkit.errors import DataError
+from rnnkit.errors import ConfigError, DataError
 from rnnkit.layers.base import Layer
 
 NAMES = ('mean', 'deviation', 'known')
@@ -35,6 +35,14 @@ class Measured:
     @known.setter
     def known(self, value: bool) -> None:
         self.flag.set_value(np.asarray(value, self.flag.dtype))
+
+    def check(self) -> None:
+        """Raise a ConfigError if a deviation is not above 0, as in a file that was changed."""
+        value = self.deviation.get_value()
+        if not (value > 0).all():
+            raise ConfigError(
+                f'{self.deviation.name} must be above 0; got {value[~(value > 0)][0]}'
+            )
 
     @property
     def params(self) -> tuple[TensorSharedVariable, ...]:

@@ -20,7 +20,7 @@ from rnnkit.training.protocols import PathOrFile
 Owner = TypeVar('Owner')
 
 models = Registry('model')  # classes of networks, by their names in files
-OPTIONAL = {'masked', 'losses', 'frozen', 'classes'}  # keys of a spec
+OPTIONAL = {'masked', 'losses', 'frozen', 'classes', 'scale_targets'}  # keys of a spec
 LOSS_KEYS = {'loss', 'weight', 'output', 'target', 'weighted'}
 
 
