@@ -104,12 +104,12 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
 
     def __init__(
         self,
-        layers: Any = (('gru', 32),),
+        layers: Any = (('gru', 64),),
         *,
         many: str = 'auto',
         loss: Any = None,
         algo: str = 'adam',
-        epochs: int = 200,
+        epochs: int = 100,
         batch_size: Any = 'auto',
         learning_rate: Any = 0.003,
         input_noise: float = 0.0,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.exceptions import DataConversionWarning
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import assert_all_finite, check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length
 
@@ -148,9 +148,9 @@ def read_labels(y: Any, X: Sequences, many: str, classes: Any = None) -> tuple[T
         check_consistent_length(X.x, flat)
     else:
         flat = np.concatenate(steps)
-    check_classification_targets(flat)
     if flat.dtype.kind == 'f':
-        check_array(flat[:, None], input_name='y')
+        assert_all_finite(flat, input_name='y')
+    check_classification_targets(flat)
     classes = np.unique(flat) if classes is None else np.asarray(classes)
     if len(classes) < 2:
         raise ValueError(f'y has only one class, {classes.tolist()[0]!r}; a classifier needs two')
@@ -158,8 +158,8 @@ def read_labels(y: Any, X: Sequences, many: str, classes: Any = None) -> tuple[T
     if not known.all():
         k = int(np.flatnonzero(~known)[0])
         raise ValueError(
-            f'y has the label {flat.tolist()[k]!r}, which is none of the classes {classes.tolist()}. '
-            f'partial_fit takes all of them at its first call: classes=...'
+            f'y has the label {flat.tolist()[k]!r}, which is none of the classes '
+            f'{classes.tolist()}. partial_fit takes all of them at its first call: classes=...'
         )
     codes = np.searchsorted(classes, flat)
     if steps is None:

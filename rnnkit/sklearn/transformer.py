@@ -31,7 +31,8 @@ class SequenceTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Seq
         Whether y are class labels or numbers. By default floats are numbers,
         and all else is labels.
     many, loss, algo, epochs, batch_size, learning_rate, input_noise, dropout, weight_l2, \
-    validation_fraction, patience, scale, channels_first, dtype, options, warm_start, verbose, random_state
+    validation_fraction, patience, scale, channels_first, dtype, options, warm_start, verbose, \
+    random_state
         As in `SequenceClassifier` and `SequenceRegressor`.
 
     Attributes
@@ -59,13 +60,13 @@ class SequenceTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Seq
 
     def __init__(
         self,
-        layers: Any = (('gru', 32),),
+        layers: Any = (('gru', 64),),
         *,
         target: str = 'auto',
         many: str = 'auto',
         loss: Any = None,
         algo: str = 'adam',
-        epochs: int = 200,
+        epochs: int = 100,
         batch_size: Any = 'auto',
         learning_rate: Any = 0.003,
         input_noise: float = 0.0,

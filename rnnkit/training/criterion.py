@@ -10,6 +10,7 @@ import pytensor.tensor as pt
 from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor import TensorVariable
 
+from rnnkit import kernels
 from rnnkit.common.checks import scalar
 from rnnkit.common.tensors import variable
 from rnnkit.data.border import LAYOUTS, Border
@@ -169,9 +170,9 @@ class Criterion:
         mask = self.graph.masks.get(self.fields[term.target].clock or '')
         if mask is None:
             return weights
-        if target.ndim > mask.ndim:
-            mask = mask[:, :, None]
-        return mask + pt.zeros_like(target) if weights is None else weights * mask
+        if weights is not None:
+            return _hidden(weights, mask)
+        return mask if target.ndim == mask.ndim else mask[:, :, None] + pt.zeros_like(target)
 
     # --- outputs and targets
 
@@ -270,3 +271,13 @@ def _kind(field: Field) -> str:
 def _check_both(first: Check, second: Check, where: str, array: np.ndarray) -> None:
     first(where, array)
     second(where, array)
+
+
+def _hidden(weights: TensorVariable, mask: TensorVariable) -> TensorVariable:
+    """Return weights (T, B) or (T, B, O) with 0 over padding, by a kernel if there is one."""
+    single = weights.ndim == mask.ndim
+    rows = weights[:, :, None] if single else weights  # (T, B, 1) or (T, B, O)
+    shown = kernels.hide_padding(rows, mask)
+    if shown is None:
+        return weights * (mask if single else mask[:, :, None])
+    return shown[:, :, 0] if single else shown

@@ -3,11 +3,6 @@
 import pytest
 from compilations import numba_mode
 
-import sys
-
-sys.path.insert(0, '/tmp/w/skl')
-import shim  # TEMP
-
 pytest.importorskip('sklearn')
 
 
