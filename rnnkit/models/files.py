@@ -38,13 +38,17 @@ def from_spec(spec: Mapping[str, object]) -> Any:
         If it is not such a dict.
     """
     required = {'model', 'layers', 'loss', 'weighted', 'layout', 'dtype', 'seed'}
-    if not isinstance(spec, dict) or set(spec) - {'masked', 'losses', 'frozen'} != required:
+    if (
+        not isinstance(spec, dict)
+        or set(spec) - {'masked', 'losses', 'frozen', 'columns'} != required
+    ):
         raise ConfigError(
             f'from_spec(): expects a dict with {", ".join(sorted(required))}; got '
             f'{brief(sorted(map(str, spec))) if isinstance(spec, dict) else brief(spec)}'
         )
     keywords = dict(spec)
     losses, frozen = keywords.pop('losses', None), keywords.pop('frozen', None)
+    columns = keywords.pop('columns', None)
     net = models[keywords.pop('model')](**keywords)
     if losses is not None:
         # All at once: each change of the losses builds the graphs of all of them.
@@ -59,6 +63,8 @@ def from_spec(spec: Mapping[str, object]) -> Any:
         if not isinstance(frozen, list):
             raise ConfigError(f'from_spec(): frozen must be a list of names; got {brief(frozen)}')
         net.freeze(*frozen)
+    if columns is not None:
+        net._columns.read_spec(columns, net._border.fields)
     return net
 
 

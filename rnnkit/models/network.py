@@ -15,6 +15,7 @@ from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import flag, optional_whole, whole
 from rnnkit.common.registry import reject_unknown
 from rnnkit.data.border import LAYOUTS, check_settings
+from rnnkit.data.columns import Columns
 from rnnkit.data.datasets import Arrays as Batched
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.graph import summary
@@ -131,6 +132,7 @@ class Network(Trainable):
         self.history = History()
         self._trainings = 0
         self._sessions = Sessions()
+        self._columns = Columns()
         with kernels.allowed(self._kernel):
             self._build()
         self._minimise([LossTerm(first, weighted=weighted)])
@@ -163,6 +165,7 @@ class Network(Trainable):
             )
             train_steps = TrainSteps(self._graph, criterion)
         criterion.settle()
+        criterion.border.columns = self._columns
         self._losses, self.weighted = tuple(terms), bool(terms[0].weighted)
         self._border, self._variables = criterion.border, criterion.variables
         self.target = criterion.targets[terms[0].target]
@@ -294,6 +297,8 @@ class Network(Trainable):
             spec['losses'] = terms
         if some := frozen.mark(self.layers, self._frozen):
             spec['frozen'] = some
+        if self._columns.known:
+            spec['columns'] = self._columns.to_spec()
         return spec
 
     load = Loader()

@@ -9,6 +9,7 @@ from rnnkit.common import old_words
 from rnnkit.common import progress as lines
 from rnnkit.common.calls import checked_methods
 from rnnkit.data.border import Border
+from rnnkit.data.columns import Columns, learns_columns
 from rnnkit.models import frozen
 from rnnkit.models.parameters import Parameters
 from rnnkit.training.batching import Batching
@@ -29,6 +30,7 @@ class Trainable(Parameters):
     history: History
     seed: int
     _border: Border
+    _columns: Columns
     _kernel: bool | None
     _recurrent: bool
     _sessions: Sessions
@@ -158,6 +160,7 @@ class Trainable(Parameters):
         make = partial(self._start, 'itertrain()', train, valid, algo, keywords)
         return lines.each(progress, self._sessions.itertrain, 'itertrain()', make)
 
+    @learns_columns
     def _start(
         self,
         where: str,
