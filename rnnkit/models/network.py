@@ -17,6 +17,7 @@ from rnnkit.common.checks import flag, optional_whole, whole
 from rnnkit.common.registry import reject_unknown
 from rnnkit.data.border import LAYOUTS, check_settings
 from rnnkit.data.classes import Classes
+from rnnkit.data.columns import Columns
 from rnnkit.data.datasets import Arrays as Batched
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.graph import summary
@@ -137,6 +138,7 @@ class Network(Trainable):
         self.history = History()
         self._trainings = 0
         self._sessions = Sessions()
+        self._columns = Columns()
         with kernels.allowed(self._kernel):
             self._build()
         self._minimise([LossTerm(first, weighted=weighted)])
@@ -177,6 +179,7 @@ class Network(Trainable):
             train_steps = TrainSteps(self._graph, criterion)
         criterion.settle()
         self._scales = Scales(self._graph, criterion)
+        criterion.border.columns = self._columns
         self._losses, self.weighted = tuple(terms), bool(terms[0].weighted)
         self._border, self._variables = criterion.border, criterion.variables
         self.target = criterion.targets[terms[0].target]
@@ -310,6 +313,8 @@ class Network(Trainable):
             spec['frozen'] = some
         if self._classes is not None and (names := self._classes.to_spec()):
             spec['classes'] = names
+        if self._columns.known:
+            spec['columns'] = self._columns.to_spec()
         return spec
 
     load = Loader()

@@ -12,6 +12,7 @@ from rnnkit.common.checks import optional_whole
 from rnnkit.data.border import Border
 from rnnkit.data.hold_out import split
 from rnnkit.data.passes import makes_new_batches
+from rnnkit.data.columns import Columns, learns_columns
 from rnnkit.models import frozen
 from rnnkit.models.parameters import Parameters
 from rnnkit.training.batching import Batching
@@ -41,6 +42,7 @@ class Trainable(Parameters):
     history: History
     seed: int
     _border: Border
+    _columns: Columns
     _kernel: bool | None
     _recurrent: bool
     _scales: Scales
@@ -180,6 +182,7 @@ class Trainable(Parameters):
         show = lines.choice('itertrain()', progress, verbose)
         return lines.each(show, self._sessions.itertrain, 'itertrain()', make)
 
+    @learns_columns
     def _start(
         self,
         where: str,

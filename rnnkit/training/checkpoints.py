@@ -136,8 +136,9 @@ class Checkpoints:
         if not isinstance(there, dict):
             raise FormatError(f'{path}: its description of the network is damaged')
         for name in dict.fromkeys([*here, *there]):
-            # A seed that was drawn is never the same, and is not used any more.
-            if name != 'seed' and there.get(name) != here.get(name):
+            # A seed that was drawn is never the same, and is not used any more. The columns are
+            # those of the data, which are not read yet.
+            if name not in ('seed', 'columns') and there.get(name) != here.get(name):
                 raise ConfigError(
                     f'{self.where}: the checkpoint {path} belongs to another network: '
                     f'{_difference(name, there.get(name), here.get(name))}'

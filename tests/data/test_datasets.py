@@ -280,15 +280,6 @@ def test_an_array_that_is_right_already_is_not_copied():
     assert as_array('x', given, 'float32') is given
 
 
-def test_frames_of_pandas_are_converted():
-    pandas = pytest.importorskip('pandas')
-    frame = pandas.DataFrame({'a': [1, 2], 'b': [0.5, 1.5]})
-    np.testing.assert_array_equal(as_array('x', frame, 'float32'), [[1, 0.5], [2, 1.5]])
-    mixed = pandas.DataFrame({'a': [1, 2], 'b': ['red', 'blue']})
-    with pytest.raises(DataError, match="must be real numbers; column 'b' contains 'red', a str"):
-        as_array('x', mixed, 'float32')
-
-
 def test_whole_numbers_are_labels_whatever_their_type():
     for given in ([0, 2], np.array([0.0, 2.0]), np.array([0, 2], 'uint8')):
         found = as_array('y', given, 'int64')
