@@ -31,6 +31,7 @@ os.environ.setdefault('RNNKIT_KERNELS', 'off')
 os.environ['PYTENSOR_FLAGS'] = ','.join(flag for flag in _flags if flag)
 
 import numpy as np  # noqa: E402
+import pytensor  # noqa: E402
 import pytest  # noqa: E402
 from long_forms import is_further  # noqa: E402
 from quick_mode import hasten  # noqa: E402
@@ -42,6 +43,14 @@ hasten()
 def rng():
     """Return the generator that tests draw from; the same numbers in every run."""
     return np.random.default_rng(20)
+
+
+@pytest.fixture
+def machine_code(monkeypatch):
+    """Compute in machine code."""
+    monkeypatch.setenv('RNNKIT_KERNELS', 'on')
+    with pytensor.config.change_flags(mode='NUMBA'):
+        yield
 
 
 @pytest.hookimpl(tryfirst=True)

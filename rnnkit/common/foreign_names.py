@@ -109,6 +109,17 @@ NAMES = {
         }.items()
         for name in names.split()
     },
+    **{
+        name: _LAYER.format(f"'{form}'")
+        for form, names in {
+            'mean': 'avg avgpool avgpooling averagepool averagepooling meanpool meanpooling '
+            'globalavgpool1d globalaveragepool globalaveragepooling globalaveragepooling1d '
+            'globalpoollayer adaptiveavgpool1d',
+            'max': 'maxpool maxpooling globalmaxpool globalmaxpool1d globalmaxpooling '
+            'globalmaxpooling1d adaptivemaxpool1d',
+        }.items()
+        for name in names.split()
+    },
     **dict.fromkeys(('dense', 'linear', 'denselayer', 'fullyconnected'), _LAYER.format('10')),
     'dropout': _LAYER.format("('dropout', 0.5)"),
     'droplayer': _LAYER.format("('dropout', 0.5)"),
@@ -205,7 +216,7 @@ NAMES = {
 
 _NOISE = 'noise is an option of train(): input_noise=0.1, hidden_noise=0.1'
 _OWN = 'write a class derived from rnnkit.Layer, and register it with @rnnkit.layers.add'
-_POOL = "pooling is not here; 'conv1' has a stride, and 'last' takes the last step"
+_POOL = "'mean' and 'max' pool over all time steps; for some at a time, 'conv1' has a stride"
 
 # Of a layer, in lower case, without underscores; those of a module count, too.
 LAYERS = {
@@ -215,13 +226,13 @@ LAYERS = {
         (
             'pool',
             'pooling',
-            'maxpool',
+            'poollayer',
+            'pool1dlayer',
             'maxpool1d',
+            'maxpool1dlayer',
             'maxpooling1d',
             'avgpool1d',
             'averagepooling1d',
-            'globalaveragepooling1d',
-            'globalmaxpooling1d',
         ),
         _POOL,
     ),

@@ -296,8 +296,8 @@ FORMS = {'lrrnn': {'form': 'rrnn', 'rate': 'vector'}, 'arrnn': {'form': 'rrnn', 
 
 NOT_FORMS = {
     'conv2': f"a convolution over images is not here, 'conv1' is one over time: {_IMAGES}",
-    'pool1': "pooling is not here, nor did it work in theanets; 'conv1' has a stride, and 'last' "
-    'takes the last step',
+    'pool1': "pooling over some time steps is not here, nor did it work in theanets; 'mean' and "
+    "'max' pool over all, and 'conv1' has a stride",
     'pool2': f'pooling over images is not here: {_IMAGES}',
 }
 

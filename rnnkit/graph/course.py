@@ -17,9 +17,14 @@ class Course(NamedTuple):
     Attributes
     ----------
     clock : str
-        The time axis of the network's output.
+        The time axis of the network's output; if that has none, the one that it summarizes.
     moving : list of Layer
         The layers that have this time axis.
+    pools : list of Layer
+        If the output has no time axis: the layers that turn this one into a single vector, and
+        keep what they need of earlier steps.
+    after : list of Layer
+        Those whose output changes with each step, too, since they read the former.
     fixed : list of str
         The outputs of other layers that these read: an encoder's, or those of an input without
         time. They are the same at every step.
@@ -27,12 +32,19 @@ class Course(NamedTuple):
 
     clock: str
     moving: list[Layer]
+    pools: list[Layer]
+    after: list[Layer]
     fixed: list[str]
 
     @property
-    def recurrent(self) -> list[Layer]:
-        """The moving layers that have a state."""
-        return [layer for layer in self.moving if layer.state is not None]
+    def stateful(self) -> list[Layer]:
+        """The layers that have a state."""
+        return [*(layer for layer in self.moving if layer.state is not None), *self.pools]
+
+    @property
+    def answers(self) -> bool:
+        """Whether the output has no time axis, and so is the answer after the last step."""
+        return bool(self.after)
 
 
 def course(graph: Graph) -> Course:
@@ -46,46 +58,114 @@ def course(graph: Graph) -> Course:
     plan, names = graph.plan, graph.by_name
     if not any(layer.state for layer in graph.layers) and all(x.causal for x in graph.layers):
         raise ConfigError('this network has no recurrent layer, so it has no state')
-    clock = plan.clock_of(join(graph.layers[-1].name), names)
-    moving = [x for x in graph.layers if clock and clock == plan.clocks[x.name] and x.keeps_time]
-    for layer in moving or graph.layers:
+    clock, pools, after = plan.clock_of(join(graph.layers[-1].name), names), [], []
+    if clock is None:
+        clock, pools, after = _summary(graph)
+    moving = [x for x in graph.layers if clock == plan.clocks[x.name] and x.keeps_time]
+    for layer in moving:
         if not layer.causal:
-            raise _whole(layer)
-    if not any(layer.state for layer in moving):
+            raise whole(layer)
+    if not pools and not any(layer.state for layer in moving):
         raise ConfigError('no recurrent layer has the time axis of the output, so it has no state')
-    read = [
-        name
-        for layer in moving
-        for name in [*plan.sources[layer.name], *plan.starts[layer.name].values()]
-    ]
-    fixed = [name for name in dict.fromkeys(read) if plan.clock_of(name, names) != clock]
-    stays = {layer.name for layer in graph.layers} - {layer.name for layer in moving}
-    seen: set[str] = set()
-    waiting = list(fixed)
+    return Course(clock, moving, pools, after, _fixed(graph, clock, moving, after))
+
+
+def _reads(graph: Graph, layer: Layer) -> list[str]:
+    """Return all outputs that a layer reads as inputs or as initial states."""
+    return [*graph.plan.sources[layer.name], *graph.plan.starts[layer.name].values()]
+
+
+def _summary(graph: Graph) -> tuple[str, list[Layer], list[Layer]]:
+    """Return the time axis that an output without time depends on, its pools, and all after them.
+
+    These are the layers on the way from the sequence to the output: pools, and those that read
+    them or the final state of a recurrent layer.
+    """
+    plan, names = graph.plan, graph.by_name
+    pools, after, clocks = [], [], []
+    for layer in graph.layers:  # each reads layers before it
+        if layer.has_time('out') and plan.clocks[layer.name]:
+            continue
+        sources = plan.sources[layer.name]
+        axes = {plan.clock_of(name, names) for name in sources} - {None}
+        ends = {c for n in sources if (c := _ended(graph, n))}
+        if axes and layer.state is not None:
+            pools.append(layer)
+        if axes or ends or {layer_of(name) for name in sources} & {x.name for x in after}:
+            after.append(layer)
+    needed, waiting = set(), [graph.layers[-1].name]
     while waiting:
         name = waiting.pop()
+        if name in needed or name not in {x.name for x in after}:
+            continue
+        needed.add(name)
+        for source in plan.sources[name]:
+            clock = plan.clock_of(source, names) or _ended(graph, source)
+            if clock is None:
+                waiting.append(layer_of(source))
+            elif plan.clock_of(source, names) and names[name] not in pools:
+                raise whole(names[name])
+            elif clock not in clocks:
+                clocks.append(clock)
+    if not clocks:
+        raise ConfigError('no recurrent layer leads to the output, so there is no state')
+    if len(clocks) > 1:
+        clocks = [layer.name for layer in graph.layers if layer.name in clocks]
+        raise ConfigError(
+            f'the output summarizes the sequences {" and ".join(clocks)}, each with a time axis of '
+            f'its own, so this network cannot go on from a state'
+        )
+    return clocks[0], *([x for x in some if x.name in needed] for some in (pools, after))
+
+
+def _ended(graph: Graph, name: str) -> str | None:
+    """Return the time axis at whose end an output is, such as the final state 'hid1:last'."""
+    clock = graph.plan.clocks[layer_of(name)]
+    layer = graph.by_name[layer_of(name)]
+    timeless = graph.plan.clock_of(name, graph.by_name) is None
+    return clock if clock and timeless and layer.has_time('out') else None
+
+
+def _fixed(graph: Graph, clock: str, moving: list[Layer], after: list[Layer]) -> list[str]:
+    """Return the outputs that moving layers, and those after them, read and that stay the same."""
+    plan, names = graph.plan, graph.by_name
+    changing = {layer.name for layer in (*moving, *after)}
+    read = [name for layer in moving for name in _reads(graph, layer)]
+    fixed = [name for name in read if plan.clock_of(name, names) != clock]
+    fixed += [n for layer in after for n in _reads(graph, layer) if layer_of(n) not in changing]
+    fixed = list(dict.fromkeys(fixed))
+    seen: set[str] = set()
+    waiting = [(name, name) for name in fixed]
+    while waiting:
+        name, read_first = waiting.pop()
         layer = layer_of(name)
-        if layer not in stays:
+        if layer in changing:
             raise ConfigError(
-                f'a layer reads {name!r}, which depends on the whole sequence, so this network '
-                f'cannot go on from a state'
+                f'a layer reads {read_first!r}, which depends on the whole sequence, so this '
+                f'network cannot go on from a state'
             )
         if layer not in seen:
             seen.add(layer)
-            waiting += [*plan.sources[layer], *plan.starts[layer].values()]
-    return Course(clock, moving, fixed)
+            waiting += [(other, read_first) for other in _reads(graph, names[layer])]
+    return fixed
 
 
-def _whole(layer: Layer) -> ConfigError:
+def whole(layer: Layer) -> ConfigError:
+    """Return the error for a layer that cannot go on from a state."""
     return ConfigError(
         f'layer {layer.name!r} ({layer.form}) needs the whole sequence at once, so this network '
         f'cannot go on from a state'
     )
 
 
+def _final(layer: Layer, part: str) -> str:
+    """Return the name of the output that holds the final value of a part of the state."""
+    return layer.last_name(part) if hasattr(layer, 'last_name') else part
+
+
 def state_sizes(layer: Layer) -> dict[str, int]:
     """Return the number of units of each state of a layer, by its name."""
-    return {part: layer.output_size(layer.last_name(part)) for part in layer.state._fields}
+    return {part: layer.output_size(_final(layer, part)) for part in layer.state._fields}
 
 
 def state_variables(layer: Layer, dtype: str) -> tuple[TensorVariable, ...]:
@@ -100,6 +180,5 @@ def state_variables(layer: Layer, dtype: str) -> tuple[TensorVariable, ...]:
 
 def last_outputs(layers: list[Layer]) -> list[str]:
     """Return the names of the outputs that are the final states of layers."""
-    return [
-        join(layer.name, layer.last_name(part)) for layer in layers for part in layer.state._fields
-    ]
+    parts = [(layer, part) for layer in layers for part in layer.state._fields]
+    return [join(layer.name, _final(layer, part)) for layer, part in parts]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from rnnkit.common.output_names import join, layer_of, parts
 from rnnkit.errors import ConfigError
-from rnnkit.layers import Embedding, Input, Last, Layer
+from rnnkit.layers import Embedding, Input, Last, Layer, Max, Mean
 
 
 class Plan(NamedTuple):
@@ -127,7 +127,7 @@ def _find_clocks(layers: list[Layer], names: dict[str, Layer], found: Plan) -> N
 
     for layer in layers:
         clocks = clocks_of(found.sources[layer.name])
-        _check_time(layer, clocks, found)
+        _check_time(layer, clocks, names, found)
         for part, name in found.starts[layer.name].items():
             if clocks_of([name]):
                 raise ConfigError(
@@ -193,10 +193,11 @@ def _without_time(layers: list[Layer], names: dict[str, Layer], found: Plan) -> 
     return timeless
 
 
-def _check_time(layer: Layer, clocks: list[str], found: Plan) -> None:
+def _check_time(layer: Layer, clocks: list[str], names: dict[str, Layer], found: Plan) -> None:
     read = ', '.join(found.sources[layer.name])
+    read_by = [names[name] for name in _layers_of(found.sources[layer.name]) if name in names]
     if isinstance(layer, Last) and any(
-        map(found.clocks.get, _layers_of(found.sources[layer.name]))
+        found.clocks.get(source.name) and not isinstance(source, Mean | Max) for source in read_by
     ):
         return  # it reads a last step already
     if layer.recurrent and not clocks and not isinstance(layer, Input):

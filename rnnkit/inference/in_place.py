@@ -57,7 +57,8 @@ class StepCode:
         kinds += [(cell.dtype.name, cell.ndim) for cell in cells[len(kinds) :]]
         arguments = [Slot(*kind, check) for kind, check in zip(kinds, checks, strict=True)]
         dtype = stream.dtype
-        results = [Slot(dtype, 3, slots.NUMBER), *[Slot(dtype, 2, slots.FINITE)] * n_states]
+        axes = 2 if stream.course.answers else 3
+        results = [Slot(dtype, axes, slots.NUMBER), *[Slot(dtype, 2, slots.FINITE)] * n_states]
         if isinstance(code, Plan):
             return PlanEntry(code, arguments, results)
         return Entry(getattr(code, 'function', code), arguments, results)
@@ -97,7 +98,7 @@ class StepInPlace:
         self._masks = [np.ones((1, batch), field.dtype) for field in code.moves.masks]
         self._fixed: list[np.ndarray] = []
         self.state = [np.zeros((batch, size), self.stream.dtype) for size in self.stream.sizes]
-        self._out: np.ndarray | None = None  # (1, B, O)
+        self._out: np.ndarray | None = None  # (1, B, O), or (B, O) without time
         self._table: Table | PlanTable | None = None
 
     def start(self, flat: list[np.ndarray]) -> None:
@@ -124,7 +125,7 @@ class StepInPlace:
     def _prepare(self) -> None:
         out, _ = self._advance()
         self._out = np.empty_like(out, order='C')
-        self.y = self._out[0]
+        self.y = self._out if self.stream.course.answers else self._out[0]
         entry = self.code.entry(self._compiles)
         if entry is None:
             return

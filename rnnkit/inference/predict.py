@@ -20,8 +20,9 @@ from rnnkit.inference.generation import Continuation
 from rnnkit.inference.in_place import StepCode
 from rnnkit.inference.noisy import NoisyOutputs
 from rnnkit.inference.quick_step import QuickSteps
+from rnnkit.inference.states import State
 from rnnkit.inference.stepper import Stepper
-from rnnkit.inference.streaming import State, Stream
+from rnnkit.inference.streaming import Stream
 from rnnkit.training.protocols import Arrays, Inputs
 
 
@@ -203,6 +204,10 @@ class Inference:
         out, flat = stream.run(arrays, flat)
         return out, stream.named(flat)
 
+    def state_to_json(self, state: object) -> dict[str, Any]:
+        """Return a state as dicts and lists of numbers."""
+        return self.stream.form.plain('state_to_json()', state)
+
     @property
     def quick(self) -> QuickSteps:
         """The functions of single time steps."""
@@ -226,7 +231,7 @@ class Inference:
         arrays = border.read_step(x_t, self.stream.course.clock)
         out, state = self._continue('step()', arrays, state)
         self._check('step()', out, None)
-        return out[0], state
+        return (out if self.stream.course.answers else out[0]), state
 
     def feed_forward(
         self, x: Inputs, mask: Arrays | None, noise: Mapping[str, object]

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnnkit.inference.in_place import StepCode, StepInPlace
-from rnnkit.inference.streaming import State
+from rnnkit.inference.states import State
 from rnnkit.kernels.runtime.slots import DONE
 from rnnkit.training.protocols import Inputs
 

@@ -8,7 +8,7 @@ from rnnkit.data.border import Border
 from rnnkit.errors import ConfigError, ShapeError
 from rnnkit.inference.blame import not_finite
 from rnnkit.inference.in_place import StepCode, StepInPlace
-from rnnkit.inference.streaming import State
+from rnnkit.inference.states import State
 from rnnkit.kernels.runtime.slots import DONE, FAILED, WRONG_INPUT
 from rnnkit.training.protocols import Inputs
 

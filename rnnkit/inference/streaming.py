@@ -1,8 +1,6 @@
 """Streaming inference: the hidden state is an input and an output of the compiled function."""
 
-from collections.abc import Mapping, Sequence
-from numbers import Real
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 from pytensor.graph.replace import graph_replace
@@ -10,17 +8,9 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit.common import output_names
 from rnnkit.common.compiled import Compiled
-from rnnkit.common.masked_arrays import without_mask
-from rnnkit.data.arrays import as_array
-from rnnkit.data.unpack import describe
-from rnnkit.errors import ConfigError, ShapeError
 from rnnkit.graph.course import course, last_outputs, state_sizes, state_variables
 from rnnkit.graph.graph import Graph
-from rnnkit.inference.blame import is_finite
-
-# A named tuple of arrays (B, H) for each recurrent layer, by its name; and an array for each
-# output that stays the same, by the name of the output.
-State = dict[str, Any]
+from rnnkit.inference.states import State, StateForm
 
 
 class Stream:
@@ -47,11 +37,13 @@ class Stream:
     ----------
     advance : Compiled
         From inputs, masks, fixed outputs and states to the output and the new states.
+    form : StateForm
+        What the state consists of.
     """
 
     def __init__(self, graph: Graph, output: str | None = None, at_end: bool = False):
         self.graph, self.course = graph, course(graph)
-        self.layers, self.dtype = self.course.recurrent, graph.dtype
+        self.layers, self.dtype = self.course.stateful, graph.dtype
         states = {layer.name: state_variables(layer, self.dtype) for layer in self.layers}
         outputs = graph.again(states=states)
         last = [outputs[name] for name in last_outputs(self.layers)]
@@ -61,12 +53,13 @@ class Stream:
         # inputs. Not strict: one that is only the initial state of a layer is in no path any more,
         # since `states` has replaced that.
         results = graph_replace(
-            [out[-1] if at_end else out, *last],
+            [out[-1] if at_end and not self.course.answers else out, *last],
             {outputs[n]: c for n, c in zip(self.course.fixed, constants, strict=True)},
             strict=False,
         )
         flat = [variable for state in states.values() for variable in state]
-        self._sizes = {layer.name: state_sizes(layer) for layer in self.layers}
+        fixed_sizes = {c.name: (c.ndim, c.type.shape[-1]) for c in constants}
+        self.form = StateForm(self.layers, fixed_sizes, self.dtype)
         moves, stays = self._variables(True), self._variables(False)
         self.advance = Compiled('the prediction from a state', [*moves, *constants, *flat], results)
         fixed = [graph.outputs[name] for name in self.course.fixed]
@@ -126,7 +119,7 @@ class Stream:
     @property
     def sizes(self) -> list[int]:
         """The number of units of each array of the state, without the fixed outputs."""
-        return [size for layer in self.layers for size in self._sizes[layer.name].values()]
+        return [size for sizes in self.form.sizes.values() for size in sizes.values()]
 
     def select(self, flat: Sequence[np.ndarray], chosen: np.ndarray) -> list[np.ndarray]:
         """Return the state of the examples with these indices, which may repeat."""
@@ -136,73 +129,8 @@ class Stream:
 
     def named(self, flat: Sequence[np.ndarray]) -> State:
         """Return the state as users get it: by the names of layers and outputs."""
-        arrays = iter(flat)
-        fixed = {name: next(arrays) for name in self.course.fixed}
-        states = {
-            layer.name: layer.state(*(next(arrays) for _ in layer.state._fields))
-            for layer in self.layers
-        }
-        return states | fixed
+        return self.form.named(flat)
 
-    def read(self, where: str, state: Any, n: int) -> list[np.ndarray]:
+    def read(self, where: str, state: object, n: int) -> list[np.ndarray]:
         """Check a state that a user gave, and return its arrays in order."""
-        names = [*(layer.name for layer in self.layers), *self.course.fixed]
-        if isinstance(state, dict) and set(state) != set(names):
-            raise ConfigError(
-                f'{where}: state must have an entry for each of {", ".join(names)}; got '
-                f'{", ".join(map(str, state))}'
-            )
-        arrays = []
-        for name in self.course.fixed:
-            value = state[name] if isinstance(state, dict) else None
-            variable = self.graph.outputs[name]
-            shape = [*[None] * (variable.ndim - 2), n, variable.type.shape[-1]]
-            arrays.append(self._array(where, f'state {name!r}', value, shape, n))
-        for layer in self.layers:
-            try:
-                of_layer = state[layer.name]
-                values = [getattr(of_layer, name) for name in layer.state._fields]
-            except (TypeError, LookupError, AttributeError):
-                raise ConfigError(
-                    f'{where}: state must be the result of an earlier call, with the '
-                    f'{layer.state.__name__} of layer {layer.name!r}; got {_brief(state)}'
-                ) from None
-            for (name, size), value in zip(self._sizes[layer.name].items(), values, strict=True):
-                if (  # the usual case
-                    type(value) is np.ndarray
-                    and value.dtype == self.dtype
-                    and value.shape == (n, size)
-                    and is_finite(value)
-                ):
-                    arrays.append(np.ascontiguousarray(value))
-                    continue
-                what = f'state {name!r} of layer {layer.name!r}'
-                arrays.append(self._array(where, what, value, [n, size], n))
-        return arrays
-
-    def _array(
-        self, where: str, what: str, value: object, expected: list[int | None], n: int
-    ) -> np.ndarray:
-        """Check an array of a state, in whose shape None stands for any length."""
-        value = without_mask(f'{where}: {what}', value, 'the mask of x as mask=')
-        shape = getattr(value, 'shape', ())
-        if len(shape) != len(expected) or any(
-            length not in (None, s) for length, s in zip(expected, shape, strict=True)
-        ):
-            axes = '(batch, size)' if len(expected) == 2 else '(time, batch, size)'
-            raise ShapeError(
-                f'{where}: {what} must have shape {tuple(expected)} {axes}, as x has {n} examples; '
-                f'got {getattr(value, "shape", type(value).__name__)}'
-            )
-        return as_array(f'{where}: {what}', value, self.dtype)
-
-
-def _brief(state: object) -> str:
-    """Describe what was given as a state, by types and shapes."""
-    if isinstance(state, Mapping):
-        return f'{{{", ".join(f"{str(k)!r}: {_brief(v)}" for k, v in list(state.items())[:9])}}}'
-    if isinstance(state, list | tuple):
-        names = getattr(state, '_fields', [''] * len(state))
-        parts = [f'{n}={_brief(v)}' if n else _brief(v) for n, v in zip(names, state, strict=True)]
-        return f'{type(state).__name__}({", ".join(parts[:9])})'
-    return repr(state) if isinstance(state, Real) else describe(state)
+        return self.form.read(where, state, n)

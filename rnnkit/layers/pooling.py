@@ -39,8 +39,10 @@ class Pooling(Layer):
 
     def transform(self, x, mask=None, state=None):  # x: (T, B, I)
         kept = None if state is None or state[0] is None else tuple(state)
-        found = kernels.pool(self.kind, x, kept, mask) or PLAIN[self.kind](x, kept, mask)
-        return dict(zip(('out', *self.state._fields), found, strict=True))
+        out, *kept_now = kernels.pool(self.kind, x, kept, mask) or PLAIN[self.kind](x, kept, mask)
+        if kept is None:
+            return {'out': out}
+        return {'out': out, **dict(zip(self.state._fields, kept_now, strict=True))}
 
 
 @layers.add('mean')
@@ -52,8 +54,8 @@ class Mean(Pooling):
     With a mask, the sum goes over the real steps of each sequence, and T is their number. The
     mean of a sequence without a real step is 0.
 
-    Further outputs are the ``'sum'`` and the ``'count'``, the number of real steps, of shape
-    (B, 1). Both are the layer's part of a state: see `rnnkit.Network.step`.
+    In a state, as of `rnnkit.Network.step`, it has the ``sum`` of the steps so far and their
+    ``count``, of shape (B, 1).
 
     Notes
     -----
@@ -75,8 +77,8 @@ class Max(Pooling):
     With a mask, only real steps count. The maximum of a sequence without a real step is 0. Where
     several steps have the same largest value, the first of them gets the whole gradient.
 
-    Further outputs are ``'max'``, which is the same, and the ``'count'``, the number of real
-    steps, of shape (B, 1). Both are the layer's part of a state: see `rnnkit.Network.step`.
+    In a state, as of `rnnkit.Network.step`, it has the ``max`` of the steps so far and their
+    ``count``, of shape (B, 1).
     """
 
     kind = 'max'

@@ -1,11 +1,20 @@
 """Layers that convert between sequences and single vectors."""
 
+from typing import NamedTuple
+
 import pytensor.tensor as pt
+from pytensor.tensor import TensorVariable
 
 from rnnkit.common.checks import size as size_of
 from rnnkit.common.tensors import masked
 from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers
+
+
+class LastState(NamedTuple):
+    """What is kept of earlier steps, of a layer that has no final state."""
+
+    value: TensorVariable  # (B, size)
 
 
 @layers.add('last')
@@ -20,16 +29,19 @@ class Last(Layer):
     recurrent = True
     causal = False
     keeps_time = False
-    needs = ('mask',)
+    needs = ('mask', 'state')
+    state = LastState
 
-    def transform(self, x, mask=None):
+    def transform(self, x, mask=None, state=None):
         if x.ndim == 2:  # the graph has passed a recurrent layer's output 'last'
             return {'out': x}
-        if mask is None:
-            return {'out': x[-1]}
-        after = pt.argmax(mask[::-1], axis=0)  # (B,), steps of padding after the last real one
-        out = x[x.shape[0] - 1 - after, pt.arange(x.shape[1])]
-        return {'out': pt.switch((mask > 0).any(axis=0)[:, None], out, 0)}
+        kept = None if state is None else state.value
+        out = x[-1]
+        if mask is not None:
+            after = pt.argmax(mask[::-1], axis=0)  # (B,), steps of padding after the last real one
+            out = x[x.shape[0] - 1 - after, pt.arange(x.shape[1])]
+            out = pt.switch((mask > 0).any(axis=0)[:, None], out, 0 if kept is None else kept)
+        return {'out': out} if kept is None else {'out': out, 'value': out}
 
 
 class Stepped(Layer):

@@ -11,7 +11,7 @@ from rnnkit.common.checks import flag, generator, is_whole
 from rnnkit.common.registry import hint
 from rnnkit.data.unpack import describe
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.inference.streaming import State
+from rnnkit.inference.states import State
 from rnnkit.models.files import models
 from rnnkit.models.network import Network
 from rnnkit.training.protocols import Arrays, Inputs

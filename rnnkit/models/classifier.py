@@ -12,7 +12,7 @@ from rnnkit.common.calls import checked_methods
 from rnnkit.common.old_words import warn
 from rnnkit.errors import ConfigError
 from rnnkit.inference.sampling import Sampling
-from rnnkit.inference.streaming import State
+from rnnkit.inference.states import State
 from rnnkit.layers import Dense, Tied
 from rnnkit.losses import Loss, accuracy
 from rnnkit.models.files import models

@@ -21,8 +21,8 @@ from rnnkit.graph import summary
 from rnnkit.graph.graph import Graph
 from rnnkit.inference.blame import not_finite
 from rnnkit.inference.predict import Inference
+from rnnkit.inference.states import State
 from rnnkit.inference.stepper import Stepper
-from rnnkit.inference.streaming import State
 from rnnkit.layers import Layer, parse_layers
 from rnnkit.losses import Loss
 from rnnkit.models import frozen
@@ -388,6 +388,39 @@ class Network(Trainable):
         >>> y = stepper(np.ones((1, 1)))
         """
         return self._inference.stepper(whole('stepper(): batch', batch, 1))
+
+    def state_to_json(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a state as dicts and lists of numbers, fit for `json.dumps`.
+
+        ``json.loads`` gives it back, and ``state=`` takes it: every number is exact.
+
+        Parameters
+        ----------
+        state : dict
+            What `step`, ``predict(..., return_state=True)`` or `Stepper.state` returned.
+
+        Returns
+        -------
+        state : dict
+            ``{'hid1': {'h': [[...]], 'c': [[...]]}}``: for each part of each layer's state a list
+            of B lists of numbers.
+
+        Raises
+        ------
+        ConfigError, ShapeError, DataError
+            If it is not a state of this network.
+
+        Examples
+        --------
+        >>> import json, numpy as np, rnnkit
+        >>> net = rnnkit.Regressor([1, ('gru', 2), 'mean', 1], seed=0)
+        >>> y, state = net.step(np.zeros((1, 1)))
+        >>> text = json.dumps(net.state_to_json(state))
+        >>> text
+        '{"hid1": {"h": [[0.0, 0.0]]}, "hid2": {"sum": [[0.0, 0.0]], "count": [[1.0]]}}'
+        >>> y, state = net.step(np.ones((1, 1)), json.loads(text))
+        """
+        return self._inference.state_to_json(state)
 
     def feed_forward(
         self, x: Inputs, mask: ArrayLike | None = None, **noise: Any

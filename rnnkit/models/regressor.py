@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from rnnkit import metrics
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.old_words import warn
-from rnnkit.inference.streaming import State
+from rnnkit.inference.states import State
 from rnnkit.models.files import models
 from rnnkit.models.network import Network
 from rnnkit.training.protocols import Arrays, Inputs

@@ -10,7 +10,7 @@ from pytensor.tensor import TensorVariable
 from rnnkit.common import output_names
 from rnnkit.data.datasets import Kept
 from rnnkit.errors import ConfigError
-from rnnkit.graph.course import course, last_outputs, state_sizes
+from rnnkit.graph.course import course, last_outputs, state_sizes, whole
 from rnnkit.graph.graph import Graph, Outputs
 from rnnkit.layers import Layer
 from rnnkit.training.protocols import Batch, Batches
@@ -45,14 +45,16 @@ class Carry:
     """
 
     def __init__(self, graph: Graph):
-        recurrent = course(graph).recurrent
+        found = course(graph)
+        if found.answers:  # each window has a target for each step
+            raise whole(found.after[0])
         clocks = dict.fromkeys(clock for clock in graph.plan.clocks.values() if clock)
         if len(clocks) > 1:
             raise ConfigError(
                 f'layers {" and ".join(clocks)} each have a time axis of their own; carry_state '
                 f'needs a single one'
             )
-        self.graph, self.layers = graph, recurrent
+        self.graph, self.layers = graph, found.stateful
         # 1 if new sequences start in this batch, else 0: a factor, so that one function does both.
         self.fresh = pytensor.shared(np.ones((), graph.dtype), 'fresh', shape=())
         self.states: dict[str, list[SharedVariable]] = {

@@ -242,7 +242,7 @@ ERRORS = [
     (lambda: recurrent(size=3, rng=1), ['seed=13']),
     (lambda: rnnkit.Regressor([(28, 28, 1), 1]), ["layers[0], 'in'", 'a row of numbers']),
     (lambda: rnnkit.Regressor([3, 'conv2', 1]), ['conv2', 'conv1', 'row of numbers']),
-    (lambda: rnnkit.Regressor([3, (4, 'pool1'), 1]), ['pool1', "'last'"]),
+    (lambda: rnnkit.Regressor([3, (4, 'pool1'), 1]), ['pool1', "'mean'"]),
     (lambda: rnnkit.Regressor([3, dict(form='pool2'), 1]), ['pool2']),
 ]
 

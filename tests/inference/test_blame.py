@@ -112,11 +112,11 @@ def test_errors_of_a_state_show_shapes_and_no_arrays():
     wrong = {'hid1': {'h': np.ones((B, 3)), 'c': [np.zeros((B, 3))]}}
     with pytest.raises(RnnkitError) as found:
         net.predict(X, state=wrong)
-    assert str(found.value).endswith(
-        "the LSTMState of layer 'hid1'; got {'hid1': {'h': array of shape (3, 3), 'c': "
-        'list(array of shape (3, 3))}}'
+    assert str(found.value) == (
+        "predict(): state 'c' of layer 'hid1' must have shape (3, 3) (batch, size), for 3 "
+        'examples; got (1, 3, 3)'
     )
     _, state = net.predict(X, return_state=True)
     state['hid1'] = state['hid1']._replace(c=np.ones((2, 3)))
-    with pytest.raises(ShapeError, match=r'as x has 3 examples; got \(2, 3\)'):
+    with pytest.raises(ShapeError, match=r'for 3 examples; got \(2, 3\)'):
         net.predict(X, state=state)

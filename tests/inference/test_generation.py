@@ -339,7 +339,7 @@ MORE = dict(form='input', size=3, name='more')
     [
         ([3, ('rnn', 3), V], 'it has 3 features, and layer .out. has 4 units'),
         ([V, dict(form='bidirectional', size=4), V], 'needs the whole sequence'),
-        ([V, ('rnn', 3), 'last', V], 'needs the whole sequence'),
+        ([V, ('rnn', 3), ('flatten', 2), V], 'needs the whole sequence'),
         ([V, 3, V], 'no recurrent layer'),
         (
             [V, MORE, dict(form='concatenate', inputs=('in', 'more')), ('rnn', 3), V],

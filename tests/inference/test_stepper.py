@@ -30,14 +30,6 @@ def engine(request, monkeypatch):
         yield request.param
 
 
-@pytest.fixture
-def machine_code(monkeypatch):
-    """Compute in machine code."""
-    monkeypatch.setenv('RNNKIT_KERNELS', 'on')
-    with pytensor.config.change_flags(mode='NUMBA'):
-        yield
-
-
 def lstm(**options):
     return rnnkit.Regressor([2, ('lstm', 5), 3], seed=3, **options)
 

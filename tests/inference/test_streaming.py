@@ -132,12 +132,12 @@ def good_state(size=4, examples=B):
 @pytest.mark.parametrize(
     ('state', 'message'),
     [
-        (5, 'LSTMState of layer .hid1.; got 5'),
-        ({'hid1': good_state()['hid1']}, 'an entry for each of hid1, hid2; got hid1'),
-        ({**good_state(), 'hid3': 0}, 'got hid1, hid2, hid3'),
+        (5, 'state must have an entry for each of hid1, hid2; got int'),
+        ({'hid1': good_state()['hid1']}, 'an entry for each of hid1, hid2; got a dict of hid1'),
+        ({**good_state(), 'hid3': 0}, 'got a dict of hid1, hid2, hid3'),
         ({**good_state(), 'hid1': good_state()['hid2']}, 'LSTMState of layer .hid1.'),
         (good_state(size=5), r"state 'h' of layer 'hid1' must have shape \(3, 4\)"),
-        (good_state(examples=2), r'as x has 3 examples; got \(2, 4\)'),
+        (good_state(examples=2), r'for 3 examples; got \(2, 4\)'),
     ],
 )
 def test_a_state_that_does_not_fit_is_refused(net, x, state, message):
