@@ -21,8 +21,8 @@ from rnnkit.inference.generation import Continuation
 from rnnkit.inference.in_place import StepCode
 from rnnkit.inference.noisy import NoisyOutputs
 from rnnkit.inference.quick_step import QuickSteps
-from rnnkit.inference.stepper import Stepper
 from rnnkit.inference.states import State
+from rnnkit.inference.stepper import Stepper
 from rnnkit.inference.streaming import Stream
 from rnnkit.training.protocols import Arrays, Inputs
 

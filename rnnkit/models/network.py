@@ -24,8 +24,8 @@ from rnnkit.graph import summary
 from rnnkit.graph.graph import Graph
 from rnnkit.inference.blame import not_finite
 from rnnkit.inference.predict import Inference
-from rnnkit.inference.stepper import Stepper
 from rnnkit.inference.states import State
+from rnnkit.inference.stepper import Stepper
 from rnnkit.layers import Layer, parse_layers
 from rnnkit.losses import Loss
 from rnnkit.models import frozen, travel
