@@ -201,3 +201,5 @@ OPERATIONS: dict[str, Callable[..., Vec | Flag]] = {
     'abs': Vec.abs,
     'sign': sign,
 }
+# Long chains of operations, each of which waits for the one before.
+LONG = {'exp', 'expm1', 'tanh', 'sigmoid', 'log', 'log1p', 'softplus'}
