@@ -334,6 +334,10 @@ class Layer:
         own = {'size': self.size, 'name': self.name, 'inputs': inputs, 'trainable': self.trainable}
         return partial(*self._maker(), **own, **self.given), ()
 
+    def __copy__(self) -> Self:
+        """Return a layer with the same parameters."""
+        return copies.shallow(self)
+
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         """Return a deep copy: of a layer of a network, with its parameters."""
         return copies.deep(self, memo)
