@@ -11,6 +11,7 @@ from pytensor.tensor.sharedvar import TensorSharedVariable
 from rnnkit import initializers
 from rnnkit.activations import activations
 from rnnkit.common import checks, copies, old_words
+from rnnkit.common.calls import checked
 from rnnkit.common.output_names import full
 from rnnkit.common.registry import reject_unknown
 from rnnkit.common.spelling import brief
@@ -117,6 +118,13 @@ class Layer:
     zero_padding: ClassVar[bool] = False
     state: type | None = None
 
+    def __init_subclass__(cls, **keywords: object) -> None:
+        """Make a constructor check how it is called."""
+        super().__init_subclass__(**keywords)
+        if '__init__' in vars(cls):
+            cls.__init__ = checked(cls.__init__)  # type: ignore[method-assign]
+
+    @checked
     def __init__(
         self,
         size: int | None = None,
