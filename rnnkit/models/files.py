@@ -178,6 +178,7 @@ def network(
                 f'{name}: parameter {p.name!r} is {array.dtype} {array.shape}; the network '
                 f'expects {p.dtype} {array.shape}'
             )
+    net._meta = file.meta or {}
     if file.training is not None:
         checkpoints.recall(name, net, file.training)
     return net

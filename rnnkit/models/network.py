@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels, losses
-from rnnkit.common import copies, file_format, file_kinds, old_words, open_files
+from rnnkit.common import copies, file_format, file_kinds, meta, old_words, open_files
 from rnnkit.common import progress as lines
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import flag, optional_whole, whole
@@ -92,6 +92,8 @@ class Network(Trainable):
         What is minimised: the loss that the network was made with, and others that were added.
     history : History
         One record for each epoch of all trainings.
+    meta : dict
+        What the user keeps with the network, in files, too: JSON values and arrays.
 
     Raises
     ------
@@ -136,6 +138,7 @@ class Network(Trainable):
         self.layers = parse_layers(layers, **chosen)
         self._finish_last_layer(first)
         self.history = History()
+        self._meta: dict[str, Any] = {}
         self._trainings = 0
         self._sessions = Sessions()
         self._columns = Columns()
@@ -317,10 +320,39 @@ class Network(Trainable):
             spec['columns'] = self._columns.to_spec()
         return spec
 
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What belongs to the network besides its parameters: scaling, vocabulary, units, ...
+
+        A dict of JSON values and arrays of numbers, nested as you like, at first empty. Files,
+        checkpoints, pickles and copies keep it. Tuples come back as lists, and numbers of NumPy's
+        as those of Python.
+
+        Raises
+        ------
+        ConfigError
+            If it is set to, or when it is saved contains, something else; the message names it by
+            its path, such as ``meta['scaler']['mean']``.
+
+        Examples
+        --------
+        >>> import numpy as np, rnnkit
+        >>> net = rnnkit.Regressor([2, 1], seed=0)
+        >>> net.meta = {'scaler': {'mean': np.zeros(2)}, 'columns': ['temperature', 'wind']}
+        >>> net.meta['unit'] = 'degrees'
+        >>> list(net.meta)
+        ['scaler', 'columns', 'unit']
+        """
+        return self._meta
+
+    @meta.setter
+    def meta(self, value: dict[str, Any]) -> None:
+        self._meta = meta.checked(value)
+
     load = Loader()
 
     def save(self, path: PathOrFile) -> None:
-        """Write the spec and the parameters to one safetensors file.
+        """Write the spec, the parameters and `meta` to one safetensors file.
 
         Parameters
         ----------
@@ -333,7 +365,8 @@ class Network(Trainable):
         ------
         ConfigError
             If the name ends like another format's, such as ``.pt``, or the network has a part
-            that is not registered and cannot be found again when the file is loaded.
+            that is not registered and cannot be found again when the file is loaded; or `meta`
+            has something that no file can hold.
         OSError
             If the file cannot be written.
         """
@@ -344,7 +377,8 @@ class Network(Trainable):
 
     def _as_file(self) -> file_format.File:
         """Return what `save` writes."""
-        return file_format.File(self.to_spec(), {p.name: p.get_value() for p in self.params})
+        values = {p.name: p.get_value() for p in self.params}
+        return file_format.File(self.to_spec(), values, meta=self._meta)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what a pickle holds: the content of a file, the history and the training count."""

@@ -54,6 +54,15 @@ class History(list):
             )
         return super().__getitem__(key)
 
+    def __getattr__(self, name: str) -> Any:
+        """Say how a column is written, for ``history.loss`` and ``history.history['loss']``."""
+        message = f'History has no attribute {name!r}'
+        if name in self.columns:
+            message += f'; write history[{name!r}]'
+        elif name == 'history':
+            message += "; it is the record itself: history['loss'] is a column, history[-1] a row"
+        raise AttributeError(message)
+
     @property
     def columns(self) -> list[str]:
         """The names of all columns, in order."""

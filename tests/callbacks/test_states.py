@@ -1,6 +1,8 @@
 """EarlyStop: when it stops; and what callbacks remember when a training is resumed."""
 
+import copy
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -311,3 +313,20 @@ def test_a_state_that_no_file_can_hold(net, state, tmp_path):
     bad = type('Bad', (Callback,), {'get_state': lambda self: state, 'set_state': print})()
     with pytest.raises(ConfigError, match=r'get_state\(\) of Bad must return a dict of numbers'):
         net.train(NOISY, epochs=2, callbacks=bad, checkpoint=tmp_path / 'x', **QUICK)
+
+
+def test_what_a_callback_is_given_cannot_be_pickled_but_the_callback_can():
+    kept = []
+    net = rnnkit.Regressor([1, ('rnn', 2), 1], seed=0)
+    x = np.ones((4, 2, 1))
+    stop = rnnkit.callbacks.EarlyStop(patience=3)
+    net.train([x, x], epochs=2, callbacks=[kept.append, stop], progress=False)
+    with pytest.raises(ConfigError) as caught:
+        pickle.dumps(kept[0])
+    assert str(caught.value) == (
+        'a training cannot be pickled; pickle its network, training.net, or training.history'
+    )
+    assert copy.deepcopy(kept[0]).epoch == 2
+    other = pickle.loads(pickle.dumps(stop))
+    assert (other.patience, other.best) == (3, stop.best)
+    assert other.get_state() == stop.get_state()

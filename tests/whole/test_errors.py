@@ -476,7 +476,7 @@ def test_a_wrong_option_does_not_change_the_network():
 def test_keywords_that_the_constructor_does_not_know_are_refused():
     with pytest.raises(ConfigError, match=r"Regressor\(\): .*'laers', did you mean 'layers'\?"):
         rnnkit.Regressor(laers=[1, 1])
-    with pytest.raises(ConfigError, match="'batch_first', did you mean 'layout'"):
+    with pytest.raises(ConfigError, match="'batch_first': write layout='batch'"):
         rnnkit.Classifier([1, 2], batch_first=True)
     with pytest.raises(ConfigError, match='layers must be a list'):
         rnnkit.Regressor()

@@ -16,7 +16,7 @@ LAST = (
     "[3, ('lstm', 10), 'last', 1]"
 )
 WEIGHTS = 'make the network with weighted=True, and pass the weights with the data: [x, y, '
-SPLIT = 'pass validation data: train([x, y], valid=[x_valid, y_valid])'
+SPLIT = 'hold out a share of the data: train([x, y], valid=0.2)'
 
 
 def lstm(**options):
