@@ -590,6 +590,24 @@ def test_mistakes_in_specs(layers, message):
 
 
 @pytest.mark.parametrize(
+    ('spec', 'hint'),
+    [
+        ('Normalization', "did you mean 'standardize'?"),
+        ('StandardScaler', "did you mean 'standardize'?"),
+        (dict(form='standardize', with_mean=False), "did you mean 'center'?"),
+        (
+            dict(form='standardize', std=1),  # initial values at random make no sense here
+            'known are: center, deviation, inputs, known, mean, name, scale, size, trainable',
+        ),
+    ],
+)
+def test_hints(spec, hint):
+    with pytest.raises(ConfigError) as caught:
+        make([I, spec, 1])
+    assert str(caught.value).endswith(hint)
+
+
+@pytest.mark.parametrize(
     ('name', 'value', 'message'),
     [
         ('deviation', [1, -1, 1], 'set(): hid1.deviation must be above 0; got [1, -1, 1]'),

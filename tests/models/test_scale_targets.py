@@ -389,6 +389,14 @@ def test_an_autoencoder(rng):
     ('build', 'message'),
     [
         (
+            lambda: rnnkit.Regressor([1, 1], normalize_targets=True),
+            "Regressor(): unknown option 'normalize_targets', did you mean 'scale_targets'?",
+        ),
+        (
+            lambda: rnnkit.Regressor([1, 1]).train([[[0.0]], [[0.0]]], scale_targets=True),
+            "train(): unknown option 'scale_targets': scale_targets= is an option of networks",
+        ),
+        (
             lambda: make(loss='poisson'),
             "scale_targets=True: targets of loss 'poisson' are counts, which would make no sense "
             'when they are scaled; leave it out',
