@@ -168,7 +168,8 @@ _OF_TRAIN = (
 )
 OWNERS = {
     **dict.fromkeys(_OF_TRAIN.split(), 'train()'),
-    **dict.fromkeys('loss weighted masked layout dtype kernel scale_targets'.split(), 'networks'),
+    **dict.fromkeys(('loss', 'weighted', 'masked', 'layout', 'dtype', 'kernel'), 'networks'),
+    'scale_targets': 'networks',
     **dict.fromkeys(('filter_size', 'stride', 'border_mode'), "the layer 'conv1'"),
     **dict.fromkeys(('h_0', 'direction', 'bptt_limit'), 'recurrent layers'),
     'reset': "the layer 'gru'",

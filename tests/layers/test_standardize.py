@@ -151,6 +151,21 @@ def test_a_sequence_counts_as_often_as_its_largest_weight_says(data):
     assert not nothing.find('hid1', 'known').get_value()
 
 
+@pytest.mark.parametrize('shape', [(6, 9), (9,)], ids=['per step', 'per sequence'])
+def test_of_a_classifier_and_batches_first(data, shape, rng):
+    """Weights of labels count likewise; and the layout of the data does not matter."""
+    layers = [X, 'standardize', HID, *['last'] * (len(shape) == 1), 3]
+    options = {'weighted': True, 'masked': True, 'layout': 'batch', 'dtype': 'float64'}
+    net = rnnkit.Classifier(layers, seed=0, **options)
+    w = np.ones(shape)
+    w[..., 0], w[..., 1] = 0, 2
+    labels, mask = rng.integers(0, 3, shape), np.ones((6, 9), bool)
+    mask[4:, 3] = False
+    net.train([data[0].swapaxes(0, 1), labels.T, w.T, mask.T], **ONCE)
+    repeats = mask * [0, 2, 1, 1, 1, 1, 1, 1, 1]
+    assert_measured(net, np.repeat(data[0].reshape(-1, I), repeats.ravel(), axis=0))
+
+
 def test_weights_over_padding_do_not_count(rng):
     x, y = rng.standard_normal((4, 2, I)), rng.standard_normal((4, 2, 1))
     w, mask = np.ones((4, 2)), np.ones((4, 2), bool)
@@ -469,6 +484,28 @@ def test_encoder_and_decoder(rng):
     y_1, state = net.step([s, p[0]])
     y_2, state = net.step(p[1], state)
     np.testing.assert_allclose([y_1, y_2], whole[:2], rtol=1e-12)
+
+
+@pytest.mark.long
+def test_the_derivative_by_the_inputs(data):
+    """The penalty is of derivatives by inputs in their own units."""
+    net, other = make(), make([X, HID, 1])
+    x = data[0]
+    s = x.std(axis=(0, 1))
+    options = {'epochs': 1, 'restore_best': False, 'algo': 'sgd'}
+    net.train(data, contractive=1.0, **options)
+    for p in other.params:
+        layer, _, name = p.name.partition('.')
+        p.set_value(make().find({'hid1': 'hid2'}.get(layer, layer), name).get_value())
+    w = other.find('hid1', 'w')
+    w.set_value(w.get_value() / s[:, None])
+    b = other.find('hid1', 'b')
+    b.set_value(b.get_value() - x.mean(axis=(0, 1)) @ w.get_value())
+    found, wanted = (
+        one.train(data, contractive=1.0, learning_rate=1e-12, **options)[0]['loss']
+        for one in (make(), other)
+    )
+    np.testing.assert_allclose(found, wanted, rtol=1e-9)
 
 
 @pytest.mark.parametrize('form', ['lstm', 'bidirectional'])
