@@ -353,7 +353,7 @@ def test_they_are_not_trained_frozen_or_marked(data):
     assert net.summary().splitlines()[-2:] == [
         'out    feedforward  (T, B, 2)  w 4x2  b 2  measured: target_mean 2  target_deviation 2  '
         'target_known  15',
-        'Regressor, 27 parameters, float64',
+        'Regressor, 27 parameters, 5 of them measured, float64',
     ]
 
 
