@@ -228,6 +228,7 @@ OWNERS = {
     **dict.fromkeys(_OF_TRAIN.split(), 'train()'),
     **dict.fromkeys(('patience', 'min_improvement', 'restore_best'), 'train()'),
     **dict.fromkeys(('loss', 'weighted', 'masked', 'layout', 'dtype', 'kernel'), 'networks'),
+    'scale_targets': 'networks',
     **dict.fromkeys(('filter_size', 'stride', 'border_mode'), "the layer 'conv1'"),
     **dict.fromkeys(('h_0', 'direction', 'bptt_limit'), 'recurrent layers'),
     'reset': "the layer 'gru'",

@@ -153,6 +153,8 @@ NAMES = {
     'activation': _LAYER.format("(10, 'tanh')"),
     'batchnormalization': _LAYER.format("'layernorm'"),
     'layernormalization': _LAYER.format("'layernorm'"),
+    'normalization': _LAYER.format("'standardize', after the input"),
+    'standardscaler': _LAYER.format("'standardize', after the input"),
     **{
         name: _RULE.format(rule)
         for rule, names in {

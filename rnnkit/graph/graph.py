@@ -11,6 +11,7 @@ from rnnkit.common.registry import hint
 from rnnkit.common.tensors import variable
 from rnnkit.errors import ConfigError
 from rnnkit.graph.plan import Plan, plan
+from rnnkit.graph.units import Units
 from rnnkit.layers import Input, Layer
 from rnnkit.noise import Noise
 
@@ -29,6 +30,9 @@ class Graph:
         Draws the initial values, layer by layer.
     masked : bool
         Whether sequences have masks.
+    kinds : dict of str to str, optional
+        For each output that is in the units of a target that is scaled, whether it is a value or a
+        variance.
 
     Attributes
     ----------
@@ -40,6 +44,8 @@ class Graph:
         A mask (T, B) for each time axis of the data, by the name of its input.
     outputs : dict of str to tensor
         Every output of every layer, named ``'hid1:out'``, without noise.
+    units : Units or None
+        Those of the first target, if it is scaled.
 
     Raises
     ------
@@ -48,28 +54,19 @@ class Graph:
     """
 
     def __init__(
-        self, layers: list[Layer], dtype: str, rng: np.random.Generator, masked: bool = False
+        self,
+        layers: list[Layer],
+        dtype: str,
+        rng: np.random.Generator,
+        masked: bool = False,
+        kinds: dict[str, str] | None = None,
     ):
         self.layers, self.dtype = layers, dtype
         self.by_name = {layer.name: layer for layer in layers}
         self.plan: Plan = plan(layers)
         self.inputs: list[TensorVariable] = []
         self.masks: dict[str, TensorVariable] = {}
-        for layer in layers:
-            if isinstance(layer, Input):
-                clock = self.plan.clocks[layer.name]
-                self.inputs.append(self._input(layer, clock is not None))
-                if masked and clock == layer.name:
-                    name = 'mask' if not self.masks else f'mask_{clock}'
-                    self.masks[clock] = variable(name, dtype, (None, None))
-                continue
-            if masked and layer.starts_time and layer.wants_time is not False:
-                raise ConfigError(
-                    f'layer {layer.name!r} ({layer.form}) has other time steps than its inputs; a '
-                    f'network with masked=True cannot have it'
-                )
-        if masked and not self.masks:
-            raise ConfigError('masked=True, but no input of this network has a time axis')
+        self._make_inputs(masked)
         self.outputs: Outputs = {}
         self._sizes: dict[str, int] = {}
         fresh = iter(self.inputs)
@@ -82,6 +79,28 @@ class Graph:
             outputs = self._transform(layer, read, self.outputs, self.masks)
             self.outputs |= outputs
             self._sizes |= {name: layer.output_size(parts(name)[1]) for name in outputs}
+        self.units: Units | None = None
+        if kinds:
+            self.units = Units(layers[-1], kinds, self.plan.sources, dtype, rng)
+            self.outputs = self.units.outputs(self.outputs, {})
+
+    def _make_inputs(self, masked: bool) -> None:
+        """Create the inputs and, if sequences have them, the masks."""
+        for layer in self.layers:
+            if isinstance(layer, Input):
+                clock = self.plan.clocks[layer.name]
+                self.inputs.append(self._input(layer, clock is not None))
+                if masked and clock == layer.name:
+                    name = 'mask' if not self.masks else f'mask_{clock}'
+                    self.masks[clock] = variable(name, self.dtype, (None, None))
+                continue
+            if masked and layer.starts_time and layer.wants_time is not False:
+                raise ConfigError(
+                    f'layer {layer.name!r} ({layer.form}) has other time steps than its inputs; a '
+                    f'network with masked=True cannot have it'
+                )
+        if masked and not self.masks:
+            raise ConfigError('masked=True, but no input of this network has a time axis')
 
     def again(
         self,
@@ -125,7 +144,7 @@ class Graph:
             if noisy is not None and layer.name not in self.plan.words:  # tokens are no numbers
                 own[main] = noisy(main, own[main])
             outputs |= own
-        return outputs
+        return outputs if self.units is None else self.units.outputs(outputs, known or {})
 
     def _between(self, known: Outputs) -> list[Layer]:
         """Return the layers that are computed where some outputs are known."""

@@ -142,8 +142,9 @@ class Layer:
         where = f'layer {self.form!r}'
         self._trainable = checks.flag(f'{where}: trainable', options.pop('trainable', True))
         keywords = [*COMMON, *self.options, *self.starts()]
-        short = short_forms.among(options, keywords) if self.starts() else {}
-        kinds = short_forms.KINDS if self.starts() else ()
+        has_short = bool(self.starts()) and not self.measured  # measured ones have one value
+        short = short_forms.among(options, keywords) if has_short else {}
+        kinds = short_forms.KINDS if has_short else ()
         unknown = [key for key in options if key not in short]
         ends = {key.partition('_')[2] for key in unknown} & set(self.starts())
         likely = [f'{kind}_{end}' for kind in kinds for end in ends]  # radias_hh

@@ -6,7 +6,7 @@ import numpy as np
 from pytensor.tensor.sharedvar import TensorSharedVariable
 
 from rnnkit.common.checks import is_real
-from rnnkit.errors import DataError
+from rnnkit.errors import ConfigError, DataError
 from rnnkit.layers.base import Layer
 
 NAMES = ('mean', 'deviation', 'known')
@@ -36,6 +36,14 @@ class Measured:
     def known(self, value: bool) -> None:
         self.flag.set_value(np.asarray(value, self.flag.dtype))
 
+    def check(self) -> None:
+        """Raise a ConfigError if a deviation is not above 0, as in a file that was changed."""
+        value = self.deviation.get_value()
+        if not (value > 0).all():
+            raise ConfigError(
+                f'{self.deviation.name} must be above 0; got {value[~(value > 0)][0]}'
+            )
+
     @property
     def params(self) -> tuple[TensorSharedVariable, ...]:
         """All three."""
@@ -44,7 +52,8 @@ class Measured:
 
 def prefixes(layer: Layer) -> list[str]:
     """Return the prefixes of the names of a layer's measured parameters."""
-    return [name.removesuffix('mean') for name in layer.measured if name.endswith('mean')]
+    found = [name.removesuffix('mean') for name in layer.measured if name.endswith('mean')]
+    return [prefix for prefix in found if {f'{prefix}{name}' for name in NAMES} <= {*layer.params}]
 
 
 def check_value(where: str, layers: Sequence[Layer], parameter: object, value: object) -> None:

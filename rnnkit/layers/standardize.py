@@ -99,9 +99,7 @@ class Standardize(Layer):
                 f'of other layers'
             )
         super().bind(sources, dtype, rng)
-        odd = self.params['deviation'].get_value()
-        if not (odd > 0).all():
-            raise ConfigError(f'{self.name}.deviation must be above 0; got {odd[~(odd > 0)][0]}')
+        measured.Measured(self).check()
 
     def transform(self, x):
         return {'out': scaled(x, self.params['mean'], self.params['deviation'])}

@@ -17,6 +17,7 @@ from rnnkit.errors import ConfigError, DataError
 
 Output = TensorVariable | tuple[TensorVariable, ...]
 T = TypeVar('T')
+VALUE, VARIANCE = 'value', 'variance'
 
 
 class Loss(Abstract):
@@ -43,6 +44,9 @@ class Loss(Abstract):
         what the loss assumes: probabilities, or rates. None for any activation.
     options : dict of str to object
         The options, with their defaults.
+    kinds : tuple of str
+        For each output that the loss reads, how it follows if targets are scaled: as 'value', or
+        as 'variance'.
     predicts : str
         What the output is, if it is of another kind than the target, such as the mean of a
         distribution; else ''.
@@ -64,6 +68,7 @@ class Loss(Abstract):
     activation: ClassVar[str | None] = None
     options: ClassVar[dict[str, object]] = {}
     predicts: ClassVar[str] = ''  # what the output is, if it is not like a target
+    kinds: ClassVar[tuple[str, ...]] = (VALUE,)
 
     def __init__(self, **options: object):
         reject_unknown(self._where, options, self.options)

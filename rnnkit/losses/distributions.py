@@ -10,7 +10,7 @@ from rnnkit.common.checks import real, scalar
 from rnnkit.common.output_names import full
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.losses.base import Loss, add, reject, select
+from rnnkit.losses.base import VALUE, VARIANCE, Loss, add, reject, select
 
 
 @add('kl', 'kld', 'kullbackleiblerdivergence')
@@ -68,6 +68,7 @@ class GaussianLogLikelihood(Loss):
     """
 
     predicts = 'the mean'
+    kinds = (VALUE, VARIANCE)
     options = {'mean_name': 'mean', 'covar_name': 'covar', 'covar_eps': 1e-3}
 
     def setup(self):

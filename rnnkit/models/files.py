@@ -20,7 +20,8 @@ from rnnkit.training.protocols import PathOrFile
 Owner = TypeVar('Owner')
 
 models = Registry('model')  # classes of networks, by their names in files
-OPTIONAL = {'masked', 'losses', 'frozen', 'classes', 'columns'}  # keys of a spec
+# Keys that a spec need not have.
+OPTIONAL = {'masked', 'losses', 'frozen', 'classes', 'columns', 'scale_targets'}
 LOSS_KEYS = {'loss', 'weight', 'output', 'target', 'weighted'}
 
 

@@ -22,6 +22,7 @@ from rnnkit.data.datasets import Arrays as Batched
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.graph import summary
 from rnnkit.graph.graph import Graph
+from rnnkit.graph.units import kinds_of
 from rnnkit.inference.blame import not_finite
 from rnnkit.inference.predict import Inference
 from rnnkit.inference.states import State
@@ -42,6 +43,17 @@ from rnnkit.training.sessions import Sessions
 from rnnkit.training.train_steps import TrainSteps
 
 MAX_LOSSES = 100
+SETTINGS = (
+    'layers',
+    'loss',
+    'weighted',
+    'masked',
+    'layout',
+    'dtype',
+    'seed',
+    'kernel',
+    'scale_targets',
+)
 LayerSpec = int | str | Sequence[object] | Mapping[str, object] | Layer
 
 
@@ -76,6 +88,11 @@ class Network(Trainable):
     kernel : bool, optional
         False uses PyTensor's own Ops and scans only; by default fused kernels compute what they
         can.
+    scale_targets : bool
+        Whether training compares with ``(y - mean) / deviation``, of which the first training
+        measures mean and deviation for each output, in the training targets that count. Outputs,
+        predictions and all that is reported but the loss stay in the units of y. It is for
+        targets that are numbers.
 
     Attributes
     ----------
@@ -120,17 +137,20 @@ class Network(Trainable):
         dtype: str = 'float32',
         seed: int | None = None,
         kernel: bool | None = None,
+        scale_targets: bool = False,
         **unknown: object,
     ):
         before = set(vars(self))
         where = f'{type(self).__name__}()'
-        settings = ('layers', 'loss', 'weighted', 'masked', 'layout', 'dtype', 'seed', 'kernel')
         chosen = old_words.take_activations(unknown)
-        reject_unknown(where, unknown, (*settings, *self._own_settings))
+        reject_unknown(where, unknown, (*SETTINGS, *self._own_settings))
         self.dtype, self.layout = check_settings(layout, dtype), layout
         weighted = flag(f'{where}: weighted', weighted)
         self.masked = flag(f'{where}: masked', masked)
         self._kernel = None if kernel is None else flag(f'{where}: kernel', kernel)
+        self.scale_targets = flag(f'{where}: scale_targets', scale_targets)
+        if self.scale_targets and self._integer_targets:
+            raise ConfigError(f'{where}: scale_targets is for numbers, and not for class labels')
         first = losses.build(self._default_loss if loss is None else loss)
         self._first_loss = (first, weighted)
         optional_whole(f'{where}: seed', seed)
@@ -150,7 +170,11 @@ class Network(Trainable):
     def _build(self) -> None:
         """Connect the layers."""
         rng = np.random.default_rng(self.seed)
-        self._graph = Graph(self.layers, self.dtype, rng, self.masked)
+        kinds = None
+        if self.scale_targets:
+            loss, _ = self._first_loss
+            kinds = kinds_of(loss, loss.names(self.layers[-1].name))
+        self._graph = Graph(self.layers, self.dtype, rng, self.masked, kinds)
         self.inputs, self.outputs = self._graph.inputs, self._graph.outputs
         self.params = [p for layer in self.layers for p in layer.params.values()]
         self._frozen = frozen.of_layers(self.layers)
@@ -312,6 +336,8 @@ class Network(Trainable):
         del terms[0]['target']  # the first of each batch
         if terms != [{'loss': spec['loss'], 'weight': 1.0, 'output': None, 'weighted': weighted}]:
             spec['losses'] = terms
+        if self.scale_targets:
+            spec['scale_targets'] = True
         if some := frozen.mark(self.layers, self._frozen):
             spec['frozen'] = some
         if self._classes is not None and (names := self._classes.to_spec()):

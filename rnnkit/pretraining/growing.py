@@ -183,7 +183,8 @@ def _stage(name: str, net: Network, end: int, head: list[Layer], seed: int) -> S
     layers += [_again(net, layer, inputs=read) for layer, read in zip(head, reads, strict=True)]
     stage = rebuilt(net, layers, seed)
     whole = {p.name: p for p in net.params}
-    new = set() if isinstance(last, Tied) else set(stage.layers[-1].params.values())
+    head_params = stage.layers[-1].params.items()
+    new = {p for n, p in head_params if n not in last.measured and not isinstance(last, Tied)}
     return Stage(name, stage, [(p, whole[p.name]) for p in stage.params if p not in new])
 
 

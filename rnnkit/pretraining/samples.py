@@ -234,6 +234,9 @@ class Sampler:
     def _targets(self, batch: Sequence[np.ndarray], masks: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the targets of a batch as rows, except those over padding or of weight 0."""
         target = batch[self._places[self.net.target]]
+        if units := self.net._graph.units:
+            mean, deviation, _ = (p.get_value() for p in units.measured.params)
+            target = (target - mean) / deviation
         mask = self._mask(self.net._train_steps.criterion.compared[0], masks)
         if self.net.weighted:
             counts = (batch[self._places[self.net.target_weights]] != 0).any(axis=-1)

@@ -45,6 +45,7 @@ def rebuilt(net: Network, layers: list[Layer], seed: int) -> Network:
         seed=seed,
         kernel=net._kernel,
         **({'classes': names} if names else {}),
+        scale_targets=net.scale_targets,
     )
 
 

@@ -18,6 +18,7 @@ from rnnkit.data.field import Field, weights_of
 from rnnkit.errors import ConfigError
 from rnnkit.graph.fields import input_as_target, inputs_of, masks_of, target_of
 from rnnkit.graph.graph import Graph, Outputs
+from rnnkit.losses.base import Output
 from rnnkit.optimizers import Addend, Objective
 from rnnkit.training.loss_term import LossTerm
 
@@ -111,10 +112,9 @@ class Criterion:
         monitors: dict[str, TensorVariable] = {}
         own: dict[str, TensorVariable] = {}
         for k, term in enumerate(self.terms):
-            output = term.loss.pick(outputs, term.outputs)
             target, weights = self.targets[term.target], self._weights(term)
-            error, total = term.loss.mean(output, target, weights)
-            addends.append(Addend(self.factors[k] * error if self.summed else error, total))
+            output, error, total, minimised = self._error(term, outputs, target, weights)
+            addends.append(Addend(self.factors[k] * minimised if self.summed else minimised, total))
             if k == 0:
                 compared = (target, weights)
                 monitors = self.monitors(output, error, target, weights)
@@ -131,6 +131,29 @@ class Criterion:
             compared=compared,
             binary=self.terms[0].loss.binary,
         )
+
+    def _error(
+        self,
+        term: LossTerm,
+        outputs: Outputs,
+        target: TensorVariable,
+        weights: TensorVariable | None,
+    ) -> tuple[Output, TensorVariable, TensorVariable, TensorVariable]:
+        """Return the output, its error and the weight of that; and the error to be minimised.
+
+        They differ where the target is scaled: what is reported is in the units of the target.
+        """
+        units, loss = self.graph.units, term.loss
+        if units is None or term.target != next(iter(self.fields)):
+            output = loss.pick(outputs, term.outputs)
+            error, total = loss.mean(output, target, weights)
+            return output, error, total, error
+        ours, scaled = units.of_loss(outputs, term.outputs)
+        output = loss.pick(ours, term.outputs)
+        error, total = loss.mean(output, target, weights)
+        target = units.scaled_target(target)
+        minimised, _ = loss.mean(loss.pick(scaled, term.outputs), target, weights)
+        return output, error, total, minimised
 
     def _factor(self, term: LossTerm) -> SharedVariable:
         """Return the weight of a term as a shared variable: a change of it compiles nothing."""
@@ -163,6 +186,8 @@ class Criterion:
         term.loss.pick(graph.outputs, term.outputs)  # raises if it cannot read them
         if term.target is None:
             term.target = next(iter(self.fields), 'x' if self.reconstructs else 'y')
+        if graph.units is not None and term.target == next(iter(self.fields), term.target):
+            graph.units.check(term.loss, term.outputs, not self.names)
         field = self._field(term)
         if term.target not in self.fields:
             target = self.targets[term.target] = self._variable(term, field)

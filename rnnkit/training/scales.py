@@ -85,6 +85,8 @@ class Scales:
             _Job(Measured(layer), self._input_of(layer), layer.center, layer.scale)
             for layer in layers
         ]
+        if graph.units is not None:
+            self.jobs.append(_Job(graph.units.measured, self.border.target, is_target=True))
 
     def _input_of(self, layer: Standardize) -> Field:
         (source,) = self.graph.plan.sources[layer.name]
@@ -105,13 +107,13 @@ class Scales:
     def measure_inputs(self, arrays: Sequence[np.ndarray]) -> None:
         """Measure what is not known yet of the inputs, in the inputs and masks alone."""
         fields = [*self.border.inputs, *self.border.masks]
-        self._measure([job for job in self.jobs if job.field in fields], fields, [arrays])
+        self._measure([job for job in self.jobs if not job.is_target], fields, [arrays])
 
     def check_known(self, where: str) -> None:
         """Raise a ConfigError if something is not known yet."""
         for job in self.jobs:
             layer = job.measured.layer
-            if not job.measured.known:
+            if not (job.measured.known or job.is_target):
                 raise ConfigError(
                     f'{where}: mean and deviation of layer {layer.name!r} are not known yet; pass '
                     f'arrays, train with another algo before, or set them: net.set({layer.name!r}, '
@@ -130,24 +132,35 @@ class Scales:
         for batch in batches:
             arrays = dict(zip([field.name for field in fields], batch, strict=True))
             for job, found in zip(jobs, moments, strict=True):
-                rows, weights = self._rows(job.field, arrays)
+                rows, weights = self._rows(job, arrays)
                 found.add(rows, weights)
         for job, found in zip(jobs, moments, strict=True):
             if found.weight.any():
                 job.take(found)
 
-    def _rows(self, field: Field, arrays: Arrays) -> tuple[np.ndarray, np.ndarray | None]:
-        """Return an input as rows, and how much each counts."""
-        array = arrays[field.name]
-        counts = self._counts(arrays)  # (B,)
-        mask = next((arrays[m.name] for m in self.border.masks if m.clock == field.clock), None)
-        weights = None if mask is None else mask != 0
-        if counts is not None:
-            weights = np.broadcast_to(counts, array.shape[:-1]) * (
-                1.0 if weights is None else weights
-            )
-        rows = array.reshape(-1, array.shape[-1])
-        return rows, None if weights is None else weights.reshape(-1)
+    def _rows(self, job: '_Job', arrays: Arrays) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return an array as rows, and how much each of them, or each number, counts."""
+        array = arrays[job.field.name]
+        rows = array.reshape(-1, job.field.size)
+        real = self._real(job.field, arrays)
+        weights = self._weights(arrays) if job.is_target else None
+        if weights is not None:
+            weights = weights if real is None else weights * real[..., None]
+            return rows, weights.reshape(rows.shape)
+        counts = None if job.is_target else self._counts(arrays)
+        if counts is not None:  # the same at all steps
+            real = np.broadcast_to(counts, array.shape[:-1]) * (1 if real is None else real)
+        return rows, None if real is None else real.reshape(-1)
+
+    def _real(self, field: Field, arrays: Arrays) -> np.ndarray | None:
+        """Return which steps of an array are real, (T, B), if it has a mask."""
+        masks = [arrays[m.name] != 0 for m in self.border.masks if m.clock == field.clock]
+        return masks[0] if masks else None
+
+    def _weights(self, arrays: Arrays) -> np.ndarray | None:
+        """Return the weights of the first target, of its shape, if it has any."""
+        own = [field for field in self.border.weights if field.of == self.border.target.name]
+        return arrays[own[0].name] if own else None
 
     def _counts(self, arrays: Arrays) -> np.ndarray | None:
         """Return how often each example counts: its largest weight; None if all count once."""
@@ -157,10 +170,8 @@ class Scales:
             return None
         largest = []
         for field in border.weights:
-            weights = arrays[field.name]
-            mask = next((arrays[m.name] for m in border.masks if m.clock == field.clock), None)
-            if mask is not None:
-                real = mask != 0
+            weights, real = arrays[field.name], self._real(field, arrays)
+            if real is not None:
                 weights = np.where(real if weights.ndim == 2 else real[..., None], weights, 0)
             others = tuple(k for k in range(weights.ndim) if k != field.batch_axis)
             largest.append(weights.max(axis=others))
@@ -170,8 +181,16 @@ class Scales:
 class _Job:
     """Measured parameters of one array of a batch."""
 
-    def __init__(self, measured: Measured, field: Field, center: bool, scale: bool):
-        self.measured, self.field, self.center, self.scale = measured, field, center, scale
+    def __init__(
+        self,
+        measured: Measured,
+        field: Field,
+        center: bool = True,
+        scale: bool = True,
+        is_target: bool = False,
+    ):
+        self.measured, self.field, self.is_target = measured, field, is_target
+        self.center, self.scale = center, scale
 
     def take(self, moments: Moments) -> None:
         """Give the parameters their values.
