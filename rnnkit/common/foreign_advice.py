@@ -14,7 +14,7 @@ _START += "xh='glorot', hh='orthogonal', b=0 of a recurrent one"
 _PENALTY = 'penalties are options of train(): weight_l2=1e-4'
 _WEIGHTS = 'make the network with weighted=True, and pass the weights with the data: '
 _SHUFFLE = 'arrays are shuffled before each epoch; batches of a callable are used as they come'
-_SPLIT = 'pass validation data: train([x, y], valid=[x_valid, y_valid])'
+_SPLIT = 'hold out a share of the data: train([x, y], valid=0.2)'
 _PROGRESS = 'progress=False prints nothing, progress=True, the default, a line for each epoch'
 _MASKED = 'make the network with masked=True, and pass lists of sequences, or a mask with the data'
 
@@ -126,7 +126,7 @@ EXPLAINED: dict[str, str | Mapping[str, str]] = {
     'test_size': _SPLIT,
     **dict.fromkeys(('sample_weight', 'sample_weights'), _WEIGHTS_OF_EACH),
     **dict.fromkeys(('class_weight', 'class_weights'), _WEIGHTS_OF_CLASSES),
-    **dict.fromkeys(('verbose', 'verbosity'), _LINES),
+    'verbosity': _LINES,
     **dict.fromkeys(('betas', 'beta_1', 'beta_2', 'beta1', 'beta2'), _BETAS),
     **dict.fromkeys(
         ('decay', 'lr_decay', 'learning_rate_decay', 'learning_rate_schedule', 'lr_schedule'),
@@ -163,8 +163,8 @@ def advice(word: str, known: Iterable[str]) -> str | None:
 _OF_TRAIN = (
     'algo epochs batch_size bucket carry_state bptt_steps train_batches valid_batches valid '
     'validate_every learning_rate max_gradient_norm max_gradient_elem nesterov monitors '
-    'checkpoint save_every resume callbacks progress max_norm weight_l1 weight_l2 weight_decay '
-    'input_dropout hidden_dropout output_dropout input_noise hidden_noise output_noise'
+    'checkpoint save_every resume callbacks progress verbose max_norm weight_l1 weight_l2 '
+    'weight_decay input_dropout hidden_dropout output_dropout input_noise hidden_noise output_noise'
 )
 OWNERS = {
     **dict.fromkeys(_OF_TRAIN.split(), 'train()'),

@@ -90,7 +90,7 @@ class History(list):
         for k, record in enumerate(self):
             if record.get('training') == training:
                 self[k] = {
-                    f'{new}{name[len(old):]}' if name.startswith(old) else name: value
+                    f'{new}{name[len(old) :]}' if name.startswith(old) else name: value
                     for name, value in record.items()
                 }
 

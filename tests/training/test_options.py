@@ -228,9 +228,9 @@ def test_history_has_one_record_an_epoch():
         'seconds',
     }
     assert set(net.history[0]) == common
-    assert set(net.history[1]) == common | {'valid_loss', 'valid_err'}
+    assert set(net.history[1]) == common | {'training_loss', 'training_err'}
     assert net.history['learning_rate'] == [0.01, 0.01]
-    assert net.history['valid_loss'][0] is None
+    assert net.history['training_loss'][0] is None
     with pytest.raises(NotFoundError, match="history: no column 'nothing'; there are training, ep"):
         net.history['nothing']
     net.train(FLAT, epochs=1)
@@ -262,7 +262,7 @@ def test_the_history_is_plotted_to_a_file(tmp_path):
     figure = net.history.plot(tmp_path / 'h.png', keys=('loss', 'gradient_norm'))
     assert (tmp_path / 'h.png').stat().st_size > 1000
     labels = [line.get_label() for line in figure.axes[0].lines]
-    assert labels == ['loss', 'valid_loss', 'gradient_norm']
+    assert labels == ['loss', 'training_loss', 'gradient_norm']
     with pytest.raises(ConfigError, match=r"no column 'los'; did you mean 'loss'\?"):
         net.history.plot(keys=('los',))
 

@@ -16,7 +16,7 @@ LAST = (
     "[3, ('lstm', 10), 'last', 1]"
 )
 WEIGHTS = 'make the network with weighted=True, and pass the weights with the data: [x, y, '
-SPLIT = 'pass validation data: train([x, y], valid=[x_valid, y_valid])'
+SPLIT = 'hold out a share of the data: train([x, y], valid=0.2)'
 
 
 def lstm(**options):
@@ -57,7 +57,8 @@ IN_TRAIN = {
     'sample_weight': f': {WEIGHTS}weights]',
     'class_weight': f': {WEIGHTS}class_weights[y]]',
     'min_delta': ", did you mean 'min_improvement'?",
-    'verbose': ': progress=False prints nothing, progress=True, the default, a line for each epoch',
+    'verbosity': ': progress=False prints nothing, progress=True, the default, a line for each '
+    'epoch',
     'metrics': ", did you mean 'monitors'?",
     'stateful': ", did you mean 'carry_state'?",
     'restore_best_weights': ", did you mean 'restore_best'?",
@@ -201,15 +202,15 @@ CALLS = {
     ),
     'lines of a prediction': (
         lambda: NET.predict(X, verbose=0),
-        "predict(): unknown option 'verbose': progress= is an option of train()",
+        "predict(): unknown option 'verbose': verbose= is an option of train()",
     ),
     'lines of an evaluation': (
         lambda: NET.evaluate(X, Y, verbose=0),
-        "evaluate(): unknown option 'verbose': progress= is an option of train()",
+        "evaluate(): unknown option 'verbose': verbose= is an option of train()",
     ),
     'lines of a callback': (
         lambda: rnnkit.callbacks.EarlyStop(verbose=1),
-        "EarlyStop(): unknown option 'verbose': progress= is an option of train()",
+        "EarlyStop(): unknown option 'verbose': verbose= is an option of train()",
     ),
     'weights of an evaluation': (
         lambda: NET.evaluate(X, Y, sample_weight=Y),
