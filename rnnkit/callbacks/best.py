@@ -85,7 +85,7 @@ class Best:
         """Choose the column and mode that the training is judged by, if none is given."""
         if self.by_default:
             self.monitor, mode = training.judged_by
-            self.mode = self.given_mode or mode
+            self.mode = self.given_mode = self.given_mode or mode
 
     def of_validation(self, training: Training) -> bool:
         """Return whether only epochs with a validation have the monitor."""

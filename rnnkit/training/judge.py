@@ -61,6 +61,18 @@ def read(where: str, restore_best: object) -> tuple[str | None, str | None]:
     return name, mode
 
 
+def settings(where: str, restore_best: object) -> dict[str, object]:
+    """Return the setting of a training that decides what is best; nothing if it is the loss.
+
+    Whether the parameters are restored at the end decides nothing before, so that a training that
+    is resumed may change it.
+    """
+    name, mode = read(where, restore_best)
+    if name is None or (name.partition('_')[2] == 'loss' and mode != 'max'):
+        return {}
+    return {'restore_best': name if mode is None else [name, mode]}
+
+
 class Judged(Protocol):
     """The options that are about the best validation."""
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from long_forms import long
 
 import rnnkit
 from rnnkit.data.datasets import generator_for
@@ -333,9 +334,7 @@ def test_a_second_training_holds_out_the_same_and_so_does_a_resumed_one(tmp_path
         other.train([X, Y], valid=0.5, resume=path, **{**options, 'epochs': 9})
 
 
-@pytest.mark.parametrize(
-    'algo', [long('layerwise'), 'pretrain', 'sample', 'lbfgs']
-)
+@pytest.mark.parametrize('algo', [long('layerwise'), 'pretrain', 'sample', 'lbfgs'])
 def test_other_algorithms_hold_out_the_same(algo):
     network = net([1, ('rnn', 2), ('rnn', 2), 1])
     stages = {'epochs': 1, 'validate_every': 1, 'batch_size': 4} if algo != 'sample' else {}
