@@ -198,18 +198,16 @@ class Trainable(Parameters):
         way = find_way(where, algo, keywords)
         if way:
             return way(where, self, *self._parts(where, train, valid, keywords), keywords)
-        config = read_training(
-            where, algo, keywords, max_gradient_norm=1.0 if self._recurrent else 0.0
-        )
+        norm = 1.0 if self._recurrent else 0.0
+        config = read_training(where, algo, keywords, max_gradient_norm=norm)
         config.check_data(train)
         with kernels.allowed(self._kernel):
             step, evaluate, carries = self._train_steps.train_step(config)
         files = Checkpoints(where, self, config.options)
         series = config.options.carry_state
         train, valid = split(where, self._border, train, valid, files.seed, along_time=series)
-        batches, validation = Batching(self._border, config.options, carries, where)(
-            train, valid, files.seed
-        )
+        batching = Batching(self._border, config.options, carries, where)
+        batches, validation = batching(train, valid, files.seed)
         trainer = Trainer(
             config,
             step,

@@ -382,3 +382,36 @@ def test_no_limit_of_elements_is_0_or_none():
     for p, q in zip(*(net.params for net in nets), strict=True):
         assert np.array_equal(p.get_value(), q.get_value())
         assert np.isfinite(p.get_value()).all()
+
+
+# --- verbose
+
+
+@pytest.mark.parametrize('verbose', [0, 1, 2])
+def test_verbose_is_a_number(verbose, caplog):
+    caplog.set_level('INFO', 'rnnkit')
+    net = dense()
+    net.train(FLAT, epochs=2, verbose=verbose, algo='sgd')
+    lines = [record for record in caplog.records if 'epoch' in record.message]
+    assert len(lines) == (2 if verbose else 0)
+    # A line that stays is not overwritten by the next one on a terminal.
+    assert [record.live for record in lines] == [verbose == 1, False][: len(lines)]
+    caplog.clear()
+    for _ in net.itertrain(FLAT, epochs=2, verbose=verbose):
+        pass
+    assert sum('epoch' in record.message for record in caplog.records) == (2 if verbose else 0)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'verbose': 3}, 'verbose must be 0, nothing but warnings; .* lines alone; got 3'),
+        ({'verbose': True}, 'or 2, lines alone; got True'),
+        ({'verbose': 1, 'progress': False}, 'progress=False and verbose=1 contradict each other'),
+        ({'verbose': 0, 'progress': True}, 'progress=True and verbose=0 contradict each other'),
+    ],
+)
+def test_what_verbose_cannot_be(options, message):
+    net = dense()
+    with pytest.raises(ConfigError, match=rf'train\(\): .*{message}'):
+        net.train(FLAT, epochs=1, **options)
