@@ -155,7 +155,7 @@ MISTAKES = {
     'an iterable': (
         {},
         lambda net: net.train([X, Y], Loader([[X, Y], [X, Y[:-1]]])),
-        'batch 1 of valid: y has length 3 on axis 0 (time), but x has 4; the shape is (3, 3, 1)',
+        'batch 1 of valid: y has length 4 on axis 0 (time), but x has 5; the shape is (4, 4, 1)',
     ),
     'an iterable without a batch': (
         {},
