@@ -9,6 +9,7 @@ import numpy as np
 
 from rnnkit.common.registry import hint
 from rnnkit.common.spelling import brief
+from rnnkit.data.arrays import as_plain
 from rnnkit.data.border import Border
 from rnnkit.data.datasets import Seed, generator_for
 from rnnkit.data.field import Field
@@ -60,6 +61,8 @@ def read_share(where: str, valid: object) -> Share | None:
     expected = f"validation data, a share such as 0.2, or ('{TAIL}', 0.2) for the last ones"
     if isinstance(valid, bool | np.bool_ | str):
         raise ConfigError(f'{where}: valid must be {expected}; got {brief(valid)}')
+    if isinstance(valid, np.ndarray) and valid.ndim == 0 and valid.dtype.kind in 'fiu':
+        valid = valid.item()
     if isinstance(valid, Real):
         return Share(_fraction(where, valid), False)
     if not isinstance(valid, list | tuple) or not any(isinstance(v, str) for v in valid):
@@ -364,7 +367,7 @@ def _taken(value: Any, chosen: Chosen, axis: int) -> Any:
         return value[chosen] if isinstance(chosen, slice) else [value[k] for k in chosen]
     if axis == 0 and hasattr(value, 'iloc'):  # which keeps the names of columns
         return value.iloc[chosen]
-    array = np.asarray(value)
+    array = as_plain('train: an array', value)
     if isinstance(chosen, slice):
         return array[(slice(None),) * axis + (chosen,)]
     return array.take(chosen, axis)

@@ -234,6 +234,12 @@ def test_a_share_that_makes_no_sense(valid, message):
     assert str(caught.value).endswith(message)
 
 
+@pytest.mark.parametrize('share', [np.float32(0.3), np.array(0.3), ('tail', np.float64(0.3))])
+def test_numbers_of_numpy_are_shares(share):
+    found = read_share('train()', share)
+    assert (found.of(10), found.tail) == (3, isinstance(share, tuple))
+
+
 def test_data_are_no_share():
     for data in (None, [X, Y], {'x': X}, lambda: [X, Y], X, ['x', 'y', 'z'][:0]):
         assert read_share('train()', data) is None

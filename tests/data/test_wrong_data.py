@@ -29,6 +29,16 @@ class Loader:
         return iter(self.batches)
 
 
+class Examples:
+    """A dataset of single examples, as PyTorch has it."""
+
+    def __getitem__(self, k):
+        return X[:, k], Y[:, k]
+
+    def __len__(self):
+        return B
+
+
 def batches():
     yield [X, Y]
 
@@ -161,6 +171,12 @@ MISTAKES = {
         {},
         lambda net: net.train(Loader([]), [X, Y]),
         'train is an iterable (Loader) without a batch; each epoch is a new pass over it',
+    ),
+    'a dataset without batches': (
+        {},
+        lambda net: net.train(Examples()),
+        'train: expects a list of arrays [x, y]; got Examples; batches of a dataset are made by a '
+        'data loader, DataLoader(data, batch_size=32)',
     ),
     'a share of an iterable': (
         {},
