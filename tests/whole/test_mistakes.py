@@ -519,6 +519,12 @@ def test_a_history_before_a_validation_and_before_a_training():
     assert history['valid_loss'] == [None]
     with pytest.raises(NotFoundError):
         history['valid_epoch']
+    # A column that a callback adds says nothing about validations.
+    history = rnnkit.training.History([{'epoch': 1, 'loss': 2.0, 'training_speed': 3.0}])
+    assert history['valid_loss'] == history['training_loss'] == [None]
+    history = rnnkit.training.History([{'epoch': 1, 'loss': 2.0, 'valid_loss': 3.0}])
+    with pytest.raises(NotFoundError, match="'training_loss'; did you mean 'valid_loss', or 'lo"):
+        history['training_loss']
     assert type(history[:1]) is rnnkit.training.History
     with pytest.raises(ConfigError, match='expects the name of a column'):
         history[None]
