@@ -159,7 +159,7 @@ class Best:
             if meant in columns:
                 return f'did you mean {meant!r}?'
         name = other.removeprefix(start)
-        if other.startswith(start) and name in metrics:
+        if name in metrics:
             return f'add monitors={name!r} to the training; there are: {", ".join(columns)}'
         near = hint(other, columns)
         return near if near.startswith('did') else f'there are: {", ".join(columns)}'
