@@ -171,8 +171,7 @@ EXPLAINED: dict[str, str | Mapping[str, str]] = {
     'test_size': _SPLIT,
     **dict.fromkeys(('sample_weight', 'sample_weights'), _WEIGHTS_OF_EACH),
     **dict.fromkeys(('class_weight', 'class_weights'), _WEIGHTS_OF_CLASSES),
-    **dict.fromkeys(('verbose', 'verbosity'), _LINES),
-    **dict.fromkeys(('log_every', 'log_interval', 'print_every'), _LINES),
+    **dict.fromkeys(('verbosity', 'log_every', 'log_interval', 'print_every'), _LINES),
     **dict.fromkeys(('betas', 'beta_1', 'beta_2', 'beta1', 'beta2'), _BETAS),
     **dict.fromkeys(
         ('decay', 'lr_decay', 'learning_rate_decay', 'learning_rate_schedule', 'lr_schedule'),
@@ -221,8 +220,8 @@ def advice(word: str, known: Iterable[str]) -> str | None:
 _OF_TRAIN = (
     'algo epochs batch_size bucket carry_state bptt_steps train_batches valid_batches valid '
     'validate_every learning_rate max_gradient_norm max_gradient_elem nesterov monitors '
-    'checkpoint save_every resume callbacks progress max_norm weight_l1 weight_l2 weight_decay '
-    'input_dropout hidden_dropout output_dropout input_noise hidden_noise output_noise'
+    'checkpoint save_every resume callbacks progress verbose max_norm weight_l1 weight_l2 '
+    'weight_decay input_dropout hidden_dropout output_dropout input_noise hidden_noise output_noise'
 )
 OWNERS = {
     **dict.fromkeys(_OF_TRAIN.split(), 'train()'),

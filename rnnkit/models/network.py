@@ -570,7 +570,8 @@ class Network(Trainable):
         batch_size : int
             Examples that are computed at once; results do not depend on it.
         monitors : str, dict or sequence of these, optional
-            What else to report, as in `train`: names of metrics, for example.
+            What else to report, as in `train`: names of metrics, functions of target, output and
+            weights, for example.
 
         Returns
         -------
@@ -594,12 +595,12 @@ class Network(Trainable):
         whole(f'{where}: batch_size', batch_size, 1)
         arrays = self._border.read_batch(self._border.join(where, x, y, weights, mask), where)
         with kernels.allowed(self._kernel):
-            objective, function = self._train_steps.evaluation(monitors)
+            evaluation = self._train_steps.evaluation(monitors)
         axes = [field.batch_axis for field in self._border.fields]
-        rows = [function(*batch) for batch in Batched(arrays, axes, batch_size)]
-        if not any(map(objective.counts, rows)):
+        rows = [evaluation(*batch) for batch in Batched(arrays, axes, batch_size)]
+        if not any(map(evaluation.counts, rows)):
             raise DataError(f'{where}: all weights are 0, so there is nothing to evaluate')
-        results = objective.average(rows)
+        results = evaluation.average(rows)
         if np.isnan(results['loss']):
             raise not_finite(where, self._graph)
         return results

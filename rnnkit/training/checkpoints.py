@@ -16,7 +16,7 @@ from rnnkit.common import epoch_paths, file_format, meta, progress
 from rnnkit.common.checks import is_real, is_whole
 from rnnkit.errors import ConfigError, FormatError
 from rnnkit.schedules import Schedule
-from rnnkit.training import protocols
+from rnnkit.training import judge, protocols
 from rnnkit.training.history import History
 from rnnkit.training.options import DEFAULTS, Options, TrainingConfig
 from rnnkit.training.protocols import Batches, State
@@ -217,6 +217,7 @@ def _settings(config: TrainingConfig, batches: Batches) -> dict[str, Any]:
     # Without defaults, so that files stay readable when there are new options.
     own = {n: v for n, v in vars(config.options).items() if n not in FREE}
     own = {n: v for n, v in own.items() if _plain(v) != DEFAULTS[n]}
+    own |= judge.settings(config.where, config.options.restore_best)
     data = {'algo': config.algo, **config.terms, 'the shapes of the data': batches.describe()}
     # The first difference is reported: the rule says more than the hyperparameters it implies.
     return _plain({'algo': None, **own, **config.rule.switched, **config.hyperparameters, **data})

@@ -78,7 +78,7 @@ class History(list):
         kind = 'valid' if kind in ('val', 'validation') else kind
         other = f'{kind}_{rest}'
         if kind in KINDS and rest in set(columns) - OWN:
-            there = [k for k in KINDS if any(c.startswith(f'{k}_') for c in columns)]
+            there = [k for k in KINDS if any(f'{k}_{c}' in columns for c in columns)]
             if not there and kind == word.partition('_')[0]:
                 return  # no epoch was validated yet
             if there == ['training'] and kind == 'valid':

@@ -75,24 +75,33 @@ def test_epochs_without_the_monitor_do_not_count(net):
     stop = EarlyStop(patience=1, min_improvement=0.9)
     net.train(NOISY, callbacks=stop, **{**QUICK, 'validate_every': 3})
     assert len(net.history) == 9
-    assert stop.best == net.history[2]['valid_loss']
+    assert stop.best == net.history[2]['training_loss']
 
 
 def test_a_goal_of_the_validation_and_what_is_logged(net, caplog):
     caplog.set_level('INFO')
     net.train(NOISY, learning_rate=0.1, callbacks=EarlyStop(goal=1.2), **QUICK)
-    losses = net.history['valid_loss']
+    losses = net.history['training_loss']
     assert losses[-1] <= 1.2 < min(losses[:-1])
-    assert 'training stopped: valid_loss has reached 1' in caplog.text
+    assert 'training stopped: training_loss has reached 1' in caplog.text
 
 
 @pytest.mark.parametrize(
-    ('monitor', 'epochs'), [('valid_acc', 0), ('acc', 1), ('valid_seconds', 0)]
+    ('monitor', 'epochs', 'instead'),
+    [
+        (
+            'valid_acc',
+            0,
+            "add monitors='acc' to the training; there are: valid_loss, valid_err",
+        ),
+        ('acc', 1, "add monitors='acc' to the training"),
+        ('valid_seconds', 0, 'there are: .*valid_loss, valid_err'),
+        ('valid_los', 0, "did you mean 'valid_loss'?"),
+    ],
 )
-def test_a_name_that_does_not_exist(net, monitor, epochs):
-    listed = 'there are: .*valid_loss, valid_err'
-    with pytest.raises(ConfigError, match=f"EarlyStop: no monitor '{monitor}'; {listed}"):
-        net.train(NOISY, epochs=3, callbacks=EarlyStop(monitor), **QUICK)
+def test_a_name_that_does_not_exist(net, monitor, epochs, instead):
+    with pytest.raises(ConfigError, match=f"EarlyStop: no monitor '{monitor}'; {instead}"):
+        net.train(NOISY, NOISY, epochs=3, callbacks=EarlyStop(monitor), **QUICK)
     assert len(net.history) == epochs
 
 
@@ -100,7 +109,7 @@ def test_a_name_that_does_not_exist(net, monitor, epochs):
 def test_a_name_of_other_libraries(net, monitor):
     with pytest.raises(ConfigError) as caught:
         net.train(NOISY, epochs=3, callbacks=EarlyStop(monitor), **QUICK)
-    assert str(caught.value) == f"EarlyStop: no monitor {monitor!r}; did you mean 'valid_loss'?"
+    assert str(caught.value) == f"EarlyStop: no monitor {monitor!r}; did you mean 'training_loss'?"
 
 
 def test_the_next_training_begins_anew(net):
@@ -169,8 +178,8 @@ def columns(net):
 @pytest.mark.parametrize(
     ('monitor', 'every'),
     [
-        ('valid_loss', 1),
-        ('valid_loss', 3),
+        ('training_loss', 1),
+        ('training_loss', 3),
         ('loss', 3),
         ('gradient_norm', 2),
     ],
@@ -232,7 +241,9 @@ def test_a_training_that_a_callback_has_stopped_can_be_gone_on_with(shared, epoc
 def test_what_a_longer_training_would_not_see_is_not_remembered(net, tmp_path):
     stop, keep = EarlyStop(), Checkpoint(tmp_path / '{}', best_only=True)
     net.train(NOISY, epochs=5, callbacks=[stop, keep], **{**QUICK, 'validate_every': 3})
-    assert stop.best == keep.best == net.history[2]['valid_loss'] > net.history[4]['valid_loss']
+    assert (
+        stop.best == keep.best == net.history[2]['training_loss'] > net.history[4]['training_loss']
+    )
     assert sorted(os.listdir(tmp_path)) == ['3', '5']  # but it is better
 
 

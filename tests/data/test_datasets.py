@@ -105,8 +105,8 @@ def test_the_callable_is_named_where_its_batch_is_checked():
     assert seen == ['the batch returned by the valid callable']
 
 
-def test_an_iterator_is_refused_because_it_is_read_only_once():
-    with pytest.raises(ConfigError, match=r'train is an iterator.*train=train.__next__'):
+def test_an_iterator_needs_a_number_of_batches_because_it_is_read_only_once():
+    with pytest.raises(ConfigError, match=r'train is an iterator.*train_batches=100'):
         build(iter([1, 2]), None, [], 'train', 32)
 
 

@@ -22,8 +22,21 @@ def net_of(model=rnnkit.Regressor, layers=(2, ('rnn', 3), 1), **options):
 class Loader:
     """An iterable of batches, such as other libraries have."""
 
+    def __init__(self, batches):
+        self.batches = batches
+
     def __iter__(self):
-        return iter([[X, Y]])
+        return iter(self.batches)
+
+
+class Examples:
+    """A dataset of single examples, as PyTorch has it."""
+
+    def __getitem__(self, k):
+        return X[:, k], Y[:, k]
+
+    def __len__(self):
+        return B
 
 
 def batches():
@@ -161,8 +174,9 @@ MISTAKES = {
     'a generator': (
         {},
         lambda net: net.train(batches()),
-        'train is an iterator, which can be read only once; pass a callable that returns a batch '
-        'each time it is called, for example train=train.__next__',
+        'train is an iterator (generator), which can be read only once; say how many of its '
+        'batches are for an epoch, train_batches=100, or pass an object that begins anew each time '
+        'it is iterated over, such as a data loader',
     ),
     'a callable that makes generators': (
         {},
@@ -172,9 +186,25 @@ MISTAKES = {
     ),
     'an iterable': (
         {},
-        lambda net: net.train([X, Y], Loader()),
-        'valid is an iterable, Loader; pass arrays, or a callable that returns a batch each time '
-        'it is called: valid=itertools.cycle(batches).__next__',
+        lambda net: net.train([X, Y], Loader([[X, Y], [X, Y[:-1]]])),
+        'batch 1 of valid: y has length 4 on axis 0 (time), but x has 5; the shape is (4, 4, 1)',
+    ),
+    'an iterable without a batch': (
+        {},
+        lambda net: net.train(Loader([]), [X, Y]),
+        'train is an iterable (Loader) without a batch; each epoch is a new pass over it',
+    ),
+    'a dataset without batches': (
+        {},
+        lambda net: net.train(Examples()),
+        'train: expects a list of arrays [x, y]; got Examples; batches of a dataset are made by a '
+        'data loader, DataLoader(data, batch_size=32)',
+    ),
+    'a share of an iterable': (
+        {},
+        lambda net: net.train(Loader([[X, Y]]), valid=0.5),
+        'train(): valid=0.5 holds out a part of arrays, and train is an iterable (Loader), which '
+        'makes its own batches; pass another one, or arrays, as valid=',
     ),
     'x in a list': (
         {},

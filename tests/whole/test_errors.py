@@ -390,7 +390,11 @@ TABLE = {
         DataError,
         ['train callable', 'NoneType'],
     ),
-    'an iterator': (lambda: train(iter([(X, Y)])), ConfigError, ['train', 'iterator', '__next__']),
+    'an iterator': (
+        lambda: train(iter([(X, Y)])),
+        ConfigError,
+        ['train', 'iterator', 'train_batches='],
+    ),
     'wrong array from a valid callable': (
         lambda: train(valid=lambda: [X[0], Y]),
         ShapeError,
