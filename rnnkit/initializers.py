@@ -28,6 +28,7 @@ add = initializers.add
 
 
 @initializers.add('glorot', 'glorot_uniform')
+@checked
 def glorot(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     r"""Draw from a uniform distribution on :math:`\pm\sqrt{6 / (n_{in} + n_{out})}`.
 
@@ -48,6 +49,7 @@ def fan_in(shape: tuple[int, ...]) -> int:
 
 
 @initializers.add('glorot_normal')
+@checked
 def glorot_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     r"""Draw from a normal distribution of variance :math:`2 / (n_{in} + n_{out})`, as 'glorot' has.
 
@@ -59,6 +61,7 @@ def glorot_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarra
 
 
 @initializers.add('he_uniform')
+@checked
 def he_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     r"""Draw from a uniform distribution on :math:`\pm\sqrt{6 / n_{in}}`, for relu units.
 
@@ -74,6 +77,7 @@ def he_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 
 
 @initializers.add('he_normal')
+@checked
 def he_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     r"""Draw from a normal distribution of variance :math:`2 / n_{in}`, for relu units.
 
@@ -87,6 +91,7 @@ def he_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 
 
 @initializers.add('lecun', 'lecun_uniform')
+@checked
 def lecun_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     r"""Draw from a uniform distribution on :math:`\pm\sqrt{3 / n_{in}}`.
 
@@ -101,6 +106,7 @@ def lecun_uniform(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarra
 
 
 @initializers.add('lecun_normal')
+@checked
 def lecun_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     r"""Draw from a normal distribution of variance :math:`1 / n_{in}`; for selu units.
 
@@ -113,6 +119,7 @@ def lecun_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray
 
 
 @initializers.add('orthogonal')
+@checked
 def orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     r"""Draw a matrix with orthonormal columns (or rows, if there are fewer rows).
 
@@ -138,6 +145,7 @@ def orthogonal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 
 
 @initializers.add('identity')
+@checked
 def identity(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Return the identity matrix; with relu units, the IRNN of Le et al. 2015, arXiv:1504.00941."""
     if len(shape) != 2:
@@ -146,6 +154,7 @@ def identity(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 
 
 @initializers.add('diagonal')
+@checked
 def diagonal(shape: tuple[int, ...], rng: np.random.Generator, value: float = 1.0) -> np.ndarray:
     """Return a matrix with `value` on the diagonal, and 0 elsewhere."""
     if len(shape) != 2:
@@ -154,12 +163,14 @@ def diagonal(shape: tuple[int, ...], rng: np.random.Generator, value: float = 1.
 
 
 @initializers.add('zeros')
+@checked
 def zeros(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Return zeros."""
     return np.zeros(shape)
 
 
 @initializers.add('normal')
+@checked
 def normal(
     shape: tuple[int, ...], rng: np.random.Generator, mean: float = 0.0, std: float = 0.01
 ) -> np.ndarray:
@@ -168,6 +179,7 @@ def normal(
 
 
 @initializers.add('uniform')
+@checked
 def uniform(
     shape: tuple[int, ...], rng: np.random.Generator, scale: float = 0.05, mean: float = 0.0
 ) -> np.ndarray:
@@ -396,6 +408,8 @@ def _initializer(spec: str | Initializer | dict) -> Initializer:
         if isinstance(spec['form'], str) and spec['form'] == NOT_IN_SPECS:
             _refuse_note(spec)
         return changed(**spec)
+    if isinstance(spec, str) and spec.lower() in ('ones', 'one', 'constant'):
+        raise ConfigError(f'no initializer named {spec!r}; a number is an initial value, too: 1')
     return initializers[spec] if isinstance(spec, str) else spec
 
 

@@ -223,18 +223,21 @@ def _mean_of_pairs(values: TensorVariable, mask: TensorVariable | None) -> Tenso
 
 
 @regularizers.add('weight_l1', 'weight_sparsity')
+@checked
 def weight_l1(parts: Parts, pattern: str = '*') -> TensorVariable:
     """L1 penalty: mean over the weight matrices of the mean absolute weight."""
     return _mean_over(abs(w).mean() for w in matrices(parts, pattern))
 
 
 @regularizers.add('weight_l2', 'weight_decay', 'weightl2')
+@checked
 def weight_l2(parts: Parts, pattern: str = '*') -> TensorVariable:
     """L2 penalty (weight decay): mean over the weight matrices of the mean squared weight."""
     return _mean_over(pt.sqr(w).mean() for w in matrices(parts, pattern))
 
 
 @regularizers.add('hidden_l1', 'hidden_sparsity')
+@checked
 def hidden_l1(parts: Parts, pattern: str | None = None) -> TensorVariable:
     """Activity sparsity: mean over the hidden layers of the mean absolute output."""
     return _mean_over(
@@ -244,6 +247,7 @@ def hidden_l1(parts: Parts, pattern: str | None = None) -> TensorVariable:
 
 
 @regularizers.add('recurrent_state')
+@checked
 def recurrent_state(parts: Parts, pattern: str | None = None) -> TensorVariable:
     r"""Smoothness: mean of :math:`(h_t - h_{t-1})^2` over the outputs of the recurrent layers."""
     terms = []
@@ -254,6 +258,7 @@ def recurrent_state(parts: Parts, pattern: str | None = None) -> TensorVariable:
 
 
 @regularizers.add('recurrent_norm')
+@checked
 def recurrent_norm(parts: Parts, pattern: str | None = None) -> TensorVariable:
     r"""Mean of :math:`(\|h_t\|^2 - \|h_{t-1}\|^2)^2` over the outputs of the recurrent layers.
 
@@ -268,6 +273,7 @@ def recurrent_norm(parts: Parts, pattern: str | None = None) -> TensorVariable:
 
 
 @regularizers.add('contractive')
+@checked
 def contractive(parts: Parts, pattern: str | None = None, wrt: str = '*') -> TensorVariable:
     r"""Contractive penalty: the mean squared gradient of the mean hidden unit by the inputs.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from rnnkit.common import foreign_names
 from rnnkit.common.calls import check_takes_one, checked, checked_methods
 from rnnkit.common.checks import is_real, real, whole
-from rnnkit.common.spelling import brief
+from rnnkit.common.spelling import brief, plain
 from rnnkit.errors import ConfigError
 
 C = TypeVar('C', bound=type)
@@ -288,9 +288,18 @@ def build(where: str, rate: object) -> Schedule:
         instance = ' instance' if isinstance(rate, type) else ''
         raise ConfigError(
             f'{where} must be a number of at least 0, a schedule{instance}, or a callable of the '
-            f'number of updates; got {brief(rate)}'
+            f'number of updates; got {brief(rate)}{_by_name(rate)}'
         )
     return Constant(real(where, rate, least=0))
+
+
+def _by_name(rate: object) -> str:
+    """Say what to write instead of the name of a schedule."""
+    if not isinstance(rate, str):
+        return ''
+    known = foreign_names.NAMES.get(plain(rate), '')
+    instead = known if 'schedules.' in known else 'write rnnkit.schedules.Cosine(0.1, 1000)'
+    return f'; {instead.removesuffix(", as learning_rate")}'
 
 
 def _positive(where: str, name: str, value: object, most: float = math.inf) -> float:

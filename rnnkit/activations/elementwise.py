@@ -6,21 +6,25 @@ import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit.activations.registry import add, like
+from rnnkit.common.calls import checked
 
 
 @add('linear')
+@checked
 def linear(x: TensorVariable) -> TensorVariable:
     """Return `x` itself."""
     return x
 
 
 @add('sigmoid', 'logistic')
+@checked
 def sigmoid(x: TensorVariable) -> TensorVariable:
     r"""Logistic function :math:`1 / (1 + e^{-x})`."""
     return pt.sigmoid(x)
 
 
 @add('hard_sigmoid', 'hard-sigmoid')
+@checked
 def hard_sigmoid(x: TensorVariable) -> TensorVariable:
     r"""Piecewise linear sigmoid: :math:`x/6 + 1/2`, clipped to [0, 1].
 
@@ -30,18 +34,21 @@ def hard_sigmoid(x: TensorVariable) -> TensorVariable:
 
 
 @add('tanh')
+@checked
 def tanh(x: TensorVariable) -> TensorVariable:
     r"""Hyperbolic tangent."""
     return pt.tanh(x)
 
 
 @add('softsign')
+@checked
 def softsign(x: TensorVariable) -> TensorVariable:
     r""":math:`x / (1 + |x|)`."""
     return x / (1 + abs(x))
 
 
 @add('relu', 'rect:max')
+@checked
 def relu(x: TensorVariable) -> TensorVariable:
     r"""Rectified linear unit :math:`\max(0, x)`, with a gradient of 0 at 0."""
     # Not pt.maximum, whose gradient at 0 is 1. And not `x > 0`, which would turn NaN into 0.
@@ -49,36 +56,42 @@ def relu(x: TensorVariable) -> TensorVariable:
 
 
 @add('rect:min')
+@checked
 def rect_min(x: TensorVariable) -> TensorVariable:
     r""":math:`\min(1, x)`, with a gradient of 0 at 1."""
     return pt.switch(x >= 1, 1, x)
 
 
 @add('rect:minmax', 'trel')
+@checked
 def rect_minmax(x: TensorVariable) -> TensorVariable:
     r""":math:`x`, clipped to [0, 1]."""
     return rect_min(relu(x))
 
 
 @add('trec')
+@checked
 def trec(x: TensorVariable) -> TensorVariable:
     r"""Thresholded rectifier: :math:`x` above 1, else 0. Konda et al. 2014, arXiv:1402.3337."""
     return pt.switch(x <= 1, 0, x)
 
 
 @add('tlin')
+@checked
 def tlin(x: TensorVariable) -> TensorVariable:
     r"""Thresholded linear: :math:`x` where :math:`|x| > 1`, else 0. Konda et al. 2014."""
     return pt.switch(abs(x) <= 1, 0, x)
 
 
 @add('softplus')
+@checked
 def softplus(x: TensorVariable) -> TensorVariable:
     r"""Smooth rectifier :math:`\log(1 + e^x)`."""
     return pt.softplus(x)
 
 
 @add('elu')
+@checked
 def elu(x: TensorVariable) -> TensorVariable:
     r"""Exponential linear unit: :math:`x` where positive, else :math:`e^x - 1`.
 
@@ -89,6 +102,7 @@ def elu(x: TensorVariable) -> TensorVariable:
 
 
 @add('selu')
+@checked
 def selu(x: TensorVariable) -> TensorVariable:
     r"""Scaled ELU: :math:`\lambda x` where positive, else :math:`\lambda \alpha (e^x - 1)`.
 
@@ -101,6 +115,7 @@ def selu(x: TensorVariable) -> TensorVariable:
 
 
 @add('swish', 'silu')
+@checked
 def swish(x: TensorVariable) -> TensorVariable:
     r"""Sigmoid linear unit :math:`x \sigma(x)`.
 
@@ -110,6 +125,7 @@ def swish(x: TensorVariable) -> TensorVariable:
 
 
 @add('gelu')
+@checked
 def gelu(x: TensorVariable) -> TensorVariable:
     r"""Gaussian error linear unit, exact: :math:`\frac{x}{2} (1 + \mathrm{erf}(x / \sqrt 2))`.
 
@@ -120,6 +136,7 @@ def gelu(x: TensorVariable) -> TensorVariable:
 
 
 @add('gelu:tanh')
+@checked
 def gelu_tanh(x: TensorVariable) -> TensorVariable:
     r"""GELU approximation :math:`\frac{x}{2} (1 + \tanh(\sqrt{2/\pi} (x + 0.044715 x^3)))`.
 
@@ -130,6 +147,7 @@ def gelu_tanh(x: TensorVariable) -> TensorVariable:
 
 
 @add('exp')
+@checked
 def exp(x: TensorVariable) -> TensorVariable:
     r"""Exponential :math:`e^x`, for outputs that are rates."""
     return pt.exp(x)

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
-from rnnkit.common import param_values
+from rnnkit.common import copies, param_values
 from rnnkit.common.calls import checked_methods
+from rnnkit.errors import ConfigError
 
 Record = dict[str, Any]
 
@@ -108,6 +109,14 @@ class Training:
 
     def __init__(self, trainer: Run):
         self._trainer = trainer
+
+    def __reduce__(self) -> str:
+        raise ConfigError(
+            'a training cannot be pickled; pickle its network, training.net, or training.history'
+        )
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        return copies.deep(self, memo)
 
     def stop(self, reason: str = 'a callback has asked for it') -> None:
         """End the training in the normal way; the first reason is logged.

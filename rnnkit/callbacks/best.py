@@ -85,7 +85,7 @@ class Best:
         """Choose the column and mode that the training is judged by, if none is given."""
         if self.by_default:
             self.monitor, mode = training.judged_by
-            self.mode = self.given_mode or mode
+            self.mode = self.given_mode = self.given_mode or mode
 
     def of_validation(self, training: Training) -> bool:
         """Return whether only epochs with a validation have the monitor."""
@@ -155,11 +155,12 @@ class Best:
                 f'there are no validation data; write {other!r}, or hold out a share of the data, '
                 f'valid=0.2'
             )
-        if other in columns:
-            return f'did you mean {other!r}?'
+        for meant in (other, f'{start}{self.monitor}'):
+            if meant in columns:
+                return f'did you mean {meant!r}?'
         name = other.removeprefix(start)
-        if other.startswith(start) and name in metrics:
-            return f'add monitors={name!r} to the training'
+        if name in metrics:
+            return f'add monitors={name!r} to the training; there are: {", ".join(columns)}'
         near = hint(other, columns)
         return near if near.startswith('did') else f'there are: {", ".join(columns)}'
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from rnnkit.callbacks.base import Callback, Record, Training
 from rnnkit.callbacks.best import Best
-from rnnkit.common import epoch_paths, file_kinds, replace_file
+from rnnkit.common import epoch_paths, file_kinds, meta, replace_file
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import flag, whole
 from rnnkit.errors import ConfigError, DataError
@@ -73,6 +73,7 @@ class Checkpoint(Callback):
         if training.net is None:
             raise ConfigError('Checkpoint: minimize() has no network that could be saved')
         training.net.to_spec()  # raises now if the network cannot be saved
+        meta.packed(training.net.meta)
         _check_folder('Checkpoint', self.path)
         self._target = os.path.abspath(self.path)  # the working directory may change
 

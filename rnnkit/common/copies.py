@@ -1,9 +1,16 @@
-"""Deep copies of objects whose pickles are made in a way of their own."""
+"""Copies of objects whose pickles are made in a way of their own."""
 
 import copy
 from typing import TypeVar
 
 T = TypeVar('T')
+
+
+def shallow(thing: T) -> T:
+    """Return an object with the same attributes: for ``__copy__``."""
+    new = object.__new__(type(thing))
+    vars(new).update(vars(thing))
+    return new
 
 
 def deep(thing: T, memo: dict[int, object]) -> T:

@@ -12,7 +12,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors import numpy as safetensors
 
-from rnnkit.common import file_kinds, open_files
+from rnnkit.common import file_kinds, meta, open_files
 from rnnkit.common.replace_file import replace
 from rnnkit.errors import ConfigError, FormatError
 
@@ -20,7 +20,6 @@ FORMAT = 'rnnkit'
 VERSION = 2  # 1: without a digest, and never of a training
 LONGEST_HEADER = 100_000_000  # what safetensors itself allows
 MOST_ARRAYS = 20_000  # each takes time, even if it is empty
-MARK = ':tensor'  # in JSON, stands for an array that is stored beside it
 
 
 class File(NamedTuple):
@@ -34,11 +33,14 @@ class File(NamedTuple):
         Its parameters.
     training : dict or None
         The state of a training, if the file is a checkpoint.
+    meta : dict or None
+        What the user keeps with the network: JSON and arrays.
     """
 
     spec: dict[str, Any]
     arrays: dict[str, np.ndarray]
     training: dict[str, Any] | None = None
+    meta: dict[str, Any] | None = None
 
 
 def write(target: str | os.PathLike[str] | BinaryIO, file: File) -> None:
@@ -55,7 +57,7 @@ def write(target: str | os.PathLike[str] | BinaryIO, file: File) -> None:
     OSError
         If it cannot be written. The old file is then unchanged.
     ConfigError
-        If it would be too large to be read.
+        If it would be too large to be read, or its meta is not JSON and arrays.
     """
     if open_files.is_open_file(target):
         open_files.write(target, pack(file, open_files.name_of(target)))
@@ -77,6 +79,10 @@ def pack(file: File, name: str) -> bytes:
         inner: dict[str, np.ndarray] = {}
         header['training'] = json.dumps(_taken_out(file.training, '', inner))
         arrays |= {name: np.asarray(array, order='C') for name, array in inner.items()}
+    if file.meta:
+        plain, kept = meta.packed(file.meta)
+        header['meta'] = json.dumps(plain)
+        arrays |= kept
     header['digest'] = digest(header, arrays)
     content = _in_order(safetensors.save(arrays, header))
     if int.from_bytes(content[:8], 'little') > LONGEST_HEADER or len(arrays) >= MOST_ARRAYS:
@@ -158,18 +164,23 @@ def _read(path: str, file: BinaryIO, size: int, occupied: int) -> File:
     if kept != digest(header, arrays) and (kept is not None or header['version'] != '1'):
         raise FormatError(f'{path}: its content was changed after it had been written')
     spec = _parsed(path, header, 'spec', 'its description of the network')
+    kept_by_user = None
+    if 'meta' in header:
+        plain = _parsed(path, header, 'meta', 'its meta')
+        kept_by_user = meta.unpacked(path, plain, arrays)
+    inner = {name: array for name, array in arrays.items() if not name.startswith(meta.START)}
     training = None
     if 'training' in header:
         training = _parsed(path, header, 'training', 'its description of the training')
-        training = _put_back(training, arrays)
+        training = _put_back(training, inner)
         if not isinstance(training, dict):
             raise FormatError(f'{path}: its description of the training is damaged')
-    own = {name: array for name, array in arrays.items() if not _of_training(name)}
-    return File(spec, own, training)
+    own = {name: array for name, array in arrays.items() if not _is_inner(name)}
+    return File(spec, own, training, kept_by_user)
 
 
-def _of_training(name: str) -> bool:
-    """Return whether an array belongs to a training: ``'last:hid1.w'``, not ``'hid1.w_in:out'``."""
+def _is_inner(name: str) -> bool:
+    """Return whether an array is no parameter: ``'last:hid1.w'``, not ``'hid1.w_in:out'``."""
     first, colon, _ = name.partition(':')
     return bool(colon) and '.' not in first
 
@@ -239,7 +250,7 @@ def _taken_out(value: object, name: str, arrays: dict[str, np.ndarray]) -> objec
     """Return nested dicts and lists without the arrays in them, which go to `arrays` by name."""
     if isinstance(value, np.ndarray):
         arrays[name] = value
-        return {MARK: name}
+        return {meta.MARK: name}
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, dict):
@@ -255,8 +266,8 @@ def _taken_out(value: object, name: str, arrays: dict[str, np.ndarray]) -> objec
 def _put_back(value: object, arrays: dict[str, np.ndarray]) -> object:
     """Undo `_taken_out`; a name without an array stays as it is."""
     if isinstance(value, dict):
-        if set(value) == {MARK}:
-            return arrays.get(str(value[MARK]), value)
+        if set(value) == {meta.MARK}:
+            return arrays.get(str(value[meta.MARK]), value)
         return {k: _put_back(v, arrays) for k, v in value.items()}
     if isinstance(value, list):
         return [_put_back(v, arrays) for v in value]

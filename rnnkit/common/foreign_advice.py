@@ -14,7 +14,7 @@ _START += "xh='glorot', hh='orthogonal', b=0 of a recurrent one"
 _PENALTY = 'penalties are options of train(): weight_l2=1e-4'
 _WEIGHTS = 'make the network with weighted=True, and pass the weights with the data: '
 _SHUFFLE = 'arrays are shuffled before each epoch; batches of a callable are used as they come'
-_SPLIT = 'pass validation data: train([x, y], valid=[x_valid, y_valid])'
+_SPLIT = 'hold out a share of the data: train([x, y], valid=0.2)'
 _PROGRESS = 'progress=False prints nothing, progress=True, the default, a line for each epoch'
 _MASKED = 'make the network with masked=True, and pass lists of sequences, or a mask with the data'
 
@@ -25,6 +25,13 @@ _BETAS += 'updates is log(0.5) / log(beta)'
 _FORM = "a layer is chosen by its form: ('lstm', 10), or dict(form='lstm', size=10)"
 _BOTH_WAYS = "write dict(form='bidirectional', worker='lstm', size=20)"
 _DROPOUT = "it is an option of train(), hidden_dropout=0.1, or a layer of its own: ('dropout', 0.1)"
+_ENTRIES = {'layers': "each layer is an entry of the list, with its size: [3, ('lstm', 10), 1]"}
+_STEPS = {'layers': 'leave it out; sequences may have any length'}
+_PATIENCE = 'patience= ends the training when the validation loss stops falling'
+_WARM_UP = {'train': 'pass a schedule as learning_rate, such as rnnkit.schedules.WarmUp(100, 0.1)'}
+_CPU = 'rnnkit is made for CPUs; there is no such option'
+_NO_CODE = 'leave it out; loading runs no code from the file'
+_ONE_LIST = {'train': 'pass the arrays as one list: [x, y]'}
 _NOISE = 'it is an option of train(): input_noise=0.1, hidden_noise=0.1'
 
 # By an option that the call has; '' is for all other calls.
@@ -34,6 +41,7 @@ _WEIGHTS_OF_EACH = {
     '': f'{_WEIGHTS}[x, y, weights]',
 }
 _WEIGHTS_OF_CLASSES = {
+    'class_weight': "write class_weight='balanced', or a dict: class_weight={0: 1, 1: 5}",
     'weights': 'write weights=class_weights[y]',
     '': f'{_WEIGHTS}[x, y, class_weights[y]]',
 }
@@ -44,10 +52,46 @@ _LONGEST = {
 _AT_END = {'mask_dtype': 'sequences are padded at the end'}
 _ZEROS = {'mask_dtype': 'the padding is 0; the mask that is returned says where it is'}
 
+_BATCH_FIRST = {
+    'layout': "write layout='batch'",
+    '': "it is an option of networks: rnnkit.Regressor(layers, layout='batch')",
+}
+_AMSGRAD = {'algo': "write algo='amsgrad'", '': "algo='amsgrad' is an option of train()"}
+_RHO = {'rms_halflife': 'write rms_halflife=rnnkit.optimizers.halflife(0.9)'}
+_MASK = {
+    'train': 'make the network with masked=True, and pass the mask with the data: [x, y, mask]'
+}
+_AXIS = {'x': 'activations take each element by itself, and softmax the last axis'}
+_CLASSES = {
+    'layers': 'the last entry of the list is the number of classes: '
+    "rnnkit.Classifier([3, ('lstm', 10), 5])"
+}
+
 # What to do instead, where no keyword of rnnkit means the same.
 EXPLAINED: dict[str, str | Mapping[str, str]] = {
     'return_sequences': _LAST,
     'only_return_final': _LAST,
+    **dict.fromkeys(
+        (
+            'hidden_size',
+            'hidden_dim',
+            'hidden_units',
+            'n_hidden',
+            'num_hidden',
+            'units',
+            'num_units',
+            'output_size',
+            'output_dim',
+        ),
+        _ENTRIES,
+    ),
+    'batch_first': _BATCH_FIRST,
+    'time_major': {'layout': "layout='time' is the default", '': _BATCH_FIRST['']},
+    **dict.fromkeys(('num_classes', 'n_classes'), _CLASSES),
+    **dict.fromkeys(
+        ('seq_len', 'seq_length', 'sequence_length', 'timesteps', 'n_timesteps', 'lookback'),
+        _STEPS,
+    ),
     'return_state': 'predict(x, return_state=True) returns the states',
     'num_layers': "each layer is an entry of the list: [3, ('lstm', 10), ('lstm', 10), 1]",
     'n_layers': "each layer is an entry of the list: [3, ('lstm', 10), ('lstm', 10), 1]",
@@ -111,6 +155,7 @@ EXPLAINED: dict[str, str | Mapping[str, str]] = {
             'activity_regularizer',
             'regularizer',
             'regularization',
+            'penalty',
         ),
         _PENALTY,
     ),
@@ -126,7 +171,7 @@ EXPLAINED: dict[str, str | Mapping[str, str]] = {
     'test_size': _SPLIT,
     **dict.fromkeys(('sample_weight', 'sample_weights'), _WEIGHTS_OF_EACH),
     **dict.fromkeys(('class_weight', 'class_weights'), _WEIGHTS_OF_CLASSES),
-    **dict.fromkeys(('verbose', 'verbosity'), _LINES),
+    **dict.fromkeys(('verbosity', 'log_every', 'log_interval', 'print_every'), _LINES),
     **dict.fromkeys(('betas', 'beta_1', 'beta_2', 'beta1', 'beta2'), _BETAS),
     **dict.fromkeys(
         ('decay', 'lr_decay', 'learning_rate_decay', 'learning_rate_schedule', 'lr_schedule'),
@@ -135,19 +180,31 @@ EXPLAINED: dict[str, str | Mapping[str, str]] = {
     **dict.fromkeys(('maxlen', 'max_length', 'truncating', 'truncation'), _LONGEST),
     **dict.fromkeys(('padding', 'padding_side'), _AT_END),
     **dict.fromkeys(('value', 'padding_value', 'fill_value'), _ZEROS),
-    'early_stopping': 'patience= ends the training when the validation loss stops falling',
+    **dict.fromkeys(('early_stopping', 'early_stop'), _PATIENCE),
+    'amsgrad': _AMSGRAD,
+    'rho': _RHO,
+    **dict.fromkeys(('warmup', 'warmup_steps', 'warmup_epochs'), _WARM_UP),
+    'loss_weights': 'net.add_loss(loss, weight=0.5) adds a loss with its weight',
+    'mask': _MASK,
+    'alpha': {'x': "'leaky-relu' and 'prelu' are activations that learn their slope"},
+    **dict.fromkeys(('axis', 'dim'), _AXIS),
+    'weights': {'train': f'{_WEIGHTS}[x, y, weights]'},
+    'custom_objects': 'parts of your own are found by the names under which they are registered',
+    'save_format': 'a network is written as a safetensors file',
+    'overwrite': 'an existing file is replaced',
+    'include_optimizer': "train(checkpoint='training.rnn') writes the state of the rule, too",
+    **dict.fromkeys(('weights_only', 'allow_pickle', 'compile'), _NO_CODE),
     'initial_epoch': 'resume= goes on from a checkpoint',
     'warm_start': 'each training goes on from the parameters that the network has',
     'lr_scheduler': 'pass a schedule as learning_rate, such as rnnkit.schedules.Cosine(0.1, 1000)',
     'scheduler': 'pass a schedule as learning_rate, such as rnnkit.schedules.Cosine(0.1, 1000)',
-    'device': 'rnnkit is made for CPUs; there is no such option',
-    'use_cuda': 'rnnkit is made for CPUs; there is no such option',
+    **dict.fromkeys(('device', 'use_cuda', 'map_location'), _CPU),
     **dict.fromkeys(
         ('workers', 'num_workers', 'n_jobs', 'use_multiprocessing', 'max_queue_size'),
         'rnnkit.set_threads(n) sets the number of threads',
     ),
-    'x': {'train': 'pass the arrays as one list: [x, y]'},
-    'y': {'train': 'pass the arrays as one list: [x, y]'},
+    **dict.fromkeys(('x', 'y', 'X', 'target', 'targets', 'labels', 'inputs', 'data'), _ONE_LIST),
+    **dict.fromkeys(('x_train', 'y_train', 'X_train', 'x_valid', 'y_valid'), _ONE_LIST),
 }
 
 
@@ -163,12 +220,14 @@ def advice(word: str, known: Iterable[str]) -> str | None:
 _OF_TRAIN = (
     'algo epochs batch_size bucket carry_state bptt_steps train_batches valid_batches valid '
     'validate_every learning_rate max_gradient_norm max_gradient_elem nesterov monitors '
-    'checkpoint save_every resume callbacks progress max_norm weight_l1 weight_l2 weight_decay '
-    'input_dropout hidden_dropout output_dropout input_noise hidden_noise output_noise'
+    'checkpoint save_every resume callbacks progress verbose max_norm weight_l1 weight_l2 '
+    'weight_decay input_dropout hidden_dropout output_dropout input_noise hidden_noise output_noise'
 )
 OWNERS = {
     **dict.fromkeys(_OF_TRAIN.split(), 'train()'),
+    **dict.fromkeys(('patience', 'min_improvement', 'restore_best'), 'train()'),
     **dict.fromkeys(('loss', 'weighted', 'masked', 'layout', 'dtype', 'kernel'), 'networks'),
+    'scale_targets': 'networks',
     **dict.fromkeys(('filter_size', 'stride', 'border_mode'), "the layer 'conv1'"),
     **dict.fromkeys(('h_0', 'direction', 'bptt_limit'), 'recurrent layers'),
     'reset': "the layer 'gru'",
@@ -184,4 +243,36 @@ MISSING = {
     'itertrain': 'it trains, and expects data: net.itertrain([x, y])',
     'Regressor': "it expects a list of layers: rnnkit.Regressor([3, ('lstm', 10), 1])",
     'Classifier': "it expects a list of layers: rnnkit.Classifier([3, ('lstm', 10), 2])",
+    **{
+        name: f'it is called by layers; write its name: dict(size=10, w={name!r})'
+        for name in [
+            'glorot',
+            'glorot_normal',
+            'he_uniform',
+            'he_normal',
+            'lecun_uniform',
+            'lecun_normal',
+            'orthogonal',
+            'identity',
+            'diagonal',
+            'zeros',
+            'normal',
+            'uniform',
+        ]
+    },
+    **{
+        name: f'it is called by layers; write its name: (10, {name!r})'
+        for name in [
+            'linear',
+            'sigmoid',
+            'hard_sigmoid',
+            'tanh',
+            'softsign',
+            'relu',
+            'softplus',
+            'elu',
+            'selu',
+        ]
+    },
+    **dict.fromkeys(('weight_l1', 'weight_l2', 'hidden_l1'), _PENALTY),
 }

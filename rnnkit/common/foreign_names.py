@@ -6,7 +6,7 @@ They only make hints, when an attribute of a network or of a module does not exi
 import sys
 from collections.abc import Callable, Iterable, Mapping
 
-from rnnkit.common import old_words
+from rnnkit.common import foreign_members, old_words
 from rnnkit.common.spelling import nearest, plain
 
 _PARAMS = 'net.params is the list of parameters, net.find(layer, name) is one of them'
@@ -18,6 +18,8 @@ _PREDICT = 'write net.predict(x)'
 _NO_STATE = 'a network keeps no state between calls; pass state= to predict() and step()'
 _MODE = 'there are no modes; dropout and noise are active in train() alone'
 _GRADIENTS = 'train() computes gradients and updates; itertrain() yields after each epoch'
+_OUTPUTS = 'net.feed_forward(x) returns the outputs of all layers'
+_OPTION = 'it is an option of a training: net.train([x, y], epochs=10)'
 _CPU = 'rnnkit is made for CPUs'
 _LAYERS = "write the layers as a list: rnnkit.Regressor([3, ('lstm', 10), 1])"
 _SPEC = 'net.to_spec() returns a dict, rnnkit.from_spec(spec) builds a network from it'
@@ -37,7 +39,15 @@ ATTRIBUTES = {
     'predict_log_proba': 'a classifier has predict_logit(x), its logits',
     'predict_logit': 'it is for rnnkit.Classifier; predict() returns the outputs of this network',
     'classify': 'it is for rnnkit.Classifier; predict() returns the outputs of this network',
-    'transform': 'net.feed_forward(x) returns the outputs of all layers',
+    **dict.fromkeys(('transform', 'fit_transform'), _OUTPUTS),
+    'fit_predict': 'write net.train([x, y]), and then net.predict(x)',
+    **dict.fromkeys(('decision_function', 'score_samples'), 'a classifier has predict_proba(x)'),
+    **dict.fromkeys(('evaluate_generator', 'test', 'validate'), 'write net.evaluate(x, y)'),
+    **dict.fromkeys(('predict_generator', 'infer', 'inference', 'run'), _PREDICT),
+    **dict.fromkeys(('trainable', 'requires_grad_'), "write net.freeze('hid1')"),
+    **dict.fromkeys(('learning_rate', 'lr', 'epochs', 'batch_size'), _OPTION),
+    **dict.fromkeys(('loss_', 'best_loss_', 'n_iter_'), "write net.history['loss']"),
+    'metrics': "monitors are an option of a training: net.train([x, y], monitors='r2')",
     'encode': 'it is for rnnkit.Autoencoder; net.feed_forward(x) returns the outputs of all layers',
     'decode': 'it is for rnnkit.Autoencoder',
     'generate': 'it is for rnnkit.Regressor and rnnkit.Classifier',
@@ -60,7 +70,10 @@ ATTRIBUTES = {
     **dict.fromkeys(
         ('load_state_dict', 'set_weights', 'set_params', 'set_param_values', 'set_value'), _SET
     ),
-    **dict.fromkeys(('save_weights', 'save_params', 'load_weights', 'load_params'), _FILE),
+    **dict.fromkeys(
+        ('save_weights', 'save_params', 'save_model', 'load_weights', 'load_params', 'load_model'),
+        _FILE,
+    ),
     'eval': _MODE,
     'training': _MODE,
     **dict.fromkeys(('to', 'cuda', 'cpu', 'device'), _CPU),
@@ -122,7 +135,17 @@ NAMES = {
     },
     **dict.fromkeys(('dense', 'linear', 'denselayer', 'fullyconnected'), _LAYER.format('10')),
     'dropout': _LAYER.format("('dropout', 0.5)"),
-    'droplayer': _LAYER.format("('dropout', 0.5)"),
+    'dropoutlayer': _LAYER.format("('dropout', 0.5)"),
+    'inputlayer': "the first entry of the list is the size of the input: [3, ('lstm', 10), 1]",
+    'slicelayer': _LAYER.format("'last'"),
+    'concatlayer': _LAYER.format("dict(form='concatenate', inputs=('hid1', 'hid2'))"),
+    'elemwisesumlayer': _LAYER.format("dict(form='sum', inputs=('hid1', 'hid2'))"),
+    'getoutput': _OUTPUTS,
+    'getallparams': _PARAMS,
+    'getallparamvalues': _VALUES,
+    'setallparamvalues': _SET,
+    **dict.fromkeys(('tensor', 'fromnumpy', 'asarray'), 'pass NumPy arrays'),
+    'wandbcallback': 'any function of a training is a callback: it is called after each epoch',
     'repeatvector': _LAYER.format("('repeat', 10)"),
     'bidirectional': _LAYER.format("dict(form='bidirectional', worker='lstm', size=20)"),
     'timedistributed': 'a dense layer acts at each time step by itself: write its size alone',
@@ -130,6 +153,8 @@ NAMES = {
     'activation': _LAYER.format("(10, 'tanh')"),
     'batchnormalization': _LAYER.format("'layernorm'"),
     'layernormalization': _LAYER.format("'layernorm'"),
+    'normalization': _LAYER.format("'standardize', after the input"),
+    'standardscaler': _LAYER.format("'standardize', after the input"),
     **{
         name: _RULE.format(rule)
         for rule, names in {
@@ -180,14 +205,29 @@ NAMES = {
             'Plateau(0.1)': 'reducelronplateau plateau',
             'Exponential(0.1, 0.5, every=1000)': 'exponentiallr exponentialdecay exponential',
             'Step(0.1, every=1000)': 'steplr multisteplr step piecewiseconstantdecay',
-            'Cosine(0.1, 1000)': 'cosineannealinglr cosinedecay cosine',
+            'Cosine(0.1, 1000)': 'cosineannealinglr cosinedecay cosine cosineannealingwarmrestarts '
+            'cosinedecayrestarts cycliclr',
+            'WarmUp(100, rnnkit.schedules.Cosine(0.1, 1000))': 'onecyclelr onecycle onecyclepolicy '
+            'getcosineschedulewithwarmup getlinearschedulewithwarmup',
             'WarmUp(100, 0.1)': 'linearlr warmup',
         }.items()
         for name in names.split()
     },
-    'learningratescheduler': 'pass any function of the number of updates as learning_rate',
-    'lambdalr': 'pass any function of the number of updates as learning_rate',
-    'load_model': 'write rnnkit.load(path)',
+    **dict.fromkeys(
+        (
+            'learningratescheduler',
+            'lambdalr',
+            'polynomiallr',
+            'polynomialdecay',
+            'inversetimedecay',
+            'sequentiallr',
+            'multiplicativelr',
+        ),
+        'pass any function of the number of updates as learning_rate',
+    ),
+    **dict.fromkeys(
+        ('load_model', 'load_weights', 'load_state_dict', 'load_params'), 'write rnnkit.load(path)'
+    ),
     'save_model': 'write net.save(path)',
     'save': 'write net.save(path)',
     'train': 'write net.train([x, y])',
@@ -243,45 +283,6 @@ LAYERS = {
 }
 
 
-_METRIC = 'write rnnkit.metrics.{}'
-_COUNTS = 'rnnkit.metrics.confusion returns the counts that it is computed from'
-
-# Of the module of metrics, in lower case.
-METRICS = {
-    **{
-        name: _METRIC.format(ours)
-        for ours, names in {
-            'accuracy': 'accuracy_score acc categorical_accuracy sparse_categorical_accuracy '
-            'categoricalaccuracy sparsecategoricalaccuracy',
-            'binary_accuracy': 'binaryaccuracy',
-            'confusion': 'confusion_matrix confusionmatrix multilabel_confusion_matrix',
-            'f1': 'f1_score f1score fbeta_score',
-            'r2': 'r2_score r2score',
-            'mse': 'mean_squared_error meansquarederror mseloss',
-            'mae': 'mean_absolute_error meanabsoluteerror l1loss',
-            'rmse': 'root_mean_squared_error rootmeansquarederror',
-            'cross_entropy': 'xe nll ce categorical_crossentropy categoricalcrossentropy '
-            'sparse_categorical_crossentropy sparsecategoricalcrossentropy crossentropyloss '
-            'nllloss',
-        }.items()
-        for name in names.split()
-    },
-    **dict.fromkeys(
-        (
-            'precision',
-            'precision_score',
-            'recall',
-            'recall_score',
-            'balanced_accuracy_score',
-            'classification_report',
-            'matthews_corrcoef',
-            'cohen_kappa_score',
-        ),
-        _COUNTS,
-    ),
-}
-
-
 def of_module(module: str) -> Callable[[str], object]:
     """Return a ``__getattr__`` for a module, which says what there is instead of a name."""
 
@@ -289,7 +290,7 @@ def of_module(module: str) -> Callable[[str], object]:
         message = f'module {module!r} has no attribute {name!r}'
         if not name.startswith('_'):
             there = vars(sys.modules[module])
-            own = METRICS if module == 'rnnkit.metrics' else {}
+            own = foreign_members.OF_MODULES.get(module, {})
             table = {**NAMES, **old_words.NAMES, **own}
             message += _instead(name, table, there.get('__all__', there))
         raise AttributeError(message)
@@ -299,7 +300,14 @@ def of_module(module: str) -> Callable[[str], object]:
 
 def of_layer(form: str) -> str | None:
     """Return what there is instead of a layer of another library, if that is known."""
-    return LAYERS.get(plain(form)) or NAMES.get(plain(form))
+    name = plain(form.rpartition('.')[2])  # of 'torch.nn.LSTM', the last part
+    return LAYERS.get(name) or NAMES.get(name)
+
+
+def of_call(kind: type, classifies: bool) -> str:
+    """Return the message about a network that is called, as PyTorch's and Keras's are."""
+    more = ', or net.predict_proba(x) for probabilities' if classifies else ''
+    return f'a {kind.__name__} is not called: write net.predict(x){more}'
 
 
 def of_network(kind: type, name: str, names: Iterable[str]) -> str:
@@ -309,7 +317,9 @@ def of_network(kind: type, name: str, names: Iterable[str]) -> str:
 
 def _instead(name: str, table: Mapping[str, str], names: Iterable[str]) -> str:
     """Return the end of a message: what to write, if that is known."""
-    if name in table or name.lower() in table:
-        return f'; {table.get(name) or table[name.lower()]}'
+    instead = {**{plain(key): text for key, text in table.items()}, **table}
+    for spelling in (name, name.lower(), plain(name)):
+        if spelling in instead:
+            return f'; {instead[spelling]}'
     near = nearest(name, sorted(n for n in names if not n.startswith('_')))
     return '' if near is None else f'; did you mean {near!r}?'

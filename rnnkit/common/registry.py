@@ -9,7 +9,7 @@ from rnnkit.common.foreign_keywords import FOREIGN_KEYWORDS
 from rnnkit.common.old_words import HINTS as OLD_KEYWORDS
 from rnnkit.common.spelling import brief, nearest, plain
 from rnnkit.common.spelling import listed as names_of
-from rnnkit.errors import ConfigError
+from rnnkit.errors import CallError, ConfigError
 
 T = TypeVar('T')
 Member = TypeVar('Member')
@@ -48,7 +48,7 @@ class Registry(Generic[Member]):
         self.check = check
         self._members: dict[str, Member] = {}
 
-    def add(self, *names: str) -> Callable[[T], T]:
+    def add(self, *names: str, **unknown: object) -> Callable[[T], T]:
         """Return a decorator that registers what it decorates under all of `names`.
 
         Raises
@@ -56,6 +56,11 @@ class Registry(Generic[Member]):
         ConfigError
             If no name is given, a name is taken, or the member is of the wrong kind.
         """
+        if unknown:
+            raise CallError(
+                f'add(): unknown option {brief(min(unknown))}; {self._a_kind} is registered under '
+                f"one or more names, for example add('mine')"
+            )
         if not names or not all(isinstance(name, str) and name for name in names):
             raise ConfigError(
                 f'{self._a_kind} is registered under one or more names, for example '
@@ -127,8 +132,13 @@ def hint(name: str, known: Iterable[str], listed: Iterable[str] | None = None) -
 
 
 def meant(name: str, known: list[str]) -> str | None:
-    """Return the word of `known` that was probably meant by `name`, or None."""
-    return _same_word(name, known) or nearest(name, known)
+    """Return the word of `known` that was probably meant by `name`, or None.
+
+    Of ``'torch.optim.Adam'`` the last part counts, too.
+    """
+    last = name.rpartition('.')[2]
+    found = _same_word(name, known) or nearest(name, known)
+    return meant(last, known) if found is None and last != name else found
 
 
 def _same_word(name: str, known: list[str]) -> str | None:

@@ -1,11 +1,15 @@
 """Conversion of what users pass as an array to NumPy arrays of a dtype."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from rnnkit.common.masked_arrays import without_mask
+from rnnkit.common.spelling import brief
+from rnnkit.data import frames
 from rnnkit.errors import ConfigError, DataError, ShapeError
 
 # The first axes of the arrays that users pass and get. Inside, it is always 'time'.
@@ -29,7 +33,12 @@ class Numbers:
     listed : {'', 'time', 'batch'}
         The layout of the array, if it was made of a list of sequences.
     columns : tuple
-        The names of the columns of a frame.
+        The names of the columns of a frame, or the name of a Series.
+    rows : sequence, or None
+        The labels of the rows of a frame or a Series; of a list of sequences, those of each
+        sequence, or None.
+    inserted : tuple of int
+        The axes of the array that the user's array does not have.
     unknown : tuple
         For labels, what the numbers from that of classes on stand for.
     """
@@ -38,14 +47,41 @@ class Numbers:
     listed: str = ''
     columns: tuple[object, ...] = ()
     unknown: tuple[object, ...] = ()
+    rows: Sequence[Any] | None = None
+    inserted: tuple[int, ...] = ()
+
+    @property
+    def is_series(self) -> bool:
+        """Whether it was a Series, which has rows and no columns."""
+        return self.rows is not None and not self.listed and len(self.shape) == 1
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the user's array."""
+        return tuple(n for axis, n in enumerate(self.array.shape) if axis not in self.inserted)
+
+    def with_axis(self, axis: int) -> 'Numbers':
+        """Return the same array with a further axis of length 1, which the user does not know."""
+        moved = [a + (a >= axis) for a in self.inserted]
+        return replace(self, array=np.expand_dims(self.array, axis), inserted=(*moved, axis))
+
+    def user_axis(self, axis: int) -> int:
+        """Return the number of an axis in the user's array."""
+        return axis - sum(a < axis for a in self.inserted)
 
     def place(self, where: str, index: Index) -> tuple[str, str]:
-        """Return the name and the index by which the user knows an element."""
+        """Return the name and the index, or row and column, by which the user knows an element."""
+        rows, hidden = self.rows, {*self.inserted}
         if self.listed:
-            t, b = (LAYOUTS[self.listed].index(axis) for axis in ('time', 'batch'))
-            where, index = f'{where}[{index[b]}]', (index[t], *index[2:])
-        column = f', column {self.columns[index[-1]]!r}' if self.columns else ''
-        return where, f'index {index}{column}'
+            b = LAYOUTS[self.listed].index('batch')
+            where, hidden = f'{where}[{index[b]}]', {*hidden, b}
+            rows = None if rows is None else rows[index[b]]
+        index = tuple(i for axis, i in enumerate(index) if axis not in hidden)
+        if rows is None:
+            return where, f'index {index}'
+        name = self.columns[index[-1] if len(index) > 1 else 0] if self.columns else None
+        column = '' if name is None else f', column {brief(name)}'
+        return where, f'row {frames.label(rows[index[0]])}{column}'
 
 
 def as_array(where: str, value: object, dtype: str) -> np.ndarray:
@@ -85,16 +121,19 @@ def as_numbers(where: str, value: object) -> Numbers:
     ShapeError
         If it is a ragged list.
     """
-    columns: tuple[object, ...] = ()
+    table = None
     if type(value) is np.ndarray and value.dtype.kind in 'fiub':
         array = value
+    elif frames.is_frame(value) or frames.is_series(value):
+        table = frames.read(where, value)
+        array = table.array
     else:
-        if hasattr(value, 'columns') and hasattr(value, 'to_numpy'):
-            columns = tuple(value.columns)
-        array = _array(where, value, columns)
+        array = _array(where, value)
     if array.size == 0:
         raise DataError(f'{where} is empty: its shape is {array.shape}')
-    return Numbers(array, columns=columns)
+    if table is None:
+        return Numbers(array)
+    return Numbers(array, columns=table.columns, rows=table.rows)
 
 
 def as_plain(where: str, value: object) -> np.ndarray:
@@ -106,7 +145,7 @@ def as_plain(where: str, value: object) -> np.ndarray:
         raise ShapeError(f'{where} cannot be read as one array: {error}') from None
 
 
-def _array(where: str, value: object, columns: tuple[object, ...]) -> np.ndarray:
+def _array(where: str, value: object) -> np.ndarray:
     value = without_mask(where, value)
     if value is None or hasattr(value, 'tocsr') or isinstance(value, str | bytes | dict | set):
         hint = '; make it dense with .toarray()' if hasattr(value, 'tocsr') else ''
@@ -119,24 +158,11 @@ def _array(where: str, value: object, columns: tuple[object, ...]) -> np.ndarray
     except Exception as error:  # the value may be of any class that can be an array
         raise DataError(f'{where} cannot be read as an array: {error}') from error
     if array.dtype.kind == 'O':
-        array = _from_objects(where, array, columns)
+        array = frames.of_objects(where, array)
     if array.dtype.kind not in 'fiub':
         hint = TEXT if array.dtype.kind in 'US' else ''
         raise DataError(f'{where} must be real numbers; got an array of {array.dtype}{hint}')
     return array
-
-
-def _from_objects(where: str, array: np.ndarray, columns: tuple[object, ...]) -> np.ndarray:
-    """Convert an array of Python objects, such as the column of a frame, if all are numbers."""
-    for k, v in enumerate(array.ravel()):
-        if not isinstance(v, int | float | np.number):
-            column = f'column {columns[k % len(columns)]!r}' if columns else 'it'
-            kind = type(v).__name__
-            raise DataError(f'{where} must be real numbers; {column} contains {v!r:.80}, a {kind}')
-    try:
-        return array.astype('float64')
-    except OverflowError:  # an integer beyond the range of floats
-        raise DataError(f'{where} contains a number that does not fit float64') from None
 
 
 def number_type(where: str, dtype: object) -> np.dtype:

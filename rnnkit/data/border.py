@@ -10,8 +10,10 @@ from rnnkit.common.checks import choice
 from rnnkit.common.spelling import brief
 from rnnkit.data import ragged
 from rnnkit.data.arrays import LAYOUTS
+from rnnkit.data.columns import Columns
 from rnnkit.data.field import Field, weights_of
 from rnnkit.data.reading import Reading
+from rnnkit.data.single import Form
 from rnnkit.data.unpack import describe, in_order, is_one_array
 from rnnkit.errors import ConfigError, DataError, ShapeError
 
@@ -34,6 +36,11 @@ class Border:
         The first axis of the arrays that the user passes and gets. Inside the library it is time.
     dtype : str
         The dtype of weights.
+
+    Attributes
+    ----------
+    columns : Columns
+        Those that frames must have. A network has one for all its borders.
     """
 
     def __init__(
@@ -47,6 +54,7 @@ class Border:
     ):
         self.inputs, self.targets, self.weights, self.masks = inputs, targets, weights, masks
         self.layout, self.dtype = layout, dtype
+        self.columns = Columns()
         self._parts: dict[tuple[str, bool], Border] = {}
         # Where a batch has masks, and the inputs that are 0 where a step is not real.
         places = {field.name: k for k, field in enumerate(self.fields)}
@@ -79,8 +87,7 @@ class Border:
     def of_first_target(self, weighted: bool) -> 'Border':
         """Return the border for batches whose only target is the first, with or without weights."""
         weights = [weights_of(self.target, self.dtype)] * weighted
-        args = (self.inputs, [self.target], weights, self.masks, self.layout, self.dtype)
-        return Border(*args)
+        return self._like(self.inputs, [self.target], weights, self.masks)
 
     def with_target(self, field: Field) -> 'Border':
         """Return the border of the same network with another first target."""
@@ -94,9 +101,14 @@ class Border:
                 [field for field in fields if (field.clock == clock) == having]
                 for fields in (self.inputs, self.masks)
             )
-            part = Border(inputs, self.targets, self.weights, masks, self.layout, self.dtype)
-            self._parts[clock, having] = part
+            self._parts[clock, having] = self._like(inputs, self.targets, self.weights, masks)
         return self._parts[clock, having]
+
+    def _like(self, *fields: list[Field]) -> 'Border':
+        """Return a border of these fields, whose frames have the columns that this one knows."""
+        border = Border(*fields, self.layout, self.dtype)
+        border.columns = self.columns
+        return border
 
     @cached_property
     def _step(self) -> Field | None:
@@ -126,15 +138,15 @@ class Border:
 
     def read_inputs(
         self, x: object, where: str = 'predict()', mask: object = None
-    ) -> tuple[list[np.ndarray], bool]:
+    ) -> tuple[list[np.ndarray], Form]:
         """Check and convert inputs and masks alone.
 
         Returns
         -------
         arrays : list of arrays
             The inputs, then the masks.
-        ragged : bool
-            Whether `x` was a list of sequences.
+        form : Form
+            How the first input was passed.
         """
         if mask is not None and not self.masks:
             raise ConfigError(
@@ -142,15 +154,13 @@ class Border:
             )
         first = self.inputs[0]
         if len(self.inputs) == 1 and not self.masks and self.layout == 'time' and first.is_ready(x):
-            return [x], False
+            return [x], Form()
         names = [field.name for field in self.inputs]
         alone = len(names) == 1 and not isinstance(x, dict)
         given = dict(zip(names, [x] if alone else in_order(x, names, where), strict=True))
         given |= self._named_masks(mask, where)
-        is_list = ragged.is_ragged if self.masks else ragged.is_list_of_arrays
-        listed = bool(first.clock) and is_list(given[names[0]], first.ndim - 1)
         fields = [*self.inputs, *self.masks]
-        return self._read(fields, given, where, all_real=True, empty=True), listed
+        return self._read(fields, given, where, all_real=True, empty=True)
 
     def _named_masks(self, mask: object, where: str) -> dict[str, object]:
         if mask is None or isinstance(mask, dict):
@@ -163,14 +173,21 @@ class Border:
             raise DataError(f'{where}: mask must be a dict of {names}; got {describe(mask)}')
         return {self.masks[0].name: mask}
 
-    def read_step(self, x_t: object, clock: str, where: str = 'step()') -> list[np.ndarray]:
-        """Check and convert the inputs of one time step; return them with a time axis of 1.
+    def read_step(
+        self, x_t: object, clock: str, where: str = 'step()'
+    ) -> tuple[list[np.ndarray], Form]:
+        """Check and convert the inputs of one time step.
 
-        Inputs that do not have the time axis `clock` are read whole. Masks follow, which say that
-        the step is real.
+        Returns
+        -------
+        arrays : list of arrays
+            The inputs, with a time axis of 1; those that do not have the time axis `clock` are
+            read whole. Then the masks, which say that the step is real.
+        form : Form
+            How the input of the step was passed.
         """
         if self._step is not None and self._step.is_ready(x_t):
-            return [x_t[None]]
+            return [x_t[None]], Form()
         names = [field.name for field in self.inputs]
         alone = len(names) == 1 and not isinstance(x_t, dict)
         given = dict(zip(names, [x_t] if alone else in_order(x_t, names, where), strict=True))
@@ -179,14 +196,17 @@ class Border:
             found, _ = stays.read_inputs({f.name: given[f.name] for f in stays.inputs}, where)
             known = [field.name for field in [*stays.inputs, *stays.masks]]
             arrays = dict(zip(known, found, strict=True))
-        moves = self.part(clock, True)
+        moves, form = self.part(clock, True), Form()
         for field in moves.inputs:
-            arrays[field.name] = field.read_step(where, given[field.name])
+            arrays[field.name], numbers = field.read_step(where, given[field.name])
+            self.columns.check_step(f'{where}: {field.name}', field.name, numbers)
+            if field is moves.inputs[0] and numbers.inserted:
+                form = Form(single=True, flat=not numbers.shape and field.has_features)
         sizes = [arrays[field.name].shape[field.batch_axis] for field in self.inputs]
         if len(set(sizes)) > 1:
             raise ShapeError(f'{where}: the inputs have different numbers of examples')
         arrays |= {field.name: np.ones((1, sizes[0]), field.dtype) for field in moves.masks}
-        return [arrays[field.name] for field in [*self.inputs, *self.masks]]
+        return [arrays[field.name] for field in [*self.inputs, *self.masks]], form
 
     def read_batch(self, data: object, where: str, empty: bool = False) -> list[np.ndarray]:
         """Check and convert inputs, target, weights and masks.
@@ -215,7 +235,7 @@ class Border:
         self._check_mistakes(data, where, without, len(names))
         having = {'weighted': bool(self.weights), 'masked': bool(self.masks)}
         given = dict(zip(names, in_order(data, names, where, optional, having), strict=False))
-        return self._read(self.fields, given, where, empty=empty)
+        return self._read(self.fields, given, where, empty=empty)[0]
 
     def _check_mistakes(self, data: object, where: str, names: Sequence[str], most: int) -> None:
         """Raise a DataError for x alone, and for a list of batches."""
@@ -331,11 +351,22 @@ class Border:
         where: str,
         all_real: bool = False,
         empty: bool = False,
-    ) -> list[np.ndarray]:
-        """Return the arrays of `fields` in the inner layout."""
-        read = Reading(self.inputs, self.masks, self.layout, where, all_real=all_real, empty=empty)
-        arrays = read(fields, given)
-        return [self.turn(a, field.has_time) for a, field in zip(arrays, fields, strict=True)]
+    ) -> tuple[list[np.ndarray], Form]:
+        """Return the arrays of `fields` in the inner layout, and how the first was passed."""
+        read = Reading(
+            self.inputs,
+            self.masks,
+            self.layout,
+            where,
+            all_real=all_real,
+            empty=empty,
+            columns=self.columns,
+        )
+        arrays = [
+            self.turn(array, field.has_time)
+            for array, field in zip(read(fields, given), fields, strict=True)
+        ]
+        return arrays, read.form
 
 
 def has_real_steps(mask: np.ndarray) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnnkit.data.arrays import Index, Numbers, as_numbers, first_of, fit, misfit
 from rnnkit.data.classes import Encoded, is_placeholder
+from rnnkit.data.frames import listed
 from rnnkit.errors import DataError, ShapeError
 
 
@@ -167,15 +168,18 @@ class Field:
         array = numbers.array
         if self.kind == 'weights':
             return
-        if array.ndim != self.ndim:
+        wrong = array.ndim != self.ndim
+        if wrong or (self.kind == 'words' and self.has_time and is_frame(numbers)):
             raise wrong_axes(self, where, numbers, examples)
         if self.has_features and array.shape[-1] != self.size:
+            if is_frame(numbers):
+                raise wrong_columns(self, where, numbers)
             raise ShapeError(
-                f'{where} has {array.shape[-1]} features (its last axis, shape {array.shape}); '
+                f'{where} has {array.shape[-1]} features (its last axis, shape {numbers.shape}); '
                 f'{self.owner} has {self.size}'
             )
         if self.has_time:
-            self._check_steps(where, array)
+            self._check_steps(where, numbers)
 
     def values(
         self,
@@ -271,45 +275,73 @@ class Field:
             f'to {self.size - 1}; this is at {place}{hint}'
         )
 
-    def read_step(self, where: str, value: object) -> np.ndarray:
-        """Convert a single time step, and return it with a time axis of 1."""
-        axes = tuple(axis for axis in self.axes if axis != 'time')
-        try:
-            return replace(self, axes=axes).read(where, value)[None]
-        except ShapeError as error:
-            shape = getattr(value, 'shape', ())
-            if len(shape) == len(axes):
-                raise
-            raise ShapeError(
-                f'{where}: {self.name} has {len(shape)} axes, shape {shape}; a single time step is '
-                f'({", ".join(axes)})'
-            ) from error
+    def read_step(self, where: str, value: object) -> tuple[np.ndarray, Numbers]:
+        """Convert a single time step, and return it with a time axis of 1, and as it was given.
 
-    def _check_steps(self, where: str, array: np.ndarray) -> None:
-        steps = array.shape[self.axes.index('time')]
+        Of a single series, it may lack the axis that counts series.
+        """
+        where = f'{where}: {self.name}'
+        step = replace(self, axes=tuple(axis for axis in self.axes if axis != 'time'))
+        numbers = as_numbers(where, value)
+        if self.has_features and self.size == 1 and numbers.array.ndim == 0:
+            numbers = numbers.with_axis(0)
+        if numbers.array.ndim == step.ndim - 1 and (
+            not self.has_features or numbers.array.shape == (self.size,)
+        ):
+            numbers = numbers.with_axis(0)
+        if numbers.array.ndim != step.ndim:
+            raise ShapeError(
+                f'{where} has {len(numbers.shape)} axes, shape {numbers.shape}; a single time step '
+                f'is ({", ".join(step.axes)}){_step_hint(self, numbers)}'
+            )
+        step.check_shape(where, numbers)
+        return step.values(where, numbers)[None], numbers
+
+    def _check_steps(self, where: str, numbers: Numbers) -> None:
+        steps = numbers.array.shape[self.axes.index('time')]
         if self.steps not in (None, steps):
             raise ShapeError(
-                f'{where} has {steps} time steps, shape {array.shape}; this network has '
+                f'{where} has {steps} time steps, shape {numbers.shape}; this network has '
                 f'{self.steps}'
             )
         if steps < self.least:
             raise ShapeError(
-                f'{where} has {steps} time steps, shape {array.shape}; this network needs at least '
-                f'{self.least}'
+                f'{where} has {steps} time steps, shape {numbers.shape}; this network needs at '
+                f'least {self.least}'
             )
+
+
+def is_frame(numbers: Numbers) -> bool:
+    """Return whether numbers are those of a frame."""
+    return numbers.rows is not None and not numbers.listed and len(numbers.shape) == 2
+
+
+def wrong_columns(field: Field, where: str, numbers: Numbers) -> ShapeError:
+    """Return the error for a frame with another number of columns than a field has features."""
+    n, size = numbers.shape[1], 1 if field.kind == 'words' else field.size
+    what = 'column of tokens' if field.kind == 'words' else 'feature'
+    return ShapeError(
+        f'{where} has {n} column{"s" * (n > 1)}, {listed(numbers.columns)}; '
+        f'{field.owner} has {size} {what}{"s" * (size > 1)}'
+        f'{_several_hint(field, numbers.shape, "frame.to_numpy()")}'
+    )
 
 
 def wrong_axes(
     field: Field, where: str, numbers: Numbers, examples: int | None = None
 ) -> ShapeError:
     """Return the error for an array with another number of axes than a field has."""
-    shape, axes = numbers.array.shape, ', '.join(field.axes)
+    shape, axes = numbers.shape, ', '.join(field.axes)
     if field.kind == 'labels' and len(shape) == field.ndim + 1:
-        hint = '[..., 0]' if shape[-1] == 1 else '.argmax(-1)'
+        hint = 'y[..., 0]' if shape[-1] == 1 else 'y.argmax(-1)'
+        if is_frame(numbers):
+            hint = 'y.squeeze("columns")' if shape[-1] == 1 else 'y.to_numpy().argmax(-1)'
         return ShapeError(
             f'{where} has shape {shape}; a classifier expects one label for each ({axes}): try '
-            f'y{hint}'
+            f'{hint}'
         )
+    if field.has_time and not field.is_target and is_frame(numbers):
+        return wrong_columns(field, where, numbers)
     what = 'a network with a recurrent layer' if field.clock else 'this network'
     if field.kind in ('weights', 'mask'):
         what = f'this network, for {field.kind},'
@@ -321,30 +353,63 @@ def wrong_axes(
 
 def _axes_hint(field: Field, numbers: Numbers, examples: int | None) -> str:
     """Return what to do about an array with another number of axes."""
-    shape = numbers.array.shape
+    shape = numbers.shape
     if field.kind == 'words' and len(shape) == field.ndim + 1:
         return '; an embedding reads tokens, not one-hot vectors: try x.argmax(-1)'
     single = [':' if axis == 'time' else 'None' for axis in field.axes]
     if len(shape) == 1 and field.ndim == 3 and field.size == 1:
         return f'; a single sequence of a single feature is array[{", ".join(single)}]'
+    if len(shape) == 1 and field.ndim == 3 and shape[0] == field.size:
+        return '; a single time step of a single sequence is array[None, None]'
     if len(shape) != field.ndim - 1:
         return ''
+    if field.has_time and field.kind == 'numbers' and not field.is_target:
+        return _several_hint(field, shape, 'array')
     ending = shape[1:] == (field.size,) if field.has_features else not shape[1:]
     if field.is_target and field.has_time and ending and shape[0] == examples:
         return (
             "; for one target for each sequence, and not for each step, put 'last' before the "
             'output layer'
         )
-    array = 'frame.to_numpy()' if numbers.columns else 'array'
     fits = not field.has_features or shape[-1] == field.size
     if field.kind not in ('weights', 'mask') and fits and shape:
         # The examples are missing, as in a single series (T, I).
         at = [axis for axis in field.axes if axis != 'features'].index(_examples(field))
         index = '[:, None]' if at else '[None]'
-        return f'; a single {"sequence" if field.has_time else "example"} is {array}{index}'
+        return f'; a single {"sequence" if field.has_time else "example"} is array{index}'
     if field.has_features:
-        return f'; a single feature needs an axis of its own: {array}[..., None]'
+        return '; a single feature needs an axis of its own: array[..., None]'
     return ''
+
+
+def _several_hint(field: Field, shape: tuple[int, ...], array: str) -> str:
+    """Return what an array of two axes may be that is not one series of a network's features."""
+    time_first = field.axes[0] == 'time'
+    if not field.has_time or (field.has_features and field.size > 1):
+        return f'; one series is (time, features), of {field.size} features' * field.has_time
+    if field.kind == 'words':
+        return f'; for several series pass {array}'
+    n, m = shape[::-1] if time_first else shape
+    steps = '' if m > 1 else ' and one step'
+    several = f'{n} series of one feature{steps} are {array}[:, :, None]'
+    if n == 1:
+        several = f'one series of one feature is {array}[:, :, None]'
+    if shape[1] == 1:
+        return f'; {several}; one series of {shape[0]} steps is {array}[None]'
+    one = '[:, None, :]' if time_first else '[None]'
+    return (
+        f'; {several}; one series of {shape[1]} features is {array}{one}, in a network with '
+        f'{shape[1]} inputs'
+    )
+
+
+def _step_hint(field: Field, numbers: Numbers) -> str:
+    """Return what a time step without an axis of features may be."""
+    if not field.has_features or len(numbers.shape) != 1:
+        return ''
+    if field.size == 1:
+        return f'; one feature of {numbers.shape[0]} series is array[:, None]'
+    return f'; that of one series has {field.size} features'
 
 
 def _examples(field: Field) -> str:

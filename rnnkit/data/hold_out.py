@@ -1,6 +1,6 @@
 """A share of the training data that is held out for validation. NumPy only."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -9,6 +9,7 @@ import numpy as np
 
 from rnnkit.common.registry import hint
 from rnnkit.common.spelling import brief
+from rnnkit.data.arrays import as_plain
 from rnnkit.data.border import Border
 from rnnkit.data.datasets import Seed, generator_for
 from rnnkit.data.field import Field
@@ -18,6 +19,7 @@ from rnnkit.data.unpack import is_one_array
 from rnnkit.errors import ConfigError, DataError
 
 TAIL = 'tail'
+Chosen = slice | np.ndarray  # some of the examples, or time steps
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,8 @@ def read_share(where: str, valid: object) -> Share | None:
     expected = f"validation data, a share such as 0.2, or ('{TAIL}', 0.2) for the last ones"
     if isinstance(valid, bool | np.bool_ | str):
         raise ConfigError(f'{where}: valid must be {expected}; got {brief(valid)}')
+    if isinstance(valid, np.ndarray) and valid.ndim == 0 and valid.dtype.kind in 'fiu':
+        valid = valid.item()
     if isinstance(valid, Real):
         return Share(_fraction(where, valid), False)
     if not isinstance(valid, list | tuple) or not any(isinstance(v, str) for v in valid):
@@ -125,28 +129,54 @@ def split(
     share = read_share(where, valid)
     if share is None:
         return train, valid
+    _check_arrays(where, share, train)
+    parts = Parts(border, train, inputs_only)
+    n = parts.n_examples
+    if share.tail and (n == 1 or along_time) and parts.times:
+        return parts.cut(share, f'{where}: {share}')
+    what = 'sequence' if border.inputs[0].has_time else 'example'
+    tail = f"; valid=('{TAIL}', {share.fraction:g}) holds out the end of a long one"
+    kept, out = _choose(where, share, n, seed, what, tail if parts.times else '')
+    return parts.take(kept), parts.take(out)
+
+
+def split_arrays(
+    where: str, train: Any, valid: Any, seed: Seed, read: Callable[[object, str], list[np.ndarray]]
+) -> tuple[Any, Any]:
+    """Return training and validation data, as `split` does, of arrays with examples on axis 0.
+
+    ``read(data, where)`` returns the data as a list of arrays.
+    """
+    share = read_share(where, valid)
+    if share is None:
+        return train, valid
+    _check_arrays(where, share, train)
+    arrays = read(train, 'train')
+    kept, out = _choose(where, share, len(arrays[0]), seed, 'example')
+    return [array[kept] for array in arrays], [array[out] for array in arrays]
+
+
+def _check_arrays(where: str, share: Share, train: Any) -> None:
     if makes_batches(train):
         kind = 'a callable' if callable(train) else f'an iterable ({type(train).__name__})'
         raise ConfigError(
             f'{where}: {share} holds out a part of arrays, and train is {kind}, which makes its '
             f'own batches; pass another one, or arrays, as valid='
         )
-    parts = Parts(border, train, inputs_only)
-    n = parts.n_examples
-    if share.tail and (n == 1 or along_time) and parts.times:
-        return parts.cut(share, f'{where}: {share}')
-    what = 'sequence' if border.inputs[0].has_time else 'example'
-    if n == 1:
-        tail = f"; valid=('{TAIL}', {share.fraction:g}) holds out the end of a long one"
-        raise DataError(
-            f'{where}: {share} holds out {what}s, and there is only one'
-            f'{tail if parts.times and not share.tail else ""}'
-        )
+
+
+def _choose(
+    where: str, share: Share, n: int, seed: Seed, what: str, instead: str = ''
+) -> tuple[Chosen, Chosen]:
+    """Return which of `n` examples are for training, and which are held out."""
+    if n < 2:
+        end = '' if share.tail else instead
+        raise DataError(f'{where}: {share} holds out {what}s, and there is only one{end}')
     k = share.of(n)
     if share.tail:
-        return parts.take(slice(0, n - k)), parts.take(slice(n - k, n))
+        return slice(0, n - k), slice(n - k, n)
     order = generator_for(np.atleast_1d(seed)[:1], 0, 'hold out').permutation(n)
-    return parts.take(np.sort(order[k:])), parts.take(np.sort(order[:k]))
+    return np.sort(order[k:]), np.sort(order[:k])
 
 
 class Parts:
@@ -246,9 +276,9 @@ class Parts:
             return None
         if self._is_list(field, value) or _ndim(value) == 1:
             return 0  # such as one weight for each sequence
-        return field.axes.index('batch' if field.has_time else 'examples')
+        return field.axes.index('batch' if 'batch' in field.axes else 'examples')
 
-    def take(self, chosen: slice | np.ndarray) -> Any:
+    def take(self, chosen: Chosen) -> Any:
         """Return the chosen examples, in the form of the data."""
         return self._formed(
             [
@@ -331,13 +361,13 @@ def _length(value: Any, axis: int) -> int:
         return 0
 
 
-def _taken(value: Any, chosen: slice | np.ndarray, axis: int) -> Any:
+def _taken(value: Any, chosen: Chosen, axis: int) -> Any:
     """Return a part of an array, frame or list along an axis."""
     if axis == 0 and isinstance(value, list | tuple):
         return value[chosen] if isinstance(chosen, slice) else [value[k] for k in chosen]
     if axis == 0 and hasattr(value, 'iloc'):  # which keeps the names of columns
         return value.iloc[chosen]
-    array = np.asarray(value)
+    array = as_plain('train: an array', value)
     if isinstance(chosen, slice):
         return array[(slice(None),) * axis + (chosen,)]
     return array.take(chosen, axis)

@@ -47,16 +47,16 @@ class Moments:
             Where a weight is 0, the value may be anything.
         weights : array of shape (n,) or (n, size), optional
         """
-        if weights is not None and weights.ndim == 1:
-            rows, weights = rows[weights > 0], weights[weights > 0, None]
-        self._rows += len(rows)
         for start in range(0, len(rows), PART):
-            part = slice(start, start + PART)
-            values = rows[part].astype('float64')
-            w = np.ones((1, 1)) if weights is None else weights[part].astype('float64')
+            values, w = rows[start : start + PART], np.ones((1, 1))
             if weights is not None:
+                w = weights[start : start + PART].astype('float64')
+                if w.ndim == 1:
+                    values, w = values[w > 0], w[w > 0, None]
                 values = np.where(w > 0, values, 0)
-            self._merge(values, np.broadcast_to(w, values.shape))
+            if len(values):
+                self._merge(values.astype('float64'), np.broadcast_to(w, values.shape))
+                self._rows += len(values)
 
     def _merge(self, values: np.ndarray, w: np.ndarray) -> None:
         weight = w.sum(axis=0)

@@ -19,6 +19,7 @@ from rnnkit.data.arrays import (
     misfit,
     number_type,
 )
+from rnnkit.data.frames import listed
 from rnnkit.errors import DataError, ShapeError
 
 
@@ -61,7 +62,7 @@ def is_list_of_arrays(value: object, ndim: int) -> bool:
     >>> is_list_of_arrays(x, 2), is_list_of_arrays([one.tolist() for one in x], 2)
     (True, False)
     """
-    return is_ragged(value, ndim) and any(hasattr(sequence, 'ndim') for sequence in value)  # type: ignore[attr-defined]
+    return is_ragged(value, ndim) and any(hasattr(sequence, 'shape') for sequence in value)  # type: ignore[attr-defined]
 
 
 def _is_list(value: object) -> bool:
@@ -72,7 +73,7 @@ def _is_list(value: object) -> bool:
 def _axes(value: object) -> int:
     if isinstance(value, list | tuple):
         return 1 + (_axes(value[0]) if value else 0)
-    return getattr(value, 'ndim', 0)
+    return len(getattr(value, 'shape', ()))
 
 
 @checked
@@ -175,12 +176,29 @@ def stacked(
         raise DataError(f'{where} is empty: it is a list without a sequence')
     read = [_read(f'{where}[{k}]', value) for k, value in enumerate(sequences)]
     arrays = [numbers.array for numbers in read]
+    columns = _common_columns(where, read)
     _check_alike(arrays, ndim, lengths, where)
     T, B = max(steps, *map(len, arrays)), len(arrays)
     array = np.zeros((T, B, *arrays[0].shape[1:]), np.result_type(*{a.dtype for a in arrays}))
     for k, sequence in enumerate(arrays):
         array[: len(sequence), k] = sequence
-    return Numbers(array, 'time', read[0].columns)
+    rows = [numbers.rows for numbers in read]
+    return Numbers(array, 'time', columns, rows if any(r is not None for r in rows) else None)
+
+
+def _common_columns(where: str, read: Sequence[Numbers]) -> tuple[object, ...]:
+    """Return the columns of frames, which must be the same; those of Series if they are."""
+    tables = [(k, numbers) for k, numbers in enumerate(read) if numbers.columns]
+    frames = [(k, numbers) for k, numbers in tables if not numbers.is_series]
+    for k, numbers in frames:
+        first, other = frames[0]
+        if numbers.columns != other.columns:
+            raise DataError(
+                f'{where}[{k}] has the columns {listed(numbers.columns)}; '
+                f'{where.rpartition(": ")[2]}[{first}] has {listed(other.columns)}; all must have '
+                f'the same, in the same order'
+            )
+    return tables[0][1].columns if len({numbers.columns for _, numbers in tables}) == 1 else ()
 
 
 def _read(where: str, value: object) -> Numbers:

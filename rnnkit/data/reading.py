@@ -7,7 +7,16 @@ import numpy as np
 
 from rnnkit.data import ragged
 from rnnkit.data.arrays import LAYOUTS, Numbers, as_numbers
+from rnnkit.data.columns import Columns
 from rnnkit.data.field import Field
+from rnnkit.data.single import (
+    Form,
+    as_column,
+    is_single,
+    weights_with_batch,
+    with_batch,
+    with_features,
+)
 from rnnkit.errors import DataError, ShapeError
 
 
@@ -25,6 +34,13 @@ class Reading:
         Whether all steps are real where a mask is missing.
     empty : bool
         Whether a mask may have examples without a real step.
+    columns : Columns, optional
+        The columns that frames must have.
+
+    Attributes
+    ----------
+    form : Form
+        How the first input was passed, once it has been read.
     """
 
     def __init__(
@@ -36,8 +52,11 @@ class Reading:
         *,
         all_real: bool = False,
         empty: bool = False,
+        columns: Columns | None = None,
     ):
         self.inputs, self.masks, self.layout, self.where = inputs, masks, layout, where
+        self.columns = columns or Columns()
+        self.form = Form()
         self.all_real, self.empty = all_real, empty
         self._numbers: dict[str, Numbers] = {}
         self._lists: dict[str, tuple[str, list[int]]] = {}  # by clock: the first list, its lengths
@@ -67,15 +86,18 @@ class Reading:
         if field.has_features and _are_arrays(value, field.ndim):
             axes = ', '.join(field.axes)
             raise ShapeError(f'{where} is a list of {len(value)} arrays; pass one array ({axes})')  # type: ignore[arg-type]
-        if field.clock and self._is_list(field, value):
-            numbers = self._padded(field, value)  # type: ignore[arg-type]
-        else:
-            numbers = as_numbers(where, value)
+        axes = self._axes_of_list(field, value)
+        numbers = self._padded(field, value, axes) if axes else as_numbers(where, value)  # type: ignore[arg-type]
+        self._note_form(field, numbers, bool(axes))
         if field.kind == 'weights':
             numbers = self._spread(field, numbers, next(f for f in fields if f.name == field.of))
         else:
+            self.columns.check(where, field.name, numbers)
+            if not axes:
+                fill = with_batch if self.form.single else as_column
+                numbers = fill(field, numbers)
             field.check_shape(where, numbers, self._examples)
-            self._check_lengths(field, numbers.array)
+            self._check_lengths(field, numbers)
         self._numbers[field.name] = replace(numbers, unknown=unknown) if unknown else numbers
 
     @property
@@ -86,24 +108,44 @@ class Reading:
                 return self._numbers[field.name].array.shape[_batch_axis(field)]
         return None
 
-    def _is_list(self, field: Field, value: object) -> bool:
+    def _note_form(self, field: Field, numbers: Numbers, listed: bool) -> None:
+        """Note how the first input was passed."""
+        if field.name != self.inputs[0].name or self._numbers:
+            return
+        single = not listed and is_single(field, numbers)
+        flat = field.has_features and len(numbers.shape) == (2 if listed else 1)
+        self.form = Form(listed, single, (listed or single) and flat)
+
+    def _axes_of_list(self, field: Field, value: object) -> int:
+        """Return the number of axes of one sequence, if a value is a list of them; else 0."""
+        if not field.clock:
+            return 0
         # Without a mask, nested lists of numbers are one array, as they are for NumPy.
         is_list = ragged.is_ragged if self.masks else ragged.is_list_of_arrays
-        ndim = field.ndim - 1
-        if field.kind == 'weights' and field.has_features and field.clock in self._lists:
-            return any(is_list(value, n) for n in (ndim, ndim - 1))
-        if self.masks or is_list(value, ndim):
-            return is_list(value, ndim)
-        return ragged.is_ragged(value, ndim) and len(set(map(len, value))) > 1  # type: ignore[call-overload]
+        full, forms = field.ndim - 1, [field.ndim - 1]
+        if field.kind == 'weights':
+            listed = field.has_features and field.clock in self._lists
+            forms += [full - 1] * listed
+        else:
+            forms += [full - 1] * (field.has_features and field.size == 1)
+        for axes in forms:
+            if is_list(value, axes):
+                return axes
+            nested = not self.masks and field.kind != 'weights' and ragged.is_ragged(value, axes)
+            if nested and len(set(map(len, value))) > 1:  # type: ignore[call-overload]
+                return axes
+        return 0
 
-    def _padded(self, field: Field, value: Sequence[object]) -> Numbers:
+    def _padded(self, field: Field, value: Sequence[object], axes: int) -> Numbers:
         """Return one array for a list of sequences, in the user's layout; note their lengths."""
         where = f'{self.where}: {field.name}'
         known = self._lists.get(field.clock or '', ('', None))[1]
         if known is None and not self.masks and field.name in {f.name for f in self.inputs}:
             self._check_equal(where, value)
-        ndim = None if field.kind == 'weights' else field.ndim - 1
+        ndim = None if field.kind == 'weights' else axes
         numbers = ragged.stacked(where, value, ndim, known, field.steps or 0)
+        if field.kind != 'weights' and axes < field.ndim - 1:
+            numbers = with_features(numbers)
         if known is None and not self.masks:
             self._check_equal(where, value)
         self._lists.setdefault(field.clock or '', (field.name, list(map(len, value))))  # type: ignore[arg-type]
@@ -121,8 +163,10 @@ class Reading:
 
     def _spread(self, field: Field, numbers: Numbers, target: Field) -> Numbers:
         """Return weights, one for each target."""
-        array, shape = numbers.array, self._numbers[field.of].array.shape
-        given = array.shape
+        shape = self._numbers[field.of].array.shape
+        if self.form.single:
+            numbers = weights_with_batch(target, numbers, shape)
+        array, given = numbers.array, numbers.array.shape
         if target.has_time and given == (shape[_batch_axis(target)],):
             # One weight for each sequence: (B,) -> (1, B), or (B, 1) in the layout 'batch'
             array = np.expand_dims(array, target.axes.index('time'))
@@ -139,10 +183,13 @@ class Reading:
                 f'{self.where}: {field.name} has shape {given}; one weight for each target: '
                 f'{shape}{each}'
             )
-        return replace(numbers, array=np.broadcast_to(array, shape))
+        rows = numbers.rows if array.shape == shape else None
+        columns = () if rows is None else numbers.columns
+        return replace(numbers, array=np.broadcast_to(array, shape), columns=columns, rows=rows)
 
-    def _check_lengths(self, field: Field, array: np.ndarray) -> None:
+    def _check_lengths(self, field: Field, numbers: Numbers) -> None:
         """Compare the lengths of an array's axes with those of the inputs before it."""
+        array = numbers.array
         for axis, what in enumerate(field.axes):
             if what == 'features':
                 continue
@@ -158,10 +205,18 @@ class Reading:
                 if array.shape[axis] != length:
                     after = ' after its layers' if what == 'time' and field.origin else ''
                     raise ShapeError(
-                        f'{self.where}: {field.name} has length {array.shape[axis]} on axis {axis} '
-                        f'({what}), but {other.name} has {length}{after}; the shape is '
-                        f'{array.shape}'
+                        f'{self.where}: {field.name} has length {array.shape[axis]} on axis '
+                        f'{numbers.user_axis(axis)} ({what}), but {other.name} has '
+                        f'{length}{after}; the shape is {numbers.shape}{self._as_read(what)}'
                     )
+
+    def _as_read(self, what: str) -> str:
+        """Return how the first input was read, if the number of examples may be meant otherwise."""
+        if what != 'batch' or not self.form.single:
+            return ''
+        first = self.inputs[0]
+        steps = self._numbers[first.name].array.shape[first.axes.index('time')]
+        return f'. {first.name}, without an axis for several series, is one series of {steps} steps'
 
     # --- masks
 
@@ -181,10 +236,10 @@ class Reading:
             mask = ragged.mask_of(lengths, steps, field.dtype)
             mask = mask if self.layout == 'time' else np.ascontiguousarray(mask.T)
         elif value is None:
-            if not self.all_real:
+            if not (self.all_real or self.form.single):
                 raise DataError(
                     f'{where} is missing; it may be left out only where {source.name} is a list '
-                    f'of sequences, one array for each'
+                    f'of sequences, one array for each, or a single one'
                 )
             return np.ones(shape, field.dtype)
         else:
@@ -196,8 +251,10 @@ class Reading:
     def _read_mask(self, field: Field, value: object) -> np.ndarray:
         where = f'{self.where}: {field.name}'
         numbers = as_numbers(where, value)
+        if self.form.single:
+            numbers = with_batch(field, numbers)
         field.check_shape(where, numbers)
-        self._check_lengths(field, numbers.array)
+        self._check_lengths(field, numbers)
         mask = field.values(where, numbers)
         real = mask.any(axis=LAYOUTS[self.layout].index('time'))
         if not (self.empty or real.all()):

@@ -44,6 +44,10 @@ def in_order(
         hint = ''
         if len(names) > 1 and getattr(data, 'shape', ()):
             hint = f'; pass all arrays in one list: [{expected}]'
+        elif hasattr(data, '__getitem__') and not isinstance(data, str | bytes):
+            hint = (
+                '; batches of a dataset are made by a data loader, DataLoader(data, batch_size=32)'
+            )
         raise DataError(
             f'{where}: expects a list of arrays [{expected}]; got {describe(data)}{hint}'
         )

@@ -141,8 +141,8 @@ def _fixed(graph: Graph, clock: str, moving: list[Layer], after: list[Layer]) ->
         layer = layer_of(name)
         if layer in changing:
             raise ConfigError(
-                f'a layer reads {read_first!r}, which depends on the whole sequence, so this network '
-                f'cannot go on from a state'
+                f'a layer reads {read_first!r}, which depends on the whole sequence, so this '
+                f'network cannot go on from a state'
             )
         if layer not in seen:
             seen.add(layer)
@@ -180,6 +180,5 @@ def state_variables(layer: Layer, dtype: str) -> tuple[TensorVariable, ...]:
 
 def last_outputs(layers: list[Layer]) -> list[str]:
     """Return the names of the outputs that are the final states of layers."""
-    return [
-        join(layer.name, _final(layer, part)) for layer in layers for part in layer.state._fields
-    ]
+    parts = [(layer, part) for layer in layers for part in layer.state._fields]
+    return [join(layer.name, _final(layer, part)) for layer, part in parts]

@@ -23,7 +23,7 @@ def table(graph: Graph, leading: tuple[str, str], title: str, frozen: Collection
     """
     rows = [('layer', 'form', 'output', 'parameters', 'count')]
     with_time = any(graph.plan.clocks.values())
-    total = n_fixed = 0
+    total = n_fixed = n_measured = 0
     for layer in graph.layers:
         shapes = {n: p.get_value(borrow=True).shape for n, p in layer.params.items()}
         counts = {n: int(np.prod(s)) for n, s in shapes.items()}
@@ -39,6 +39,7 @@ def table(graph: Graph, leading: tuple[str, str], title: str, frozen: Collection
         count = sum(counts.values())
         total += count
         n_fixed += sum(counts[n] for n in fixed)
+        n_measured += sum(counts[n] for n in layer.measured)
         clock = graph.plan.clock_of(join(layer.name), graph.by_name)
         axes = leading if clock else ('batch' if with_time else 'examples',)
         axes = [name[0].upper() for name in axes]
@@ -46,6 +47,7 @@ def table(graph: Graph, leading: tuple[str, str], title: str, frozen: Collection
             axes.append(str(layer.output_size(MAIN)))
         rows.append((layer.name, layer.form, f'({", ".join(axes)})', shown, f'{count:,}'))
     amount = f'{total:,} parameters' + (f', {n_fixed:,} of them frozen' if n_fixed else '')
+    amount += f', {n_measured:,} of them measured' if n_measured else ''
     return '\n'.join([*_aligned(rows), f'{title}, {amount}, {graph.dtype}'])
 
 

@@ -12,6 +12,7 @@ from rnnkit.common.checks import flag
 from rnnkit.common.compiled import Compiled
 from rnnkit.data import ragged
 from rnnkit.data.border import LAYOUTS, Border
+from rnnkit.data.single import Form
 from rnnkit.errors import ConfigError
 from rnnkit.graph.fields import output_as_array
 from rnnkit.graph.graph import Graph
@@ -20,8 +21,8 @@ from rnnkit.inference.generation import Continuation
 from rnnkit.inference.in_place import StepCode
 from rnnkit.inference.noisy import NoisyOutputs
 from rnnkit.inference.quick_step import QuickSteps
-from rnnkit.inference.stepper import Stepper
 from rnnkit.inference.states import State
+from rnnkit.inference.stepper import Stepper
 from rnnkit.inference.streaming import Stream
 from rnnkit.training.protocols import Arrays, Inputs
 
@@ -104,7 +105,7 @@ class Inference:
             raise ConfigError(f'{where}: {min(noise)} cannot be combined with a state')
         if state is not None:
             border = border.part(self.stream.course.clock, True)
-        arrays, listed = border.read_inputs(x, where, mask)
+        arrays, form = border.read_inputs(x, where, mask)
         if noise:
             out = self._noisy(where, [self.last], arrays, noise)[0]
         elif state is None and not return_state:
@@ -114,20 +115,29 @@ class Inference:
         mask_read = border.mask_of(self.clock, arrays)
         whole = arrays if len(arrays) == len(self.border.inputs) + len(self.border.masks) else None
         self._check(where, out, mask_read, whole)
-        out = self._as_user_array(out, mask_read, listed, self.clock)
+        out = self._as_user_array(out, mask_read, form, self.clock)
         return (out, state) if return_state else out
 
     def _as_user_array(
-        self, out: np.ndarray, mask: np.ndarray | None, listed: bool, clock: str | None
+        self, out: np.ndarray, mask: np.ndarray | None, form: Form, clock: str | None
     ) -> Any:
-        """Return an output as users get it: 0 over padding, or without it; in their layout."""
+        """Return an output as users get it: 0 over padding, or without it; in their layout.
+
+        It lacks the axes of series and of features if the input does.
+        """
         if mask is not None:
             # Not a product: over padding there may be anything, and 0 times infinity is NaN.
             out = np.where(mask[..., None] > 0, out, np.zeros((), out.dtype))
-        if listed and mask is not None:
-            return ragged.unpad(out, mask)
-        if listed and clock and self._time_of(clock) == self.border.inputs[0].clock:
-            return [np.ascontiguousarray(out[:, k]) for k in range(out.shape[1])]
+        labels = self.border.target.kind == 'labels'
+        if form.single:
+            return form.without_axes(out, int(clock is not None), labels)
+        sequences = None
+        if form.listed and mask is not None:
+            sequences = ragged.unpad(out, mask)
+        elif form.listed and clock and self._time_of(clock) == self.border.inputs[0].clock:
+            sequences = [np.ascontiguousarray(out[:, k]) for k in range(out.shape[1])]
+        if sequences is not None:
+            return [form.without_features(one, labels) for one in sequences]
         return self.border.turn(out, clock is not None)
 
     def _check(
@@ -228,32 +238,33 @@ class Inference:
             if done is not None:
                 return done
             border = border.part(self.stream.course.clock, True)
-        arrays = border.read_step(x_t, self.stream.course.clock)
+        arrays, form = border.read_step(x_t, self.stream.course.clock)
         out, state = self._continue('step()', arrays, state)
         self._check('step()', out, None)
-        return (out if self.stream.course.answers else out[0]), state
+        last = out if self.stream.course.answers else out[0]
+        return form.without_axes(last, 0, border.target.kind == 'labels'), state
 
     def feed_forward(
         self, x: Inputs, mask: Arrays | None, noise: Mapping[str, object]
     ) -> dict[str, np.ndarray]:
         """Return every output of every layer."""
         graph, where = self.graph, 'feed_forward()'
-        arrays, _ = self.border.read_inputs(x, where, mask)
+        arrays, form = self.border.read_inputs(x, where, mask)
         if noise:
             results = self._noisy(where, list(graph.outputs), arrays, noise)
         else:
             results = self.function('all outputs', list(graph.outputs.values()))(*arrays)
-        return {
-            name: self.border.turn(array, graph.has_time(name))
-            for name, array in zip(graph.outputs, results, strict=True)
-        }
+        outputs = dict(zip(graph.outputs, results, strict=True))
+        if form.single:
+            return {name: out.take(0, int(graph.has_time(name))) for name, out in outputs.items()}
+        return {name: self.border.turn(a, graph.has_time(name)) for name, a in outputs.items()}
 
     def output(self, where: str, name: str, x: Inputs, mask: Arrays | None) -> Any:
         """Return one output for `x`, 0 over padding."""
         clock = self.graph.plan.clock_of(name, self.graph.by_name)
-        arrays, listed = self.border.read_inputs(x, where, mask)
+        arrays, form = self.border.read_inputs(x, where, mask)
         out = self._outputs(arrays, name)
-        return self._as_user_array(out, self.border.mask_of(clock, arrays), listed, clock)
+        return self._as_user_array(out, self.border.mask_of(clock, arrays), form, clock)
 
     def decode(self, where: str, name: str, z: Inputs, mask: Arrays | None) -> Any:
         """Return the output of the last layer, given one of the outputs before it."""
@@ -263,17 +274,19 @@ class Inference:
         border, function = self._decoders[name]
         if mask is not None and self.border.masks and not border.masks:
             raise ConfigError(f'{where}: {name!r} has no time axis, so there can be no mask')
-        arrays, listed = border.read_inputs(z, where, mask)
+        arrays, form = border.read_inputs(z, where, mask)
         (out,) = function(*arrays)
         self._check(where, out, border.mask_of(border.inputs[0].clock, arrays))
         clock = self.graph.plan.clock_of(self.last, self.graph.by_name)
-        return self._as_user_array(out, border.mask_of(clock, arrays), listed, clock)
+        return self._as_user_array(out, border.mask_of(clock, arrays), form, clock)
 
     def logits(self, x: Inputs, mask: Arrays | None) -> np.ndarray:
         """Return the logits: the last layer before its activation."""
-        arrays, _ = self.border.read_inputs(x, 'predict_logit()', mask)
+        arrays, form = self.border.read_inputs(x, 'predict_logit()', mask)
         name = output_names.join(self.graph.layers[-1].name, output_names.PRE)
         logits = self.function('the logits', [self.graph.outputs[name]])(*arrays)[0]
+        if form.single:
+            return logits.take(0, int(self.graph.has_time(name)))
         return self.border.turn(logits, self.graph.has_time(name))
 
     def score(

@@ -5,6 +5,7 @@ import numpy as np
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import flag
 from rnnkit.data.border import Border
+from rnnkit.data.single import Form
 from rnnkit.errors import ConfigError, ShapeError
 from rnnkit.inference.blame import not_finite
 from rnnkit.inference.in_place import StepCode, StepInPlace
@@ -94,16 +95,19 @@ class Stepper:
             if status != DONE:
                 self._explain(x_t, status)
         else:
-            self._slow_step(x_t)
+            form = self._slow_step(x_t)
+            if form.single:
+                y = form.without_axes(self._step.y, 0, self._border.target.kind == 'labels')
+                return y.copy() if flag(f'{WHERE}: copy', copy) else y
         if copy is False or not flag(f'{WHERE}: copy', copy):
             return self._step.y
         return self._step.y.copy()
 
-    def _slow_step(self, x_t: Inputs) -> None:
+    def _slow_step(self, x_t: Inputs) -> Form:
         """Make a step that begins a sequence, or whose input needs conversion."""
         clock, step = self._stream.course.clock, self._step
         border = self._moves if self._begun else self._border
-        arrays = border.read_step(x_t, clock, WHERE)
+        arrays, form = border.read_step(x_t, clock, WHERE)
         moves = [field.clock == clock for field in (*border.inputs, *border.masks)]
         now = [a for a, on in zip(arrays, moves, strict=True) if on][: len(step.x)]
         n = now[0].shape[1]
@@ -121,6 +125,7 @@ class Stepper:
         if status != DONE:
             self._explain(x_t, status)
         self._begin()
+        return form
 
     def _begin(self) -> None:
         self._begun = True

@@ -36,7 +36,7 @@ from rnnkit.kernels.recurrent import padding
 from rnnkit.kernels.recurrent.op import RecurrentScan, Scan
 from rnnkit.kernels.recurrent.trace import form_of
 from rnnkit.kernels.recurrent.walk import Walk
-from rnnkit.kernels.runtime import linker
+from rnnkit.kernels.runtime import fork, linker
 from rnnkit.kernels.switch import allowed, enabled, usable
 from rnnkit.kernels.update import op as update_op
 from rnnkit.kernels.update.op import Arguments
@@ -60,6 +60,7 @@ __all__ = [
 ]
 
 jax_rewrites.register()
+fork.register()
 compiled.modes.append(linker.mode)
 log = logging.getLogger('rnnkit')
 

@@ -11,6 +11,7 @@ from pytensor.tensor.sharedvar import TensorSharedVariable
 from rnnkit import initializers
 from rnnkit.activations import activations
 from rnnkit.common import checks, copies, old_words
+from rnnkit.common.calls import checked
 from rnnkit.common.output_names import full
 from rnnkit.common.registry import reject_unknown
 from rnnkit.common.spelling import brief
@@ -123,6 +124,13 @@ class Layer:
     measured: tuple[str, ...] = ()
     state: type | None = None
 
+    def __init_subclass__(cls, **keywords: object) -> None:
+        """Make a constructor check how it is called."""
+        super().__init_subclass__(**keywords)
+        if '__init__' in vars(cls):
+            cls.__init__ = checked(cls.__init__)  # type: ignore[method-assign]
+
+    @checked
     def __init__(
         self,
         size: int | None = None,
@@ -134,8 +142,9 @@ class Layer:
         where = f'layer {self.form!r}'
         self._trainable = checks.flag(f'{where}: trainable', options.pop('trainable', True))
         keywords = [*COMMON, *self.options, *self.starts()]
-        short = short_forms.among(options, keywords) if self.starts() else {}
-        kinds = short_forms.KINDS if self.starts() else ()
+        has_short = bool(self.starts()) and not self.measured  # measured ones have one value
+        short = short_forms.among(options, keywords) if has_short else {}
+        kinds = short_forms.KINDS if has_short else ()
         unknown = [key for key in options if key not in short]
         ends = {key.partition('_')[2] for key in unknown} & set(self.starts())
         likely = [f'{kind}_{end}' for kind in kinds for end in ends]  # radias_hh
@@ -339,6 +348,10 @@ class Layer:
         inputs = self.promised or self.inputs
         own = {'size': self.size, 'name': self.name, 'inputs': inputs, 'trainable': self.trainable}
         return partial(*self._maker(), **own, **self.given), ()
+
+    def __copy__(self) -> Self:
+        """Return a layer with the same parameters."""
+        return copies.shallow(self)
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         """Return a deep copy: of a layer of a network, with its parameters."""

@@ -74,6 +74,7 @@ class Bidirectional(Layer):
         trainable: bool = True,
         **options: object,
     ):
+        _check_size(size)
         super().__init__(size, name=name, inputs=inputs, trainable=trainable)
         choice("layer 'bidirectional': merge", merge, MERGES)
         if merge == 'concat' and self.size % 2:
@@ -167,3 +168,12 @@ def _of_one(options: dict[str, object], k: int) -> dict[str, object]:
                 f"direction, such as {key}=('there', 'back'); got {value!r}"
             )
     return own
+
+
+def _check_size(size: object) -> None:
+    """Raise a ConfigError for a layer in its place, which Keras wraps this one around."""
+    if isinstance(size, Layer | type | tuple | list | str):
+        raise ConfigError(
+            f"layer 'bidirectional': its worker is given by name: dict(form='bidirectional', "
+            f"worker='lstm', size=20); got {brief(size)}"
+        )

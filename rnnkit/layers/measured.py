@@ -52,7 +52,8 @@ class Measured:
 
 def prefixes(layer: Layer) -> list[str]:
     """Return the prefixes of the names of a layer's measured parameters."""
-    return [name.removesuffix('mean') for name in layer.measured if name.endswith('mean')]
+    found = [name.removesuffix('mean') for name in layer.measured if name.endswith('mean')]
+    return [prefix for prefix in found if {f'{prefix}{name}' for name in NAMES} <= {*layer.params}]
 
 
 def check_value(where: str, layers: Sequence[Layer], parameter: object, value: object) -> None:

@@ -17,7 +17,7 @@ T = TypeVar('T')
 class LayerRegistry(Registry):
     """Layers by name; registering a cell makes it a recurrent layer."""
 
-    def add(self, *names: str) -> Callable[[T], T]:
+    def add(self, *names: str, **unknown: object) -> Callable[[T], T]:
         """Return a decorator that registers a `Layer`, or a `Cell` as a recurrent layer.
 
         Raises
@@ -25,7 +25,7 @@ class LayerRegistry(Registry):
         ConfigError
             If no name is given, a name is taken, or the class is of another kind.
         """
-        register = super().add(*names)
+        register = super().add(*names, **unknown)
 
         def adapt(member: T) -> T:
             if not (isinstance(member, type) and issubclass(member, Layer | Cell)):

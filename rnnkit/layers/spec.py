@@ -181,6 +181,8 @@ def _as_dict(
     sources = item if isinstance(item, tuple | list) else (item,)
     if len(forms) == 2 and len(others) == 1:
         form, options = 'bidirectional', f', worker={others[0]!r}'
+    elif not others and isinstance(item, tuple | list) and item[:1] and item[0] in registry:
+        form, options, spec = 'bidirectional', f', worker={item[0]!r}', item
     elif isinstance(item, dict):
         options = ''.join(f', {key}={brief(value)}' for key, value in item.items())
     elif sources and all(isinstance(one, str) and one in names for one in sources):

@@ -279,9 +279,9 @@ def reject(where: str, array: np.ndarray, bad: np.ndarray, expected: str) -> Non
 class LossRegistry(Registry):
     """Losses by name; the first name of a loss is its form."""
 
-    def add(self, *names: str) -> Callable[[T], T]:
+    def add(self, *names: str, **unknown: object) -> Callable[[T], T]:
         """Return a decorator that registers a `Loss`."""
-        register = super().add(*names)
+        register = super().add(*names, **unknown)
 
         def add_form(member: T) -> T:
             register(member).form = names[0]

@@ -20,7 +20,8 @@ from rnnkit.training.protocols import PathOrFile
 Owner = TypeVar('Owner')
 
 models = Registry('model')  # classes of networks, by their names in files
-OPTIONAL = {'masked', 'losses', 'frozen', 'classes', 'scale_targets'}  # keys of a spec
+# Keys that a spec need not have.
+OPTIONAL = {'masked', 'losses', 'frozen', 'classes', 'columns', 'scale_targets'}
 LOSS_KEYS = {'loss', 'weight', 'output', 'target', 'weighted'}
 
 
@@ -67,6 +68,7 @@ def build(spec: object, cls: type | None = None, kernel: bool | None = None) -> 
         )
     keywords = dict(spec)
     losses, frozen = keywords.pop('losses', None), keywords.pop('frozen', None)
+    columns = keywords.pop('columns', None)
     model = models[keywords.pop('model')]
     net = model.__new__(model if cls is None else cls)
     model.__init__(net, **keywords, kernel=kernel)
@@ -83,6 +85,8 @@ def build(spec: object, cls: type | None = None, kernel: bool | None = None) -> 
         if not isinstance(frozen, list):
             raise ConfigError(f'from_spec(): frozen must be a list of names; got {brief(frozen)}')
         net.freeze(*frozen)
+    if columns is not None:
+        net._columns.read_spec(columns, net._border.fields)
     return net
 
 
@@ -175,6 +179,7 @@ def network(
                 f'{name}: parameter {p.name!r} is {array.dtype} {array.shape}; the network '
                 f'expects {p.dtype} {array.shape}'
             )
+    net._meta = file.meta or {}
     if file.training is not None:
         checkpoints.recall(name, net, file.training)
     return net

@@ -144,8 +144,13 @@ def change(net: Trained, names: set[str]) -> None:
 
 
 def check(where: str, net: Trained) -> None:
-    """Raise a ConfigError if a network has parameters, but none to train."""
-    if net.params and len(net._frozen) == len(net.params):
+    """Raise a ConfigError if a network has no parameters to train."""
+    if len(measured(net.layers)) == len(net.params):
+        raise ConfigError(
+            f'{where}: no layer of this network has weights, so there is nothing to train; the '
+            f"number of its outputs alone, as in [3, 'standardize', 1], is a layer that has"
+        )
+    if len(net._frozen) == len(net.params):
         raise ConfigError(
             f'{where}: all parameters are frozen, so there is nothing to train; '
             f"net.unfreeze('{net.layers[-1].name}') lets training change those of a layer"

@@ -10,13 +10,14 @@ from numpy.typing import ArrayLike
 from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels, losses
-from rnnkit.common import copies, file_format, file_kinds, old_words, open_files
+from rnnkit.common import copies, file_format, file_kinds, meta, old_words, open_files
 from rnnkit.common import progress as lines
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import flag, optional_whole, whole
 from rnnkit.common.registry import reject_unknown
 from rnnkit.data.border import LAYOUTS, check_settings
 from rnnkit.data.classes import Classes
+from rnnkit.data.columns import Columns
 from rnnkit.data.datasets import Arrays as Batched
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.graph import summary
@@ -24,8 +25,8 @@ from rnnkit.graph.graph import Graph
 from rnnkit.graph.units import kinds_of
 from rnnkit.inference.blame import not_finite
 from rnnkit.inference.predict import Inference
-from rnnkit.inference.stepper import Stepper
 from rnnkit.inference.states import State
+from rnnkit.inference.stepper import Stepper
 from rnnkit.layers import Layer, parse_layers
 from rnnkit.losses import Loss
 from rnnkit.models import frozen, travel
@@ -108,6 +109,8 @@ class Network(Trainable):
         What is minimised: the loss that the network was made with, and others that were added.
     history : History
         One record for each epoch of all trainings.
+    meta : dict
+        What the user keeps with the network, in files, too: JSON values and arrays.
 
     Raises
     ------
@@ -155,8 +158,10 @@ class Network(Trainable):
         self.layers = parse_layers(layers, **chosen)
         self._finish_last_layer(first)
         self.history = History()
+        self._meta: dict[str, Any] = {}
         self._trainings = 0
         self._sessions = Sessions()
+        self._columns = Columns()
         with kernels.allowed(self._kernel):
             self._build()
         self._minimise([LossTerm(first, weighted=weighted)])
@@ -201,6 +206,7 @@ class Network(Trainable):
             train_steps = TrainSteps(self._graph, criterion)
         criterion.settle()
         self._scales = Scales(self._graph, criterion)
+        criterion.border.columns = self._columns
         self._losses, self.weighted = tuple(terms), bool(terms[0].weighted)
         self._border, self._variables = criterion.border, criterion.variables
         self.target = criterion.targets[terms[0].target]
@@ -336,12 +342,43 @@ class Network(Trainable):
             spec['frozen'] = some
         if self._classes is not None and (names := self._classes.to_spec()):
             spec['classes'] = names
+        if self._columns.known:
+            spec['columns'] = self._columns.to_spec()
         return spec
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What belongs to the network besides its parameters: scaling, vocabulary, units, ...
+
+        A dict of JSON values and arrays of numbers, nested as you like, at first empty. Files,
+        checkpoints, pickles and copies keep it. Tuples come back as lists, and numbers of NumPy's
+        as those of Python.
+
+        Raises
+        ------
+        ConfigError
+            If it is set to, or when it is saved contains, something else; the message names it by
+            its path, such as ``meta['scaler']['mean']``.
+
+        Examples
+        --------
+        >>> import numpy as np, rnnkit
+        >>> net = rnnkit.Regressor([2, 1], seed=0)
+        >>> net.meta = {'scaler': {'mean': np.zeros(2)}, 'columns': ['temperature', 'wind']}
+        >>> net.meta['unit'] = 'degrees'
+        >>> list(net.meta)
+        ['scaler', 'columns', 'unit']
+        """
+        return self._meta
+
+    @meta.setter
+    def meta(self, value: dict[str, Any]) -> None:
+        self._meta = meta.checked(value)
 
     load = Loader()
 
     def save(self, path: PathOrFile) -> None:
-        """Write the spec and the parameters to one safetensors file.
+        """Write the spec, the parameters and `meta` to one safetensors file.
 
         Parameters
         ----------
@@ -354,7 +391,8 @@ class Network(Trainable):
         ------
         ConfigError
             If the name ends like another format's, such as ``.pt``, or the network has a part
-            that is not registered and cannot be found again when the file is loaded.
+            that is not registered and cannot be found again when the file is loaded; or `meta`
+            has something that no file can hold.
         OSError
             If the file cannot be written.
         """
@@ -365,7 +403,8 @@ class Network(Trainable):
 
     def _as_file(self) -> file_format.File:
         """Return what `save` writes."""
-        return file_format.File(self.to_spec(), {p.name: p.get_value() for p in self.params})
+        values = {p.name: p.get_value() for p in self.params}
+        return file_format.File(self.to_spec(), values, meta=self._meta)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Return what a pickle holds: the content of a file, the history and the training count."""
@@ -531,7 +570,8 @@ class Network(Trainable):
         batch_size : int
             Examples that are computed at once; results do not depend on it.
         monitors : str, dict or sequence of these, optional
-            What else to report, as in `train`: names of metrics, for example.
+            What else to report, as in `train`: names of metrics, functions of target, output and
+            weights, for example.
 
         Returns
         -------
@@ -555,12 +595,12 @@ class Network(Trainable):
         whole(f'{where}: batch_size', batch_size, 1)
         arrays = self._border.read_batch(self._border.join(where, x, y, weights, mask), where)
         with kernels.allowed(self._kernel):
-            objective, function = self._train_steps.evaluation(monitors)
+            evaluation = self._train_steps.evaluation(monitors)
         axes = [field.batch_axis for field in self._border.fields]
-        rows = [function(*batch) for batch in Batched(arrays, axes, batch_size)]
-        if not any(map(objective.counts, rows)):
+        rows = [evaluation(*batch) for batch in Batched(arrays, axes, batch_size)]
+        if not any(map(evaluation.counts, rows)):
             raise DataError(f'{where}: all weights are 0, so there is nothing to evaluate')
-        results = objective.average(rows)
+        results = evaluation.average(rows)
         if np.isnan(results['loss']):
             raise not_finite(where, self._graph)
         return results

@@ -12,6 +12,7 @@ from rnnkit.common.checks import optional_whole
 from rnnkit.data.border import Border
 from rnnkit.data.hold_out import split
 from rnnkit.data.passes import makes_new_batches
+from rnnkit.data.columns import Columns, learns_columns
 from rnnkit.models import frozen
 from rnnkit.models.parameters import Parameters
 from rnnkit.training.batching import Batching
@@ -41,6 +42,7 @@ class Trainable(Parameters):
     history: History
     seed: int
     _border: Border
+    _columns: Columns
     _kernel: bool | None
     _recurrent: bool
     _scales: Scales
@@ -180,6 +182,7 @@ class Trainable(Parameters):
         show = lines.choice('itertrain()', progress, verbose)
         return lines.each(show, self._sessions.itertrain, 'itertrain()', make)
 
+    @learns_columns
     def _start(
         self,
         where: str,
@@ -198,22 +201,18 @@ class Trainable(Parameters):
         """
         frozen.check(where, self)
         way = find_way(where, algo, keywords)
-        hold_out = partial(split, where, self._border, train, valid)
         if way:
-            seed = optional_whole(f'{where}: seed', keywords.get('seed'))
-            train, valid = hold_out(self.seed if seed is None else seed, inputs_only=True)
-            return way(where, self, train, valid, keywords)
-        config = read_training(
-            where, algo, keywords, max_gradient_norm=1.0 if self._recurrent else 0.0
-        )
+            return way(where, self, *self._parts(where, train, valid, keywords), keywords)
+        norm = 1.0 if self._recurrent else 0.0
+        config = read_training(where, algo, keywords, max_gradient_norm=norm)
         config.check_data(train)
         with kernels.allowed(self._kernel):
             step, evaluate, carries = self._train_steps.train_step(config)
         files = Checkpoints(where, self, config.options)
-        train, valid = hold_out(files.seed, along_time=config.options.carry_state)
-        batches, validation = Batching(self._border, config.options, carries, where)(
-            train, valid, files.seed
-        )
+        series = config.options.carry_state
+        train, valid = split(where, self._border, train, valid, files.seed, along_time=series)
+        batching = Batching(self._border, config.options, carries, where)
+        batches, validation = batching(train, valid, files.seed)
         trainer = Trainer(
             config,
             step,
@@ -232,6 +231,14 @@ class Trainable(Parameters):
         )
         files.check(trainer)
         return trainer
+
+    def _parts(
+        self, where: str, train: Data, valid: Valid, keywords: Mapping[str, object]
+    ) -> tuple[Data, Data | None]:
+        """Return training and validation data for a training of several stages."""
+        seed = optional_whole(f'{where}: seed', keywords.get('seed'))
+        seed = self.seed if seed is None else seed
+        return split(where, self._border, train, valid, seed, inputs_only=True)
 
 
 def _keywords(arguments: Mapping[str, object], others: Mapping[str, object]) -> dict[str, object]:

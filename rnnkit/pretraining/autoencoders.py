@@ -1,6 +1,6 @@
 """Unsupervised pretraining: each hidden layer learns to reconstruct its input."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from rnnkit.common.output_names import layer_of
 from rnnkit.data.border import describe
 from rnnkit.data.datasets import wants_rng
+from rnnkit.data.passes import is_iterable, listed
 from rnnkit.data.ragged import is_ragged
 from rnnkit.data.unpack import is_one_array
 from rnnkit.errors import ConfigError, DataError
@@ -102,6 +103,16 @@ def _stage(net: Network, layer: Layer, seed: int, batch_size: int) -> Stage:
     return Stage(layer.name, stage, pairs, Below(net, source, clock, batch_size))
 
 
+class Each:
+    """The batches of an iterable, each converted; every pass over it is one over the iterable."""
+
+    def __init__(self, batches: Iterable[object], convert: Callable[[object], object]):
+        self.batches, self.convert = batches, convert
+
+    def __iter__(self) -> Iterator[object]:
+        return map(self.convert, self.batches)
+
+
 class Below:
     """Computes the data of a stage: the input of a layer, which is also the target, and its mask.
 
@@ -123,15 +134,19 @@ class Below:
         self.border = net._border
 
     def __call__(self, data: object, where: str) -> object:
-        """Return the data of the stage: arrays, or a callable that returns them.
+        """Return the data of the stage: arrays, or a callable or an iterable that makes them.
 
         Parameters
         ----------
-        data : array, list, dict or callable
+        data : array, list, dict, callable or iterable
             Data of the whole network, with or without targets.
         where : str
             A description of the data, for messages.
         """
+        if isinstance(data, Iterator):
+            return (self._batch(listed(batch), f'a batch of {where}') for batch in data)
+        if is_iterable(data):
+            return Each(data, lambda batch: self._batch(listed(batch), f'a batch of {where}'))
         if not callable(data):
             return self._batch(data, where)
         self.net._scales.check_known("algo 'pretrain' with a callable as data")

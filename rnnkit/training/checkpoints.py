@@ -12,11 +12,11 @@ import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 
 from rnnkit.callbacks import are_states
-from rnnkit.common import epoch_paths, file_format, progress
+from rnnkit.common import epoch_paths, file_format, meta, progress
 from rnnkit.common.checks import is_real, is_whole
 from rnnkit.errors import ConfigError, FormatError
 from rnnkit.schedules import Schedule
-from rnnkit.training import protocols
+from rnnkit.training import judge, protocols
 from rnnkit.training.history import History
 from rnnkit.training.options import DEFAULTS, Options, TrainingConfig
 from rnnkit.training.protocols import Batches, State
@@ -44,6 +44,7 @@ class Resumable(Protocol):
     seed: int
     trainings: int  # how many there have been
     history: History
+    meta: dict[str, Any]
     params: list[SharedVariable]
     frozen: list[str]  # the names of those that are not trained
 
@@ -87,6 +88,7 @@ class Checkpoints:
         if options.checkpoint is not None:
             self._check_target(Path(options.checkpoint))
             net.to_spec()  # raises now, not after an epoch, if the network cannot be saved
+            meta.packed(net.meta)
         self.header: dict[str, Any] | None = None
         self.state: State | None = None
         if self.source is not None:
@@ -136,8 +138,9 @@ class Checkpoints:
         if not isinstance(there, dict):
             raise FormatError(f'{path}: its description of the network is damaged')
         for name in dict.fromkeys([*here, *there]):
-            # A seed that was drawn is never the same, and is not used any more.
-            if name != 'seed' and there.get(name) != here.get(name):
+            # A seed that was drawn is never the same, and is not used any more. The columns are
+            # those of the data, which are not read yet.
+            if name not in ('seed', 'columns') and there.get(name) != here.get(name):
                 raise ConfigError(
                     f'{self.where}: the checkpoint {path} belongs to another network: '
                     f'{_difference(name, there.get(name), here.get(name))}'
@@ -147,6 +150,7 @@ class Checkpoints:
             header['state']['best_params'] = {name: file.arrays[name] for name in trained}
         header['frozen'] = {n: file.arrays[n] for n in self.net.frozen if n in file.arrays}
         header['net_seed'] = there.get('seed')
+        header['meta'] = file.meta or {}
         return header
 
     def keeper(self, config: TrainingConfig, batches: Batches) -> 'Keeper | None':
@@ -162,12 +166,12 @@ class Checkpoints:
         settings = _settings(config, batches)
         trainings = self.net._trainings + 1
         if self.header is not None:
-            self._compare(self.header['settings'], settings)
+            self._compare(_plain(self.header['settings']), settings)
             trainings = self.header['trainings']
         if self.options.checkpoint is None:
             return None
         header = {'settings': settings, 'seed': self.seed, 'trainings': trainings}
-        return Keeper(self.options, self.net.to_spec, _plain(header), self._frozen)
+        return Keeper(self.options, self.net, _plain(header), self._frozen)
 
     def _frozen(self) -> dict[str, np.ndarray]:
         """Return the values of the parameters that are not trained."""
@@ -192,6 +196,7 @@ class Checkpoints:
                 p.set_value(self.header['frozen'][p.name])
         if isinstance(self.header['net_seed'], int):
             self.net.seed = self.header['net_seed']
+        self.net.meta.update(self.header['meta'])
         self.net._trainings = self.header['trainings']
         epoch = self.header['state']['epoch']
         progress.say('resuming after epoch %d of %s', epoch, self.source)
@@ -212,6 +217,7 @@ def _settings(config: TrainingConfig, batches: Batches) -> dict[str, Any]:
     # Without defaults, so that files stay readable when there are new options.
     own = {n: v for n, v in vars(config.options).items() if n not in FREE}
     own = {n: v for n, v in own.items() if _plain(v) != DEFAULTS[n]}
+    own |= judge.settings(config.where, config.options.restore_best)
     data = {'algo': config.algo, **config.terms, 'the shapes of the data': batches.describe()}
     # The first difference is reported: the rule says more than the hyperparameters it implies.
     return _plain({'algo': None, **own, **config.rule.switched, **config.hyperparameters, **data})
@@ -223,8 +229,7 @@ class Keeper:
     Parameters
     ----------
     options : Options
-    spec : callable
-        Returns the spec of the network.
+    net : Network
     header : dict
         The description of the training, without its state.
     frozen : callable
@@ -234,13 +239,13 @@ class Keeper:
     def __init__(
         self,
         options: Options,
-        spec: Callable[[], dict[str, Any]],
+        net: Resumable,
         header: State,
         frozen: Callable[[], dict[str, np.ndarray]],
     ):
         # Absolute: a callback may change the working directory.
         self.path, self.every = os.path.abspath(options.checkpoint), options.save_every
-        self.spec, self.header, self.frozen = spec, header, frozen
+        self.net, self.header, self.frozen = net, header, frozen
         self._written = time.monotonic()
 
     def __call__(self, trainer: Trainer, validated: bool, ended: bool, state: State | None) -> None:
@@ -265,9 +270,10 @@ class Keeper:
         if all(state['best_params'][name] is value for name, value in best.items()):
             state['best_params'] = None  # the parameters of the network in the file are the same
         path = epoch_paths.numbered(self.path, trainer.epoch)
+        training = {**self.header, 'state': state}
+        values = best | self.frozen()
         file_format.write(
-            path,
-            file_format.File(self.spec(), best | self.frozen(), {**self.header, 'state': state}),
+            path, file_format.File(self.net.to_spec(), values, training, self.net.meta)
         )
         self._written = time.monotonic()
 

@@ -54,6 +54,15 @@ class History(list):
             )
         return super().__getitem__(key)
 
+    def __getattr__(self, name: str) -> Any:
+        """Say how a column is written, for ``history.loss`` and ``history.history['loss']``."""
+        message = f'History has no attribute {name!r}'
+        if name in self.columns:
+            message += f'; write history[{name!r}]'
+        elif name == 'history':
+            message += "; it is the record itself: history['loss'] is a column, history[-1] a row"
+        raise AttributeError(message)
+
     @property
     def columns(self) -> list[str]:
         """The names of all columns, in order."""
@@ -69,7 +78,7 @@ class History(list):
         kind = 'valid' if kind in ('val', 'validation') else kind
         other = f'{kind}_{rest}'
         if kind in KINDS and rest in set(columns) - OWN:
-            there = [k for k in KINDS if any(c.startswith(f'{k}_') for c in columns)]
+            there = [k for k in KINDS if any(f'{k}_{c}' in columns for c in columns)]
             if not there and kind == word.partition('_')[0]:
                 return  # no epoch was validated yet
             if there == ['training'] and kind == 'valid':

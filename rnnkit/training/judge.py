@@ -1,5 +1,7 @@
 """By which result of a validation it is the best, for early stopping and the best parameters."""
 
+from typing import Protocol
+
 from rnnkit.callbacks.best import MODES, Best
 from rnnkit.common.registry import hint
 from rnnkit.common.spelling import brief
@@ -59,6 +61,25 @@ def read(where: str, restore_best: object) -> tuple[str | None, str | None]:
     return name, mode
 
 
+def settings(where: str, restore_best: object) -> dict[str, object]:
+    """Return the setting of a training that decides what is best; nothing if it is the loss.
+
+    Whether the parameters are restored at the end decides nothing before, so that a training that
+    is resumed may change it.
+    """
+    name, mode = read(where, restore_best)
+    if name is None or (name.partition('_')[2] == 'loss' and mode != 'max'):
+        return {}
+    return {'restore_best': name if mode is None else [name, mode]}
+
+
+class Judged(Protocol):
+    """The options that are about the best validation."""
+
+    restore_best: object
+    min_improvement: float
+
+
 class Judge:
     """Tells which validation is the best.
 
@@ -66,10 +87,7 @@ class Judge:
     ----------
     where : str
         The call, for messages.
-    restore_best : bool, str or (str, str)
-        The option of this name.
-    min_improvement : float
-        The fraction by which a result must improve.
+    options : Options
     held_out : bool
         Whether there are validation data.
 
@@ -87,8 +105,8 @@ class Judge:
         If the option names a column that this training does not have.
     """
 
-    def __init__(self, where: str, restore_best: object, min_improvement: float, held_out: bool):
-        given, mode = read(where, restore_best)
+    def __init__(self, where: str, options: Judged, held_out: bool):
+        given, mode = read(where, options.restore_best)
         self.where, self.held_out = f'{where}: restore_best', held_out
         self.column = given or column('loss', held_out)
         self.name = self.column.partition('_')[2]
@@ -98,7 +116,7 @@ class Judge:
                 f'data; write {column(self.name, held_out)!r}'
                 + ('' if held_out else ', or hold out a share of the data, valid=0.2')
             )
-        self.best = Best(self.where, self.column, mode, min_improvement)
+        self.best = Best(self.where, self.column, mode, options.min_improvement)
 
     def check(self, results: Monitors) -> None:
         """Raise a ConfigError unless there is such a result, of which it is known what is good."""

@@ -11,18 +11,19 @@ from pytensor.graph.traversal import graph_inputs
 from pytensor.tensor import TensorVariable
 
 from rnnkit.common.calls import checked
-from rnnkit.common.compiled import Compiled
 from rnnkit.common.old_words import of_training
 from rnnkit.data import datasets
 from rnnkit.data.arrays import as_array
 from rnnkit.data.datasets import CALLABLE_BATCHES
+from rnnkit.data.hold_out import split_arrays
 from rnnkit.data.passes import makes_new_batches
 from rnnkit.errors import ConfigError, DataError, ShapeError
 from rnnkit.optimizers import Objective, check_params
+from rnnkit.training.evaluation import Evaluation
 from rnnkit.training.history import History
 from rnnkit.training.lbfgs import make_step
 from rnnkit.training.options import TrainingConfig, read_training
-from rnnkit.training.protocols import Batch, Batches, Data, Monitors
+from rnnkit.training.protocols import Batch, Batches, Data, Monitors, Valid
 from rnnkit.training.trainer import Place, Trainer
 
 
@@ -31,7 +32,7 @@ from rnnkit.training.trainer import Place, Trainer
 def minimize(
     loss: TensorVariable,
     train: Data | None = None,
-    valid: Data | None = None,
+    valid: Valid = None,
     params: Sequence[SharedVariable] | None = None,
     inputs: Sequence[TensorVariable] | None = None,
     algo: str = 'rmsprop',
@@ -44,11 +45,12 @@ def minimize(
     ----------
     loss : scalar tensor
         The loss: a mean over the examples of a batch.
-    train : list of arrays, or callable, optional
-        The training data: one array for each of `inputs`, with the examples on axis 0; or a
-        callable that returns a batch of them. None if the loss has no inputs.
-    valid : list of arrays, or callable, optional
-        The validation data, for early stopping; the training data if not given.
+    train : list of arrays, callable or iterable, optional
+        The training data: one array for each of `inputs`, with the examples on axis 0; a callable
+        that returns a batch of them; or an iterable of batches. None if the loss has no inputs.
+    valid : list of arrays, callable, iterable, float or ('tail', float), optional
+        The validation data, for early stopping; the training data if not given. A share such as
+        0.2 holds out as many of the examples, see `rnnkit.Network.train`.
     params : sequence of shared variables, optional
         The parameters to train; by default all floating-point shared variables of the loss.
     inputs : sequence of tensors, optional
@@ -103,7 +105,7 @@ def minimize(
     return Trainer(
         config,
         step,
-        Compiled('the validation', inputs, objective.reports()),
+        Evaluation(objective),
         batches,
         validation,
         place=Place(History(), 1),
@@ -173,11 +175,12 @@ def _batches(
     config: TrainingConfig,
     inputs: list[TensorVariable],
     train: Data | None,
-    valid: Data | None,
+    valid: Valid,
 ) -> tuple[Batches, Iterable[Batch]]:
     """Return the batches of training, and those of validation."""
     options, read = config.options, _reader(inputs)
     seed = np.random.SeedSequence().entropy if options.seed is None else options.seed
+    train, valid = split_arrays('minimize()', train, valid, seed, read)
 
     def build(data: Data | None, where: str, n: int | None, purpose: str) -> Any:
         if data is None and not inputs:

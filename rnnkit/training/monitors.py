@@ -1,4 +1,4 @@
-"""Monitors: what a training reports besides its loss. Shares, functions, and metrics by name."""
+"""Monitors: what a training reports besides its loss. Shares, functions, and metrics."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -27,6 +27,7 @@ from rnnkit.metrics import (
 )
 from rnnkit.optimizers import Objective
 from rnnkit.regularizers import Parts
+from rnnkit.training.evaluation import Whole
 
 GRADIENTS = 'gradients'
 Level = float | Callable[[TensorVariable], TensorVariable]
@@ -40,20 +41,30 @@ class Watch:
     ----------
     levels : tuple of (str, str, number or callable)
         Pattern, the end of the monitor's name, and the number or function that it is about.
-    metrics : tuple of str
+    metrics : tuple of (str, str)
+        What each is called, and its name in the registry.
+    wholes : tuple of Whole
+        Functions of the user's, which read all targets of a validation at once.
     gradients : bool
         Whether the gradients of the parameters are watched.
     """
 
     levels: tuple[tuple[str, str, Level], ...] = ()
-    metrics: tuple[str, ...] = ()
+    metrics: tuple[tuple[str, str], ...] = ()
+    wholes: tuple[Whole, ...] = ()
     gradients: bool = False
 
     @property
     def key(self) -> tuple:
         """Equal for two that report the same of a loss, while both are kept."""
         levels = [(p, end, id(v) if callable(v) else v) for p, end, v in self.levels]
-        return (*levels, *self.metrics)
+        wholes = [(whole.name, id(whole.function)) for whole in self.wholes]
+        return (*levels, *self.metrics, *wholes)
+
+    @property
+    def named(self) -> list[str]:
+        """What the metrics are called."""
+        return [*(label for label, _ in self.metrics), *(whole.name for whole in self.wholes)]
 
 
 def read(monitors: object, gradients: bool = False) -> Watch:
@@ -61,10 +72,12 @@ def read(monitors: object, gradients: bool = False) -> Watch:
 
     Parameters
     ----------
-    monitors : None, str, dict or sequence
-        ``'gradients'`` or the name of a metric; a dict as theanets has it, of patterns of
-        outputs and parameters: ``{'hid1:out': (0.1, 0.9), '*.xh': dict(name=callable)}``; or a
-        list or tuple of such strings, dicts, and pairs of a pattern and its value.
+    monitors : None, str, callable, dict or sequence
+        ``'gradients'`` or the name of a metric; a function of target, output and weights; a dict
+        of such functions or names of metrics by what they are called; a dict as theanets has it,
+        of patterns of outputs and parameters: ``{'hid1:out': (0.1, 0.9), '*.xh':
+        dict(name=callable)}``; or a list or tuple of these, and of pairs of a pattern and its
+        value.
     gradients : bool
         Whether gradients are watched in any case.
 
@@ -74,12 +87,15 @@ def read(monitors: object, gradients: bool = False) -> Watch:
         If it is something else.
     """
     levels: list[tuple[str, str, Level]] = []
-    names: list[str] = []
+    chosen: list[tuple[str, object]] = []  # metrics
     if not isinstance(monitors, list | tuple):
         monitors = [] if monitors is None else [monitors]
     for monitor in monitors:
         if isinstance(monitor, str):
-            names.append(monitor)
+            chosen.append((monitor, monitor))
+            continue
+        if callable(monitor):
+            chosen.append((_name_of(monitor), monitor))
             continue
         pair = isinstance(monitor, list | tuple) and len(monitor) == 2
         if not (pair or isinstance(monitor, Mapping)):
@@ -88,9 +104,52 @@ def read(monitors: object, gradients: bool = False) -> Watch:
                 f"{{'hid1:out': (0.1, 0.9)}}; got {brief(monitor)}"
             )
         for pattern, values in [monitor] if pair else monitor.items():
-            levels += [(pattern, *level) for level in _levels(pattern, values)]
-    chosen = tuple(dict.fromkeys(name for name in names if name != GRADIENTS))
-    return Watch(tuple(levels), chosen, bool(gradients) or GRADIENTS in names)
+            if _is_metric(pattern, values) and not (pair and isinstance(values, str)):
+                chosen.append((pattern, values))
+            else:
+                levels += [(pattern, *level) for level in _levels(pattern, values)]
+    names = [name for name, _ in chosen]
+    for name in names:
+        if names.count(name) > 1 and len({id(one) for label, one in chosen if label == name}) > 1:
+            raise ConfigError(f'monitors: two metrics are called {name!r}; rename one of them')
+    by_name = {label: _registered(one) for label, one in chosen if label != GRADIENTS}
+    return Watch(
+        tuple(levels),
+        tuple((label, one) for label, one in by_name.items() if isinstance(one, str)),
+        tuple(_whole(label, one) for label, one in by_name.items() if not isinstance(one, str)),
+        bool(gradients) or GRADIENTS in names,
+    )
+
+
+def _is_metric(name: object, value: object) -> bool:
+    """Return whether an item of a dict is a metric, and not a pattern of outputs or parameters."""
+    plain = isinstance(name, str) and bool(name) and not set(name) & set(':.*?[')
+    return plain and (callable(value) or isinstance(value, str))
+
+
+def _registered(metric: object) -> object:
+    """Return the name of a function that is registered as a metric; all else as it is."""
+    return next((name for name in metrics if metrics[name] is metric), metric)
+
+
+def _name_of(function: Callable[..., Any]) -> str:
+    """Return what a function is called in reports."""
+    name = getattr(function, '__name__', '')
+    if not name.isidentifier():  # a lambda, or an object
+        raise ConfigError(
+            f'monitors: a function without a name needs one: dict(mine=function); got '
+            f'{brief(function)}'
+        )
+    return name
+
+
+def _whole(name: str, function: Any) -> Whole:
+    if isinstance(function, type):
+        raise ConfigError(
+            f'monitors: {name!r} is the class {function.__name__}; pass a function of target, '
+            f'output and weights'
+        )
+    return Whole(name, function, getattr(function, 'reads', 'prediction'))
 
 
 def _levels(pattern: object, given: object) -> Iterator[tuple[str, Level]]:
@@ -138,10 +197,11 @@ def watched(watch: Watch, objective: Objective, parts: Parts, output: str) -> Ob
         monitors={**objective.monitors, **added},
         weights={**objective.weights, **own},
     )
-    if not watch.metrics:
+    found = {label: _metric(name, objective) for label, name in watch.metrics}
+    chosen = {label: metric for label, metric in found.items() if metric.statistics is not None}
+    if not chosen:
         return objective
     added = {}
-    chosen = {name: _metric(name, objective) for name in watch.metrics}
     uses = {
         name: [(one, metric.reads) for one in metric.statistics] for name, metric in chosen.items()
     }
@@ -165,6 +225,22 @@ def watched(watch: Watch, objective: Objective, parts: Parts, output: str) -> Ob
         return {name: value for name, value in reported.items() if name not in inner}
 
     return replace(objective, monitors={**objective.monitors, **added}, finish=finish)
+
+
+def wholes_of(watch: Watch, objective: Objective) -> list[Whole]:
+    """Return the metrics that read all targets of a validation at once."""
+    registered = [(label, _metric(name, objective)) for label, name in watch.metrics]
+    return [
+        *(Whole(label, one, one.reads) for label, one in registered if one.statistics is None),
+        *watch.wholes,
+    ]
+
+
+def compared_by(objective: Objective, parts: Parts, output: str) -> list[TensorVariable]:
+    """Return what these metrics read: the output, the target, and its weights if it has any."""
+    found = _compared(objective, parts, output)
+    both = [found.output, found.target]
+    return both if found.weights is None else [*both, found.weights]
 
 
 def _count(name: str, parts: Parts) -> TensorVariable:
@@ -311,11 +387,7 @@ BINARY = {'accuracy': 'binary_accuracy', 'acc': 'binary_accuracy', 'f1': 'binary
 def _fits(metric: Metric, kinds: list[str]) -> bool:
     """Return whether a metric can be a monitor of a network with targets of these kinds."""
     probabilities = metric.reads == 'probabilities'
-    return (
-        metric.statistics is not None
-        and metric.targets in (None, *kinds)
-        and not (probabilities and 'numbers' in kinds)
-    )
+    return metric.targets in (None, *kinds) and not (probabilities and 'numbers' in kinds)
 
 
 def _metric(name: str, objective: Objective) -> Metric:
@@ -332,11 +404,6 @@ def _metric(name: str, objective: Objective) -> Metric:
     listed = f'here there are {", ".join(sorted(usable))} and {GRADIENTS}'
     if name not in metrics:
         raise ConfigError(f'monitors: no metric named {name!r}; {hint(name, [*usable, GRADIENTS])}')
-    if metrics[name].statistics is None:
-        raise ConfigError(
-            f'monitors: metric {name!r} does not follow from means over batches; register it with '
-            f'means=, or compute it from predictions; {listed}'
-        )
     others = {'numbers': 'numbers', 'labels': 'class labels', 'binary': "0 or 1, as of 'bce'"}
     other = others[metrics[name].targets or 'labels']
     raise ConfigError(f'monitors: metric {name!r} is for targets that are {other}; {listed}')

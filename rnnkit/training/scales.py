@@ -140,16 +140,17 @@ class Scales:
 
     def _rows(self, job: '_Job', arrays: Arrays) -> tuple[np.ndarray, np.ndarray | None]:
         """Return an array as rows, and how much each of them, or each number, counts."""
-        array, size = arrays[job.field.name], job.field.size
+        array = arrays[job.field.name]
+        rows = array.reshape(-1, job.field.size)
         real = self._real(job.field, arrays)
-        weights = self._weights(arrays) if job.is_target else self._counts(arrays)
-        if weights is None:
-            return array.reshape(-1, size), None if real is None else real.reshape(-1)
-        if not job.is_target:  # (B,): the same at all steps
-            weights = np.broadcast_to(weights[:, None], array.shape)
-        if real is not None:
-            weights = np.where(real[..., None], weights, 0)
-        return array.reshape(-1, size), weights.reshape(-1, size)
+        weights = self._weights(arrays) if job.is_target else None
+        if weights is not None:
+            weights = weights if real is None else weights * real[..., None]
+            return rows, weights.reshape(rows.shape)
+        counts = None if job.is_target else self._counts(arrays)
+        if counts is not None:  # the same at all steps
+            real = np.broadcast_to(counts, array.shape[:-1]) * (1 if real is None else real)
+        return rows, None if real is None else real.reshape(-1)
 
     def _real(self, field: Field, arrays: Arrays) -> np.ndarray | None:
         """Return which steps of an array are real, (T, B), if it has a mask."""

@@ -9,7 +9,6 @@ import numpy as np
 import pytensor
 
 from rnnkit.common.checks import scalar
-from rnnkit.common.compiled import Compiled
 from rnnkit.errors import ConfigError
 from rnnkit.graph import perturbations
 from rnnkit.graph.graph import Graph, Outputs
@@ -19,9 +18,10 @@ from rnnkit.optimizers import Addend, Objective
 from rnnkit.regularizers import Parts, Term, build, means, regularizers
 from rnnkit.training.carried_state import Carry
 from rnnkit.training.criterion import Criterion
+from rnnkit.training.evaluation import Evaluation
 from rnnkit.training.gradient_flow import Alarm, Flow
 from rnnkit.training.lbfgs import make_step
-from rnnkit.training.monitors import Watch, read, watched
+from rnnkit.training.monitors import Watch, compared_by, read, watched, wholes_of
 from rnnkit.training.options import Options, TrainingConfig
 from rnnkit.training.protocols import MonitorSpec, Step
 
@@ -30,7 +30,7 @@ class Functions(NamedTuple):
     """The compiled functions of a training, and the hidden states that they carry, if any."""
 
     step: Step
-    evaluate: Compiled
+    evaluate: Evaluation
     carries: tuple[Carry, Carry] | None
 
 
@@ -41,8 +41,8 @@ class Variant:
     Attributes
     ----------
     training : Objective
-    evaluate : Compiled
-        Returns the reports of the objective without noise.
+    evaluate : Evaluation
+        Of the objective without noise.
     weights : dict of str to shared scalar
         The weight of each regularizer, by its name; changing one compiles nothing.
     disturbance : Disturbance
@@ -56,7 +56,7 @@ class Variant:
     """
 
     training: Objective
-    evaluate: Compiled
+    evaluate: Evaluation
     weights: dict[str, Any]
     disturbance: Disturbance
     noise: Noise | None
@@ -120,19 +120,19 @@ class TrainSteps:
             )
         return Functions(self._steps[key], variant.evaluate, variant.carries)
 
-    def evaluation(self, monitors: MonitorSpec) -> tuple[Objective, Compiled]:
-        """Return the losses with these monitors, and the function that validates with them."""
+    def evaluation(self, monitors: MonitorSpec) -> Evaluation:
+        """Return the function that validates with these monitors."""
         watch = self._watch(monitors)
         if watch.gradients:
             raise ConfigError('monitors: an evaluation has no gradients; leave them out')
         kind = (False, watch.key, (), ())  # as in a training without further options
         if kind not in self._variants:
             self._variants[kind] = self._make({}, Disturbance(self.graph, []), False, watch)
-        return self._variants[kind].training, self._variants[kind].evaluate
+        return self._variants[kind].evaluate
 
     def _watch(self, monitors: MonitorSpec, gradients: bool = False) -> Watch:
         watch = read(monitors, gradients)
-        taken = [name for name in watch.metrics if name in self.criterion.names]
+        taken = [name for name in ('loss', *self.criterion.names) if name in watch.named]
         if taken:
             raise ConfigError(
                 f'monitors: {taken[0]!r} is the name that a loss of this network is reported by; '
@@ -162,25 +162,33 @@ class TrainSteps:
         noisy = disturbance.random or any('noise' in layer.needs for layer in self.graph.layers)
         noise = Noise() if noisy else None
 
-        def objective(again: Callable[..., Outputs], carry: Carry | None) -> Objective:
+        def objective(
+            again: Callable[..., Outputs], carry: Carry | None
+        ) -> tuple[Objective, Outputs]:
             outputs, plain = self.graph.outputs, self.plain
             if carry or again != self.graph.again:
                 outputs = carry.outputs(again) if carry else again()
                 plain = replace(self.build(outputs), updates=carry.updates if carry else [])
-            return self._penalised(plain, outputs, terms, weights, watch)
+            return self._penalised(plain, outputs, terms, weights, watch), outputs
 
-        validation = objective(self.graph.again, carries and carries[1])
+        validation, outputs = objective(self.graph.again, carries and carries[1])
         training = validation
         if carry or noise:
             again = partial(disturbance.outputs, noise) if noise else self.graph.again
-            training = objective(again, carries and carries[0])
+            training, _ = objective(again, carries and carries[0])
             updates = [*training.updates, *(noise.updates if noise else ())]
             training = replace(training, updates=updates)
         training = replace(training, limits=disturbance.limits())
-        evaluate = Compiled(
-            'the validation', validation.inputs, validation.reports(), validation.updates
-        )
+        evaluate = self._evaluation(validation, outputs, watch)
         return Variant(training, evaluate, weights, disturbance, noise, carries, watch)
+
+    def _evaluation(self, objective: Objective, outputs: Outputs, watch: Watch) -> Evaluation:
+        """Return the function of validations."""
+        wholes = wholes_of(watch, objective)
+        if not wholes:
+            return Evaluation(objective)
+        predicted = self.criterion.terms[0].predicted
+        return Evaluation(objective, wholes, compared_by(objective, self.parts(outputs), predicted))
 
     def _penalised(
         self,

@@ -11,12 +11,13 @@ from pytensor.compile.sharedvalue import SharedVariable
 from rnnkit.callbacks import Hooks, Training
 from rnnkit.common import progress
 from rnnkit.common.calls import without_stop_iteration
-from rnnkit.common.compiled import Compiled, own
+from rnnkit.common.compiled import own
 from rnnkit.data.datasets import Kept
 from rnnkit.errors import DataError, FormatError, RnnkitError, TrainingError
 from rnnkit.training.blame import SMALLER_STEPS, not_finite
 from rnnkit.training.carried_state import Followed
 from rnnkit.training.epoch_line import epoch_line
+from rnnkit.training.evaluation import Evaluation
 from rnnkit.training.history import History
 from rnnkit.training.judge import Judge, column
 from rnnkit.training.options import TrainingConfig
@@ -43,8 +44,7 @@ class Trainer:
     config : TrainingConfig
     step : Step
         The compiled update.
-    evaluate : Compiled
-        Returns what ``objective.reports()`` lists, and changes nothing.
+    evaluate : Evaluation
     batches : Batches
         The training data.
     validation : iterable of batches
@@ -84,7 +84,7 @@ class Trainer:
         self,
         config: TrainingConfig,
         step: Step,
-        evaluate: Compiled,
+        evaluate: Evaluation,
         batches: Batches,
         validation: Iterable[Batch],
         *,
@@ -107,9 +107,7 @@ class Trainer:
         self.seed, self.inspect, self.net = seed, inspect, net
         self.resumed, self.keeper = resumed, keeper
         self.begin, self.measure, self.held_out = begin, measure, held_out
-        self.judge = Judge(
-            config.where, self.options.restore_best, self.options.min_improvement, held_out
-        )
+        self.judge = Judge(config.where, self.options, held_out)
         self.best: Monitors = {'loss': np.inf}
         self.latest: Monitors = {}
         self.best_params: list[np.ndarray] = []
@@ -122,7 +120,6 @@ class Trainer:
         self.stopping: str | None = None  # why it is to end, if a callback says so
         self.ended: str | None = None
         self.validated = self.unplanned = False
-        self.left = False  # whether a callback has chosen the final parameters
         self.hooks = Hooks(self.options.callbacks, Training(self), self.options.shows_bar)
 
     def train(self) -> tuple[Monitors, Monitors]:
@@ -371,8 +368,8 @@ class Trainer:
         norms, _, weights = np.array(rows, 'float64').T[:3]
         mean = np.average(norms, weights=weights) if weights.any() else 0.0
         means['gradient_norm'] = float(mean)
-        for name, column in zip(self.step.health, np.array(health, 'float64').T, strict=True):
-            means[name] = float(column.mean())
+        for name, values in zip(self.step.health, np.array(health, 'float64').T, strict=True):
+            means[name] = float(values.mean())
         return means
 
     def monitors_of_batch(self) -> Monitors:
@@ -426,11 +423,10 @@ class Trainer:
             rows.append(self.evaluate_batch(*batch))
             if culprit is None and not math.isfinite(rows[-1][0]):
                 culprit = batch
-        objective = self.step.objective
-        if not any(map(objective.counts, rows)):
+        if not any(map(self.evaluate_batch.counts, rows)):
             name = 'valid' if self.held_out else 'train'
             raise DataError(f'{name}: all weights are 0, so there is nothing to validate on')
-        return objective.average(rows), culprit
+        return self.evaluate_batch.average(rows), culprit
 
     def _not_finite(self, loss: float, batch: Batch | None) -> str:
         """Describe a validation loss that is not finite; `batch` is the first that explains it."""

@@ -126,7 +126,7 @@ def test_what_a_callback_sees(net):
     assert training.options.batch_size == 10
     assert (training.number, training.epoch, training.resumed) == (1, 1, False)
     assert training.best == training.validation == valid
-    assert training.record['valid_loss'] == valid['loss']
+    assert training.record['training_loss'] == valid['loss']
     assert training.history is net.history
     assert training.unplanned  # the validation of the first epoch is due after the second
 
@@ -279,8 +279,6 @@ def test_what_is_no_callback(net, given, message):
 def test_progress_is_a_flag(net):
     with pytest.raises(ConfigError, match="progress must be True or False; got 'bar'"):
         net.train(DATA, epochs=1, progress='bar')
-    with pytest.raises(ConfigError, match="unknown option 'verbose': progress=False prints"):
-        net.train(DATA, epochs=1, verbose=0)
 
 
 # --- ends ---
@@ -309,7 +307,7 @@ def test_stop(net, at, epoch, epochs, updates, tmp_path, caplog):
     assert len(net.history) == epochs
     if epochs:
         assert net.history[-1]['updates'] == updates
-        assert net.history[-1]['valid_loss'] == valid['loss']
+        assert net.history[-1]['training_loss'] == valid['loss']
     assert valid['loss'] == pytest.approx(((net.predict(X) - DATA[1]) ** 2).mean())
     assert len(rnnkit.load(tmp_path / str(epochs)).history) == epochs
 
@@ -425,7 +423,7 @@ def test_after_an_error_in_a_hook_the_network_can_be_trained(net):
     with pytest.raises(ZeroDivisionError):
         net.train(DATA, callbacks=lambda training: 1 / 0, **QUICK)
     net.train(DATA, epochs=5, learning_rate=0.1, **QUICK)
-    assert math.isfinite(net.history[-1]['valid_loss'])
+    assert math.isfinite(net.history[-1]['training_loss'])
 
 
 class Leave(Callback):

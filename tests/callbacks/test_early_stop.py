@@ -90,18 +90,18 @@ def test_the_parameters_of_the_best_epoch_of_its_own_monitor_stay(
     # What training returns is a validation of these parameters.
     x, y = NOISY
     assert valid['loss'] == pytest.approx(np.mean((net.predict(x) - y) ** 2), rel=1e-12)
-    assert valid['loss'] == pytest.approx(net.history['valid_loss'][best - 1], rel=1e-12)
+    assert valid['loss'] == pytest.approx(net.history['training_loss'][best - 1], rel=1e-12)
 
 
 def test_without_restore_best_the_validation_decides(net):
     feed = Snapshots([1, 2, 3, 4])
     net.train(NOISY, epochs=4, callbacks=[feed, EarlyStop('mine', patience=9)], **QUICK)
-    best = int(np.argmin(net.history['valid_loss']))
+    best = int(np.argmin(net.history['training_loss']))
     assert best == 3
     np.testing.assert_array_equal(flat(values(net)), flat(feed.params[best]))
 
 
-@pytest.mark.parametrize('monitor', ['loss', 'valid_loss'])
+@pytest.mark.parametrize('monitor', ['loss', 'training_loss'])
 def test_parameters_of_an_epoch_that_ends_a_training(net, monitor):
     """The last epoch counts, though a longer training would not have validated there."""
     feed = Snapshots(range(5))

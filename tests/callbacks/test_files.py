@@ -110,7 +110,7 @@ def test_columns_that_come_up_later_are_not_lost(net, tmp_path):
     assert_is_history(table(path), net.history)
     assert [len(lines) for lines in heads] == [2, 3, 4, 5, 6]  # each at once
     assert heads[0][0] == 'training,epoch,updates,loss,err,gradient_norm,learning_rate,seconds'
-    assert heads[-1][0] == f'{heads[0][0]},valid_loss,valid_err'
+    assert heads[-1][0] == f'{heads[0][0]},training_loss,training_err'
     assert heads[-1][1].endswith(',,')
 
 
@@ -119,7 +119,7 @@ def test_what_is_added_after_the_line_was_written(net, tmp_path):
     options = {**QUICK, 'validate_every': 4}
     net.train(NOISY, epochs=9, callbacks=[CSV(path), lambda t: t.stop()], **options)
     assert_is_history(table(path), net.history)
-    assert 'valid_loss' in net.history[0]
+    assert 'training_loss' in net.history[0]
 
     def fail(training):
         if training.epoch == 2:

@@ -1,6 +1,8 @@
 """EarlyStop: when it stops; and what callbacks remember when a training is resumed."""
 
+import copy
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -73,24 +75,33 @@ def test_epochs_without_the_monitor_do_not_count(net):
     stop = EarlyStop(patience=1, min_improvement=0.9)
     net.train(NOISY, callbacks=stop, **{**QUICK, 'validate_every': 3})
     assert len(net.history) == 9
-    assert stop.best == net.history[2]['valid_loss']
+    assert stop.best == net.history[2]['training_loss']
 
 
 def test_a_goal_of_the_validation_and_what_is_logged(net, caplog):
     caplog.set_level('INFO')
     net.train(NOISY, learning_rate=0.1, callbacks=EarlyStop(goal=1.2), **QUICK)
-    losses = net.history['valid_loss']
+    losses = net.history['training_loss']
     assert losses[-1] <= 1.2 < min(losses[:-1])
-    assert 'training stopped: valid_loss has reached 1' in caplog.text
+    assert 'training stopped: training_loss has reached 1' in caplog.text
 
 
 @pytest.mark.parametrize(
-    ('monitor', 'epochs'), [('valid_acc', 0), ('acc', 1), ('valid_seconds', 0)]
+    ('monitor', 'epochs', 'instead'),
+    [
+        (
+            'valid_acc',
+            0,
+            "add monitors='acc' to the training; there are: valid_loss, valid_err",
+        ),
+        ('acc', 1, "add monitors='acc' to the training"),
+        ('valid_seconds', 0, 'there are: .*valid_loss, valid_err'),
+        ('valid_los', 0, "did you mean 'valid_loss'?"),
+    ],
 )
-def test_a_name_that_does_not_exist(net, monitor, epochs):
-    listed = 'there are: .*valid_loss, valid_err'
-    with pytest.raises(ConfigError, match=f"EarlyStop: no monitor '{monitor}'; {listed}"):
-        net.train(NOISY, epochs=3, callbacks=EarlyStop(monitor), **QUICK)
+def test_a_name_that_does_not_exist(net, monitor, epochs, instead):
+    with pytest.raises(ConfigError, match=f"EarlyStop: no monitor '{monitor}'; {instead}"):
+        net.train(NOISY, NOISY, epochs=3, callbacks=EarlyStop(monitor), **QUICK)
     assert len(net.history) == epochs
 
 
@@ -98,7 +109,7 @@ def test_a_name_that_does_not_exist(net, monitor, epochs):
 def test_a_name_of_other_libraries(net, monitor):
     with pytest.raises(ConfigError) as caught:
         net.train(NOISY, epochs=3, callbacks=EarlyStop(monitor), **QUICK)
-    assert str(caught.value) == f"EarlyStop: no monitor {monitor!r}; did you mean 'valid_loss'?"
+    assert str(caught.value) == f"EarlyStop: no monitor {monitor!r}; did you mean 'training_loss'?"
 
 
 def test_the_next_training_begins_anew(net):
@@ -167,8 +178,8 @@ def columns(net):
 @pytest.mark.parametrize(
     ('monitor', 'every'),
     [
-        ('valid_loss', 1),
-        ('valid_loss', 3),
+        ('training_loss', 1),
+        ('training_loss', 3),
         ('loss', 3),
         ('gradient_norm', 2),
     ],
@@ -230,7 +241,9 @@ def test_a_training_that_a_callback_has_stopped_can_be_gone_on_with(shared, epoc
 def test_what_a_longer_training_would_not_see_is_not_remembered(net, tmp_path):
     stop, keep = EarlyStop(), Checkpoint(tmp_path / '{}', best_only=True)
     net.train(NOISY, epochs=5, callbacks=[stop, keep], **{**QUICK, 'validate_every': 3})
-    assert stop.best == keep.best == net.history[2]['valid_loss'] > net.history[4]['valid_loss']
+    assert (
+        stop.best == keep.best == net.history[2]['training_loss'] > net.history[4]['training_loss']
+    )
     assert sorted(os.listdir(tmp_path)) == ['3', '5']  # but it is better
 
 
@@ -311,3 +324,20 @@ def test_a_state_that_no_file_can_hold(net, state, tmp_path):
     bad = type('Bad', (Callback,), {'get_state': lambda self: state, 'set_state': print})()
     with pytest.raises(ConfigError, match=r'get_state\(\) of Bad must return a dict of numbers'):
         net.train(NOISY, epochs=2, callbacks=bad, checkpoint=tmp_path / 'x', **QUICK)
+
+
+def test_what_a_callback_is_given_cannot_be_pickled_but_the_callback_can():
+    kept = []
+    net = rnnkit.Regressor([1, ('rnn', 2), 1], seed=0)
+    x = np.ones((4, 2, 1))
+    stop = rnnkit.callbacks.EarlyStop(patience=3)
+    net.train([x, x], epochs=2, callbacks=[kept.append, stop], progress=False)
+    with pytest.raises(ConfigError) as caught:
+        pickle.dumps(kept[0])
+    assert str(caught.value) == (
+        'a training cannot be pickled; pickle its network, training.net, or training.history'
+    )
+    assert copy.deepcopy(kept[0]).epoch == 2
+    other = pickle.loads(pickle.dumps(stop))
+    assert (other.patience, other.best) == (3, stop.best)
+    assert other.get_state() == stop.get_state()

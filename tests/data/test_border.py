@@ -102,8 +102,8 @@ BAD_BATCHES = [
     (None, DataError, 'train: expects a list of arrays [x, y]; got NoneType'),
     ({'x': X}, DataError, "train: expects {x, y}; got a dict of ['x']"),
     ({'x': X, 'z': Y}, DataError, "train: expects {x, y}; got a dict of ['x', 'z']"),
-    ([X[0], Y], ShapeError, 'train: x has 2 axes, shape (4, 2)'),
-    ([X[..., 0], Y], ShapeError, 'needs an axis of its own: array[..., None]'),
+    ([X[0, 0], Y], ShapeError, 'train: x has 1 axes, shape (2,)'),
+    ([X[..., 0], Y], ShapeError, '; one series is (time, features), of 2 features'),
     (
         [X[..., :1], Y],
         ShapeError,
@@ -131,7 +131,7 @@ def test_a_wrong_batch_is_refused_by_name(batch, error, message):
 @pytest.mark.parametrize(
     ('x', 'error', 'message'),
     [
-        (X[0], ShapeError, 'predict(): x has 2 axes'),
+        (X[..., 0], ShapeError, 'predict(): x has 2 axes'),
         (np.zeros((T, B, 5)), ShapeError, 'predict(): x has 5 features'),
         (X + np.nan, DataError, 'predict(): x contains nan'),
         (np.zeros((0, B, 2)), DataError, 'predict(): x is empty: its shape is (0, 4, 2)'),
@@ -149,7 +149,7 @@ def test_the_axes_of_the_message_are_those_of_the_layout():
     with pytest.raises(ShapeError, match=re.escape('axis 0 (batch)')):
         net.train([X, Y[:3]], epochs=1)
     with pytest.raises(ShapeError, match=re.escape('(batch, time, features)')):
-        net.predict(X[0])
+        net.predict(X[..., 0])
 
 
 LABELS = np.zeros((T, B), int)

@@ -22,8 +22,21 @@ def net_of(model=rnnkit.Regressor, layers=(2, ('rnn', 3), 1), **options):
 class Loader:
     """An iterable of batches, such as other libraries have."""
 
+    def __init__(self, batches):
+        self.batches = batches
+
     def __iter__(self):
-        return iter([[X, Y]])
+        return iter(self.batches)
+
+
+class Examples:
+    """A dataset of single examples, as PyTorch has it."""
+
+    def __getitem__(self, k):
+        return X[:, k], Y[:, k]
+
+    def __len__(self):
+        return B
 
 
 def batches():
@@ -46,31 +59,53 @@ TEXT = '; turn text into numbers first, such as by encode() of a rnnkit.recurren
 
 # what: (network, call, the end of the message)
 MISTAKES = {
-    'a series': (
+    'a series of other features': (
         {},
-        lambda net: net.predict(X[:, 0]),
-        'predict(): x has 2 axes, shape (5, 2); a network with a recurrent layer expects '
-        '(time, batch, features); a single sequence is array[:, None]',
+        lambda net: net.predict(X[..., 0]),
+        'predict(): x has 2 axes, shape (5, 4); a network with a recurrent layer expects '
+        '(time, batch, features); one series is (time, features), of 2 features',
     ),
-    'a series, batch first': (
+    'a time step': (
         BATCH,
-        lambda net: net.predict(X[:, 0]),
-        'expects (batch, time, features); a single sequence is array[None]',
-    ),
-    'a series of one feature': (
-        one(1),
-        lambda net: net.predict(np.zeros(7)),
-        'a single sequence of a single feature is array[:, None, None]',
-    ),
-    'a series of one feature, batch first': (
-        {**one(1), **BATCH},
-        lambda net: net.predict(np.zeros(7)),
-        'a single sequence of a single feature is array[None, :, None]',
+        lambda net: net.predict(X[0, 0]),
+        'expects (batch, time, features); a single time step of a single sequence is '
+        'array[None, None]',
     ),
     'no axis of features': (
         one(1),
         lambda net: net.predict(X[..., 0]),
-        'a single feature needs an axis of its own: array[..., None]',
+        '; 4 series of one feature are array[:, :, None]; one series of 4 features is '
+        'array[:, None, :], in a network with 4 inputs',
+    ),
+    'no axis of features, batch first': (
+        {**one(1), **BATCH},
+        lambda net: net.predict(X[..., 0]),
+        '; 5 series of one feature are array[:, :, None]; one series of 4 features is '
+        'array[None], in a network with 4 inputs',
+    ),
+    'one step, or one series': (
+        {**one(1), **BATCH},
+        lambda net: net.predict(X[:, 0, :1]),
+        '; 5 series of one feature and one step are array[:, :, None]; one series of 5 steps is '
+        'array[None]',
+    ),
+    'a row': (
+        {**one(1), **BATCH},
+        lambda net: net.predict(X[:1, :, 0]),
+        '; one series of one feature is array[:, :, None]; one series of 4 features is '
+        'array[None], in a network with 4 inputs',
+    ),
+    'a series, and targets of several': (
+        {},
+        lambda net: net.train([X[:, 0], Y]),
+        'train: y has length 4 on axis 1 (batch), but x has 1; the shape is (5, 4, 1). x, without '
+        'an axis for several series, is one series of 5 steps',
+    ),
+    'examples for steps': (
+        {'layers': (2, ('rnn', 3), 'last', 1)},
+        lambda net: net.train([X[:, 0], Y[:, 0]]),
+        'train: y has length 5 on axis 0 (batch), but x has 1; the shape is (5, 1). x, without '
+        'an axis for several series, is one series of 5 steps',
     ),
     'an example': (
         STATIC,
@@ -139,8 +174,9 @@ MISTAKES = {
     'a generator': (
         {},
         lambda net: net.train(batches()),
-        'train is an iterator, which can be read only once; pass a callable that returns a batch '
-        'each time it is called, for example train=train.__next__',
+        'train is an iterator (generator), which can be read only once; say how many of its '
+        'batches are for an epoch, train_batches=100, or pass an object that begins anew each time '
+        'it is iterated over, such as a data loader',
     ),
     'a callable that makes generators': (
         {},
@@ -150,9 +186,25 @@ MISTAKES = {
     ),
     'an iterable': (
         {},
-        lambda net: net.train([X, Y], Loader()),
-        'valid is an iterable, Loader; pass arrays, or a callable that returns a batch each time '
-        'it is called: valid=itertools.cycle(batches).__next__',
+        lambda net: net.train([X, Y], Loader([[X, Y], [X, Y[:-1]]])),
+        'batch 1 of valid: y has length 4 on axis 0 (time), but x has 5; the shape is (4, 4, 1)',
+    ),
+    'an iterable without a batch': (
+        {},
+        lambda net: net.train(Loader([]), [X, Y]),
+        'train is an iterable (Loader) without a batch; each epoch is a new pass over it',
+    ),
+    'a dataset without batches': (
+        {},
+        lambda net: net.train(Examples()),
+        'train: expects a list of arrays [x, y]; got Examples; batches of a dataset are made by a '
+        'data loader, DataLoader(data, batch_size=32)',
+    ),
+    'a share of an iterable': (
+        {},
+        lambda net: net.train(Loader([[X, Y]]), valid=0.5),
+        'train(): valid=0.5 holds out a part of arrays, and train is an iterable (Loader), which '
+        'makes its own batches; pass another one, or arrays, as valid=',
     ),
     'x in a list': (
         {},
@@ -355,35 +407,6 @@ def test_the_error_says_what_to_do(what):
     with pytest.raises(RnnkitError, match=f'{re.escape(message)}$') as found:
         call(net_of(**options))
     assert '[[' not in str(found.value)  # no array is printed
-
-
-def test_frames_name_their_columns():
-    pandas = pytest.importorskip('pandas')
-    frame = pandas.DataFrame({'a': np.ones(T), 'b': [1, 2, np.nan, 3, 4]})
-    net = net_of()
-    with pytest.raises(RnnkitError, match=re.escape('a single sequence is frame.to_numpy()[:, N')):
-        net.predict(frame)
-    with pytest.raises(
-        RnnkitError, match=re.escape("contains nan at index (2, 1), column 'b'; nu")
-    ):
-        net_of(**STATIC).predict(frame)
-    with pytest.raises(
-        RnnkitError, match=re.escape("x[1] contains nan at index (2, 1), column 'b'")
-    ):
-        net.predict([frame.fillna(0), frame])
-    text = frame.assign(a=list('abcde'))
-    with pytest.raises(
-        RnnkitError, match=re.escape("x must be real numbers; column 'a' contains 'a'")
-    ):
-        net_of(**STATIC).predict(text)
-    missing = frame.astype({'a': 'Int64'})
-    missing.loc[1, 'a'] = pandas.NA
-    with pytest.raises(RnnkitError, match="column 'a' contains <NA>, a NAType"):
-        net_of(**STATIC).predict(missing)
-    whole = frame.fillna(0)
-    np.testing.assert_array_equal(
-        net.predict([whole])[0], net.predict(whole.to_numpy()[:, None])[:, 0]
-    )
 
 
 MASKED = np.ma.masked_equal(np.arange(T * B * 2.0).reshape(T, B, 2), 3)

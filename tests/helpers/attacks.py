@@ -15,7 +15,8 @@ VALUES = [
     'a\x00b', '\ud800', 'relu+relu', 'maxout:256', 'relu' * 10_000, [], [0], [1, 2], [[]], [None],
     ['hid1', 'in'], [[1.0, 2.0], [3.0]], [1] * 2000, {}, {'form': 'x'}, {'form': 'orthogonal'},
     {'form': 'normal', 'std': float('inf')}, {'form': 'rnn', 'self': 1}, {'self': 1, 'form': []},
-    {':tensor': 'last:hid1.b'}, {':tensor': 'no'}, {':tensor': []}, {'': None}, {'i': 1, 'f': 'x'},
+    {':tensor': 'last:hid1.b'}, {':tensor': 'no'}, {':tensor': 'meta:0'}, {':tensor': []},
+    {':tensor': 'meta:1', 'x': 1}, {'': None}, {'i': 1, 'f': 'x'},
 ]  # fmt: skip
 
 
@@ -64,6 +65,8 @@ def attack(content, rng):
             _change_array(arrays, rng)
             continue
         name = 'training' if 'training' in entries and rng.random() < 0.8 else 'spec'
+        if 'meta' in entries and rng.random() < 0.3:
+            name = 'meta'
         entries[name] = json.dumps(_changed(json.loads(entries[name]), rng))
     return signed(entries, arrays)
 
@@ -100,11 +103,13 @@ def _change_array(arrays, rng):
     if kind in ('drop', 'rename'):
         del arrays[name]
     if kind == 'rename':
-        arrays[rng.choice(['x', name + '2', 'last:x.w', name.replace('.', ':')])] = array
+        arrays[
+            rng.choice(['x', name + '2', 'last:x.w', 'meta:0', 'meta:9', name.replace('.', ':')])
+        ] = array
     if kind == 'shape':
         arrays[name] = array.reshape(rng.choice([(-1,), (1, -1), (-1, 1)]))
     if kind == 'dtype':
-        arrays[name] = array.astype(rng.choice(['f8', 'f2', 'i8', 'u1', '?']))
+        arrays[name] = array.astype(rng.choice(['f8', 'f2', 'i8', 'u1', '?', 'c8']))
     if kind == 'values':
         arrays[name] = np.full_like(array, rng.choice([0, 1, 100]))
     if kind == 'empty':

@@ -252,7 +252,7 @@ def test_kernels_give_the_bits_of_the_whole(kind, machine_code, rng):
         np.testing.assert_array_equal(y, net.predict(x[: t + 1]))
         np.testing.assert_array_equal(stepper(x[t]), y)
     assert stepper._step.is_quick
-    found, state = net.predict(x[:3], return_state=True)
+    _, state = net.predict(x[:3], return_state=True)
     np.testing.assert_array_equal(net.predict(x[3:], state=state), net.predict(x))
 
 

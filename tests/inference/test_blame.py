@@ -113,8 +113,8 @@ def test_errors_of_a_state_show_shapes_and_no_arrays():
     with pytest.raises(RnnkitError) as found:
         net.predict(X, state=wrong)
     assert str(found.value) == (
-        "predict(): state 'c' of layer 'hid1' must have shape (3, 3) (batch, size), for 3 examples; "
-        'got (1, 3, 3)'
+        "predict(): state 'c' of layer 'hid1' must have shape (3, 3) (batch, size), for 3 "
+        'examples; got (1, 3, 3)'
     )
     _, state = net.predict(X, return_state=True)
     state['hid1'] = state['hid1']._replace(c=np.ones((2, 3)))

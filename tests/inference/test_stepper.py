@@ -220,9 +220,9 @@ def test_parameters_are_those_of_now(engine, rng):
             r'x has . axes, .* a single time step is \(batch, features\)',
         ),
         (
-            np.zeros(2),
+            np.zeros(3),
             rnnkit.ShapeError,
-            r'x has . axes, .* a single time step is \(batch, features\)',
+            r'x has . axes, .* is \(batch, features\); that of one series has 2 features$',
         ),
         (np.array([[0, np.nan]], 'float32'), rnnkit.DataError, r'x .*nan'),
         (np.array([[np.inf, 0]], 'float32'), rnnkit.DataError, r'x .*inf'),

@@ -6,6 +6,7 @@ import sys
 import llvmlite.binding as llvm
 import numpy as np
 import pytest
+from faults import ends_well, fork
 from kernel_cases import CELLS, forward, problem
 from step_cases import STEP_KERNELS, step_case
 
@@ -13,6 +14,7 @@ import rnnkit
 from rnnkit import kernels
 from rnnkit.kernels.dense.forward import Forward as Dense
 from rnnkit.kernels.language import threads
+from rnnkit.kernels.language.workers import size_of_team
 from rnnkit.kernels.recurrent import trace
 from rnnkit.kernels.recurrent.backward import Backward
 from rnnkit.kernels.recurrent.forward import Forward
@@ -88,17 +90,25 @@ def test_parts_whose_thread_cannot_be_made_are_done_all_the_same(
             problem('rnn-tanh', (4, 9, 3, 17), 'float32').args,
         ),
     ]
-    for writer, arrays in writers:
-        results = []
-        for kind in (f'refused{request.node.callspec.params["no_more_threads"]}', 'one_thread'):
-            # The first name is new to this process, which looks for its symbols now.
-            run = kernel.build(kind, writer, repr((kind, writer.frame.inputs)))
-            threads.set_threads(1 if kind == 'one_thread' else 4)
-            with threads.smallest_part(1):
-                results.append(run(*arrays))
-        for got, want in zip(*results, strict=True):
-            np.testing.assert_array_equal(got, want)
-    assert len(no_more_threads) == 3 * len(writers)
+    made = request.node.callspec.params['no_more_threads']
+
+    def work():
+        for writer, arrays in writers:
+            results = []
+            for kind in (f'refused{made}', 'one_thread'):
+                # The first name is new to this process, which looks for its symbols now.
+                run = kernel.build(kind, writer, repr((kind, writer.frame.inputs)))
+                threads.set_threads(1 if kind == 'one_thread' else 4)
+                with threads.smallest_part(1):
+                    results.append(run(*arrays))
+            for got, want in zip(*results, strict=True):
+                np.testing.assert_array_equal(got, want)
+        # Of three that are wanted none, or one more with each kernel.
+        assert size_of_team() == 3 * made
+        assert len(no_more_threads) == [3, 2 + 2 + 1][made]
+
+    # In a child, which has none of the threads that were made here before.
+    assert ends_well(fork(work))
 
 
 def test_without_kernels_all_parts_of_a_step_keep_their_plain_graph(monkeypatch, asked_again):

@@ -36,6 +36,7 @@ def sources(folder):
         rnnkit.Autoencoder([3, dict(size=2, name='a', w=0.5, std_b=0.1), dict(form='tied', partner='a')], seed=4),  # noqa: E501
     ]  # fmt: skip
     nets[0].add_loss(dict(form='huber', delta=0.5), weight=0.3, output='hid1:c', target='z')
+    nets[1].meta = {'scaler': {'mean': np.ones(3), 'n': np.array(4)}, 'words': ['a', {'b': [1.5]}]}
     for k, net in enumerate(nets):
         net.save(folder / f'{k}')
         yield (folder / f'{k}').read_bytes(), None
@@ -46,6 +47,7 @@ def sources(folder):
         dict(algo='rprop', callbacks=[rnnkit.callbacks.CSV(folder / 'history.csv')]),
     )):  # fmt: skip
         trained.history.clear()
+        trained.meta = {} if k else {'mean': np.ones(2), 'columns': ['a', 'b']}
         trained.train([X, Y], epochs=2, checkpoint=folder / f't{k}', seed=1, **options)
         yield (folder / f't{k}').read_bytes(), (trained, options)
 

@@ -281,3 +281,14 @@ def test_the_attribute_of_a_layer_is_not_for_setting():
     )
     net.freeze('hid1')
     assert not net.layers[1].trainable
+
+
+@pytest.mark.parametrize('last', ['dropout', 'standardize'])
+def test_a_network_without_weights_says_so(last):
+    net = rnnkit.Regressor([1, last])
+    with pytest.raises(rnnkit.ConfigError) as caught:
+        net.train([np.ones((2, 1)), np.ones((2, 1))])
+    assert str(caught.value) == (
+        'train(): no layer of this network has weights, so there is nothing to train; the number '
+        "of its outputs alone, as in [3, 'standardize', 1], is a layer that has"
+    )

@@ -183,7 +183,7 @@ def test_bombs_are_refused_at_once(tmp_path, content, bomb):
 @pytest.mark.parametrize(
     'text', ['[' * 100_000, '{"a":' * 100_000, '9' * 5_000_000, '1e999999999', '"' + 'x' * 10**6]
 )
-@pytest.mark.parametrize('entry', ['spec', 'training'])
+@pytest.mark.parametrize('entry', ['spec', 'training', 'meta'])
 def test_json_that_is_deep_or_long(tmp_path, content, entry, text):
     entries, arrays = parts(content)
     (tmp_path / 'file').write_bytes(signed({**entries, entry: text}, arrays))
@@ -221,9 +221,11 @@ def test_networks_within_the_limits_are_built_and_loaded(tmp_path):
 def test_attacks_with_a_valid_digest(tmp_path, content):
     """The short form of tests/long/attack_files.py."""
     net = rnnkit.Regressor([2, ('lstm', 2), dict(form='rnn', size=2, h_0='learn'), 1], seed=0)
+    net.meta = {'scaler': {'mean': np.ones(2), 'n': np.array(3)}, 'words': ['a', {'b': [0.5]}]}
     net.save(tmp_path / 'lstm')
     x = np.ones((3, 1))
     trained = rnnkit.load(tmp_path / 'lstm') and rnnkit.Regressor([1, (2, 'tanh'), 1], seed=0)
+    trained.meta = {'mean': np.ones(2)}
     trained.train([x, x], epochs=1, checkpoint=tmp_path / 'training', seed=1)
     training = (tmp_path / 'training').read_bytes()
     rng, path, refusals = random.Random(0), tmp_path / 'attack', 0

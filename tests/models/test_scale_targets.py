@@ -353,7 +353,7 @@ def test_they_are_not_trained_frozen_or_marked(data):
     assert net.summary().splitlines()[-2:] == [
         'out    feedforward  (T, B, 2)  w 4x2  b 2  measured: target_mean 2  target_deviation 2  '
         'target_known  15',
-        'Regressor, 27 parameters, float64',
+        'Regressor, 27 parameters, 5 of them measured, float64',
     ]
 
 
@@ -388,6 +388,14 @@ def test_an_autoencoder(rng):
 @pytest.mark.parametrize(
     ('build', 'message'),
     [
+        (
+            lambda: rnnkit.Regressor([1, 1], normalize_targets=True),
+            "Regressor(): unknown option 'normalize_targets', did you mean 'scale_targets'?",
+        ),
+        (
+            lambda: rnnkit.Regressor([1, 1]).train([[[0.0]], [[0.0]]], scale_targets=True),
+            "train(): unknown option 'scale_targets': scale_targets= is an option of networks",
+        ),
         (
             lambda: make(loss='poisson'),
             "scale_targets=True: targets of loss 'poisson' are counts, which would make no sense "

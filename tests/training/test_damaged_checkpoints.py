@@ -7,7 +7,7 @@ import pytest
 from attacks import VALUES, parts, places, put, signed
 
 import rnnkit
-from rnnkit.errors import FormatError, RnnkitError
+from rnnkit.errors import ConfigError, FormatError, RnnkitError
 
 DATA = [np.ones((4, 1), 'f'), np.zeros((4, 1), 'f')]
 OPTIONS = {'algo': 'adam', 'seed': 1, 'validate_every': 1, 'learning_rate': None}
@@ -18,6 +18,7 @@ def trained(tmp_path_factory):
     """Return a network, the content of its checkpoint after an epoch, and a path."""
     path = tmp_path_factory.mktemp('training') / 'training'
     net = rnnkit.Regressor([1, ('dropout', 0.5), 1], seed=0)
+    net.meta = {'mean': np.ones(2)}
     net.train(DATA, epochs=1, checkpoint=path, **options())
     return net, path.read_bytes(), path
 
@@ -80,3 +81,20 @@ def test_what_is_wrong_is_named(trained, path, new, message):
     with pytest.raises(FormatError) as caught:
         resume(trained, path, new)
     assert str(caught.value) == f'{trained[2]}: {message}'
+
+
+@pytest.mark.parametrize('array', ['meta:0', 'x:2'])
+def test_an_array_in_the_place_of_a_setting_is_another_training(trained, array):
+    net, content, file = trained
+    entries, arrays = parts(content)
+    path = ('settings', 'algo')
+    training = put(json.loads(entries['training']), path, {':tensor': array})
+    arrays['x:2'] = np.ones(2)
+    file.write_bytes(signed({**entries, 'training': json.dumps(training)}, arrays))
+    with pytest.raises(ConfigError) as caught:
+        net.train(DATA, epochs=2, resume=file, **options())
+    was = '[1.0, 1.0]' if array[0] == 'x' else "{':tensor': 'meta:0'}"
+    assert str(caught.value) == (
+        f'train(): the checkpoint {file} belongs to another training: algo was {was}, and is now '
+        f'adam'
+    )

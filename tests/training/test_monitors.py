@@ -143,7 +143,6 @@ def test_a_metric_of_ones_own_is_a_monitor(brier, xy, rng):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({}, 'register it with means=, or compute it from predictions; here there are mae, mse'),
         ({'means': [lambda t, o: np.take(t, 99)]}, 'raised .* for tensors'),
         ({'means': [lambda t, o: t.sum()]}, 'must return one value for each target, a tensor of 3'),
     ],
@@ -275,10 +274,10 @@ def test_f1_of_one_unit_is_that_of_the_ones():
 def test_they_stop_a_training(xy):
     x, y = xy[0], (xy[1] > 1).astype(float)
     net = rnnkit.Regressor([2, ('rnn', 3), 1], 'bce', seed=1, dtype='float64')
-    stop = rnnkit.callbacks.EarlyStop('valid_acc', patience=0)
+    stop = rnnkit.callbacks.EarlyStop('training_acc', patience=0)
     net.train([x, y], epochs=9, validate_every=1, monitors='acc', learning_rate=0, callbacks=stop)
     assert len(net.history) == 2  # a larger accuracy would be better
-    assert net.history['valid_acc'][0] == np.mean((net.predict(x) > 0.5) == y)
+    assert net.history['training_acc'][0] == np.mean((net.predict(x) > 0.5) == y)
 
 
 def test_they_are_for_networks_of_bce(xy):

@@ -228,9 +228,9 @@ def test_history_has_one_record_an_epoch():
         'seconds',
     }
     assert set(net.history[0]) == common
-    assert set(net.history[1]) == common | {'valid_loss', 'valid_err'}
+    assert set(net.history[1]) == common | {'training_loss', 'training_err'}
     assert net.history['learning_rate'] == [0.01, 0.01]
-    assert net.history['valid_loss'][0] is None
+    assert net.history['training_loss'][0] is None
     with pytest.raises(NotFoundError, match="history: no column 'nothing'; there are training, ep"):
         net.history['nothing']
     net.train(FLAT, epochs=1)
@@ -262,7 +262,7 @@ def test_the_history_is_plotted_to_a_file(tmp_path):
     figure = net.history.plot(tmp_path / 'h.png', keys=('loss', 'gradient_norm'))
     assert (tmp_path / 'h.png').stat().st_size > 1000
     labels = [line.get_label() for line in figure.axes[0].lines]
-    assert labels == ['loss', 'valid_loss', 'gradient_norm']
+    assert labels == ['loss', 'training_loss', 'gradient_norm']
     with pytest.raises(ConfigError, match=r"no column 'los'; did you mean 'loss'\?"):
         net.history.plot(keys=('los',))
 
@@ -382,3 +382,36 @@ def test_no_limit_of_elements_is_0_or_none():
     for p, q in zip(*(net.params for net in nets), strict=True):
         assert np.array_equal(p.get_value(), q.get_value())
         assert np.isfinite(p.get_value()).all()
+
+
+# --- verbose
+
+
+@pytest.mark.parametrize('verbose', [0, 1, 2])
+def test_verbose_is_a_number(verbose, caplog):
+    caplog.set_level('INFO', 'rnnkit')
+    net = dense()
+    net.train(FLAT, epochs=2, verbose=verbose, algo='sgd')
+    lines = [record for record in caplog.records if 'epoch' in record.message]
+    assert len(lines) == (2 if verbose else 0)
+    # A line that stays is not overwritten by the next one on a terminal.
+    assert [record.live for record in lines] == [verbose == 1, False][: len(lines)]
+    caplog.clear()
+    for _ in net.itertrain(FLAT, epochs=2, verbose=verbose):
+        pass
+    assert sum('epoch' in record.message for record in caplog.records) == (2 if verbose else 0)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'verbose': 3}, 'verbose must be 0, nothing but warnings; .* lines alone; got 3'),
+        ({'verbose': True}, 'or 2, lines alone; got True'),
+        ({'verbose': 1, 'progress': False}, 'progress=False and verbose=1 contradict each other'),
+        ({'verbose': 0, 'progress': True}, 'progress=True and verbose=0 contradict each other'),
+    ],
+)
+def test_what_verbose_cannot_be(options, message):
+    net = dense()
+    with pytest.raises(ConfigError, match=rf'train\(\): .*{message}'):
+        net.train(FLAT, epochs=1, **options)

@@ -98,7 +98,7 @@ def test_the_best_parameters_follow_the_whole_loss(batch_size, data):
     err = mean((outputs['out:out'] - y) ** 2, w)
     xe = -np.log(outputs['kind:out'][np.arange(B), label]).mean()
     assert valid['loss'] == pytest.approx(err + 0.5 * xe, rel=1e-12)
-    assert valid['loss'] == min(v for v in net.history['valid_loss'] if v is not None)
+    assert valid['loss'] == min(v for v in net.history['training_loss'] if v is not None)
 
 
 PENALTIES = {

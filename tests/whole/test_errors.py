@@ -390,7 +390,11 @@ TABLE = {
         DataError,
         ['train callable', 'NoneType'],
     ),
-    'an iterator': (lambda: train(iter([(X, Y)])), ConfigError, ['train', 'iterator', '__next__']),
+    'an iterator': (
+        lambda: train(iter([(X, Y)])),
+        ConfigError,
+        ['train', 'iterator', 'train_batches='],
+    ),
     'wrong array from a valid callable': (
         lambda: train(valid=lambda: [X[0], Y]),
         ShapeError,
@@ -476,7 +480,7 @@ def test_a_wrong_option_does_not_change_the_network():
 def test_keywords_that_the_constructor_does_not_know_are_refused():
     with pytest.raises(ConfigError, match=r"Regressor\(\): .*'laers', did you mean 'layers'\?"):
         rnnkit.Regressor(laers=[1, 1])
-    with pytest.raises(ConfigError, match="'batch_first', did you mean 'layout'"):
+    with pytest.raises(ConfigError, match="'batch_first': write layout='batch'"):
         rnnkit.Classifier([1, 2], batch_first=True)
     with pytest.raises(ConfigError, match='layers must be a list'):
         rnnkit.Regressor()

@@ -197,6 +197,7 @@ class Layer:
             'flat': [2, ('rnn', 2), 'last', ('repeat', 2), ('rnn', 2), layer, 2],
         }
         networks['flatten'] = networks['flat']
+        networks['standardize'] = networks['standardise'] = [2, layer, ('rnn', 2), 2]
         rnnkit.Regressor(networks.get(self.form, [2, ('rnn', 2), layer, 2]), seed=0)
 
 
@@ -334,6 +335,7 @@ LEFT_OUT = [
     'Recurrent',
     'Bidirectional',
     'Reshape',
+    'Standardize',
     'Cell',
     'split',
     'activations',

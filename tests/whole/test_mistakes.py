@@ -16,7 +16,7 @@ LAST = (
     "[3, ('lstm', 10), 'last', 1]"
 )
 WEIGHTS = 'make the network with weighted=True, and pass the weights with the data: [x, y, '
-SPLIT = 'pass validation data: train([x, y], valid=[x_valid, y_valid])'
+SPLIT = 'hold out a share of the data: train([x, y], valid=0.2)'
 
 
 def lstm(**options):
@@ -57,7 +57,8 @@ IN_TRAIN = {
     'sample_weight': f': {WEIGHTS}weights]',
     'class_weight': f': {WEIGHTS}class_weights[y]]',
     'min_delta': ", did you mean 'min_improvement'?",
-    'verbose': ': progress=False prints nothing, progress=True, the default, a line for each epoch',
+    'verbosity': ': progress=False prints nothing, progress=True, the default, a line for each '
+    'epoch',
     'metrics': ", did you mean 'monitors'?",
     'stateful': ", did you mean 'carry_state'?",
     'restore_best_weights': ", did you mean 'restore_best'?",
@@ -201,15 +202,15 @@ CALLS = {
     ),
     'lines of a prediction': (
         lambda: NET.predict(X, verbose=0),
-        "predict(): unknown option 'verbose': progress= is an option of train()",
+        "predict(): unknown option 'verbose': verbose= is an option of train()",
     ),
     'lines of an evaluation': (
         lambda: NET.evaluate(X, Y, verbose=0),
-        "evaluate(): unknown option 'verbose': progress= is an option of train()",
+        "evaluate(): unknown option 'verbose': verbose= is an option of train()",
     ),
     'lines of a callback': (
         lambda: rnnkit.callbacks.EarlyStop(verbose=1),
-        "EarlyStop(): unknown option 'verbose': progress= is an option of train()",
+        "EarlyStop(): unknown option 'verbose': verbose= is an option of train()",
     ),
     'weights of an evaluation': (
         lambda: NET.evaluate(X, Y, sample_weight=Y),
@@ -526,6 +527,12 @@ def test_a_history_before_a_validation_and_before_a_training():
     assert history['valid_loss'] == [None]
     with pytest.raises(NotFoundError):
         history['valid_epoch']
+    # A column that a callback adds says nothing about validations.
+    history = rnnkit.training.History([{'epoch': 1, 'loss': 2.0, 'training_speed': 3.0}])
+    assert history['valid_loss'] == history['training_loss'] == [None]
+    history = rnnkit.training.History([{'epoch': 1, 'loss': 2.0, 'valid_loss': 3.0}])
+    with pytest.raises(NotFoundError, match="'training_loss'; did you mean 'valid_loss', or 'lo"):
+        history['training_loss']
     assert type(history[:1]) is rnnkit.training.History
     with pytest.raises(ConfigError, match='expects the name of a column'):
         history[None]

@@ -50,29 +50,28 @@ def _polynomial(x: Vec, coefficients: list[float]) -> Vec:
     return result
 
 
-def _power_of_two(n: Vec) -> Vec:
-    """Return 2 ** n for whole numbers n: put n into the bits of the exponent."""
-    code, f = n.code, _format(n)
-    # Adding this number leaves n + bias in the lowest bits of the mantissa.
-    magic = 1.5 * 2.0**f.integer + f.bias
-    bits = code.builder.bitcast((n + magic).value, code.lane_int)
-    # The exponent's place is above the mantissa; higher bits are shifted out.
-    shift = ir.Constant(code.lane_int, [f.integer] * code.target.lanes)
-    return Vec(code, code.builder.bitcast(code.builder.shl(bits, shift), code.vector_type))
-
-
 def _reduced(x: Vec) -> tuple[Vec, Vec]:
-    """Return r and n - 1 such that exp(x) = 2 * exp(r) * 2 ** (n - 1), for x kept in range.
+    """Return r and 2 ** (n - 1) such that exp(x) = 2 * exp(r) * 2 ** (n - 1), for x in range.
 
     With n itself, 2 ** n would overflow where exp(x) does not yet.
     """
-    f = _format(x)
-    x = x.at_most(f.high).at_least(f.low)
+    code, f = x.code, _format(x)
+    # Adding this number rounds to a whole n, and leaves n - 1 + bias in the lowest bits of the
+    # mantissa. The exponent's place is above it; higher bits are shifted out.
+    magic = 1.5 * 2.0**f.integer + (f.bias - 1)
+    rounded = (x * (1 / math.log(2))).plus(magic)
+    shift = ir.Constant(code.lane_int, [f.integer] * code.target.lanes)
+    bits = code.builder.shl(code.builder.bitcast(rounded.value, code.lane_int), shift)
     # log(2) has two parts (Cody & Waite): n times the first is exact, so the difference, in which
     # almost all digits cancel, is exact as well.
-    n = (x * (1 / math.log(2))).call('rint')
+    n = rounded - magic
     r = n.fma(-f.log2_low, n.fma(-f.log2_high, x))
-    return r, n - 1.0
+    return r, Vec(code, code.builder.bitcast(bits, code.vector_type))
+
+
+def _in_range(x: Vec) -> Vec:
+    f = _format(x)
+    return x.at_most(f.high).at_least(f.low)
 
 
 def _expm1_kernel(r: Vec) -> Vec:
@@ -84,20 +83,23 @@ def _expm1_kernel(r: Vec) -> Vec:
 
 def exp(x: Vec) -> Vec:
     """Exponential function."""
-    r, n = _reduced(x)
-    return _expm1_kernel(r).fma(2.0, 2.0) * _power_of_two(n)
+    r, half = _reduced(_in_range(x))
+    return _expm1_kernel(r).fma(2.0, 2.0) * half
 
 
 def expm1(x: Vec) -> Vec:
     """Return exp(x) - 1."""
-    r, n = _reduced(x)
-    half = _power_of_two(n)
+    return _expm1(_in_range(x))
+
+
+def _expm1(x: Vec) -> Vec:
+    r, half = _reduced(x)
     return (_expm1_kernel(r) * 2.0).fma(half, half * 2.0 - 1.0)
 
 
 def tanh(x: Vec) -> Vec:
     """Hyperbolic tangent: with e = exp(2|x|) - 1 it is e / (e + 2)."""
-    e = expm1(x.abs().at_most(_format(x).flat) * 2.0)
+    e = _expm1(x.abs().at_most(_format(x).flat) * 2.0)
     return (e / (e + 2.0)).call('copysign', x)
 
 
@@ -201,3 +203,5 @@ OPERATIONS: dict[str, Callable[..., Vec | Flag]] = {
     'abs': Vec.abs,
     'sign': sign,
 }
+# Long chains of operations, each of which waits for the one before.
+LONG = {'exp', 'expm1', 'tanh', 'sigmoid', 'log', 'log1p', 'softplus'}

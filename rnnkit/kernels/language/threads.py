@@ -3,16 +3,12 @@
 In: the code of a worker, which does one part of the rows. Out: functions that run it on as
 many threads as are set, each doing its part for the whole sequence.
 
-Threads are made and joined within one call of a kernel (POSIX threads): that takes some tens of
-microseconds, once for all time steps. Where parts need what others have made, they meet by a
-counter (`write_rounds`). There is no pool of threads, which a fork would lose,
-which two Python threads that call kernels would have to share, and whose waiting would cost
-time elsewhere. A part whose thread cannot be made is done by the caller.
+The threads are those of `rnnkit.kernels.language.workers`. Where parts need what others have made,
+all wait for each other between phases (`write_rounds`).
 """
 
 import ctypes
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,14 +18,10 @@ from llvmlite import ir
 from rnnkit.common.calls import checked
 from rnnkit.common.checks import whole
 from rnnkit.kernels.language.vector import I32, I64, POINTER, Code, Int, Unit
+from rnnkit.kernels.language.workers import MOST, write_workers
 
-MOST = 256
-SMALLEST_PART = 4_000_000  # multiply-adds for which starting a thread pays off
-_JOB = 4  # integers of a job: part, parts, block, thread
-_ROUNDS_JOB = 6  # and, where there are rounds, their number and the address of all jobs
-# Looks at the counter, about a microsecond, before a waiting thread gives way. With 2000 looks, an
-# update took up to 1.5 times as long in some processes.
-SPINS = 100
+SMALLEST_PART = 4_000_000  # multiply-adds for which waking a thread pays off
+_JOB = 4 * 8  # bytes of a job: part, parts, block, round
 _SETTINGS = 'rnnkit_thread_settings'
 # Read by compiled code when it runs, so a change of the number of threads compiles nothing.
 _settings = (ctypes.c_int64 * 2)(1, SMALLEST_PART)
@@ -93,29 +85,11 @@ def parts(code: Code, rows: Int, work: Int) -> Int:
 
 def write_parallel(unit: Unit) -> None:
     """Write ``parallel(worker, parts, block)``: call ``worker(job)`` for each part."""
-    # The caller's own stack holds the jobs: no memory is allocated, so nothing but
-    # pthread_create can fail.
+    write_workers(unit)
     with unit.function('parallel', 'worker parts block') as (code, worker, n, block):
-        jobs = code.room(MOST * _JOB * 8)
-        with code.loop(0, n) as q:
-            for i, value in enumerate((q, n, block)):
-                code.put(value, jobs + q * (_JOB * 8), i)
-        if sys.platform == 'win32':
-            with code.loop(0, n) as q:
-                _call(code, worker, jobs + q * (_JOB * 8))
-            return
-        started = code.room(MOST * 8)
-        with code.loop(1, n) as q:
-            code.put(_start(code, jobs + q * (_JOB * 8), worker), started + q * 8)
-        _call(code, worker, jobs)
-        with code.loop(1, n) as q:
-            job = jobs + q * (_JOB * 8)
-            thread = code.get(job, 3)
-            code.choose(
-                code.get(started + q * 8).equals(0),
-                lambda: _join(code, thread),
-                lambda: _call(code, worker, job),
-            )
+        jobs = _jobs(code, n, block)
+        with _team(code, n) as helpers:
+            code.call('share', worker, jobs, _JOB, n, helpers)
 
 
 def write_rounds(unit: Unit, *phases: str) -> None:
@@ -124,96 +98,37 @@ def write_rounds(unit: Unit, *phases: str) -> None:
     Phases are functions ``phase(part, parts, block, round)``. No part begins a phase before all
     parts have ended the one before.
     """
-    if sys.platform == 'win32':
-        with unit.function('rounds', 'parts rounds block') as (code, n, rounds, block):
-            with flushed(code), code.loop(0, rounds) as k:
-                for phase in phases:
-                    with code.loop(0, n) as q:
-                        code.call(phase, q, n, block, k)
-        return
-    _write_meet(unit)
-    with unit.function('part_of_rounds', 'job') as (code, job):
-        part, n, block, _, rounds, jobs = (code.get(job, i) for i in range(_ROUNDS_JOB))
-        counter, started = _shared(jobs)
-        done = code.var(code.int(1))  # parts of this thread
-        ended = code.var(code.int(0))  # parts that have to be there before the next phase
-        with flushed(code), code.loop(0, rounds) as k:
-            for phase in phases:
-                code.call(phase, part, n, block, k)
-                done.set(code.int(1))
-                with code.when(part.equals(0)), code.loop(1, n) as q:
-                    with code.when(code.get(started + q * 8).differs(0)):
-                        code.call(phase, q, n, block, k)
-                        done.set(done.get() + 1)
-                ended.set(ended.get() + n)
-                code.call('meet', counter, done.get(), ended.get())
+    write_workers(unit)
+    for phase in phases:
+        with unit.function(f'part_of_{phase}', 'job') as (code, job), flushed(code):
+            code.call(phase, *(code.get(job, i) for i in range(4)))
     with unit.function('rounds', 'parts rounds block') as (code, n, rounds, block):
-        jobs = code.room((MOST * (_ROUNDS_JOB + 1) + 1) * 8)
-        counter, started = _shared(jobs)
-        worker = code.address_of('part_of_rounds')
-        code.put(0, counter)
-        with code.loop(0, n) as q:
-            for i, value in enumerate((q, n, block, 0, rounds, jobs)):
-                code.put(value, jobs + q * (_ROUNDS_JOB * 8), i)
-        with code.loop(1, n) as q:
-            code.put(_start(code, jobs + q * (_ROUNDS_JOB * 8), worker), started + q * 8)
-        _call(code, worker, jobs)
-        with code.loop(1, n) as q, code.when(code.get(started + q * 8).equals(0)):
-            _join(code, code.get(jobs + q * (_ROUNDS_JOB * 8), 3))
+        jobs = _jobs(code, n, block)
+        with _team(code, n) as helpers, code.loop(0, rounds) as k:
+            with code.loop(0, n) as q:
+                code.put(k, jobs + q * _JOB, 3)
+            for phase in phases:
+                worker = code.address_of(f'part_of_{phase}')
+                code.call('share', worker, jobs, _JOB, n, helpers)
 
 
-def _shared(jobs: Int) -> tuple[Int, Int]:
-    """Return where the counter is, after all jobs, and which threads could not be made."""
-    counter = jobs + MOST * (_ROUNDS_JOB * 8)
-    return counter, counter + 8
+def _jobs(code: Code, n: Int, block: Int) -> Int:
+    """Return where the jobs of all parts are."""
+    # The caller's own stack holds them: no memory is allocated, so nothing can fail.
+    jobs = code.room(MOST * _JOB)
+    with code.loop(0, n) as q:
+        for i, value in enumerate((q, n, block)):
+            code.put(value, jobs + q * _JOB, i)
+    return jobs
 
 
-def _write_meet(unit: Unit) -> None:
-    """Write ``meet(counter, done, wanted)``: add to the counter; wait until it is as wanted.
-
-    A thread that waits spins for a moment, then gives way to others again and again: there may be
-    fewer cores than threads.
-    """
-    with unit.function('meet', 'counter done wanted') as (code, counter, done, wanted):
-        builder, pointer = code.builder, code.builder.inttoptr(counter.value, POINTER)
-        builder.atomic_rmw('add', pointer, done.value, 'acq_rel')
-        spins = code.var(code.int(0))
-        look, wait, end = (builder.append_basic_block(name) for name in ('look', 'wait', 'end'))
-        builder.branch(look)
-        builder.position_at_end(look)
-        present = Int(code, builder.load_atomic(pointer, 'acquire', 8, typ=I64))
-        builder.cbranch((present < wanted).value, wait, end)
-        builder.position_at_end(wait)
-        spins.set(spins.get() + 1)
-        give_way = lambda: code.external('sched_yield', I32, [])  # noqa: E731
-        code.choose(spins.get() < SPINS, lambda: _pause(code), give_way)
-        builder.branch(look)
-        builder.position_at_end(end)
-
-
-def _pause(code: Code) -> None:
-    """Tell the processor that this thread spins."""
-    triple = llvm.get_process_triple()
-    if triple.startswith(('x86_64', 'i686')):
-        code.external('llvm.x86.sse2.pause', ir.VoidType(), [])
-    elif triple.startswith(('aarch64', 'arm64')):
-        code.external('llvm.aarch64.hint', ir.VoidType(), [ir.Constant(I32, 1)])
-
-
-def _join(code: Code, thread: Int) -> None:
-    code.external('pthread_join', I32, [thread.value, code.int(0).value])
-
-
-def _start(code: Code, job: Int, worker: Int) -> Int:
-    """Start a thread; return 0 if that went well."""
-    args = [(job + 24).value, code.int(0).value, worker.value, job.value]
-    failed = code.external('pthread_create', I32, args)
-    return Int(code, code.builder.sext(failed, I64))
-
-
-def _call(code: Code, function: Int, argument: Int) -> None:
-    kind = ir.PointerType(ir.FunctionType(I64, [I64]))
-    code.builder.call(code.builder.inttoptr(function.value, kind), [argument.value])
+@contextmanager
+def _team(code: Code, n: Int) -> Iterator[Int]:
+    """Have the team in this block; yields how many threads help."""
+    helpers = code.call('gather', n)
+    yield helpers
+    with code.when(helpers > 0):
+        code.call('dismiss')
 
 
 @contextmanager

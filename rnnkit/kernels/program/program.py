@@ -128,6 +128,32 @@ class Program:
         # A constant costs nothing, and a truth value cannot be stored as an element.
         return [i for i in sorted(fixed & needed) if self.value(i) is None and self.number(i) == i]
 
+    def first_of(self, kinds: set[str], outputs: Iterable[int], stop: Iterable[int]) -> list[int]:
+        """Return the operations of some kinds that need none of these before them.
+
+        None, if no other operation of these kinds needs them.
+
+        Parameters
+        ----------
+        kinds : set of str
+            Names of operations.
+        outputs : iterable of int
+            The nodes that the loop computes.
+        stop : iterable of int
+            Nodes that the loop loads.
+        """
+        stop, later = set(stop), False
+        first: list[int] = []
+        behind: set[int] = set()  # nodes that need one
+        for i in sorted(self.reach(outputs, stop) - stop):  # operands come before their users
+            needs, is_one = not behind.isdisjoint(self.operands(i)), self.nodes[i][0] in kinds
+            if needs or is_one:
+                behind.add(i)
+            if is_one and not needs:
+                first.append(i)
+            later = later or (is_one and needs)
+        return first if later else []
+
     def evaluate(
         self,
         outputs: Iterable[int],

@@ -13,16 +13,17 @@ its rows for all steps, and threads wait for each other only once.
 The mask has a number for each row of each step. Where it is 0 the state is held.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rnnkit.kernels.language import gemm, one_row
+from rnnkit.kernels.language.elementary import LONG
 from rnnkit.kernels.language.elements import copy_row
 from rnnkit.kernels.language.frame import Array, Frame
 from rnnkit.kernels.language.threads import flushed, part_of, parts, worker, write_parallel
 from rnnkit.kernels.language.vector import Code, Int, Target, Unit
 from rnnkit.kernels.language.writer import Writer
 from rnnkit.kernels.recurrent.form import Form
-from rnnkit.kernels.recurrent.unit import ForwardPoint, Hoisted, vector_addresses
+from rnnkit.kernels.recurrent.unit import ForwardPoint, Hoisted, Scratch, vector_addresses
 from rnnkit.kernels.recurrent.walk import Walk
 
 
@@ -95,6 +96,9 @@ class Forward(Writer):
         self.units = units_of(form)
         self.streams = not keep  # training has many rows
         self.hoisted = Hoisted(form, [*form.new, *self.residuals], set())
+        # The processor begins operations of the next place before it is done with one, but does not
+        # look as far as the second of two long chains: the first ones come for all places before.
+        self.early = form.program.first_of(LONG, [*form.new, *self.residuals], self.hoisted.nodes)
         self.shown = shown
         description = repr((form.key, walk, keep, tuple(whole), shown))
         super().__init__(target, frame_forward(form, walk, keep, whole, shown), description)
@@ -173,10 +177,12 @@ class Forward(Writer):
         areas = self.areas(code, block, work)
         first, last = part_of(b, part, n_parts)
         blocks = (last - first).ceil_div(self.tile_rows)
-        room = code.room(self.tile_rows * form.n_tiles * self.units * self.target.width)
+        width = self.units * self.target.width
+        room = code.room(self.tile_rows * form.n_tiles * width)
+        early = code.room(self.tile_rows * len(self.early) * width)
         hoisted = self.hoisted, areas['hoisted']
         turns = {k: areas[f'turn{k}'] for k in self.last_alone}
-        point = ForwardPoint(form, frame, self.walk, code, block, hoisted, turns)
+        point = ForwardPoint(form, frame, self.walk, code, block, hoisted, turns, self.early)
         panel_width, tile_step = self.units * self.target.lanes, self.units * self.target.width
         # x @ xh is not taken for all steps before the loop: its (T, B, gates) would be written to
         # memory and read again, while here both products add to the same registers.
@@ -204,10 +210,8 @@ class Forward(Writer):
                     )
                     code.call('tile', m, *tile)
                     start = p * panel_width
-                    stop = h.min(start + panel_width)
-                    with code.loop(0, m) as i, code.loop(start, stop, self.target.lanes) as j:
-                        at = room + i * (form.n_tiles * tile_step) + (j - start) * size
-                        point.write(r + i, j, at, tile_step, self.residuals, self.shown)
+                    units = (start, h.min(start + panel_width))
+                    self._points(code, point, (r, m), units, (room, early, tile_step))
 
     def _few(self, code: Code, block: Int) -> None:
         """Do all steps where so few rows are read that packing the weights takes longer."""
@@ -217,10 +221,10 @@ class Forward(Writer):
         areas = self.areas(code, block, work)
         xh_row, hh_row = (h * (len(blocks) * size) for blocks in (form.x_blocks, form.h_blocks))
         tile_step = self.wide * self.target.width
-        room = code.room(form.n_tiles * tile_step)
+        room, early = code.room(form.n_tiles * tile_step), code.room(len(self.early) * tile_step)
         hoisted = self.hoisted, areas['hoisted']
         turns = {k: areas[f'turn{k}'] for k in self.last_alone}
-        point = ForwardPoint(form, frame, self.walk, code, block, hoisted, turns)
+        point = ForwardPoint(form, frame, self.walk, code, block, hoisted, turns, self.early)
         is_wide = h >= self.wide * lanes
         panel = is_wide.pick(self.wide * lanes, self.narrow * lanes)
         with code.loop(0, t_end) as number:
@@ -238,6 +242,28 @@ class Forward(Writer):
                     lambda args=args: code.call(f'direct{self.wide}', *args),
                     lambda args=args: code.call(f'direct{self.narrow}', *args),
                 )
-                with code.loop(start, start + panel, lanes) as j:
-                    at = room + (j - start) * size
-                    point.write(r, j, at, tile_step, self.residuals, self.shown)
+                units = (start, start + panel)
+                self._points(code, point, (r, code.int(1)), units, (room, early, tile_step))
+
+    def _points(
+        self,
+        code: Code,
+        point: ForwardPoint,
+        rows: tuple[Int, Int],
+        units: tuple[Int, Int],
+        rooms: tuple[Int, Int, int],
+    ) -> None:
+        """Compute some rows (the first, and how many) and units (the first, and the end)."""
+        (first, n), (start, stop), (tiles, early, step) = rows, units, rooms
+
+        def each(write: Callable[[Int, Int, Scratch], None]) -> None:
+            with code.loop(0, n) as i, code.loop(start, stop, self.target.lanes) as j:
+                across = (j - start) * self.target.size
+                tile = tiles + i * (self.form.n_tiles * step) + across
+                write(
+                    first + i, j, Scratch(tile, early + i * (len(self.early) * step) + across, step)
+                )
+
+        if self.early:
+            each(point.begin)
+        each(lambda r, j, at: point.write(r, j, at, self.residuals, self.shown))

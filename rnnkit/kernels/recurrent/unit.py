@@ -101,6 +101,14 @@ class State:
         self.old_row = begun.pick(row_bytes, 0 if row else row_bytes)
 
 
+class Scratch(NamedTuple):
+    """Where the vectors of a place are in scratch memory, and the bytes from one to the next."""
+
+    tile: Int
+    early: Int
+    step: Int | int
+
+
 class Once:
     """A load that is written at its first use, and known from then on."""
 
@@ -223,6 +231,8 @@ class ForwardPoint(Point):
     turns : dict of int to Int
         Of states whose last step alone is stored: room for one step. Steps are put there and into
         the output by turns, so that the last one is put into the output.
+    early : list of int
+        The nodes that are computed for all places of a panel before the rest of any.
     """
 
     def __init__(
@@ -234,9 +244,10 @@ class ForwardPoint(Point):
         block: Int,
         hoisted: tuple[Hoisted, Int],
         turns: dict[int, Int],
+        early: Sequence[int],
     ):
         super().__init__(form, frame, walk, code, block, hoisted)
-        self.turns = turns
+        self.turns, self.early = turns, early
 
     def places(self, k: int, new: Int, back: Int, left: Int) -> tuple[Int, Int]:
         """Return where state k is after this step, and after the step before."""
@@ -246,17 +257,35 @@ class ForwardPoint(Point):
         to_output = (left % 2).equals(0)
         return to_output.pick(*places), to_output.pick(*places[::-1])
 
+    def begin(self, r: Int, j: Int, scratch: Scratch) -> None:
+        """Compute the early nodes of row r, units from j on."""
+
+        def compute(lanes: Flag | None) -> None:
+            values = self.evaluate(self.early, self._given(r, j, scratch, lanes))
+            for k, value in enumerate(values):
+                self.code.store(value, scratch.early + k * scratch.step)
+
+        each_width(self.code, self.h - j, compute)
+
+    def _given(self, r: Int, j: Int, scratch: Scratch, lanes: Flag | None) -> dict[int, Load]:
+        """Return how to load what there is before this step, and its tiles."""
+        known = self.known(r, j, lanes)
+        for g in range(self.form.n_tiles):
+            # No mask: a tile is in scratch memory, whose rows are whole vectors.
+            at = scratch.tile + g * scratch.step
+            known[self.form.program.input(f'tile{g}')] = self.load(at, None)
+        return known
+
     def write(
-        self, r: Int, j: Int, tile: Int, tile_step: int, residuals: Sequence[int], shown: bool
+        self, r: Int, j: Int, scratch: Scratch, residuals: Sequence[int], shown: bool
     ) -> None:
-        """Compute row r, units from j on; the tiles' vectors are `tile_step` bytes apart."""
+        """Compute row r, units from j on."""
         form, code = self.form, self.code
 
         def compute(lanes: Flag | None) -> None:
-            known = self.known(r, j, lanes)
-            for g in range(form.n_tiles):
-                # No mask: a tile is in scratch memory, whose rows are whole vectors.
-                known[form.program.input(f'tile{g}')] = self.load(tile + g * tile_step, None)
+            known = self._given(r, j, scratch, lanes)
+            for k, node in enumerate(self.early):
+                known[node] = self.load(scratch.early + k * scratch.step, None)
             values = self.evaluate([*form.new, *residuals], known)
             if self.walk.masked:
                 real, n = self.real(r), form.n_states

@@ -13,6 +13,7 @@ in a cache of its own; because they contain these symbols, they run a kernel of 
 source or, if that has changed, are compiled anew.
 """
 
+import ctypes
 import hashlib
 import logging
 import threading
@@ -28,7 +29,6 @@ from rnnkit.kernels.runtime import cache_folder, processor
 log = logging.getLogger('rnnkit')
 _lock = threading.RLock()
 _libraries: dict[str, 'Library'] = {}
-_never_unloaded: list[tuple['Library', bytes]] = []
 
 
 class Library:
@@ -42,8 +42,9 @@ class Library:
 
     def __init__(self, name: str, machine_code: bytes):
         self.name = name
-        # An array may outlive everything else, and calls the pool when it is freed.
-        _never_unloaded.append((self, machine_code))
+        # Threads that wait for work outlive the interpreter, and so do arrays, which call the pool
+        # when they are freed: there is a reference that never goes.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object((self, machine_code)))
         self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(''), target_machine())
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(machine_code))
         self._engine.finalize_object()

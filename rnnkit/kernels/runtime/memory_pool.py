@@ -22,6 +22,7 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 
 from rnnkit.common.checks import whole
+from rnnkit.kernels.language.atomics import add, exchange, release
 from rnnkit.kernels.language.vector import I64, Code, Flag, Int, Target, Unit
 from rnnkit.kernels.runtime.cache import Library, library
 
@@ -128,28 +129,6 @@ def _slot(code: Code, k: Int) -> Int:
     return _table_at(code, _FIRST) + k * SLOT
 
 
-def _exchange(code: Code, slot: Int, old: int, new: int) -> Flag:
-    """Change the state of a slot, if it still is `old`; return whether it was."""
-    pointer = code.builder.inttoptr(slot.value, I64.as_pointer())
-    result = code.builder.cmpxchg(
-        pointer, code.int(old).value, code.int(new).value, 'acq_rel', 'acquire'
-    )
-    return Flag(code, code.builder.extract_value(result, 1))
-
-
-def _release(code: Code, slot: Int, state: int) -> None:
-    # Another thread that sees the new state must also see what was written to the slot before.
-    pointer = code.builder.inttoptr(slot.value, I64.as_pointer())
-    code.builder.store_atomic(code.int(state).value, pointer, 'release', 8)
-
-
-def _count(code: Code, place: int, change: Int | int) -> Int:
-    """Add to one of the table's numbers; return the new one."""
-    pointer = code.builder.inttoptr(_table_at(code, place).value, I64.as_pointer())
-    change = code.int(change)
-    return Int(code, code.builder.atomic_rmw('add', pointer, change.value, 'monotonic')) + change
-
-
 def _write_find(unit: Unit) -> None:
     """Write ``find(bytes)``: a block that is kept and not much larger, or 0."""
     # Not much larger: a step takes its blocks in the same order each time, and a large one that is
@@ -162,14 +141,14 @@ def _write_find(unit: Unit) -> None:
             return (kept >= size) & (kept <= size + size // 4)
 
         with code.when(code.get(slot, _STATE).equals(HELD) & fits()):
-            with code.when(_exchange(code, slot, HELD, BUSY)):
+            with code.when(exchange(code, slot, HELD, BUSY)):
                 # It may have been another block when its size was read.
                 with code.when(fits()):
                     block = code.get(slot, _BLOCK)
-                    _count(code, _HELD_BYTES, 0 - code.get(slot, _SIZE))
-                    _release(code, slot, EMPTY)
+                    add(code, _table_at(code, _HELD_BYTES), 0 - code.get(slot, _SIZE))
+                    release(code, slot, EMPTY)
                     code.ret(block)
-                _release(code, slot, HELD)
+                release(code, slot, HELD)
 
 
 def _write_evict(unit: Unit) -> None:
@@ -185,10 +164,10 @@ def _write_evict(unit: Unit) -> None:
         with code.when(chosen.get() < 0):
             code.ret(0)
         slot = _slot(code, chosen.get())
-        with code.when(_exchange(code, slot, HELD, BUSY)):
+        with code.when(exchange(code, slot, HELD, BUSY)):
             block = code.get(slot, _BLOCK)
-            _count(code, _HELD_BYTES, 0 - code.get(slot, _SIZE))
-            _release(code, slot, EMPTY)
+            add(code, _table_at(code, _HELD_BYTES), 0 - code.get(slot, _SIZE))
+            release(code, slot, EMPTY)
             _free(code, block)
         code.ret(1)
 
@@ -202,8 +181,8 @@ def _write_give(unit: Unit) -> None:
         with code.when((size < SMALL) | (size > limit)):
             _free(code, block)
             code.ret(0)
-        now = _count(code, _CLOCK, 1)
-        _count(code, _HELD_BYTES, size)
+        now = add(code, _table_at(code, _CLOCK), 1)
+        add(code, _table_at(code, _HELD_BYTES), size)
         code.call('evict', now - PATIENCE)
         with code.loop(0, SLOTS):
             with code.when(code.get(_table_at(code, _HELD_BYTES)) > limit):
@@ -213,11 +192,11 @@ def _write_give(unit: Unit) -> None:
             with code.loop(0, SLOTS) as k:
                 slot = _slot(code, k)
                 with code.when(code.get(slot, _STATE).equals(EMPTY)):
-                    with code.when(_exchange(code, slot, EMPTY, BUSY)):
+                    with code.when(exchange(code, slot, EMPTY, BUSY)):
                         for place, value in ((_BLOCK, block), (_SIZE, size), (_STAMP, now)):
                             code.put(value, slot, place)
-                        _release(code, slot, HELD)
+                        release(code, slot, HELD)
                         code.ret(0)
             code.call('evict', now)
-        _count(code, _HELD_BYTES, 0 - size)
+        add(code, _table_at(code, _HELD_BYTES), 0 - size)
         _free(code, block)

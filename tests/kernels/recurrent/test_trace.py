@@ -10,6 +10,7 @@ from kernel_cases import CELLS
 
 from rnnkit.cells import Cell, GRUCell, LSTMCell, RNNCell, RNNState
 from rnnkit.common.tensors import split
+from rnnkit.kernels.language.elementary import LONG
 from rnnkit.kernels.recurrent.form import MAX_TILES
 from rnnkit.kernels.recurrent.trace import form_of
 
@@ -44,6 +45,25 @@ def test_gru_keeps_the_candidate_apart():
 
 def test_tanh_rnn_keeps_nothing_but_its_output():
     assert form_of(RNNCell()).residuals == []
+
+
+def early(cell):
+    """Return the names of the functions that the forward computes for a whole panel first."""
+    program, new = form_of(cell).program, form_of(cell).new
+    return [program.nodes[i][0] for i in program.first_of(LONG, new, ())]
+
+
+def test_functions_that_others_wait_for_come_first():
+    # an LSTM's tanh of the new state waits for three gates, a GRU's candidate for its reset gate
+    assert sorted(early(LSTMCell())) == ['sigmoid', 'sigmoid', 'sigmoid', 'tanh']
+    assert early(GRUCell()) == ['sigmoid', 'sigmoid']
+    assert early(RNNCell()) == []
+
+
+def test_functions_of_what_is_loaded_do_not_count_as_waiting():
+    form = form_of(LSTMCell())
+    gates = form.program.first_of(LONG, form.new, ())
+    assert form.program.first_of(LONG, form.new, gates) == []
 
 
 def test_peephole_vectors_have_sums_of_their_own():

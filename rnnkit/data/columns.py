@@ -1,0 +1,104 @@
+"""The names of the columns that a network was trained with: frames must not be mixed up."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import wraps
+from typing import TypeVar
+
+from rnnkit.common.spelling import brief
+from rnnkit.data.arrays import Numbers
+from rnnkit.data.field import Field
+from rnnkit.data.frames import listed
+from rnnkit.errors import ConfigError, DataError
+
+F = TypeVar('F', bound=Callable[..., object])
+
+
+class Columns:
+    """The columns of the frames that a network was trained with.
+
+    Attributes
+    ----------
+    known : dict of str to tuple of str
+        By the name of the array, such as ``'x'``. Only names that are strings are kept.
+    """
+
+    def __init__(self):
+        self.known: dict[str, tuple[object, ...]] = {}
+        self._new: dict[str, tuple[object, ...]] | None = None
+
+    @contextmanager
+    def learning(self) -> Iterator[None]:
+        """Remember the columns of frames that are read in this block, unless it fails."""
+        if self._new is not None:
+            yield
+            return
+        self._new = {}
+        try:
+            yield
+            self.known |= self._new
+        finally:
+            self._new = None
+
+    def check(self, where: str, name: str, numbers: Numbers) -> None:
+        """Raise a DataError if a frame has other columns than the one before it.
+
+        Parameters
+        ----------
+        where : str
+        name : str
+            The name of the array.
+        numbers : Numbers
+            Anything but a frame is right.
+        """
+        columns = numbers.columns
+        if not columns or numbers.is_series:
+            return
+        known = self.known.get(name) or (self._new or {}).get(name)
+        if known is None:
+            if self._new is not None and all(isinstance(column, str) for column in columns):
+                self._new[name] = columns
+        elif columns != known:
+            order = ' in this order' if sorted(map(str, columns)) == sorted(map(str, known)) else ''
+            raise DataError(
+                f'{where} has the columns {listed(columns)}; the network was trained with '
+                f'{listed(known)}{order}. Select them by frame[{brief(list(known))}], or pass '
+                f'frame.to_numpy() if they are the same'
+            )
+
+    def check_step(self, where: str, name: str, numbers: Numbers) -> None:
+        """Check one time step, as `check` does: a frame, or a row of one, which is a Series."""
+        self.check(where, name, numbers)
+        rows = numbers.rows
+        if numbers.is_series and rows is not None and all(isinstance(r, str) for r in rows):
+            self.check(where, name, Numbers(numbers.array[None], columns=tuple(rows), rows=[0]))
+
+    def to_spec(self) -> dict[str, list[object]]:
+        """Return the names, fit for JSON."""
+        return {name: list(columns) for name, columns in self.known.items()}
+
+    def read_spec(self, spec: object, fields: Sequence[Field]) -> None:
+        """Take the names from a spec, or raise a ConfigError."""
+        sizes = {field.name: field.size if field.has_features else 1 for field in fields}
+        if not isinstance(spec, dict) or not all(
+            isinstance(names, list)
+            and len(names) == sizes.get(name)
+            and all(isinstance(one, str) for one in names)
+            for name, names in spec.items()
+        ):
+            raise ConfigError(
+                f'from_spec(): columns must be a dict of lists of names, one name for each '
+                f'feature of an array; got {brief(spec)}'
+            )
+        self.known = {name: tuple(names) for name, names in spec.items()}
+
+
+def learns_columns(start: F) -> F:
+    """Make a method of a network remember the columns of the frames that it reads."""
+
+    @wraps(start)
+    def ready(self: object, *args: object, **options: object) -> object:
+        with self._columns.learning():  # type: ignore[attr-defined]
+            return start(self, *args, **options)
+
+    return ready  # type: ignore[return-value]
