@@ -34,9 +34,11 @@ _WEIGHTS_OF_EACH = {
     '': f'{_WEIGHTS}[x, y, weights]',
 }
 _WEIGHTS_OF_CLASSES = {
+    'class_weight': "write class_weight=, 'balanced' or a dict of weights by class",
     'weights': 'write weights=class_weights[y]',
-    '': f'{_WEIGHTS}[x, y, class_weights[y]]',
+    '': 'class_weight= is an option of train()',
 }
+_SMOOTHING = {'': "it is an option of the loss: loss=dict(form='xe', smoothing=0.1)"}
 _LONGEST = {
     'mask_dtype': 'cut the sequences before: [one[:n] for one in sequences]; steps= is the least '
     'length'
@@ -126,6 +128,10 @@ EXPLAINED: dict[str, str | Mapping[str, str]] = {
     'test_size': _SPLIT,
     **dict.fromkeys(('sample_weight', 'sample_weights'), _WEIGHTS_OF_EACH),
     **dict.fromkeys(('class_weight', 'class_weights'), _WEIGHTS_OF_CLASSES),
+    **dict.fromkeys(('label_smoothing', 'label_smooth', 'smoothing'), _SMOOTHING),
+    **dict.fromkeys(
+        ('num_classes', 'n_classes'), 'the size of the last layer is the number of classes'
+    ),
     **dict.fromkeys(('verbose', 'verbosity'), _LINES),
     **dict.fromkeys(('betas', 'beta_1', 'beta_2', 'beta1', 'beta2'), _BETAS),
     **dict.fromkeys(
@@ -172,6 +178,8 @@ OWNERS = {
     **dict.fromkeys(('filter_size', 'stride', 'border_mode'), "the layer 'conv1'"),
     **dict.fromkeys(('h_0', 'direction', 'bptt_limit'), 'recurrent layers'),
     'reset': "the layer 'gru'",
+    'classes': 'Classifier()',
+    'class_weight': 'train()',
     **dict.fromkeys(('peepholes', 'coupled'), "the layer 'lstm'"),
     **dict.fromkeys(('worker', 'merge'), "the layer 'bidirectional'"),
     'partner': "the layer 'tied'",

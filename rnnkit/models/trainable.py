@@ -9,13 +9,22 @@ from rnnkit.common import old_words
 from rnnkit.common import progress as lines
 from rnnkit.common.calls import checked_methods
 from rnnkit.data.border import Border
+from rnnkit.data.classes import Classes
 from rnnkit.models import frozen
 from rnnkit.models.parameters import Parameters
+from rnnkit.training import class_weights
 from rnnkit.training.batching import Batching
 from rnnkit.training.checkpoints import Checkpoints
 from rnnkit.training.history import History, next_number
 from rnnkit.training.options import Options, given_options, read_training
-from rnnkit.training.protocols import CallbackSpec, Data, Monitors, MonitorSpec, Path
+from rnnkit.training.protocols import (
+    CallbackSpec,
+    ClassWeight,
+    Data,
+    Monitors,
+    MonitorSpec,
+    Path,
+)
 from rnnkit.training.sessions import Sessions
 from rnnkit.training.train_steps import TrainSteps
 from rnnkit.training.trainer import Place, Trainer
@@ -29,6 +38,7 @@ class Trainable(Parameters):
     history: History
     seed: int
     _border: Border
+    _classes: Classes | None
     _kernel: bool | None
     _recurrent: bool
     _sessions: Sessions
@@ -58,6 +68,7 @@ class Trainable(Parameters):
         max_gradient_elem: float = Options.max_gradient_elem,
         momentum: float | None = None,
         nesterov: bool | None = None,
+        class_weight: ClassWeight = None,
         seed: int | None = None,
         monitors: MonitorSpec = None,
         monitor_gradients: bool = Options.monitor_gradients,
@@ -92,6 +103,8 @@ class Trainable(Parameters):
             number of updates changes it during training.
         max_gradient_norm, max_gradient_elem, momentum, nesterov
             Gradient clipping and momentum.
+        class_weight : 'balanced' or dict, optional
+            For a classifier: how much the targets of each class count.
         seed, monitors, monitor_gradients, checkpoint, save_every, resume, callbacks, progress
             Randomness, reports and files.
         **options
@@ -139,6 +152,7 @@ class Trainable(Parameters):
         max_gradient_elem: float = Options.max_gradient_elem,
         momentum: float | None = None,
         nesterov: bool | None = None,
+        class_weight: ClassWeight = None,
         seed: int | None = None,
         monitors: MonitorSpec = None,
         monitor_gradients: bool = Options.monitor_gradients,
@@ -182,12 +196,18 @@ class Trainable(Parameters):
             where, algo, keywords, max_gradient_norm=1.0 if self._recurrent else 0.0
         )
         config.check_data(train)
+        by_class = config.options.class_weight
+        class_weights.check(where, by_class, self._classes is not None, not callable(train))
         with kernels.allowed(self._kernel):
             step, evaluate, carries = self._train_steps.train_step(config)
         files = Checkpoints(where, self, config.options)
-        batches, validation = Batching(self._border, config.options, carries, where)(
-            train, valid, files.seed
-        )
+        batching = Batching(self._border, config.options, carries, where)
+        batches, validation = batching(train, valid, files.seed)
+        if by_class is not None:
+            weights = class_weights.read(
+                where, by_class, self._classes, self._border, batching.train_arrays
+            )
+            self._train_steps.set_class_weights(weights)
         trainer = Trainer(
             config,
             step,

@@ -21,6 +21,7 @@ Inputs = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
 Arrays = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
 Data = Arrays | Callable[..., Arrays]
 MonitorSpec = str | Mapping[str, object] | Sequence[object] | None
+ClassWeight = str | Mapping[Any, float] | None
 AnyCallback = Callback | Callable[..., object]
 CallbackSpec = AnyCallback | Sequence[AnyCallback] | None
 
