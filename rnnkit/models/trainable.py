@@ -16,8 +16,9 @@ from rnnkit.training import class_weights
 from rnnkit.training.batching import Batching
 from rnnkit.training.checkpoints import Checkpoints
 from rnnkit.training.history import History, next_number
-from rnnkit.training.options import Options, given_options, read_training
+from rnnkit.training.options import Options, TrainingConfig, given_options, read_training
 from rnnkit.training.protocols import (
+    Batch,
     CallbackSpec,
     ClassWeight,
     Data,
@@ -189,25 +190,19 @@ class Trainable(Parameters):
             Where it is recorded, if it is a stage of another training.
         """
         frozen.check(where, self)
-        way = find_way(where, algo, keywords)
-        if way:
+        if way := find_way(where, algo, keywords):
             return way(where, self, train, valid, keywords)
         config = read_training(
             where, algo, keywords, max_gradient_norm=1.0 if self._recurrent else 0.0
         )
         config.check_data(train)
-        by_class = config.options.class_weight
-        class_weights.check(where, by_class, self._classes is not None, not callable(train))
+        class_weights.check(config, self._classes, train)
         with kernels.allowed(self._kernel):
             step, evaluate, carries = self._train_steps.train_step(config)
         files = Checkpoints(where, self, config.options)
         batching = Batching(self._border, config.options, carries, where)
         batches, validation = batching(train, valid, files.seed)
-        if by_class is not None:
-            weights = class_weights.read(
-                where, by_class, self._classes, self._border, batching.train_arrays
-            )
-            self._train_steps.set_class_weights(weights)
+        self._weigh_classes(config, batching.train_arrays)
         trainer = Trainer(
             config,
             step,
@@ -225,6 +220,13 @@ class Trainable(Parameters):
         )
         files.check(trainer)
         return trainer
+
+    def _weigh_classes(self, config: TrainingConfig, arrays: Batch) -> None:
+        """Set the class weights of a training that has any."""
+        if config.options.class_weight is not None and self._classes is not None:
+            self._train_steps.set_class_weights(
+                class_weights.read(config, self._classes, self._border, arrays)
+            )
 
 
 def _keywords(arguments: Mapping[str, object], others: Mapping[str, object]) -> dict[str, object]:

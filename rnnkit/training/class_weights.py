@@ -10,34 +10,33 @@ from rnnkit.common.spelling import brief
 from rnnkit.data.border import Border
 from rnnkit.data.classes import Classes
 from rnnkit.errors import ConfigError
+from rnnkit.training.options import TrainingConfig
 
 BALANCED = 'balanced'
 EXPECTED = f"class_weight must be '{BALANCED}', or a dict of weights by class, such as {{'yes': 3}}"
 
 
-def check(where: str, value: object, labels: bool, arrays: bool) -> None:
-    """Raise a ConfigError unless a training can have such class weights.
+def check(config: TrainingConfig, classes: Classes | None, train: object) -> None:
+    """Raise a ConfigError unless a training can have its class weights, if any.
 
     Parameters
     ----------
-    where : str
-        The call, for messages.
-    value : object
-        What was passed as ``class_weight=``.
-    labels : bool
-        Whether the targets of the network are labels.
-    arrays : bool
-        Whether the training data are arrays.
+    config : TrainingConfig
+    classes : Classes or None
+        Those of the network, if it is a classifier.
+    train
+        The training data as the user passed them.
     """
+    where, value = config.where, config.options.class_weight
     if value is None:
         return
-    if not labels:
+    if classes is None:
         raise ConfigError(
             f'{where}: class_weight is for a Classifier; for other networks pass sample weights, '
             f'[x, y, weights], to a network with weighted=True'
         )
     if isinstance(value, str) and value == BALANCED:
-        if not arrays:
+        if not isinstance(train, list | tuple | dict):
             raise ConfigError(
                 f"{where}: class_weight='{BALANCED}' counts the labels of arrays; a callable makes "
                 f'its own batches: pass the weights, class_weight={{...}}'
@@ -53,16 +52,15 @@ def check(where: str, value: object, labels: bool, arrays: bool) -> None:
 
 
 def read(
-    where: str, value: object, classes: Classes, border: Border, arrays: Sequence[np.ndarray]
+    config: TrainingConfig, classes: Classes, border: Border, arrays: Sequence[np.ndarray]
 ) -> np.ndarray:
     """Return the weight of each class.
 
+    By name, or by number where names are strings. Classes that are not named weigh 1.
+
     Parameters
     ----------
-    where : str
-        The call, for messages.
-    value : 'balanced' or mapping of class to float
-        By name, or by number where names are strings. Classes that are not in it weigh 1.
+    config : TrainingConfig
     classes : Classes
     border : Border
     arrays : list of arrays
@@ -73,6 +71,7 @@ def read(
     ConfigError
         If a key is not a class, or a value not a weight.
     """
+    where, value = config.where, config.options.class_weight
     if not isinstance(value, Mapping):
         return balanced(*_counting(border, arrays), classes.n)
     weights = np.ones(classes.n)
