@@ -334,9 +334,10 @@ def test_labels_that_are_no_numbers_of_classes_need_names(metric):
         with pytest.raises(DataError, match='labels must be whole numbers of at least 0, or names'):
             metric(wrong, output)
     names = np.array(['b', 'a', 'c'])
+    named = np.where(target == 0, 'd', names[target % 3])
+    output = named if metric is confusion else output
     with pytest.raises(DataError, match="'d' is not one of the 3 classes 'b', 'a', 'c'"):
-        named = np.where(target == 0, 'd', names[target % 3])
-        metric(named, named if metric is confusion else output, classes=names)
+        metric(named, output, classes=names)
 
 
 NAMES = np.array(['b', 'a', 'c'])
