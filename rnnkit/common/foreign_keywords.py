@@ -64,6 +64,12 @@ FOREIGN_KEYWORDS: dict[str, tuple[str, ...]] = {
     'objective': ('loss',),
     'loss_function': ('loss',),
     'loss_fn': ('loss',),
+    'label_smoothing': ('smoothing',),
+    'label_smooth': ('smoothing',),
+    **dict.fromkeys(
+        ('class_names', 'label_names', 'target_names', 'labels', 'class_labels', 'categories'),
+        ('classes',),
+    ),
     # training
     'lr': ('learning_rate',),
     'learnrate': ('learning_rate',),

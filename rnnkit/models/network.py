@@ -16,7 +16,6 @@ from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import flag, optional_whole, whole
 from rnnkit.common.registry import reject_unknown
 from rnnkit.data.border import LAYOUTS, check_settings
-from rnnkit.data.classes import Classes
 from rnnkit.data.columns import Columns
 from rnnkit.data.datasets import Arrays as Batched
 from rnnkit.errors import ConfigError, DataError
@@ -123,7 +122,7 @@ class Network(Trainable):
     _integer_targets: ClassVar[bool] = False
     _reconstructs: ClassVar[bool] = False  # whether the target is the input
     _own_settings: ClassVar[tuple[str, ...]] = ()  # further keywords, for hints
-    _classes: Classes | None = None  # of a classifier
+    _classes = None  # those of a classifier
 
     @old_words.of_network
     def __init__(
@@ -225,6 +224,7 @@ class Network(Trainable):
         error: TensorVariable,
         target: TensorVariable,
         weights: TensorVariable | None,
+        loss: Loss,
     ) -> dict[str, TensorVariable]:
         """Return the monitors of the first loss, as symbolic scalars."""
         return {'err': error}
@@ -658,7 +658,7 @@ class Network(Trainable):
         """
         where = 'gradient_flow()'
         batch = self._border.read_batch(self._border.join(where, x, y, weights, mask), where)
-        measure = self._train_steps.flow
+        measure = self._train_steps.flow()
         if not measure.terms:
             raise ConfigError(f'gradient_flow(): {type(self).__name__} has no recurrent layer')
         found = measure(batch)

@@ -20,7 +20,7 @@ from rnnkit.pretraining.settings import Settings
 from rnnkit.pretraining.stages import Stage, Staged, like
 from rnnkit.training.ways import ways
 
-REFUSED = ('carry_state', 'bptt_steps')
+REFUSED = ('carry_state', 'bptt_steps', 'class_weight')
 
 
 @ways.add('pretrain', 'unsupervised')

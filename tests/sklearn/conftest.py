@@ -1,12 +1,11 @@
 """Estimators in the mode that users have, where networks of kernels compile nothing."""
 
+import sys
+
 import pytest
 from compilations import numba_mode
 
-import sys
-
 sys.path.insert(0, '/tmp/w/skl')
-import shim  # TEMP
 
 pytest.importorskip('sklearn')
 
