@@ -325,6 +325,9 @@ class Network(Trainable):
     def step(self, x_t: Inputs, state: State | None = None) -> tuple[np.ndarray, State]:
         """Return the output for a single time step, and the hidden state after it.
 
+        Where the output has no time axis, as after 'last' or 'mean', it is the answer after the
+        steps so far: what `predict` returns for all of them.
+
         Parameters
         ----------
         x_t : array of shape (B, I)
@@ -332,8 +335,9 @@ class Network(Trainable):
             the output, such as an encoder's, are given whole, and only together with no state.
         state : dict, optional
             What an earlier call, or ``predict(..., return_state=True)``, returned: a named
-            tuple of arrays (B, size) for each recurrent layer, by its name; and the outputs of
-            other layers that stay the same. By default a new sequence starts here.
+            tuple of arrays (B, size) for each layer with a state, by its name; and the outputs of
+            other layers that stay the same. Dicts and lists may stand for named tuples, nested
+            lists for arrays. By default a new sequence starts here.
 
         Returns
         -------
