@@ -394,7 +394,7 @@ class Network(Trainable):
         return self._inference.stepper(whole('stepper(): batch', batch, 1))
 
     def state_to_json(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a state as dicts and lists of numbers, fit for `json.dumps`.
+        """Return a state as dicts and lists of numbers, fit for ``json.dumps``.
 
         ``json.loads`` gives it back, and ``state=`` takes it: every number is exact.
 

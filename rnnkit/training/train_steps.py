@@ -209,7 +209,7 @@ class TrainSteps:
             params={p.name: p for layer in layers for p in layer.params.values()},
             outputs=outputs,
             hidden=[f'{layer.name}:out' for layer in layers[1:-1]],
-            recurrent=[f'{layer.name}:out' for layer in layers if layer.recurrent],
+            recurrent=[f'{x.name}:out' for x in layers if x.recurrent and x.keeps_time],
             inputs={x.name: x for x in self.graph.inputs},
             masks={n: m for n in outputs if (m := self.graph.mask_of(n)) is not None},
             zero_padding=[f'{layer.name}:out' for layer in layers if layer.zero_padding],
