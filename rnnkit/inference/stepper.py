@@ -145,7 +145,7 @@ class Stepper:
         """The hidden state, as a copy; None where the next step begins a sequence.
 
         It is what `Network.step` and ``predict(..., return_state=True)`` return, and can be set
-        to what these return.
+        to whatever these take.
         """
         return self._stream.named(self._step.flat()) if self._begun else None
 

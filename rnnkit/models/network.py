@@ -423,6 +423,9 @@ class Network(Trainable):
     def step(self, x_t: Inputs, state: State | None = None) -> tuple[np.ndarray, State]:
         """Return the output for a single time step, and the hidden state after it.
 
+        Where the output has no time axis, as after 'last' or 'mean', it is the answer after the
+        steps so far: what `predict` returns for all of them.
+
         Parameters
         ----------
         x_t : array of shape (B, I)
@@ -430,8 +433,9 @@ class Network(Trainable):
             the output, such as an encoder's, are given whole, and only together with no state.
         state : dict, optional
             What an earlier call, or ``predict(..., return_state=True)``, returned: a named
-            tuple of arrays (B, size) for each recurrent layer, by its name; and the outputs of
-            other layers that stay the same. By default a new sequence starts here.
+            tuple of arrays (B, size) for each layer with a state, by its name; and the outputs of
+            other layers that stay the same. Dicts and lists may stand for named tuples, nested
+            lists for arrays. By default a new sequence starts here.
 
         Returns
         -------
@@ -488,7 +492,7 @@ class Network(Trainable):
         return self._inference.stepper(whole('stepper(): batch', batch, 1))
 
     def state_to_json(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a state as dicts and lists of numbers, fit for `json.dumps`.
+        """Return a state as dicts and lists of numbers, fit for ``json.dumps``.
 
         ``json.loads`` gives it back, and ``state=`` takes it: every number is exact.
 

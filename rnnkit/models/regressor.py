@@ -54,9 +54,9 @@ class Regressor(Network):
             True where a time step is real and False over padding, for a network with
             ``masked=True``; by default all steps are real. Where it is False, `x` may be anything.
         state : dict, optional
-            The state that an earlier call returned, to continue from; `x` then has only the
-            inputs that have the time axis of the output. By default each call starts a new
-            sequence.
+            The state that an earlier call returned, as for `step`, to continue from; `x` then
+            has only the inputs that have the time axis of the output. By default each call starts
+            a new sequence.
         return_state : bool
             Whether to return the state after the last time step, too.
         **noise
@@ -70,8 +70,8 @@ class Regressor(Network):
             0 over padding; (B, O) if the output has no time axis; for a list of sequences, a
             list of arrays (T_i, O).
         state : dict
-            Only with `return_state`: a named tuple of arrays (B, size) for each recurrent
-            layer, by its name; and the outputs of other layers that stay the same.
+            Only with `return_state`: a named tuple of arrays (B, size) for each layer with
+            a state, by its name; and the outputs of other layers that stay the same.
 
         Raises
         ------

@@ -243,7 +243,7 @@ class TrainSteps:
             },
             outputs=outputs,
             hidden=[f'{layer.name}:out' for layer in layers[1:-1] if not layer.belongs_to_input],
-            recurrent=[f'{layer.name}:out' for layer in layers if layer.recurrent],
+            recurrent=[f'{x.name}:out' for x in layers if x.recurrent and x.keeps_time],
             inputs={x.name: x for x in self.graph.inputs},
             masks={n: m for n in outputs if (m := self.graph.mask_of(n)) is not None},
             zero_padding=[f'{layer.name}:out' for layer in layers if layer.zero_padding],

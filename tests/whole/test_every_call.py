@@ -127,6 +127,7 @@ def of_networks():
             'gradient_flow': {'x': X, **target},
             'step': {'x_t': X[0]},
             'stepper': {'batch': 1},
+            'state_to_json': {'state': {'hid1': [[[0.0] * 2]]}},
             'generate': {**seed, 'steps': 2},
             'predict_sequence': {'labels': [0, 1], 'steps': 2},
             'find': {'layer': 'hid1', 'param': 'b'},

@@ -64,6 +64,7 @@ SHORT = {
         {'steps': 3, 'code': 2, 'size': 8, 'updates': 35, 'learning_rate': 0.06},
         0.7,
     ),
+    'serve': ({'steps': 12, 'ahead': 2, 'size': 8, 'clients': 2, 'updates': 60}, 0.3),
     'stateful_cosine': (
         {
             'steps': 400,
