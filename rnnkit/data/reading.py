@@ -129,8 +129,7 @@ class Reading:
         for axes in forms:
             if is_list(value, axes):
                 return axes
-            nested = not self.masks and field.kind != 'weights' and ragged.is_ragged(value, axes)
-            if nested and len(set(map(len, value))) > 1:  # type: ignore[call-overload]
+            if not self.masks and field.kind != 'weights' and ragged.are_unequal(value, axes):
                 return axes
         return 0
 
