@@ -103,7 +103,7 @@ class Regressor(Network):
 
         Parameters
         ----------
-        seed : array of shape (T, B, I)
+        seed : array of shape (T, B, I); or one series, as in `predict`
             The start of the sequence; the network has as many outputs as inputs. For a network
             with an encoder, the input of the encoder.
         steps : int
@@ -116,7 +116,8 @@ class Regressor(Network):
         Returns
         -------
         y : array of shape (steps, B, I)
-            The time steps that follow the seed; (B, steps, I) with ``layout='batch'``.
+            The time steps that follow the seed; (B, steps, I) with ``layout='batch'``. For one
+            series (steps, I), or (steps,).
 
         Raises
         ------

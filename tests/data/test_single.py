@@ -82,7 +82,7 @@ def given(case):
 @pytest.mark.parametrize(
     ('name', 'layout'),
     long_unless(
-        lambda case: case[1] == 'time' or case[0] in ('several features', 'one feature'),
+        lambda name, layout: layout == 'time' or name in ('several features', 'one feature'),
         [(name, layout) for name in CASES for layout in LAYOUTS],
     ),
 )
@@ -170,6 +170,22 @@ def test_a_state_goes_on_with_one_series():
     np.testing.assert_allclose(
         np.concatenate([first, second]), net.predict(case.x), rtol=0, atol=1e-12
     )
+
+
+@pytest.mark.parametrize('layout', LAYOUTS)
+def test_one_series_is_continued(layout):
+    for layers, seed, shape in (((2, ('rnn', 3), 2), NUMBERS[:, :2], (3, 2)),
+                                ((1, ('rnn', 3), 1), NUMBERS[:, 0], (3,))):  # fmt: skip
+        net = rnnkit.Regressor(list(layers), seed=0, layout=layout)
+        full = seed.reshape(T, -1)
+        full = full[:, None] if layout == 'time' else full[None]
+        found = net.generate(seed, 3)
+        assert found.shape == shape
+        np.testing.assert_array_equal(found, net.generate(full, 3).reshape(shape))
+        with pytest.raises(DataError, match=r'^generate\(\): seed contains nan at index \(0,'):
+            net.generate(seed * np.nan, 3)
+        with pytest.raises(DataError, match=r'^generate\(\): seed is a list of sequences; all mus'):
+            net.generate([seed, seed], 3)
 
 
 def test_lists_of_series_of_one_feature():

@@ -232,6 +232,8 @@ WRONG = {
         "windows.of(): layout must be one of 'time', 'batch'; got 'tme'; did you mean 'time'?"),
     'a misspelt keyword': (lambda: windows.of(FRAME, 3, targt='sales'), ConfigError,
         "of(): unknown option 'targt', did you mean 'target'?"),
+    'a keyword of other libraries': (lambda: windows.of(FRAME, 3, horizon=2), ConfigError,
+        "of(): unknown option 'horizon', did you mean 'future'?"),
     'a misspelt column': (lambda: windows.of(FRAME, 3, target='sale'), ConfigError,
         "windows.of(): target: there is no column 'sale'; the columns are 'sales', 'price'; did "
         "you mean 'sales'?"),
