@@ -95,7 +95,8 @@ class Reading:
             if numbers.rows is not None:
                 if self.columns is not None:
                     self.columns.check(where, field.name, numbers)
-                numbers = as_column(field, numbers)
+                if not self.form.single:
+                    numbers = as_column(field, numbers)
             field.check_shape(where, numbers, self._examples)
             self._check_lengths(field, numbers)
         self._numbers[field.name] = numbers
@@ -181,7 +182,7 @@ class Reading:
             each = ', or one for each sequence' if target.has_time else ''
             raise ShapeError(
                 f'{self.where}: {field.name} has shape {given}; one weight for each target: '
-                f'{shape}{each}'
+                f'{self._numbers[field.of].shape}{each}'
             )
         rows = numbers.rows if array.shape == shape else None
         columns = () if rows is None else numbers.columns
@@ -207,13 +208,16 @@ class Reading:
                     raise ShapeError(
                         f'{self.where}: {field.name} has length {array.shape[axis]} on axis '
                         f'{numbers.user_axis(axis)} ({what}), but {other.name} has '
-                        f'{length}{after}; the shape is {numbers.shape}{self._as_read(what)}'
+                        f'{length}{after}; the shape is {numbers.shape}'
+                        f'{self._as_read(field, what, array)}'
                     )
 
-    def _as_read(self, what: str) -> str:
+    def _as_read(self, field: Field, what: str, array: np.ndarray) -> str:
         """Return how the first input was read, if the number of examples may be meant otherwise."""
         if what != 'batch' or not self.form.single:
             return ''
+        if field.kind == 'labels' and field.has_time and array.shape[-1] == field.size:
+            return f'. For one-hot labels write {field.name}.argmax(-1)'
         first = self.inputs[0]
         steps = self._numbers[first.name].array.shape[first.axes.index('time')]
         return f'. {first.name}, without an axis for several series, is one series of {steps} steps'
