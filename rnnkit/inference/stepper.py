@@ -66,15 +66,15 @@ class Stepper:
 
         Parameters
         ----------
-        x_t : array of shape (B, I)
-            As in `Network.step`. An array of the network's dtype is the quickest.
+        x_t : array of shape (B, I), or (I,) for one series
+            As in `Network.step`. An array (B, I) of the network's dtype is the quickest.
         copy : bool
             By default the same array is returned each time, and the next step overwrites it.
             True returns a new one.
 
         Returns
         -------
-        y_t : array of shape (B, O)
+        y_t : array of shape (B, O), or (O,)
             For a classifier, the probabilities of the classes.
 
         Raises

@@ -428,7 +428,7 @@ class Network(Trainable):
 
         Parameters
         ----------
-        x_t : array of shape (B, I)
+        x_t : array of shape (B, I), or (I,) for one series
             A list of arrays for a network with several inputs. Inputs without the time axis of
             the output, such as an encoder's, are given whole, and only together with no state.
         state : dict, optional
@@ -439,7 +439,7 @@ class Network(Trainable):
 
         Returns
         -------
-        y_t : array of shape (B, O)
+        y_t : array of shape (B, O), or (O,)
             For a classifier, the probabilities of the classes.
         state : dict
 
