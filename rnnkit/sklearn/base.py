@@ -1,18 +1,19 @@
 """The common part of the estimators: their parameters, the network, its training and outputs."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from rnnkit.common import progress
-from rnnkit.models.network import Network
+from rnnkit.models.network import LayerSpec, Network
 from rnnkit.sklearn.hold_out import Examples, hold_out
 from rnnkit.sklearn.optimizer_state import OptimizerState
 from rnnkit.sklearn.sequences import Sequences, read
@@ -52,10 +53,35 @@ class SequenceEstimator(BaseEstimator, ABC):
         'random_state': ['random_state'],
     }
 
+    layers: Sequence[LayerSpec]
+    many: str
+    loss: str | Mapping[str, object] | None
+    algo: str
+    epochs: int
+    batch_size: int | str
+    learning_rate: float | Callable[[int], float]
+    input_noise: float
+    dropout: float
+    weight_l2: float
+    validation_fraction: float | None
+    patience: int
+    scale: bool
+    channels_first: bool
+    dtype: str
+    options: dict[str, object] | None
+    warm_start: bool
+    verbose: int
+    random_state: int | np.random.RandomState | None
+
+    def _keep(self, arguments: dict[str, Any]) -> None:
+        """Set each parameter of the constructor, given its ``locals()``."""
+        for name in self._get_param_names():
+            setattr(self, name, arguments[name])
+
     # --- what each kind of estimator does in its own way
 
     @abstractmethod
-    def _read_y(self, y: Any, X: Sequences, reset: bool, **known: Any) -> Targets:
+    def _read_y(self, y: ArrayLike, X: Sequences, reset: bool, **known: Any) -> Targets:
         """Check and convert y; with `reset`, note what later ones must agree with."""
 
     @abstractmethod
@@ -70,7 +96,9 @@ class SequenceEstimator(BaseEstimator, ABC):
         """Return what has the same share in the training and the validation data, if anything."""
         return None
 
-    def _examples(self, X: Any, y: Any, reset: bool, **known: Any) -> tuple[Sequences, Targets]:
+    def _examples(
+        self, X: ArrayLike, y: ArrayLike, reset: bool, **known: Any
+    ) -> tuple[Sequences, Targets]:
         """Check and convert X and y."""
         sequences = read(self, X, reset=reset)
         return sequences, self._read_y(y, sequences, reset, **known)
@@ -79,9 +107,9 @@ class SequenceEstimator(BaseEstimator, ABC):
 
     def _fit(
         self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
         validation: tuple[Any, Any] = (None, None),
         *,
         epochs: int | None = None,
@@ -114,7 +142,9 @@ class SequenceEstimator(BaseEstimator, ABC):
     def _seed(self) -> int:
         return int(self._random.randint(2**31 - 1))
 
-    def _validation(self, X_val: Any, y_val: Any, needs_y: bool) -> Examples | None:
+    def _validation(
+        self, X_val: ArrayLike | None, y_val: ArrayLike | None, needs_y: bool
+    ) -> Examples | None:
         """Return the validation data that were passed to `fit`, if any."""
         if X_val is None and y_val is None:
             return None
@@ -183,7 +213,7 @@ class SequenceEstimator(BaseEstimator, ABC):
 
     # --- use
 
-    def _read(self, X: Any) -> Sequences:
+    def _read(self, X: ArrayLike) -> Sequences:
         check_is_fitted(self)
         return read(self, X, reset=False)
 
@@ -202,7 +232,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         return tags
 
 
-def form_of(layer: Any) -> object:
+def form_of(layer: LayerSpec) -> object:
     """Return the form of a layer, as far as its spec says it."""
     if isinstance(layer, dict):
         return layer.get('form')

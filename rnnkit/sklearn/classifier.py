@@ -1,15 +1,17 @@
 """A classifier of sequences, or of their time steps."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils import compute_class_weight
 from sklearn.utils._param_validation import StrOptions
 
 from rnnkit.models.classifier import Classifier
-from rnnkit.models.network import Network
+from rnnkit.models.network import LayerSpec, Network
 from rnnkit.sklearn.base import SequenceEstimator
 from rnnkit.sklearn.sequences import Sequences
 from rnnkit.sklearn.targets import ALL, LAST, Targets, joined, no_target, read_labels
@@ -104,14 +106,14 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
 
     def __init__(
         self,
-        layers: Any = (('gru', 32),),
+        layers: Sequence[LayerSpec] = (('gru', 64),),
         *,
         many: str = 'auto',
-        loss: Any = None,
+        loss: str | Mapping[str, object] | None = None,
         algo: str = 'adam',
-        epochs: int = 200,
-        batch_size: Any = 'auto',
-        learning_rate: Any = 0.003,
+        epochs: int = 100,
+        batch_size: int | str = 'auto',
+        learning_rate: float | Callable[[int], float] = 0.003,
         input_noise: float = 0.0,
         dropout: float = 0.0,
         weight_l2: float = 0.0,
@@ -119,36 +121,23 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         patience: int = 20,
         scale: bool = True,
         channels_first: bool = False,
-        class_weight: Any = None,
+        class_weight: Mapping[Any, float] | str | None = None,
         dtype: str = 'float32',
         options: dict[str, object] | None = None,
         warm_start: bool = False,
         verbose: int = 0,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
     ):
-        self.layers = layers
-        self.many = many
-        self.loss = loss
-        self.algo = algo
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.input_noise = input_noise
-        self.dropout = dropout
-        self.weight_l2 = weight_l2
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.scale = scale
-        self.channels_first = channels_first
-        self.class_weight = class_weight
-        self.dtype = dtype
-        self.options = options
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.random_state = random_state
+        self._keep(locals())
 
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
     ) -> Self:
         """Fit the network.
 
@@ -170,7 +159,13 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         """
         return self._fit(X, y, sample_weight, (X_val, y_val))
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
         """Train one epoch further, with these sequences.
 
         The scaling is that of the first call. Nothing is held out.
@@ -196,7 +191,9 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
                 )
         return self._fit(X, y, sample_weight, epochs=1, classes=classes)
 
-    def _read_y(self, y: Any, X: Sequences, reset: bool, classes: Any = None) -> Targets:
+    def _read_y(
+        self, y: ArrayLike, X: Sequences, reset: bool, classes: ArrayLike | None = None
+    ) -> Targets:
         if y is None:
             raise ValueError(no_target(self))
         if not reset:
@@ -233,7 +230,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         total = p.sum(axis=-1, keepdims=True)
         return p / np.where(total > 0, total, 1)
 
-    def predict_proba(self, X: Any) -> np.ndarray:
+    def predict_proba(self, X: ArrayLike) -> np.ndarray:
         """Return the probability of each class.
 
         Parameters
@@ -250,14 +247,14 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         p = self._probabilities(sequences)
         return p if self.many_ == LAST else sequences.split(p)
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    def predict_log_proba(self, X: ArrayLike) -> np.ndarray:
         """Return the logarithm of the probability of each class, in the form of `predict_proba`."""
         sequences = self._read(X)
         with np.errstate(divide='ignore'):
             p = np.log(self._probabilities(sequences))
         return p if self.many_ == LAST else sequences.split(p)
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: ArrayLike) -> np.ndarray:
         """Return the most probable class.
 
         Parameters
@@ -274,7 +271,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         labels = self.classes_[self._probabilities(sequences).argmax(axis=-1)]
         return labels if self.many_ == LAST else sequences.split(labels)
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy: of sequences, or of all time steps.
 
         Parameters

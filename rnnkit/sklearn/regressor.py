@@ -1,12 +1,14 @@
 """A regressor on sequences, or for each of their time steps."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 
-from rnnkit.models.network import Network
+from rnnkit.models.network import LayerSpec, Network
 from rnnkit.models.regressor import Regressor
 from rnnkit.sklearn.base import SequenceEstimator
 from rnnkit.sklearn.sequences import Sequences
@@ -53,14 +55,14 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
 
     def __init__(
         self,
-        layers: Any = (('gru', 32),),
+        layers: Sequence[LayerSpec] = (('gru', 64),),
         *,
         many: str = 'auto',
-        loss: Any = None,
+        loss: str | Mapping[str, object] | None = None,
         algo: str = 'adam',
-        epochs: int = 200,
-        batch_size: Any = 'auto',
-        learning_rate: Any = 0.003,
+        epochs: int = 100,
+        batch_size: int | str = 'auto',
+        learning_rate: float | Callable[[int], float] = 0.003,
         input_noise: float = 0.0,
         dropout: float = 0.0,
         weight_l2: float = 0.0,
@@ -72,30 +74,18 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
         options: dict[str, object] | None = None,
         warm_start: bool = False,
         verbose: int = 0,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
     ):
-        self.layers = layers
-        self.many = many
-        self.loss = loss
-        self.algo = algo
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.input_noise = input_noise
-        self.dropout = dropout
-        self.weight_l2 = weight_l2
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.scale = scale
-        self.channels_first = channels_first
-        self.dtype = dtype
-        self.options = options
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.random_state = random_state
+        self._keep(locals())
 
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
     ) -> Self:
         """Fit the network.
 
@@ -117,14 +107,16 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
         """
         return self._fit(X, y, sample_weight, (X_val, y_val))
 
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Train one epoch further, with these sequences.
 
         The scaling is that of the first call. Nothing is held out. Parameters are those of `fit`.
         """
         return self._fit(X, y, sample_weight, epochs=1)
 
-    def _read_y(self, y: Any, X: Sequences, reset: bool) -> Targets:
+    def _read_y(self, y: ArrayLike, X: Sequences, reset: bool) -> Targets:
         if y is None:
             raise ValueError(no_target(self))
         targets = read_numbers(y, X, self.many if reset else self.many_)
@@ -143,7 +135,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
         layers = self._layers(self._features, targets.y.shape[-1], targets.many)
         return Regressor(layers, self.loss, scale_targets=self.scale, **options)
 
-    def predict(self, X: Any) -> np.ndarray:
+    def predict(self, X: ArrayLike) -> np.ndarray:
         """Return the predicted targets.
 
         Parameters
@@ -162,7 +154,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
         y = y if self._target_shape else y[..., 0]
         return y if self.many_ == LAST else sequences.split(y)
 
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return R², the coefficient of determination: of sequences, or of all time steps.
 
         Parameters

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils._set_output import _wrap_data_with_container
@@ -63,7 +64,9 @@ class SequenceScaler(
         self.method = method
         self.channels_first = channels_first
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(
+        self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Measure mean and deviation, or the range.
 
         Parameters
@@ -81,11 +84,13 @@ class SequenceScaler(
         """
         return self._fit(X, sample_weight, reset=True)
 
-    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> Self:
         """Measure further sequences as well. Parameters are those of `fit`."""
         return self._fit(X, sample_weight, reset=not hasattr(self, 'scale_'))
 
-    def _fit(self, X: Any, sample_weight: Any, reset: bool) -> Self:
+    def _fit(self, X: ArrayLike, sample_weight: ArrayLike | None, reset: bool) -> Self:
         self._validate_params()
         sequences = read(self, X, reset=reset)
         weights = read_weights(sample_weight, sequences)
@@ -107,11 +112,13 @@ class SequenceScaler(
             self.center_, self.scale_ = least, np.where(most > least, most - least, 1.0)
         return self
 
-    def fit_transform(self, X: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    def fit_transform(
+        self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
+    ) -> Any:
         """Fit, and return scaled sequences, in the form of X."""
         return self.fit(X, y, sample_weight).transform(X)
 
-    def transform(self, X: Any) -> Any:
+    def transform(self, X: ArrayLike) -> Any:
         """Return scaled sequences, in the form of X.
 
         Parameters
@@ -123,13 +130,15 @@ class SequenceScaler(
         scaled = (sequences.x - self.center_) / self.scale_
         return self._like(X, sequences, scaled)
 
-    def inverse_transform(self, X: Any) -> Any:
+    def inverse_transform(self, X: ArrayLike) -> Any:
         """Return sequences in their units before `transform`, in the form of X."""
         check_is_fitted(self)
         sequences = read(self, X, reset=False)
         return self._like(X, sequences, sequences.x * self.scale_ + self.center_, wrap=False)
 
-    def _like(self, X: Any, sequences: Sequences, values: np.ndarray, wrap: bool = True) -> Any:
+    def _like(
+        self, X: ArrayLike, sequences: Sequences, values: np.ndarray, wrap: bool = True
+    ) -> Any:
         """Return values (n, T, I) in the form of X."""
         values = values.astype(sequences.x.dtype, copy=False)
         if sequences.form == TABLE:

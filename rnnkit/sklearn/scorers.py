@@ -1,9 +1,12 @@
 """Scorers for targets of each time step, in 3-D arrays and lists of sequences."""
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.metrics import get_scorer
 
 from rnnkit.sklearn.sequences import listed
@@ -13,10 +16,16 @@ from rnnkit.sklearn.targets import joined
 class StepScorer:
     """A scorer that counts each time step as one sample; see `per_step`."""
 
-    def __init__(self, scoring: Any):
+    def __init__(self, scoring: str | Callable[..., float]):
         self.scoring = scoring
 
-    def __call__(self, estimator: Any, X: Any, y: Any, sample_weight: Any = None) -> float:
+    def __call__(
+        self,
+        estimator: BaseEstimator,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+    ) -> float:
         """Return the score of a fitted estimator."""
         options = {}
         if sample_weight is not None:
@@ -41,7 +50,7 @@ class _Flat:
             return value
 
         @functools.wraps(value)
-        def of_steps(X: Any) -> np.ndarray:
+        def of_steps(X: ArrayLike) -> np.ndarray:
             return joined(value(X))
 
         return of_steps
@@ -50,7 +59,7 @@ class _Flat:
         return self._estimator.__sklearn_tags__()
 
 
-def per_step(scoring: Any) -> StepScorer:
+def per_step(scoring: str | Callable[..., float]) -> StepScorer:
     """Return a scorer for targets of each time step.
 
     scikit-learn's own scorers expect one target for each sample, and refuse 3-D and ragged ones.
@@ -73,7 +82,7 @@ def per_step(scoring: Any) -> StepScorer:
     >>> from sklearn.model_selection import cross_val_score
     >>> from rnnkit.sklearn import SequenceClassifier, per_step
     >>> X = [np.arange(steps)[:, None] % 2 for steps in (4, 5, 6, 7)]
-    >>> y = [['even' if step == 0 else 'odd' for step in x[:, 0]] for x in X]
+    >>> y = [np.where(x[:, 0] == 0, 'even', 'odd') for x in X]
     >>> model = SequenceClassifier((('rnn', 4),), learning_rate=0.1, epochs=40, random_state=0)
     >>> cross_val_score(model, X, y, cv=2, scoring=per_step('f1_macro')).tolist()
     [1.0, 1.0]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
@@ -85,7 +86,7 @@ def axes(value: object) -> int:
     return int(getattr(value, 'ndim', 0))
 
 
-def read(estimator: BaseEstimator, X: Any, *, reset: bool) -> Sequences:
+def read(estimator: BaseEstimator, X: ArrayLike, *, reset: bool) -> Sequences:
     """Check and convert X; in a `fit`, note how many features it has and what they are called.
 
     Parameters
@@ -131,7 +132,7 @@ def _refuse_nested_frames(X: object) -> None:
         )
 
 
-def _of_table(estimator: BaseEstimator, X: Any, reset: bool) -> Sequences:
+def _of_table(estimator: BaseEstimator, X: ArrayLike, reset: bool) -> Sequences:
     """Read n series of T steps, (n, T); its errors are scikit-learn's."""
     table = _checked(estimator, X)
     if reset or getattr(estimator, '_form', None) == TABLE:
@@ -140,7 +141,7 @@ def _of_table(estimator: BaseEstimator, X: Any, reset: bool) -> Sequences:
     return Sequences(table[:, :, None], np.full(len(table), table.shape[1]), TABLE)
 
 
-def _of_array(estimator: BaseEstimator, X: Any) -> Sequences:
+def _of_array(estimator: BaseEstimator, X: ArrayLike) -> Sequences:
     if X.ndim != 3:
         raise ValueError(
             f'X has {X.ndim} axes, shape {X.shape}; expected (sequences, time steps, '
@@ -155,7 +156,7 @@ def _of_array(estimator: BaseEstimator, X: Any) -> Sequences:
     return Sequences(np.ascontiguousarray(array), np.full(len(array), array.shape[1]), ARRAY)
 
 
-def _checked(estimator: BaseEstimator, X: Any, **options: Any) -> np.ndarray:
+def _checked(estimator: BaseEstimator, X: ArrayLike, **options: Any) -> np.ndarray:
     X = X if hasattr(X, 'dtype') or hasattr(X, 'iloc') or issparse(X) else np.asarray(X)
     return check_array(
         X, dtype=(np.float64, np.float32), estimator=estimator, ensure_all_finite=False,
@@ -223,7 +224,7 @@ def _check_finite(found: Sequences) -> None:
     )
 
 
-def _check_features(estimator: BaseEstimator, X: Any, found: Sequences, reset: bool) -> None:
+def _check_features(estimator: BaseEstimator, X: ArrayLike, found: Sequences, reset: bool) -> None:
     """Note the features of X, or compare them with those of `fit`."""
     features, name = found.x.shape[2], type(estimator).__name__
     if reset:

@@ -41,7 +41,7 @@ class Workers:
         What has changed at the end of the block, even by an error, is given back to `net`.
         """
         spec = architecture(net)
-        worker = self._take(spec) or from_spec(net.to_spec())
+        worker = self._take(spec) or from_spec(json.loads(spec)[0] | {'seed': 0})
         move(net, worker)
         try:
             yield worker
@@ -65,7 +65,10 @@ class Workers:
 
 
 def architecture(net: Network) -> str:
-    """Return what networks have in common that can share compiled functions."""
+    """Return what networks have in common that can share compiled functions, as JSON.
+
+    Names of classes do not belong to it: workers know classes by their numbers.
+    """
     spec = {k: v for k, v in net.to_spec().items() if k not in ('seed', 'classes')}
     return json.dumps([spec, kernels.enabled(), str(pytensor.config.mode)])
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.exceptions import DataConversionWarning
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import assert_all_finite, check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length
 
@@ -41,7 +42,7 @@ def no_target(estimator: object) -> str:
     return f'This {name} estimator requires y to be passed, but the target y is None.'
 
 
-def joined(y: Any) -> np.ndarray:
+def joined(y: ArrayLike) -> np.ndarray:
     """Return the targets of all steps of all sequences one after the other.
 
     An array (n, T) or (n, T, O) becomes (n * T,) or (n * T, O), and a list of arrays (T_i,) or
@@ -54,7 +55,7 @@ def joined(y: Any) -> np.ndarray:
     return array.reshape(-1, *array.shape[2:])
 
 
-def steps_of(y: Any, X: Sequences, many: str, what: str) -> list[np.ndarray] | None:
+def steps_of(y: ArrayLike, X: Sequences, many: str, what: str) -> list[np.ndarray] | None:
     """Return the targets of each step, one array for each sequence; None if y has no steps.
 
     Parameters
@@ -92,7 +93,7 @@ def steps_of(y: Any, X: Sequences, many: str, what: str) -> list[np.ndarray] | N
     return arrays
 
 
-def _elements(y: Any) -> list[Any] | None:
+def _elements(y: ArrayLike) -> list[Any] | None:
     """Return what y has for each sequence, if that is an array."""
     elements = listed(y)
     if elements is None and axes(y) >= 2:
@@ -100,7 +101,7 @@ def _elements(y: Any) -> list[Any] | None:
     return elements
 
 
-def _has_steps(elements: list[Any] | None, y: Any, X: Sequences, what: str) -> bool:
+def _has_steps(elements: list[Any] | None, y: ArrayLike, X: Sequences, what: str) -> bool:
     """Return whether y has one target for each step, by its shape."""
     if elements is None:
         return False
@@ -126,7 +127,9 @@ def padded(arrays: Sequence[np.ndarray], steps: int) -> np.ndarray:
     return out
 
 
-def read_labels(y: Any, X: Sequences, many: str, classes: Any = None) -> tuple[Targets, np.ndarray]:
+def read_labels(
+    y: ArrayLike, X: Sequences, many: str, classes: ArrayLike | None = None
+) -> tuple[Targets, np.ndarray]:
     """Return labels as numbers from 0, and the classes that these stand for.
 
     Parameters
@@ -148,16 +151,18 @@ def read_labels(y: Any, X: Sequences, many: str, classes: Any = None) -> tuple[T
         check_consistent_length(X.x, flat)
     else:
         flat = np.concatenate(steps)
-    check_classification_targets(flat)
     if flat.dtype.kind == 'f':
-        check_array(flat[:, None], input_name='y')
+        assert_all_finite(flat, input_name='y')
+    check_classification_targets(flat)
     classes = np.unique(flat) if classes is None else np.asarray(classes)
+    if len(classes) < 2:
+        raise ValueError(f'y has only one class, {classes.tolist()[0]!r}; a classifier needs two')
     known = np.isin(flat, classes)
     if not known.all():
         k = int(np.flatnonzero(~known)[0])
         raise ValueError(
-            f'y has the label {flat[k].item()!r}, which is none of the classes {classes.tolist()}. '
-            f'partial_fit takes all of them at its first call: classes=...'
+            f'y has the label {flat.tolist()[k]!r}, which is none of the classes '
+            f'{classes.tolist()}. partial_fit takes all of them at its first call: classes=...'
         )
     codes = np.searchsorted(classes, flat)
     if steps is None:
@@ -166,7 +171,7 @@ def read_labels(y: Any, X: Sequences, many: str, classes: Any = None) -> tuple[T
     return Targets(padded(parts, X.x.shape[1]), ALL), classes
 
 
-def read_numbers(y: Any, X: Sequences, many: str) -> Targets:
+def read_numbers(y: ArrayLike, X: Sequences, many: str) -> Targets:
     """Return targets that are numbers.
 
     Parameters
@@ -204,7 +209,7 @@ def read_numbers(y: Any, X: Sequences, many: str) -> Targets:
     return Targets(y, LAST)
 
 
-def read_weights(sample_weight: Any, X: Sequences) -> np.ndarray:
+def read_weights(sample_weight: ArrayLike | None, X: Sequences) -> np.ndarray:
     """Return one weight for each sequence.
 
     Raises

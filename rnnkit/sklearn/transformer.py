@@ -1,13 +1,15 @@
 """Features of sequences: the last hidden state of a trained network."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils._param_validation import StrOptions
 
 from rnnkit.models.classifier import Classifier
-from rnnkit.models.network import Network
+from rnnkit.models.network import LayerSpec, Network
 from rnnkit.models.regressor import Regressor
 from rnnkit.sklearn.base import SequenceEstimator, form_of
 from rnnkit.sklearn.sequences import Sequences, read
@@ -31,7 +33,8 @@ class SequenceTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Seq
         Whether y are class labels or numbers. By default floats are numbers,
         and all else is labels.
     many, loss, algo, epochs, batch_size, learning_rate, input_noise, dropout, weight_l2, \
-    validation_fraction, patience, scale, channels_first, dtype, options, warm_start, verbose, random_state
+    validation_fraction, patience, scale, channels_first, dtype, options, warm_start, verbose, \
+    random_state
         As in `SequenceClassifier` and `SequenceRegressor`.
 
     Attributes
@@ -59,15 +62,15 @@ class SequenceTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Seq
 
     def __init__(
         self,
-        layers: Any = (('gru', 32),),
+        layers: Sequence[LayerSpec] = (('gru', 64),),
         *,
         target: str = 'auto',
         many: str = 'auto',
-        loss: Any = None,
+        loss: str | Mapping[str, object] | None = None,
         algo: str = 'adam',
-        epochs: int = 200,
-        batch_size: Any = 'auto',
-        learning_rate: Any = 0.003,
+        epochs: int = 100,
+        batch_size: int | str = 'auto',
+        learning_rate: float | Callable[[int], float] = 0.003,
         input_noise: float = 0.0,
         dropout: float = 0.0,
         weight_l2: float = 0.0,
@@ -79,37 +82,18 @@ class SequenceTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Seq
         options: dict[str, object] | None = None,
         warm_start: bool = False,
         verbose: int = 0,
-        random_state: Any = None,
+        random_state: int | np.random.RandomState | None = None,
     ):
-        self.layers = layers
-        self.target = target
-        self.many = many
-        self.loss = loss
-        self.algo = algo
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.input_noise = input_noise
-        self.dropout = dropout
-        self.weight_l2 = weight_l2
-        self.validation_fraction = validation_fraction
-        self.patience = patience
-        self.scale = scale
-        self.channels_first = channels_first
-        self.dtype = dtype
-        self.options = options
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.random_state = random_state
+        self._keep(locals())
 
     def fit(
         self,
-        X: Any,
-        y: Any = None,
-        sample_weight: Any = None,
+        X: ArrayLike,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
         *,
-        X_val: Any = None,
-        y_val: Any = None,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
     ) -> Self:
         """Fit the network.
 
@@ -131,7 +115,9 @@ class SequenceTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Seq
         """
         return self._fit(X, y, sample_weight, (X_val, y_val))
 
-    def _examples(self, X: Any, y: Any, reset: bool, **known: Any) -> tuple[Sequences, Targets]:
+    def _examples(
+        self, X: ArrayLike, y: ArrayLike, reset: bool, **known: Any
+    ) -> tuple[Sequences, Targets]:
         sequences = read(self, X, reset=reset)
         if reset:
             self._kind = NEXT if y is None else self.target
@@ -150,7 +136,7 @@ class SequenceTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Seq
         shorter = Sequences(sequences.x[:, :-1], sequences.lengths - 1, sequences.form)
         return shorter, Targets(sequences.x[:, 1:], ALL)
 
-    def _read_y(self, y: Any, X: Sequences, reset: bool, **known: Any) -> Targets:
+    def _read_y(self, y: ArrayLike, X: Sequences, reset: bool, **known: Any) -> Targets:
         many = self.many if reset else self.many_
         if self._kind == LABELS:
             targets, classes = read_labels(y, X, many, None if reset else self._classes)
@@ -180,7 +166,7 @@ class SequenceTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Seq
         self._n_features_out = net.layers[-2].size
         return net
 
-    def transform(self, X: Any) -> np.ndarray:
+    def transform(self, X: ArrayLike) -> np.ndarray:
         """Return the features.
 
         Parameters

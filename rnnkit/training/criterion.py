@@ -181,10 +181,11 @@ class Criterion:
         target = self.targets[term.target]
         weights = self.weights[term.target] if term.weighted else None
         mask = self.graph.masks.get(self.fields[term.target].clock or '')
-        if mask is not None:
-            if target.ndim > mask.ndim:
-                mask = mask[:, :, None]
-            weights = mask + pt.zeros_like(target) if weights is None else weights * mask
+        if mask is not None and weights is not None:
+            weights = _hidden(weights, mask)
+        elif mask is not None:
+            same = target.ndim == mask.ndim
+            weights = mask if same else mask[:, :, None] + pt.zeros_like(target)
         if not by_class or term.target != self.terms[0].target:
             return weights
         fused = kernels.weights_of_classes(self.class_weights, target, weights)
@@ -290,3 +291,13 @@ def _kind(field: Field) -> str:
 def _check_both(first: Check, second: Check, where: str, array: np.ndarray) -> None:
     first(where, array)
     second(where, array)
+
+
+def _hidden(weights: TensorVariable, mask: TensorVariable) -> TensorVariable:
+    """Return weights (T, B) or (T, B, O) with 0 over padding, by a kernel if there is one."""
+    single = weights.ndim == mask.ndim
+    rows = weights[:, :, None] if single else weights  # (T, B, 1) or (T, B, O)
+    shown = kernels.hide_padding(rows, mask)
+    if shown is None:
+        return weights * (mask if single else mask[:, :, None])
+    return shown[:, :, 0] if single else shown

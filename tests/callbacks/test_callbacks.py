@@ -479,3 +479,29 @@ def test_values_to_leave_are_copied(net):
     net.train(DATA, epochs=1, algo='sgd', callbacks=Leave(given))
     given[1][0] = 7
     assert [p.get_value().tolist() for p in net.params] == [[[2.0]], [3.0]]
+
+
+def test_the_state_of_the_rule_can_be_kept_for_the_next_training(net):
+    """Two trainings of one epoch are one of two epochs, but for the order of examples."""
+    options = {'algo': 'adam', 'batch_size': 40, 'validate_every': 9, 'restore_best': False}
+    start = values(net)
+
+    class Keep(Callback):
+        state = None
+
+        def on_train_begin(self, training):
+            if self.state is not None:
+                training.rule_state = self.state
+
+        def on_train_end(self, training):
+            self.state = training.rule_state
+
+    keep = Keep()
+    for _ in range(2):
+        net.train(DATA, epochs=1, callbacks=keep, **options)
+    apart = values(net)
+    for p, value in zip(net.params, start, strict=True):
+        p.set_value(value)
+    net.train(DATA, epochs=2, **options)
+    assert same(values(net), apart)
+    assert keep.state

@@ -1,11 +1,7 @@
 """Estimators in the mode that users have, where networks of kernels compile nothing."""
 
-import sys
-
 import pytest
 from compilations import numba_mode
-
-sys.path.insert(0, '/tmp/w/skl')
 
 pytest.importorskip('sklearn')
 

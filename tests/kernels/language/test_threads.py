@@ -25,6 +25,18 @@ def test_default_is_the_cores_of_this_process():
     assert threads.get_threads() == threads.available_threads() >= 1
 
 
+@pytest.mark.parametrize(
+    ('variable', 'most'),
+    [('1', 1), ('1,2', 1), (' 1 ', 1), ('0', None), ('', None), ('many', None), ('999', None)],
+)
+def test_the_default_is_no_more_than_omp_num_threads(variable, most, monkeypatch):
+    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    cores = threads.available_threads()
+    monkeypatch.setenv('OMP_NUM_THREADS', variable)
+    threads.set_threads()
+    assert threads.get_threads() == (most or cores)
+
+
 @pytest.mark.parametrize('wrong', [0, -1, 257, 2.0, True, 'two'])
 def test_other_numbers_are_refused(wrong):
     with pytest.raises(ConfigError, match='number of threads'):
