@@ -29,7 +29,8 @@ numpydoc_show_class_members = False  # the template of a class lists them
 default_role = 'autolink'
 nitpick_ignore_regex = [
     # Bases that have no page of their own.
-    ('py:class', r'abc\.ABC|rnnkit\.cells\..*State|rnnkit\.models\.trainable\.Trainable'),
+    ('py:class', r'abc\.ABC|rnnkit\.cells\..*State|rnnkit\.layers\.pooling\..*'),
+    ('py:class', r'rnnkit\.models\.trainable\.Trainable'),
     ('py:class', r'None\. .*|an? .* (D|values|keys|items)'),  # what dict says of its methods
     ('py:obj', r'rnnkit\.common\.registry\.Member'),  # a type variable
 ]

@@ -23,6 +23,7 @@ from rnnkit import (
     recurrent,
     regularizers,
     schedules,
+    windows,
 )
 from rnnkit.cells import Cell
 from rnnkit.common import foreign_names
@@ -85,6 +86,7 @@ __all__ = [
     'schedules',
     'set_threads',
     'split',
+    'windows',
 ]
 
 

@@ -3,7 +3,7 @@ r"""How good a prediction is: for `score`, for reports, and as monitors of a tra
 Each metric is a function of the target, the output and weights. Weights have the shape of the
 target, or, for numbers (T, B, O), of its first axes. A mask (T, B) is weights: 1 for data, and 0
 for padding, which does not count and may be anything. Lists of sequences of different lengths are
-put end to end. Targets y, outputs o, weights w:
+put end to end; they may have one weight each. Targets y, outputs o, weights w:
 
 ================  =====================================================================
 ``r2``            :math:`1 - \sum w (y - o)^2 / \sum w (y - \bar y)^2`
@@ -19,7 +19,9 @@ put end to end. Targets y, outputs o, weights w:
 ================  =====================================================================
 
 The last three read probabilities, such as those of ``predict_proba``, and the others what
-``predict`` returns: a metric has this in its attribute `reads`.
+``predict`` returns: a metric has this in its attribute `reads`. Labels are whole numbers or names
+of classes; a metric that reads probabilities then needs the order of these, ``bits(labels, p,
+classes=net.classes_)``.
 
 A metric of your own is a function that is registered by `add`. If it follows from means over the
 targets, say so by ``means=``, and it can be a monitor of a training, too.
@@ -41,14 +43,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pytensor.tensor import TensorVariable
 
-from rnnkit.common import foreign_names
+from rnnkit.common import compared, foreign_names
 from rnnkit.common.calls import checked
-from rnnkit.common.checks import choice, whole
-from rnnkit.common.masked_arrays import without_mask
+from rnnkit.common.checks import choice, is_whole, whole
 from rnnkit.common.registry import Registry
 from rnnkit.errors import ConfigError, DataError, ShapeError
 
-MOST_CLASSES = 10**8  # no label is larger, so that counts of all classes fit into memory
 MOST_ROWS = 20_000  # of a table with a row and a column for each class
 READS = ('prediction', 'probabilities')
 TARGETS = ('numbers', 'labels', 'binary')
@@ -242,20 +242,33 @@ def _of_statistics(
 ) -> Callable[..., float]:
     """Return a function of target, output and weights for one of statistics."""
     name = function.__name__
-    read = _numbers
-    if reads == 'probabilities':
-        read = _probabilities
-    elif targets == 'labels':
-        read = _checked
+    read = compared.numbers
+    if targets == 'labels':
+        read = compared.labels
     elif targets == 'binary':
-        read = _binary
+        read = compared.binary
     of_classes = any(isinstance(statistic, Shares) for statistic in statistics)
 
-    def metric(target: ArrayLike, output: ArrayLike, weights: ArrayLike | None = None) -> float:
-        target, output, weights = read(name, *_read(name, target, output, weights))
+    def of(arrays: compared.Arrays) -> float:
+        target, output, weights = arrays
         if of_classes:
-            target, output = (_labels(name, a) for a in (target, output))
+            target, output = compared.numbered(target, output)
         return float(function(*(statistic(target, output, weights) for statistic in statistics)))
+
+    def metric(target: ArrayLike, output: ArrayLike, weights: ArrayLike | None = None) -> float:
+        return of(read(name, *compared.read(name, target, output, weights)))
+
+    def of_probabilities(
+        target: ArrayLike,
+        output: ArrayLike,
+        weights: ArrayLike | None = None,
+        classes: ArrayLike | None = None,
+    ) -> float:
+        arrays = compared.read(name, target, output, weights)
+        return of(compared.probabilities(name, *arrays, classes))
+
+    if reads == 'probabilities':
+        metric = of_probabilities
 
     functools.update_wrapper(
         metric, function, assigned=('__module__', '__name__', '__qualname__', '__doc__')
@@ -264,165 +277,6 @@ def _of_statistics(
     metric: Any = checked(metric)
     metric.statistics, metric.value = statistics, function
     return metric
-
-
-# --- checks
-
-Arrays = tuple[np.ndarray, np.ndarray, np.ndarray]  # target, output and weights
-
-
-def _array(name: str, what: str, value: object) -> np.ndarray:
-    """Return what a user passed as an array, of numbers or of strings."""
-    value = without_mask(f'{name}: {what}', value, 'weights that are 0 where it is masked')
-    if value is None or isinstance(value, str | bytes | dict | set):
-        raise DataError(f'{name}: {what} must be an array or a list; got {type(value).__name__}')
-    try:
-        array = np.asarray(value)
-        array = array.astype('float64') if array.dtype == object else array
-    except Exception as error:  # the value may be of any class that can be an array
-        raise ShapeError(f'{name}: {what} cannot be read as one array: {error}') from None
-    if array.dtype.kind not in 'biufUS':
-        raise DataError(f'{name}: {what} must be real numbers; got an array of {array.dtype}')
-    return array
-
-
-def _read(
-    name: str, target: object, output: object, weights: object
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Return arrays; sequences of different lengths are put end to end."""
-    given = {'target': target, 'output': output}
-    if weights is not None:
-        given['weights'] = weights
-    lengths = {what: _lengths(value) for what, value in given.items()}
-    if any(len(set(each)) > 1 for each in lengths.values()):
-        if len({tuple(each) for each in lengths.values()}) > 1:
-            raise ShapeError(
-                f'{name}: {" and ".join(given)} are lists of sequences, so they must have the same '
-                f'lengths'
-            )
-        for what, value in given.items():
-            sequences = [_array(name, f'{what}[{k}]', v) for k, v in enumerate(value)]  # type: ignore[arg-type]
-            if len({one.shape[1:] for one in sequences}) > 1:
-                raise ShapeError(f'{name}: the sequences of {what} differ in their last axis')
-            given[what] = np.concatenate(sequences)
-    arrays = {what: _array(name, what, value) for what, value in given.items()}
-    return arrays['target'], arrays['output'], arrays.get('weights')
-
-
-def _lengths(value: object) -> list[int]:
-    """Return the lengths of a list of sequences; nothing for anything else."""
-    of_objects = isinstance(value, np.ndarray) and value.dtype == object
-    if not (of_objects or isinstance(value, list | tuple)):
-        return []
-    sequences = list(value)  # type: ignore[call-overload]
-    if not all(isinstance(v, list | tuple) or getattr(v, 'ndim', 0) for v in sequences):
-        return []
-    return list(map(len, sequences))
-
-
-def _weights(name: str, shape: tuple[int, ...], weights: np.ndarray | None) -> np.ndarray:
-    if weights is None:
-        return np.ones(shape)
-    if weights.dtype.kind in 'US':
-        raise DataError(f'{name}: weights must be numbers; got an array of {weights.dtype}')
-    weights = weights.astype('float64')
-    if weights.shape != shape:
-        raise ShapeError(
-            f'{name}: one weight for each target, {shape}; got weights {weights.shape}'
-        )
-    if not ((weights >= 0) & (weights < np.inf)).all() or not weights.any():
-        raise DataError(f'{name}: weights must be numbers of at least 0, and not all 0')
-    return weights
-
-
-def _select(array: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return an array in which a value that counts stands for each of weight 0."""
-    counts = weights > 0
-    if counts.all():
-        return array
-    if array.ndim > counts.ndim:
-        counts = counts[..., None]
-        return np.where(counts, array, array[counts[..., 0]][0])
-    return np.where(counts, array, array[counts][0])
-
-
-def _finite(name: str, what: str, array: np.ndarray) -> None:
-    if array.dtype.kind == 'f' and not np.isfinite(array).all():
-        index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise DataError(
-            f'{name}: {what} contains {array[index]} at index {index}; what counts must be finite, '
-            f'and what does not needs a weight of 0'
-        )
-
-
-def _checked(
-    name: str, target: np.ndarray, output: np.ndarray, weights: np.ndarray | None
-) -> Arrays:
-    if target.shape != output.shape:
-        raise ShapeError(
-            f'{name}: target {target.shape}, output {output.shape}: both must have one shape'
-        )
-    if target.size == 0:
-        raise DataError(f'{name}: there are no targets')
-    each = _weights(name, target.shape, weights)
-    target, output = _select(target, each), _select(output, each)
-    _finite(name, 'target', target)
-    _finite(name, 'output', output)
-    return target, output, each
-
-
-def _numbers(
-    name: str, target: np.ndarray, output: np.ndarray, weights: np.ndarray | None
-) -> Arrays:
-    for what, array in (('target', target), ('output', output)):
-        if array.dtype.kind in 'US':
-            raise DataError(f'{name}: {what} must be real numbers; got an array of {array.dtype}')
-    if weights is not None and target.ndim > 1 and weights.shape == target.shape[:-1]:
-        weights = np.broadcast_to(weights[..., None], target.shape)
-    return _checked(name, target.astype('float64'), output.astype('float64'), weights)
-
-
-def _binary(
-    name: str, target: np.ndarray, output: np.ndarray, weights: np.ndarray | None
-) -> Arrays:
-    target, output, weights = _numbers(name, target, output, weights)
-    wrong = (target != 0) & (target != 1)
-    if wrong.any():
-        raise DataError(f'{name}: target contains {target[wrong][0]:g}; targets must be 0 or 1')
-    return target, output, weights
-
-
-def _labels(name: str, array: np.ndarray) -> np.ndarray:
-    if array.dtype.kind not in 'biuf' or (array != np.floor(array)).any() or array.min() < 0:
-        raise DataError(f'{name}: labels must be whole numbers of at least 0')
-    if array.max() >= MOST_CLASSES:
-        raise DataError(f'{name}: label {array.max()}; labels are the numbers of classes, from 0')
-    return array.astype('int64')
-
-
-def _probabilities(
-    name: str, target: np.ndarray, output: np.ndarray, weights: np.ndarray | None
-) -> Arrays:
-    if output.shape[:-1] != target.shape or output.ndim == 0:
-        raise ShapeError(
-            f'{name}: expects labels (T, B) and probabilities (T, B, O); got {target.shape} and '
-            f'{output.shape}'
-        )
-    if target.size == 0 or output.size == 0:
-        raise DataError(f'{name}: there are no targets')
-    if output.dtype.kind in 'US':
-        raise DataError(f'{name}: output must be numbers; got an array of {output.dtype}')
-    each = _weights(name, target.shape, weights)
-    target, output = _select(target, each), _select(output, each)
-    if not (output.min() >= 0 and output.max() <= 1 + 1e-5):  # or one is not a number
-        raise DataError(
-            f'{name}: expects probabilities from 0 to 1, as predict_proba() returns; got '
-            f'{output.min():g} to {output.max():g}'
-        )
-    labels = _labels(name, target)
-    if labels.max() >= output.shape[-1]:
-        raise DataError(f'{name}: label {labels.max()}, but there are {output.shape[-1]} classes')
-    return labels, output, each
 
 
 # --- numbers
@@ -562,17 +416,19 @@ def confusion(
     target: ArrayLike,
     output: ArrayLike,
     weights: ArrayLike | None = None,
-    classes: int | None = None,
+    classes: int | ArrayLike | None = None,
 ) -> np.ndarray:
     """Return how many targets of each class were given each label.
 
     Parameters
     ----------
-    target, output : array of int
-        Labels from 0.
+    target, output : array of int or str
+        Labels from 0, or names of classes.
     weights : array of the same shape, optional
-    classes : int, optional
-        K, the number of classes; by default the least that the labels allow.
+    classes : int or array, optional
+        K, the number of classes; by default the least that the labels allow. Or the names of the
+        classes in the order of rows and columns, such as ``net.classes_``; by default strings are
+        sorted.
 
     Returns
     -------
@@ -584,10 +440,19 @@ def confusion(
     >>> confusion([0, 0, 1], [0, 1, 1])
     array([[1., 1.],
            [0., 1.]])
+    >>> confusion(['no', 'no', 'yes'], ['no', 'yes', 'yes'], classes=['yes', 'no'])
+    array([[1., 0.],
+           [1., 1.]])
     """
-    read = _read('confusion', target, output, weights)
-    target, output, weights = _checked('confusion', *read)
-    target, output = (_labels('confusion', a) for a in (target, output))
+    read = compared.read('confusion', target, output, weights)
+    target, output, weights = compared.labels('confusion', *read)
+    if classes is None and target.dtype.kind == 'U':
+        classes = np.unique([*target.ravel(), *output.ravel()])
+    if classes is None or is_whole(classes) or isinstance(classes, str):
+        target, output = (compared.whole_labels('confusion', a) for a in (target, output))
+    else:
+        target, output = (compared.places('confusion', a, classes) for a in (target, output))
+        classes = np.size(classes)
     needed = int(max(target.max(), output.max())) + 1
     K = needed if classes is None else whole('confusion: classes', classes, 1, MOST_ROWS)
     if needed > K:
@@ -623,10 +488,12 @@ def cross_entropy(nats: float) -> float:
     Parameters
     ----------
     target : array of int of shape (T, B)
-        Labels y, or of any other shape.
+        Labels y, or names of classes; of this or any other shape.
     output : array of shape (T, B, O)
         The probability of each class. Infinity is returned where that of a target is 0.
     weights : array of shape (T, B), optional
+    classes : array of shape (O,), optional
+        The names of the classes, ``net.classes_``, if the labels are names.
 
     Raises
     ------

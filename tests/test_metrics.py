@@ -283,8 +283,9 @@ def test_what_is_no_array_of_targets(metric, wrong, error, message):
 
 
 def test_labels_that_are_no_classes_take_no_memory():
-    with pytest.raises(DataError, match=f'f1: label {10**15}; labels are the numbers of classes'):
-        f1([10**15], [0])
+    assert f1([10**15], [0]) == 0
+    with pytest.raises(DataError, match=f'bits: label {10**15}; labels are the numbers of classes'):
+        bits([10**15], [[0.5, 0.5]])
     with pytest.raises(DataError, match='confusion: label 999999; labels are'):
         confusion([999999], [0])
     with pytest.raises(ConfigError, match="classes must be a whole number .* got 'a'"):
@@ -326,12 +327,80 @@ def test_probabilities_must_be_probabilities_of_the_labels(metric):
         metric(LABELS + 1, P)
 
 
-@pytest.mark.parametrize('metric', [f1, cross_entropy])
-def test_labels_must_be_whole_numbers_from_0(metric):
-    target, output = arguments(metric)
-    for wrong in (target - 1, target + 0.5, target.astype(str)):
-        with pytest.raises(DataError, match='labels must be whole numbers of at least 0'):
+@pytest.mark.parametrize('metric', [confusion, cross_entropy])
+def test_labels_that_are_no_numbers_of_classes_need_names(metric):
+    target, output = arguments(f1 if metric is confusion else metric)
+    for wrong in (target - 1, target + 0.5):
+        with pytest.raises(DataError, match='labels must be whole numbers of at least 0, or names'):
             metric(wrong, output)
+    names = np.array(['b', 'a', 'c'])
+    named = np.where(target == 0, 'd', names[target % 3])
+    output = named if metric is confusion else output
+    with pytest.raises(DataError, match="'d' is not one of the 3 classes 'b', 'a', 'c'"):
+        metric(named, output, classes=names)
+
+
+NAMES = np.array(['b', 'a', 'c'])
+RAGGED = [np.array([0, 1, 2, 1]), np.array([2]), np.array([1, 1])]
+FOUND = [np.array([0, 2, 2, 1]), np.array([0]), np.array([1, 2])]
+OF_SEQUENCES = [np.array([1.0, 0, 2, 1]), np.array([3.0]), np.array([0, 0.5])]
+
+
+@pytest.mark.parametrize('metric', [accuracy, f1])
+def test_names_of_classes(metric):
+    expected = metric(np.concatenate(RAGGED), np.concatenate(FOUND), np.concatenate(OF_SEQUENCES))
+    for named in (NAMES, NAMES.astype(object), np.array([0.5, -1, 7])):
+        target, output = ([named[one] for one in ones] for ones in (RAGGED, FOUND))
+        assert metric(target, output, OF_SEQUENCES) == pytest.approx(expected, rel=1e-12)
+        lists = [one.tolist() for one in target]
+        assert metric(lists, output, OF_SEQUENCES) == pytest.approx(expected, rel=1e-12)
+        flat = [np.concatenate(ones) for ones in (target, output, OF_SEQUENCES)]
+        assert metric(*flat) == pytest.approx(expected, rel=1e-12)
+    padded = np.array([['a', 'b'], ['c', None]], dtype=object)
+    assert metric(padded, padded.T, [[1, 1], [1, 0]]) == metric([0, 1, 2], [0, 2, 1])
+    with pytest.raises(DataError, match=r'target contains None at index \(1, 1\), among strings'):
+        metric(padded, padded)
+    with pytest.raises(DataError, match='labels of target are strings, and those of output numb'):
+        metric(NAMES, [0, 1, 2])
+
+
+@pytest.mark.parametrize('metric', [cross_entropy, bits, perplexity])
+def test_probabilities_of_named_classes(metric, rng):
+    p = [rng.dirichlet(np.ones(3), len(one)) for one in RAGGED]
+    expected = metric(RAGGED, p, OF_SEQUENCES)
+    for named in (NAMES, np.array([0.5, -1, 7]), np.array([30, 10, 20])):
+        found = metric([named[one] for one in RAGGED], p, OF_SEQUENCES, classes=named)
+        assert found == pytest.approx(expected, rel=1e-12)
+    with pytest.raises(DataError, match='or names of classes, with classes=net.classes_'):
+        metric([NAMES[one] for one in RAGGED], p)
+
+
+@pytest.mark.parametrize('metric', [confusion, cross_entropy])
+def test_classes_are_a_list_of_names(metric):
+    output = [0, 1] if metric is confusion else np.eye(2)
+    for wrong, error in ((-1.5, DataError), ([['a', 'b']], DataError), ({}, DataError)):
+        with pytest.raises(error, match=f'{metric.__name__}: classes must be a'):
+            metric([0, 1], output, classes=wrong)
+    with pytest.raises(DataError, match='classes contains 1 at index'):
+        metric([0, 1], output, classes=np.array(['a', 1], dtype=object))
+
+
+def test_confusion_of_names():
+    target, output = (NAMES[np.concatenate(ones)] for ones in (RAGGED, FOUND))
+    counts = confusion(np.concatenate(RAGGED), np.concatenate(FOUND))
+    np.testing.assert_array_equal(confusion(target, output, classes=NAMES), counts)
+    order = [1, 0, 2]  # sorted
+    np.testing.assert_array_equal(confusion(target, output), counts[np.ix_(order, order)])
+    assert confusion([-1, 1], [1, 1], classes=[-1, 1]).tolist() == [[0, 1], [0, 1]]
+
+
+@pytest.mark.parametrize('metric', [accuracy, f1, mse, r2])
+def test_one_weight_for_each_sequence(metric):
+    weights = [2.0, 0.0, 1.0]
+    spread = [np.full(len(one), w) for one, w in zip(RAGGED, weights, strict=True)]
+    assert metric(RAGGED, FOUND, weights) == metric(RAGGED, FOUND, spread)
+    with pytest.raises(ShapeError, match='one number for each of the 3 sequences; got'):
+        metric(RAGGED, FOUND, [1, 2])
 
 
 @pytest.mark.parametrize(

@@ -252,6 +252,15 @@ def test_a_network_without_time(name):
         net.train([x, x], epochs=1, **{name: dict(weight=1, pattern='hid1')})
 
 
+@pytest.mark.parametrize('form', ['last', 'max'])
+def test_layers_after_which_there_is_no_time_do_not_count_as_recurrent(form, rng):
+    net = rnnkit.Regressor([2, ('rnn', 4), form, 1], seed=0, dtype='float64')
+    data = [rng.standard_normal((3, 3, 2)), rng.standard_normal((3, 1))]
+    _, valid = net.train(data, recurrent_state=0.5, epochs=1, restore_best=False)
+    wanted = (np.diff(net.feed_forward(data[0])['hid1:out'], axis=0) ** 2).mean()
+    assert valid['loss'] - valid['err'] == pytest.approx(0.5 * wanted, rel=1e-9)
+
+
 def test_hidden_outputs_of_a_masked_network_are_averaged_over_real_steps(rng):
     net = rnnkit.Regressor([2, ('rnn', 4), (3, 'tanh'), 1], masked=True, seed=0, dtype='float64')
     mask = np.array([[1, 1, 1], [1, 0, 1], [1, 0, 0]], bool)

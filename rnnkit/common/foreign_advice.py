@@ -43,8 +43,9 @@ _WEIGHTS_OF_EACH = {
 _WEIGHTS_OF_CLASSES = {
     'class_weight': "write class_weight='balanced', or a dict: class_weight={0: 1, 1: 5}",
     'weights': 'write weights=class_weights[y]',
-    '': f'{_WEIGHTS}[x, y, class_weights[y]]',
+    '': 'class_weight= is an option of train()',
 }
+_SMOOTHING = {'': "it is an option of the loss: loss=dict(form='xe', smoothing=0.1)"}
 _LONGEST = {
     'mask_dtype': 'cut the sequences before: [one[:n] for one in sequences]; steps= is the least '
     'length'
@@ -172,6 +173,10 @@ EXPLAINED: dict[str, str | Mapping[str, str]] = {
     **dict.fromkeys(('sample_weight', 'sample_weights'), _WEIGHTS_OF_EACH),
     **dict.fromkeys(('class_weight', 'class_weights'), _WEIGHTS_OF_CLASSES),
     **dict.fromkeys(('verbosity', 'log_every', 'log_interval', 'print_every'), _LINES),
+    **dict.fromkeys(('label_smoothing', 'label_smooth', 'smoothing'), _SMOOTHING),
+    **dict.fromkeys(
+        ('num_classes', 'n_classes'), 'the size of the last layer is the number of classes'
+    ),
     **dict.fromkeys(('betas', 'beta_1', 'beta_2', 'beta1', 'beta2'), _BETAS),
     **dict.fromkeys(
         ('decay', 'lr_decay', 'learning_rate_decay', 'learning_rate_schedule', 'lr_schedule'),
@@ -231,6 +236,8 @@ OWNERS = {
     **dict.fromkeys(('filter_size', 'stride', 'border_mode'), "the layer 'conv1'"),
     **dict.fromkeys(('h_0', 'direction', 'bptt_limit'), 'recurrent layers'),
     'reset': "the layer 'gru'",
+    'classes': 'Classifier()',
+    'class_weight': 'train()',
     **dict.fromkeys(('peepholes', 'coupled'), "the layer 'lstm'"),
     **dict.fromkeys(('worker', 'merge'), "the layer 'bidirectional'"),
     'partner': "the layer 'tied'",

@@ -64,6 +64,12 @@ FOREIGN_KEYWORDS: dict[str, tuple[str, ...]] = {
     'objective': ('loss',),
     'loss_function': ('loss',),
     'loss_fn': ('loss',),
+    'label_smoothing': ('smoothing',),
+    'label_smooth': ('smoothing',),
+    **dict.fromkeys(
+        ('class_names', 'label_names', 'target_names', 'labels', 'class_labels', 'categories'),
+        ('classes',),
+    ),
     # training
     'lr': ('learning_rate',),
     'learnrate': ('learning_rate',),
@@ -151,6 +157,16 @@ FOREIGN_KEYWORDS: dict[str, tuple[str, ...]] = {
         ('checkpoint',),
     ),
     'weight_regularizer': ('weight_l2',),
+    # windows
+    **dict.fromkeys(
+        ('lookback', 'look_back', 'lags', 'n_lags', 'input_chunk_length', 'input_width', 'n_in'),
+        ('past',),
+    ),
+    **dict.fromkeys(
+        ('horizon', 'steps_ahead', 'output_chunk_length', 'label_width', 'n_out', 'ahead'),
+        ('future',),
+    ),
+    **dict.fromkeys(('future_covariates', 'exog', 'covariates'), ('known',)),
     # callbacks and schedules
     'initial_learning_rate': ('rate',),
     'decay_rate': ('decay',),

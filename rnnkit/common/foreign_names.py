@@ -246,6 +246,10 @@ NAMES = {
     'stringlookup': _TEXT,
     'textvectorization': _TEXT,
     'pad_sequence': 'write rnnkit.recurrent.pad, or pass lists of sequences',
+    **dict.fromkeys(
+        ('timeseries_dataset_from_array', 'timeseriesgenerator', 'timeseriesdataset'),
+        'write rnnkit.windows.of(series, past, future)',
+    ),
     'pad_sequences': 'write rnnkit.recurrent.pad, or pass lists of sequences',
     'pack_padded_sequence': 'write rnnkit.recurrent.pad, or pass lists of sequences',
     'dataloader': 'pass arrays to net.train(), or a callable that returns a batch',

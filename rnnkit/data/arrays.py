@@ -65,6 +65,11 @@ class Numbers:
         moved = [a + (a >= axis) for a in self.inserted]
         return replace(self, array=np.expand_dims(self.array, axis), inserted=(*moved, axis))
 
+    def of_columns(self, chosen: list[int]) -> 'Numbers':
+        """Return some of the columns of a series (T, F)."""
+        columns = tuple(self.columns[k] for k in chosen) if self.columns else ()
+        return replace(self, array=self.array[:, chosen], columns=columns)
+
     def user_axis(self, axis: int) -> int:
         """Return the number of an axis in the user's array."""
         return axis - sum(a < axis for a in self.inserted)

@@ -13,7 +13,7 @@ from rnnkit.data.arrays import LAYOUTS
 from rnnkit.data.columns import Columns
 from rnnkit.data.field import Field, weights_of
 from rnnkit.data.reading import Reading
-from rnnkit.data.single import Form
+from rnnkit.data.single import PLAIN, Form
 from rnnkit.data.unpack import describe, in_order, is_one_array
 from rnnkit.errors import ConfigError, DataError, ShapeError
 
@@ -154,7 +154,7 @@ class Border:
             )
         first = self.inputs[0]
         if len(self.inputs) == 1 and not self.masks and self.layout == 'time' and first.is_ready(x):
-            return [x], Form()
+            return [x], PLAIN
         names = [field.name for field in self.inputs]
         alone = len(names) == 1 and not isinstance(x, dict)
         given = dict(zip(names, [x] if alone else in_order(x, names, where), strict=True))
@@ -187,7 +187,7 @@ class Border:
             How the input of the step was passed.
         """
         if self._step is not None and self._step.is_ready(x_t):
-            return [x_t[None]], Form()
+            return [x_t[None]], PLAIN
         names = [field.name for field in self.inputs]
         alone = len(names) == 1 and not isinstance(x_t, dict)
         given = dict(zip(names, [x_t] if alone else in_order(x_t, names, where), strict=True))
@@ -196,10 +196,11 @@ class Border:
             found, _ = stays.read_inputs({f.name: given[f.name] for f in stays.inputs}, where)
             known = [field.name for field in [*stays.inputs, *stays.masks]]
             arrays = dict(zip(known, found, strict=True))
-        moves, form = self.part(clock, True), Form()
+        moves, form = self.part(clock, True), PLAIN
         for field in moves.inputs:
             arrays[field.name], numbers = field.read_step(where, given[field.name])
-            self.columns.check_step(f'{where}: {field.name}', field.name, numbers)
+            if numbers.rows is not None:
+                self.columns.check_step(f'{where}: {field.name}', field.name, numbers)
             if field is moves.inputs[0] and numbers.inserted:
                 form = Form(single=True, flat=not numbers.shape and field.has_features)
         sizes = [arrays[field.name].shape[field.batch_axis] for field in self.inputs]

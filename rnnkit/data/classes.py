@@ -137,13 +137,18 @@ class Classes:
     def _number_of(self, label: object) -> int:
         return self._numbers.get(label, -1) if is_label(label) else -1
 
+    @property
+    def is_text(self) -> bool:
+        """Whether the names are strings."""
+        return self._kind == 'text'
+
     def number_of(self, name: object) -> int:
         """Return the number of a class by its name, or -1."""
         return self._number_of(name)
 
     def listed(self) -> str:
         """Return the names, for a message; of many only the first."""
-        return several([] if self.names is None else self.names.tolist())
+        return several(list(self._numbers))
 
     def refusal(self, label: object, owner: str) -> str:
         """Say what is wrong with a label that is not one of the classes.

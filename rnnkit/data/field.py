@@ -319,11 +319,11 @@ def is_frame(numbers: Numbers) -> bool:
 def wrong_columns(field: Field, where: str, numbers: Numbers) -> ShapeError:
     """Return the error for a frame with another number of columns than a field has features."""
     n, size = numbers.shape[1], 1 if field.kind == 'words' else field.size
+    hint = '' if field.is_target else _several_hint(field, numbers.shape, 'frame.to_numpy()')
     what = 'column of tokens' if field.kind == 'words' else 'feature'
     return ShapeError(
         f'{where} has {n} column{"s" * (n > 1)}, {listed(numbers.columns)}; '
-        f'{field.owner} has {size} {what}{"s" * (size > 1)}'
-        f'{_several_hint(field, numbers.shape, "frame.to_numpy()")}'
+        f'{field.owner} has {size} {what}{"s" * (size > 1)}{hint}'
     )
 
 

@@ -12,7 +12,7 @@ from rnnkit.common.spelling import MOST, brief
 from rnnkit.errors import DataError
 
 NUMBERS = 'fiub'  # the kinds of dtypes that are real numbers
-ENCODE = '; encode it as numbers first, such as with one column for each value (pandas.get_dummies)'
+ENCODE = '; encode it as numbers first, such as by pandas.get_dummies, or make it the index'
 
 
 class Table(NamedTuple):

@@ -65,6 +65,19 @@ def is_list_of_arrays(value: object, ndim: int) -> bool:
     return is_ragged(value, ndim) and any(hasattr(sequence, 'shape') for sequence in value)  # type: ignore[attr-defined]
 
 
+def are_unequal(value: object, ndim: int) -> bool:
+    """Return whether `value` holds sequences that differ in length, so that it is not an array.
+
+    Examples
+    --------
+    >>> are_unequal([[1, 2], [3]], 1), are_unequal([[1, 2], [3, 4]], 1)
+    (True, False)
+    """
+    if not is_ragged(value, ndim):
+        return False
+    return len({len(one) if hasattr(one, '__len__') else -1 for one in value}) > 1  # type: ignore[attr-defined]
+
+
 def _is_list(value: object) -> bool:
     of_objects = isinstance(value, np.ndarray) and value.dtype == object and value.ndim == 1
     return of_objects or isinstance(value, list | tuple)

@@ -10,9 +10,10 @@ from rnnkit.data.arrays import LAYOUTS, Numbers, as_numbers
 from rnnkit.data.columns import Columns
 from rnnkit.data.field import Field
 from rnnkit.data.single import (
+    PLAIN,
     Form,
     as_column,
-    is_single,
+    form_of,
     weights_with_batch,
     with_batch,
     with_features,
@@ -55,8 +56,7 @@ class Reading:
         columns: Columns | None = None,
     ):
         self.inputs, self.masks, self.layout, self.where = inputs, masks, layout, where
-        self.columns = columns or Columns()
-        self.form = Form()
+        self.columns, self.form = columns, PLAIN
         self.all_real, self.empty = all_real, empty
         self._numbers: dict[str, Numbers] = {}
         self._lists: dict[str, tuple[str, list[int]]] = {}  # by clock: the first list, its lengths
@@ -92,10 +92,13 @@ class Reading:
         if field.kind == 'weights':
             numbers = self._spread(field, numbers, next(f for f in fields if f.name == field.of))
         else:
-            self.columns.check(where, field.name, numbers)
-            if not axes:
-                fill = with_batch if self.form.single else as_column
-                numbers = fill(field, numbers)
+            if self.form.single:
+                numbers = with_batch(field, numbers)
+            if numbers.rows is not None:
+                if self.columns is not None:
+                    self.columns.check(where, field.name, numbers)
+                if not self.form.single:
+                    numbers = as_column(field, numbers)
             field.check_shape(where, numbers, self._examples)
             self._check_lengths(field, numbers)
         self._numbers[field.name] = replace(numbers, unknown=unknown) if unknown else numbers
@@ -110,15 +113,16 @@ class Reading:
 
     def _note_form(self, field: Field, numbers: Numbers, listed: bool) -> None:
         """Note how the first input was passed."""
-        if field.name != self.inputs[0].name or self._numbers:
+        if self._numbers or field.name != self.inputs[0].name:
             return
-        single = not listed and is_single(field, numbers)
-        flat = field.has_features and len(numbers.shape) == (2 if listed else 1)
-        self.form = Form(listed, single, (listed or single) and flat)
+        if listed:
+            self.form = Form(listed, flat=field.has_features and len(numbers.shape) == 2)
+        else:
+            self.form = form_of(field, numbers)
 
     def _axes_of_list(self, field: Field, value: object) -> int:
         """Return the number of axes of one sequence, if a value is a list of them; else 0."""
-        if not field.clock:
+        if not field.clock or (type(value) is np.ndarray and value.dtype != object):
             return 0
         # Without a mask, nested lists of numbers are one array, as they are for NumPy.
         is_list = ragged.is_ragged if self.masks else ragged.is_list_of_arrays
@@ -131,8 +135,7 @@ class Reading:
         for axes in forms:
             if is_list(value, axes):
                 return axes
-            nested = not self.masks and field.kind != 'weights' and ragged.is_ragged(value, axes)
-            if nested and len(set(map(len, value))) > 1:  # type: ignore[call-overload]
+            if not self.masks and field.kind != 'weights' and ragged.are_unequal(value, axes):
                 return axes
         return 0
 
@@ -181,7 +184,7 @@ class Reading:
             each = ', or one for each sequence' if target.has_time else ''
             raise ShapeError(
                 f'{self.where}: {field.name} has shape {given}; one weight for each target: '
-                f'{shape}{each}'
+                f'{self._numbers[field.of].shape}{each}'
             )
         rows = numbers.rows if array.shape == shape else None
         columns = () if rows is None else numbers.columns
@@ -207,13 +210,16 @@ class Reading:
                     raise ShapeError(
                         f'{self.where}: {field.name} has length {array.shape[axis]} on axis '
                         f'{numbers.user_axis(axis)} ({what}), but {other.name} has '
-                        f'{length}{after}; the shape is {numbers.shape}{self._as_read(what)}'
+                        f'{length}{after}; the shape is {numbers.shape}'
+                        f'{self._as_read(field, what, array)}'
                     )
 
-    def _as_read(self, what: str) -> str:
+    def _as_read(self, field: Field, what: str, array: np.ndarray) -> str:
         """Return how the first input was read, if the number of examples may be meant otherwise."""
         if what != 'batch' or not self.form.single:
             return ''
+        if field.kind == 'labels' and field.has_time and array.shape[-1] == field.size:
+            return f'. For one-hot labels write {field.name}.argmax(-1)'
         first = self.inputs[0]
         steps = self._numbers[first.name].array.shape[first.axes.index('time')]
         return f'. {first.name}, without an axis for several series, is one series of {steps} steps'

@@ -52,6 +52,9 @@ class Form(NamedTuple):
         return out[..., 0] if self.flat and out.shape[-1] == 1 and not labels else out
 
 
+PLAIN = Form()  # one array with all axes
+
+
 def is_single(field: Field, numbers: Numbers) -> bool:
     """Return whether an input is one series without the axis that counts series.
 
@@ -59,7 +62,7 @@ def is_single(field: Field, numbers: Numbers) -> bool:
     can only be that of the features.
     """
     array, is_table = numbers.array, numbers.rows is not None
-    if not field.has_time:
+    if (array.ndim == field.ndim and not is_table) or not field.has_time:
         return False
     if not field.has_features:
         return array.ndim == 1 or (is_table and array.ndim == 2 and array.shape[1] == 1)
@@ -69,6 +72,13 @@ def is_single(field: Field, numbers: Numbers) -> bool:
         return False
     # (n, 1) may be n series of one step, where series come first.
     return is_table or field.size > 1 or field.axes[0] == 'time' or len(array) == 1
+
+
+def form_of(field: Field, numbers: Numbers) -> Form:
+    """Return how an input was passed that is no list of sequences."""
+    if not is_single(field, numbers):
+        return PLAIN
+    return Form(single=True, flat=field.has_features and numbers.array.ndim == 1)
 
 
 def with_batch(field: Field, numbers: Numbers) -> Numbers:

@@ -4,8 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rnnkit.data.field import Field
+from rnnkit.data.frames import is_frame, is_series
 from rnnkit.data.ragged import is_list_of_arrays, is_ragged
 from rnnkit.errors import DataError
+
+FEW = 4  # arrays of a batch: x, y, weights and mask
 
 
 def in_order(
@@ -76,11 +79,21 @@ def is_one_array(data: object, field: Field, masked: bool) -> bool:
     """
     if isinstance(data, list | tuple):
         is_list = is_ragged if masked else is_list_of_arrays
-        return field.has_time and is_list(data, field.ndim - 1)
+        if not (field.has_time and is_list(data, field.ndim - 1)):
+            return False
+        if len(data) == 1 and is_list_of_arrays(data[0], field.ndim - 2):
+            return False  # [x], and x is a list of series of one feature
+        # A few arrays with different features are one series and what belongs to it: [x, mask].
+        return (
+            len(data) > FEW
+            or len({tuple(one.shape[1:]) for one in data if hasattr(one, 'shape')}) <= 1
+        )
     return not isinstance(data, dict)
 
 
 def describe(value: object) -> str:
     """Describe a value briefly: its type, or its shape."""
-    shape = getattr(value, 'shape', None)
-    return type(value).__name__ if shape is None else f'array of shape {tuple(shape)}'
+    shape, kind = getattr(value, 'shape', None), type(value).__name__
+    if shape is None:
+        return kind
+    return f'{kind if is_frame(value) or is_series(value) else "array"} of shape {tuple(shape)}'

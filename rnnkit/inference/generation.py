@@ -10,10 +10,11 @@ from rnnkit.common import output_names
 from rnnkit.common.checks import whole
 from rnnkit.common.masked_arrays import without_mask
 from rnnkit.common.spelling import brief
-from rnnkit.data.arrays import TEXT
+from rnnkit.data.arrays import TEXT, as_numbers
 from rnnkit.data.border import Border
 from rnnkit.data.field import Field
 from rnnkit.data.ragged import is_list_of_arrays, is_ragged
+from rnnkit.data.single import PLAIN, Form, form_of, with_batch
 from rnnkit.errors import ConfigError, DataError, ShapeError
 from rnnkit.graph.graph import Graph
 from rnnkit.inference.blame import not_finite
@@ -96,7 +97,8 @@ class Continuation:
         """Return the start of the sequence, (T, B) or (T, B, I)."""
         field, seed = self.field, without_mask(f'{where}: seed', seed)
         is_list = is_ragged if self.moves.masks else is_list_of_arrays
-        if is_list(seed, field.ndim - 1) or (self.labels and is_list_of_arrays(seed, 1)):
+        flat = self.labels or (field.has_features and field.size == 1)
+        if is_list(seed, field.ndim - 1) or (flat and is_list_of_arrays(seed, 1)):
             raise DataError(
                 f'{where}: seed is a list of sequences; all must have the same length, so pass an '
                 f'array ({", ".join(field.axes)})'
@@ -168,9 +170,31 @@ class Continuation:
     def numbers(self, seed: Inputs, steps: int, start: ArrayLike | None) -> np.ndarray:
         """Return the outputs of a regressor that reads its own outputs."""
         whole('generate(): steps', steps, 1)
+        form = PLAIN
+        if not self.stays.inputs:
+            seed, form = self._all_axes('generate(): seed', seed)
         out, flat = self.begin('generate()', seed, start, 1)
         outputs = np.array(list(self.steps(out, flat, steps, lambda out: out)))
+        if form.single:
+            return form.without_axes(outputs, 1)
         return self.moves.turn(outputs, True)
+
+    def _all_axes(self, where: str, seed: Inputs) -> tuple[Inputs, Form]:
+        """Return the start of one series with all axes, and how it was passed."""
+        field = self.field
+        if isinstance(seed, list | tuple) and any(
+            is_list_of_arrays(seed, n) for n in (field.ndim - 1, 1)
+        ):
+            return seed, PLAIN
+        numbers = as_numbers(where, seed)
+        self.moves.columns.check(where, self.moves.inputs[0].name, numbers)
+        form = form_of(field, numbers)
+        if form.single:
+            numbers = with_batch(field, numbers)
+            # Here, where it is known what the user passed
+            field.values(where, numbers)
+            return numbers.array, form
+        return seed, form
 
     def sampled(
         self,

@@ -12,7 +12,7 @@ from rnnkit.common.checks import flag
 from rnnkit.common.compiled import Compiled
 from rnnkit.data import ragged
 from rnnkit.data.border import LAYOUTS, Border
-from rnnkit.data.single import Form
+from rnnkit.data.single import PLAIN, Form
 from rnnkit.errors import ConfigError
 from rnnkit.graph.fields import output_as_array
 from rnnkit.graph.graph import Graph
@@ -128,6 +128,8 @@ class Inference:
         if mask is not None:
             # Not a product: over padding there may be anything, and 0 times infinity is NaN.
             out = np.where(mask[..., None] > 0, out, np.zeros((), out.dtype))
+        if form is PLAIN:
+            return self.border.turn(out, clock is not None)
         labels = self.border.target.kind == 'labels'
         if form.single:
             return form.without_axes(out, int(clock is not None), labels)
@@ -241,8 +243,10 @@ class Inference:
         arrays, form = border.read_step(x_t, self.stream.course.clock)
         out, state = self._continue('step()', arrays, state)
         self._check('step()', out, None)
-        last = out if self.stream.course.answers else out[0]
-        return form.without_axes(last, 0, border.target.kind == 'labels'), state
+        out = out if self.stream.course.answers else out[0]
+        if form is not PLAIN:
+            out = form.without_axes(out, 0, border.target.kind == 'labels')
+        return out, state
 
     def feed_forward(
         self, x: Inputs, mask: Arrays | None, noise: Mapping[str, object]

@@ -66,15 +66,15 @@ class Stepper:
 
         Parameters
         ----------
-        x_t : array of shape (B, I)
-            As in `Network.step`. An array of the network's dtype is the quickest.
+        x_t : array of shape (B, I), or (I,) for one series
+            As in `Network.step`. An array (B, I) of the network's dtype is the quickest.
         copy : bool
             By default the same array is returned each time, and the next step overwrites it.
             True returns a new one.
 
         Returns
         -------
-        y_t : array of shape (B, O)
+        y_t : array of shape (B, O), or (O,)
             For a classifier, the probabilities of the classes.
 
         Raises
@@ -145,7 +145,7 @@ class Stepper:
         """The hidden state, as a copy; None where the next step begins a sequence.
 
         It is what `Network.step` and ``predict(..., return_state=True)`` return, and can be set
-        to what these return.
+        to whatever these take.
         """
         return self._stream.named(self._step.flat()) if self._begun else None
 

@@ -57,6 +57,7 @@ __all__ = [
     'softmax_of',
     'update_params',
     'usable',
+    'weights_of_classes',
 ]
 
 jax_rewrites.register()
@@ -103,12 +104,25 @@ def mean_error(
 
 
 def cross_entropy(
-    plain: loss_op.Plain, output: Variable, target: Variable, weights: Variable | None
+    plain: loss_op.Plain,
+    output: Variable,
+    target: Variable,
+    weights: Variable | None,
+    smoothing: float = 0.0,
 ) -> list[Variable] | None:
     """Return mean cross-entropy, its number or total weight, and the share of hits; or None."""
     if not (enabled() and usable()):
         return None
-    return loss_op.cross_entropy(plain, output, target, weights)
+    return loss_op.cross_entropy(plain, output, target, weights, smoothing)
+
+
+def weights_of_classes(
+    classes: Variable, labels: Variable, weights: Variable | None
+) -> Variable | None:
+    """Return ``classes[labels] * weights`` by a kernel, or None."""
+    if not (enabled() and usable()):
+        return None
+    return loss_op.weights_of_classes(classes, labels, weights)
 
 
 def hide_padding(values: Variable, mask: Variable) -> Variable | None:

@@ -88,7 +88,10 @@ class Layer:
         - ``'state'``: the initial state, see the attribute ``state``.
     state : type of named tuple, or None
         The state carried from step to step. If ``'state'`` is among the needs, `transform` gets
-        such a tuple of tensors of shape (B, size), with None for default initial states.
+        such a tuple of tensors of shape (B, size), with None for default initial states. A layer
+        that summarizes a sequence, whose outputs have no time axis, may have one as well: if
+        `transform` gets tensors, the state after the last step is among its outputs, each part
+        under its own name.
     belongs_to_input : bool
         Whether keywords for all hidden layers, such as ``hidden_dropout``, leave the layer out.
     measured : tuple of str

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from pytensor.tensor.sharedvar import TensorSharedVariable
 
-from rnnkit.common.checks import is_real
+from rnnkit.common.param_values import fitting
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.layers.base import Layer
 
@@ -56,16 +56,19 @@ def prefixes(layer: Layer) -> list[str]:
     return [prefix for prefix in found if {f'{prefix}{name}' for name in NAMES} <= {*layer.params}]
 
 
-def check_value(where: str, layers: Sequence[Layer], parameter: object, value: object) -> None:
+def check_value(
+    where: str, layers: Sequence[Layer], parameter: TensorSharedVariable, value: object
+) -> None:
     """Raise a DataError for a value that a measured parameter cannot have."""
+    array = fitting(where, parameter, value)
     for measured in _all(layers):
-        if parameter is measured.flag and not (is_real(value) and value in (0, 1)):
+        if parameter is measured.flag and array not in (0, 1):
             raise DataError(
                 f'{where}: {measured.flag.name} must be 1, if {measured.mean.name} and '
                 f'{measured.deviation.name} are to be kept, or 0, if the next training is to '
                 f'measure them; got {value!r}'
             )
-        if parameter is measured.deviation and not np.all(np.asarray(value) > 0):
+        if parameter is measured.deviation and not (array > 0).all():
             raise DataError(f'{where}: {measured.deviation.name} must be above 0; got {value!r}')
 
 

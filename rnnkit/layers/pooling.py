@@ -11,14 +11,14 @@ from rnnkit.layers.registry import layers
 
 
 class MeanState(NamedTuple):
-    """What a running mean keeps."""
+    """State of a mean over time."""
 
     sum: TensorVariable  # (B, size)
     count: TensorVariable  # (B, 1), the number of steps so far
 
 
 class MaxState(NamedTuple):
-    """What a running maximum keeps."""
+    """State of a maximum over time."""
 
     max: TensorVariable  # (B, size)
     count: TensorVariable  # (B, 1), the number of steps so far

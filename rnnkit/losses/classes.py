@@ -23,15 +23,35 @@ class CrossEntropy(Loss):
     r"""Cross-entropy: the mean of :math:`-\log p_k`, in nats, where k is the target class.
 
     It is computed from the logits, so that small probabilities are not rounded to 0.
+
+    Parameters
+    ----------
+    smoothing : float
+        Label smoothing: with s, the error is
+        :math:`-(1 - s) \log p_k - \frac{s}{O} \sum_j \log p_j`, as if each target were of all O
+        classes with the probability s / O, which keeps the network from extreme probabilities.
+
+    References
+    ----------
+    Szegedy et al. 2016, CVPR, arXiv:1512.00567, section 7, for label smoothing.
     """
 
     output = 'pre'
     activation = 'softmax'
     integer_targets = True
+    options = {'smoothing': 0.0}
+    smoothing = 0.0  # of subclasses with other options
+
+    def setup(self):
+        self.smoothing = real(f'{self._where}: smoothing', self.smoothing, least=0, below=1)
 
     def errors(self, output, target):
         log_p = pt.special.log_softmax(output, axis=-1)
-        return -pt.switch(_is_target(output, target), log_p, 0).sum(axis=-1)
+        error = -pt.switch(_is_target(output, target), log_p, 0).sum(axis=-1)
+        if not self.smoothing:
+            return error
+        s, rest = (np.asarray(v, output.dtype) for v in (self.smoothing, 1 - self.smoothing))
+        return rest * error - s * log_p.mean(axis=-1)
 
     def mean(self, output, target, weights=None):
         return self._reports(output, target, weights)[:2]
@@ -48,16 +68,23 @@ class CrossEntropy(Loss):
 
         fused = None
         if type(self).errors is CrossEntropy.errors:  # a user's subclass may redefine the error
-            fused = kernels.cross_entropy(plain, output, target, weights)
+            fused = kernels.cross_entropy(plain, output, target, weights, self.smoothing)
         return tuple(plain(output, target, weights) if fused is None else fused)
 
 
 @checked
 def accuracy(
-    output: TensorVariable, target: TensorVariable, weights: TensorVariable | None = None
+    output: TensorVariable,
+    target: TensorVariable,
+    weights: TensorVariable | None = None,
+    loss: Loss | None = None,
 ) -> TensorVariable:
-    """Return the (weighted) fraction of targets whose class has the largest output."""
-    return CrossEntropy()._reports(output, target, weights)[2]
+    """Return the (weighted) fraction of targets whose class has the largest output.
+
+    If `loss` is the cross-entropy that is computed from the same tensors, both are one computation.
+    """
+    own = loss if type(loss) is CrossEntropy else CrossEntropy()
+    return own._reports(output, target, weights)[2]
 
 
 @add('hinge')

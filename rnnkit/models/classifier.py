@@ -154,9 +154,10 @@ class Classifier(Network):
         error: TensorVariable,
         target: TensorVariable,
         weights: TensorVariable | None,
+        loss: Loss,
     ) -> dict[str, TensorVariable]:
         """Return the error and the accuracy, as symbolic scalars."""
-        return {'err': error, 'acc': accuracy(output, target, weights)}
+        return {'err': error, 'acc': accuracy(output, target, weights, loss)}
 
     def predict(
         self,

@@ -16,7 +16,6 @@ from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import flag, optional_whole, whole
 from rnnkit.common.registry import reject_unknown
 from rnnkit.data.border import LAYOUTS, check_settings
-from rnnkit.data.classes import Classes
 from rnnkit.data.columns import Columns
 from rnnkit.data.datasets import Arrays as Batched
 from rnnkit.errors import ConfigError, DataError
@@ -123,7 +122,7 @@ class Network(Trainable):
     _integer_targets: ClassVar[bool] = False
     _reconstructs: ClassVar[bool] = False  # whether the target is the input
     _own_settings: ClassVar[tuple[str, ...]] = ()  # further keywords, for hints
-    _classes: Classes | None = None  # of a classifier
+    _classes = None  # those of a classifier
 
     @old_words.of_network
     def __init__(
@@ -225,6 +224,7 @@ class Network(Trainable):
         error: TensorVariable,
         target: TensorVariable,
         weights: TensorVariable | None,
+        loss: Loss,
     ) -> dict[str, TensorVariable]:
         """Return the monitors of the first loss, as symbolic scalars."""
         return {'err': error}
@@ -423,19 +423,23 @@ class Network(Trainable):
     def step(self, x_t: Inputs, state: State | None = None) -> tuple[np.ndarray, State]:
         """Return the output for a single time step, and the hidden state after it.
 
+        Where the output has no time axis, as after 'last' or 'mean', it is the answer after the
+        steps so far: what `predict` returns for all of them.
+
         Parameters
         ----------
-        x_t : array of shape (B, I)
+        x_t : array of shape (B, I), or (I,) for one series
             A list of arrays for a network with several inputs. Inputs without the time axis of
             the output, such as an encoder's, are given whole, and only together with no state.
         state : dict, optional
             What an earlier call, or ``predict(..., return_state=True)``, returned: a named
-            tuple of arrays (B, size) for each recurrent layer, by its name; and the outputs of
-            other layers that stay the same. By default a new sequence starts here.
+            tuple of arrays (B, size) for each layer with a state, by its name; and the outputs of
+            other layers that stay the same. Dicts and lists may stand for named tuples, nested
+            lists for arrays. By default a new sequence starts here.
 
         Returns
         -------
-        y_t : array of shape (B, O)
+        y_t : array of shape (B, O), or (O,)
             For a classifier, the probabilities of the classes.
         state : dict
 
@@ -488,7 +492,7 @@ class Network(Trainable):
         return self._inference.stepper(whole('stepper(): batch', batch, 1))
 
     def state_to_json(self, state: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a state as dicts and lists of numbers, fit for `json.dumps`.
+        """Return a state as dicts and lists of numbers, fit for ``json.dumps``.
 
         ``json.loads`` gives it back, and ``state=`` takes it: every number is exact.
 
@@ -658,7 +662,7 @@ class Network(Trainable):
         """
         where = 'gradient_flow()'
         batch = self._border.read_batch(self._border.join(where, x, y, weights, mask), where)
-        measure = self._train_steps.flow
+        measure = self._train_steps.flow()
         if not measure.terms:
             raise ConfigError(f'gradient_flow(): {type(self).__name__} has no recurrent layer')
         found = measure(batch)

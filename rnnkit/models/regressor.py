@@ -49,14 +49,15 @@ class Regressor(Network):
         x : array of shape (T, B, I)
             (B, T, I) with ``layout='batch'``; (examples, I) in a network without a recurrent
             layer; a list of arrays for a network with several inputs. Any T, any B. It may be a
-            list of sequences (T_i, I), whose lengths may differ with ``masked=True``.
+            list of sequences (T_i, I), whose lengths may differ with ``masked=True``; or one
+            series, (T, I) with I > 1, (T,) with I = 1, or a frame.
         mask : array of shape (T, B), optional
             True where a time step is real and False over padding, for a network with
             ``masked=True``; by default all steps are real. Where it is False, `x` may be anything.
         state : dict, optional
-            The state that an earlier call returned, to continue from; `x` then has only the
-            inputs that have the time axis of the output. By default each call starts a new
-            sequence.
+            The state that an earlier call returned, as for `step`, to continue from; `x` then
+            has only the inputs that have the time axis of the output. By default each call starts
+            a new sequence.
         return_state : bool
             Whether to return the state after the last time step, too.
         **noise
@@ -68,10 +69,10 @@ class Regressor(Network):
         -------
         y : array of shape (T, B, O)
             0 over padding; (B, O) if the output has no time axis; for a list of sequences, a
-            list of arrays (T_i, O).
+            list of arrays (T_i, O). For one series (T, O), or (T,) if `x` is (T,) and O = 1.
         state : dict
-            Only with `return_state`: a named tuple of arrays (B, size) for each recurrent
-            layer, by its name; and the outputs of other layers that stay the same.
+            Only with `return_state`: a named tuple of arrays (B, size) for each layer with
+            a state, by its name; and the outputs of other layers that stay the same.
 
         Raises
         ------
@@ -102,7 +103,7 @@ class Regressor(Network):
 
         Parameters
         ----------
-        seed : array of shape (T, B, I)
+        seed : array of shape (T, B, I); or one series, as in `predict`
             The start of the sequence; the network has as many outputs as inputs. For a network
             with an encoder, the input of the encoder.
         steps : int
@@ -115,7 +116,8 @@ class Regressor(Network):
         Returns
         -------
         y : array of shape (steps, B, I)
-            The time steps that follow the seed; (B, steps, I) with ``layout='batch'``.
+            The time steps that follow the seed; (B, steps, I) with ``layout='batch'``. For one
+            series (steps, I), or (steps,).
 
         Raises
         ------

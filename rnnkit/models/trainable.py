@@ -10,18 +10,22 @@ from rnnkit.common import progress as lines
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import optional_whole
 from rnnkit.data.border import Border
+from rnnkit.data.classes import Classes
+from rnnkit.data.columns import Columns, learns_columns
 from rnnkit.data.hold_out import split
 from rnnkit.data.passes import makes_new_batches
-from rnnkit.data.columns import Columns, learns_columns
 from rnnkit.models import frozen
 from rnnkit.models.parameters import Parameters
+from rnnkit.training import class_weights
 from rnnkit.training.batching import Batching
 from rnnkit.training.checkpoints import Checkpoints
 from rnnkit.training.history import History, next_number
-from rnnkit.training.options import Options, given_options, read_training
+from rnnkit.training.options import Options, TrainingConfig, given_options, read_training
 from rnnkit.training.protocols import (
+    Batch,
     BestSpec,
     CallbackSpec,
+    ClassWeight,
     Data,
     Monitors,
     MonitorSpec,
@@ -43,6 +47,7 @@ class Trainable(Parameters):
     seed: int
     _border: Border
     _columns: Columns
+    _classes: Classes | None
     _kernel: bool | None
     _recurrent: bool
     _scales: Scales
@@ -73,6 +78,7 @@ class Trainable(Parameters):
         max_gradient_elem: float = Options.max_gradient_elem,
         momentum: float | None = None,
         nesterov: bool | None = None,
+        class_weight: ClassWeight = None,
         seed: int | None = None,
         monitors: MonitorSpec = None,
         monitor_gradients: bool = Options.monitor_gradients,
@@ -111,6 +117,8 @@ class Trainable(Parameters):
             number of updates changes it during training.
         max_gradient_norm, max_gradient_elem, momentum, nesterov
             Gradient clipping and momentum.
+        class_weight : 'balanced' or dict, optional
+            For a classifier: how much the targets of each class count.
         seed, monitors, monitor_gradients, checkpoint, save_every, resume, callbacks, progress
             Randomness, reports and files.
         verbose : {0, 1, 2}, optional
@@ -161,6 +169,7 @@ class Trainable(Parameters):
         max_gradient_elem: float = Options.max_gradient_elem,
         momentum: float | None = None,
         nesterov: bool | None = None,
+        class_weight: ClassWeight = None,
         seed: int | None = None,
         monitors: MonitorSpec = None,
         monitor_gradients: bool = Options.monitor_gradients,
@@ -200,12 +209,12 @@ class Trainable(Parameters):
             Where it is recorded, if it is a stage of another training.
         """
         frozen.check(where, self)
-        way = find_way(where, algo, keywords)
-        if way:
+        if way := find_way(where, algo, keywords):
             return way(where, self, *self._parts(where, train, valid, keywords), keywords)
         norm = 1.0 if self._recurrent else 0.0
         config = read_training(where, algo, keywords, max_gradient_norm=norm)
         config.check_data(train)
+        class_weights.check(config, self._classes, train)
         with kernels.allowed(self._kernel):
             step, evaluate, carries = self._train_steps.train_step(config)
         files = Checkpoints(where, self, config.options)
@@ -213,6 +222,7 @@ class Trainable(Parameters):
         train, valid = split(where, self._border, train, valid, files.seed, along_time=series)
         batching = Batching(self._border, config.options, carries, where)
         batches, validation = batching(train, valid, files.seed)
+        self._weigh_classes(config, batching.train_arrays)
         trainer = Trainer(
             config,
             step,
@@ -239,6 +249,13 @@ class Trainable(Parameters):
         seed = optional_whole(f'{where}: seed', keywords.get('seed'))
         seed = self.seed if seed is None else seed
         return split(where, self._border, train, valid, seed, inputs_only=True)
+
+    def _weigh_classes(self, config: TrainingConfig, arrays: Batch) -> None:
+        """Set the class weights of a training that has any."""
+        if config.options.class_weight is not None and self._classes is not None:
+            self._train_steps.set_class_weights(
+                class_weights.read(config, self._classes, self._border, arrays)
+            )
 
 
 def _keywords(arguments: Mapping[str, object], others: Mapping[str, object]) -> dict[str, object]:

@@ -20,7 +20,7 @@ from rnnkit.pretraining.settings import Settings
 from rnnkit.pretraining.stages import Stage, Staged, like
 from rnnkit.training.ways import ways
 
-REFUSED = ('carry_state', 'bptt_steps')
+REFUSED = ('carry_state', 'bptt_steps', 'class_weight')
 
 
 @ways.add('pretrain', 'unsupervised')
@@ -201,6 +201,7 @@ class Below:
         if not isinstance(data, list | tuple) or (
             len(names) == 1 and is_one_array(data, fields[0], bool(masks))
         ):
+            self._check_unambiguous(data, where)
             return self._pair({names[0]: data} if len(names) == 1 else self._wrong(data, where))
         full = [field.name for field in self.border.fields]
         forms = [full, full[: len(full) - len(masks)], names]
@@ -211,6 +212,19 @@ class Below:
             if len(form) == len(data):
                 return self._pair(dict(zip(form, data, strict=True)))
         return self._wrong(data, where)
+
+    def _check_unambiguous(self, data: object, where: str) -> None:
+        """Raise a DataError if a list may be of sequences, or of one series and its targets."""
+        n = len(self.border.fields) - len(self.border.masks)
+        if not isinstance(data, list | tuple) or len(data) != n or n == 1:
+            return
+        if len({getattr(one, 'shape', k) for k, one in enumerate(data)}) == 1:
+            every = ', '.join(field.name for field in self.border.fields[:n])
+            raise DataError(
+                f'{where}: a list of {n} arrays of one shape, {data[0].shape}, may be {n} '
+                f'sequences, or [{every}] of one series; write [[...]] around the sequences, or '
+                f'give the arrays their axis for several series'
+            )
 
     def _pair(self, arrays: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
         x = {field.name: arrays[field.name] for field in self.border.inputs}

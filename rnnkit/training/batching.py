@@ -29,6 +29,11 @@ class Batching:
         They carry the hidden state in training, and in a validation.
     where : str
         The call, for messages.
+
+    Attributes
+    ----------
+    train_arrays : sequence of arrays
+        The training data, as the border has read them, if they are arrays; else none.
     """
 
     def __init__(
@@ -36,6 +41,7 @@ class Batching:
     ):
         self.border, self.options, self.carries = border, options, carries
         self.where = where
+        self.train_arrays: Sequence[np.ndarray] = ()
 
     def __call__(
         self, train: Data, valid: Data | None, seed: Seed
@@ -52,6 +58,7 @@ class Batching:
         options = self.options
         self._check(train, valid)
         batches = self._build(train, 'train', options.train_batches, seed)
+        self.train_arrays = getattr(batches, 'arrays', ())
         if valid is None:
             validation = batches.in_order(options.valid_batches)
         else:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 
 import numpy as np
 import pytensor
@@ -38,7 +38,7 @@ class Criterion:
     params : list of shared variables
         The parameters that are trained.
     monitors : callable
-        ``monitors(output, error, target, weights)`` returns the monitors of the first loss.
+        ``monitors(output, error, target, weights, loss)`` returns the monitors of the first loss.
     reconstructs : bool
         Whether the first target is the input.
     classes : Classes, optional
@@ -107,18 +107,25 @@ class Criterion:
         """The outputs that losses read."""
         return list(dict.fromkeys(name for term in self.terms for name in term.outputs))
 
-    def objective(self, outputs: Outputs) -> Objective:
-        """Return what is minimised, without regularizers, for a graph's outputs."""
+    def objective(self, outputs: Outputs, by_class: bool = False) -> Objective:
+        """Return what is minimised, without regularizers, for a graph's outputs.
+
+        Parameters
+        ----------
+        outputs : dict of str to tensor
+        by_class : bool
+            Whether first targets weigh as much as `class_weights` say.
+        """
         addends: list[Addend] = []
         monitors: dict[str, TensorVariable] = {}
         own: dict[str, TensorVariable] = {}
         for k, term in enumerate(self.terms):
-            target, weights = self.targets[term.target], self._weights(term)
+            target, weights = self.targets[term.target], self._weights(term, by_class)
             output, error, total, minimised = self._error(term, outputs, target, weights)
             addends.append(Addend(self.factors[k] * minimised if self.summed else minimised, total))
             if k == 0:
                 compared = (target, weights)
-                monitors = self.monitors(output, error, target, weights)
+                monitors = self.monitors(output, error, target, weights, term.loss)
             else:
                 monitors[term.name], own[term.name] = error, total
         return Objective(
@@ -163,16 +170,29 @@ class Criterion:
         what = f'weight of {term.name}'
         return pytensor.shared(scalar(what, term.weight, self.graph.dtype), what, shape=())
 
-    def _weights(self, term: LossTerm) -> TensorVariable | None:
-        """Return the sample weights of the targets: 0 over padding."""
+    @cached_property
+    def class_weights(self) -> SharedVariable:
+        """The weight of each class of the first target: another value compiles nothing."""
+        n = next(iter(self.fields.values())).size
+        return pytensor.shared(np.ones(n, self.graph.dtype), 'class weights', shape=(n,))
+
+    def _weights(self, term: LossTerm, by_class: bool) -> TensorVariable | None:
+        """Return the weights of the targets: those of samples and of classes, 0 over padding."""
         target = self.targets[term.target]
         weights = self.weights[term.target] if term.weighted else None
         mask = self.graph.masks.get(self.fields[term.target].clock or '')
-        if mask is None:
+        if mask is not None and weights is not None:
+            weights = _hidden(weights, mask)
+        elif mask is not None:
+            same = target.ndim == mask.ndim
+            weights = mask if same else mask[:, :, None] + pt.zeros_like(target)
+        if not by_class or term.target != self.terms[0].target:
             return weights
-        if weights is not None:
-            return _hidden(weights, mask)
-        return mask if target.ndim == mask.ndim else mask[:, :, None] + pt.zeros_like(target)
+        fused = kernels.weights_of_classes(self.class_weights, target, weights)
+        if fused is not None:
+            return fused
+        of_class = self.class_weights[target]
+        return of_class if weights is None else of_class * weights
 
     # --- outputs and targets
 

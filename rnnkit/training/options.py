@@ -17,7 +17,7 @@ from rnnkit.errors import ConfigError
 from rnnkit.graph.perturbations import term_names
 from rnnkit.optimizers import LIMITS, Optimizer, algo_name, optimizers
 from rnnkit.training import judge
-from rnnkit.training.protocols import BestSpec, CallbackSpec, MonitorSpec, Path
+from rnnkit.training.protocols import BestSpec, CallbackSpec, ClassWeight, MonitorSpec, Path
 from rnnkit.training.ways import ways
 
 Hyperparameters = dict[str, Any]  # numbers, and for the learning rate a Schedule
@@ -70,6 +70,11 @@ class Options:
         The fraction of the last velocity that is kept, from 0 to below 1.
     nesterov : bool, optional
         Whether momentum is Nesterov's.
+    class_weight : 'balanced' or dict, optional
+        How much the targets of each class count, in a classifier: weights by the names of classes,
+        ``{'yes': 3}``, 1 for those that are not named; or ``'balanced'``, inversely proportional
+        to the frequencies in the training data. They multiply sample weights, if there are any,
+        in training and in validation.
     seed : int, optional
         Drives the shuffling of examples, dropout and noise.
     monitors : str, callable, dict or sequence of these, optional
@@ -112,6 +117,7 @@ class Options:
     max_gradient_elem: float = 0.0
     momentum: float | None = None
     nesterov: bool | None = None
+    class_weight: ClassWeight = None
     seed: int | None = None
     monitors: MonitorSpec = None
     monitor_gradients: bool = False

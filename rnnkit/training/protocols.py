@@ -24,6 +24,7 @@ Data = Arrays | Callable[..., Arrays] | Iterable[Arrays]
 Valid = Data | float | tuple[str, float] | None
 MonitorSpec = str | Callable[..., Any] | Mapping[str, object] | Sequence[object] | None
 BestSpec = bool | str | tuple[str, str]
+ClassWeight = str | Mapping[Any, float] | None
 AnyCallback = Callback | Callable[..., object]
 CallbackSpec = AnyCallback | Sequence[AnyCallback] | None
 

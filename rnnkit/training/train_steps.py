@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -77,6 +77,7 @@ class TrainSteps:
     def __init__(self, graph: Graph, criterion: Criterion):
         self.graph, self.criterion, self.build = graph, criterion, criterion.objective
         self.plain = self.build(graph.outputs)
+        self._flows: dict[bool, Flow] = {}
         self._variants: dict[Any, Variant] = {}
         self._steps: dict[Any, Step] = {}
 
@@ -93,16 +94,16 @@ class TrainSteps:
         others = {name: value for name, value in given.items() if name in perturbations.WORDS}
         amounts = perturbations.read(self.graph, self.criterion.compared, others)
         watch = self._watch(options.monitors, options.monitor_gradients)
-        carry = bool(options.carry_state)
+        carry, by_class = bool(options.carry_state), options.class_weight is not None
         kind = (
-            carry,
+            (carry, by_class),
             watch.key,
             tuple((n, term.key) for n, term in terms.items()),
             tuple(sorted(amounts)),
         )
         if kind not in self._variants:
             disturbance = Disturbance(self.graph, sorted(amounts))
-            self._variants[kind] = self._make(terms, disturbance, carry, watch)
+            self._variants[kind] = self._make(terms, disturbance, (carry, by_class), watch)
         variant = self._variants[kind]
         if rule.full_batch and (variant.noise or variant.training.limits):
             raise ConfigError(
@@ -120,14 +121,20 @@ class TrainSteps:
             )
         return Functions(self._steps[key], variant.evaluate, variant.carries)
 
+    def set_class_weights(self, weights: np.ndarray) -> None:
+        """Set the weight of each class, in trainings that have class weights."""
+        shared = self.criterion.class_weights
+        shared.set_value(weights.astype(shared.dtype))
+
     def evaluation(self, monitors: MonitorSpec) -> Evaluation:
         """Return the function that validates with these monitors."""
         watch = self._watch(monitors)
         if watch.gradients:
             raise ConfigError('monitors: an evaluation has no gradients; leave them out')
-        kind = (False, watch.key, (), ())  # as in a training without further options
+        kind = ((False, False), watch.key, (), ())  # as in a training without further options
         if kind not in self._variants:
-            self._variants[kind] = self._make({}, Disturbance(self.graph, []), False, watch)
+            plainly = Disturbance(self.graph, [])
+            self._variants[kind] = self._make({}, plainly, (False, False), watch)
         return self._variants[kind].evaluate
 
     def _watch(self, monitors: MonitorSpec, gradients: bool = False) -> Watch:
@@ -140,20 +147,30 @@ class TrainSteps:
             )
         return watch
 
-    @cached_property
-    def flow(self) -> Flow:
-        """The gradient by the states of the recurrent layers."""
-        return Flow(self.graph, self.build)
+    def flow(self, by_class: bool = False) -> Flow:
+        """Return the gradient by the states of the recurrent layers."""
+        if by_class not in self._flows:
+            self._flows[by_class] = Flow(self.graph, partial(self.build, by_class=by_class))
+        return self._flows[by_class]
 
     def alarm(self, options: Options) -> Alarm | None:
         """Return what watches the gradient flow in validations, if that is asked for."""
         asked = read(options.monitors, options.monitor_gradients).gradients
-        return Alarm(self.flow) if asked and self.flow.terms else None
+        flow = self.flow(options.class_weight is not None) if asked else None
+        return Alarm(flow) if flow and flow.terms else None
 
     def _make(
-        self, terms: dict[str, Term], disturbance: Disturbance, carry: bool, watch: Watch
+        self,
+        terms: dict[str, Term],
+        disturbance: Disturbance,
+        kind: tuple[bool, bool],
+        watch: Watch,
     ) -> Variant:
-        """Return the variant with these regularizers and monitors, and a state that is carried."""
+        """Return the variant with these regularizers and monitors.
+
+        `kind` says whether a state is carried, and whether there are class weights.
+        """
+        carry, by_class = kind
         if len({regularizers[name] for name in terms}) < len(terms):
             raise ConfigError(f'two of {", ".join(terms)} are the same regularizer')
         zero = np.zeros((), self.graph.dtype)
@@ -166,10 +183,13 @@ class TrainSteps:
             again: Callable[..., Outputs], carry: Carry | None
         ) -> tuple[Objective, Outputs]:
             outputs, plain = self.graph.outputs, self.plain
-            if carry or again != self.graph.again:
+            others = carry or again != self.graph.again
+            if others:
                 outputs = carry.outputs(again) if carry else again()
-                plain = replace(self.build(outputs), updates=carry.updates if carry else [])
-            return self._penalised(plain, outputs, terms, weights, watch), outputs
+            if others or by_class:
+                plain = self.build(outputs, by_class)
+                plain = replace(plain, updates=carry.updates if carry else [])
+            return self._penalised(plain, outputs, terms, weights, watch, by_class), outputs
 
         validation, outputs = objective(self.graph.again, carries and carries[1])
         training = validation
@@ -197,10 +217,11 @@ class TrainSteps:
         terms: dict[str, Term],
         weights: dict[str, Any],
         watch: Watch,
+        by_class: bool,
     ) -> Objective:
         """Return an objective with regularizers and monitors."""
         parts, loss, addends = self.parts(outputs), objective.loss, list(objective.addends)
-        uneven = bool(self.graph.masks or self.criterion.weights)
+        uneven = by_class or bool(self.graph.masks or self.criterion.weights)
         for name, term in terms.items():
             penalty, weight = term.penalty(parts), weights[name]
             loss = loss + weight * penalty
@@ -222,7 +243,7 @@ class TrainSteps:
             },
             outputs=outputs,
             hidden=[f'{layer.name}:out' for layer in layers[1:-1] if not layer.belongs_to_input],
-            recurrent=[f'{layer.name}:out' for layer in layers if layer.recurrent],
+            recurrent=[f'{x.name}:out' for x in layers if x.recurrent and x.keeps_time],
             inputs={x.name: x for x in self.graph.inputs},
             masks={n: m for n in outputs if (m := self.graph.mask_of(n)) is not None},
             zero_padding=[f'{layer.name}:out' for layer in layers if layer.zero_padding],

@@ -39,6 +39,7 @@ CALLS = {
     'valid': ('valid: ', lambda net, x: net.train([X, Y], [x, Y], epochs=1)),
     'step': ('step(): ', lambda net, x: net.step(x.iloc[0])),
     'stepper': ('stepper(): ', lambda net, x: net.stepper()(x.iloc[0])),
+    'generate': ('generate(): ', lambda net, x: net.generate(x, 2)),
     'step of several': ('step(): ', lambda net, x: net.step(x)),
 }
 
@@ -47,7 +48,8 @@ CALLS = {
 def test_columns_in_another_order_are_refused(net, call):
     where, run = CALLS[call]
     run(net, X)
-    with pytest.raises(DataError, match=f'^{re.escape(where + ORDER)}$'):
+    message = where + (ORDER if call != 'generate' else ORDER.replace('x has', 'seed has'))
+    with pytest.raises(DataError, match=f'^{re.escape(message)}$'):
         run(net, X[['b', 'a']])
 
 

@@ -82,7 +82,7 @@ def given(case):
 @pytest.mark.parametrize(
     ('name', 'layout'),
     long_unless(
-        lambda case: case[1] == 'time' or case[0] in ('several features', 'one feature'),
+        lambda name, layout: layout == 'time' or name in ('several features', 'one feature'),
         [(name, layout) for name in CASES for layout in LAYOUTS],
     ),
 )
@@ -172,6 +172,39 @@ def test_a_state_goes_on_with_one_series():
     )
 
 
+def test_one_series_in_a_list_of_the_arrays_of_a_batch():
+    numbers, short = NUMBERS[:, 0], NUMBERS[:3, 0]
+    net = rnnkit.Autoencoder([1, ('rnn', 2), 1], masked=True, seed=0)
+    expected = net.evaluate([numbers[:, None], short[:, None]])
+    border = net._border
+    for data in ([[numbers, short]], {'x': [numbers, short]}):  # not two arrays, x and mask
+        x, mask = border.read_batch(data, 'train')
+        assert x.shape == (T, 2, 1)
+        assert mask.sum(axis=0).tolist() == [T, 3]
+    x, mask = border.read_batch([NUMBERS[:, :1], np.array([1, 1, 1, 1, 0, 0])], 'train')
+    assert (x.shape, mask[:, 0].tolist()) == ((T, 1, 1), [1, 1, 1, 1, 0, 0])
+    assert net.evaluate([numbers, short]) == expected
+    net = rnnkit.Regressor([3, ('rnn', 3), 3], seed=0)
+    with pytest.raises(DataError, match=r'^train: a list of 2 arrays of one shape, \(6, 3\), may'):
+        net.train([NUMBERS, NUMBERS], algo='pretrain', epochs=1)
+
+
+@pytest.mark.parametrize('layout', LAYOUTS)
+def test_one_series_is_continued(layout):
+    for layers, seed, shape in (((2, ('rnn', 3), 2), NUMBERS[:, :2], (3, 2)),
+                                ((1, ('rnn', 3), 1), NUMBERS[:, 0], (3,))):  # fmt: skip
+        net = rnnkit.Regressor(list(layers), seed=0, layout=layout)
+        full = seed.reshape(T, -1)
+        full = full[:, None] if layout == 'time' else full[None]
+        found = net.generate(seed, 3)
+        assert found.shape == shape
+        np.testing.assert_array_equal(found, net.generate(full, 3).reshape(shape))
+        with pytest.raises(DataError, match=r'^generate\(\): seed contains nan at index \(0,'):
+            net.generate(seed * np.nan, 3)
+        with pytest.raises(DataError, match=r'^generate\(\): seed is a list of sequences; all mus'):
+            net.generate([seed, seed], 3)
+
+
 def test_lists_of_series_of_one_feature():
     sequences = [rng.standard_normal(n) for n in (5, 3, 4)]
     full = [one[:, None] for one in sequences]
@@ -192,6 +225,39 @@ def test_lists_of_series_of_one_feature():
         net.predict([equal[0], np.array([0, 1, np.nan])])
     with pytest.raises(ShapeError, match=r'^predict\(\): x is ragged, sequences of 3 to 5 steps; '):
         net.predict(sequences)
+
+
+REFUSED_TARGETS = {
+    'one-hot labels': (
+        rnnkit.Classifier, (3, ('rnn', 3), 4), np.eye(4)[LABELS],
+        'score(): y has length 4 on axis 1 (batch), but x has 1; the shape is (6, 4). For one-hot '
+        'labels write y.argmax(-1)',
+    ),
+    'a target for each step': (
+        rnnkit.Regressor, (3, ('rnn', 3), 'last', 1), NUMBERS[:, 0],
+        'score(): y has 6 features (its last axis, shape (6,)); the last layer has 1',
+    ),
+    'a label for each step': (
+        rnnkit.Classifier, (3, ('rnn', 3), 'last', 4), LABELS,
+        'score(): y has length 6 on axis 0 (batch), but x has 1; the shape is (6,). x, without an '
+        'axis for several series, is one series of 6 steps',
+    ),
+    'another length': (
+        rnnkit.Regressor, (3, ('rnn', 3), 1), NUMBERS[1:, 0],
+        'score(): y has length 5 on axis 0 (time), but x has 6; the shape is (5,)',
+    ),
+    'other targets': (
+        rnnkit.Regressor, (3, ('rnn', 3), 2), NUMBERS,
+        'score(): y has 3 features (its last axis, shape (6, 3)); the last layer has 2',
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('what', REFUSED_TARGETS)
+def test_wrong_targets_of_one_series(what):
+    model, layers, y, message = REFUSED_TARGETS[what]
+    with pytest.raises(ShapeError, match=f'^{re.escape(message)}$'):
+        model(list(layers), seed=0).score(NUMBERS, y)
 
 
 REFUSED = {

@@ -479,6 +479,7 @@ def test_hints(spec, hint):
     ('name', 'value', 'message'),
     [
         ('deviation', [1, -1, 1], 'set(): hid1.deviation must be above 0; got [1, -1, 1]'),
+        ('deviation', ['a'], 'set(): hid1.deviation must be an array of numbers; got <U1 values'),
         (
             'known',
             2,

@@ -115,3 +115,36 @@ def test_losses_stay_as_they_are_while_a_training_goes_on():
         net.train(iter([[x, x]]).__next__, train_batches=2)
     net.add_loss('mae')
     assert len(net.losses) == 2
+
+
+@pytest.mark.parametrize('kernel', [None, False])
+def test_label_smoothing_against_numpy(kernel):
+    """The loss, and a step of gradient descent: so also the gradient."""
+    rng = np.random.default_rng(0)
+    s, x, k = 0.2, rng.standard_normal((9, 4)), rng.integers(0, 3, 9)
+    w, b = rng.standard_normal((4, 3)), rng.standard_normal(3)
+    net = rnnkit.Classifier(
+        [4, 3], loss=dict(form='xe', smoothing=s), dtype='float64', seed=0, kernel=kernel
+    )
+    net.set('out', 'w', w)
+    net.set('out', 'b', b)
+    z = x @ w + b
+    log_p = z - np.log(np.exp(z).sum(-1, keepdims=True))
+    aim = (1 - s) * np.eye(3)[k] + s / 3
+    wanted = -(aim * log_p).sum(-1).mean()
+    report = net.evaluate(x, k, monitors='xe')
+    assert report['err'] == pytest.approx(wanted, rel=1e-12)
+    assert report['xe'] == pytest.approx(-log_p[np.arange(9), k].mean(), rel=1e-12)
+    assert report['acc'] == (z.argmax(-1) == k).mean()
+    slope = (np.exp(log_p) - aim) / 9
+    net.train([x, k], algo='sgd', learning_rate=0.1, momentum=0, epochs=1, progress=False)
+    np.testing.assert_allclose(net.find('out', 'w').get_value(), w - 0.1 * x.T @ slope, rtol=1e-10)
+    np.testing.assert_allclose(net.find('out', 'b').get_value(), b - 0.1 * slope.sum(0), rtol=1e-10)
+    assert net.to_spec()['loss'] == {'form': 'xe', 'smoothing': s}
+    assert rnnkit.Classifier([4, 3]).to_spec()['loss'] == 'xe'
+
+
+@pytest.mark.parametrize('smoothing', [1, -0.1, 'a', None])
+def test_label_smoothing_is_a_share(smoothing):
+    with pytest.raises(ConfigError, match='smoothing must be a finite number of at least 0 and b'):
+        rnnkit.Classifier([4, 3], loss=dict(form='xe', smoothing=smoothing))

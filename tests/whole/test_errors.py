@@ -354,7 +354,7 @@ TABLE = {
         ['monitor_gradients', "'all'"],
     ),
     # data
-    'rank of x': (lambda: train((X[0], Y)), ShapeError, ['train: x', '2 axes', '(3, 2)']),
+    'rank of x': (lambda: train((X[None], Y)), ShapeError, ['train: x', '4 axes', '(1, 4, 3, 2)']),
     'features of x': (lambda: train((X[..., :1], Y)), ShapeError, ['train: x', '1 features', '2']),
     'features of y': (lambda: train((X, X)), ShapeError, ['train: y', '2 features', 'last layer']),
     'lengths': (lambda: train((X, Y[:2])), ShapeError, ['train: y', 'time', '2', '4']),
@@ -396,9 +396,9 @@ TABLE = {
         ['train', 'iterator', 'train_batches='],
     ),
     'wrong array from a valid callable': (
-        lambda: train(valid=lambda: [X[0], Y]),
+        lambda: train(valid=lambda: [X[None], Y]),
         ShapeError,
-        ['valid callable', 'x has 2 axes'],
+        ['valid callable', 'x has 4 axes'],
     ),
     'predict on other features': (
         lambda: net().predict(Y),
@@ -417,7 +417,7 @@ TABLE = {
         ['generate(): steps', 'got 0'],
     ),
     'generate from another rank': (
-        lambda: make(1, ('rnn', 3), 1).generate(Y[0], 2),
+        lambda: make(1, ('rnn', 3), 1).generate(Y[..., 0], 2),
         ShapeError,
         ['generate(): seed', '2 axes'],
     ),

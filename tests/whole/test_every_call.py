@@ -127,6 +127,7 @@ def of_networks():
             'gradient_flow': {'x': X, **target},
             'step': {'x_t': X[0]},
             'stepper': {'batch': 1},
+            'state_to_json': {'state': {'hid1': [[[0.0] * 2]]}},
             'generate': {**seed, 'steps': 2},
             'predict_sequence': {'labels': [0, 1], 'steps': 2},
             'find': {'layer': 'hid1', 'param': 'b'},
@@ -156,6 +157,7 @@ def of_networks():
     return calls
 
 
+WINDOWS = rnnkit.windows.of(np.arange(6.0), 2)
 TEXT = rnnkit.recurrent.Text('some text, and more of it')
 HISTORY = rnnkit.training.History([{'updates': 1, 'loss': 1.0}])
 PROBABILITIES = np.full((T, B, 2), 0.5)
@@ -290,6 +292,11 @@ CALLS = {
     'recurrent.batches': Call(
         rnnkit.recurrent.batches, {'arrays': [X, X], 'steps': 2, 'batch_size': 2}
     ),
+    'windows.of': Call(rnnkit.windows.of, {'series': X[:, 0], 'past': 1}),
+    'windows.last': Call(rnnkit.windows.last, {'series': X[:, 0], 'past': 1}),
+    'SeriesWindows.arrays': method(WINDOWS, 'arrays'),
+    'SeriesWindows.batches': method(WINDOWS, 'batches', size=1),
+    'SeriesWindows.split': method(WINDOWS, 'split', valid=0.4),
     'recurrent.fold': Call(rnnkit.recurrent.fold, {'series': X[:, 0], 'streams': 2}),
     'recurrent.pad': Call(rnnkit.recurrent.pad, {'sequences': [X[:, 0], X[:2, 0]]}),
     'recurrent.unpad': Call(rnnkit.recurrent.unpad, {'array': X, 'mask': MASK}),
@@ -327,6 +334,8 @@ LEFT_OUT = [
     'Training',
     'Window',
     'Windows',
+    'SeriesWindows',
+    'WindowIndex',
     'ShortForms',
     'Layer',
     'Input',

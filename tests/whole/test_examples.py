@@ -17,6 +17,20 @@ SHORT = {
         {'length': 2, 'size': 8, 'examples': 200, 'updates': 300, 'learning_rate': 0.05},
         0.12,
     ),
+    'forecast': (
+        {
+            'months': 400,
+            'period': 24,
+            'past': 24,
+            'future': 3,
+            'form': 'rnn',
+            'size': 12,
+            'learning_rate': 0.01,
+            'batch_size': 32,
+            'updates': 150,
+        },
+        0.6,
+    ),
     'karpathy_modes': (
         {'steps': 8, 'form': 'rnn', 'size': 16, 'updates': 150, 'learning_rate': 0.02},
         0.15,
@@ -64,6 +78,7 @@ SHORT = {
         {'steps': 3, 'code': 2, 'size': 8, 'updates': 35, 'learning_rate': 0.06},
         0.7,
     ),
+    'serve': ({'steps': 12, 'ahead': 2, 'size': 8, 'clients': 2, 'updates': 60}, 0.3),
     'stateful_cosine': (
         {
             'steps': 400,

@@ -55,7 +55,8 @@ IN_TRAIN = {
     'shuffle': ': arrays are shuffled before each epoch; batches of a callable are used as they '
     'come',
     'sample_weight': f': {WEIGHTS}weights]',
-    'class_weight': f': {WEIGHTS}class_weights[y]]',
+    'class_weights': ": write class_weight=, 'balanced' or a dict of weights by class",
+    'classes': ': classes= is an option of Classifier()',
     'min_delta': ", did you mean 'min_improvement'?",
     'verbosity': ': progress=False prints nothing, progress=True, the default, a line for each '
     'epoch',
@@ -131,9 +132,18 @@ CALLS = {
         "layers[0], 'in': (20, 3): the input has one size, the number of features of a time step; "
         'write 3',
     ),
-    'option of a loss without any': (
+    'option of the loss of a classifier': (
         lambda: rnnkit.Classifier([2, 3], loss={'form': 'xe', 'label_smooth': 0.1}),
-        "loss 'xe': unknown option 'label_smooth'; it has no options",
+        "loss 'xe': unknown option 'label_smooth', did you mean 'smoothing'?",
+    ),
+    'option of a loss without any': (
+        lambda: rnnkit.Regressor([2, 3], loss={'form': 'mse', 'label_smooth': 0.1}),
+        "loss 'mse': unknown option 'label_smooth'; it has no options",
+    ),
+    'option of a loss for a network': (
+        lambda: rnnkit.Classifier([2, 3], label_smoothing=0.1),
+        "Classifier(): unknown option 'label_smoothing': it is an option of the loss: "
+        "loss=dict(form='xe', smoothing=0.1)",
     ),
     'option of a loss': (
         lambda: rnnkit.Regressor([2, 3], loss={'form': 'huber', 'd': 0.1}),

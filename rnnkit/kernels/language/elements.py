@@ -67,3 +67,13 @@ def scale_row(code: Code, row: Int, n: Int, factor: Vec) -> None:
         code.store(code.load(at, lanes) * factor, at, lanes)
 
     each_piece(code, 0, n, scale)
+
+
+def add_to_row(code: Code, row: Int, n: Int, number: Vec) -> None:
+    """Add a number to `n` elements."""
+
+    def add(j: Int, lanes: Flag | None) -> None:
+        at = row + j * code.target.size
+        code.store(code.load(at, lanes) + number, at, lanes)
+
+    each_piece(code, 0, n, add)

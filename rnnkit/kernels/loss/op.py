@@ -18,7 +18,7 @@ from pytensor.tensor.exceptions import NotScalarConstantError
 from pytensor.tensor.rewriting.basic import register_specialize
 
 from rnnkit.kernels.language.vector import Target
-from rnnkit.kernels.loss import mean, softmax
+from rnnkit.kernels.loss import class_weights, mean, softmax
 from rnnkit.kernels.program.elementwise import Errors, read_errors
 from rnnkit.kernels.program.program import Program, reason
 from rnnkit.kernels.runtime.fused_op import FusedOp
@@ -126,16 +126,44 @@ class CrossEntropy(LossOp):
     kind = 'cross_entropy'
     n_reports = 3
 
-    def __init__(self, plain: Plain, weighted: bool, keep: bool):
-        super().__init__(plain, 'cross-entropy', weighted, keep)
+    def __init__(self, plain: Plain, weighted: bool, keep: bool, smoothing: float = 0.0):
+        self.smoothing = smoothing
+        super().__init__(plain, f'cross-entropy {smoothing!r}', weighted, keep)
 
     def leaner(self) -> 'CrossEntropy':
         """Return the Op that does not keep the slope."""
-        return CrossEntropy(self.plain, self.weighted, keep=False)
+        return CrossEntropy(self.plain, self.weighted, False, self.smoothing)
 
     def writer(self, node: Apply, target: Target) -> softmax.CrossEntropy:
         """Return the writer of the kernel."""
-        return softmax.CrossEntropy(target, node.inputs[0].ndim, self.weighted, self.keep)
+        axes = node.inputs[0].ndim
+        return softmax.CrossEntropy(target, axes, self.weighted, self.keep, self.smoothing)
+
+
+class ClassWeights(FusedOp):
+    """The weights of labels, from those of the classes."""
+
+    __props__ = ()
+    kind = 'class_weights'
+
+    def make_node(self, classes: Variable, labels: Variable, *weights: Variable) -> Apply:
+        """Return the node."""
+        shape = labels.type.shape
+        out = pt.tensor(dtype=classes.type.dtype, shape=shape)
+        return Apply(self, [classes, labels, *weights], [out])
+
+    def meaning(self, inputs: Sequence[Variable]) -> list[Variable]:
+        """Return the plain graph."""
+        classes, labels, *weights = inputs
+        return [classes[labels] * weights[0] if weights else classes[labels]]
+
+    def infer_shape(self, *args: object) -> list[tuple[Variable, ...]]:
+        """Return the shape of the labels; PyTensor before 3.3 passes the graph as well."""
+        return [args[-1][1]]
+
+    def writer(self, node: Apply, target: Target) -> class_weights.ClassWeights:
+        """Return the writer of the kernel."""
+        return class_weights.ClassWeights(target, node.outputs[0].ndim, len(node.inputs) > 2)
 
 
 class Softmax(FusedOp):
@@ -197,8 +225,24 @@ def mean_error(
     return op(*inputs, return_list=True)[:2]
 
 
+def weights_of_classes(
+    classes: Variable, labels: Variable, weights: Variable | None
+) -> Variable | None:
+    """Return the weights of labels by a kernel, or None if there is none."""
+    inputs = _tensors(classes, labels, weights)
+    fits = classes.type.dtype in ('float32', 'float64') and labels.type.dtype == 'int64'
+    fits = fits and labels.ndim in (1, 2)
+    if weights is not None:
+        fits = fits and (weights.ndim, weights.type.dtype) == (labels.ndim, classes.type.dtype)
+    return ClassWeights()(*inputs) if fits else None
+
+
 def cross_entropy(
-    plain: Plain, output: Variable, target: Variable, weights: Variable | None
+    plain: Plain,
+    output: Variable,
+    target: Variable,
+    weights: Variable | None,
+    smoothing: float = 0.0,
 ) -> list[Variable] | None:
     """Return mean cross-entropy, what it is a mean over, and the share of hits; or None."""
     inputs = _tensors(output, target, weights)
@@ -208,7 +252,7 @@ def cross_entropy(
         return None
     if kinds[1:] != [('int64', ndim - 1), (dtype, ndim - 1)][: len(kinds) - 1]:
         return None
-    op = CrossEntropy(plain, weights is not None, keep=True)
+    op = CrossEntropy(plain, weights is not None, True, smoothing)
     return op(*inputs, return_list=True)[:3]
 
 

@@ -6,13 +6,14 @@ The last axis counts classes, the axes before it are rows.
 
 Of a row z with label k the error is ``log(sum(exp(z - m))) - (z[k] - m)``, m being its largest
 element, and the gradient by z is ``exp(z - m) / sum(exp(z - m))``, less 1 at k. A label that is
-not one of the classes gives NaN.
+not one of the classes gives NaN. With the smoothing s, ``(1 - s) z[k] + s mean(z)`` stands for
+``z[k]``, and the gradient is less ``1 - s`` at k, and less ``s / h`` at all of the h classes.
 """
 
 import math
 
 from rnnkit.kernels.language.elementary import exp, log, maximum
-from rnnkit.kernels.language.elements import clear, each_piece, scale_row
+from rnnkit.kernels.language.elements import add_to_row, clear, each_piece, scale_row
 from rnnkit.kernels.language.frame import Array, Frame, leading
 from rnnkit.kernels.language.reductions import across, first, nonzero, number, sum_of, sum_over
 from rnnkit.kernels.language.threads import flushed, part_of, parts, worker, write_parallel
@@ -76,8 +77,11 @@ class Softmax(OfLogits):
 class CrossEntropy(OfLogits):
     """Writer of the mean cross-entropy, total weight, share of hits and gradient by z."""
 
-    def __init__(self, target: Target, axes: int, weighted: bool, keep: bool):
+    def __init__(
+        self, target: Target, axes: int, weighted: bool, keep: bool, smoothing: float = 0.0
+    ):
         self.rows, self.weighted, self.keep = leading(axes), weighted, keep
+        self.smoothing = smoothing
         inputs = [Array('z', (*self.rows, 'H')), Array('label', self.rows, whole=True)]
         if weighted:
             inputs.append(Array('weights', self.rows))
@@ -85,6 +89,7 @@ class CrossEntropy(OfLogits):
         if keep:
             outputs.append(Array('slope', (*self.rows, 'H')))
         description = f'{axes} axes, weighted={weighted}, keep={keep}'
+        description += f', smoothing={smoothing!r}' if smoothing else ''
         super().__init__(target, Frame(inputs, outputs, 'cross-entropy'), description)
 
     def sizes(self, code: Code, block: Int) -> dict[str, Int]:
@@ -131,9 +136,9 @@ class CrossEntropy(OfLogits):
                 to = areas['scratch'] + part * (h * size + 64)
             code.call('exponentials', row, to, h, numbers)
             largest, total = code.load(numbers), code.load(numbers + width)
-            label, known = self._label(code, labels + r * 8, h)
+            label, known = label_at(code, labels + r * 8, h)
             chosen = code.spread(row + label * size)
-            error = known.pick(log(total) - (chosen - largest), math.nan)
+            error = known.pick(log(total) - self._aim(code, row, h, chosen, largest), math.nan)
             right = self._is_first(code, row, label, largest, chosen)
             weight = code.vec(1.0)
             if self.weighted:
@@ -146,6 +151,18 @@ class CrossEntropy(OfLogits):
             if self.keep:
                 self._slope(code, to, h, label, (weight, scale, total))
 
+    def _aim(self, code: Code, row: Int, h: Int, chosen: Vec, largest: Vec) -> Vec:
+        """Return the label's logit, with its share of the mean of all, less the largest one."""
+        if not self.smoothing:
+            return chosen - largest
+
+        def below(j: Int, lanes: Flag | None) -> Vec:
+            value = code.load(row + j * code.target.size, lanes) - largest
+            return value if lanes is None else lanes.pick(value, 0.0)
+
+        mean = sum_over(code, h, below).value() / number(code, h)
+        return (chosen - largest) * (1 - self.smoothing) + mean * self.smoothing
+
     def _slope(
         self, code: Code, row: Int, h: Int, label: Int, factors: tuple[Vec, Vec, Vec]
     ) -> None:
@@ -155,20 +172,15 @@ class CrossEntropy(OfLogits):
 
         def counting() -> None:
             scale_row(code, row, h, weight * scale / total)
-            code.store(code.spread(at) - weight * scale, at, one)
+            if self.smoothing:
+                add_to_row(code, row, h, weight * scale * -self.smoothing / number(code, h))
+            code.store(code.spread(at) - weight * scale * (1 - self.smoothing), at, one)
 
         if not self.weighted:
             counting()
             return
         counts = Flag(code, first(weight.compare('>', 0.0)))
         code.choose(counts, counting, lambda: clear(code, row, h))
-
-    def _label(self, code: Code, at: Int, h: Int) -> tuple[Int, Flag]:
-        """Return the label, 0 for one that is not a class; and whether it is one."""
-        # The label becomes an address, so a wrong one must not be used even if its result is not.
-        label = code.get(at)
-        known = (label >= 0) & (label < h)
-        return known.pick(label, 0), number(code, known.pick(1, 0)).compare('>', 0.5)
 
     def _is_first(self, code: Code, row: Int, label: Int, largest: Vec, chosen: Vec) -> Vec:
         """Return 1 if the label's element is the first of the largest ones, else 0."""
@@ -186,6 +198,14 @@ class CrossEntropy(OfLogits):
             none = across(earlier.get(), Vec.__add__).compare('==', 0.0)
             right.set(none.pick(right.get(), 0.0))
         return right.get()
+
+
+def label_at(code: Code, at: Int, n: Int) -> tuple[Int, Flag]:
+    """Return the label at an address, 0 for one that is not one of n classes; and if it is one."""
+    # The label becomes an address, so a wrong one must not be used even if its result is not.
+    label = code.get(at)
+    known = (label >= 0) & (label < n)
+    return known.pick(label, 0), number(code, known.pick(1, 0)).compare('>', 0.5)
 
 
 def write_exponentials(unit: Unit) -> None:

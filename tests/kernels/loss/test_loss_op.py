@@ -10,7 +10,7 @@ from numba_functions import assert_same, compiled, plain, tolerance
 from rnnkit import kernels
 from rnnkit.kernels.language import threads
 from rnnkit.kernels.language.vector import Target
-from rnnkit.kernels.loss import mean, softmax
+from rnnkit.kernels.loss import class_weights, mean, softmax
 from rnnkit.kernels.program import elementwise
 from rnnkit.kernels.program.program import Unsupported
 from rnnkit.kernels.runtime import kernel
@@ -142,34 +142,37 @@ def test_errors_that_mix_elements(errors):
         elementwise.read_errors(errors, 2)
 
 
-def cross_entropy(z, labels, w):
+def cross_entropy(z, labels, w, smoothing=0.0):
     z = z - z.max(-1, keepdims=True)
     p = np.exp(z) / np.exp(z).sum(-1, keepdims=True)
     rows = np.arange(len(labels))
     total = w.sum()
     scale = 1 / total if total else 1
-    errors = np.log(np.exp(z).sum(-1)) - z[rows, labels]
-    slope = p.copy()
-    slope[rows, labels] -= 1
+    errors = -(1 - smoothing) * np.log(p)[rows, labels] - smoothing * np.log(p).mean(-1)
+    slope = p - smoothing / z.shape[-1]
+    slope[rows, labels] -= 1 - smoothing
     hits = z.argmax(-1) == labels
     return [(w * errors).sum() * scale, total, (w * hits).sum() * scale, slope * w[:, None] * scale]
 
 
 @pytest.mark.parametrize('weighted', [False, True])
+@pytest.mark.parametrize('smoothing', [0.0, 0.1])
 @pytest.mark.parametrize(
     ('dtype', 'width', 'registers'), [('float32', 64, 32), ('float32', 16, 16), ('float64', 32, 16)]
 )
-def test_cross_entropy_against_numpy(dtype, width, registers, weighted, rng):
+def test_cross_entropy_against_numpy(dtype, width, registers, weighted, smoothing, rng):
     target = Target(np.dtype(dtype).itemsize * 8, width, registers)
-    run = kernel_of('cross_entropy', softmax.CrossEntropy(target, 2, weighted, keep=True))
-    lean = kernel_of('cross_entropy', softmax.CrossEntropy(target, 2, weighted, keep=False))
+    run, lean = (
+        kernel_of('cross_entropy', softmax.CrossEntropy(target, 2, weighted, keep, smoothing))
+        for keep in (True, False)
+    )
     with threads.smallest_part(1):
         for n, classes in [(1, 1), (5, 2), (3, 19), (40, 10), (7, 130)]:
             z = np.round(rng.standard_normal((n, classes)) * 40) / 8  # ties do occur
             labels = rng.integers(0, classes, n)
             w = np.round(rng.random(n) * 2) if weighted else np.ones(n)
             given = [z.astype(dtype), labels.copy(), *[w.astype(dtype)] * weighted]
-            wanted = cross_entropy(z, labels, w)
+            wanted = cross_entropy(z, labels, w, smoothing)
             given[0][w == 0], given[1][w == 0] = np.nan, -100  # may be anything
             assert_same(run(*given), wanted, dtype, (n, classes))
             assert_same(lean(*given), wanted[:3], dtype, (n, classes))
@@ -184,11 +187,12 @@ def test_labels_beyond_the_classes_are_not_read():
         assert np.isnan(error)
 
 
-def test_cross_entropy_op_against_plain_graph(rng):
+@pytest.mark.parametrize('loss', [CrossEntropy(), CrossEntropy(smoothing=0.2)])
+def test_cross_entropy_op_against_plain_graph(loss, rng):
     z, label = pt.tensor('z', dtype='float64', shape=(None, None, 4)), pt.lmatrix('label')
     w = pt.dmatrix('w')
-    error, total = CrossEntropy().mean(z, label, w)
-    outputs = [error, total, accuracy(z, label, w), pytensor.grad(error, z)]
+    error, total = loss.mean(z, label, w)
+    outputs = [error, total, accuracy(z, label, w, loss), pytensor.grad(error, z)]
     fused, names = compiled([z, label, w], outputs)
     assert names.count('CrossEntropy') == 1
     assert len(names) <= 2
@@ -196,6 +200,32 @@ def test_cross_entropy_op_against_plain_graph(rng):
     assert_same(fused(*arrays), plain([z, label, w], outputs)(*arrays), 'float64')
     arrays[1] = arrays[1].T.copy().T
     assert_same(fused(*arrays), plain([z, label, w], outputs)(*arrays), 'float64')
+
+
+@pytest.mark.parametrize('weighted', [False, True])
+@pytest.mark.parametrize('axes', [1, 2])
+def test_weights_of_classes_against_numpy(axes, weighted, rng):
+    target = kernel.host_target('float32')
+    run = kernel_of('class_weights', class_weights.ClassWeights(target, axes, weighted))
+    of_class, labels = rng.random(5).astype('f'), rng.integers(0, 5, (7, 3)[2 - axes :])
+    weights = rng.random(labels.shape).astype('f')
+    wanted = of_class[labels] * (weights if weighted else 1)
+    assert_same(run(of_class, labels, *[weights] * weighted), [wanted], 'float32')
+    for label in (-1, 5, 2**62):
+        wrong = np.full((1,) * axes, label)
+        assert np.isnan(run(of_class, wrong, *[np.ones(wrong.shape, 'f')] * weighted)[0]).all()
+
+
+def test_weights_of_classes_as_an_op(rng):
+    of_class, labels, weights = pt.dvector('of_class'), pt.lmatrix('labels'), pt.dmatrix('weights')
+    inputs = [of_class, labels, weights]
+    outputs = [kernels.weights_of_classes(*inputs), kernels.weights_of_classes(*inputs[:2], None)]
+    arrays = [rng.random(4), rng.integers(0, 4, (3, 5)).T.copy().T, rng.random((3, 5))]
+    fused, names = compiled(inputs, outputs)
+    assert names.count('ClassWeights') == 2
+    wanted = arrays[0][arrays[1]]
+    assert_same(fused(*arrays), [wanted * arrays[2], wanted], 'float64')
+    assert_same(plain(inputs, outputs)(*arrays), [wanted * arrays[2], wanted], 'float64')
 
 
 def test_own_cross_entropy_is_not_replaced():
