@@ -72,7 +72,6 @@ def test_errors():
         model().fit([X[0], X[1], X[2][:1]])
 
 
-@pytest.mark.long
 def test_with_y_layers_may_read_both_ways():
     """The features are the final state of each direction: that of the backward one at step 0."""
     both = dict(form='bidirectional', worker='rnn', size=4)

@@ -48,7 +48,7 @@ class Planner:
                 self.views[node.outputs[0]] = self._whole(node.inputs[0])
             elif hasattr(node.op, 'unchanged'):
                 table.same |= node.op.unchanged(node)
-            elif isinstance(node.op, IncSubtensor):
+            elif isinstance(node.op, IncSubtensor) and node.op.inplace:
                 out, zeros = node.outputs[0], node.inputs[0]
                 table.same[out], self.views[out] = zeros, zeros
                 if out in self.graph.outputs:
@@ -96,16 +96,14 @@ class Planner:
             if view is not None:
                 table.add_view(node.outputs[0], first, view)
             elif isinstance(node.op, DeepCopyOp):
-                new = node.outputs[0]
-                at = table.add(
-                    'copy', table.slot(new), table.slot(first), item_of(new), new in table.given
-                )
-                table.memory[at] = 'a copy'
+                table.add_copy(node)
             elif hasattr(node.op, 'instruct'):
                 node.op.instruct(node, table)
             elif lengths := zeros_of(node):
                 table.add_zeros(node, lengths)
             elif isinstance(node.op, IncSubtensor) and (place := place_of(node)):
+                if not node.op.inplace:  # others read the same zeros
+                    table.add_copy(node)
                 table.add_place(node, place)
             elif not isinstance(node.op, Shape_i) or node.outputs[0] in self.graph.outputs:
                 raise UnplannedError(node.op)

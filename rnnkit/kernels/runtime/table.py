@@ -90,11 +90,19 @@ class Table:
         at = self.add('zeros', self.slot(new), item_of(new), *numbers)
         self.memory[at] = 'zeros'
 
+    def add_copy(self, node: Apply) -> None:
+        """Append a copy of the first input."""
+        new = node.outputs[0]
+        at = self.add(
+            'copy', self.slot(new), self.slot(node.inputs[0]), item_of(new), new in self.given
+        )
+        self.memory[at] = 'a copy'
+
     def add_place(self, node: Apply, view: View) -> None:
-        """Append the copy of an array to a part of another one."""
-        zeros, part, *_ = node.inputs
-        shown = zeros.type()
-        self.add_view(shown, zeros, view)
+        """Append the copy of an array to a part of the output, which is there already."""
+        whole, part = node.outputs[0], node.inputs[1]
+        shown = whole.type()
+        self.add_view(shown, whole, view)
         at = self.add('place', self.slot(shown), self.slot(part), item_of(part))
         self.complaints[at] = ValueError, ('an array does not fit where it is put',)
 

@@ -47,7 +47,7 @@ def view_of(node: Apply) -> View | None:
 def place_of(node: Apply) -> View | None:
     """Return where in its first input, an array of zeros, a node puts its second one, or None."""
     op, (zeros, part, *index) = node.op, node.inputs
-    if zeros.owner is None or zeros_of(zeros.owner) is None or not op.inplace:
+    if zeros.owner is None or zeros_of(zeros.owner) is None:
         return None
     view = _part(op.idx_list, [zeros, *index])
     shown = sum(axis >= 0 for axis in view.order) if view else -1

@@ -40,6 +40,20 @@ def of_last(y, wrt):
     return pt.grad(None, wrt, known_grads={last: y[0]}, disconnected_inputs='ignore')
 
 
+def of_both_ends(x, w, b):
+    """Return gradients through the last step of one layer and the first of another.
+
+    Both are put into zeros of the same shape, which the graph has once.
+    """
+    y, z = affine(x, w, b), affine(softmax_of(x), w, b)
+    ends = {y[-1]: y[0], z[0]: z[1]}
+    in_y, in_z = (
+        pt.grad(None, [w, b], known_grads={end: value}, disconnected_inputs='ignore')
+        for end, value in ends.items()
+    )
+    return [*in_y, *in_z]
+
+
 GRAPHS = {
     'a kernel': lambda x, w, b: [affine(x, w, b)],
     'one after the other': lambda x, w, b: [softmax_of(affine(x, w, b))],
@@ -56,6 +70,7 @@ GRAPHS = {
     'twice': lambda x, w, b: [affine(x, w, b)[0], affine(x, w, b)],
     'of a constant': lambda x, w, b: [affine(x, w, pt.constant(np.arange(5, dtype='f4')))],
     'gradients': lambda x, w, b: of_last(affine(x, w, b), [x, w, b]),
+    'gradients of both ends': of_both_ends,
 }
 
 
