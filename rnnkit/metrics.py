@@ -452,7 +452,7 @@ def confusion(
         target, output = (compared.whole_labels('confusion', a) for a in (target, output))
     else:
         target, output = (compared.places('confusion', a, classes) for a in (target, output))
-        classes = len(classes)  # type: ignore[arg-type]
+        classes = np.size(classes)
     needed = int(max(target.max(), output.max())) + 1
     K = needed if classes is None else whole('confusion: classes', classes, 1, MOST_ROWS)
     if needed > K:

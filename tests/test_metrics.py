@@ -375,6 +375,16 @@ def test_probabilities_of_named_classes(metric, rng):
         metric([NAMES[one] for one in RAGGED], p)
 
 
+@pytest.mark.parametrize('metric', [confusion, cross_entropy])
+def test_classes_are_a_list_of_names(metric):
+    output = [0, 1] if metric is confusion else np.eye(2)
+    for wrong, error in ((-1.5, DataError), ([['a', 'b']], DataError), ({}, DataError)):
+        with pytest.raises(error, match=f'{metric.__name__}: classes must be a'):
+            metric([0, 1], output, classes=wrong)
+    with pytest.raises(DataError, match='classes contains 1 at index'):
+        metric([0, 1], output, classes=np.array(['a', 1], dtype=object))
+
+
 def test_confusion_of_names():
     target, output = (NAMES[np.concatenate(ones)] for ones in (RAGGED, FOUND))
     counts = confusion(np.concatenate(RAGGED), np.concatenate(FOUND))

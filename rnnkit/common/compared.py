@@ -222,7 +222,10 @@ def whole_labels(name: str, array: np.ndarray) -> np.ndarray:
 
 def places(name: str, array: np.ndarray, classes: object) -> np.ndarray:
     """Return the places of labels in a list of the names of all classes."""
-    known = {one: k for k, one in enumerate(_array(name, 'classes', classes).tolist())}
+    names = _as_text(name, 'classes', _array(name, 'classes', classes))
+    if names.ndim != 1:
+        raise DataError(f'{name}: classes must be a list of names; got shape {names.shape}')
+    known = {one: k for k, one in enumerate(names.tolist())}
     distinct, inverse = np.unique(array, return_inverse=True)
     missing = [one for one in distinct.tolist() if one not in known]
     if missing:

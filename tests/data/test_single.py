@@ -181,15 +181,12 @@ def test_one_series_in_a_list_of_the_arrays_of_a_batch():
         x, mask = border.read_batch(data, 'train')
         assert x.shape == (T, 2, 1)
         assert mask.sum(axis=0).tolist() == [T, 3]
-    x, mask = border.read_batch([NUMBERS[:, :1], [1, 1, 1, 1, 0, 0]], 'train')
+    x, mask = border.read_batch([NUMBERS[:, :1], np.array([1, 1, 1, 1, 0, 0])], 'train')
     assert (x.shape, mask[:, 0].tolist()) == ((T, 1, 1), [1, 1, 1, 1, 0, 0])
     assert net.evaluate([numbers, short]) == expected
     net = rnnkit.Regressor([3, ('rnn', 3), 3], seed=0)
-    with pytest.raises(
-        DataError, match=re.escape('train: a list of 2 arrays of one shape, (6, 3)')
-    ):
+    with pytest.raises(DataError, match=r'^train: a list of 2 arrays of one shape, \(6, 3\), may'):
         net.train([NUMBERS, NUMBERS], algo='pretrain', epochs=1)
-    assert net.train([NUMBERS, NUMBERS], epochs=1) != ()
 
 
 @pytest.mark.parametrize('layout', LAYOUTS)

@@ -6,6 +6,7 @@ makes of a function of Numba's.
 Checks are instructions after all others, before results are copied to where they belong.
 """
 
+import ctypes
 from collections.abc import Sequence
 from copy import copy
 
@@ -76,7 +77,8 @@ class PlanTable:
         self._dtypes = [v.type.numpy_dtype for v in objects[: len(entry.arguments)]]
         self._outputs = outputs
         self._arrays: dict[int, np.ndarray] = {}  # they must live as long as their addresses
-        self._follow, self._address = functions().in_place, self._plan.address
+        # Converted once: for a Python integer, ctypes would do that in each call.
+        self._follow, self._address = functions().in_place, ctypes.c_int64(self._plan.address)
 
     def _add(self, table: Table, number: int, slot: Slot, reason: int) -> None:
         most = np.array(np.inf, slot.dtype).view(f'i{np.dtype(slot.dtype).itemsize}')
