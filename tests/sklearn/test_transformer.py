@@ -68,6 +68,21 @@ def test_errors():
     both = dict(form='bidirectional', worker='rnn', size=4)
     with pytest.raises(ValueError, match='without y the network learns to predict the next time'):
         model(layers=(both,)).fit(X)
-    assert model(layers=(both,)).fit(X, Y).transform(X).shape == (24, 4)
     with pytest.raises(ValueError, match='X has a sequence of 1 time step, number 2; without y'):
         model().fit([X[0], X[1], X[2][:1]])
+
+
+@pytest.mark.long
+def test_with_y_layers_may_read_both_ways():
+    """The features are the final state of each direction: that of the backward one at step 0."""
+    both = dict(form='bidirectional', worker='rnn', size=4)
+    fitted = model(layers=(both,), scale=False, dtype='float64').fit(X, Y)
+    expected = np.zeros((24, 4))
+    for way, columns in (('fw', slice(0, 2)), ('bw', slice(2, 4))):
+        xh, hh, b = (fitted.net_.find(f'hid1_{way}', n).get_value() for n in ('xh', 'hh', 'b'))
+        for k, x in enumerate(X):
+            h = np.zeros(2)
+            for step in x if way == 'fw' else x[::-1]:
+                h = np.tanh(step @ xh + h @ hh + b)
+            expected[k, columns] = h
+    np.testing.assert_allclose(fitted.transform(X), expected, rtol=1e-9)
