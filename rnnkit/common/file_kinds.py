@@ -60,12 +60,17 @@ def check_name(where: str, path: str) -> None:
     if match:
         start = name[: match.start()]
         warn(
-            f'{where}: rnnkit writes safetensors files, and no pickles; a suitable name is '
-            f'{start + ".safetensors"!r}'
+            f'{where}: the file is no pickle, but in the safetensors format; a suitable name is '
+            f'{start + ".safetensors"!r}; pickle.dump() writes pickles of networks'
         )
         return
     start, suffix = os.path.splitext(name)
     if suffix.lower() in OTHERS:
+        if suffix.lower() == '.joblib':
+            raise ConfigError(
+                f'{where}: {suffix} is the name of another format; joblib.dump(net, path) writes '
+                f'it; a suitable name for a safetensors file is {start + ".safetensors"!r}'
+            )
         raise ConfigError(
             f'{where}: {suffix} is the name of another format, {OTHERS[suffix.lower()]}; rnnkit '
             f'writes safetensors files; a suitable name is {start + ".safetensors"!r}'

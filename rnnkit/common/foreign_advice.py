@@ -174,9 +174,6 @@ EXPLAINED: dict[str, str | Mapping[str, str]] = {
     **dict.fromkeys(('class_weight', 'class_weights'), _WEIGHTS_OF_CLASSES),
     **dict.fromkeys(('verbosity', 'log_every', 'log_interval', 'print_every'), _LINES),
     **dict.fromkeys(('label_smoothing', 'label_smooth', 'smoothing'), _SMOOTHING),
-    **dict.fromkeys(
-        ('num_classes', 'n_classes'), 'the size of the last layer is the number of classes'
-    ),
     **dict.fromkeys(('betas', 'beta_1', 'beta_2', 'beta1', 'beta2'), _BETAS),
     **dict.fromkeys(
         ('decay', 'lr_decay', 'learning_rate_decay', 'learning_rate_schedule', 'lr_schedule'),

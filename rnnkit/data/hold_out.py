@@ -237,7 +237,11 @@ class Parts:
         without, masks = border.fields[: len(by_name) - len(border.masks)], border.masks
         forms = [border.fields, without]
         if inputs_only:
-            forms += [border.inputs, [*border.inputs, *masks]]
+            forms.append(border.inputs)
+            # Ragged sequences come without a mask, so that the array after them is a target.
+            listed = isinstance(data, list | tuple) and bool(data)
+            if not (listed and self._is_list(border.inputs[0], data[0])):
+                forms.insert(0, [*border.inputs, *masks])
         single = any(len(form) == 1 for form in forms)
         if single and is_one_array(data, border.inputs[0], self.masked):
             return [border.inputs[0]], [data]

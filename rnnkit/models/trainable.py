@@ -1,6 +1,6 @@
 """How a network is trained: the calls of users, and a training made ready."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -18,11 +18,13 @@ from rnnkit.models import frozen
 from rnnkit.models.parameters import Parameters
 from rnnkit.training import class_weights
 from rnnkit.training.batching import Batching
+from rnnkit.training.carried_state import Carry
 from rnnkit.training.checkpoints import Checkpoints
 from rnnkit.training.history import History, next_number
 from rnnkit.training.options import Options, TrainingConfig, given_options, read_training
 from rnnkit.training.protocols import (
     Batch,
+    Batches,
     BestSpec,
     CallbackSpec,
     ClassWeight,
@@ -35,7 +37,7 @@ from rnnkit.training.protocols import (
 from rnnkit.training.scales import Scales
 from rnnkit.training.sessions import Sessions
 from rnnkit.training.train_steps import TrainSteps
-from rnnkit.training.trainer import Place, Trainer
+from rnnkit.training.trainer import Place, Seed, Trainer
 from rnnkit.training.ways import find_way
 
 
@@ -218,11 +220,7 @@ class Trainable(Parameters):
         with kernels.allowed(self._kernel):
             step, evaluate, carries = self._train_steps.train_step(config)
         files = Checkpoints(where, self, config.options)
-        series = config.options.carry_state
-        train, valid = split(where, self._border, train, valid, files.seed, along_time=series)
-        batching = Batching(self._border, config.options, carries, where)
-        batches, validation = batching(train, valid, files.seed)
-        self._weigh_classes(config, batching.train_arrays)
+        batches, validation, held_out = self._data(config, carries, files.seed, train, valid)
         trainer = Trainer(
             config,
             step,
@@ -237,10 +235,26 @@ class Trainable(Parameters):
             keeper=files.keeper(config, batches),
             begin=files.begin if place is None else None,
             measure=self._scales.measure,
-            held_out=valid is not None or makes_new_batches(train),
+            held_out=held_out,
         )
         files.check(trainer)
         return trainer
+
+    def _data(
+        self,
+        config: TrainingConfig,
+        carries: tuple[Carry, Carry] | None,
+        seed: Seed,
+        train: Data,
+        valid: Valid,
+    ) -> tuple[Batches, Iterable[Batch], bool]:
+        """Return the batches of training and of validation, and whether these are other data."""
+        where, carry_state = config.where, config.options.carry_state
+        train, valid = split(where, self._border, train, valid, seed, along_time=carry_state)
+        batching = Batching(self._border, config.options, carries, where)
+        batches, validation = batching(train, valid, seed)
+        self._weigh_classes(config, batching.train_arrays)
+        return batches, validation, valid is not None or makes_new_batches(train)
 
     def _parts(
         self, where: str, train: Data, valid: Valid, keywords: Mapping[str, object]

@@ -127,7 +127,10 @@ def test_no_foreign_keyword_is_one_of_ours_by_now():
     schedules = [vars(rnnkit.schedules)[name] for name in ('Plateau', 'Step', 'Exponential')]
     calls = [*schedules, rnnkit.schedules.Cosine, rnnkit.schedules.WarmUp, rnnkit.callbacks.CSV]
     calls += [rnnkit.callbacks.EarlyStop, rnnkit.callbacks.Checkpoint]
+    calls += [rnnkit.Regressor, rnnkit.Classifier, rnnkit.Classifier.train, rnnkit.windows.of]
     ours |= {name for call in calls for name in inspect.signature(call).parameters}
+    for loss in rnnkit.losses.losses:
+        ours |= {*rnnkit.losses.losses[loss].options}
     for form in rnnkit.layers.registry:
         ours |= {form, *rnnkit.layers.registry[form].options}
     ours |= {*rnnkit.initializers.initializers, 'layers', 'loss', 'learning_rate', 'average'}
@@ -135,5 +138,15 @@ def test_no_foreign_keyword_is_one_of_ours_by_now():
         ours |= {*rnnkit.optimizers.optimizers[algo].options}
     assert {word for words in HINTS.values() for word in words} <= ours
     # A word may be ours in one call, and foreign in another.
-    known = {'min_delta', 'identity', 'momentum', 'epsilon', 'prod', 'clip', 'nesterov', 'mean'}
+    known = {
+        'min_delta',
+        'identity',
+        'momentum',
+        'epsilon',
+        'prod',
+        'clip',
+        'nesterov',
+        'mean',
+        'scale',
+    }
     assert set(HINTS) & ours <= known  # words with another meaning in another call

@@ -366,6 +366,18 @@ def test_pretraining_by_inputs_alone(data):
     assert network.history[-1]['valid_loss'] == valid['loss']
 
 
+def test_the_second_of_two_arrays_is_the_mask_where_targets_are_none_of_time():
+    network = net([1, ('rnn', 2), 'last', 1], masked=True)
+    kept, out = chosen()
+    for part, which in zip(
+        held_out([X, MASK], 0.3, network=network, inputs_only=True), (kept, out), strict=True
+    ):
+        np.testing.assert_array_equal(part[0], X[:, which])
+        np.testing.assert_array_equal(part[1], MASK[:, which])
+    train, _ = held_out([RAGGED, Y[0]], 0.3, network=network, inputs_only=True)
+    np.testing.assert_array_equal(train[1], Y[0][kept])
+
+
 def test_iterating_over_a_training():
     for _, valid in net().itertrain([X, Y], valid=0.3, **QUICK):
         assert set(valid) == {'loss', 'err'}

@@ -412,3 +412,19 @@ def test_functions_that_loading_needs_name_their_registry(tmp_path):
         ', which cannot be written to a file; register it with @rnnkit.activations.add(...), and '
         'use its name'
     )
+
+
+def test_names_of_pickles_say_what_writes_them(tmp_path):
+    net = rnnkit.Regressor([1, 1], seed=3)
+    with pytest.raises(ConfigError) as caught:
+        net.save(tmp_path / 'net.joblib')
+    assert str(caught.value) == (
+        'save(): .joblib is the name of another format; joblib.dump(net, path) writes it; a '
+        "suitable name for a safetensors file is 'net.safetensors'"
+    )
+    with pytest.warns(DeprecationWarning, match='no pickle') as warned:
+        net.save(tmp_path / 'net.pkl')
+    assert str(warned[0].message) == (
+        'save(): the file is no pickle, but in the safetensors format; a suitable name is '
+        "'net.safetensors'; pickle.dump() writes pickles of networks"
+    )

@@ -4,8 +4,6 @@ Each row is one mistake: what is written, and the whole message. `test_mistakes.
 tables by the kind of call.
 """
 
-import inspect
-
 import numpy as np
 import pytest
 
@@ -36,11 +34,7 @@ RATE = (
 )
 PATIENCE = 'patience= ends the training when the validation loss stops falling'
 BY_NAME = 'initial values are written by name: dict(size=10, w='
-CLASS_WEIGHT = (
-    "write class_weight='balanced', or a dict: class_weight={0: 1, 1: 5}"
-    if 'class_weight' in inspect.signature(NET.train).parameters
-    else f'{WEIGHTED}class_weights[y]]'
-)
+CLASS_WEIGHT = "write class_weight='balanced', or a dict: class_weight={0: 1, 1: 5}"
 
 
 def train(**options):
