@@ -216,13 +216,30 @@ class Reading:
 
     def _as_read(self, field: Field, what: str, array: np.ndarray) -> str:
         """Return how the first input was read, if the number of examples may be meant otherwise."""
-        if what != 'batch' or not self.form.single:
+        if what != 'batch':
             return ''
+        if not self.form.single:
+            return self._other_layout(field, array)
         if field.kind == 'labels' and field.has_time and array.shape[-1] == field.size:
             return f'. For one-hot labels write {field.name}.argmax(-1)'
         first = self.inputs[0]
         steps = self._numbers[first.name].array.shape[first.axes.index('time')]
         return f'. {first.name}, without an axis for several series, is one series of {steps} steps'
+
+    def _other_layout(self, field: Field, array: np.ndarray) -> str:
+        """Return a hint where there is one target for what has been read as a time step."""
+        first = self.inputs[0]
+        if field.has_time or 'time' not in first.axes or (first.clock or '') in self._lists:
+            return ''
+        shape = self._numbers[first.name].array.shape
+        if len(array) != shape[first.axes.index('time')]:
+            return ''
+        other = 'batch' if self.layout == 'time' else 'time'
+        return (
+            f'. {first.name} is read as ({", ".join(first.axes)}); for '
+            f"({', '.join((*first.axes[1::-1], *first.axes[2:]))}) write layout='{other}' in the "
+            f'network'
+        )
 
     # --- masks
 

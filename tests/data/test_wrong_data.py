@@ -101,6 +101,23 @@ MISTAKES = {
         'train: y has length 4 on axis 1 (batch), but x has 1; the shape is (5, 4, 1). x, without '
         'an axis for several series, is one series of 5 steps',
     ),
+    'batch first': (
+        {'layers': (2, ('rnn', 3), 'last', 1)},
+        lambda net: net.train([np.zeros((7, 5, 2)), np.zeros((7, 1))]),
+        'train: y has length 7 on axis 0 (batch), but x has 5; the shape is (7, 1). x is read as '
+        "(time, batch, features); for (batch, time, features) write layout='batch' in the network",
+    ),
+    'time first': (
+        {'layers': (2, ('rnn', 3), 'last', 1), 'layout': 'batch'},
+        lambda net: net.train([np.zeros((5, 7, 2)), np.zeros((7, 1))]),
+        'train: y has length 7 on axis 0 (batch), but x has 5; the shape is (7, 1). x is read as '
+        "(batch, time, features); for (time, batch, features) write layout='time' in the network",
+    ),
+    'no layout fits': (
+        {'layers': (2, ('rnn', 3), 'last', 1)},
+        lambda net: net.train([np.zeros((7, 5, 2)), np.zeros((6, 1))]),
+        'train: y has length 6 on axis 0 (batch), but x has 5; the shape is (6, 1)',
+    ),
     'examples for steps': (
         {'layers': (2, ('rnn', 3), 'last', 1)},
         lambda net: net.train([X[:, 0], Y[:, 0]]),
