@@ -80,6 +80,21 @@ def test_lists_of_frames_have_the_same_columns(net):
             one.predict([X, swapped])
 
 
+def test_columns_of_lists_of_frames_are_remembered():
+    net = net_of()
+    net.train([[X, X], [Y, Y]], valid=0.5, epochs=1)
+    assert net.to_spec()['columns'] == {'x': ['a', 'b'], 'y': ['u', 'v']}
+    with pytest.raises(DataError, match="^predict.*: x has the columns 'b', 'a'"):
+        net.predict(X[['b', 'a']])
+
+
+def test_names_of_series_are_no_columns():
+    net = rnnkit.Regressor([1, ('rnn', 3), 1], seed=0)
+    net.train([[X['a'], X['a']], [Y['u'], Y['u']]], epochs=1)
+    assert 'columns' not in net.to_spec()
+    np.testing.assert_array_equal(*net.predict([X['b'], X['b']]).swapaxes(0, 1))
+
+
 def test_only_trainings_that_start_are_remembered():
     net = net_of()
     net.predict(X[['b', 'a']])

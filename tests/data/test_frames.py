@@ -209,7 +209,8 @@ def test_a_wrong_label_is_named():
     net = net_of((2, ('rnn', 3), 3), rnnkit.Classifier)
     labels = pd.Series([0, 1, 5, 0, 1], index=DAYS, name='kind')
     with pytest.raises(
-        DataError, match=re.escape("0 to 2; this is at row 2026-03-03 00:00:00, column 'kind'")
+        DataError,
+        match=re.escape("one for each unit; this is at row 2026-03-03 00:00:00, column 'kind'"),
     ):
         net.score(FRAME, labels)
     with pytest.raises(DataError, match=r"y contains nan at row .*, column 'kind'; labels and tok"):
