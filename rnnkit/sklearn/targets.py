@@ -55,6 +55,30 @@ def joined(y: ArrayLike) -> np.ndarray:
     return array.reshape(-1, *array.shape[2:])
 
 
+def lengths_of(y: ArrayLike, predicted: ArrayLike) -> list[int]:
+    """Return the number of time steps of each sequence, which y and predictions must agree in.
+
+    Raises
+    ------
+    ValueError
+        If y has other sequences or time steps than the predictions.
+    """
+    elements = _elements(y)
+    if elements is None:
+        raise ValueError(
+            f'y has shape {np.shape(y)}; expected targets for each time step: (sequences, time '
+            f'steps), or a list with one array for each sequence'
+        )
+    lengths = [len(one) for one in _elements(predicted) or []]
+    check_consistent_length(lengths, elements)
+    for k, (one, length) in enumerate(zip(elements, lengths, strict=True)):
+        if axes(one) < 1 or len(one) != length:
+            raise ValueError(
+                f'y[{k}] has shape {np.shape(one)}, but X[{k}] has {length} time steps'
+            )
+    return lengths
+
+
 def steps_of(y: ArrayLike, X: Sequences, many: str, what: str) -> list[np.ndarray] | None:
     """Return the targets of each step, one array for each sequence; None if y has no steps.
 
@@ -207,6 +231,14 @@ def read_numbers(y: ArrayLike, X: Sequences, many: str) -> Targets:
         )
         y = y[:, 0]
     return Targets(y, LAST)
+
+
+def each_step(sample_weight: ArrayLike | None, lengths: Sequence[int]) -> np.ndarray | None:
+    """Return the weights of all time steps, given those of the sequences, if there are any."""
+    if sample_weight is None:
+        return None
+    check_consistent_length(lengths, sample_weight)
+    return np.repeat(sample_weight, lengths)
 
 
 def read_weights(sample_weight: ArrayLike | None, X: Sequences) -> np.ndarray:
