@@ -87,7 +87,7 @@ def steps_of(y: ArrayLike, X: Sequences, many: str, what: str) -> list[np.ndarra
     y : array or list
     X : Sequences
     many : {'auto', 'last', 'all'}
-        What the user has said of y.
+        As of the estimators.
     what : str
         What y has for each step, for messages: 'label' or 'target'.
 
