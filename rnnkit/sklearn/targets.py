@@ -12,7 +12,7 @@ from sklearn.utils import assert_all_finite, check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length
 
-from rnnkit.sklearn.sequences import LIST, Sequences, axes, listed
+from rnnkit.sklearn.sequences import LIST, Sequences, axes, listed, padded
 
 LAST, ALL = 'last', 'all'
 
@@ -140,15 +140,6 @@ def _has_steps(elements: list[Any] | None, y: ArrayLike, X: Sequences, what: str
             f"of the {lengths[0]} time steps; say which by many='last' or many='all'"
         )
     return True
-
-
-def padded(arrays: Sequence[np.ndarray], steps: int) -> np.ndarray:
-    """Return arrays (T_i, ...) side by side, (n, steps, ...), with 0 beyond their ends."""
-    kind = np.result_type(*{array.dtype for array in arrays})
-    out = np.zeros((len(arrays), steps, *arrays[0].shape[1:]), kind)
-    for k, array in enumerate(arrays):
-        out[k, : len(array)] = array
-    return out
 
 
 def read_labels(
