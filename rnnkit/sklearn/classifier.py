@@ -14,7 +14,8 @@ from rnnkit.models.classifier import Classifier
 from rnnkit.models.network import LayerSpec, Network
 from rnnkit.sklearn.base import SequenceEstimator
 from rnnkit.sklearn.sequences import Sequences
-from rnnkit.sklearn.targets import ALL, LAST, Targets, joined, no_target, read_labels
+from rnnkit.sklearn.targets import ALL, LAST, Targets, no_target, read_labels
+from rnnkit.training.class_weights import balanced
 
 
 class SequenceClassifier(ClassifierMixin, SequenceEstimator):
@@ -212,8 +213,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         if self.class_weight is None:
             return weights
         if self.class_weight == 'balanced':
-            counts = np.bincount(targets.y.ravel(), weights.ravel(), len(self.classes_))
-            factors = weights.sum() / (np.count_nonzero(counts) * np.where(counts > 0, counts, 1))
+            factors = balanced(targets.y, weights, len(self.classes_))
         else:
             factors = compute_class_weight(
                 self.class_weight, classes=self.classes_, y=self.classes_
@@ -280,10 +280,4 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         sample_weight : array (n,), optional
             The weight of each sequence, and of each of its steps.
         """
-        sequences = self._read(X)
-        predicted = self.predict(X)
-        if self.many_ == LAST:
-            return float(accuracy_score(y, predicted, sample_weight=sample_weight))
-        if sample_weight is not None:
-            sample_weight = np.repeat(sample_weight, sequences.lengths)
-        return float(accuracy_score(joined(y), joined(predicted), sample_weight=sample_weight))
+        return self._score(accuracy_score, X, y, sample_weight)
