@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from rnnkit.common import progress
+from rnnkit.errors import ConfigError
 from rnnkit.models.network import LayerSpec, Network
 from rnnkit.sklearn.hold_out import Examples, hold_out
 from rnnkit.sklearn.optimizer_state import OptimizerState
@@ -31,6 +32,7 @@ from rnnkit.sklearn.targets import (
 WHOLE = 1000  # with batch_size='auto', up to so many sequences are one batch
 BATCH = 64  # and more are cut into batches of this size
 CHUNK = 2048  # sequences that are predicted at a time
+BUILT_WITH = ('layers', 'loss', 'scale', 'dtype')  # the parameters that make the network
 POOLING = ('last', 'mean', 'max')  # layers after which there is no time axis
 
 Compute = Callable[[Network, np.ndarray, np.ndarray], np.ndarray]  # of x and mask
@@ -127,8 +129,11 @@ class SequenceEstimator(BaseEstimator, ABC):
         self._validate_params()
         reset = not (hasattr(self, 'net_') and (self.warm_start or epochs))
         if reset:
+            vars(self).pop('net_', None)  # which fits the old X and y, if the new ones are wrong
             self._random = check_random_state(self.random_state)
             self._optimizer = OptimizerState()
+        else:
+            self._check_same_network('partial_fit' if epochs else 'warm_start=True')
         sequences, targets = self._examples(X, y, reset, **known)
         train = (sequences, targets, read_weights(sample_weight, sequences))
         valid = self._validation(*validation, needs_y=y is not None)
@@ -136,16 +141,35 @@ class SequenceEstimator(BaseEstimator, ABC):
             strata = self._strata(targets)
             train, valid = hold_out(train, self.validation_fraction, strata, self._random)
         if reset:
-            self.net_ = self._new_network(
-                targets,
-                weighted=True,
-                masked=True,
-                layout='batch',
-                dtype=self.dtype,
-                seed=self._seed(),
-            )
+            self.net_ = self._built(targets)
         self._train(train, valid, epochs)
         return self
+
+    def _built(self, targets: Targets) -> Network:
+        """Return a new network, and note the parameters that it was made with."""
+        options = {'weighted': True, 'masked': True, 'layout': 'batch', 'dtype': self.dtype}
+        try:
+            net = self._new_network(targets, seed=self._seed(), **options)
+        except ConfigError as error:
+            kinds = tuple(map(type, self.layers))
+            if kinds == (str, int):
+                raise ValueError(
+                    f'layers={self.layers!r} are two layers, the first one without a size; for '
+                    f'one layer write layers=({tuple(self.layers)!r},)'
+                ) from error
+            raise
+        self._built_with = {name: getattr(self, name) for name in BUILT_WITH}
+        return net
+
+    def _check_same_network(self, what: str) -> None:
+        """Raise a ValueError if the fitted network is not the one that the parameters describe."""
+        for name, value in self._built_with.items():
+            now = getattr(self, name)
+            if now is not value and now != value:
+                raise ValueError(
+                    f'{what} continues with the network of the last fit, which has {name}='
+                    f'{value!r}; got {name}={now!r}. Fit a clone for a new network'
+                )
 
     def _seed(self) -> int:
         return int(self._random.randint(2**31 - 1))
@@ -175,7 +199,6 @@ class SequenceEstimator(BaseEstimator, ABC):
             'epochs': epochs,
             'batch_size': min(size, n),
             'bucket': size < n and not train[0].even,
-            'learning_rate': self.learning_rate,
             'validate_every': 1 if valid else epochs,
             'patience': self.patience,
             'restore_best': valid is not None,
@@ -185,6 +208,8 @@ class SequenceEstimator(BaseEstimator, ABC):
             **self._regularization(),
             **(self.options or {}),
         }
+        if self.algo != 'lbfgs':  # whose steps have the length that lowers the loss
+            options = {'learning_rate': self.learning_rate, **options}
         before = len(self.net_.history)
         with workers.working_for(self.net_) as worker:
             worker.train(self._batch(*train), valid and self._batch(*valid), **options)
@@ -208,6 +233,11 @@ class SequenceEstimator(BaseEstimator, ABC):
 
     def _layers(self, features: int, outputs: int, many: str) -> list[Any]:
         """Return all layers of the network."""
+        if any(form_of(layer) == 'embedding' for layer in self.layers):
+            raise ValueError(
+                f'layers={self.layers!r}: an embedding reads tokens, but the estimators read '
+                f"features; for tokens use rnnkit.Classifier, as in 'Tag sequences' of the docs"
+            )
         pools = any(form_of(layer) in POOLING for layer in self.layers)
         if pools and many == ALL:
             raise ValueError(
@@ -221,7 +251,7 @@ class SequenceEstimator(BaseEstimator, ABC):
     # --- use
 
     def _read(self, X: ArrayLike) -> Sequences:
-        check_is_fitted(self)
+        check_is_fitted(self, 'net_')
         return read(self, X, reset=False)
 
     def _score(

@@ -42,7 +42,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         Sequences in a mini-batch. 'auto' is all sequences up to 1000, and 64 for more. With all
         in one batch, a sample weight of k has the effect of k copies.
     learning_rate : float or callable
-        A number, or a `rnnkit.schedules` object.
+        A number, or a `rnnkit.schedules` object. 'lbfgs' does not use it.
     input_noise : float
         The deviation of Gaussian noise that is added to the inputs in training, after they have
         been scaled. On small data 0.2 to 0.5 may help against overfitting.
@@ -87,7 +87,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     n_features_in_ : int
         Features of each time step; for X of shape (n, T), the number of columns.
     feature_names_in_ : array of str
-        Only if X is a frame whose columns have names.
+        Only if X is a frame whose columns have names, or a list of such frames.
 
     Examples
     --------

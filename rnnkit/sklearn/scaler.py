@@ -125,14 +125,14 @@ class SequenceScaler(
         ----------
         X : as in `fit`
         """
-        check_is_fitted(self)
+        check_is_fitted(self, 'scale_')
         sequences = read(self, X, reset=False)
         scaled = (sequences.x - self.center_) / self.scale_
         return self._like(X, sequences, scaled)
 
     def inverse_transform(self, X: ArrayLike) -> Any:
         """Return sequences in their units before `transform`, in the form of X."""
-        check_is_fitted(self)
+        check_is_fitted(self, 'scale_')
         sequences = read(self, X, reset=False)
         return self._like(X, sequences, sequences.x * self.scale_ + self.center_, wrap=False)
 

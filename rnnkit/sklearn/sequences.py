@@ -1,6 +1,6 @@
 """X in all its forms, read once: a table of series, one array, or a list of sequences."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,6 +112,7 @@ def read(estimator: BaseEstimator, X: ArrayLike, *, reset: bool) -> Sequences:
         If X is not such an array, has NaN or infinity, or other features than in `fit`.
     """
     _refuse_nested_frames(X)
+    _refuse_mappings_and_iterators(X)
     elements = listed(X)
     if elements is not None and not _is_table(elements):
         found = _of_list(elements, estimator.channels_first)
@@ -121,6 +122,8 @@ def read(estimator: BaseEstimator, X: ArrayLike, *, reset: bool) -> Sequences:
         found = _of_table(estimator, X, reset)
     _check_finite(found)
     _check_features(estimator, X, found, reset)
+    if found.form == estimator._form == LIST and not estimator.channels_first:
+        _check_names(estimator, elements, reset)
     return found
 
 
@@ -138,6 +141,16 @@ def _refuse_nested_frames(X: object) -> None:
             'X is a nested DataFrame, whose cells are series; expected a list of arrays '
             '(time steps, features), one for each sequence: '
             '[np.column_stack(list(row)) for row in X.to_numpy()]'
+        )
+
+
+def _refuse_mappings_and_iterators(X: object) -> None:
+    """Raise a TypeError for what has sequences, but is no list of them."""
+    if isinstance(X, Mapping | Iterator):
+        way = 'list(X.values())' if isinstance(X, Mapping) else 'list(X)'
+        raise TypeError(
+            f'X is a {type(X).__name__}; expected a list of arrays (time steps, features), one '
+            f'for each sequence: {way}'
         )
 
 
@@ -246,3 +259,23 @@ def _check_features(estimator: BaseEstimator, X: ArrayLike, found: Sequences, re
             f'{estimator._features} features as input; {shape} '
             f'{order if found.form == LIST else "(sequences, " + order[1:]}'
         )
+
+
+def _check_names(estimator: BaseEstimator, elements: list[Any], reset: bool) -> None:
+    """Note the columns of frames, or compare them with those of `fit`; each frame has the same."""
+    known = None if reset else getattr(estimator, 'feature_names_in_', None)
+    whose = 'was so in fit'
+    for k, one in enumerate(elements):
+        names = list(getattr(one, 'columns', ()))
+        if not names or not all(isinstance(name, str) for name in names):
+            continue
+        if known is None:
+            known, whose = names, f'is so in X[{k}]'
+            if reset:
+                estimator.feature_names_in_ = np.array(names, object)
+        for column, (name, expected) in enumerate(zip(names, known, strict=True)):
+            if name != expected:
+                raise ValueError(
+                    f'The feature names should match: column {column} of X[{k}] is {name!r}, but '
+                    f'{expected!r} {whose}. All sequences have the same features, in the same order'
+                )

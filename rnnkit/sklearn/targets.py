@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import assert_all_finite, check_array, column_or_1d
+from sklearn.utils._missing import is_pandas_na, is_scalar_nan
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length
 
@@ -168,6 +169,7 @@ def read_labels(
         flat = np.concatenate(steps)
     if flat.dtype.kind == 'f':
         assert_all_finite(flat, input_name='y')
+    _check_none_missing(flat)
     check_classification_targets(flat)
     classes = np.unique(flat) if classes is None else np.asarray(classes)
     if len(classes) < 2:
@@ -184,6 +186,15 @@ def read_labels(
         return Targets(codes, LAST), classes
     parts = np.split(codes, np.cumsum(X.lengths)[:-1])
     return Targets(padded(parts, X.x.shape[1]), ALL), classes
+
+
+def _check_none_missing(labels: np.ndarray) -> None:
+    """Raise a ValueError for None, NaN or NA among labels (n,) or (steps,)."""
+    for k, label in enumerate(labels) if labels.dtype == object else ():
+        if label is None or is_scalar_nan(label) or is_pandas_na(label):
+            raise ValueError(
+                f'Input y contains NaN: label {k} is {label!r}. Leave out sequences without a label'
+            )
 
 
 def read_numbers(y: ArrayLike, X: Sequences, many: str) -> Targets:

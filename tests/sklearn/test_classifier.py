@@ -3,10 +3,12 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from long_forms import long_unless
 from series import even, labelled
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 
 import rnnkit
 from rnnkit.errors import ConfigError
@@ -178,6 +180,38 @@ def test_a_warm_start_continues():
         warm.fit(X, ['flat', *Y[1:]])
 
 
+@pytest.mark.parametrize('kind', ['warm_start=True', 'partial_fit'])
+def test_a_network_that_goes_on_is_the_one_described(kind):
+    fitted = model(epochs=1, warm_start=True).fit(X, Y).set_params(layers=(('rnn', 7),))
+    again = fitted.fit if kind == 'warm_start=True' else fitted.partial_fit
+    message = (
+        f"{kind} continues with the network of the last fit, which has layers=(('rnn', 6),); got "
+        "layers=(('rnn', 7),). Fit a clone for a new network"
+    )
+    with pytest.raises(ValueError, match=f'^{re.escape(message)}$'):
+        again(X, Y)
+    assert clone(fitted).fit(X, Y).net_.find('hid2', 'hh').get_value().shape == (7, 7)
+    fitted.set_params(layers=(('rnn', 6),), learning_rate=0.1)
+    assert len(again(X, Y).history_) == 2
+
+
+def test_a_fit_that_fails_leaves_no_classes_for_an_old_network():
+    fitted = model(epochs=1).fit(X, Y)
+    with pytest.raises(ValueError, match="y has the label 'flat'"):
+        fitted.fit(X, np.where(Y == 'up', 'p', 'q'), X_val=X[:1], y_val=['flat'])
+    with pytest.raises(NotFittedError):
+        fitted.predict(X)
+    expected = model(epochs=1).fit(X, Y).predict_proba(X)
+    np.testing.assert_array_equal(fitted.fit(X, Y).predict_proba(X), expected)
+
+
+def test_lbfgs_minimizes_the_loss():
+    fitted = model(algo='lbfgs', dtype='float64').fit(X, Y)
+    assert fitted.history_['loss'][-1] < 0.1 * fitted.history_['loss'][0]
+    fitted.partial_fit(X, Y)
+    assert fitted.n_iter_ == len(fitted.history_)
+
+
 def test_partial_fits_are_one_long_training():
     """Of the same full batch, with one update in each; the moments of Adam are kept."""
     whole = model(epochs=8).fit(X, Y)
@@ -254,6 +288,24 @@ WRONG = {
         {'layers': (('rnn', 3), 'mean')}, X, steps(X),
         "layers=(('rnn', 3), 'mean') leave no time axis, but there is a target for each time "
         "step; leave out 'last', 'mean' and 'max'",
+    ),
+    'layers': (
+        {'layers': ('rnn', 6)}, X, Y,
+        "layers=('rnn', 6) are two layers, the first one without a size; for one layer write "
+        "layers=(('rnn', 6),)",
+    ),
+    'tokens': (
+        {'layers': (('embedding', 4), ('rnn', 3))}, X, Y,
+        "layers=(('embedding', 4), ('rnn', 3)): an embedding reads tokens, but the estimators "
+        "read features; for tokens use rnnkit.Classifier, as in 'Tag sequences' of the docs",
+    ),
+    'no label': (
+        {}, X, ['up', None, *Y[2:]],
+        'Input y contains NaN: label 1 is None. Leave out sequences without a label',
+    ),
+    'no label, pandas': (
+        {}, X, pd.Series([*Y[:3], np.nan, *Y[4:]], dtype='str'),
+        'Input y contains NaN: label 3 is nan. Leave out sequences without a label',
     ),
     'negative weight': ({}, X, Y, 'Negative values in data passed to `sample_weight`'),
 }  # fmt: skip

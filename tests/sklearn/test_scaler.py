@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from series import even, labelled
+from sklearn.exceptions import NotFittedError
 
 from rnnkit.sklearn import SequenceScaler
 from rnnkit.sklearn.sequences import as_objects
@@ -76,6 +77,15 @@ def test_a_table_has_one_mean_and_may_be_a_frame():
     np.testing.assert_allclose(found, (frame - frame.to_numpy().mean()) / frame.to_numpy().std())
     assert scaler.get_feature_names_out().tolist() == frame.columns.tolist()
     assert isinstance(scaler.fit_transform(X), list)  # no frame can hold it
+
+
+def test_a_fit_that_fails_leaves_nothing_fitted():
+    scaler = SequenceScaler()
+    with pytest.raises(ValueError, match='at least one non-zero'):
+        scaler.fit(X, sample_weight=np.zeros(10))
+    for use in (scaler.transform, scaler.inverse_transform):
+        with pytest.raises(NotFittedError):
+            use(X)
 
 
 def test_a_constant_feature_becomes_zero():

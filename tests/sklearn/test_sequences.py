@@ -150,6 +150,48 @@ def test_other_features_than_in_fit_are_refused():
     model.predict([x[:3] for x in XR])  # other lengths are fine
 
 
+def test_frames_of_a_list_have_the_columns_of_fit():
+    frames = [pd.DataFrame(x, columns=['u', 'v']) for x in XR]
+    swapped = [frame[['v', 'u']] for frame in frames]
+    model = SequenceClassifier((('rnn', 3),), epochs=1, random_state=0).fit(frames, YR)
+    assert model.feature_names_in_.tolist() == ['u', 'v']
+    scaler = SequenceScaler().fit(frames)
+    assert scaler.get_feature_names_out().tolist() == ['u', 'v']
+    same = 'All sequences have the same features, in the same order'
+    for predict in (model.predict, scaler.transform):
+        message = f"column 0 of X[0] is 'v', but 'u' was so in fit. {same}"
+        with pytest.raises(ValueError, match=re.escape(message)):
+            predict(swapped)
+    message = f"column 0 of X[1] is 'v', but 'u' is so in X[0]. {same}"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        scaler.fit([frames[0], swapped[1]])
+    np.testing.assert_array_equal(model.predict_proba(XR), model.predict_proba(frames))
+    assert not hasattr(model.fit(XR, YR), 'feature_names_in_')
+    table = pd.DataFrame(X3[:, :, 0], columns=[f't{k}' for k in range(6)])
+    model.fit(table, Y3).predict([pd.DataFrame({'a': [1.0, 2.0]})])
+
+
+@pytest.mark.parametrize(
+    ('X', 'way'),
+    [
+        (
+            {'a': XR[0]},
+            'dict',
+        ),
+        (iter(XR), 'list_iterator'),
+        ((x for x in XR), 'generator'),
+    ],
+)
+def test_mappings_and_iterators_are_no_lists(X, way):
+    expected = 'list(X.values())' if way == 'dict' else 'list(X)'
+    message = (
+        f'X is a {way}; expected a list of arrays (time steps, features), one for each '
+        f'sequence: {expected}'
+    )
+    with pytest.raises(TypeError, match=f'^{re.escape(message)}$'):
+        sequences(X)
+
+
 def test_names_of_columns_are_those_of_a_table():
     frame = pd.DataFrame(X3[:, :, 0], columns=[f't{k}' for k in range(6)])
     model = SequenceClassifier((('rnn', 3),), epochs=1).fit(frame, Y3)
