@@ -134,18 +134,22 @@ class Classifier(Network):
     def _finish_last_layer(self, loss: Loss) -> None:
         super()._finish_last_layer(loss)
         last = self.layers[-1]
-        if last.size == 1:
-            raise ConfigError(
-                'Classifier: a softmax of 1 unit is always 1. For two classes write 2 units; or, '
-                'for the probability of 1 where targets are 0 or 1, a '
-                "Regressor([...], loss='bce') with 1 unit"
-            )
         if not isinstance(last, Dense | Tied) or last.activation != 'softmax':
             raise ConfigError(
                 f'Classifier: the last layer must be a softmax; write only the number of classes; '
                 f'got {last.form!r} with activation {getattr(last, "activation", None)!r}'
             )
-        self._classes = Classes(last.size, self._names)
+
+    def _build(self) -> None:
+        super()._build()
+        n = self.layers[-1].size  # a tied layer has a size now
+        if n == 1:
+            raise ConfigError(
+                'Classifier: a softmax of 1 unit is always 1. For two classes write 2 units; or, '
+                'for the probability of 1 where targets are 0 or 1, a '
+                "Regressor([...], loss='bce') with 1 unit"
+            )
+        self._classes = Classes(n, self._names)
         del self._names
 
     def _monitors(
