@@ -214,7 +214,7 @@ def are_numbers(value: object) -> bool:
     """Return whether labels are an array or frame of numbers, or lists of numbers or of such."""
     if hasattr(value, 'dtype') or hasattr(value, 'dtypes'):
         dtypes = [value.dtype] if hasattr(value, 'dtype') else list(value.dtypes)
-        return all(isinstance(dtype, np.dtype) and dtype.kind in 'biuf' for dtype in dtypes)
+        return all(getattr(dtype, 'kind', 'O') in tuple('biuf') for dtype in dtypes)
     if not isinstance(value, list | tuple):
         return False
     if _is_nested(value):

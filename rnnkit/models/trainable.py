@@ -238,7 +238,14 @@ class Trainable(Parameters):
             held_out=held_out,
         )
         files.check(trainer)
+        trainer.undo.append(
+            partial(self._restore_start, self._trainings, dict(self._columns.known))
+        )
         return trainer
+
+    def _restore_start(self, trainings: int, columns: dict[str, tuple[object, ...]]) -> None:
+        """Forget a training that has failed before its first update."""
+        self._trainings, self._columns.known = trainings, columns
 
     def _data(
         self,
