@@ -200,6 +200,24 @@ def test_names_are_learned_after_a_pretraining_which_reads_no_labels():
     assert net.classes_.tolist() == [0, 1, 2]
 
 
+def test_metrics_of_users_get_the_names_that_predict_returns():
+    found = []
+
+    def dogs(target, output):
+        found.append((target, output))
+        return float((target == output)[target == 'dog'].mean())
+
+    net = net_of()
+    net.train([X, Y], monitors=dogs, restore_best=('training_dogs', 'max'), **QUICK)
+    assert {*np.unique(found[0][0])} == {*NAMES}
+    predicted = net.predict(X)
+    assert net.evaluate(X, Y, monitors=dogs)['dogs'] == (predicted == Y)[Y == 'dog'].mean()
+    np.testing.assert_array_equal(np.sort(found[-1][1]), np.sort(predicted.ravel()))
+    net = net_of()
+    _, result = net.train([X, K], monitors={'last': lambda t, output: t.max()}, **QUICK)
+    assert result['last'] == 2
+
+
 WITH_LATE_ERRORS = [
     {'monitors': lambda target, output: ''},
     {'restore_best': 'valid_mine'},
