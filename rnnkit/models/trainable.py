@@ -213,8 +213,7 @@ class Trainable(Parameters):
         frozen.check(where, self)
         if way := find_way(where, algo, keywords):
             return way(where, self, *self._parts(where, train, valid, keywords), keywords)
-        norm = 1.0 if self._recurrent else 0.0
-        config = read_training(where, algo, keywords, max_gradient_norm=norm)
+        config = read_training(where, algo, keywords, max_gradient_norm=float(self._recurrent))
         config.check_data(train)
         class_weights.check(config, self._classes, train)
         with kernels.allowed(self._kernel):

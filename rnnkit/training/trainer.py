@@ -81,6 +81,7 @@ class Trainer:
     """
 
     left = False  # whether a callback has chosen the parameters at the end
+    ended: str | None = None
 
     def __init__(
         self,
@@ -120,7 +121,6 @@ class Trainer:
         self.rows, self.health = list[tuple](), list[tuple]()
         self.began = time.perf_counter()  # this epoch
         self.stopping: str | None = None  # why it is to end, if a callback says so
-        self.ended: str | None = None
         self.undo: list[Callable[[], object]] = []
         self.validated = self.unplanned = False
         self.hooks = Hooks(self.options.callbacks, Training(self), self.options.shows_bar)
