@@ -215,7 +215,7 @@ def are_numbers(value: object) -> bool:
     if hasattr(value, 'dtype') or hasattr(value, 'dtypes'):
         dtypes = [value.dtype] if hasattr(value, 'dtype') else list(value.dtypes)
         # Types of pandas for missing values have a kind, too.
-        return all(getattr(dtype, 'kind', 'O') in 'biuf' for dtype in dtypes)
+        return all(getattr(dtype, 'kind', 'O') in tuple('biuf') for dtype in dtypes)
     if not isinstance(value, list | tuple):
         return False
     if _is_nested(value):
