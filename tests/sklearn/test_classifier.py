@@ -286,5 +286,13 @@ def test_errors(kind):
 def test_validation_data_are_complete():
     with pytest.raises(ValueError, match='X_val and y_val belong together'):
         model().fit(X, Y, X_val=X)
-    with pytest.raises(ValueError, match="y has the label 'flat', which is none of the classes"):
+    message = "y has the label 'flat', which is none of the classes ['down', 'up'] of the first fit"
+    with pytest.raises(ValueError, match=re.escape(message)):
         model().fit(X, Y, X_val=X[:1], y_val=['flat'])
+
+
+@pytest.mark.parametrize('layers', [('rnn', 3), ['lstm', 3], ('rnn', 3, 'tanh')])
+def test_a_single_layer_without_a_tuple_around_it(layers):
+    message = f'layers={layers!r} is a single layer; expected a tuple of layers, such as ('
+    with pytest.raises(ValueError, match=f'^{re.escape(message)}'):
+        model(layers=layers).fit(X, Y)
