@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from rnnkit.common import progress
 from rnnkit.errors import ConfigError
+from rnnkit.layers import registry
 from rnnkit.models.network import LayerSpec, Network
 from rnnkit.sklearn.hold_out import Examples, hold_out
 from rnnkit.sklearn.optimizer_state import OptimizerState
@@ -233,6 +234,7 @@ class SequenceEstimator(BaseEstimator, ABC):
 
     def _layers(self, features: int, outputs: int, many: str) -> list[Any]:
         """Return all layers of the network."""
+        _refuse_single(self.layers)
         if any(form_of(layer) == 'embedding' for layer in self.layers):
             raise ValueError(
                 f'layers={self.layers!r}: an embedding reads tokens, but the estimators read '
@@ -281,6 +283,17 @@ class SequenceEstimator(BaseEstimator, ABC):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _refuse_single(layers: Sequence[LayerSpec]) -> None:
+    """Raise a ValueError for one layer in place of a list, such as for ``(('gru', 32))``."""
+    form, *others = layers or [None]
+    needs_size = isinstance(form, str) and form in registry and registry[form].sized
+    if needs_size and others and isinstance(others[0], Integral):
+        raise ValueError(
+            f'layers={layers!r} is a single layer; expected a tuple of layers, such as '
+            f'({tuple(layers)!r},), with a comma at its end'
+        )
 
 
 def form_of(layer: LayerSpec) -> object:

@@ -179,7 +179,8 @@ def read_labels(
         k = int(np.flatnonzero(~known)[0])
         raise ValueError(
             f'y has the label {flat.tolist()[k]!r}, which is none of the classes '
-            f'{classes.tolist()}. partial_fit takes all of them at its first call: classes=...'
+            f'{classes.tolist()} of the first fit; partial_fit takes all classes there will be at '
+            f'its first call: classes=...'
         )
     codes = np.searchsorted(classes, flat)
     if steps is None:
