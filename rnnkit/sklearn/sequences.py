@@ -146,7 +146,7 @@ def _refuse_nested_frames(X: object) -> None:
 
 def _refuse_mappings_and_iterators(X: object) -> None:
     """Raise a TypeError for what has sequences, but is no list of them."""
-    if isinstance(X, Mapping | Iterator):
+    if isinstance(X, Mapping | Iterator) and not issparse(X):  # some sparse arrays are dicts
         way = 'list(X.values())' if isinstance(X, Mapping) else 'list(X)'
         raise TypeError(
             f'X is a {type(X).__name__}; expected a list of arrays (time steps, features), one '
