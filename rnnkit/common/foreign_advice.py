@@ -15,6 +15,8 @@ _PENALTY = 'penalties are options of train(): weight_l2=1e-4'
 _WEIGHTS = 'make the network with weighted=True, and pass the weights with the data: '
 _SHUFFLE = 'arrays are shuffled before each epoch; batches of a callable are used as they come'
 _SPLIT = 'hold out a share of the data: train([x, y], valid=0.2)'
+_LAYER = "put a layer after the input: [3, 'standardize', ('lstm', 10), 1]"
+_SCALE = {'train': _LAYER, 'layers': _LAYER}
 _PROGRESS = 'progress=False prints nothing, progress=True, the default, a line for each epoch'
 _MASKED = 'make the network with masked=True, and pass lists of sequences, or a mask with the data'
 
@@ -166,10 +168,19 @@ EXPLAINED: dict[str, str | Mapping[str, str]] = {
     'mask_input': _MASKED,
     'masking': _MASKED,
     'shuffle': {'epochs': _SHUFFLE, '': 'only train() shuffles'},
-    'validation_split': _SPLIT,
-    'validation_fraction': _SPLIT,
-    'eval_size': _SPLIT,
-    'test_size': _SPLIT,
+    **dict.fromkeys(
+        (
+            'validation_split',
+            'validation_fraction',
+            'valid_split',
+            'val_split',
+            'eval_size',
+            'test_size',
+            'holdout',
+        ),
+        _SPLIT,
+    ),
+    **dict.fromkeys(('standardize', 'normalize', 'scaler', 'scale'), _SCALE),
     **dict.fromkeys(('sample_weight', 'sample_weights'), _WEIGHTS_OF_EACH),
     **dict.fromkeys(('class_weight', 'class_weights'), _WEIGHTS_OF_CLASSES),
     **dict.fromkeys(('verbosity', 'log_every', 'log_interval', 'print_every'), _LINES),

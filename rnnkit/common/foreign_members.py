@@ -3,14 +3,28 @@
 They only make hints, when a module does not have a name; `foreign_names` has those of all modules.
 """
 
+
+def by_name(advice: str, names: dict[str, str]) -> dict[str, str]:
+    """Return the advice for each foreign name, given these by the names of rnnkit.
+
+    Examples
+    --------
+    >>> by_name('write {}', {'mae': 'l1loss l1'})
+    {'l1loss': 'write mae', 'l1': 'write mae'}
+    """
+    return {
+        name: advice.format(ours) for ours, foreign in names.items() for name in foreign.split()
+    }
+
+
 _METRIC = 'write rnnkit.metrics.{}'
 _COUNTS = 'rnnkit.metrics.confusion returns the counts that it is computed from'
 
 # Of the module of metrics, in lower case.
 METRICS = {
-    **{
-        name: _METRIC.format(ours)
-        for ours, names in {
+    **by_name(
+        _METRIC,
+        {
             'accuracy': 'accuracy_score acc categorical_accuracy sparse_categorical_accuracy '
             'categoricalaccuracy sparsecategoricalaccuracy',
             'binary_accuracy': 'binaryaccuracy',
@@ -23,9 +37,8 @@ METRICS = {
             'cross_entropy': 'xe nll ce categorical_crossentropy categoricalcrossentropy '
             'sparse_categorical_crossentropy sparsecategoricalcrossentropy crossentropyloss '
             'nllloss',
-        }.items()
-        for name in names.split()
-    },
+        },
+    ),
     **dict.fromkeys(
         (
             'precision',
@@ -46,9 +59,9 @@ _INITIAL = 'initial values are written by name: dict(size=10, w={!r})'
 
 # Of the module of initializers.
 INITIALIZERS = {
-    **{
-        name: _INITIAL.format(ours)
-        for ours, names in {
+    **by_name(
+        _INITIAL,
+        {
             'glorot_uniform': 'glorotuniform xavieruniform xavier',
             'glorot_normal': 'glorotnormal xaviernormal',
             'he_uniform': 'heuniform kaiminguniform',
@@ -60,25 +73,23 @@ INITIALIZERS = {
             'zeros': 'zeros',
             'normal': 'randomnormal truncatednormal truncnormal',
             'uniform': 'randomuniform',
-        }.items()
-        for name in names.split()
-    },
+        },
+    ),
     **dict.fromkeys(('constant', 'ones'), 'a number is an initial value, too: dict(size=10, b=1)'),
 }
 _PENALTIES = 'penalties are options of train(): weight_l2=1e-4'
 REGULARIZERS = dict.fromkeys(('l1', 'l2', 'l1l2', 'l1_l2', 'elasticnet', 'regularizer'), _PENALTIES)
 _ACTIVATION = 'activations are written by name: (10, {!r})'
 ACTIVATIONS = {
-    **{
-        name: _ACTIVATION.format(ours)
-        for ours, names in {
+    **by_name(
+        _ACTIVATION,
+        {
             'leaky-relu': 'leakyrelu',
             'hard_sigmoid': 'hardsigmoid',
             'relu': 'rectify get activation',
             'softmax': 'logsoftmax',
-        }.items()
-        for name in names.split()
-    }
+        },
+    )
 }
 OF_MODULES = {
     'rnnkit.metrics': METRICS,

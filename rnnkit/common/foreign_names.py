@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 
 from rnnkit.common import foreign_members, old_words
+from rnnkit.common.foreign_members import by_name
 from rnnkit.common.spelling import nearest, plain
 
 _PARAMS = 'net.params is the list of parameters, net.find(layer, name) is one of them'
@@ -111,28 +112,26 @@ _TEXT = 'rnnkit.recurrent.Text turns text into labels'
 # Of a module, in lower case.
 NAMES = {
     **dict.fromkeys(('sequential', 'model', 'module', 'functional', 'nn', 'models'), _NETWORK),
-    **{
-        name: _LAYER.format(f"('{form}', 10)")
-        for form, names in {
+    **by_name(
+        _LAYER.format("('{}', 10)"),
+        {
             'rnn': 'rnn simplernn rnnlayer recurrentlayer',
             'lstm': 'lstm lstmlayer lstmcell cudnnlstm',
             'gru': 'gru grulayer grucell',
             'conv1': 'conv1d conv1dlayer convolution1d',
             'embedding': 'embedding embeddinglayer',
-        }.items()
-        for name in names.split()
-    },
-    **{
-        name: _LAYER.format(f"'{form}'")
-        for form, names in {
+        },
+    ),
+    **by_name(
+        _LAYER.format("'{}'"),
+        {
             'mean': 'avg avgpool avgpooling averagepool averagepooling meanpool meanpooling '
             'globalavgpool1d globalaveragepool globalaveragepooling globalaveragepooling1d '
             'globalpoollayer adaptiveavgpool1d',
             'max': 'maxpool maxpooling globalmaxpool globalmaxpool1d globalmaxpooling '
             'globalmaxpooling1d adaptivemaxpool1d',
-        }.items()
-        for name in names.split()
-    },
+        },
+    ),
     **dict.fromkeys(('dense', 'linear', 'denselayer', 'fullyconnected'), _LAYER.format('10')),
     'dropout': _LAYER.format("('dropout', 0.5)"),
     'dropoutlayer': _LAYER.format("('dropout', 0.5)"),
@@ -155,9 +154,9 @@ NAMES = {
     'layernormalization': _LAYER.format("'layernorm'"),
     'normalization': _LAYER.format("'standardize', after the input"),
     'standardscaler': _LAYER.format("'standardize', after the input"),
-    **{
-        name: _RULE.format(rule)
-        for rule, names in {
+    **by_name(
+        _RULE,
+        {
             'sgd': 'sgd momentum',
             'nag': 'nag nesterov',
             'adam': 'adam optimizer optim rule',
@@ -168,12 +167,11 @@ NAMES = {
             'nadam': 'nadam',
             'lion': 'lion',
             'lbfgs': 'lbfgs',
-        }.items()
-        for name in names.split()
-    },
-    **{
-        name: _LOSS.format(loss)
-        for loss, names in {
+        },
+    ),
+    **by_name(
+        _LOSS,
+        {
             'mse': 'mse mseloss meansquarederror mean_squared_error squared_error',
             'mae': 'mae l1loss meanabsoluteerror mean_absolute_error',
             'huber': 'huber huberloss smoothl1loss',
@@ -181,27 +179,25 @@ NAMES = {
             'categorical_crossentropy',
             'bce': 'bce bceloss bcewithlogitsloss binarycrossentropy binary_crossentropy',
             'poisson': 'poissonnllloss',
-        }.items()
-        for name in names.split()
-    },
-    **{
-        name: _CALLBACK.format(ours)
-        for ours, names in {
+        },
+    ),
+    **by_name(
+        _CALLBACK,
+        {
             'EarlyStop(...)': 'earlystopping earlystopper earlystop',
             "Checkpoint(path), or net.train(..., checkpoint='net.rnn')": 'modelcheckpoint '
             'checkpoint',
             'CSV(path)': 'csvlogger csv',
             'Progress()': 'progbarlogger progressbar tqdmcallback progbar printlog',
             'Callback, a base class': 'callback lambdacallback',
-        }.items()
-        for name in names.split()
-    },
+        },
+    ),
     'history': 'net.history is the record of all trainings',
     'tensorboard': 'net.history has the numbers of each epoch, and history.plot() draws them',
     'terminateonnan': 'a training ends by itself when the loss is not finite',
-    **{
-        name: _SCHEDULE.format(ours)
-        for ours, names in {
+    **by_name(
+        _SCHEDULE,
+        {
             'Plateau(0.1)': 'reducelronplateau plateau',
             'Exponential(0.1, 0.5, every=1000)': 'exponentiallr exponentialdecay exponential',
             'Step(0.1, every=1000)': 'steplr multisteplr step piecewiseconstantdecay',
@@ -210,9 +206,8 @@ NAMES = {
             'WarmUp(100, rnnkit.schedules.Cosine(0.1, 1000))': 'onecyclelr onecycle onecyclepolicy '
             'getcosineschedulewithwarmup getlinearschedulewithwarmup',
             'WarmUp(100, 0.1)': 'linearlr warmup',
-        }.items()
-        for name in names.split()
-    },
+        },
+    ),
     **dict.fromkeys(
         (
             'learningratescheduler',

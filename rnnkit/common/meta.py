@@ -1,4 +1,4 @@
-"""What users keep with a network: JSON values and arrays of numbers, checked by their paths."""
+"""Data that users keep with a network: JSON values, and arrays of numbers."""
 
 import os
 from collections.abc import Callable

@@ -52,8 +52,8 @@ class Numbers:
 
     @property
     def is_series(self) -> bool:
-        """Whether it was a Series, which has rows and no columns."""
-        return self.rows is not None and not self.listed and len(self.shape) == 1
+        """Whether it was a Series, or a list of them, which have rows and no columns."""
+        return self.rows is not None and len(self.shape) == (2 if self.listed else 1)
 
     @property
     def shape(self) -> tuple[int, ...]:

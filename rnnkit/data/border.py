@@ -92,7 +92,7 @@ class Border:
     def with_target(self, field: Field) -> 'Border':
         """Return the border of the same network with another first target."""
         targets = [field, *self.targets[1:]]
-        return Border(self.inputs, targets, self.weights, self.masks, self.layout, self.dtype)
+        return self._like(self.inputs, targets, self.weights, self.masks)
 
     def part(self, clock: str, having: bool) -> 'Border':
         """Return the border of the inputs that have a time axis, or of all others."""

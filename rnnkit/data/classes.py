@@ -211,9 +211,11 @@ def is_placeholder(value: object) -> bool:
 
 
 def are_numbers(value: object) -> bool:
-    """Return whether labels are an array of numbers, or lists of numbers or of such arrays."""
-    if isinstance(value, np.ndarray):
-        return value.dtype.kind in 'biuf'
+    """Return whether labels are an array or frame of numbers, or lists of numbers or of such."""
+    if hasattr(value, 'dtype') or hasattr(value, 'dtypes'):
+        dtypes = [value.dtype] if hasattr(value, 'dtype') else list(value.dtypes)
+        # Types of pandas for missing values have a kind, too.
+        return all(getattr(dtype, 'kind', 'O') in tuple('biuf') for dtype in dtypes)
     if not isinstance(value, list | tuple):
         return False
     if _is_nested(value):

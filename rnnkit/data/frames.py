@@ -53,11 +53,11 @@ def read(where: str, value: Any) -> Table:
     DataError
         If a column is not of real numbers. The message names it and its dtype.
     """
+    columns = names_of(value)
     if is_series(value):
-        columns = () if value.name is None else (value.name,)
         array = _column(where, value, value.dtype, _named(value.name, 'the Series'))
     else:
-        columns, dtypes = tuple(value.columns), list(value.dtypes)
+        dtypes = list(value.dtypes)
         if all(isinstance(d, np.dtype) and d.kind in NUMBERS for d in {*dtypes}) and (
             len({*dtypes}) <= 1
         ):
@@ -67,9 +67,25 @@ def read(where: str, value: Any) -> Table:
             names = [_named(name) for name in columns]
             parts = map(_column, [where] * len(names), series, dtypes, names)
             array = np.stack(list(parts), axis=1)
+    return Table(array, columns, rows_of(value, len(array)))
+
+
+def is_table(value: object) -> bool:
+    """Return whether a value is a frame or a Series."""
+    return is_frame(value) or is_series(value)
+
+
+def names_of(value: Any) -> tuple[object, ...]:
+    """Return the names of the columns of a frame; of a Series, its name, if it has one."""
+    if is_series(value):
+        return () if value.name is None else (value.name,)
+    return tuple(value.columns)
+
+
+def rows_of(value: Any, n: int) -> Sequence[object]:
+    """Return the labels of the n rows of a frame or a Series."""
     index = getattr(value, 'index', None)
-    rows = index if hasattr(index, '__getitem__') else range(len(array))
-    return Table(array, columns, rows)
+    return index if hasattr(index, '__getitem__') else range(n)
 
 
 def _series(frame: Any, k: int) -> Any:

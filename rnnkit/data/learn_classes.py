@@ -24,9 +24,7 @@ PLACEHOLDERS = (-1, IGNORED)
 
 
 class Found:
-    """All labels in some data, by numbers of their own; it stands in for `Classes` while they are
-    read.
-    """  # noqa: D205
+    """All labels in some data, in place of `Classes` while the data are read."""
 
     plain = False
 

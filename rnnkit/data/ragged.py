@@ -196,7 +196,8 @@ def stacked(
     for k, sequence in enumerate(arrays):
         array[: len(sequence), k] = sequence
     rows = [numbers.rows for numbers in read]
-    return Numbers(array, 'time', columns, rows if any(r is not None for r in rows) else None)
+    labels = rows if any(r is not None for r in rows) else None
+    return Numbers(array, 'time', columns, rows=labels)
 
 
 def _common_columns(where: str, read: Sequence[Numbers]) -> tuple[object, ...]:

@@ -9,6 +9,7 @@ from rnnkit.data import ragged
 from rnnkit.data.arrays import LAYOUTS, Numbers, as_numbers
 from rnnkit.data.columns import Columns
 from rnnkit.data.field import Field
+from rnnkit.data.frames import is_table, names_of, rows_of
 from rnnkit.data.single import (
     PLAIN,
     Form,
@@ -80,7 +81,7 @@ class Reading:
 
     def _take(self, field: Field, value: object, fields: Sequence[Field]) -> None:
         """Read one array but for its values."""
-        where, unknown = f'{self.where}: {field.name}', ()
+        where, unknown, given = f'{self.where}: {field.name}', (), value
         if field.classes is not None:
             value, unknown = field.classes.encode(where, value)
         if field.has_features and _are_arrays(value, field.ndim):
@@ -88,6 +89,10 @@ class Reading:
             raise ShapeError(f'{where} is a list of {len(value)} arrays; pass one array ({axes})')  # type: ignore[arg-type]
         axes = self._axes_of_list(field, value)
         numbers = self._padded(field, value, axes) if axes else as_numbers(where, value)  # type: ignore[arg-type]
+        if value is not given and is_table(given):
+            numbers = replace(
+                numbers, columns=names_of(given), rows=rows_of(given, len(numbers.array))
+            )
         self._note_form(field, numbers, bool(axes))
         if field.kind == 'weights':
             numbers = self._spread(field, numbers, next(f for f in fields if f.name == field.of))
@@ -95,7 +100,8 @@ class Reading:
             if self.form.single:
                 numbers = with_batch(field, numbers)
             if numbers.rows is not None:
-                if self.columns is not None:
+                # Columns of (T, B) are sequences, whose names do not matter.
+                if self.columns is not None and (field.has_features or self.form.single):
                     self.columns.check(where, field.name, numbers)
                 if not self.form.single:
                     numbers = as_column(field, numbers)

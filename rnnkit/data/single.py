@@ -15,7 +15,7 @@ from rnnkit.data.field import Field
 
 
 class Form(NamedTuple):
-    """How a user passed the first input.
+    """The form in which a user passed the first input.
 
     Attributes
     ----------

@@ -17,7 +17,7 @@ FORMS = ('sequence', 'direct', 'next')
 
 
 class WindowIndex(NamedTuple):
-    """Where each window is from.
+    """The origin of each window.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class WindowIndex(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """What windows are cut from, and how."""
+    """The series that windows are cut from, and the settings."""
 
     series: Collection
     known: Collection | None
@@ -103,13 +103,13 @@ class SeriesWindows:
 
     @property
     def known(self) -> np.ndarray | None:
-        """What is known of the future steps in advance, (future, N, K), or None."""
+        """The values of the future steps that are known in advance, (future, N, K), or None."""
         known = self._parts.known
         return None if known is None else self._view(known, self.past, self.future)
 
     @property
     def index(self) -> WindowIndex:
-        """Where each window is from."""
+        """The origin of each window: its series, and its first step there."""
         series = self._parts.series
         labels = series.labels()[series.begins[self._number] + self._start]
         return WindowIndex(series.ids[self._number], self._start.copy(), labels)

@@ -35,7 +35,7 @@ class Part(NamedTuple):
 
 
 class StateForm:
-    """What the state of a network consists of.
+    """The parts of the state of a network: their names, sizes and dtype.
 
     Parameters
     ----------

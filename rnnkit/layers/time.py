@@ -12,7 +12,7 @@ from rnnkit.layers.registry import layers
 
 
 class LastState(NamedTuple):
-    """What is kept of earlier steps, of a layer that has no final state."""
+    """State of the last step of a sequence."""
 
     value: TensorVariable  # (B, size)
 

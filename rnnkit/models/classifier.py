@@ -1,6 +1,7 @@
 """A network for classification."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from rnnkit.losses import Loss, accuracy
 from rnnkit.models.files import models
 from rnnkit.models.network import LayerSpec, Network
 from rnnkit.training.protocols import Arrays, Data, Inputs
-from rnnkit.training.trainer import Place
+from rnnkit.training.trainer import Place, Trainer
 
 WITHOUT_TARGETS = ('pretrain', 'unsupervised')  # ways to train that read no labels
 
@@ -107,8 +108,8 @@ class Classifier(Network):
         return self._classes.names
 
     def _settle(self) -> None:
-        """Note that classes without names are 0 to n - 1, once there was a training."""
-        if self._classes.names is None and self.history:
+        """Note that classes without names are 0 to n - 1, once a training has read labels."""
+        if self._classes.names is None and any('acc' in record for record in self.history):
             self._classes.name(np.arange(self._classes.n))
 
     def _start(
@@ -126,7 +127,10 @@ class Classifier(Network):
             if before is None and algo not in WITHOUT_TARGETS:
                 sources = [(train, 'train'), (valid, 'valid')]
                 self._classes.name(learn(self._border, self._classes.n, sources))
-            return super()._start(where, train, valid, algo, keywords, place)
+            run = super()._start(where, train, valid, algo, keywords, place)
+            if isinstance(run, Trainer):
+                run.undo.append(partial(self._classes.name, before))
+            return run
         except BaseException:
             self._classes.name(before)  # a training that does not start leaves no trace
             raise
@@ -134,18 +138,22 @@ class Classifier(Network):
     def _finish_last_layer(self, loss: Loss) -> None:
         super()._finish_last_layer(loss)
         last = self.layers[-1]
-        if last.size == 1:
-            raise ConfigError(
-                'Classifier: a softmax of 1 unit is always 1. For two classes write 2 units; or, '
-                'for the probability of 1 where targets are 0 or 1, a '
-                "Regressor([...], loss='bce') with 1 unit"
-            )
         if not isinstance(last, Dense | Tied) or last.activation != 'softmax':
             raise ConfigError(
                 f'Classifier: the last layer must be a softmax; write only the number of classes; '
                 f'got {last.form!r} with activation {getattr(last, "activation", None)!r}'
             )
-        self._classes = Classes(last.size, self._names)
+
+    def _build(self) -> None:
+        super()._build()
+        n = self.layers[-1].size  # a tied layer has a size now
+        if n == 1:
+            raise ConfigError(
+                'Classifier: a softmax of 1 unit is always 1. For two classes write 2 units; or, '
+                'for the probability of 1 where targets are 0 or 1, a '
+                "Regressor([...], loss='bce') with 1 unit"
+            )
+        self._classes = Classes(n, self._names)
         del self._names
 
     def _monitors(

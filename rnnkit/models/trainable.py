@@ -211,12 +211,11 @@ class Trainable(Parameters):
             Where it is recorded, if it is a stage of another training.
         """
         frozen.check(where, self)
+        class_weights.check(where, keywords.get('class_weight'), self._classes, train)
         if way := find_way(where, algo, keywords):
             return way(where, self, *self._parts(where, train, valid, keywords), keywords)
-        norm = 1.0 if self._recurrent else 0.0
-        config = read_training(where, algo, keywords, max_gradient_norm=norm)
+        config = read_training(where, algo, keywords, max_gradient_norm=float(self._recurrent))
         config.check_data(train)
-        class_weights.check(config, self._classes, train)
         with kernels.allowed(self._kernel):
             step, evaluate, carries = self._train_steps.train_step(config)
         files = Checkpoints(where, self, config.options)
@@ -238,7 +237,14 @@ class Trainable(Parameters):
             held_out=held_out,
         )
         files.check(trainer)
+        trainer.undo.append(
+            partial(self._restore_start, self._trainings, dict(self._columns.known))
+        )
         return trainer
+
+    def _restore_start(self, trainings: int, columns: dict[str, tuple[object, ...]]) -> None:
+        """Forget a training that has failed before its first update."""
+        self._trainings, self._columns.known = trainings, columns
 
     def _data(
         self,

@@ -14,12 +14,21 @@ from sklearn.utils.validation import check_is_fitted
 
 from rnnkit.common import progress
 from rnnkit.errors import ConfigError
+from rnnkit.layers import registry
 from rnnkit.models.network import LayerSpec, Network
 from rnnkit.sklearn.hold_out import Examples, hold_out
 from rnnkit.sklearn.optimizer_state import OptimizerState
 from rnnkit.sklearn.sequences import Sequences, read
 from rnnkit.sklearn.sharing import workers
-from rnnkit.sklearn.targets import ALL, LAST, Targets, read_weights
+from rnnkit.sklearn.targets import (
+    ALL,
+    LAST,
+    Targets,
+    each_step,
+    joined,
+    lengths_of,
+    read_weights,
+)
 
 WHOLE = 1000  # with batch_size='auto', up to so many sequences are one batch
 BATCH = 64  # and more are cut into batches of this size
@@ -213,12 +222,11 @@ class SequenceEstimator(BaseEstimator, ABC):
         """Return the keywords of `Network.train` against overfitting."""
         first = self.net_.layers[1 if self.scale else 0].name
         keywords = {
-            'noise': {first: self.input_noise},
+            'noise': {first: self.input_noise} if self.input_noise else None,
             'hidden_dropout': self.dropout,
             'weight_l2': self.weight_l2,
         }
-        used = {'noise': self.input_noise, 'hidden_dropout': self.dropout}
-        return {name: value for name, value in keywords.items() if used.get(name, value)}
+        return {name: value for name, value in keywords.items() if value}
 
     def _batch(self, X: Sequences, targets: Targets, weights: np.ndarray) -> list[np.ndarray]:
         """Return the arrays that the network is trained with."""
@@ -226,6 +234,7 @@ class SequenceEstimator(BaseEstimator, ABC):
 
     def _layers(self, features: int, outputs: int, many: str) -> list[Any]:
         """Return all layers of the network."""
+        _refuse_single(self.layers)
         if any(form_of(layer) == 'embedding' for layer in self.layers):
             raise ValueError(
                 f'layers={self.layers!r}: an embedding reads tokens, but the estimators read '
@@ -247,6 +256,20 @@ class SequenceEstimator(BaseEstimator, ABC):
         check_is_fitted(self, 'net_')
         return read(self, X, reset=False)
 
+    def _score(
+        self,
+        metric: Callable[..., float],
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None,
+    ) -> float:
+        """Return a metric of scikit-learn: of sequences, or of all their time steps."""
+        predicted = self.predict(X)
+        if self.many_ == ALL:
+            sample_weight = each_step(sample_weight, lengths_of(y, predicted))
+            y, predicted = joined(y), joined(predicted)
+        return float(metric(y, predicted, sample_weight=sample_weight))
+
     def _outputs(self, X: Sequences, compute: Compute) -> np.ndarray:
         """Return what the network computes for sequences, (n, ...), some of them at a time."""
         parts = []
@@ -260,6 +283,17 @@ class SequenceEstimator(BaseEstimator, ABC):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _refuse_single(layers: Sequence[LayerSpec]) -> None:
+    """Raise a ValueError for one layer in place of a list, such as for ``(('gru', 32))``."""
+    form, *others = layers or [None]
+    needs_size = isinstance(form, str) and form in registry and registry[form].sized
+    if needs_size and others and isinstance(others[0], Integral):
+        raise ValueError(
+            f'layers={layers!r} is a single layer; expected a tuple of layers, such as '
+            f'({tuple(layers)!r},), with a comma at its end'
+        )
 
 
 def form_of(layer: LayerSpec) -> object:

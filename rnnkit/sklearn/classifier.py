@@ -13,8 +13,10 @@ from sklearn.utils._param_validation import StrOptions
 from rnnkit.models.classifier import Classifier
 from rnnkit.models.network import LayerSpec, Network
 from rnnkit.sklearn.base import SequenceEstimator
+from rnnkit.sklearn.hold_out import Examples
 from rnnkit.sklearn.sequences import Sequences
-from rnnkit.sklearn.targets import ALL, LAST, Targets, joined, no_target, read_labels
+from rnnkit.sklearn.targets import ALL, LAST, Targets, no_target, read_labels
+from rnnkit.training.class_weights import balanced
 
 
 class SequenceClassifier(ClassifierMixin, SequenceEstimator):
@@ -61,7 +63,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     channels_first : bool
         Whether X is (sequences, features, time steps), as in aeon and sktime.
     class_weight : dict, 'balanced' or None
-        Weights of the classes, as in scikit-learn.
+        Weights of the classes, as in scikit-learn. 'balanced' counts the labels of the training
+        data; `partial_fit` refuses it.
     dtype : {'float32', 'float64'}
         In which precision the network computes.
     options : dict, optional
@@ -177,6 +180,11 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         classes : array (K,), optional
             All classes there will be; needed at the first call.
         """
+        if self.class_weight == 'balanced':
+            raise ValueError(
+                "class_weight='balanced' is not supported for partial_fit, which sees only a part "
+                'of the data; pass a dict of weights, such as by sklearn.utils.compute_class_weight'
+            )
         first = not hasattr(self, 'net_')
         if first and classes is None:
             raise ValueError(
@@ -206,19 +214,21 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         layers = self._layers(self._features, len(self.classes_), targets.many)
         return Classifier(layers, self.loss, classes=self.classes_.tolist(), **options)
 
-    def _weighted(self, weights: np.ndarray, X: Sequences, targets: Targets) -> np.ndarray:
-        if targets.many == ALL:
-            weights = weights[:, None] * X.mask
+    def _train(self, train: Examples, valid: Examples | None, epochs: int | None) -> None:
+        self._factors = self._factors_of(*train)
+        super()._train(train, valid, epochs)
+
+    def _factors_of(self, X: Sequences, targets: Targets, weights: np.ndarray) -> np.ndarray | None:
+        """Return how much each class counts, given the training data."""
         if self.class_weight is None:
-            return weights
+            return None
         if self.class_weight == 'balanced':
-            counts = np.bincount(targets.y.ravel(), weights.ravel(), len(self.classes_))
-            factors = weights.sum() / (np.count_nonzero(counts) * np.where(counts > 0, counts, 1))
-        else:
-            factors = compute_class_weight(
-                self.class_weight, classes=self.classes_, y=self.classes_
-            )
-        return weights * factors[targets.y]
+            return balanced(targets.y, _each(weights, X, targets), len(self.classes_))
+        return compute_class_weight(self.class_weight, classes=self.classes_, y=self.classes_)
+
+    def _weighted(self, weights: np.ndarray, X: Sequences, targets: Targets) -> np.ndarray:
+        weights = _each(weights, X, targets)
+        return weights if self._factors is None else weights * self._factors[targets.y]
 
     def _strata(self, targets: Targets) -> np.ndarray | None:
         return targets.y if targets.many == LAST else None
@@ -280,10 +290,9 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         sample_weight : array (n,), optional
             The weight of each sequence, and of each of its steps.
         """
-        sequences = self._read(X)
-        predicted = self.predict(X)
-        if self.many_ == LAST:
-            return float(accuracy_score(y, predicted, sample_weight=sample_weight))
-        if sample_weight is not None:
-            sample_weight = np.repeat(sample_weight, sequences.lengths)
-        return float(accuracy_score(joined(y), joined(predicted), sample_weight=sample_weight))
+        return self._score(accuracy_score, X, y, sample_weight)
+
+
+def _each(weights: np.ndarray, X: Sequences, targets: Targets) -> np.ndarray:
+    """Return the weight of each target, given those of the sequences."""
+    return weights[:, None] * X.mask if targets.many == ALL else weights

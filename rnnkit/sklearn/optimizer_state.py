@@ -1,4 +1,4 @@
-"""What an update rule remembers, such as the momentum, from one `partial_fit` to the next."""
+"""The state of the update rule, such as the momentum, from one `partial_fit` to the next."""
 
 from rnnkit.callbacks import Callback, Training
 

@@ -12,7 +12,7 @@ from rnnkit.models.network import LayerSpec, Network
 from rnnkit.models.regressor import Regressor
 from rnnkit.sklearn.base import SequenceEstimator
 from rnnkit.sklearn.sequences import Sequences
-from rnnkit.sklearn.targets import ALL, LAST, Targets, joined, no_target, read_numbers
+from rnnkit.sklearn.targets import ALL, LAST, Targets, no_target, read_numbers
 
 
 class SequenceRegressor(RegressorMixin, SequenceEstimator):
@@ -163,13 +163,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
         sample_weight : array (n,), optional
             The weight of each sequence, and of each of its steps.
         """
-        sequences = self._read(X)
-        predicted = self.predict(X)
-        if self.many_ == LAST:
-            return float(r2_score(y, predicted, sample_weight=sample_weight))
-        if sample_weight is not None:
-            sample_weight = np.repeat(sample_weight, sequences.lengths)
-        return float(r2_score(joined(y), joined(predicted), sample_weight=sample_weight))
+        return self._score(r2_score, X, y, sample_weight)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

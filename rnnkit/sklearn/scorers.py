@@ -9,8 +9,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.metrics import get_scorer
 
-from rnnkit.sklearn.sequences import listed
-from rnnkit.sklearn.targets import joined
+from rnnkit.sklearn.targets import each_step, joined, lengths_of
 
 
 class StepScorer:
@@ -27,12 +26,10 @@ class StepScorer:
         sample_weight: ArrayLike | None = None,
     ) -> float:
         """Return the score of a fitted estimator."""
-        options = {}
+        flat, options = _Flat(estimator, y), {}
         if sample_weight is not None:
-            elements = listed(y)
-            steps = np.shape(y)[1] if elements is None else list(map(len, elements))
-            options['sample_weight'] = np.repeat(sample_weight, steps)
-        return float(get_scorer(self.scoring)(_Flat(estimator), X, joined(y), **options))
+            options['sample_weight'] = each_step(sample_weight, lengths_of(y, y))
+        return float(get_scorer(self.scoring)(flat, X, joined(y), **options))
 
     def __repr__(self) -> str:
         return f'per_step({self.scoring!r})'
@@ -41,8 +38,8 @@ class StepScorer:
 class _Flat:
     """An estimator whose predictions are those of all steps, one after the other."""
 
-    def __init__(self, estimator: Any):
-        self._estimator = estimator
+    def __init__(self, estimator: Any, y: ArrayLike):
+        self._estimator, self._y = estimator, y
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._estimator, name)
@@ -51,7 +48,9 @@ class _Flat:
 
         @functools.wraps(value)
         def of_steps(X: ArrayLike) -> np.ndarray:
-            return joined(value(X))
+            predicted = value(X)
+            lengths_of(self._y, predicted)  # or an error
+            return joined(predicted)
 
         return of_steps
 

@@ -65,6 +65,15 @@ def as_objects(arrays: Sequence[np.ndarray]) -> np.ndarray:
     return out
 
 
+def padded(arrays: Sequence[np.ndarray], steps: int) -> np.ndarray:
+    """Return arrays (T_i, ...) side by side, (n, steps, ...), with 0 beyond their ends."""
+    kind = np.result_type(*{array.dtype for array in arrays})
+    out = np.zeros((len(arrays), steps, *arrays[0].shape[1:]), kind)
+    for k, array in enumerate(arrays):
+        out[k, : len(array)] = array
+    return out
+
+
 def listed(value: object) -> list[Any] | None:
     """Return the elements of a list of arrays or of an array of objects; None for other values."""
     if hasattr(value, 'iloc'):  # a frame or a Series of pandas
@@ -200,11 +209,7 @@ def _of_list(elements: list[Any], channels_first: bool) -> Sequences:
     lengths = np.array([len(array) for array in arrays])
     if not arrays[0].shape[1]:
         raise ValueError(f'X[0] has 0 features, shape {np.shape(elements[0])}')
-    shape = (len(arrays), lengths.max(), arrays[0].shape[1])
-    x = np.zeros(shape, np.result_type(*{array.dtype for array in arrays}))
-    for k, array in enumerate(arrays):
-        x[k, : len(array)] = array
-    return Sequences(x, lengths, LIST)
+    return Sequences(padded(arrays, lengths.max()), lengths, LIST)
 
 
 def _numbers(k: int, one: object) -> np.ndarray:

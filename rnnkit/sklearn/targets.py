@@ -13,7 +13,7 @@ from sklearn.utils._missing import is_pandas_na, is_scalar_nan
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length
 
-from rnnkit.sklearn.sequences import LIST, Sequences, axes, listed
+from rnnkit.sklearn.sequences import LIST, Sequences, axes, listed, padded
 
 LAST, ALL = 'last', 'all'
 
@@ -56,6 +56,30 @@ def joined(y: ArrayLike) -> np.ndarray:
     return array.reshape(-1, *array.shape[2:])
 
 
+def lengths_of(y: ArrayLike, predicted: ArrayLike) -> list[int]:
+    """Return the number of time steps of each sequence, which y and predictions must agree in.
+
+    Raises
+    ------
+    ValueError
+        If y has other sequences or time steps than the predictions.
+    """
+    elements = _elements(y)
+    if elements is None:
+        raise ValueError(
+            f'y has shape {np.shape(y)}; expected targets for each time step: (sequences, time '
+            f'steps), or a list with one array for each sequence'
+        )
+    lengths = [len(one) for one in _elements(predicted) or []]
+    check_consistent_length(lengths, elements)
+    for k, (one, length) in enumerate(zip(elements, lengths, strict=True)):
+        if axes(one) < 1 or len(one) != length:
+            raise ValueError(
+                f'y[{k}] has shape {np.shape(one)}, but X[{k}] has {length} time steps'
+            )
+    return lengths
+
+
 def steps_of(y: ArrayLike, X: Sequences, many: str, what: str) -> list[np.ndarray] | None:
     """Return the targets of each step, one array for each sequence; None if y has no steps.
 
@@ -64,7 +88,7 @@ def steps_of(y: ArrayLike, X: Sequences, many: str, what: str) -> list[np.ndarra
     y : array or list
     X : Sequences
     many : {'auto', 'last', 'all'}
-        What the user has said of y.
+        As of the estimators.
     what : str
         What y has for each step, for messages: 'label' or 'target'.
 
@@ -119,15 +143,6 @@ def _has_steps(elements: list[Any] | None, y: ArrayLike, X: Sequences, what: str
     return True
 
 
-def padded(arrays: Sequence[np.ndarray], steps: int) -> np.ndarray:
-    """Return arrays (T_i, ...) side by side, (n, steps, ...), with 0 beyond their ends."""
-    kind = np.result_type(*{array.dtype for array in arrays})
-    out = np.zeros((len(arrays), steps, *arrays[0].shape[1:]), kind)
-    for k, array in enumerate(arrays):
-        out[k, : len(array)] = array
-    return out
-
-
 def read_labels(
     y: ArrayLike, X: Sequences, many: str, classes: ArrayLike | None = None
 ) -> tuple[Targets, np.ndarray]:
@@ -164,7 +179,8 @@ def read_labels(
         k = int(np.flatnonzero(~known)[0])
         raise ValueError(
             f'y has the label {flat.tolist()[k]!r}, which is none of the classes '
-            f'{classes.tolist()}. partial_fit takes all of them at its first call: classes=...'
+            f'{classes.tolist()} of the first fit; partial_fit takes all classes there will be at '
+            f'its first call: classes=...'
         )
     codes = np.searchsorted(classes, flat)
     if steps is None:
@@ -218,6 +234,14 @@ def read_numbers(y: ArrayLike, X: Sequences, many: str) -> Targets:
         )
         y = y[:, 0]
     return Targets(y, LAST)
+
+
+def each_step(sample_weight: ArrayLike | None, lengths: Sequence[int]) -> np.ndarray | None:
+    """Return the weights of all time steps, given those of the sequences, if there are any."""
+    if sample_weight is None:
+        return None
+    check_consistent_length(lengths, sample_weight)
+    return np.repeat(sample_weight, lengths)
 
 
 def read_weights(sample_weight: ArrayLike | None, X: Sequences) -> np.ndarray:

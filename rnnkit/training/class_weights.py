@@ -9,6 +9,7 @@ from rnnkit.common.registry import hint
 from rnnkit.common.spelling import brief
 from rnnkit.data.border import Border
 from rnnkit.data.classes import Classes
+from rnnkit.data.passes import makes_batches
 from rnnkit.errors import ConfigError
 from rnnkit.training.options import TrainingConfig
 
@@ -16,18 +17,20 @@ BALANCED = 'balanced'
 EXPECTED = f"class_weight must be '{BALANCED}', or a dict of weights by class, such as {{'yes': 3}}"
 
 
-def check(config: TrainingConfig, classes: Classes | None, train: object) -> None:
+def check(where: str, value: object, classes: Classes | None, train: object) -> None:
     """Raise a ConfigError unless a training can have its class weights, if any.
 
     Parameters
     ----------
-    config : TrainingConfig
+    where : str
+        The call, for messages.
+    value : object
+        The option ``class_weight`` as the user passed it.
     classes : Classes or None
         Those of the network, if it is a classifier.
     train
         The training data as the user passed them.
     """
-    where, value = config.where, config.options.class_weight
     if value is None:
         return
     if classes is None:
@@ -36,10 +39,11 @@ def check(config: TrainingConfig, classes: Classes | None, train: object) -> Non
             f'[x, y, weights], to a network with weighted=True'
         )
     if isinstance(value, str) and value == BALANCED:
-        if not isinstance(train, list | tuple | dict):
+        if makes_batches(train):
+            kind = 'a callable' if callable(train) else f'an iterable ({type(train).__name__})'
             raise ConfigError(
-                f"{where}: class_weight='{BALANCED}' counts the labels of arrays; a callable makes "
-                f'its own batches: pass the weights, class_weight={{...}}'
+                f"{where}: class_weight='{BALANCED}' counts the labels of arrays; {kind} makes its "
+                f'own batches: pass the weights, class_weight={{...}}'
             )
         return
     if isinstance(value, str):

@@ -12,6 +12,7 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit.common.compiled import Compiled
 from rnnkit.common.spelling import brief
+from rnnkit.data.classes import Classes
 from rnnkit.errors import ConfigError
 from rnnkit.optimizers import Objective
 
@@ -93,6 +94,8 @@ class Evaluation:
     wholes : sequence of Whole
     compared : sequence of tensors
         For these: the output, the target, and its weights if it has any.
+    classes : Classes, optional
+        Those of the target: metrics of predictions get their names.
     """
 
     def __init__(
@@ -100,8 +103,9 @@ class Evaluation:
         objective: Objective,
         wholes: Sequence[Whole] = (),
         compared: Sequence[TensorVariable] = (),
+        classes: Classes | None = None,
     ):
-        self.objective, self.wholes = objective, list(wholes)
+        self.objective, self.wholes, self.classes = objective, list(wholes), classes
         reports = objective.reports()
         self._n = len(reports)
         outputs = [*reports, *(compared if self.wholes else ())]
@@ -130,11 +134,13 @@ class Evaluation:
         counts = weights if weights.ndim == 1 else weights.any(axis=-1)
         counts = counts > 0
         output, target, weights = output[counts], target[counts], weights[counts]
-        labels = output.argmax(-1) if target.ndim == 1 else output
-        return {
-            whole.name: whole(target, output if whole.reads == 'probabilities' else labels, weights)
-            for whole in self.wholes
-        }
+        pairs = {'probabilities': (target, output), 'prediction': (target, output)}
+        if target.ndim == 1:
+            named = (target, output.argmax(-1))
+            if self.classes is not None:
+                named = (self.classes.decode(named[0]), self.classes.decode(named[1]))
+            pairs['prediction'] = named
+        return {whole.name: whole(*pairs[whole.reads], weights) for whole in self.wholes}
 
 
 def _flat(

@@ -63,7 +63,7 @@ class Watch:
 
     @property
     def named(self) -> list[str]:
-        """What the metrics are called."""
+        """The names of the metrics in reports."""
         return [*(label for label, _ in self.metrics), *(whole.name for whole in self.wholes)]
 
 

@@ -1,6 +1,7 @@
 """Means and deviations that the first training measures in its training data."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -67,6 +68,7 @@ class Reads(Protocol):
     """A trainer, as this module uses it."""
 
     batches: Batches
+    undo: list[Callable[[], object]]
 
 
 class Scales:
@@ -102,6 +104,8 @@ class Scales:
             If the squares of numbers overflow.
         """
         if any(not job.measured.known for job in self.jobs):
+            params = [p for job in self.jobs for p in job.measured.params]
+            trainer.undo += [partial(p.set_value, p.get_value()) for p in params]
             self._measure(self.jobs, self.border.fields, _batches(trainer))
 
     def measure_inputs(self, arrays: Sequence[np.ndarray]) -> None:

@@ -208,7 +208,9 @@ class TrainSteps:
         if not wholes:
             return Evaluation(objective)
         predicted = self.criterion.terms[0].predicted
-        return Evaluation(objective, wholes, compared_by(objective, self.parts(outputs), predicted))
+        compared = compared_by(objective, self.parts(outputs), predicted)
+        first = next(iter(self.criterion.fields.values()))
+        return Evaluation(objective, wholes, compared, first.classes)
 
     def _penalised(
         self,

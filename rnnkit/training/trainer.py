@@ -76,9 +76,12 @@ class Trainer:
         The callbacks of the options.
     ended : str, or None
         Why the training has ended, as in `rnnkit.callbacks.Training`.
+    undo : list of callables
+        Called if the training fails before its first update, so that it leaves no trace.
     """
 
     left = False  # whether a callback has chosen the parameters at the end
+    ended: str | None = None
 
     def __init__(
         self,
@@ -118,7 +121,7 @@ class Trainer:
         self.rows, self.health = list[tuple](), list[tuple]()
         self.began = time.perf_counter()  # this epoch
         self.stopping: str | None = None  # why it is to end, if a callback says so
-        self.ended: str | None = None
+        self.undo: list[Callable[[], object]] = []
         self.validated = self.unplanned = False
         self.hooks = Hooks(self.options.callbacks, Training(self), self.options.shows_bar)
 
@@ -154,6 +157,15 @@ class Trainer:
             If the loss or a gradient is not finite.
         """
         progress.prepare_logging()
+        try:
+            yield from self._itertrain()
+        except BaseException:
+            if not self.updates:
+                for undo in self.undo:
+                    undo()
+            raise
+
+    def _itertrain(self) -> Iterator[tuple[Monitors, Monitors]]:
         if self.begin is not None:
             self.begin()
         self.draw()

@@ -80,6 +80,32 @@ def test_lists_of_frames_have_the_same_columns(net):
             one.predict([X, swapped])
 
 
+def test_columns_of_lists_of_frames_are_remembered():
+    net = net_of()
+    net.train([[X, X], [Y, Y]], valid=0.5, epochs=1)
+    assert net.to_spec()['columns'] == {'x': ['a', 'b'], 'y': ['u', 'v']}
+    with pytest.raises(DataError, match="^predict.*: x has the columns 'b', 'a'"):
+        net.predict(X[['b', 'a']])
+
+
+def test_names_of_series_are_no_columns():
+    net = rnnkit.Regressor([1, ('rnn', 3), 1], seed=0)
+    net.train([[X['a'], X['a']], [Y['u'], Y['u']]], epochs=1)
+    assert 'columns' not in net.to_spec()
+    np.testing.assert_array_equal(*net.predict([X['b'], X['b']]))
+
+
+def test_columns_that_are_sequences_are_not_remembered():
+    labels = pd.DataFrame([[0, 1], [1, 0], [0, 1]], columns=['first', 'second'])
+    x = np.random.default_rng(0).standard_normal((3, 2, 2))
+    for y in (labels, labels.replace({0: 'no', 1: 'yes'})):
+        net = rnnkit.Classifier([2, ('rnn', 3), 2], seed=0)
+        net.train([x, y], epochs=1)
+        assert 'columns' not in net.to_spec()
+        assert net.score(x, y.rename(columns=str.upper)) == net.score(x, y.to_numpy())
+        assert rnnkit.from_spec(net.to_spec()).to_spec() == net.to_spec()
+
+
 def test_only_trainings_that_start_are_remembered():
     net = net_of()
     net.predict(X[['b', 'a']])

@@ -209,11 +209,30 @@ def test_a_wrong_label_is_named():
     net = net_of((2, ('rnn', 3), 3), rnnkit.Classifier)
     labels = pd.Series([0, 1, 5, 0, 1], index=DAYS, name='kind')
     with pytest.raises(
-        DataError, match=re.escape("0 to 2; this is at row 2026-03-03 00:00:00, column 'kind'")
+        DataError,
+        match=re.escape("one for each unit; this is at row 2026-03-03 00:00:00, column 'kind'"),
     ):
         net.score(FRAME, labels)
     with pytest.raises(DataError, match=r"y contains nan at row .*, column 'kind'; labels and tok"):
         net.score(FRAME, labels.astype('Int64').mask(labels == 5))
+
+
+def test_a_wrong_name_of_a_class_is_named_by_its_row():
+    net = net_of((2, ('rnn', 3), 2), rnnkit.Classifier, classes=['no', 'yes'])
+    labels = pd.Series(['no', 'yes', 'who', 'no', 'no'], index=DAYS, name='kind')
+    place = r"label 'who', .* this is at row 2026-03-03 00:00:00, column 'kind'"
+    for y in (labels, labels.astype('category'), labels.to_frame()):
+        with pytest.raises(DataError, match=place):
+            net.score(FRAME, y)
+
+
+@pytest.mark.parametrize('labels', [['no', 'yes'], [0, 1]])
+def test_a_frame_of_one_label_for_each_sequence_has_its_hint(labels):
+    net = net_of((2, ('rnn', 3), 'last', 2), rnnkit.Classifier)
+    y = pd.DataFrame({'kind': labels})
+    message = 'train: y has shape (2, 1); a classifier expects one label for each (batch): try '
+    with pytest.raises(ShapeError, match=re.escape(message + 'y.squeeze("columns")') + '$'):
+        net.train([np.ones((3, 2, 2)), y])
 
 
 def test_what_a_weight_or_a_mask_hides_may_be_missing():

@@ -189,6 +189,61 @@ def test_losses_are_changed_and_names_stay():
     assert set(net.evaluate(X, [Y, np.zeros((T, B, 3))])) == {'loss', 'err', 'acc', 'mse'}
 
 
+def test_names_are_learned_after_a_pretraining_which_reads_no_labels():
+    net = net_of()
+    net.train([X, Y], algo='pretrain', subalgo='adam', **QUICK)
+    assert net.classes_ is None
+    net.train([X, Y], **QUICK)
+    assert net.classes_.tolist() == NAMES.tolist()
+    net = net_of()
+    net.train([X, K], **QUICK)
+    assert net.classes_.tolist() == [0, 1, 2]
+
+
+def test_metrics_of_users_get_the_names_that_predict_returns():
+    found = []
+
+    def dogs(target, output):
+        found.append((target, output))
+        return float((target == output)[target == 'dog'].mean())
+
+    net = net_of()
+    net.train([X, Y], monitors=dogs, restore_best=('training_dogs', 'max'), **QUICK)
+    assert {*np.unique(found[0][0])} == {*NAMES}
+    predicted = net.predict(X)
+    assert net.evaluate(X, Y, monitors=dogs)['dogs'] == (predicted == Y)[Y == 'dog'].mean()
+    np.testing.assert_array_equal(np.sort(found[-1][1]), np.sort(predicted.ravel()))
+    net = net_of()
+    _, result = net.train([X, K], monitors={'last': lambda t, output: t.max()}, **QUICK)
+    assert result['last'] == 2
+
+
+WITH_LATE_ERRORS = [
+    {'monitors': lambda target, output: ''},
+    {'restore_best': 'valid_mine'},
+    {'callbacks': rnnkit.callbacks.EarlyStop('valid_mine')},
+]
+
+
+@pytest.mark.parametrize('call', ['train', 'itertrain'])
+@pytest.mark.parametrize('options', WITH_LATE_ERRORS)
+def test_a_training_that_fails_before_its_first_update_leaves_no_trace(options, call):
+    net = rnnkit.Classifier([2, 'standardize', ('gru', 3), 3], seed=0)
+    frames = [pandas.DataFrame(X[:, k], columns=['a', 'b']) for k in range(B)]
+    spec, before = net.to_spec(), [p.get_value() for p in net.params]
+    with pytest.raises(ConfigError):
+        list(getattr(net, call)([frames, Y], valid=0.3, **options, **QUICK))
+    assert net.classes_ is None
+    assert net.to_spec() == spec
+    for p, value in zip(net.params, before, strict=True):
+        np.testing.assert_array_equal(p.get_value(), value)
+    other = rnnkit.Classifier([2, 'standardize', ('gru', 3), 3], seed=0)
+    for one in (net, other):
+        one.train([3 * X, K * 10], valid=0.3, **QUICK)
+    assert net.classes_.tolist() == [0, 10, 20]
+    np.testing.assert_array_equal(net.predict_proba(X), other.predict_proba(X))
+
+
 @pytest.mark.parametrize('algo', ['layerwise', 'sample', 'pretrain'])
 def test_other_ways_to_train(algo):
     net = rnnkit.Classifier([2, ('rnn', 3), ('rnn', 3), 3], seed=0)

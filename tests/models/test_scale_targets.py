@@ -141,7 +141,7 @@ def test_kernels_compute_the_same_in_plans(data, monkeypatch):
     (step,) = net._train_steps._steps.values()
     (variant,) = net._train_steps._variants.values()
     inference = net._inference
-    functions = [step.update, variant.evaluate, inference.stream.advance]
+    functions = [step.update, variant.evaluate._function, inference.stream.advance]
     for compiled in [*functions, *inference._functions.values()]:
         assert isinstance(compiled.function.vm.jit_fn, Plan), compiled.what
     wanted = plain.train(data, **options)

@@ -19,11 +19,11 @@ ESTIMATORS = [
     SequenceRegressor(**QUICK),
     SequenceTransformer(**QUICK),
     SequenceScaler(),
-    pytest.param(SequenceScaler('minmax'), marks=pytest.mark.long),
+    SequenceScaler('minmax'),
 ]
 
 
-@parametrize_with_checks([e for e in ESTIMATORS if not hasattr(e, 'marks')])
+@parametrize_with_checks(ESTIMATORS)
 @pytest.mark.filterwarnings('ignore:.*column-vector:sklearn.exceptions.DataConversionWarning')
 @pytest.mark.filterwarnings('ignore:.*SCIPY_ARRAY_API')
 def test_scikit_learn_accepts_the_estimators(estimator, check):

@@ -126,6 +126,22 @@ def test_class_weights_are_sample_weights():
         np.testing.assert_allclose(fitted.predict_proba(X), expected.predict_proba(X), rtol=1e-5)
 
 
+def test_balanced_weights_are_those_of_the_training_data():
+    rare = np.where(np.arange(24) < 6, 'up', 'down') == Y  # other frequencies than below
+    part, labels = [x for x, one in zip(X, rare, strict=True) if one], Y[rare]
+    still = model(class_weight='balanced', epochs=1, learning_rate=1e-300)
+    fitted = still.fit(part, labels, X_val=X, y_val=Y)
+    p = fitted.predict_proba(X)[np.arange(24), (Y == 'up').astype(int)]
+    counts = np.array([np.sum(labels == 'down'), np.sum(labels == 'up')])
+    assert counts[0] > 2 * counts[1]
+    weights = 1 / counts[(Y == 'up').astype(int)]
+    expected = np.average(-np.log(p), weights=weights)
+    assert fitted.history_['valid_loss'][-1] == pytest.approx(expected, rel=1e-4)
+    message = "class_weight='balanced' is not supported for partial_fit, which sees only a part"
+    with pytest.raises(ValueError, match=message):
+        still.partial_fit(X, Y)
+
+
 @pytest.mark.parametrize('dropout', [0, pytest.param(0.2, marks=pytest.mark.long)])
 def test_two_fits_give_the_same_bits(dropout):
     first = model(batch_size=8, dropout=dropout).fit(X, Y)
@@ -322,5 +338,13 @@ def test_errors(kind):
 def test_validation_data_are_complete():
     with pytest.raises(ValueError, match='X_val and y_val belong together'):
         model().fit(X, Y, X_val=X)
-    with pytest.raises(ValueError, match="y has the label 'flat', which is none of the classes"):
+    message = "y has the label 'flat', which is none of the classes ['down', 'up'] of the first fit"
+    with pytest.raises(ValueError, match=re.escape(message)):
         model().fit(X, Y, X_val=X[:1], y_val=['flat'])
+
+
+@pytest.mark.parametrize('layers', [('rnn', 3), ['lstm', 3], ('rnn', 3, 'tanh')])
+def test_a_single_layer_without_a_tuple_around_it(layers):
+    message = f'layers={layers!r} is a single layer; expected a tuple of layers, such as ('
+    with pytest.raises(ValueError, match=f'^{re.escape(message)}'):
+        model(layers=layers).fit(X, Y)

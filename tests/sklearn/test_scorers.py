@@ -1,6 +1,8 @@
 """`per_step`: scikit-learn's scorers for targets of each time step."""
 
 import pickle
+import re
+from functools import partial
 
 import numpy as np
 import pytest
@@ -39,3 +41,23 @@ def test_targets_with_three_axes():
     scores = cross_val_score(fitted, X3, y, cv=2, scoring=per_step('r2'))
     plain = cross_val_score(fitted, X3, y, cv=2)  # the estimator's own
     np.testing.assert_array_equal(scores, plain)
+
+
+def test_targets_of_other_time_steps_are_refused():
+    fitted = SequenceClassifier(**SMALL).fit(X, LABELS)
+    swapped = [LABELS[k] for k in (1, 0, *range(2, 12))]
+    lengths = [len(x) for x in X]
+    assert lengths[0] != lengths[1]
+    message = f'y[0] has shape ({lengths[1]},), but X[0] has {lengths[0]} time steps'
+    even_fit = SequenceRegressor(many='all', **SMALL).fit(X3, X3[:, :, 0])
+    turned = X3[:, :, 0].T
+    for score in (fitted.score, partial(per_step('accuracy'), fitted)):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            score(X, swapped)
+        with pytest.raises(ValueError, match='inconsistent numbers of samples: .12, 2'):
+            score(X, LABELS, [1.0, 2.0])
+    for score in (even_fit.score, partial(per_step('r2'), even_fit)):
+        with pytest.raises(ValueError, match='inconsistent numbers of samples: .12, '):
+            score(X3, turned)
+        with pytest.raises(ValueError, match='expected targets for each time step'):
+            score(X3, X3[:, 0, 0])

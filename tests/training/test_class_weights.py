@@ -183,8 +183,11 @@ def test_weights_that_make_no_sense(value, message):
 def test_where_there_are_no_class_weights():
     with pytest.raises(ConfigError, match='counts the labels of arrays; a callable makes its own'):
         net_of().train(lambda: [X, K], class_weight='balanced')
-    net = rnnkit.Regressor([2, ('rnn', 3), 1])
-    with pytest.raises(ConfigError, match='class_weight is for a Classifier; for other networks'):
-        net.train([X, X[..., :1]], class_weight={1: 2})
+    with pytest.raises(ConfigError, match='labels of arrays; an iterable .list_iterator. makes'):
+        net_of().train(iter([[X, K]]), class_weight='balanced', train_batches=1)
+    net = rnnkit.Regressor([2, ('rnn', 3), ('rnn', 3), 1])
+    for algo in ('adam', 'layerwise'):
+        with pytest.raises(ConfigError, match='class_weight is for a Classifier; for other netw'):
+            net.train([X, X[..., :1]], algo=algo, class_weight={1: 2})
     with pytest.raises(ConfigError, match="class_weight does not go with algo 'pretrain'"):
         net_of().train([X, K], algo='pretrain', class_weight={1: 2})

@@ -345,6 +345,13 @@ LEFT_OUT = [
     'Bidirectional',
     'Reshape',
     'Standardize',
+    'Mean',
+    'Max',
+    'SequenceClassifier',  # scikit-learn's checks call them
+    'SequenceRegressor',
+    'SequenceScaler',
+    'SequenceTransformer',
+    'per_step',
     'Cell',
     'split',
     'activations',

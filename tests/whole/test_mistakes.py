@@ -52,6 +52,11 @@ IN_TRAIN = {
     'validation_data': ", did you mean 'valid'?",
     'validation_split': f': {SPLIT}',
     'validation_fraction': f': {SPLIT}',
+    **dict.fromkeys(('val_split', 'holdout'), f': {SPLIT}'),
+    **dict.fromkeys(
+        ('scale', 'normalize', 'standardize'),
+        ": put a layer after the input: [3, 'standardize', ('lstm', 10), 1]",
+    ),
     'shuffle': ': arrays are shuffled before each epoch; batches of a callable are used as they '
     'come',
     'sample_weight': f': {WEIGHTS}weights]',

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from functools import cache
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,8 @@ def three_threads():
     before = threads.get_threads()
     end_threads()
     threads.set_threads(3)
-    yield
+    with threads.smallest_part(1):  # here, for it belongs to the process and not to a thread
+        yield
     threads.set_threads(before)
 
 
@@ -58,9 +60,8 @@ def kernels():
 def step():
     """Run a kernel of one phase and one of several, on three threads."""
     case, go, come_back = kernels()
-    with threads.smallest_part(1):
-        outputs = go(*case.args)
-        return outputs + come_back(*case.args, *outputs, *case.d_states)
+    outputs = go(*case.args)
+    return outputs + come_back(*case.args, *outputs, *case.d_states)
 
 
 def assert_same(results, wanted):
@@ -125,6 +126,43 @@ def test_a_process_may_fork_while_a_kernel_runs():
         stop.set()
         other.join()
     assert not wrong
+
+
+def test_several_threads_of_python_call_kernels_while_the_number_of_threads_changes():
+    want, wrong = step(), []
+
+    def work():
+        try:
+            for _ in range(100):
+                assert_same(step(), want)
+        except AssertionError as error:
+            wrong.append(error)
+
+    others = [threading.Thread(target=work) for _ in range(3)]
+    for other in others:
+        other.start()
+    for k in count():
+        if not any(other.is_alive() for other in others):
+            break
+        threads.set_threads(1 + k % 8)
+        if k % 3 == 0:
+            end_threads()
+        time.sleep(0.001)
+    assert not wrong
+
+
+def test_a_kernel_does_all_parts_itself_where_no_thread_can_be_made():
+    resource = pytest.importorskip('resource')
+    want = step()
+
+    def work():
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+        if os.getuid() == 0:  # whom the limit does not concern
+            os.setuid(65534)
+        assert_same(step(), want)
+        assert size_of_team() == 0
+
+    assert ends_well(fork(work))
 
 
 EXIT = """
