@@ -263,7 +263,10 @@ def test_a_checkpoint_knows_the_form_of_its_rule(tmp_path):
             dict(algo='sgd', centered=False),
             "train(): centered belongs to algo 'rmsprop', not 'sgd'",
         ),
-        (dict(rho=0.9), "train(): unknown option 'rho', did you mean 'rms_halflife'?"),
+        (
+            dict(rho=0.9),
+            "train(): unknown option 'rho': write rms_halflife=rnnkit.optimizers.halflife(0.9)",
+        ),
         (dict(epsilon=1e-7), "train(): unknown option 'epsilon', did you mean 'rms_regularizer'?"),
     ],
 )
