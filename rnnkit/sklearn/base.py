@@ -13,7 +13,6 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from rnnkit.common import progress
-from rnnkit.errors import ConfigError
 from rnnkit.layers import registry
 from rnnkit.models.network import LayerSpec, Network
 from rnnkit.sklearn.hold_out import Examples, hold_out
@@ -149,16 +148,7 @@ class SequenceEstimator(BaseEstimator, ABC):
     def _built(self, targets: Targets) -> Network:
         """Return a new network, and note the parameters that it was made with."""
         options = {'weighted': True, 'masked': True, 'layout': 'batch', 'dtype': self.dtype}
-        try:
-            net = self._new_network(targets, seed=self._seed(), **options)
-        except ConfigError as error:
-            kinds = tuple(map(type, self.layers))
-            if kinds == (str, int):
-                raise ValueError(
-                    f'layers={self.layers!r} are two layers, the first one without a size; for '
-                    f'one layer write layers=({tuple(self.layers)!r},)'
-                ) from error
-            raise
+        net = self._new_network(targets, seed=self._seed(), **options)
         self._built_with = {name: getattr(self, name) for name in BUILT_WITH}
         return net
 

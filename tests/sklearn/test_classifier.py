@@ -305,11 +305,6 @@ WRONG = {
         "layers=(('rnn', 3), 'mean') leave no time axis, but there is a target for each time "
         "step; leave out 'last', 'mean' and 'max'",
     ),
-    'layers': (
-        {'layers': ('rnn', 6)}, X, Y,
-        "layers=('rnn', 6) are two layers, the first one without a size; for one layer write "
-        "layers=(('rnn', 6),)",
-    ),
     'tokens': (
         {'layers': (('embedding', 4), ('rnn', 3))}, X, Y,
         "layers=(('embedding', 4), ('rnn', 3)): an embedding reads tokens, but the estimators "
