@@ -31,6 +31,7 @@ nitpick_ignore_regex = [
     # Bases that have no page of their own.
     ('py:class', r'abc\.ABC|rnnkit\.cells\..*State|rnnkit\.layers\.pooling\..*'),
     ('py:class', r'rnnkit\.models\.trainable\.Trainable'),
+    ('py:class', r'sklearn\.base\..*|rnnkit\.sklearn\.base\.SequenceEstimator'),
     ('py:class', r'None\. .*|an? .* (D|values|keys|items)'),  # what dict says of its methods
     ('py:obj', r'rnnkit\.common\.registry\.Member'),  # a type variable
 ]
@@ -38,3 +39,12 @@ nitpick_ignore_regex = [
 html_theme = 'alabaster'
 html_theme_options = {'description': 'Recurrent networks on PyTensor', 'page_width': '1040px'}
 html_show_sourcelink = False
+
+
+def setup(app):
+    """Leave out what estimators inherit from scikit-learn, whose texts refer to its own pages."""
+
+    def skip(app, what, name, member, skipped, options):
+        return True if (getattr(member, '__module__', None) or '').startswith('sklearn.') else None
+
+    app.connect('autodoc-skip-member', skip)

@@ -51,7 +51,7 @@ class Training:
     """A training as seen by callbacks. All attributes are computed when they are read.
 
     There is one object per training; callbacks get it as their only argument, and may keep it. Its
-    attributes are read-only, except for `rule_state`, and that entries added to ``record`` become
+    attributes are read-only, except for ``rule_state``, and that entries added to ``record`` become
     part of the history.
 
     Attributes

@@ -43,7 +43,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         Sequences in a mini-batch. 'auto' is all sequences up to 1000, and 64 for more. With all
         in one batch, a sample weight of k has the effect of k copies.
     learning_rate : float or callable
-        A number, or a `rnnkit.schedules` object. 'lbfgs' does not use it.
+        A number, or a ``rnnkit.schedules`` object. 'lbfgs' does not use it.
     input_noise : float
         The deviation of Gaussian noise that is added to the inputs in training, after they have
         been scaled. On small data 0.2 to 0.5 may help against overfitting.
