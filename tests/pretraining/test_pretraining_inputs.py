@@ -266,7 +266,7 @@ def test_weights_are_samples_of_what_is_read_then():
     assert train == valid
     assert np.isclose(valid['loss'], np.square(net.predict(X) - Y).mean())
     assert 'r2' in valid
-    assert net.history['valid_loss'] == [valid['loss']]
+    assert net.history['training_loss'] == [valid['loss']]
     assert list(dense().itertrain([X, Y], algo='sample', monitors='r2')) == [(train, valid)]
 
 

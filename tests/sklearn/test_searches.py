@@ -22,6 +22,7 @@ from sklearn.model_selection import (
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 
+from rnnkit.kernels.language.threads import get_threads
 from rnnkit.sklearn import SequenceClassifier, SequenceScaler, SequenceTransformer
 
 X, Y = labelled(24)
@@ -142,11 +143,5 @@ def test_workers_fit_what_this_process_fits(monkeypatch):
     for name, column in alone.cv_results_.items():
         if 'time' not in name:
             np.testing.assert_array_equal(column, spread.cv_results_[name], err_msg=name)
-    found = joblib.Parallel(n_jobs=2)([joblib.delayed(threads)() for _ in range(2)])
+    found = joblib.Parallel(n_jobs=2)([joblib.delayed(get_threads)() for _ in range(2)])
     assert max(found) <= max(1, len(os.sched_getaffinity(0)) // 2)
-
-
-def threads():
-    from rnnkit.kernels.language.threads import get_threads
-
-    return get_threads()
