@@ -1,0 +1,1 @@
+"""Forecasts of time series by one network for any number of them."""
