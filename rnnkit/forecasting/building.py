@@ -46,9 +46,23 @@ def build(
         calendar[b : e + room] = _calendar(one, design, 0, n[k] + room)
     static = np.array([one.static for one in series], float).reshape(len(series), -1)
     histories = Histories(
-        y, seen, np.zeros(size), np.zeros(size), begin, begin + n, lag, log, known, calendar, past,
-        static, window=design.window, scale=design.scale, has_base=design.base is not None, room=room,
-    )  # fmt: skip
+        y=y,
+        seen=seen,
+        total=np.zeros(size),
+        count=np.zeros(size),
+        begin=begin,
+        end=begin + n,
+        lag=lag,
+        log=log,
+        known=known,
+        calendar=calendar,
+        past=past,
+        static=static,
+        window=design.window,
+        scale=design.scale,
+        has_base=design.base is not None,
+        room=room,
+    )
     _add_up(histories)
     return histories
 

@@ -1,6 +1,6 @@
 """A fitted forecaster: its networks, its series, and the errors on the held-out ends."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,11 +12,11 @@ from rnnkit.forecasting.histories import Histories
 from rnnkit.forecasting.intervals import Calibration
 from rnnkit.forecasting.options import Options
 from rnnkit.forecasting.outputs import HEADS, Distribution
-from rnnkit.forecasting.series import Panel
 from rnnkit.forecasting.running import Model
-
+from rnnkit.forecasting.series import Panel
 
 LEAST = 4  # values of a series
+PRICE = 0.1  # of a forecast of a single held-out horizon, as a share of the base's error
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,12 @@ class Fitted:
         choices = (own.lag, own.log) if panel is self.panel else None
         room = max(room, room_for(self.model.design))
         return building.build(panel.series, self.model.design, room, choices)
+
+    def of(self, panel: Panel) -> 'Fitted':
+        """Return the same networks with longer series, whose bases stay what they are."""
+        design, own = self.model.design, self.histories
+        histories = building.build(panel.series, design, room_for(design), (own.lag, own.log))
+        return replace(self, panel=panel, histories=histories)
 
 
 def room_for(design: Design) -> int:
@@ -76,7 +82,7 @@ def fit(panel: Panel, options: Options, before: Fitted | None) -> Fitted:
     tail = fitting.tails(histories, options.horizon)
     if options.validation is None:
         tail = np.zeros_like(tail)
-    calibration, updates = None, [options.updates] * options.ensemble
+    calibration, shrink, updates = None, 1.0, [options.updates] * options.ensemble
     if tail.any():
         pairs = [
             fitting.train(net, design, histories, head, options, tail, options.updates, seed)
@@ -84,13 +90,15 @@ def fit(panel: Panel, options: Options, before: Fitted | None) -> Fitted:
         ]
         updates = [n for _, n in pairs]
         judge = Model([net for net, _ in pairs], design, head)
-        calibration = _calibrate(judge, histories, tail, options)
+        found = _judged(judge, histories, tail, options)
+        shrink = found.shrink()
+        calibration = found.calibration(shrink)
     none = np.zeros_like(tail)
     nets = [
         fitting.train(net, design, histories, head, options, none, n, seed)[0]
         for net, n, seed in zip(start, updates, seeds, strict=True)
     ]
-    return Fitted(options, Model(nets, design, head), panel, histories, calibration)
+    return Fitted(options, Model(nets, design, head, shrink), panel, histories, calibration)
 
 
 def _design(panel: Panel, options: Options) -> Design:
@@ -129,10 +137,43 @@ def _check_lengths(panel: Panel, histories: Histories) -> None:
         progress.LOGGER.info('fit(): %d of %d series are too short to learn from', short, len(n))
 
 
-def _calibrate(
-    model: Model, histories: Histories, tail: np.ndarray, options: Options
-) -> Calibration:
-    """Return the calibration by the errors of forecasts from all steps of the tails."""
+@dataclass(frozen=True)
+class Judged:
+    """Forecasts of held-out values, and these.
+
+    Attributes
+    ----------
+    forecasts : Distribution
+        Of shape (n, horizon), in scales; those of a series in the order of time.
+    targets, weights : arrays of shape (n, horizon)
+    groups : array of int of shape (n,)
+        The series of each.
+    """
+
+    forecasts: Distribution
+    targets: np.ndarray
+    weights: np.ndarray
+    groups: np.ndarray
+
+    def shrink(self) -> float:
+        """Return the share of the forecasts with the least mean absolute error.
+
+        They are corrections of the base. The fewer there are, the more they must improve on it.
+        """
+        shares = np.linspace(0, 1, 21)
+        number = self.forecasts.point()
+        errors = np.array([(abs(self.targets - a * number) * self.weights).sum() for a in shares])
+        apart = max(1.0, len(self.groups) / number.shape[1])  # forecasts that do not overlap
+        return float(shares[np.argmin(errors + PRICE * shares * errors[0] / np.sqrt(apart))])
+
+    def calibration(self, shrink: float) -> Calibration:
+        """Return the calibration for forecasts that are shrunk."""
+        forecasts = self.forecasts.moved((shrink - 1) * self.forecasts.point())
+        return Calibration.fit(forecasts, self.targets, self.weights, self.groups)
+
+
+def _judged(model: Model, histories: Histories, tail: np.ndarray, options: Options) -> Judged:
+    """Return the forecasts from all steps of the tails from which the horizon is known."""
     horizon, rng = options.horizon, np.random.default_rng(options.seed)
     origins = np.where(tail > 0, tail - horizon + 1, 0)
     forecasts, errors, weights, groups = [], [], [], []
@@ -146,10 +187,7 @@ def _calibrate(
         errors.append(error)
         weights.append(weight)
         groups.append(series)
-    every = joined(forecasts)
-    return Calibration.fit(
-        every, np.concatenate(errors), np.concatenate(weights), np.concatenate(groups)
-    )
+    return Judged(joined(forecasts), *map(np.concatenate, (errors, weights, groups)))
 
 
 def joined(forecasts: list[Distribution]) -> Distribution:

@@ -1,6 +1,6 @@
 """Training of the networks of a forecaster."""
 
-from copy import copy
+import copy
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from rnnkit.forecasting.histories import Histories
 from rnnkit.forecasting.options import Options
 from rnnkit.forecasting.outputs import Head
 from rnnkit.models.regressor import Regressor
+from rnnkit.models.sharing import workers
 from rnnkit.schedules import Cosine
 
 VALIDATIONS = 20  # in a training
@@ -69,7 +70,7 @@ def train(
         At most so many. The learning rate at each is the same for any number.
     seed : int
     """
-    net = network(design, histories, head, options, seed) if net is None else copy(net)
+    net = network(design, histories, head, options, seed) if net is None else copy.copy(net)
     stop = histories.end - tail
     if not windows.are_usable(histories, stop).any():
         return net, updates
@@ -87,9 +88,13 @@ def train(
         progress=options.verbose,
     )
     if not tail.any():
-        net.train(batches, validate_every=epochs, valid_batches=1, restore_best=False, **common)
+        with workers.working_for(net) as worker:
+            worker.train(
+                batches, validate_every=epochs, valid_batches=1, restore_best=False, **common
+            )
         return net, updates
     valid = windows.ends(design, histories, tail, steps, np.random.default_rng(seed))
-    net.train(batches, valid, validate_every=1, patience=options.patience, **common)
+    with workers.working_for(net) as worker:
+        worker.train(batches, valid, validate_every=1, patience=options.patience, **common)
     losses = np.array(net.history['valid_loss'], float)
     return net, every * int(np.array(net.history['epoch'])[np.nanargmin(losses)])

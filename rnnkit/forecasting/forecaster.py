@@ -1,17 +1,22 @@
 """Forecasts of time series: one recurrent network for any number of them."""
 
+from dataclasses import fields
 from typing import Any, Self
 
 import numpy as np
 
+from rnnkit.common import file_format, open_files
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import whole
 from rnnkit.errors import ConfigError
-from rnnkit.forecasting import ahead, answers, levels, panel
+from rnnkit.forecasting import ahead, answers, files, levels, panel
 from rnnkit.forecasting.fitted import Fitted, fit
 from rnnkit.forecasting.options import Options
 from rnnkit.forecasting.series import Columns, Panel
+from rnnkit.forecasting.stepping import ForecastStepper
+from rnnkit.models.files import load
 from rnnkit.models.regressor import Regressor
+from rnnkit.training.protocols import PathOrFile
 
 
 @checked_methods
@@ -203,6 +208,85 @@ class Forecaster:
         found = ahead.forecast(fitted, series, inputs, horizon, wanted)
         return answers.give(series.form, series, found, simple=wanted.simple)
 
+    # --- going on ---
+
+    def update(self, y: Any, X: Any = None) -> Self:
+        """Add new values at the ends of the series, without training.
+
+        Parameters
+        ----------
+        y : as in `fit`
+            The values that follow. Series without new values may be left out of a dict or a frame.
+        X : as in `fit`, optional
+            The covariates of these steps.
+
+        Raises
+        ------
+        DataError
+            If the time stamps do not follow, or there was no such series in `fit`.
+        """
+        fitted = self._ready('update()')
+        self._fitted = fitted.of(panel.more('update()', fitted.panel, y, X))
+        return self
+
+    def stepper(self) -> ForecastStepper:
+        """Return an object for a stream: ``stepper(value)`` is the forecast of what follows.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> y = 10 + np.sin(np.arange(120) * np.pi / 6)
+        >>> forecaster = Forecaster('gru', size=4, horizon=6, season=12, updates=9, seed=0).fit(y)
+        >>> stepper = forecaster.stepper()
+        >>> stepper(10.0).shape
+        (6,)
+        """
+        return ForecastStepper(self._ready('stepper()'))
+
+    # --- files ---
+
+    def save(self, path: PathOrFile) -> None:
+        """Write the forecaster to a file, with its series; `rnnkit.load` reads it.
+
+        Parameters
+        ----------
+        path : str, path-like or file object
+        """
+        file_format.write(
+            open_files.target('save(): path', path), files.pack(self._ready('save()'))
+        )
+
+    @classmethod
+    def load(cls, path: PathOrFile) -> Self:
+        """Return the forecaster of a file."""
+        found = load(path)
+        if not isinstance(found, cls):
+            raise ConfigError(
+                f'Forecaster.load(): the file holds a {type(found).__name__}; write '
+                f'rnnkit.load(path)'
+            )
+        return found
+
+    @classmethod
+    def _of(cls, fitted: Fitted) -> Self:
+        options = {field.name: getattr(fitted.options, field.name) for field in fields(Options)}
+        forecaster = cls(**options)
+        forecaster._fitted = fitted
+        return forecaster
+
+    def __reduce__(self):
+        if self._fitted is None:
+            return _new, (self.options.to_spec(),)
+        return _revived, (file_format.pack(files.pack(self._fitted), 'pickle'),)
+
+    def __repr__(self) -> str:
+        shown = [repr(self.options.form), f'size={self.options.size}']
+        shown += [f'horizon={self.options.horizon}', f'season={self.options.season}']
+        state = 'not fitted' if self._fitted is None else f'{len(self._fitted.panel)} series'
+        return f'<Forecaster({", ".join(shown)}): {state}>'
+
+    # --- checks ---
+
     def _horizon(self, where: str, horizon: int | None) -> int:
         options = self.options
         if horizon is None:
@@ -229,3 +313,17 @@ class Forecaster:
     def panel(self) -> Panel:
         """The series that were passed to `fit`, with what `update` has added."""
         return self._ready('panel').panel
+
+
+def _new(spec: dict[str, Any]) -> Forecaster:
+    return Forecaster(**{name: tuple(v) if isinstance(v, list) else v for name, v in spec.items()})
+
+
+def _revived(content: bytes) -> Forecaster:
+    name = 'pickle'
+    return Forecaster._of(files.unpack(name, file_format.unpack(content, name)))
+
+
+def from_file(name: str, file: file_format.File) -> Forecaster:
+    """Return the forecaster that a file holds, for `rnnkit.load`."""
+    return Forecaster._of(files.unpack(name, file))

@@ -1,4 +1,4 @@
-"""Series side by side, as the network sees them: without gaps, with a lag and a scale of their own."""
+"""Series side by side, as networks see them: without gaps, each with a lag and a scale."""
 
 from dataclasses import dataclass, replace
 

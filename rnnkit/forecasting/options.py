@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, fields
 
 from rnnkit.cells import cells
-from rnnkit.common.checks import choice, flag, is_whole, optional_whole, probability, real, whole
+from rnnkit.common.checks import choice, flag, is_whole, optional_whole, real, whole
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 from rnnkit.forecasting.histories import SCALES
@@ -76,7 +76,7 @@ def _tupled(value: object) -> object:
 
 
 def _form(where: str, form: object) -> str:
-    return choice(where, form, [name for name in cells])
+    return choice(where, form, list(cells))
 
 
 def _size(where: str, size: object) -> int | tuple[int, ...]:

@@ -51,6 +51,10 @@ class Distribution(Abstract):
         """Return a distribution of the same kind with other parameters."""
         return type(self)(*parts)
 
+    def moved(self, change: np.ndarray) -> Distribution:
+        """Return the distribution that is moved by `change`, (..., h)."""
+        return self.again([self.parts[0] + change, *self.parts[1:]])
+
     @abstractmethod
     def point(self) -> np.ndarray:
         """Return the point forecast, (..., h)."""
@@ -142,6 +146,10 @@ class Grid(Distribution):
     def again(self, parts: Sequence[np.ndarray]) -> Grid:
         """Return a distribution of the same kind with other parameters."""
         return Grid(self.levels, *parts, centre=self.centre)
+
+    def moved(self, change: np.ndarray) -> Grid:
+        """Return the distribution that is moved by `change`, (..., h)."""
+        return self.map(lambda part: part + change)
 
     def map(self, change: Change) -> Grid:
         """Return the distribution whose parameters are changed."""

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnnkit.common import progress
 from rnnkit.forecasting import features
 from rnnkit.forecasting.design import Design
 from rnnkit.forecasting.histories import Histories
 from rnnkit.forecasting.outputs import Distribution, Grid, Head, Points
 from rnnkit.models.regressor import Regressor
+from rnnkit.models.sharing import workers
 
 MOST_NUMBERS = 8_000_000  # of features and outputs at a time
 PATHS = 200  # that are drawn of each series
@@ -28,11 +30,14 @@ class Model:
         Of the same architecture; their forecasts are averaged.
     design : Design
     head : Head
+    shrink : float
+        The share of the networks' correction of the base that helped on held-out data.
     """
 
     networks: list[Regressor]
     design: Design
     head: Head
+    shrink: float = 1.0
 
     def read(self, outputs: list[np.ndarray]) -> Distribution:
         """Return the forecasts, given the outputs (..., O) of each network."""
@@ -66,8 +71,43 @@ class Model:
             Of shape (n, horizon), in scales of the last step that is read.
         """
         first, states = self.after(histories, series, stop)
-        if horizon <= self.design.horizon:
-            return first.map(lambda part: part[..., :horizon])
+        return self.from_here(first, states, histories, series, stop, horizon, rng)
+
+    def from_here(
+        self,
+        first: Distribution,
+        states: list[State],
+        histories: Histories,
+        series: np.ndarray,
+        stop: np.ndarray,
+        horizon: int,
+        rng: np.random.Generator | None = None,
+    ) -> Distribution:
+        """Return the forecast of some steps, given what the networks say of the first ones.
+
+        Parameters
+        ----------
+        first, states
+            As `after` returns them.
+        histories, series, stop, horizon, rng
+            As in `forecast`.
+        """
+        found = first.map(lambda part: part[..., :horizon])
+        if horizon > self.design.horizon:
+            found = self._step_by_step(first, states, histories, series, stop, horizon, rng)
+        return found if self.shrink == 1 else found.moved((self.shrink - 1) * found.point())
+
+    def _step_by_step(
+        self,
+        first: Distribution,
+        states: list[State],
+        histories: Histories,
+        series: np.ndarray,
+        stop: np.ndarray,
+        horizon: int,
+        rng: np.random.Generator | None,
+    ) -> Distribution:
+        """Return the forecast of more steps than the network predicts at once."""
         copies = PATHS if self.head.has_quantiles else 1
         chosen = np.tile(np.arange(len(series)), copies)
         tails = histories.tails(series[chosen], stop[chosen], self.design.memory, horizon + 1)
@@ -97,7 +137,10 @@ class Model:
         states : list of dict
             One of each network, of all series.
         """
-        found = [self._run(net, histories, series, stop) for net in self.networks]
+        found = []
+        for net in self.networks:
+            with workers.working_for(net) as worker, progress.shown(False):
+                found.append(self._run(worker, histories, series, stop))
         return self.read([out for out, _ in found]), [state for _, state in found]
 
     def _run(
