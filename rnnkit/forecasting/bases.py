@@ -4,6 +4,7 @@ import numpy as np
 
 MOST_ORIGINS = 8  # at which the lags of a series are compared
 MULTIPLES = range(2, 11)  # of the season, among which a second season is looked for
+LEAST_GAIN = 0.05  # of the error of the season, as a mean over the series
 
 
 def offsets(lag: np.ndarray, steps: int) -> np.ndarray:
@@ -39,12 +40,12 @@ def errors(y: np.ndarray, n: np.ndarray, lags: tuple[int, ...], steps: int) -> n
     Returns
     -------
     errors : array of shape (N, len(lags))
-        Infinite for a lag of which a series does not have two. All lags of a series are judged at
-        the same origins.
+        Infinite for a lag of which a series does not have two, and where a series is too short
+        to judge. All lags of a series are judged at the same origins.
     """
     lags_ = np.array(lags)
     fits = n[:, None] >= 2 * lags_  # (N, lags)
-    steps = min(steps, y.shape[1] - 1)
+    steps = max(1, min(steps, y.shape[1] - 1))
     longest = np.where(fits, lags_, 1).max(axis=1)  # (N,)
     ends = steps + max(1, steps // 2) * np.arange(MOST_ORIGINS)
     ends = ends[ends < y.shape[1]]
@@ -57,25 +58,29 @@ def errors(y: np.ndarray, n: np.ndarray, lags: tuple[int, ...], steps: int) -> n
         at = np.maximum(origin[:, None] + offsets(np.array(lag), steps), 0)
         error = abs(truth - y[rows, at[None]]).mean(axis=-1)  # (N, origins)
         total = np.where(judged, error, 0).sum(axis=1) / np.maximum(judged.sum(axis=1), 1)
-        found[:, j] = np.where(fits[:, j], total, np.inf)
+        found[:, j] = np.where(fits[:, j] & judged.any(axis=1), total, np.inf)
     return found
 
 
 def choose(y: np.ndarray, n: np.ndarray, lags: tuple[int, ...], steps: int) -> np.ndarray:
-    """Return the lag of each series whose forecasts were best on its last steps, (N,)."""
+    """Return the lag of each series whose forecasts were best on its last steps, (N,).
+
+    A series that is too short to judge has the shortest season of which it has two, or else 1.
+    """
     found = errors(y, n, lags, steps)
     best = np.array(lags)[found.argmin(axis=1)]
-    return np.where(np.isinf(found).all(axis=1), 1, best)
+    season = min((lag for lag in lags if lag > 1), default=1)
+    unjudged = np.where(n >= 2 * season, season, 1)
+    return np.where(np.isinf(found).all(axis=1), unjudged, best)
 
 
 def second_season(y: np.ndarray, n: np.ndarray, season: int, steps: int) -> int | None:
     """Return the multiple of the season that helps most series, such as 168 beside 24, or None."""
     multiples = tuple(k * season for k in MULTIPLES)
     found = errors(y, n, (season, *multiples), steps)
-    gains = np.where(np.isfinite(found[:, 1:]), found[:, :1] - found[:, 1:], 0)
-    unit = np.where(np.isfinite(found[:, :1]) & (found[:, :1] > 0), found[:, :1], 1)
-    gains = np.maximum(gains / unit, 0).mean(axis=0)
+    judged = np.isfinite(found)
+    error = np.where(judged, found, 0)
+    unit = np.where(error[:, :1] > 0, error[:, :1], 1)
+    gains = np.where(judged[:, 1:], error[:, :1] - error[:, 1:], 0) / unit
+    gains = np.maximum(gains, 0).mean(axis=0)
     return multiples[int(gains.argmax())] if gains.max() > LEAST_GAIN else None
-
-
-LEAST_GAIN = 0.02  # of the error of the season, as a mean over the series

@@ -24,8 +24,11 @@ def build(
     choices : (array, array), optional
         The lag of each series, and whether it has logarithms; by default by its own values.
     """
-    values = [filled(one.values, min(design.season, len(one.values))) for one in series]
-    lag, log = _choices(values, design) if choices is None else choices
+    lag, log = _choices(series, design) if choices is None else choices
+    values = [
+        filled(np.log(one.values) if use_log else one.values, ago)
+        for one, ago, use_log in zip(series, lag, log, strict=True)
+    ]
     n = np.array([len(one) for one in values])
     width = design.pad + n + room
     begin = np.concatenate([[0], np.cumsum(width)[:-1]]) + design.pad
@@ -36,7 +39,7 @@ def build(
     past = np.zeros((size, series[0].past.shape[1]))
     for k, one in enumerate(series):
         b, e = begin[k], begin[k] + n[k]
-        y[b:e] = np.log(values[k]) if log[k] else values[k]
+        y[b:e] = values[k]
         first = y[b : b + min(lag[k], n[k])]
         y[b - design.pad : b] = first[np.arange(-design.pad, 0) % len(first)]
         y[e : e + room] = y[e - 1]
@@ -73,9 +76,11 @@ def _calendar(one: Series, design: Design, start: int, steps: int) -> np.ndarray
     return one.times.calendar(start, steps)
 
 
-def _choices(values: list[np.ndarray], design: Design) -> Choices:
+def _choices(series: list[Series], design: Design) -> Choices:
+    values = [filled(one.values, design.season) for one in series]
     lag = _lags(values, design)
-    return lag, np.array([_use_log(*pair, design) for pair in zip(values, lag, strict=True)])
+    log = [_use_log(one.values, ago, design) for one, ago in zip(series, lag, strict=True)]
+    return lag, np.array(log)
 
 
 def _lags(values: list[np.ndarray], design: Design) -> np.ndarray:
@@ -92,7 +97,7 @@ def _lags(values: list[np.ndarray], design: Design) -> np.ndarray:
 def _use_log(values: np.ndarray, lag: int, design: Design) -> bool:
     if design.log == 'auto':
         return is_multiplicative(values, int(lag))
-    return bool(design.log) and bool((values > 0).all())
+    return bool(design.log) and bool((values[np.isfinite(values)] > 0).all())
 
 
 def _add_up(histories: Histories) -> None:

@@ -73,9 +73,9 @@ def fit(panel: Panel, options: Options, before: Fitted | None) -> Fitted:
     DataError
         If all series are too short.
     """
+    _check_lengths(panel)
     design = before.model.design if before else _design(panel, options)
     histories = building.build(panel.series, design, room_for(design))
-    _check_lengths(panel, histories)
     seeds = np.random.SeedSequence(options.seed).generate_state(options.ensemble).tolist()
     head = HEADS[options.output]()
     start = before.model.networks if before else [None] * options.ensemble
@@ -123,9 +123,9 @@ def _design(panel: Panel, options: Options) -> Design:
     )
 
 
-def _check_lengths(panel: Panel, histories: Histories) -> None:
+def _check_lengths(panel: Panel) -> None:
     """Raise a DataError if no series is long enough, and say so if some are not."""
-    n = histories.end - histories.begin
+    n = np.array([len(one) for one in panel.series])
     if n.max() < LEAST:
         longest = panel.series[int(n.argmax())]
         raise DataError(
@@ -169,7 +169,10 @@ class Judged:
     def calibration(self, shrink: float) -> Calibration:
         """Return the calibration for forecasts that are shrunk."""
         forecasts = self.forecasts.moved((shrink - 1) * self.forecasts.point())
-        return Calibration.fit(forecasts, self.targets, self.weights, self.groups)
+        weights = self.weights
+        if not weights.any():  # all series are constant
+            weights = np.ones_like(weights)
+        return Calibration.fit(forecasts, self.targets, weights, self.groups)
 
 
 def _judged(model: Model, histories: Histories, tail: np.ndarray, options: Options) -> Judged:

@@ -105,7 +105,8 @@ class Histories:
     def append(self, values: np.ndarray, seen: np.ndarray) -> None:
         """Write one further value of each series, (N,), as in `y`; NaN is filled."""
         at, series = self.end, np.arange(len(self))
-        values = np.where(np.isfinite(values), values, self.y[at - self.lag])
+        moved = self.y[at - 1] + self.y[at - self.lag] - self.y[at - self.lag - 1]
+        values = np.where(np.isfinite(values), values, moved)
         self.y[at], self.seen[at] = values, seen
         enough = at >= self.begin + (self.lag if self.has_base else 0)
         self.total[at] = self.total[at - 1] + abs(self.gap(at, series)) * enough
