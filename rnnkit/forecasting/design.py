@@ -10,6 +10,7 @@ from rnnkit.forecasting.series import Series
 LEAST_PROFILE, MOST_PROFILE = 8, 24  # differences of the last steps that the network reads
 MOST_WINDOW = 4  # seasons that a scale is the mean of
 LEAST_WINDOW = 24
+SEASONS = 4  # whose mean the network reads
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Design:
     @property
     def pad(self) -> int:
         """The steps before a series that lags of its first step need."""
-        return max(self.lags) + max(self.profile, self.season) + 1
+        return SEASONS * max(self.lags) + max(self.profile, self.season) + 1
 
     @property
     def memory(self) -> int:

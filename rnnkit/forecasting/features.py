@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from rnnkit.forecasting.design import Design
+from rnnkit.forecasting.bases import offsets
+from rnnkit.forecasting.design import SEASONS, Design
 from rnnkit.forecasting.histories import Histories
 
 LIMIT = 20.0  # of features, in scales
@@ -44,6 +45,8 @@ def read(design: Design, histories: Histories, at: np.ndarray, series: np.ndarra
     for other in design.lags:
         gap = histories.repeated(at, np.full(at.shape, other), design.horizon) - base
         parts.append(gap * unit)
+    if design.season > 1:
+        parts.append((_usual(histories, at, lag, design.horizon) - base) * unit)
     if len(design.lags) > 1:
         parts.append(lag[..., None] == np.array(design.lags))
     if not histories.has_base:
@@ -100,6 +103,14 @@ def _levels(design: Design, y: np.ndarray, at: np.ndarray, unit: np.ndarray) -> 
     ]
     swing = abs(values - values.mean(axis=-1, keepdims=True)).mean(axis=-1, keepdims=True)
     return [*parts, np.log1p(swing * unit)]
+
+
+def _usual(histories: Histories, at: np.ndarray, lag: np.ndarray, steps: int) -> np.ndarray:
+    """Return the means of the last seasons for the steps after `at`, (..., steps)."""
+    back = offsets(lag, steps) - lag[..., None] * np.arange(SEASONS).reshape(
+        -1, *[1] * (at.ndim + 1)
+    )
+    return histories.y[at[..., None] + back].mean(axis=0)
 
 
 def _covariates(
