@@ -11,7 +11,7 @@ from rnnkit.forecasting.scores import (
     smape,
     weighted_quantile_loss,
 )
-from rnnkit.forecasting.table import Scores, compare
+from rnnkit.forecasting.scores_table import Scores, compare
 
 __all__ = [
     'Scores',

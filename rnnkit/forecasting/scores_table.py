@@ -10,6 +10,7 @@ from rnnkit.common.checks import real, size
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 from rnnkit.forecasting import many, scores
+from rnnkit.forecasting.find_frequency import text_of
 from rnnkit.forecasting.naive_forecasts import check_known, repeat
 
 METHODS = {
@@ -63,12 +64,25 @@ class Judged:
         """Return the scores of each method."""
         return Scores({name: self._method(name) for name in self.of})
 
-    def by(self, groups: np.ndarray, name: str) -> 'Scores':
-        """Return the scores of each group of points, in the order of their first points."""
-        keys, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+    def by(self, name: str, groups: np.ndarray, keys: Sequence[object] | None = None) -> 'Scores':
+        """Return the scores of each group of points, in the order of the groups.
+
+        Parameters
+        ----------
+        name : str
+            What the groups are.
+        groups : array of shape (points,)
+        keys : sequence, optional
+            What a group is called, if it is a number.
+        """
+        distinct, inverse = np.unique(groups, return_inverse=True)
         order = np.argsort(inverse, kind='stable')
         parts = np.split(order, np.cumsum(np.bincount(inverse))[:-1])
-        found = {_plain(keys[k]): self.select(parts[k]).scores() for k in np.argsort(first)}
+        named = distinct.tolist() if distinct.dtype.kind != 'M' else list(distinct)
+        found = {
+            key if keys is None else keys[key]: self.select(part).scores()
+            for key, part in zip(named, parts, strict=True)
+        }
         return Scores(found, by=name)
 
     def _method(self, name: str) -> Method:
@@ -105,11 +119,6 @@ class Judged:
 
 def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if len(values) else np.nan
-
-
-def _plain(key: object) -> object:
-    """Return a Python number or string for a scalar of NumPy; a time stamp stays what it is."""
-    return key.item() if isinstance(key, np.integer | np.floating | np.str_) else key
 
 
 @checked
@@ -191,7 +200,8 @@ class Scores(dict):
 
     ``scores['forecast']['mase']`` is a number. With ``by=``, the first key is that of a group:
     ``scores[1]['forecast']['mase']``. A score that is not defined, such as the MASE of a constant
-    series, is NaN. ``pandas.DataFrame(scores)`` is a frame of them.
+    series, is NaN. ``pandas.DataFrame(scores)`` is a frame of them. The table shows the share of
+    values in each interval in percent.
 
     Attributes
     ----------
@@ -201,9 +211,9 @@ class Scores(dict):
     Examples
     --------
     >>> Scores({'forecast': {'mase': 0.5, 'coverage-80': 0.75}, 'naive': {'mase': 1.0}})
-               MASE  80 %
-    forecast  0.500  75.0
-    naive     1.000     -
+               MASE  in 80 %
+    forecast  0.500     75.0
+    naive     1.000        -
     """
 
     def __init__(self, values: Mapping[object, object], by: str | None = None):
@@ -227,7 +237,7 @@ class Scores(dict):
         rows = [[str(self.by), *titles, *map(_title, others)]]
         for key, one in list(self.items())[:MOST]:
             cells = [_cell(metric, row.get(metric, np.nan)) for row in one.values()]
-            rows.append([str(key), *cells, *_cells(one['forecast'], others)])
+            rows.append([_text(key), *cells, *_cells(one['forecast'], others)])
         more = len(self) - MOST
         end = f'\n... and {more} more' if more > 0 else ''
         return f'{TITLES[metric]} by {self.by}\n{_lines(rows)}{end}'
@@ -237,12 +247,18 @@ def _has_mase(one: Mapping[str, Method]) -> bool:
     return any(not np.isnan(row.get('mase', np.nan)) for row in one.values())
 
 
+def _text(key: object) -> str:
+    return text_of(key) if isinstance(key, np.datetime64) else str(key)
+
+
 def _shown(method: str) -> str:
     return METHODS.get(method, method)
 
 
 def _title(name: str) -> str:
-    return f'{name.partition("-")[2]} %' if name.startswith('coverage') else TITLES.get(name, name)
+    return (
+        f'in {name.partition("-")[2]} %' if name.startswith('coverage') else TITLES.get(name, name)
+    )
 
 
 def _cells(row: Method, names: list[str]) -> list[str]:

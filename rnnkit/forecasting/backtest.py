@@ -1,0 +1,370 @@
+"""How well a forecaster would have done, by forecasts from earlier points in time."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rnnkit.common.calls import checked_methods
+from rnnkit.common.checks import choice, flag, is_real, optional_whole, whole
+from rnnkit.common.progress import LOGGER
+from rnnkit.common.spelling import brief
+from rnnkit.errors import ConfigError, DataError
+from rnnkit.forecasting.answers import Forecast
+from rnnkit.forecasting.naive_forecasts import repeat
+from rnnkit.forecasting.scores import naive_error
+from rnnkit.forecasting.series import Panel, Series
+from rnnkit.forecasting.scores_table import Judged, Scores
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+GROUPS = ('id', 'cutoff', 'window', 'step')
+REPEATED = {'seasonal_naive': 'the last season', 'naive': 'the last value'}
+# Of series, and of the values of the known inputs (h, F) for each; returns a forecast for each.
+Predict = Callable[[Panel, list[np.ndarray]], Sequence[Forecast]]
+Train = Callable[[Panel], Predict]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Where the forecasts begin.
+
+    Attributes
+    ----------
+    windows : int
+        How many forecasts of each series there are.
+    horizon : int
+        The steps of each.
+    step : int
+        How many steps later the next one begins.
+    refit : bool
+        Whether networks are trained before each window, or once before the first.
+    season : int
+    levels : tuple of float
+    """
+
+    windows: int
+    horizon: int
+    step: int
+    refit: bool
+    season: int
+    levels: tuple[float, ...]
+
+    @property
+    def backs(self) -> list[int]:
+        """How many steps before its end a series is cut, from the first window to the last."""
+        return [self.horizon + k * self.step for k in reversed(range(self.windows))]
+
+
+def plan(
+    windows: int, horizon: int, step: int | None, refit: bool, season: int | None, level: object
+) -> Plan:
+    """Return the plan of a backtest, or raise a ConfigError."""
+    where = 'backtest()'
+    every = optional_whole(f'{where}: step', step, 1)
+    return Plan(
+        whole(f'{where}: windows', windows, 1),
+        horizon,
+        horizon if every is None else every,
+        flag(f'{where}: refit', refit),
+        season or 1,
+        _levels(f'{where}: level', level),
+    )
+
+
+def _levels(where: str, level: object) -> tuple[float, ...]:
+    levels = [] if level is None else level if isinstance(level, list | tuple) else [level]
+    for one in levels:
+        if not is_real(one) or not 0 < one < 100:
+            raise ConfigError(f'{where} must be numbers between 0 and 100, in %; got {brief(one)}')
+    return tuple(sorted(set(levels)))
+
+
+def run(panel: Panel, plan: Plan, train: Train) -> 'Backtest':
+    """Cut the series before each window, forecast it, and compare with what came.
+
+    Parameters
+    ----------
+    panel : Panel
+    plan : Plan
+    train : callable
+        Trains a new forecaster on a panel of cut series and returns a function that forecasts such
+        a panel, with intervals of the levels of the plan.
+
+    Raises
+    ------
+    DataError
+        If no series is long enough.
+    """
+    longest = max(map(len, panel.series))
+    if longest <= plan.backs[0]:
+        raise DataError(
+            f'backtest(): the series are too short: the longest has {longest} values, and '
+            f'windows={plan.windows} of {plan.horizon} steps, {plan.step} apart, begin '
+            f'{plan.backs[0]} values before the end; write a smaller windows= or step='
+        )
+    predict: Predict | None = None
+    parts: list[dict[str, np.ndarray]] = []
+    for window, back in enumerate(plan.backs, 1):
+        there = [k for k, series in enumerate(panel.series) if len(series) > back]
+        cut_panel = replace(panel, series=[cut(panel.series[k], back) for k in there])
+        if predict is None or plan.refit:
+            predict = train(cut_panel)
+        begins = [len(series) for series in cut_panel.series]
+        inputs = [
+            panel.series[k].future[at : at + plan.horizon]
+            for k, at in zip(there, begins, strict=True)
+        ]
+        for k, forecast in zip(there, predict(cut_panel, inputs), strict=True):
+            parts.append(_records(plan, window, k, panel.series[k], forecast, back))
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    if np.isnan(columns['y']).all():
+        raise DataError('backtest(): all values in the windows are missing')
+    order = np.argsort(columns['series'], kind='stable')
+    found = Backtest(panel, plan, {name: values[order] for name, values in columns.items()})
+    if not found.is_better:
+        LOGGER.warning('backtest(): %s', found.verdict)
+    return found
+
+
+def cut(series: Series, back: int) -> Series:
+    """Return a series without its last steps."""
+    n = len(series) - back
+    times = None if series.times is None else series.times.from_step(0, n)
+    parts = {name: getattr(series, name)[:n] for name in ('values', 'past', 'future')}
+    return replace(series, **parts, times=times)
+
+
+def _records(
+    plan: Plan, window: int, k: int, series: Series, forecast: Forecast, back: int
+) -> dict[str, np.ndarray]:
+    """Return the columns of one window of one series, each (h,)."""
+    begin, h = len(series) - back, plan.horizon
+    past, steps = series.values[:begin], np.arange(h)
+    records = {
+        'series': np.full(h, k),
+        'window': np.full(h, window),
+        'at': begin + steps,
+        'step': 1 + steps,
+        'y': series.values[begin : begin + h],
+        'forecast': np.asarray(forecast.mean),
+    }
+    for level in plan.levels:
+        records[f'forecast-lo-{level:g}'] = np.asarray(forecast.lower[level])
+        records[f'forecast-hi-{level:g}'] = np.asarray(forecast.upper[level])
+    records['seasonal_naive'] = repeat(past, h, plan.season)
+    records['naive'] = repeat(past, h, 1)
+    records['scale'] = np.full(h, naive_error(past, plan.season))
+    return records
+
+
+@checked_methods
+@dataclass(frozen=True, repr=False)
+class Backtest:
+    """Forecasts from earlier points in time, beside what came and naive forecasts.
+
+    Its repr is a table of scores.
+
+    Attributes
+    ----------
+    panel : Panel
+        The series, to their ends.
+    plan : Plan
+        Where the forecasts begin.
+    columns : dict of str to array
+        One element for each forecast step. `series` is the number of a series, and `at` that of a
+        value in it.
+    """
+
+    panel: Panel
+    plan: Plan
+    columns: dict[str, np.ndarray] = field(repr=False)
+
+    @property
+    def records(self) -> dict[str, np.ndarray]:
+        """The forecasts as columns: one element for each step of each window of each series.
+
+        ``id``; ``time``, a time stamp, or without these the number of the value; ``cutoff``, that
+        of the last value that was known; ``window`` and ``step``, counted from 1; ``y``;
+        ``forecast`` and the ends of its intervals, ``forecast-lo-80`` and ``forecast-hi-80``;
+        ``seasonal_naive`` and ``naive``.
+        """
+        begin = {'id': self._ids(), 'time': self._times('time'), 'cutoff': self._times('cutoff')}
+        hidden = ('series', 'at', 'scale')
+        return begin | {name: v for name, v in self.columns.items() if name not in hidden}
+
+    def scores(self, by: str | None = None) -> Scores:
+        """Return the scores of the network beside those of naive forecasts of the same values.
+
+        Parameters
+        ----------
+        by : {'id', 'cutoff', 'window', 'step'}, optional
+            What to group the forecasts by.
+
+        Returns
+        -------
+        scores : Scores
+            ``scores()['forecast']['mase']``, ``scores()['seasonal_naive']['mase']`` and so on;
+            by steps ``scores('step')[1]['forecast']['mase']``. The scale of the MASE is the
+            seasonal naive error before the cutoff. The weighted quantile loss is the mean over the
+            ends of all intervals and the point forecast, as the median.
+
+        Raises
+        ------
+        ConfigError
+            If `by` is something else.
+        """
+        choice('scores(): by', by, (None, *GROUPS))
+        known = ~np.isnan(self.columns['y'])
+        judged = self._judged().select(known)
+        if by is None:
+            return judged.scores()
+        if by == 'id':
+            return judged.by(by, self.columns['series'][known], self._keys())
+        groups = self._times(by) if by == 'cutoff' else self.columns[by]
+        return judged.by(by, groups[known])
+
+    def _judged(self) -> Judged:
+        columns = self.columns
+        of = {name: columns[name] for name in ('forecast', 'seasonal_naive', 'naive')}
+        ends = {
+            level: tuple(columns[f'forecast-{side}-{level:g}'] for side in ('lo', 'hi'))
+            for level in self.plan.levels
+        }
+        return Judged(columns['y'], of, columns['scale'], ends)
+
+    def frame(self) -> object:
+        """Return the records as a frame of the library of the series.
+
+        Returns
+        -------
+        frame : frame of pandas or polars, or dict of str to array
+            A dict, if the series came as arrays. The columns of ids and times have the names that
+            they had.
+        """
+        form, records = self.panel.form, self.records
+        if not form.library:
+            return records
+        from rnnkit.integrations import tables
+
+        if form.labels is not None:
+            labels = _irregular(form.labels)
+            make = tables.polars_column if form.library == 'polars' else tables.pandas_index
+            for name in ('time', 'cutoff'):
+                records[name] = make(self._stamps(name), labels)
+        dtype = form.id_dtype
+        if form.id is not None and dtype:
+            records['id'] = tables.ids(form.library, list(records['id']), dtype)
+        columns = self.panel.columns
+        new = {'time': form.time or 'ds', 'id': form.id or 'unique_id'}
+        if form.kind == 'frame':
+            new['y'] = columns.target
+        if not form.container and form.id is None:
+            del records['id']
+        named = {new.get(name, name): values for name, values in records.items()}
+        return tables.frame(form.library, named)
+
+    def plot(self, path: str | None = None, *, ids: object = None) -> 'Figure':
+        """Draw some series: what came, the forecast of each window, and its intervals.
+
+        Parameters
+        ----------
+        path : str, optional
+            A file that the picture is written to.
+        ids : id or list of ids, optional
+            The series to draw; by default the first ones.
+
+        Returns
+        -------
+        figure : matplotlib.figure.Figure
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such series.
+        ImportError
+            If matplotlib is not installed: ``pip install 'rnnkit[plot]'``.
+        """
+        from rnnkit.forecasting import pictures
+        from rnnkit.integrations import plots
+
+        return plots.forecasts(pictures.of_backtest(self, ids), path)
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the network is better than both naive forecasts, by MASE."""
+        return self._rivals()[1] is None
+
+    @property
+    def verdict(self) -> str:
+        """A sentence that says whether the network is better than both naive forecasts."""
+        metric, rival, scores = self._rivals()
+        title = metric.upper()
+        mine = scores['forecast'][metric]
+        if rival is not None:
+            theirs = scores[rival][metric]
+            return (
+                f'the network is not better than repeating {REPEATED[rival]}: {title} {mine:.3f} '
+                f'beside {theirs:.3f}'
+            )
+        named = 'naive' if self.plan.season == 1 else 'seasonal_naive'
+        return (
+            f'the network is better than repeating {REPEATED[named]}: {title} {mine:.3f} beside '
+            f'{scores[named][metric]:.3f}'
+        )
+
+    def _rivals(self) -> tuple[str, str | None, Scores]:
+        """Return the metric, the best naive forecast unless the network is better, and all."""
+        scores = self.scores()
+        metric = 'mae' if np.isnan(scores['forecast']['mase']) else 'mase'
+        names = ('naive',) if self.plan.season == 1 else tuple(REPEATED)
+        best = min(names, key=lambda name: scores[name][metric])
+        better = scores['forecast'][metric] < scores[best][metric]
+        return metric, None if better else best, scores
+
+    def __repr__(self) -> str:
+        plan, n = self.plan, len(np.unique(self.columns['series']))
+        apart = f', {plan.step} apart' if plan.windows > 1 else ''
+        networks = 'trained before each' if plan.refit else 'trained before the first'
+        many = f'{n} series' if n > 1 else 'a series'
+        left = len(self.panel.series) - n
+        short = f'; {left} too short' if left else ''
+        windows = f'{plan.windows} window{"s" * (plan.windows > 1)}'
+        verdict = self.verdict[0].upper() + self.verdict[1:]
+        return (
+            f'Backtest of {many}{short}: {windows} of {plan.horizon} steps{apart}, networks '
+            f'{networks}\n{self.scores()}\n{verdict}.'
+        )
+
+    # --- ids and times of the records
+
+    def _keys(self) -> list[object]:
+        return [0 if series.id is None else series.id for series in self.panel.series]
+
+    def _ids(self) -> np.ndarray:
+        ids = np.empty(len(self.panel.series), object)
+        ids[:] = self._keys()
+        return ids[self.columns['series']]
+
+    def _numbers(self, name: str) -> np.ndarray:
+        """Return the numbers of the values in their series."""
+        at = self.columns['at']
+        return at if name == 'time' else at - self.columns['step']
+
+    def _stamps(self, name: str) -> np.ndarray:
+        """Return the time stamps, in UTC."""
+        times = [series.times for series in self.panel.series]
+        starts = np.array([one.start for one in times])[self.columns['series']]
+        return times[0].frequency.at(starts, self._numbers(name))
+
+    def _times(self, name: str) -> np.ndarray:
+        frequency = self.panel.frequency
+        return self._numbers(name) if frequency is None else frequency.wall(self._stamps(name))
+
+
+def _irregular(labels):
+    """Return the form of time stamps that are not one after another."""
+    kind = 'integer' if labels.kind == 'range' else labels.kind
+    return replace(labels, kind=kind, freq=labels.freq if kind == 'period' else None, name=None)
