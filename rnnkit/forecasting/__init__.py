@@ -1,5 +1,8 @@
-"""Forecasts of time series, and how good they are."""
+"""Forecasts of time series by one network for any number of them, and how good they are."""
 
+from rnnkit.forecasting.answers import Forecast
+from rnnkit.forecasting.backtest import Backtest
+from rnnkit.forecasting.forecaster import Forecaster
 from rnnkit.forecasting.naive_forecasts import naive, naive2, seasonal_naive
 from rnnkit.forecasting.scores import (
     coverage,
@@ -14,6 +17,9 @@ from rnnkit.forecasting.scores import (
 from rnnkit.forecasting.scores_table import Scores, compare
 
 __all__ = [
+    'Backtest',
+    'Forecast',
+    'Forecaster',
     'Scores',
     'compare',
     'coverage',

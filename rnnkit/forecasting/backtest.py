@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnnkit.common.calls import checked_methods
-from rnnkit.common.checks import choice, flag, is_real, optional_whole, whole
+from rnnkit.common.checks import choice, flag, optional_whole, whole
 from rnnkit.common.progress import LOGGER
-from rnnkit.common.spelling import brief
-from rnnkit.errors import ConfigError, DataError
+from rnnkit.errors import DataError
+from rnnkit.forecasting import ahead, levels
 from rnnkit.forecasting.answers import Forecast
+from rnnkit.forecasting.fitted import Fitted, fit
+from rnnkit.forecasting.forms import Labels
 from rnnkit.forecasting.naive_forecasts import repeat
 from rnnkit.forecasting.scores import naive_error
-from rnnkit.forecasting.series import Panel, Series
 from rnnkit.forecasting.scores_table import Judged, Scores
+from rnnkit.forecasting.series import Panel, Series
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,15 +44,13 @@ class Plan:
     refit : bool
         Whether networks are trained before each window, or once before the first.
     season : int
-    levels : tuple of float
     """
 
     windows: int
     horizon: int
     step: int
-    refit: bool
-    season: int
-    levels: tuple[float, ...]
+    refit: bool = False
+    season: int = 1
 
     @property
     def backs(self) -> list[int]:
@@ -58,31 +58,33 @@ class Plan:
         return [self.horizon + k * self.step for k in reversed(range(self.windows))]
 
 
-def plan(
-    windows: int, horizon: int, step: int | None, refit: bool, season: int | None, level: object
-) -> Plan:
-    """Return the plan of a backtest, or raise a ConfigError."""
-    where = 'backtest()'
-    every = optional_whole(f'{where}: step', step, 1)
-    return Plan(
+def run(fitted: Fitted, windows: int, step: int | None, refit: bool, level: object) -> 'Backtest':
+    """Judge a forecaster; see `Forecaster.backtest`."""
+    where, options = 'backtest()', fitted.options
+    apart = optional_whole(f'{where}: step', step, 1)
+    plan = Plan(
         whole(f'{where}: windows', windows, 1),
-        horizon,
-        horizon if every is None else every,
+        options.horizon,
+        options.horizon if apart is None else apart,
         flag(f'{where}: refit', refit),
-        season or 1,
-        _levels(f'{where}: level', level),
+        options.season or 1,
     )
+    levels.of_bands(where, level, True)  # whether it is right, before any training
+
+    def train(panel: Panel) -> Predict:
+        earlier = fit(panel, options, None)
+        wanted = levels.of_bands(where, level, earlier.has_intervals)
+
+        def predict(panel: Panel, inputs: list[np.ndarray]) -> list[Forecast]:
+            now = earlier.of(panel)
+            return ahead.forecast(now, now.panel, inputs, options.horizon, wanted)
+
+        return predict
+
+    return judge(fitted.panel, plan, train)
 
 
-def _levels(where: str, level: object) -> tuple[float, ...]:
-    levels = [] if level is None else level if isinstance(level, list | tuple) else [level]
-    for one in levels:
-        if not is_real(one) or not 0 < one < 100:
-            raise ConfigError(f'{where} must be numbers between 0 and 100, in %; got {brief(one)}')
-    return tuple(sorted(set(levels)))
-
-
-def run(panel: Panel, plan: Plan, train: Train) -> 'Backtest':
+def judge(panel: Panel, plan: Plan, train: Train) -> 'Backtest':
     """Cut the series before each window, forecast it, and compare with what came.
 
     Parameters
@@ -90,8 +92,9 @@ def run(panel: Panel, plan: Plan, train: Train) -> 'Backtest':
     panel : Panel
     plan : Plan
     train : callable
-        Trains a new forecaster on a panel of cut series and returns a function that forecasts such
-        a panel, with intervals of the levels of the plan.
+        Trains a new forecaster on a panel of cut series, and returns a function that forecasts the
+        same series, cut there or later. Series that are too short for the first window are left
+        out.
 
     Raises
     ------
@@ -105,21 +108,23 @@ def run(panel: Panel, plan: Plan, train: Train) -> 'Backtest':
             f'windows={plan.windows} of {plan.horizon} steps, {plan.step} apart, begin '
             f'{plan.backs[0]} values before the end; write a smaller windows= or step='
         )
+    there = [k for k, series in enumerate(panel.series) if len(series) > plan.backs[0]]
     predict: Predict | None = None
     parts: list[dict[str, np.ndarray]] = []
     for window, back in enumerate(plan.backs, 1):
-        there = [k for k, series in enumerate(panel.series) if len(series) > back]
-        cut_panel = replace(panel, series=[cut(panel.series[k], back) for k in there])
+        earlier = replace(panel, series=[cut(panel.series[k], back) for k in there])
         if predict is None or plan.refit:
-            predict = train(cut_panel)
-        begins = [len(series) for series in cut_panel.series]
+            predict = train(earlier)
+        ends = [len(series) for series in earlier.series]
         inputs = [
-            panel.series[k].future[at : at + plan.horizon]
-            for k, at in zip(there, begins, strict=True)
+            panel.series[k].future[end : end + plan.horizon]
+            for k, end in zip(there, ends, strict=True)
         ]
-        for k, forecast in zip(there, predict(cut_panel, inputs), strict=True):
+        for k, forecast in zip(there, predict(earlier, inputs), strict=True):
             parts.append(_records(plan, window, k, panel.series[k], forecast, back))
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    # With refit, a first window may have no intervals.
+    names = [name for name in parts[0] if all(name in part for part in parts)]
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
     if np.isnan(columns['y']).all():
         raise DataError('backtest(): all values in the windows are missing')
     order = np.argsort(columns['series'], kind='stable')
@@ -151,7 +156,7 @@ def _records(
         'y': series.values[begin : begin + h],
         'forecast': np.asarray(forecast.mean),
     }
-    for level in plan.levels:
+    for level in sorted(forecast.lower):
         records[f'forecast-lo-{level:g}'] = np.asarray(forecast.lower[level])
         records[f'forecast-hi-{level:g}'] = np.asarray(forecast.upper[level])
     records['seasonal_naive'] = repeat(past, h, plan.season)
@@ -181,6 +186,14 @@ class Backtest:
     panel: Panel
     plan: Plan
     columns: dict[str, np.ndarray] = field(repr=False)
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The levels of the intervals, in percent."""
+        begin = 'forecast-lo-'
+        return tuple(
+            float(name.removeprefix(begin)) for name in self.columns if name.startswith(begin)
+        )
 
     @property
     def records(self) -> dict[str, np.ndarray]:
@@ -231,7 +244,7 @@ class Backtest:
         of = {name: columns[name] for name in ('forecast', 'seasonal_naive', 'naive')}
         ends = {
             level: tuple(columns[f'forecast-{side}-{level:g}'] for side in ('lo', 'hi'))
-            for level in self.plan.levels
+            for level in self.levels
         }
         return Judged(columns['y'], of, columns['scale'], ends)
 
@@ -364,7 +377,7 @@ class Backtest:
         return self._numbers(name) if frequency is None else frequency.wall(self._stamps(name))
 
 
-def _irregular(labels):
+def _irregular(labels: Labels) -> Labels:
     """Return the form of time stamps that are not one after another."""
     kind = 'integer' if labels.kind == 'range' else labels.kind
     return replace(labels, kind=kind, freq=labels.freq if kind == 'period' else None, name=None)

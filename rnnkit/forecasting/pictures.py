@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnnkit.common.checks import optional_whole
 from rnnkit.common.registry import hint
 from rnnkit.common.spelling import brief
+from rnnkit.data.frames import listed
 from rnnkit.errors import ConfigError, NotFoundError
-from rnnkit.forecasting.answers import Forecast
+from rnnkit.forecasting import ahead, levels, panel
+from rnnkit.forecasting.fitted import Fitted
 from rnnkit.forecasting.series import Panel, Series
 
 if TYPE_CHECKING:
@@ -59,56 +62,39 @@ class Picture:
     truth: Line | None = None
 
 
-def of_forecasts(
-    panel: Panel,
-    forecasts: Sequence[Forecast],
+def of_fitted(
+    fitted: Fitted,
+    truth: object,
+    X: object,
+    level: object,
     *,
-    season: int | None = None,
-    truth: Sequence[np.ndarray] | None = None,
     ids: object = None,
     past: int | None = None,
 ) -> list[Picture]:
-    """Return pictures of forecasts of the steps after the end of series.
-
-    Parameters
-    ----------
-    panel : Panel
-    forecasts : list of Forecast
-        One for each series.
-    season : int, optional
-    truth : list of array, optional
-        The values that came after the end of each series.
-    ids : id or list of ids, optional
-        The series to draw; by default the first ones.
-    past : int, optional
-        How many values of the past to draw.
-
-    Raises
-    ------
-    NotFoundError
-        If there is no such series.
-    """
+    """Return pictures of the ends of the series and their forecasts; see `Forecaster.plot`."""
+    where, series, options = 'plot()', fitted.panel, fitted.options
+    numbers = chosen(where, series, ids)
+    steps = optional_whole(f'{where}: past', past, 1)
+    wanted = levels.of_bands(where, level, fitted.has_intervals)
+    inputs = panel.read_ahead(where, series, X, options.horizon)
+    forecasts = ahead.forecast(fitted, series, inputs, options.horizon, wanted)
+    later = None if truth is None else panel.more(where, series, truth, X)
+    shown = stretch(options.horizon, options.season) if steps is None else steps
     pictures = []
-    for k in chosen('plot()', panel, ids):
-        series, forecast = panel.series[k], forecasts[k]
-        n, h = len(series), len(forecast.mean)
-        x = stamps(series, n, h)
-        bands = {level: (forecast.lower[level], forecast.upper[level]) for level in forecast.lower}
-        shown = stretch(h, season) if past is None else past
+    for k in numbers:
+        one, forecast, n = series.series[k], forecasts[k], len(series.series[k])
         begin = max(0, n - shown)
         came = None
-        if truth is not None:
-            values = np.asarray(truth[k], 'float64')
-            came = Line(stamps(series, n, len(values)), values)
-        pictures.append(
-            Picture(
-                title(series),
-                stamps(series, begin, n - begin),
-                series.values[begin:],
-                [Line(x, forecast.mean, bands)],
-                came,
-            )
+        if later is not None:
+            values = later.series[k].values[n:]
+            came = Line(stamps(one, n, len(values)), values)
+        line = Line(
+            stamps(one, n, options.horizon),
+            forecast.mean,
+            {each: (forecast.lower[each], forecast.upper[each]) for each in forecast.lower},
         )
+        x, y = stamps(one, begin, n - begin), one.values[begin:]
+        pictures.append(Picture(title(one), x, y, [line], came))
     return pictures
 
 
@@ -125,7 +111,7 @@ def of_backtest(backtest: 'Backtest', ids: object = None) -> list[Picture]:
             begin = int(columns['at'][rows][0])
             bands = {
                 level: tuple(columns[f'forecast-{side}-{level:g}'][rows] for side in ('lo', 'hi'))
-                for level in plan.levels
+                for level in backtest.levels
             }
             x = stamps(series, begin, plan.horizon)
             lines.append(Line(x, columns['forecast'][rows], bands))
@@ -184,5 +170,6 @@ def chosen(where: str, panel: Panel, ids: object, there: set[int] | None = None)
             texts = [name for name in named if isinstance(name, str)]
             near = hint(one, texts) if isinstance(one, str) and texts else ''
             near = f'; {near}' if near.startswith('did you') else ''
+            near = near or f'; the ids are {listed(named)}'
             raise NotFoundError(f'{where}: there is no series {brief(one)}{near}')
     return [named[one] for one in wanted]
