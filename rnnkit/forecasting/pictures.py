@@ -1,7 +1,7 @@
 """The lines and bands of pictures of forecasts, as arrays."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,16 +78,13 @@ def of_fitted(
     wanted = levels.of_bands(where, level, fitted.has_intervals)
     inputs = panel.read_ahead(where, series, X, options.horizon)
     forecasts = ahead.forecast(fitted, series, inputs, options.horizon, wanted)
-    later = None if truth is None else panel.more(where, series, truth, X)
+    later = [] if truth is None else _later(where, series, truth)
     shown = stretch(options.horizon, options.season) if steps is None else steps
     pictures = []
     for k in numbers:
         one, forecast, n = series.series[k], forecasts[k], len(series.series[k])
         begin = max(0, n - shown)
-        came = None
-        if later is not None:
-            values = later.series[k].values[n:]
-            came = Line(stamps(one, n, len(values)), values)
+        came = Line(stamps(one, n, len(later[k])), later[k]) if later and len(later[k]) else None
         line = Line(
             stamps(one, n, options.horizon),
             forecast.mean,
@@ -96,6 +93,13 @@ def of_fitted(
         x, y = stamps(one, begin, n - begin), one.values[begin:]
         pictures.append(Picture(title(one), x, y, [line], came))
     return pictures
+
+
+def _later(where: str, series: Panel, truth: object) -> list[np.ndarray]:
+    """Return the values that came after the end of each series; some may have none."""
+    columns = series.columns._replace(past=(), future=(), static=())
+    later = panel.more(f'{where}: truth', replace(series, columns=columns), truth)
+    return [one.values for one in later.series]
 
 
 def of_backtest(backtest: 'Backtest', ids: object = None) -> list[Picture]:
