@@ -39,6 +39,11 @@ class Fitted:
     histories: Histories = field(repr=False)
     calibration: Calibration | None = None
 
+    @property
+    def has_intervals(self) -> bool:
+        """Whether there are quantiles: the network's own, or those of errors on the tails."""
+        return self.calibration is not None or self.options.output != 'point'
+
     def build(self, panel: Panel, room: int) -> Histories:
         """Return series prepared alike, with room for further steps."""
         own = self.histories
