@@ -3,8 +3,6 @@
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 from rnnkit.common import file_format, open_files
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import whole
@@ -204,9 +202,11 @@ class Forecaster:
             becomes a frame.
         """
         fitted, where = self._ready('forecast()'), 'forecast()'
-        series = fitted.panel if y is None else panel.read(where, y, X, fitted.panel.columns)
         horizon = self._horizon(where, horizon)
-        inputs = [np.zeros((horizon, 0))] * len(series.series)
+        series = fitted.panel
+        if y is not None:
+            series = panel.read(where, y, X, series.columns, like=series, ahead=horizon)
+        inputs = panel.read_ahead(where, series, X, horizon)
         wanted = levels.read(where, level, quantiles, samples)
         found = ahead.forecast(fitted, series, inputs, horizon, wanted)
         return answers.give(series.form, series, found, simple=wanted.simple)
@@ -229,7 +229,8 @@ class Forecaster:
             If the time stamps do not follow, or there was no such series in `fit`.
         """
         fitted = self._ready('update()')
-        self._fitted = fitted.of(panel.more('update()', fitted.panel, y, X))
+        new = panel.more('update()', fitted.panel, y, X)
+        self._fitted = fitted.of(panel.join(fitted.panel, new))
         return self
 
     def stepper(self) -> ForecastStepper:
