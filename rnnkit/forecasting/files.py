@@ -8,6 +8,7 @@ import numpy as np
 from rnnkit.common.file_format import File
 from rnnkit.errors import FormatError, RnnkitError
 from rnnkit.forecasting import building, panel_files
+from rnnkit.forecasting.bases import Choices
 from rnnkit.forecasting.design import Design
 from rnnkit.forecasting.fitted import Fitted, room_for
 from rnnkit.forecasting.intervals import Calibration
@@ -31,8 +32,7 @@ def pack(fitted: Fitted) -> File:
     state: dict[str, Any] = {
         'design': _of_design(fitted.model.design),
         'panel': panel_files.to_state(fitted.panel),
-        'lag': fitted.histories.lag,
-        'log': fitted.histories.log.astype('int64'),
+        'choices': [part.astype('int64') for part in fitted.histories.choices],
         'shrink': fitted.model.shrink,
     }
     if fitted.calibration is not None:
@@ -70,7 +70,8 @@ def _unpacked(name: str, file: File) -> Fitted:
         }
         nets.append(network_files.network(name, File(spec, own)))
     model = Model(nets, design, HEADS[options.output](), float(state['shrink']))
-    choices = np.asarray(state['lag']), np.asarray(state['log']).astype(bool)
+    lag, seasons, log = map(np.asarray, state['choices'])
+    choices = Choices(lag, seasons, log.astype(bool))
     histories = building.build(panel.series, design, room_for(design), choices)
     found = state.get('calibration')
     calibration = None if found is None else Calibration.from_state(found)
