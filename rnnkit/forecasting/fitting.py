@@ -15,18 +15,18 @@ from rnnkit.schedules import Cosine
 
 VALIDATIONS = 20  # in a training
 JUDGED = 50  # forecasts of held-out values, over all series
-LEAST_ORIGINS = 3  # of each series
+LEAST_ORIGINS = 2  # of each series; a horizon apart, their errors say how well it is known
 
 
 def tails(histories: Histories, horizon: int) -> np.ndarray:
     """Return how many values at the end of each series are held out, (N,).
 
-    At least the horizon; half of it more, and of few series still more, so that there are enough
-    forecasts to judge, but at most a fifth of a series. One that would be left with too few values
+    Two horizons, and of few series still more, so that there are enough forecasts to judge; but at
+    most the horizon and a fifth of a series. One that would be left with too few values
     to train on keeps all.
     """
     n = histories.end - histories.first
-    more = max(horizon // 2, origins_of_each(len(n)) - 1)
+    more = max(horizon, origins_of_each(len(n)) - 1)
     tail = horizon + np.minimum(more, n // 5)
     return np.where(n - tail >= np.maximum(horizon // 2, 2), tail, 0)
 
