@@ -15,7 +15,7 @@ from rnnkit.models.network import LayerSpec, Network
 from rnnkit.sklearn.base import SequenceEstimator
 from rnnkit.sklearn.hold_out import Examples
 from rnnkit.sklearn.sequences import Sequences
-from rnnkit.sklearn.targets import ALL, LAST, Targets, no_target, read_labels
+from rnnkit.sklearn.targets import ALL, LAST, Targets, read_labels
 from rnnkit.training.class_weights import balanced
 
 
@@ -31,7 +31,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         there is a layer 'last', 'mean' or 'max': ``(('gru', 32), 'mean')``.
     many : {'auto', 'last', 'all'}
         Whether y has one label for each sequence, 'last', or one for each time step, 'all'. By
-        default the shape of y tells.
+        default the shape of y decides.
     loss : str or dict
         As for `rnnkit.Classifier`.
     algo : str
@@ -45,8 +45,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     learning_rate : float or callable
         A number, or a ``rnnkit.schedules`` object. 'lbfgs' does not use it.
     input_noise : float
-        The deviation of Gaussian noise that is added to the inputs in training, after they have
-        been scaled. On small data 0.2 to 0.5 may help against overfitting.
+        The standard deviation of the Gaussian noise that is added to the inputs in training,
+        after any scaling. On small data 0.2 to 0.5 may help against overfitting.
     dropout : float
         The fraction of the outputs of hidden layers that are set to 0 in training.
     weight_l2 : float
@@ -66,13 +66,13 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         Weights of the classes, as in scikit-learn. 'balanced' counts the labels of the training
         data; `partial_fit` refuses it.
     dtype : {'float32', 'float64'}
-        In which precision the network computes.
+        The precision of the network.
     options : dict, optional
         Further keywords of `rnnkit.Network.train`, such as ``{'max_gradient_norm': 1.0}``.
     warm_start : bool
         Whether `fit` continues from the parameters of the last fit.
     verbose : int
-        0 is silent; with 1 there is a line for each epoch.
+        0 prints nothing, 1 a line for each epoch.
     random_state : int, RandomState or None
         Drives the initial weights, the order of sequences, dropout and the hold-out. With an int,
         each fit gives the same bits.
@@ -202,8 +202,6 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     def _read_y(
         self, y: ArrayLike, X: Sequences, reset: bool, classes: ArrayLike | None = None
     ) -> Targets:
-        if y is None:
-            raise ValueError(no_target(self))
         if not reset:
             return read_labels(y, X, self.many_, self.classes_)[0]
         targets, self.classes_ = read_labels(y, X, self.many, classes)
@@ -254,15 +252,13 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
             objects: arrays (T_i, K).
         """
         sequences = self._read(X)
-        p = self._probabilities(sequences)
-        return p if self.many_ == LAST else sequences.split(p)
+        return self._like_y(self._probabilities(sequences), sequences)
 
     def predict_log_proba(self, X: ArrayLike) -> np.ndarray:
         """Return the logarithm of the probability of each class, in the form of `predict_proba`."""
         sequences = self._read(X)
         with np.errstate(divide='ignore'):
-            p = np.log(self._probabilities(sequences))
-        return p if self.many_ == LAST else sequences.split(p)
+            return self._like_y(np.log(self._probabilities(sequences)), sequences)
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return the most probable class.
@@ -279,7 +275,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         """
         sequences = self._read(X)
         labels = self.classes_[self._probabilities(sequences).argmax(axis=-1)]
-        return labels if self.many_ == LAST else sequences.split(labels)
+        return self._like_y(labels, sequences)
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy: of sequences, or of all time steps.

@@ -33,7 +33,7 @@ class SequenceScaler(
     Attributes
     ----------
     center_, scale_ : arrays of shape (I,)
-        What is subtracted, and what the difference is divided by.
+        The number that is subtracted, and the one that the difference is divided by.
     n_steps_seen_ : int
         The number of time steps, of all sequences together.
     n_features_in_, feature_names_in_

@@ -143,9 +143,7 @@ class SequenceTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Seq
             if reset:
                 self._classes = classes
         else:
-            targets = read_numbers(y, X, many)
-            if targets.y.ndim == (1 if targets.many != ALL else 2):
-                targets = Targets(targets.y[..., None], targets.many)
+            targets = read_numbers(y, X, many).with_features()
         if reset:
             self.many_ = targets.many
         return targets
