@@ -71,7 +71,7 @@ class Columns:
         self.check(where, name, numbers)
         rows = numbers.rows
         if numbers.is_series and rows is not None and all(isinstance(r, str) for r in rows):
-            self.check(where, name, Numbers(numbers.array[None], columns=tuple(rows), rows=[0]))
+            self.check(where, name, Numbers(numbers.array[None], columns=tuple(rows)))
 
     def to_spec(self) -> dict[str, list[object]]:
         """Return the names, fit for JSON."""
