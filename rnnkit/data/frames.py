@@ -1,6 +1,6 @@
 """Frames and Series of other libraries: their numbers, names of columns and labels of rows.
 
-They are recognized by what they have, such as ``columns`` and ``to_numpy``; nothing is imported.
+They are recognized by attributes such as ``columns`` and ``to_numpy``; nothing is imported.
 """
 
 from collections.abc import Iterable, Sequence

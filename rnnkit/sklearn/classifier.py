@@ -37,7 +37,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     algo : str
         An update rule, such as 'adam', 'rmsprop' or 'lbfgs'.
     epochs : int
-        The number of passes over the training data, at most. It can be the ``resource`` of a
+        The largest number of passes over the training data. It can be the ``resource`` of a
         ``HalvingGridSearchCV``.
     batch_size : int or 'auto'
         Sequences in a mini-batch. 'auto' is all sequences up to 1000, and 64 for more. With all
@@ -56,10 +56,11 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         share of each class. By default none is.
     patience : int
         Early stopping: with `validation_fraction`, or with ``X_val`` and ``y_val``, training ends
-        when more than so many epochs in a row have not improved the validation loss, and the best
-        parameters are kept. Without validation data, training takes all `epochs`.
+        when the validation loss has not improved for more than this many epochs in a row, and the
+        best parameters are kept. Without validation data, training takes all `epochs`.
     scale : bool
-        Whether the network standardizes its inputs, by mean and deviation of the training data.
+        Whether the network standardizes its inputs with the mean and standard deviation of the
+        training data.
     channels_first : bool
         Whether X is (sequences, features, time steps), as in aeon and sktime.
     class_weight : dict, 'balanced' or None
@@ -74,7 +75,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     verbose : int
         0 prints nothing, 1 a line for each epoch.
     random_state : int, RandomState or None
-        Drives the initial weights, the order of sequences, dropout and the hold-out. With an int,
+        Seeds the initial weights, the order of sequences, dropout and the hold-out. With an int,
         each fit gives the same bits.
 
     Attributes
@@ -87,7 +88,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     n_iter_ : int
         The number of epochs of the last fit; with `partial_fit`, of all calls.
     n_features_in_ : int
-        Features of each time step; for X of shape (n, T), the number of columns.
+        The number of features of each time step; for X of shape (n, T), the number of columns.
     feature_names_in_ : array of str
         Only if X is a frame whose columns have names, or a list of such frames.
 
@@ -169,9 +170,9 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Train one epoch further, with these sequences.
+        """Train for one more epoch on these sequences.
 
-        The scaling is that of the first call. Nothing is held out.
+        The scaling stays that of the first call, and no data are held out.
 
         Parameters
         ----------

@@ -31,8 +31,8 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
     patience
         As in `SequenceClassifier`.
     scale : bool
-        Whether the network standardizes its inputs and its targets, by mean and deviation of the
-        training data. Predictions are in the units of y.
+        Whether the network standardizes its inputs and targets with the mean and standard
+        deviation of the training data. Predictions are in the units of y.
     channels_first, dtype, options, warm_start, verbose, random_state
         As in `SequenceClassifier`.
 
@@ -110,9 +110,9 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
     def partial_fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Self:
-        """Train one epoch further, with these sequences.
+        """Train for one more epoch on these sequences. Parameters are those of `fit`.
 
-        The scaling is that of the first call. Nothing is held out. Parameters are those of `fit`.
+        The scaling stays that of the first call, and no data are held out.
         """
         return self._fit(X, y, sample_weight, epochs=1)
 

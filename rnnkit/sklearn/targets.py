@@ -136,7 +136,7 @@ def _has_steps(elements: list[Any] | None, y: ArrayLike, X: Sequences, what: str
     lengths = [len(one) if axes(one) else -1 for one in elements]
     if axes(elements[0]) == 2:
         return True
-    if len(lengths) != len(X) or set(lengths) == {1} or lengths != X.lengths.tolist():
+    if set(lengths) == {1} or lengths != X.lengths.tolist():
         return len(set(lengths)) > 1  # neither: the error of steps_of says which one does not fit
     if what == 'target' and X.form != LIST:
         raise ValueError(
