@@ -176,9 +176,9 @@ def test_early_stopping_by_validation_data():
     noise = [rng.standard_normal((5, 2)) for _ in range(12)]
     fitted = model(patience=2, epochs=300).fit(X, Y, X_val=noise, y_val=Y[:12])
     losses = fitted.history_['valid_loss']
-    assert len(losses) < 300
+    assert len(losses) == 3  # one more than patience: nothing is better than no training
     evaluated = fitted.net_.evaluate(noise, Y[:12], weights=np.ones(12))['loss']
-    assert evaluated == pytest.approx(min(losses), rel=1e-5)
+    assert evaluated < min(losses)
 
 
 def test_a_warm_start_continues():
