@@ -11,7 +11,7 @@ from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import optional_whole
 from rnnkit.data.border import Border
 from rnnkit.data.classes import Classes
-from rnnkit.data.columns import Columns, learns_columns
+from rnnkit.data.columns import Columns
 from rnnkit.data.hold_out import split
 from rnnkit.data.passes import makes_new_batches
 from rnnkit.models import frozen
@@ -38,6 +38,7 @@ from rnnkit.training.scales import Scales
 from rnnkit.training.sessions import Sessions
 from rnnkit.training.train_steps import TrainSteps
 from rnnkit.training.trainer import Place, Seed, Trainer
+from rnnkit.training.undo import Undo
 from rnnkit.training.ways import find_way
 
 
@@ -193,7 +194,6 @@ class Trainable(Parameters):
         show = lines.choice('itertrain()', progress, verbose)
         return lines.each(show, self._sessions.itertrain, 'itertrain()', make)
 
-    @learns_columns
     def _start(
         self,
         where: str,
@@ -205,11 +205,35 @@ class Trainable(Parameters):
     ) -> Any:
         """Return a training that is ready to start, a `Run`.
 
+        If it fails before its first update, the network forgets what it has learned from the data.
+
         Parameters
         ----------
         place : Place, optional
             Where it is recorded, if it is a stage of another training.
         """
+        undo = Undo(
+            partial(setattr, self, '_trainings', self._trainings),
+            partial(setattr, self._columns, 'known', dict(self._columns.known)),
+        )
+        with undo.on_error():
+            self._learn_classes(train, valid, algo, undo)
+            with self._columns.learning():
+                return self._ready(where, train, valid, algo, keywords, place, undo)
+
+    def _learn_classes(self, train: Data, valid: Valid, algo: str, undo: Undo) -> None:
+        """Learn the names of the classes from the data, if there are classes."""
+
+    def _ready(
+        self,
+        where: str,
+        train: Data,
+        valid: Valid,
+        algo: str,
+        keywords: Mapping[str, object],
+        place: Place | None,
+        undo: Undo,
+    ) -> Any:
         frozen.check(where, self)
         class_weights.check(where, keywords.get('class_weight'), self._classes, train)
         if way := find_way(where, algo, keywords):
@@ -233,18 +257,12 @@ class Trainable(Parameters):
             resumed=files.state,
             keeper=files.keeper(config, batches),
             begin=files.begin if place is None else None,
+            undo=undo,
             measure=self._scales.measure,
             held_out=held_out,
         )
         files.check(trainer)
-        trainer.undo.append(
-            partial(self._restore_start, self._trainings, dict(self._columns.known))
-        )
         return trainer
-
-    def _restore_start(self, trainings: int, columns: dict[str, tuple[object, ...]]) -> None:
-        """Forget a training that has failed before its first update."""
-        self._trainings, self._columns.known = trainings, columns
 
     def _data(
         self,

@@ -22,6 +22,7 @@ from rnnkit.training.history import History
 from rnnkit.training.judge import Judge, column
 from rnnkit.training.options import TrainingConfig
 from rnnkit.training.protocols import Batch, Batches, Monitors, Record, State, Step
+from rnnkit.training.undo import Undo
 
 COUNTS = ('training', 'epoch', 'updates', 'failures')
 MONITORS = ('best', 'latest', 'trained')
@@ -64,6 +65,8 @@ class Trainer:
         first one, to write the training to a file; `state` is what it can be resumed from.
     begin : callable, optional
         Called when the training starts, which may be long after it was made ready.
+    undo : Undo, optional
+        Takes back what was changed, if the training fails before its first update.
     measure : callable, optional
         ``measure(trainer)`` measures in the training data what the network has to know of them.
     held_out : bool
@@ -76,8 +79,6 @@ class Trainer:
         The callbacks of the options.
     ended : str, or None
         Why the training has ended, as in `rnnkit.callbacks.Training`.
-    undo : list of callables
-        Called if the training fails before its first update, so that it leaves no trace.
     """
 
     left = False  # whether a callback has chosen the parameters at the end
@@ -98,6 +99,7 @@ class Trainer:
         resumed: State | None = None,
         keeper: 'Callable[[Trainer, bool, bool, State | None], None] | None' = None,
         begin: Callable[[], None] | None = None,
+        undo: Undo | None = None,
         measure: 'Callable[[Trainer], None] | None' = None,
         held_out: bool = True,
     ):
@@ -109,7 +111,8 @@ class Trainer:
         self.history, self.training, self.stage = place
         self.seed, self.inspect, self.net = seed, inspect, net
         self.resumed, self.keeper = resumed, keeper
-        self.begin, self.measure, self.held_out = begin, measure, held_out
+        self.begin, self.undo = begin, undo or Undo()
+        self.measure, self.held_out = measure, held_out
         self.judge = Judge(config.where, self.options, held_out)
         self.best: Monitors = {'loss': np.inf}
         self.latest: Monitors = {}
@@ -121,7 +124,6 @@ class Trainer:
         self.rows, self.health = list[tuple](), list[tuple]()
         self.began = time.perf_counter()  # this epoch
         self.stopping: str | None = None  # why it is to end, if a callback says so
-        self.undo: list[Callable[[], object]] = []
         self.validated = self.unplanned = False
         self.hooks = Hooks(self.options.callbacks, Training(self), self.options.shows_bar)
 
@@ -157,13 +159,8 @@ class Trainer:
             If the loss or a gradient is not finite.
         """
         progress.prepare_logging()
-        try:
+        with self.undo.on_error(unless=lambda: self.updates > 0):
             yield from self._itertrain()
-        except BaseException:
-            if not self.updates:
-                for undo in self.undo:
-                    undo()
-            raise
 
     def _itertrain(self) -> Iterator[tuple[Monitors, Monitors]]:
         if self.begin is not None:
