@@ -39,6 +39,7 @@ from rnnkit.training.sessions import Sessions
 from rnnkit.training.train_steps import TrainSteps
 from rnnkit.training.trainer import Place, Seed, Trainer
 from rnnkit.training.undo import Undo
+from rnnkit.training.validation import Validation
 from rnnkit.training.ways import find_way
 
 
@@ -247,19 +248,16 @@ class Trainable(Parameters):
         trainer = Trainer(
             config,
             step,
-            evaluate,
             batches,
-            validation,
+            Validation(evaluate, validation, held_out, self._train_steps.alarm(config.options)),
             place=place or Place(self.history, next_number(self.history)),
             seed=files.seed,
-            inspect=self._train_steps.alarm(config.options),
             net=self,
             resumed=files.state,
             keeper=files.keeper(config, batches),
             begin=files.begin if place is None else None,
             undo=undo,
             measure=self._scales.measure,
-            held_out=held_out,
         )
         files.check(trainer)
         return trainer
