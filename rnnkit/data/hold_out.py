@@ -13,7 +13,7 @@ from rnnkit.data.arrays import as_plain
 from rnnkit.data.border import Border
 from rnnkit.data.datasets import Seed, generator_for
 from rnnkit.data.field import Field
-from rnnkit.data.passes import makes_batches
+from rnnkit.data.passes import maker, makes_batches
 from rnnkit.data.ragged import is_list_of_arrays, is_ragged
 from rnnkit.data.unpack import is_one_array
 from rnnkit.errors import ConfigError, DataError
@@ -158,10 +158,9 @@ def split_arrays(
 
 def _check_arrays(where: str, share: Share, train: Any) -> None:
     if makes_batches(train):
-        kind = 'a callable' if callable(train) else f'an iterable ({type(train).__name__})'
         raise ConfigError(
-            f'{where}: {share} holds out a part of arrays, and train is {kind}, which makes its '
-            f'own batches; pass another one, or arrays, as valid='
+            f'{where}: {share} holds out a part of arrays, and train is {maker(train)}, which '
+            f'makes its own batches; pass another one, or arrays, as valid='
         )
 
 

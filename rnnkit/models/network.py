@@ -1,6 +1,7 @@
 """A network: layer specs become a graph, and the graph becomes functions."""
 
 import copy
+import inspect
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -42,17 +43,6 @@ from rnnkit.training.sessions import Sessions
 from rnnkit.training.train_steps import TrainSteps
 
 MAX_LOSSES = 100
-SETTINGS = (
-    'layers',
-    'loss',
-    'weighted',
-    'masked',
-    'layout',
-    'dtype',
-    'seed',
-    'kernel',
-    'scale_targets',
-)
 LayerSpec = int | str | Sequence[object] | Mapping[str, object] | Layer
 
 
@@ -673,3 +663,6 @@ class Network(Trainable):
     def __repr__(self) -> str:
         chain = ' > '.join(f'{layer.name} ({layer.form} {layer.size})' for layer in self.layers)
         return f'<{type(self).__name__}: {chain}; {self.num_params} parameters, {self.dtype}>'
+
+
+SETTINGS = tuple(inspect.signature(Network.__init__).parameters)[1:-1]  # the keywords of networks
