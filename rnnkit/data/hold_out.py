@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnkit.common.registry import hint
+from rnnkit.common.registry import meant
 from rnnkit.common.spelling import brief
 from rnnkit.data.arrays import as_plain
 from rnnkit.data.border import Border
@@ -70,8 +70,8 @@ def read_share(where: str, valid: object) -> Share | None:
     if len(valid) == 2 and isinstance(valid[1], Real):
         if valid[0] == TAIL:
             return Share(_fraction(where, valid[1]), True)
-        near = hint(valid[0], [TAIL]) if isinstance(valid[0], str) else ''
-        near = f'; {near}' if near.startswith('did') else ''
+        word = meant(valid[0], [TAIL]) if isinstance(valid[0], str) else None
+        near = f'; did you mean {word!r}?' if word else ''
         raise ConfigError(f'{where}: valid must be {expected}; got {brief(valid)}{near}')
     raise ConfigError(f'{where}: valid must be {expected}; got {brief(valid)}')
 

@@ -170,7 +170,7 @@ class Network(Trainable):
         self._recurrent = any(self._graph.plan.clocks.values())
 
     def _minimise(self, terms: list[LossTerm]) -> None:
-        """Let trainings minimise the sum of these losses from now on."""
+        """Make later trainings minimise the sum of these losses."""
         self._sessions.changed('add_loss(), set_loss(), freeze() and unfreeze()')
         if len(terms) > MAX_LOSSES:
             raise ConfigError(f'a network has at most {MAX_LOSSES} losses; got {len(terms):,}')
@@ -338,7 +338,7 @@ class Network(Trainable):
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What belongs to the network besides its parameters: scaling, vocabulary, units, ...
+        """Data kept with the network besides its parameters: scaling, vocabulary, units, ...
 
         A dict of JSON values and arrays of numbers, nested as you like, at first empty. Files,
         checkpoints, pickles and copies keep it. Tuples come back as lists, and numbers of NumPy's

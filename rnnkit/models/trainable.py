@@ -1,4 +1,4 @@
-"""How a network is trained: the calls of users, and a training made ready."""
+"""Training of networks: the calls of users, and a training made ready."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -45,7 +45,7 @@ from rnnkit.training.ways import find_way
 
 @checked_methods
 class Trainable(Parameters):
-    """What can be trained: a base of `rnnkit.Network`."""
+    """Training, as a base class of `rnnkit.Network`."""
 
     history: History
     seed: int
@@ -117,7 +117,7 @@ class Trainable(Parameters):
         epochs, patience, validate_every, min_improvement, restore_best
             When training ends, and with which parameters.
         learning_rate : float or schedule, optional
-            By default that of the rule. A ``rnnkit.schedules`` object or any function of the
+            Defaults to the rule's own. A ``rnnkit.schedules`` object or any function of the
             number of updates changes it during training.
         max_gradient_norm, max_gradient_elem, momentum, nesterov
             Gradient clipping and momentum.
@@ -187,7 +187,7 @@ class Trainable(Parameters):
     ) -> Iterator[tuple[Monitors, Monitors]]:
         """Train as `train` does, with the same keywords, and yield its two dicts once an epoch.
 
-        The second dict is that of the latest validation. When the caller leaves the loop,
+        The second dict reports the latest validation. When the caller leaves the loop,
         training ends and the best parameters are restored.
         """
         keywords = _keywords(locals(), options)

@@ -28,7 +28,7 @@ Seed = int | list[int] | None
 
 
 class Place(NamedTuple):
-    """Where the epochs of a training are recorded."""
+    """The history in which the epochs of a training are recorded."""
 
     history: History
     number: int  # of the training
