@@ -239,7 +239,8 @@ class Trainable(Parameters):
         class_weights.check(where, keywords.get('class_weight'), self._classes, train)
         if way := find_way(where, algo, keywords):
             return way(where, self, *self._parts(where, train, valid, keywords), keywords)
-        config = read_training(where, algo, keywords, max_gradient_norm=float(self._recurrent))
+        limit = 1.0 if self._recurrent else 0.0  # 0: gradients are not clipped
+        config = read_training(where, algo, keywords, max_gradient_norm=limit)
         config.check_data(train)
         with kernels.allowed(self._kernel):
             step, evaluate, carries = self._train_steps.train_step(config)
