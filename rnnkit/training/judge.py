@@ -2,13 +2,13 @@
 
 from typing import Protocol
 
-from rnnkit.callbacks.best import MODES, Best
-from rnnkit.common.registry import hint
+from rnnkit.callbacks.best import KINDS, MODES, Best
+from rnnkit.common.registry import meant
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 from rnnkit.training.protocols import Monitors
 
-VALID, TRAINING = 'valid', 'training'  # what the results are of, and how their columns begin
+VALID, TRAINING = KINDS
 
 
 def column(name: str, held_out: bool) -> str:
@@ -48,8 +48,8 @@ def read(where: str, restore_best: object) -> tuple[str | None, str | None]:
             f'{brief(restore_best)}'
         )
     if mode not in (None, *MODES):
-        near = hint(mode, MODES) if isinstance(mode, str) else ''
-        near = f'; {near}' if near.startswith('did') else ''
+        word = meant(mode, [*MODES]) if isinstance(mode, str) else None
+        near = f'; did you mean {word!r}?' if word else ''
         raise ConfigError(f"{where}: the mode must be 'min' or 'max'; got {brief(mode)}{near}")
     kind, _, rest = name.partition('_')
     if kind not in (VALID, TRAINING) or not rest:
