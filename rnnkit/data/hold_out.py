@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnkit.common.registry import meant
+from rnnkit.common.registry import suggestion
 from rnnkit.common.spelling import brief
 from rnnkit.data.arrays import as_plain
 from rnnkit.data.border import Border
@@ -70,8 +70,7 @@ def read_share(where: str, valid: object) -> Share | None:
     if len(valid) == 2 and isinstance(valid[1], Real):
         if valid[0] == TAIL:
             return Share(_fraction(where, valid[1]), True)
-        word = meant(valid[0], [TAIL]) if isinstance(valid[0], str) else None
-        near = f'; did you mean {word!r}?' if word else ''
+        near = suggestion(valid[0], [TAIL])
         raise ConfigError(f'{where}: valid must be {expected}; got {brief(valid)}{near}')
     raise ConfigError(f'{where}: valid must be {expected}; got {brief(valid)}')
 

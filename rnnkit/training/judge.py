@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from rnnkit.callbacks.best import KINDS, MODES, Best
-from rnnkit.common.registry import meant
+from rnnkit.common.registry import suggestion
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 from rnnkit.training.protocols import Monitors
@@ -48,9 +48,9 @@ def read(where: str, restore_best: object) -> tuple[str | None, str | None]:
             f'{brief(restore_best)}'
         )
     if mode not in (None, *MODES):
-        word = meant(mode, [*MODES]) if isinstance(mode, str) else None
-        near = f'; did you mean {word!r}?' if word else ''
-        raise ConfigError(f"{where}: the mode must be 'min' or 'max'; got {brief(mode)}{near}")
+        raise ConfigError(
+            f"{where}: the mode must be 'min' or 'max'; got {brief(mode)}{suggestion(mode, MODES)}"
+        )
     kind, _, rest = name.partition('_')
     if kind not in (VALID, TRAINING) or not rest:
         other = rest if kind in ('val', 'validation', 'test', 'dev') else name
