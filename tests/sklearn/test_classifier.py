@@ -215,7 +215,7 @@ def test_a_fit_that_fails_leaves_no_classes_for_an_old_network():
     fitted = model(epochs=1).fit(X, Y)
     with pytest.raises(ValueError, match="y has the label 'flat'"):
         fitted.fit(X, np.where(Y == 'up', 'p', 'q'), X_val=X[:1], y_val=['flat'])
-    with pytest.raises(NotFittedError):
+    with pytest.raises(NotFittedError, match='SequenceClassifier instance is not fitted yet'):
         fitted.predict(X)
     expected = model(epochs=1).fit(X, Y).predict_proba(X)
     np.testing.assert_array_equal(fitted.fit(X, Y).predict_proba(X), expected)
