@@ -51,7 +51,7 @@ CASES = [*((form, plain) for form in [*NUMBERS, *LABELS]), *((form, compiled) fo
 @pytest.mark.parametrize('dtype', long_unless(lambda d: d == 'float32', ['float32', 'float64']))
 @pytest.mark.parametrize(
     ('form', 'make'),
-    # Kernels of losses of numbers differ in their slope alone.
+    # Kernels of losses of numbers differ in their formula alone.
     long_unless(
         lambda form, make: make is plain or form not in ('mae', 'huber', 'quantile'), CASES
     ),
