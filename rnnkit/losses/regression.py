@@ -62,9 +62,10 @@ class Quantile(Loss):
 
     A network predicts several quantiles by as many layers of the size of the target; the loss is
     the mean of theirs. The first of these layers, usually that of the median, must be the last
-    layer of the network, so that `predict` returns it. Only several quantiles can be drawn from:
-    between them the distribution is uniform, and beyond the outermost it goes on with the density
-    next to it. Quantiles that cross are sorted before.
+    layer of the network, so that `predict` returns it; give the others ``activation='linear'``,
+    unless all targets are positive. `Regressor.generate` draws from several quantiles, and not from
+    one: the level is uniform, and the quantile at this level is interpolated linearly, or beyond
+    the outermost extrapolated from the two next to it. Quantiles that cross are sorted first.
 
     Parameters
     ----------
@@ -77,9 +78,10 @@ class Quantile(Loss):
     Examples
     --------
     >>> from rnnkit.layers import parse_layers
+    >>> head = dict(size=1, inputs='hid1', activation='linear')
     >>> layers = parse_layers([
-    ...     1, ('rnn', 8), dict(size=1, name='low'), dict(size=1, name='high', inputs='hid1'),
-    ...     dict(size=1, name='mid', inputs='hid1')])
+    ...     1, ('rnn', 8), head | dict(name='low'), head | dict(name='high'),
+    ...     head | dict(name='mid')])
     >>> Quantile(q=[0.5, 0.1, 0.9], layers=['mid', 'low', 'high']).outputs
     ('mid:out', 'low:out', 'high:out')
     """

@@ -202,28 +202,27 @@ def test_draws_of_scaled_targets_are_in_their_units():
     np.testing.assert_allclose(net.generate(np.ones(2), 1, temperature=0), [mean], rtol=1e-12)
 
 
-def pattern(rng, steps, songs, keys=12):
-    """Return chords (T, B, keys), each followed by one of two others."""
+def chorale(rng, steps, songs, keys=12):
+    """Return chords of two keys (T, B, keys): each is held, or followed by any other."""
     chords = (np.arange(keys) % 6)[None] == np.arange(6)[:, None]
     at, made = rng.integers(0, 6, songs), []
     for _ in range(steps):
         made.append(chords[at])
-        at = (at + rng.integers(1, 3, songs)) % 6
+        at = np.where(rng.random(songs) < 0.5, at, rng.integers(0, 6, songs))
     return np.array(made, float)
 
 
 def test_keys_of_a_piano_do_not_end_in_a_fixed_point(rng):
     net = rnnkit.Regressor([12, ('rnn', 16), 12], loss='bce', seed=0)
-    data = pattern(rng, 20, 64)
-    net.train([data[:-1], data[1:]], algo='adam', learning_rate=0.02, epochs=30, patience=0)
+    data = chorale(rng, 20, 64)
+    net.train([data[:-1], data[1:]], algo='adam', learning_rate=0.02, epochs=20)
     seed = data[:5, :1]
     stuck = net.generate(seed, 100, temperature=0)[-2:]
-    assert abs(stuck[0] - stuck[1]).max() < 1e-3
-    free = net.generate(seed, 100, rng=0)
-    assert set(np.unique(free)) == {0, 1}
-    late = free[-50:, 0]
-    assert (late[1:] != late[:-1]).any(axis=1).mean() > 0.8
-    assert len(np.unique(late, axis=0)) > 5
+    assert abs(stuck[0] - stuck[1]).max() < 1e-4
+    late = net.generate(seed, 100, streams=40, rng=0)[-50:]
+    assert set(np.unique(late)) == {0, 1}
+    assert (late[1:] != late[:-1]).any(axis=-1).mean() > 0.5
+    assert abs(late.mean() - data.mean()) < 0.02
 
 
 # --- networks of other forms

@@ -23,8 +23,8 @@ def network(**options):
     layers = [
         1,
         dict(form='rnn', size=3, name='h'),
-        dict(size=1, name='low', inputs='h'),
-        dict(size=1, name='high', inputs='h'),
+        dict(size=1, name='low', inputs='h', activation='linear'),
+        dict(size=1, name='high', inputs='h', activation='linear'),
         dict(size=1, name='mid', inputs='h'),
     ]
     loss = {'form': 'quantile', 'q': QS, 'layers': NAMES}
