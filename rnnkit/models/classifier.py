@@ -321,7 +321,7 @@ class Classifier(Network):
         (3, 2)
         """
         options = {'temperature': temperature, 'top_k': top_k, 'top_p': top_p, 'rng': rng}
-        continuation = self._inference.continuation
+        continuation = self._inference.continuation()
         if beam is None:
             return continuation.sampled(seed, steps, Sampling(**options), streams, start, stop)
         needless = [name for name, value in options.items() if value != getattr(Sampling, name)]
@@ -356,4 +356,4 @@ class Classifier(Network):
         >>> len(list(net.predict_sequence([1, 2], 3, rng=0)))
         3
         """
-        return self._inference.continuation.sequence(labels, steps, streams, rng)
+        return self._inference.continuation().sequence(labels, steps, streams, rng)

@@ -201,7 +201,7 @@ class Network(Trainable):
         self.target = criterion.targets[terms[0].target]
         self.target_weights = criterion.weights.get(terms[0].target)
         self._train_steps = train_steps
-        self._inference = Inference(self._graph, self._border, self._kernel, terms[0].predicted)
+        self._inference = Inference(self._graph, self._border, self._kernel, terms[0])
 
     def _finish_last_layer(self, loss: Loss) -> None:
         last = self.layers[-1]
