@@ -15,10 +15,10 @@ from sklearn.utils.validation import check_is_fitted
 from rnnkit.common import progress
 from rnnkit.layers import registry
 from rnnkit.models.network import LayerSpec, Network
+from rnnkit.models.sharing import workers
 from rnnkit.sklearn.hold_out import Examples, hold_out
 from rnnkit.sklearn.optimizer_state import OptimizerState
 from rnnkit.sklearn.sequences import Sequences, read
-from rnnkit.sklearn.sharing import workers
 from rnnkit.sklearn.targets import (
     ALL,
     LAST,

@@ -1,7 +1,7 @@
-"""Compiled networks that the estimators of a process share.
+"""Compiled networks that the estimators and forecasters of a process share.
 
 A network compiles its functions when it first uses them. Here one network for each architecture
-does the work of all estimators: it takes over the parameters of a fitted network, trains or
+does the work of all: it takes over the parameters of a fitted network, trains or
 predicts, and gives the parameters back. So clones, folds and candidates of a search compile once.
 """
 

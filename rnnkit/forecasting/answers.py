@@ -1,0 +1,151 @@
+"""Forecasts, and their form in the answer: that of the series."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rnnkit.forecasting.forms import Form
+from rnnkit.forecasting.series import Panel, Series
+
+
+@dataclass(frozen=True, repr=False)
+class Forecast:
+    """The forecast of one series, h steps ahead.
+
+    ``numpy.asarray(forecast)`` is the point forecast.
+
+    Attributes
+    ----------
+    mean : array (h,)
+        The point forecast.
+    lower, upper : dict of number to array (h,)
+        The ends of the prediction interval of each level, in percent.
+    quantiles : dict of float to array (h,)
+        The quantile of each probability.
+    samples : array (n, h), or None
+        Paths that the series may take.
+    times : array (h,), or None
+        The time stamps.
+    id : object
+        The key or the number of the series; None for a single one.
+
+    Examples
+    --------
+    >>> forecast = Forecast(np.array([3.0, 4.0]), quantiles={0.9: np.array([5.0, 6.5])})
+    >>> np.asarray(forecast), forecast.quantiles[0.9]
+    (array([3., 4.]), array([5. , 6.5]))
+    """
+
+    mean: np.ndarray
+    lower: Mapping[float, np.ndarray] = field(default_factory=dict)
+    upper: Mapping[float, np.ndarray] = field(default_factory=dict)
+    quantiles: Mapping[float, np.ndarray] = field(default_factory=dict)
+    samples: np.ndarray | None = None
+    times: np.ndarray | None = None
+    id: object = None
+
+    def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False and dtype not in (None, self.mean.dtype):
+            raise ValueError(f'a forecast of {self.mean.dtype} must be copied to be {dtype}')
+        return np.array(self.mean, dtype, copy=copy)  # type: ignore[call-overload]
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+    def columns(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Yield what a frame holds, with the names of its columns."""
+        yield 'forecast', self.mean
+        for level in sorted(self.lower, reverse=True):
+            yield f'forecast-lo-{level:g}', self.lower[level]
+        for level in sorted(self.upper):
+            yield f'forecast-hi-{level:g}', self.upper[level]
+        for probability in sorted(self.quantiles):
+            yield f'forecast-q{probability:g}', self.quantiles[probability]
+        for k, path in enumerate(() if self.samples is None else self.samples):
+            yield f'forecast-sample-{k}', path
+
+    def __repr__(self) -> str:
+        parts = [
+            f'levels {_numbers(self.lower)}' if self.lower else '',
+            f'quantiles {_numbers(self.quantiles)}' if self.quantiles else '',
+            '' if self.samples is None else f'{len(self.samples)} samples',
+        ]
+        name = '' if self.id is None else f' of {self.id!r}'
+        more = ''.join(f', {part}' for part in parts if part)
+        return f'<Forecast{name}: {len(self)} steps{more}>'
+
+
+def _numbers(keys: Iterable[float]) -> str:
+    return ', '.join(f'{key:g}' for key in keys)
+
+
+def give(form: Form, panel: Panel, forecasts: list[Forecast], simple: bool) -> object:
+    """Return forecasts in the form in which the series were passed.
+
+    Parameters
+    ----------
+    form : Form
+    panel : Panel
+        The series that are forecast.
+    forecasts : list of Forecast
+        One for each series.
+    simple : bool
+        Whether to return the points alone: arrays, or Series.
+
+    Returns
+    -------
+    answer : array (h,), Forecast, Series or frame, a list or dict of these; or one long frame
+    """
+    if form.kind == 'frame':
+        return _long(form, panel, forecasts)
+    each: list[object] = list(forecasts)
+    if form.kind == 'series':
+        names = form.names
+        each = [
+            _one(form, series, one, name, simple)
+            for series, one, name in zip(panel.series, forecasts, names, strict=True)
+        ]
+    elif simple:
+        each = [one.mean for one in forecasts]
+    if form.container == 'dict':
+        return dict(zip([series.id for series in panel.series], each, strict=True))
+    return each if form.container == 'list' else each[0]
+
+
+def _one(form: Form, series: Series, forecast: Forecast, name: object, simple: bool) -> object:
+    """Return the forecast of one Series: a Series, or a frame with its index."""
+    from rnnkit.integrations import tables
+
+    index = None
+    if series.times is not None and form.labels is not None:
+        index = tables.pandas_index(series.times.stamps(series.times.n, len(forecast)), form.labels)
+    if simple:
+        return tables.series(form.library, forecast.mean, index, name)
+    return tables.frame(form.library, dict(forecast.columns()), index)
+
+
+def _long(form: Form, panel: Panel, forecasts: list[Forecast]) -> object:
+    """Return a long frame of all forecasts."""
+    from rnnkit.integrations import tables
+
+    h = len(forecasts[0])
+    columns: dict[object, object] = {}
+    if form.id is not None:
+        ids = [series.id for series in panel.series for _ in range(h)]
+        columns[form.id] = tables.ids(form.library, ids, form.id_dtype)
+    if form.labels is not None:
+        make = tables.polars_column if form.library == 'polars' else tables.pandas_index
+        columns[form.time] = make(_stamps_ahead(panel, h), form.labels)
+    parts = [dict(one.columns()) for one in forecasts]
+    for name in parts[0]:
+        columns[name] = np.concatenate([part[name] for part in parts])
+    return tables.frame(form.library, columns)
+
+
+def _stamps_ahead(panel: Panel, h: int) -> np.ndarray:
+    """Return the time stamps after the end of each series, one after another, (B h,)."""
+    times = [series.times for series in panel.series if series.times is not None]
+    starts = np.array([one.start for one in times])
+    steps = np.array([one.n for one in times])[:, None] + np.arange(h)
+    return times[0].frequency.at(starts[:, None], steps).ravel()

@@ -1,0 +1,191 @@
+"""Find the frequency of time stamps, or say where they are not regular. NumPy only."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rnnkit.errors import DataError
+from rnnkit.forecasting.frequency import MONTH_ANCHORS, ONE_DAY, Frequency, anchored, fixed
+
+MONTH = np.timedelta64(28, 'D')  # at least
+
+
+@dataclass(frozen=True)
+class Stamps:
+    """The time stamps of one or many series, end to end.
+
+    Attributes
+    ----------
+    values : array of datetime64 or int64, (N,)
+        In UTC, if there is a time zone.
+    begins : array of int, (B + 1,)
+        Where each series begins, and where the last one ends.
+    zone : str or None
+    name_of : callable
+        From the number of a series to its name, for messages.
+    sort, fill : str
+        What sorts the rows, and what inserts the rows that are missing, for messages.
+    """
+
+    values: np.ndarray
+    begins: np.ndarray
+    zone: str | None
+    name_of: Callable[[int], str]
+    sort: str
+    fill: str
+
+    @property
+    def wall(self) -> np.ndarray:
+        """What clocks show at the stamps."""
+        return Frequency('fixed', 1, 's', zone=self.zone).wall(self.values)
+
+    def pairs(self) -> np.ndarray:
+        """Return the rows whose next row is of the same series."""
+        follows = np.ones(len(self.values), bool)
+        follows[self.begins[1:] - 1] = False
+        return np.flatnonzero(follows)
+
+    def series_of(self, row: int) -> int:
+        """Return the number of the series of a row."""
+        return int(np.searchsorted(self.begins, row, 'right')) - 1
+
+    def text(self, row: int) -> str:
+        """Return a stamp, for messages."""
+        return text_of(self.wall[row : row + 1])
+
+
+def text_of(stamp: np.ndarray | np.generic) -> str:
+    """Return a stamp of datetime64 or an integer, without what is 0."""
+    stamp = np.asarray(stamp).reshape(())
+    if stamp.dtype.kind != 'M':
+        return str(stamp)
+    for unit in ('D', 'm', 's', 'ms', 'us'):
+        if stamp.astype(f'M8[{unit}]') == stamp:
+            return str(stamp.astype(f'M8[{unit}]')).replace('T', ' ')
+    return str(stamp).replace('T', ' ')
+
+
+def find(where: str, stamps: Stamps, known: Frequency | None) -> Frequency:
+    """Return the frequency that all series have.
+
+    Parameters
+    ----------
+    where : str
+    stamps : Stamps
+    known : Frequency, optional
+        That which the user's index names, or that of the data before.
+
+    Raises
+    ------
+    DataError
+        If the stamps of a series do not rise, if one is missing or twice, if the series have
+        different frequencies, or if there is only one row in each of them.
+    """
+    rows = stamps.pairs()
+    _check_order(where, stamps, rows)
+    if known is not None:
+        ranked = [(_explains(known, stamps, rows), known)]
+    elif not len(rows):
+        raise DataError(
+            f'{where}: the frequency of the time stamps is unknown, because no series has two '
+            f'rows; pass more rows, or the values without time stamps, as an array'
+        )
+    else:
+        ranked = [(_explains(f, stamps, rows), f) for f in _candidates(stamps, rows)]
+    explained, best = max(ranked, key=lambda one: one[0].sum())
+    if not explained.all():
+        raise _irregular(where, stamps, rows, best, int(np.argmin(explained)))
+    return best
+
+
+def _check_order(where: str, stamps: Stamps, rows: np.ndarray) -> None:
+    wrong = rows[stamps.values[rows + 1] <= stamps.values[rows]]
+    if not len(wrong):
+        return
+    row = int(wrong[0])
+    name, k = stamps.name_of(stamps.series_of(row)), stamps.series_of(row)
+    mine = stamps.values[stamps.begins[k] : stamps.begins[k + 1]]
+    unique, counts = np.unique(mine, return_counts=True)
+    if (counts > 1).any():
+        twice = int(np.flatnonzero(mine == unique[counts > 1][0])[0] + stamps.begins[k])
+        raise DataError(
+            f'{where}: {name} has {counts[counts > 1][0]} rows at {stamps.text(twice)}; there '
+            f'must be one row for each time'
+        )
+    raise DataError(
+        f'{where}: the rows of {name} are not sorted by time: {stamps.text(row + 1)} comes after '
+        f'{stamps.text(row)}; sort them by {stamps.sort}'
+    )
+
+
+def _explains(frequency: Frequency, stamps: Stamps, rows: np.ndarray) -> np.ndarray:
+    """Return for which rows the next one is one step later, array of bool."""
+    values = stamps.wall if frequency.is_calendar else stamps.values
+    return frequency.on_wall(values[rows], np.ones(1, int)) == values[rows + 1]
+
+
+def _candidates(stamps: Stamps, rows: np.ndarray) -> Iterator[Frequency]:
+    """Yield frequencies that the stamps may have; the first of equally good ones is taken."""
+    values = stamps.values
+    apart = most_common(np.diff(values)[rows])
+    if values.dtype.kind != 'M':
+        yield Frequency('integer', int(apart))
+        return
+    plain = fixed(apart, stamps.zone)
+    if apart >= ONE_DAY - np.timedelta64(1, 'h'):  # a day may have 23 hours
+        wall = stamps.wall
+        apart = most_common(np.diff(wall)[rows])
+        plain = fixed(apart, stamps.zone)
+        if apart >= MONTH:
+            yield from _monthly(wall, rows, stamps.zone)
+    yield plain
+    if apart >= ONE_DAY and not apart % ONE_DAY and np.is_busday(stamps.wall.astype('M8[D]')).all():
+        yield Frequency('business', int(apart / ONE_DAY), zone=stamps.zone)
+
+
+def _monthly(wall: np.ndarray, rows: np.ndarray, zone: str | None) -> Iterator[Frequency]:
+    days = wall.astype('M8[D]')
+    months = days.astype('M8[M]')
+    count = int(most_common(np.diff(months)[rows]).astype(int))
+    inside = days - months.astype('M8[D]')
+    for anchor in MONTH_ANCHORS:
+        if count >= 1 and (anchored(months, anchor, inside[0]) == days).all():
+            yield Frequency('month', count, anchor=anchor, zone=zone)
+
+
+def most_common(values: np.ndarray) -> np.generic:
+    """Return the value that is there most often; of several the least."""
+    unique, counts = np.unique(values, return_counts=True)
+    return unique[counts.argmax()]
+
+
+def _irregular(
+    where: str, stamps: Stamps, rows: np.ndarray, frequency: Frequency, k: int
+) -> DataError:
+    """Return the error for the k-th pair of rows, which is not one step apart."""
+    row = int(rows[k])
+    series = stamps.series_of(row)
+    begin, end = stamps.begins[series], stamps.begins[series + 1]
+    name = stamps.name_of(series)
+    apart = np.unique(np.diff(stamps.values[begin:end]))
+    other = len(stamps.begins) > 2 and end - begin > 2 and len(apart) == 1
+    if other:
+        mine = next(_candidates(replace_series(stamps, series), np.arange(end - begin - 1)))
+        return DataError(
+            f'{where}: {name} has a time stamp every {mine}, other series every {frequency}; all '
+            f'must have the same frequency'
+        )
+    start = stamps.values[row : row + 1]
+    expected = text_of(frequency.wall(frequency.at(start, np.ones(1, int))))
+    return DataError(
+        f'{where}: the time stamps of {name} have a gap: {stamps.text(row + 1)} comes after '
+        f'{stamps.text(row)}, and with a step of {frequency} {expected} should; insert the missing '
+        f'rows, with NaN as the value, {stamps.fill}'
+    )
+
+
+def replace_series(stamps: Stamps, k: int) -> Stamps:
+    """Return the stamps of one series."""
+    begin, end = stamps.begins[k], stamps.begins[k + 1]
+    return replace(stamps, values=stamps.values[begin:end], begins=np.array([0, end - begin]))

@@ -1,0 +1,129 @@
+"""Long frames: a column of ids, one of time stamps, and one of values."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnnkit.common.registry import hint
+from rnnkit.common.spelling import brief
+from rnnkit.data import frames
+from rnnkit.errors import DataError
+from rnnkit.forecasting.find_frequency import Stamps
+from rnnkit.forecasting.forms import Form, Labels, library_of, read_labels
+from rnnkit.forecasting.frequency import Frequency
+from rnnkit.forecasting.series import Columns
+
+
+class Rows(NamedTuple):
+    """The rows of a long frame, ordered by series.
+
+    Attributes
+    ----------
+    order : array of int or None
+        The number of each row in the frame; None if they are in order.
+    begins : array of int, (B + 1,)
+    ids : list
+    names : list of str
+        What the series are called in messages.
+    """
+
+    order: np.ndarray | None
+    begins: np.ndarray
+    ids: list[object]
+    names: list[str]
+
+    def arranged(self, values: np.ndarray) -> np.ndarray:
+        """Return a column in the order of the series."""
+        return values if self.order is None else values[self.order]
+
+
+def column(where: str, name: str, frame: Any, wanted: object, role: str) -> Any:
+    """Return a column of a frame.
+
+    Raises
+    ------
+    DataError
+        If it is not there, or twice.
+    """
+    columns = list(frame.columns)
+    if columns.count(wanted) == 1:
+        return frame[wanted]
+    if wanted in columns:
+        raise DataError(f'{where}: {name} has {columns.count(wanted)} columns {brief(wanted)}')
+    in_index = wanted in getattr(getattr(frame, 'index', None), 'names', ())
+    if in_index:
+        raise DataError(
+            f'{where}: {name} has {brief(wanted)} as its index; pass {name}.reset_index()'
+        )
+    words = [one for one in columns if isinstance(one, str)]
+    near = hint(wanted, words) if isinstance(wanted, str) and words else ''
+    near = f'; {near}' if near.startswith('did') else ''
+    raise DataError(
+        f'{where}: {name} has no column {brief(wanted)}; its columns are {frames.listed(columns)}'
+        f'{near}{ROLES[role]}'
+    )
+
+
+ROLES = {
+    'id': '; name the column of the ids of the series by id=, or pass id=None for a single series',
+    'time': '; name the column of the time stamps by time=',
+    'target': '; name the column of the values by target=',
+    'covariate': '',
+}
+
+
+def rows_of(where: str, name: str, frame: Any, id_name: object) -> Rows:
+    """Return the rows of each series, in the order in which the series appear."""
+    n = len(frame)
+    if not n:
+        raise DataError(f'{where}: {name} has no rows')
+    if id_name is None:
+        return Rows(None, np.array([0, n]), [None], [name])
+    ids = np.asarray(column(where, name, frame, id_name, 'id').to_numpy())
+    changes = np.flatnonzero(ids[1:] != ids[:-1]) + 1
+    firsts = np.concatenate([[0], changes])
+    blocks = ids[firsts].tolist()
+    numbers: dict[object, int] = {}
+    codes = np.array([numbers.setdefault(one, len(numbers)) for one in blocks])
+    missing = [k for k, one in enumerate(blocks) if one is None or one != one]
+    if missing:
+        raise DataError(
+            f'{where}: column {brief(id_name)} of {name} has no id in row {firsts[missing[0]]}'
+        )
+    names = [f'series {brief(one)}' for one in numbers]
+    if len(numbers) == len(blocks):
+        return Rows(None, np.concatenate([firsts, [n]]), list(numbers), names)
+    of_row = np.repeat(codes, np.diff([*firsts.tolist(), n]))
+    begins = np.concatenate([[0], np.cumsum(np.bincount(of_row))])
+    return Rows(np.argsort(of_row, kind='stable'), begins, list(numbers), names)
+
+
+def numbers(where: str, name: str, column: Any, rows: Rows) -> np.ndarray:
+    """Return a column of numbers as float64, (N,); missing values are NaN."""
+    return rows.arranged(frames.read(f'{where}: {name}', column).array.astype('float64'))
+
+
+def stamps_of(
+    where: str, name: str, frame: Any, columns: Columns, rows: Rows
+) -> tuple[Stamps | None, Labels | None, Frequency | None]:
+    """Return the time stamps of all rows."""
+    if columns.time is None:
+        return None, None, None
+    found = column(where, name, frame, columns.time, 'time')
+    values, labels, known = read_labels(f'{where}: column {brief(columns.time)} of {name}', found)
+    keys = [one for one in (columns.id, columns.time) if one is not None]
+    sort, fill = f'{name}.sort_values({keys!r})', ''
+    if labels.library == 'polars':
+        sort = f'{name}.sort({", ".join(map(repr, keys))})'
+    values = rows.arranged(values)
+    return (
+        Stamps(values, rows.begins, labels.zone, rows.names.__getitem__, sort, fill),
+        labels,
+        known,
+    )
+
+
+def form_of(frame: Any, columns: Columns, labels: Labels | None) -> Form:
+    """Return the form of a long frame."""
+    dtype = '' if columns.id is None else str(frame[columns.id].dtype)
+    return Form('frame', '', library_of(frame), labels, columns.id, columns.time, dtype)
