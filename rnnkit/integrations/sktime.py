@@ -299,7 +299,7 @@ class RNNForecaster(BaseForecaster):
         """Return parameters for sktime's tests: networks that train for a moment."""
         quick = {'size': 2, 'updates': 2, 'random_state': 0}
         return [
-            {**quick, 'output': 'gaussian'},
+            {**quick, 'output': 'quantiles'},
             {**quick, 'form': 'gru', 'season': 4, 'horizon': 5},
         ]
 
