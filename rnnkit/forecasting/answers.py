@@ -7,6 +7,7 @@ import numpy as np
 
 from rnnkit.forecasting.forms import Form
 from rnnkit.forecasting.series import Panel, Series
+from rnnkit.forecasting.times import stamps_ahead
 
 
 @dataclass(frozen=True, repr=False)
@@ -136,16 +137,8 @@ def _long(form: Form, panel: Panel, forecasts: list[Forecast]) -> object:
         columns[form.id] = tables.ids(form.library, ids, form.id_dtype)
     if form.labels is not None:
         make = tables.polars_column if form.library == 'polars' else tables.pandas_index
-        columns[form.time] = make(_stamps_ahead(panel, h), form.labels)
+        columns[form.time] = make(stamps_ahead([one.times for one in panel.series], h), form.labels)
     parts = [dict(one.columns()) for one in forecasts]
     for name in parts[0]:
         columns[name] = np.concatenate([part[name] for part in parts])
     return tables.frame(form.library, columns)
-
-
-def _stamps_ahead(panel: Panel, h: int) -> np.ndarray:
-    """Return the time stamps after the end of each series, one after another, (B h,)."""
-    times = [series.times for series in panel.series if series.times is not None]
-    starts = np.array([one.start for one in times])
-    steps = np.array([one.n for one in times])[:, None] + np.arange(h)
-    return times[0].frequency.at(starts[:, None], steps).ravel()

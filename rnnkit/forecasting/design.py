@@ -53,7 +53,7 @@ class Design:
     @property
     def pad(self) -> int:
         """The steps before a series that lags of its first step need."""
-        return max(self.lags) + max(self.profile, self.season) + 1
+        return bases.SEASONS * max(self.lags) + max(self.profile, self.season) + 1
 
     @property
     def memory(self) -> int:
@@ -105,12 +105,15 @@ def aligned(values: list[np.ndarray], steps: int) -> tuple[np.ndarray, np.ndarra
 
 
 def filled(values: np.ndarray, lag: int) -> np.ndarray:
-    """Return values without gaps: those of a lag ago stand in, or else the last one."""
+    """Return values without gaps: that of a lag ago, moved as the step before was.
+
+    Where there is none, the last value stays.
+    """
     if np.isfinite(values).all():
         return values
     values = values.copy()
     for t in np.flatnonzero(~np.isfinite(values)):
-        values[t] = values[t - lag] if t >= lag else values[t - 1]
+        values[t] = values[t - 1] + (values[t - lag] - values[t - lag - 1] if t > lag else 0)
     return values
 
 
@@ -120,10 +123,10 @@ def is_multiplicative(values: np.ndarray, lag: int) -> bool:
     The slope of log |difference| over log level is nearer to 1 than to 0. The choice between them
     is that of a power transform (Box and Cox 1964) by its spread at different levels.
     """
-    if len(values) <= lag + 8 or not (values > 0).all():
+    if len(values) <= lag + 8 or not (values[np.isfinite(values)] > 0).all():
         return False
     change, level = abs(values[lag:] - values[:-lag]), (values[lag:] + values[:-lag]) / 2
-    moved = change > 0
+    moved = change > 0  # not of a missing value
     if moved.sum() < 8:
         return False
     x, y = np.log(level[moved]), np.log(change[moved])

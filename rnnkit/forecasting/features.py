@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from rnnkit.forecasting.bases import SEASONS
 from rnnkit.forecasting.design import Design
 from rnnkit.forecasting.histories import Histories
 
@@ -44,9 +45,14 @@ def read(design: Design, histories: Histories, at: np.ndarray, series: np.ndarra
     for other in design.lags:
         gap = histories.repeated(at, np.full(at.shape, other), design.horizon) - base
         parts.append(gap * unit)
+    if design.season > 1:
+        usual = histories.repeated(at, lag, design.horizon, np.full(at.shape, SEASONS))
+        parts.append((usual - base) * unit)
     if len(design.lags) > 1:
         parts.append(lag[..., None] == np.array(design.lags))
-    if not histories.has_base:
+    if histories.has_base:
+        parts.append(histories.choices.seasons[series][..., None] > 1)
+    else:
         parts.append(now * unit)
     parts = [np.clip(part, -LIMIT, LIMIT) for part in parts]
     parts.append(~histories.seen[at][..., None])

@@ -7,8 +7,10 @@ import numpy as np
 
 from rnnkit.errors import DataError
 from rnnkit.forecasting.frequency import MONTH_ANCHORS, ONE_DAY, Frequency, anchored, fixed
+from rnnkit.forecasting.hints import Fill, text_of
 
 MONTH = np.timedelta64(28, 'D')  # at least
+SEVERAL = '; if the rows are of several series, name the column of their ids by id='
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,12 @@ class Stamps:
     zone : str or None
     name_of : callable
         From the number of a series to its name, for messages.
-    sort, fill : str
-        What sorts the rows, and what inserts the rows that are missing, for messages.
+    sort : str
+        What sorts the rows, for messages.
+    fill : callable
+        From a frequency to what inserts the rows that are missing, or to an empty str.
+    one : bool
+        Whether the rows are said to be of a single series.
     """
 
     values: np.ndarray
@@ -33,7 +39,8 @@ class Stamps:
     zone: str | None
     name_of: Callable[[int], str]
     sort: str
-    fill: str
+    fill: Fill
+    one: bool = False
 
     @property
     def wall(self) -> np.ndarray:
@@ -53,17 +60,6 @@ class Stamps:
     def text(self, row: int) -> str:
         """Return a stamp, for messages."""
         return text_of(self.wall[row : row + 1])
-
-
-def text_of(stamp: np.ndarray | np.generic) -> str:
-    """Return a stamp of datetime64 or an integer, without what is 0."""
-    stamp = np.asarray(stamp).reshape(())
-    if stamp.dtype.kind != 'M':
-        return str(stamp)
-    for unit in ('D', 'm', 's', 'ms', 'us'):
-        if stamp.astype(f'M8[{unit}]') == stamp:
-            return str(stamp.astype(f'M8[{unit}]')).replace('T', ' ')
-    return str(stamp).replace('T', ' ')
 
 
 def find(where: str, stamps: Stamps, known: Frequency | None) -> Frequency:
@@ -105,17 +101,18 @@ def _check_order(where: str, stamps: Stamps, rows: np.ndarray) -> None:
         return
     row = int(wrong[0])
     name, k = stamps.name_of(stamps.series_of(row)), stamps.series_of(row)
+    several = SEVERAL * stamps.one
     mine = stamps.values[stamps.begins[k] : stamps.begins[k + 1]]
     unique, counts = np.unique(mine, return_counts=True)
     if (counts > 1).any():
         twice = int(np.flatnonzero(mine == unique[counts > 1][0])[0] + stamps.begins[k])
         raise DataError(
             f'{where}: {name} has {counts[counts > 1][0]} rows at {stamps.text(twice)}; there '
-            f'must be one row for each time'
+            f'must be one row for each time{several}'
         )
     raise DataError(
         f'{where}: the rows of {name} are not sorted by time: {stamps.text(row + 1)} comes after '
-        f'{stamps.text(row)}; sort them by {stamps.sort}'
+        f'{stamps.text(row)}; sort them by {stamps.sort}{several}'
     )
 
 
@@ -173,15 +170,16 @@ def _irregular(
     if other:
         mine = next(_candidates(replace_series(stamps, series), np.arange(end - begin - 1)))
         return DataError(
-            f'{where}: {name} has a time stamp every {mine}, other series every {frequency}; all '
-            f'must have the same frequency'
+            f'{where}: {name} has a step of {mine} between its time stamps, other series one of '
+            f'{frequency}; all must have the same frequency'
         )
+    fill = stamps.fill(frequency)
     start = stamps.values[row : row + 1]
     expected = text_of(frequency.wall(frequency.at(start, np.ones(1, int))))
     return DataError(
-        f'{where}: the time stamps of {name} have a gap: {stamps.text(row + 1)} comes after '
-        f'{stamps.text(row)}, and with a step of {frequency} {expected} should; insert the missing '
-        f'rows, with NaN as the value, {stamps.fill}'
+        f'{where}: {name} has a gap in its time stamps: {stamps.text(row)} is followed by '
+        f'{stamps.text(row + 1)}, not by {expected} (the step is {frequency}); insert the missing '
+        f'rows, with NaN as the value{fill and ", such as by "}{fill}{SEVERAL * stamps.one}'
     )
 
 

@@ -14,19 +14,26 @@ from rnnkit.models.sharing import workers
 from rnnkit.schedules import Cosine
 
 VALIDATIONS = 20  # in a training
-JUDGED = 50  # forecasts that a tail should have, over all series
+JUDGED = 50  # forecasts of held-out values, over all series
+LEAST_ORIGINS = 3  # of each series
 
 
 def tails(histories: Histories, horizon: int) -> np.ndarray:
     """Return how many values at the end of each series are held out, (N,).
 
-    At least the horizon; of few series more, so that there are enough forecasts to judge. A
-    series that would be left with too few values to train on keeps all.
+    At least the horizon; half of it more, and of few series still more, so that there are enough
+    forecasts to judge, but at most a fifth of a series. One that would be left with too few values
+    to train on keeps all.
     """
     n = histories.end - histories.first
-    more = min(-(-JUDGED // len(n)) - 1, int(n.max()) // 5)
-    tail = np.full(len(n), horizon) + np.minimum(more, n // 5)
+    more = max(horizon // 2, origins_of_each(len(n)) - 1)
+    tail = horizon + np.minimum(more, n // 5)
     return np.where(n - tail >= np.maximum(horizon // 2, 2), tail, 0)
+
+
+def origins_of_each(series: int) -> int:
+    """Return from how many steps of each tail there are forecasts."""
+    return max(LEAST_ORIGINS, -(-JUDGED // series))
 
 
 def network(design: Design, histories: Histories, head: Head, options: Options, seed: int):

@@ -1,15 +1,13 @@
 """Forecasts of time series: one recurrent network for any number of them."""
 
 from dataclasses import fields
-from typing import Any, Self
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, Self
 
 from rnnkit.common import file_format, open_files
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import whole
 from rnnkit.errors import ConfigError
-from rnnkit.forecasting import ahead, answers, files, levels, panel
+from rnnkit.forecasting import ahead, answers, backtest, files, levels, panel, pictures
 from rnnkit.forecasting.fitted import Fitted, fit
 from rnnkit.forecasting.options import Options
 from rnnkit.forecasting.series import Columns, Panel
@@ -17,6 +15,9 @@ from rnnkit.forecasting.stepping import ForecastStepper
 from rnnkit.models.files import load
 from rnnkit.models.regressor import Regressor
 from rnnkit.training.protocols import PathOrFile
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @checked_methods
@@ -201,9 +202,11 @@ class Forecaster:
             becomes a frame.
         """
         fitted, where = self._ready('forecast()'), 'forecast()'
-        series = fitted.panel if y is None else panel.read(where, y, X, fitted.panel.columns)
         horizon = self._horizon(where, horizon)
-        inputs = [np.zeros((horizon, 0))] * len(series.series)
+        series = fitted.panel
+        if y is not None:
+            series = panel.read(where, y, X, series.columns, like=series, ahead=horizon)
+        inputs = panel.read_ahead(where, series, X, horizon)
         wanted = levels.read(where, level, quantiles, samples)
         found = ahead.forecast(fitted, series, inputs, horizon, wanted)
         return answers.give(series.form, series, found, simple=wanted.simple)
@@ -226,7 +229,8 @@ class Forecaster:
             If the time stamps do not follow, or there was no such series in `fit`.
         """
         fitted = self._ready('update()')
-        self._fitted = fitted.of(panel.more('update()', fitted.panel, y, X))
+        new = panel.more('update()', fitted.panel, y, X)
+        self._fitted = fitted.of(panel.join(fitted.panel, new))
         return self
 
     def stepper(self) -> ForecastStepper:
@@ -242,6 +246,100 @@ class Forecaster:
         (6,)
         """
         return ForecastStepper(self._ready('stepper()'))
+
+    # --- judging ---
+
+    def backtest(
+        self,
+        windows: int = 3,
+        step: int | None = None,
+        refit: bool = False,
+        level: Any = 'auto',
+    ) -> backtest.Backtest:
+        """Forecast the ends of the series from what came before, and compare.
+
+        A new network with the same settings is trained on the values before the first window, so
+        that it has not seen what it forecasts; this forecaster stays as it is. In each further
+        window it knows the values up to there.
+
+        Parameters
+        ----------
+        windows : int
+            How many forecasts of each series there are. The last one ends with the series.
+        step : int, optional
+            How many steps later the next one begins; by default `horizon`.
+        refit : bool
+            Whether to train before each window, rather than once before the first.
+        level : float or list of float, or 'auto'
+            Intervals to judge, in %; by default 80 and 95, if the forecaster has intervals.
+
+        Returns
+        -------
+        backtest : Backtest
+            Records, and scores beside those of naive forecasts of the same values. If the network
+            is not better than these, a warning says so.
+
+        Raises
+        ------
+        DataError
+            If no series is long enough.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> y = 10 + np.sin(np.arange(120) * np.pi / 6) + np.arange(120) / 10
+        >>> forecaster = Forecaster('gru', size=4, horizon=6, season=12, updates=40, seed=0).fit(y)
+        >>> found = forecaster.backtest(windows=2)
+        >>> found.scores()['seasonal_naive']['mase']
+        1.0
+        """
+        return backtest.run(self._ready('backtest()'), windows, step, refit, level)
+
+    def plot(
+        self,
+        path: str | None = None,
+        *,
+        truth: Any = None,
+        X: Any = None,
+        level: Any = 'auto',
+        ids: object = None,
+        past: int | None = None,
+    ) -> 'Figure':
+        """Draw the ends of the series and their forecasts.
+
+        Parameters
+        ----------
+        path : str, optional
+            A file that the picture is written to.
+        truth : as y in `fit`, optional
+            What came afterwards, to be drawn beside the forecasts.
+        X : as in `forecast`, optional
+            The values of the covariates in `future`.
+        level : float or list of float, None, or 'auto'
+            Intervals, in %; by default 80 and 95, if the forecaster has intervals.
+        ids : id or list of ids, optional
+            The series to draw; by default the first four.
+        past : int, optional
+            How many values of the past to draw; by default three horizons, or three seasons.
+
+        Returns
+        -------
+        figure : matplotlib.figure.Figure
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such series.
+        DataError
+            If the values in `truth` do not follow the series.
+        ImportError
+            If matplotlib is not installed: ``pip install 'rnnkit[plot]'``.
+        """
+        from rnnkit.integrations import plots
+
+        fitted = self._ready('plot()')
+        drawn = pictures.of_fitted(fitted, truth, X, level, ids=ids, past=past)
+        return plots.forecasts(drawn, path)
 
     # --- files ---
 

@@ -10,6 +10,7 @@ from rnnkit.data.frames import is_series
 from rnnkit.errors import DataError
 from rnnkit.forecasting.frequency import Frequency
 from rnnkit.forecasting.frequency_names import of_name
+from rnnkit.forecasting.zones import zone_of
 
 LIBRARIES = ('pandas', 'polars')
 
@@ -104,7 +105,7 @@ def read_labels(where: str, column: Any) -> tuple[np.ndarray, Labels, Frequency 
     """
     library, dtype, freq = library_of(column), str(column.dtype), None
     name = getattr(column, 'name', None)
-    zone, stamps = _zone(column.dtype), column
+    zone, stamps = _zone(where, column.dtype), column
     if dtype.startswith('period['):
         kind, freq = 'period', dtype[len('period[') : -1]
         stamps = (
@@ -123,9 +124,18 @@ def read_labels(where: str, column: Any) -> tuple[np.ndarray, Labels, Frequency 
     return values, Labels(kind, library, dtype, zone, freq, name), known
 
 
-def _zone(dtype: Any) -> str | None:
+def _zone(where: str, dtype: Any) -> str | None:
     zone = getattr(dtype, 'time_zone', None) or getattr(dtype, 'tz', None)
-    return None if zone is None else str(zone)
+    if zone is None:
+        return None
+    try:
+        zone_of(str(zone))
+    except KeyError:
+        raise DataError(
+            f'{where} has the time zone {zone}, which has no name; convert it to another one, '
+            f"such as 'UTC'"
+        ) from None
+    return str(zone)
 
 
 def _datetimes(stamps: Any) -> np.ndarray:
@@ -139,11 +149,14 @@ def _integers(where: str, column: Any) -> tuple[np.ndarray, str]:
     values = np.asarray(column.to_numpy())
     if values.dtype.kind in 'iu':
         return values.astype('int64'), 'range' if hasattr(column, 'step') else 'integer'
-    hint = ''
+    if getattr(column, 'nlevels', 1) > 1:
+        raise DataError(f'{where} has {column.nlevels} levels; pass a frame, after reset_index()')
+    example = ''
     if values.dtype.kind in 'OUS' and len(values):
-        hint = f' such as {brief(values[0])}'
-    to = {'pandas': 'pandas.to_datetime', 'polars': '.str.to_datetime()'}.get(library_of(column))
+        example = f' such as {brief(values[0])}'
+    to = 'pandas.to_datetime' if library_of(column) == 'pandas' else '.str.to_datetime()'
+    number = '' if is_series(column) else ', or number the rows by reset_index(drop=True)'
     raise DataError(
-        f'{where} must be time stamps or whole numbers; got {column.dtype}{hint}; convert them '
-        f'first, such as by {to}'
+        f'{where} must be time stamps or whole numbers; got {column.dtype}{example}; convert them '
+        f'first, such as by {to}{number}'
     )

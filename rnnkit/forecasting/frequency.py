@@ -54,6 +54,11 @@ class Frequency:
             return np.timedelta64(30 * self.count, 'D')
         return np.timedelta64(self.count, self.unit if self.kind == 'fixed' else 'D')
 
+    def alike(self, other: 'Frequency') -> bool:
+        """Return whether another frequency has the same step, perhaps at another day."""
+        mine = (self.kind, self.count, self.unit, self.name)
+        return mine == (other.kind, other.count, other.unit, other.name)
+
     def at(self, starts: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """Return the stamps some steps after others.
 

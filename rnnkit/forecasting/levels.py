@@ -6,6 +6,8 @@ from rnnkit.common.checks import is_real, whole
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 
+USUAL = (80, 95)  # %
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -28,6 +30,13 @@ class Wanted:
     def simple(self) -> bool:
         """Whether nothing else is asked."""
         return not (self.levels or self.quantiles or self.samples)
+
+
+def of_bands(where: str, level: object, has_intervals: bool) -> Wanted:
+    """Return the levels of intervals, of which ``'auto'`` are `USUAL`, if there are intervals."""
+    if isinstance(level, str) and level == 'auto':
+        return Wanted(USUAL if has_intervals else ())
+    return read(where, level, None, None)
 
 
 def read(where: str, level: object, quantiles: object, samples: object) -> Wanted:

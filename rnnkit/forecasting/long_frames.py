@@ -11,6 +11,7 @@ from rnnkit.errors import DataError
 from rnnkit.forecasting.find_frequency import Stamps
 from rnnkit.forecasting.forms import Form, Labels, library_of, read_labels
 from rnnkit.forecasting.frequency import Frequency
+from rnnkit.forecasting.hints import of_frame
 from rnnkit.forecasting.series import Columns
 
 
@@ -57,18 +58,20 @@ def column(where: str, name: str, frame: Any, wanted: object, role: str) -> Any:
         )
     words = [one for one in columns if isinstance(one, str)]
     near = hint(wanted, words) if isinstance(wanted, str) and words else ''
-    near = f'; {near}' if near.startswith('did') else ''
+    if near.startswith('did'):
+        keyword = {'covariate': ''}.get(role, f'{role}=')
+        near = near.replace('did you mean ', f'did you mean {keyword}')
     raise DataError(
-        f'{where}: {name} has no column {brief(wanted)}; its columns are {frames.listed(columns)}'
-        f'{near}{ROLES[role]}'
+        f'{where}: {name} has no column {brief(wanted)}; its columns are {frames.listed(columns)}; '
+        f'{near if near.startswith("did") else ROLES[role]}'
     )
 
 
 ROLES = {
-    'id': '; name the column of the ids of the series by id=, or pass id=None for a single series',
-    'time': '; name the column of the time stamps by time=',
-    'target': '; name the column of the values by target=',
-    'covariate': '',
+    'id': 'name the column of the ids of the series by id=, or pass id=None for a single series',
+    'time': 'name the column of the time stamps by time=',
+    'target': 'name the column of the values by target=',
+    'covariate': 'covariates are columns of y or of X',
 }
 
 
@@ -111,16 +114,11 @@ def stamps_of(
         return None, None, None
     found = column(where, name, frame, columns.time, 'time')
     values, labels, known = read_labels(f'{where}: column {brief(columns.time)} of {name}', found)
-    keys = [one for one in (columns.id, columns.time) if one is not None]
-    sort, fill = f'{name}.sort_values({keys!r})', ''
-    if labels.library == 'polars':
-        sort = f'{name}.sort({", ".join(map(repr, keys))})'
+    sort, fill = of_frame(name, labels.library, columns.id, columns.time, columns.target)
+    name_of, one = rows.names.__getitem__, columns.id is None
     values = rows.arranged(values)
-    return (
-        Stamps(values, rows.begins, labels.zone, rows.names.__getitem__, sort, fill),
-        labels,
-        known,
-    )
+    stamps = Stamps(values, rows.begins, labels.zone, name_of, sort, fill, one)
+    return stamps, labels, known
 
 
 def form_of(frame: Any, columns: Columns, labels: Labels | None) -> Form:

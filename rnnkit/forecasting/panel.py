@@ -1,71 +1,186 @@
-"""From what users pass to series that a model reads, and further values of them."""
+"""From what users pass to series that a model reads, and on from there."""
 
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
-from rnnkit.data import frames
-from rnnkit.errors import DataError
-from rnnkit.forecasting import long_frames, plain
-from rnnkit.forecasting.forms import library_of
+from rnnkit.data.frames import listed
+from rnnkit.errors import ConfigError, DataError
+from rnnkit.forecasting import reading
+from rnnkit.forecasting.covariates import Wanted, check, values_of
 from rnnkit.forecasting.raw import Raw, panel_of
-from rnnkit.forecasting.series import Columns, Panel
+from rnnkit.forecasting.series import Columns, Panel, Series
+from rnnkit.forecasting.times import stamps_ahead
+
+__all__ = ['Columns', 'Panel', 'Series', 'join', 'more', 'read', 'read_ahead']
 
 
-def read(where: str, y: object, X: object, columns: Columns) -> Panel:
+def read(
+    where: str, y: object, X: object, columns: Columns, like: Panel | None = None, ahead: int = 0
+) -> Panel:
     """Return the series that a user passed.
 
     Parameters
     ----------
     where : str
         The call, for messages, such as ``'fit()'``.
-    y : array, Series, list or dict of these, or long frame of pandas or polars
-    X : optional
-        Covariates.
+    y : array (n,), Series, list or dict of these, or long frame of pandas or polars
+    X : frame, dict or array (n, K), list or dict of these, optional
+        Covariates that are not columns of `y`. To series with an index, that of a frame belongs.
     columns : Columns
+    like : Panel, optional
+        The series that a model was fitted to, whose categories and frequency these must have.
+    ahead : int
+        How many rows after the series' end covariates without time stamps may have.
 
     Raises
     ------
     DataError, ShapeError
-        If they are not series of numbers with regular time stamps.
+        If they are not series of numbers with regular time stamps, or a covariate is missing.
     """
-    raw = _of_frame(where, y, columns) if frames.is_frame(y) else _of_plain(where, y)
-    return panel_of(where, raw, columns)
+    raw = reading.read(where, y, X, columns, like, ahead)
+    found = panel_of(where, raw, columns)
+    if like is not None:
+        _check_frequency(where, found, like)
+    return found
 
 
-def _of_frame(where: str, y: Any, columns: Columns) -> Raw:
-    if not library_of(y):
-        raise DataError(
-            f'{where}: y must be a frame of pandas or polars; got {type(y).__module__}.'
-            f'{type(y).__name__}'
-        )
-    rows = long_frames.rows_of(where, 'y', y, columns.id)
-    stamps, labels, known = long_frames.stamps_of(where, 'y', y, columns, rows)
-    target = long_frames.column(where, 'y', y, columns.target, 'target')
-    values = long_frames.numbers(where, 'y', target, rows)
-    none = np.empty((len(values), 0))
-    return Raw(
-        rows.ids,
-        rows.names,
-        values,
-        rows.begins,
-        long_frames.form_of(y, columns, labels),
-        stamps,
-        known,
-        none,
-        none,
-        np.empty((len(rows.ids), 0)),
-        {},
+def _check_frequency(where: str, found: Panel, like: Panel) -> None:
+    mine, known = found.frequency, like.frequency
+    if mine is None or known is None or mine.alike(known):
+        return
+    raise DataError(
+        f'{where}: the time stamps have a step of {mine}; those of fit() had one of {known}'
     )
 
 
-def _of_plain(where: str, y: object) -> Raw:
-    container, ids, names, parts = plain.apart(where, 'y', y)
-    arrays = [plain.one_series(where, n, one) for n, one in zip(names, parts, strict=True)]
-    begins = np.cumsum([0, *map(len, arrays)])
-    stamps, labels, known, library = plain.labels_of(where, names, parts, begins)
-    values = np.concatenate(arrays)
-    none = np.empty((len(values), 0))
-    form = plain.form_of(container, library, labels, parts)
-    static = np.empty((len(ids), 0))
-    return Raw(ids, names, values, begins, form, stamps, known, none, none, static, {})
+def read_ahead(where: str, panel: Panel, X: object, horizon: int) -> list[np.ndarray]:
+    """Return the inputs that are known for the steps after the end of each series.
+
+    Parameters
+    ----------
+    where : str
+    panel : Panel
+    X : as in `read`
+        Rows after the horizon, and columns that are not needed, may be there, too. Without time
+        stamps, the rows must be those of the horizon, or those of the history and the horizon.
+    horizon : int
+
+    Returns
+    -------
+    future : list of arrays of float64, (horizon, F)
+
+    Raises
+    ------
+    ConfigError
+        If there are no such inputs, and X is given.
+    DataError, ShapeError
+        If a column or a row is missing, or a value is NaN.
+    """
+    names, series = panel.future, panel.series
+    if not names:
+        if X is not None:
+            raise ConfigError(
+                f'{where}: X is given, but the forecaster has no inputs that are known for the '
+                f'future; leave X out, or name its columns by future= in Forecaster()'
+            )
+        return [np.empty((horizon, 0)) for _ in series]
+    if X is None:
+        raise DataError(
+            f'{where}: X is missing; it must have the values of {listed(names)} for the next '
+            f'{horizon} steps'
+        )
+    form, stamps, zone = panel.form, None, None
+    if series[0].times is not None:
+        stamps = stamps_ahead([one.times for one in series], horizon)
+        zone = series[0].times.frequency.zone
+    counts = np.full(len(series), horizon)
+    others = np.array([len(one) + one.skipped for one in series])
+    ids, calls = [one.id for one in series], [one.name for one in series]
+    table = reading.table(where, X, panel.columns, form, ids, calls, stamps is not None)
+    wanted = Wanted(calls, counts, others, True, stamps, zone)
+    values = values_of(where, table, names, wanted)
+    check(where, 'future', names, values, wanted)
+    return list(values.reshape(len(series), horizon, -1))
+
+
+def more(where: str, panel: Panel, y_new: object, X: object = None) -> Panel:
+    """Return new values that follow those of a panel.
+
+    Parameters
+    ----------
+    where : str
+    panel : Panel
+    y_new, X
+        In the form in which the series of the panel were passed; a series without new values may
+        be left out of a dict or a frame.
+
+    Returns
+    -------
+    new : Panel
+        The same series in the same order with their new values alone, perhaps none. NaN at the
+        begin is a missing value.
+
+    Raises
+    ------
+    DataError
+        If there is a new series, or the first time stamp is not the one after the last.
+    """
+    raw = reading.read(where, y_new, X, panel.columns, panel)
+    if (raw.form.kind, raw.form.container) != (panel.form.kind, panel.form.container):
+        raise DataError(
+            f'{where}: y is {_described(raw)}; it must be {_described(panel)}, as in fit()'
+        )
+    new = panel_of(where, raw, panel.columns, trim=False)
+    known = {one.id: one for one in panel.series}
+    for one in new.series:
+        if one.id not in known:
+            raise DataError(
+                f'{where}: {one.name} was not in fit(); known are {listed(known)}. Forecast other '
+                f'series by forecast(y=...)'
+            )
+        _check_follows(where, known[one.id], one)
+    added = {one.id: one for one in new.series}
+    series = [added.get(one.id) or _nothing(one) for one in panel.series]
+    return replace(panel, series=series)
+
+
+def _check_follows(where: str, old: Series, new: Series) -> None:
+    if old.times is None or new.times is None:
+        return
+    expected, found = old.times.stamps(old.times.n, 1)[0], new.times.start
+    if expected != found:
+        raise DataError(
+            f'{where}: the new values of {new.name} begin at {new.times.text(0)}; they must begin '
+            f'at {old.times.text(old.times.n)}, the step after the last one'
+        )
+
+
+def _nothing(one: Series) -> Series:
+    """Return a series from its end on."""
+    times = None if one.times is None else one.times.from_step(one.times.n, 0)
+    empty = (one.values[:0], one.past[:0], one.future[:0], one.static)
+    return Series(one.id, one.name, *empty, times)
+
+
+def join(panel: Panel, new: Panel) -> Panel:
+    """Return a panel with the new values that `more` has read."""
+    series = [
+        replace(
+            one,
+            values=np.concatenate([one.values, other.values]),
+            past=np.concatenate([one.past, other.past]),
+            future=np.concatenate([one.future, other.future]),
+            times=None if one.times is None else replace(one.times, n=len(one) + len(other)),
+        )
+        for one, other in zip(panel.series, new.series, strict=True)
+    ]
+    return replace(panel, series=series)
+
+
+def _described(value: Raw | Panel) -> str:
+    form = value.form
+    if form.kind == 'frame':
+        return f'a {form.library} frame'
+    one = 'an array' if form.kind == 'array' else f'a {form.library} Series'
+    return f'a {form.container} of {one.partition(" ")[2]}s' if form.container else one

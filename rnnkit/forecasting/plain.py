@@ -1,16 +1,18 @@
 """Series that are arrays or Series, one or many in a list or a dict."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from rnnkit.common.spelling import brief
 from rnnkit.data import frames
 from rnnkit.data.arrays import as_numbers
 from rnnkit.errors import DataError, ShapeError
 from rnnkit.forecasting.find_frequency import Stamps
 from rnnkit.forecasting.forms import Form, Labels, library_of, read_labels
 from rnnkit.forecasting.frequency import Frequency
+from rnnkit.forecasting.hints import of_series
 
 
 def apart(where: str, name: str, y: object) -> tuple[str, list[object], list[str], list[object]]:
@@ -32,17 +34,14 @@ def apart(where: str, name: str, y: object) -> tuple[str, list[object], list[str
 def is_list(y: object) -> bool:
     """Return whether a value is a list of series, and not one of numbers."""
     if isinstance(y, np.ndarray):
-        if y.dtype.kind != 'O' or y.ndim != 1:
-            return False
-    elif not isinstance(y, list | tuple):
-        return False
-    first = next(iter(y), 0)
-    return (
-        (not isinstance(y, np.ndarray) and first is y)
-        or np.ndim(first) > 0
-        or not len(y)
-        or (frames.is_table(first))
-    )
+        return y.dtype.kind == 'O' and y.ndim == 1 and len(y) > 0 and _has_length(y[0])
+    return isinstance(y, list | tuple) and (not y or _has_length(y[0]))
+
+
+def _has_length(value: object) -> bool:
+    if hasattr(value, 'shape'):
+        return len(value.shape) > 0
+    return hasattr(value, '__len__') and not isinstance(value, str | bytes)
 
 
 def one_series(where: str, name: str, y: Any) -> np.ndarray:
@@ -60,13 +59,32 @@ def one_series(where: str, name: str, y: Any) -> np.ndarray:
             f'{where}: {name} is a frame; in a list or a dict pass its column, such as '
             f'{name}[{frames.listed(list(y.columns)[:1])}]'
         )
+    if isinstance(y, np.ma.MaskedArray) and y.dtype.kind in frames.NUMBERS:
+        y = y.astype('float64').filled(np.nan)
+    _check_kind(where, name, y)
     array = as_numbers(f'{where}: {name}', y).array
+    if array.ndim == 0:
+        raise ShapeError(f'{where}: {name} is a single number; one series is an array (n,)')
     if array.ndim != 1:
         raise ShapeError(
             f'{where}: {name} has {array.ndim} axes, shape {array.shape}; one series is (n,)'
             f'{several(name, array.shape)}'
         )
     return array.astype('float64')
+
+
+def _check_kind(where: str, name: str, y: object) -> None:
+    if type(y).__name__ == 'LazyFrame':
+        raise DataError(f'{where}: {name} is a LazyFrame; pass {name}.collect()')
+    what = f'{where}: {name} must be an array of numbers'
+    if y is None or isinstance(y, str | bytes | set | frozenset | Iterator):
+        raise DataError(
+            f'{what}, a list or a dict of arrays, a Series, or a frame; got {type(y).__name__}'
+        )
+    first = y[0] if isinstance(y, list | tuple) and y else None
+    text = next((one for one in y if isinstance(one, str)), None) if first is not None else None
+    if text is not None:
+        raise DataError(f'{what}; it contains {brief(text)}, a str')
 
 
 def several(name: str, shape: tuple[int, ...]) -> str:
@@ -112,8 +130,7 @@ def labels_of(
         begins,
         labels.zone,
         names.__getitem__,
-        f'{names[0]}.sort_index()',
-        f'such as by {names[0]}.asfreq()',
+        *of_series(names[0]),
     )
     return stamps, labels, known, library
 
@@ -128,3 +145,28 @@ def form_of(container: str, library: str, labels: Labels | None, values: list[An
         return Form('array', container)
     names = tuple(one.name for one in values)
     return Form('series', container, library, labels, names=names)
+
+
+def parts(
+    where: str, X: object, container: str, ids: list[object]
+) -> tuple[list[str], list[object]]:
+    """Return the names and the values of the covariates of each series.
+
+    Raises
+    ------
+    DataError
+        If they are not in a list or a dict, as the series are.
+    """
+    if not container:
+        return ['X'], [X]
+    if container == 'dict':
+        if not isinstance(X, Mapping):
+            raise DataError(f'{where}: X must be a dict, as y; got {type(X).__name__}')
+        missing = [key for key in ids if key not in X]
+        if missing:
+            raise DataError(f'{where}: X has no key {brief(missing[0])}, which y has')
+        return [f'X[{key!r}]' for key in ids], [X[key] for key in ids]
+    if not isinstance(X, list | tuple) or len(X) != len(ids):
+        found = f'{len(X)} elements' if isinstance(X, list | tuple) else type(X).__name__
+        raise DataError(f'{where}: X must be a list of {len(ids)} elements, as y; got {found}')
+    return [f'X[{key}]' for key in ids], list(X)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnkit.errors import DataError
+from rnnkit.forecasting.covariates import Wanted, check
 from rnnkit.forecasting.find_frequency import Stamps, find
 from rnnkit.forecasting.forms import Form
 from rnnkit.forecasting.frequency import Frequency
@@ -43,33 +44,69 @@ class Raw:
     static: np.ndarray
     categories: dict[object, tuple[str, ...]]
 
+    def wanted(self, rows: np.ndarray, counts: np.ndarray, others: int = 0) -> Wanted:
+        """Return the steps of some rows, of which covariates are needed.
 
-def panel_of(where: str, raw: Raw, columns: Columns) -> Panel:
-    """Return a panel of series that were passed, checked and without leading NaN.
+        Parameters
+        ----------
+        rows : array of int, (N,)
+        counts : array of int, (B,)
+            How many of these each series has.
+        others : int
+            How many rows a table without time stamps may have after them.
+        """
+        stamps = None if self.stamps is None else self.stamps.values[rows]
+        zone = None if self.stamps is None else self.stamps.zone
+        more = np.full(len(counts), others)
+        return Wanted(self.names, counts, more, False, stamps, zone)
+
+
+def panel_of(where: str, raw: Raw, columns: Columns, trim: bool = True) -> Panel:
+    """Return a panel of series that were passed, checked.
+
+    Parameters
+    ----------
+    where : str
+    raw : Raw
+    columns : Columns
+    trim : bool
+        Whether to leave out the rows before the first value that is not missing.
 
     Raises
     ------
     DataError
         If time stamps are not regular, if a number is infinite, if a series has no values at all,
-        or if an input known for the future is NaN.
+        or if a covariate is.
     """
     frequency = None if raw.stamps is None else find(where, raw.stamps, raw.known)
     _check_finite(where, raw)
-    present = ~np.isnan(raw.values)
-    counts = np.add.reduceat(present, raw.begins[:-1]) if len(raw.values) else np.zeros(1)
-    if not counts.all():
-        raise DataError(f'{where}: {raw.names[int(np.argmin(counts))]} has no value: all are NaN')
-    ahead = np.flatnonzero(present)
-    firsts = ahead[np.searchsorted(ahead, raw.begins[:-1])]
+    firsts = _firsts(where, raw) if trim else raw.begins[:-1]
+    lengths = raw.begins[1:] - firsts
+    kept = np.repeat(firsts - np.cumsum(lengths) + lengths, lengths) + np.arange(lengths.sum())
+    wanted = raw.wanted(kept, lengths)
+    check(where, 'past', columns.past, raw.past[kept], wanted)
+    check(where, 'future', columns.future, raw.future[kept], wanted)
     series = []
-    for k, (first, end) in enumerate(zip(firsts.tolist(), raw.begins[1:].tolist(), strict=True)):
+    for k, (first, n) in enumerate(zip(firsts.tolist(), lengths.tolist(), strict=True)):
         times = None
         if frequency is not None:
-            times = Times(raw.stamps.values[first], frequency, end - first)  # type: ignore[union-attr]
-        rows = slice(first, end)
+            times = Times(raw.stamps.values[first], frequency, n)  # type: ignore[union-attr]
+        rows = slice(first, first + n)
         one = (raw.values[rows], raw.past[rows], raw.future[rows], raw.static[k])
-        series.append(Series(raw.ids[k], raw.names[k], *one, times))
+        skipped = first - int(raw.begins[k])
+        series.append(Series(raw.ids[k], raw.names[k], *one, times, skipped))
     return Panel(series, raw.form, columns, raw.categories)
+
+
+def _firsts(where: str, raw: Raw) -> np.ndarray:
+    """Return the row of the first value of each series that is not missing, (B,)."""
+    there = np.flatnonzero(~np.isnan(raw.values))
+    found = np.searchsorted(there, raw.begins)
+    empty = found[1:] == found[:-1]
+    if empty.any():
+        name = raw.names[int(np.argmax(empty))]
+        raise DataError(f'{where}: all values of {name} are missing')
+    return there[found[:-1]]
 
 
 def _check_finite(where: str, raw: Raw) -> None:

@@ -52,6 +52,8 @@ class Series:
     static : array of float64, (S,)
         Properties of the series, all finite.
     times : Times, optional
+    skipped : int
+        How many rows before the first value were left out, because their value is missing.
     """
 
     id: object
@@ -61,6 +63,7 @@ class Series:
     future: np.ndarray
     static: np.ndarray
     times: Times | None = None
+    skipped: int = 0
 
     def __len__(self) -> int:
         return len(self.values)

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rnnkit.forecasting.find_frequency import text_of
 from rnnkit.forecasting.frequency import Frequency
+from rnnkit.forecasting.hints import text_of
 
 DAY, HOUR, MINUTE = (np.timedelta64(1, unit) for unit in 'Dhm')
 
@@ -71,6 +71,14 @@ class Times:
         angles = [2 * np.pi * CYCLES[name](wall) for name in cycles]
         pairs = [turn(angle) for angle in angles for turn in (np.sin, np.cos)]
         return np.stack(pairs, axis=1) if pairs else np.empty((steps, 0))
+
+
+def stamps_ahead(times: list[Times | None], horizon: int) -> np.ndarray:
+    """Return the stamps after the end of each of B series, in UTC, end to end, (B horizon,)."""
+    starts = np.array([one.start for one in times if one is not None])
+    ends = np.array([one.n for one in times if one is not None])
+    frequency = next(one.frequency for one in times if one is not None)
+    return frequency.at(starts[:, None], ends[:, None] + np.arange(horizon)).ravel()
 
 
 def calendar_names(frequency: Frequency) -> tuple[str, ...]:
