@@ -95,7 +95,10 @@ def fit(panel: Panel, options: Options, before: Fitted | None) -> Fitted:
         updates = [n for _, n in pairs]
         judge = Model([net for net, _ in pairs], design, head)
         judged = judging.on_tails(judge, histories, tail, options)
-        shrink, calibration = judged.shrink(), judged.calibration()
+        shrink = judged.shrink()
+        if not judged.is_enough and not head.has_quantiles:
+            judged = judging.joined([judging.of_bases(histories, options), judged])
+        calibration = judged.calibration()
     elif options.validation == 'tail':  # too short to hold out anything, and to learn much
         shrink, calibration = 0.0, judging.of_bases(histories, options).calibration()
     none = np.zeros_like(tail)

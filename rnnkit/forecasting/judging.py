@@ -11,6 +11,7 @@ from rnnkit.forecasting.options import Options
 from rnnkit.forecasting.outputs import Distribution, Points
 from rnnkit.forecasting.running import Model
 
+LEAST = 20  # held-out values that intervals are learned from
 PRICE = 0.02  # of a forecast of a single held-out horizon, as a share of the base's error
 
 
@@ -40,8 +41,13 @@ class Judged:
         shares = np.linspace(0, 1, 21)
         number = self.forecasts.point()
         errors = np.array([(abs(self.targets - a * number) * self.weights).sum() for a in shares])
-        apart = max(1.0, len(self.groups) / number.shape[1])  # forecasts that do not overlap
+        apart = max(1, self.weights.sum()) / number.shape[1]  # forecasts that do not overlap
         return float(shares[np.argmin(errors + PRICE * shares * errors[0] / np.sqrt(apart))])
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether there are enough values to tell how wide intervals must be."""
+        return bool(self.weights.sum() >= LEAST)
 
     def calibration(self) -> Calibration:
         """Return the calibration for forecasts that are shrunk."""
@@ -67,7 +73,7 @@ def on_tails(model: Model, histories: Histories, tail: np.ndarray, options: Opti
         stop = histories.end[series] - reach[series] - back
         forecast = model.forecast(histories, series, stop, horizon, rng)
         parts.append(_compared(forecast, histories, series, stop, horizon))
-    return _joined(parts)
+    return joined(parts)
 
 
 def of_bases(histories: Histories, options: Options) -> Judged:
@@ -78,7 +84,7 @@ def of_bases(histories: Histories, options: Options) -> Judged:
         series = np.full(len(stop), k)
         nothing = Points(np.zeros((len(stop), options.horizon)))
         parts.append(_compared(nothing, histories, series, stop, options.horizon))
-    return _joined(parts)
+    return joined(parts)
 
 
 def _compared(
@@ -92,7 +98,7 @@ def _compared(
     return Judged(forecast, error, weight, series)
 
 
-def _joined(parts: list[Judged]) -> Judged:
+def joined(parts: list[Judged]) -> Judged:
     """Return the forecasts of several parts as those of one."""
     forecasts = [one.forecasts for one in parts]
     every = zip(*(one.parts for one in forecasts), strict=True)
