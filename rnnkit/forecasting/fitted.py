@@ -98,9 +98,10 @@ def fit(panel: Panel, options: Options, before: Fitted | None) -> Fitted:
         shrink = judged.shrink()
         if not judged.is_enough and not head.has_quantiles:
             judged = judging.joined([judging.of_bases(histories, options), judged])
-        calibration = judged.calibration()
+        calibration = judged.calibration(shrink)
     elif options.validation == 'tail':  # too short to hold out anything, and to learn much
-        shrink, calibration = 0.0, judging.of_bases(histories, options).calibration()
+        shrink = 0.0
+        calibration = judging.of_bases(histories, options).calibration(shrink)
     none = np.zeros_like(tail)
     nets = [
         fitting.train(net, design, histories, head, options, none, n, seed)[0]

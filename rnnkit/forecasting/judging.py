@@ -49,9 +49,9 @@ class Judged:
         """Whether there are enough values to tell how wide intervals must be."""
         return bool(self.weights.sum() >= LEAST)
 
-    def calibration(self) -> Calibration:
+    def calibration(self, shrink: float) -> Calibration:
         """Return the calibration for forecasts that are shrunk."""
-        forecasts = self.forecasts.moved((self.shrink() - 1) * self.forecasts.point())
+        forecasts = self.forecasts.moved((shrink - 1) * self.forecasts.point())
         weights = self.weights
         if not weights.any():  # all series are constant
             weights = np.ones_like(weights)
