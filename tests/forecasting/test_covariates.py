@@ -134,13 +134,13 @@ WRONG_AHEAD = {
     ),
     'row': (
         AHEAD.iloc[[0, 1, 3, 4, 5]],
-        "forecast(): X has no row for series 'a' at 2020-01-07, where 'price', 'open' must be known "
-        '(missing: 1 of 6 rows)',
+        "forecast(): X has no row for series 'a' at 2020-01-07, where 'price', 'open' must be "
+        'known (missing: 1 of 6 rows)',
     ),
     'times': (
         AHEAD.assign(ds=AHEAD['ds'] + pd.Timedelta(days=1)),
-        "forecast(): X has no row for series 'b' at 2020-01-05, where 'price', 'open' must be known "
-        '(missing: 2 of 6 rows)',
+        "forecast(): X has no row for series 'b' at 2020-01-05, where 'price', 'open' must be "
+        'known (missing: 2 of 6 rows)',
     ),
     'twice': (
         AHEAD.iloc[[0, 0, 1, 2, 3, 4, 5]],
