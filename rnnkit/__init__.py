@@ -58,6 +58,7 @@ __all__ = [
     'ConfigError',
     'DataError',
     'Experiment',
+    'Forecaster',
     'FormatError',
     'Layer',
     'Network',
@@ -95,5 +96,16 @@ def __dir__() -> list[str]:
     return [*__all__, *(name for name in globals() if name.startswith('__'))]
 
 
-if not TYPE_CHECKING:  # or checkers would believe that every name exists
-    __getattr__ = foreign_names.of_module(__name__)
+if TYPE_CHECKING:
+    from rnnkit.forecasting import Forecaster
+else:  # or checkers would believe that every name exists
+    _foreign = foreign_names.of_module(__name__)
+
+    def __getattr__(name: str) -> object:
+        """Import `Forecaster` when it is first used."""
+        if name == 'Forecaster':
+            from rnnkit.forecasting import Forecaster
+
+            globals()[name] = Forecaster
+            return Forecaster
+        return _foreign(name)

@@ -8,14 +8,24 @@ import numpy as np
 from rnnkit.common import epoch_paths
 from rnnkit.common.calls import checked
 from rnnkit.errors import ConfigError
+from rnnkit.forecasting.pictures import Line, Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+INK, BLUE = '0.25', 'C0'  # of what came, and of forecasts
+MARKED = 60  # of fewer values that came, each is marked
+
 
 def figure(figsize: tuple[float, float]) -> 'tuple[Figure, Axes]':
     """Return a new matplotlib figure, which no window shows, and its axes."""
+    picture = blank(figsize)
+    return picture, picture.subplots()
+
+
+def blank(figsize: tuple[float, float]) -> 'Figure':
+    """Return a new matplotlib figure without axes."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -23,7 +33,7 @@ def figure(figsize: tuple[float, float]) -> 'tuple[Figure, Axes]':
         raise ImportError("plots need matplotlib: pip install 'rnnkit[plot]'") from error
     picture = Figure(figsize, layout='constrained')
     FigureCanvasAgg(picture)
-    return picture, picture.subplots()
+    return picture
 
 
 @checked
@@ -100,6 +110,79 @@ def gradient_flow(
     if path is not None:
         axes.figure.savefig(path, dpi=120)
     return axes.figure
+
+
+def forecasts(pictures: Sequence[Picture], path: str | None = None) -> 'Figure':
+    """Draw series with forecasts, one below the other.
+
+    Parameters
+    ----------
+    pictures : list of rnnkit.forecasting.pictures.Picture
+    path : str, optional
+        A file that the picture is written to.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    """
+    _check_path('plot()', path)
+    n = len(pictures)
+    whole = blank((8, 3.5 if n == 1 else 0.5 + 2.1 * n))
+    several = whole.subplots(n, squeeze=False)[:, 0]
+    for axes, picture in zip(several, pictures, strict=True):
+        _draw_forecasts(axes, picture)
+    handles, labels = several[0].get_legend_handles_labels()
+    whole.legend(handles, labels, loc='outside upper center', ncols=5, fontsize='small')
+    if path is not None:
+        whole.savefig(path, dpi=120)
+    return whole
+
+
+def _draw_forecasts(axes: 'Axes', picture: Picture) -> None:
+    """Draw what came as one line, and above it the bands and lines of forecasts."""
+    x, y, truth = picture.x, picture.y, picture.truth
+    axes.plot(x, y, _style(y), color=INK, lw=1.1, ms=3, label='history')
+    if truth is not None:
+        # The line begins at the last value before it, so that there is no gap.
+        joined = np.concatenate([x[-1:], truth.x]), np.concatenate([y[-1:], truth.y])
+        style = '.-' if len(truth.y) < MARKED else _style(truth.y)
+        axes.plot(*joined, style, color=INK, lw=0.8, ms=4, alpha=0.8, label='actual')
+    for k, line in enumerate(picture.forecasts):
+        _draw_bands(axes, line, is_first=k == 0)
+        shown = dict(color=BLUE, lw=1.5, ms=4, label=None if k else 'forecast')
+        axes.plot(line.x, line.y, _style(line.y), **shown)
+        axes.axvline(line.x[0], color=INK, lw=0.6, ls=':')
+    axes.set_title(picture.title, loc='left', fontsize='medium')
+    axes.grid(alpha=0.3)
+    axes.margins(x=0.01)
+    _short_dates(axes, picture.x)
+
+
+def _draw_bands(axes: 'Axes', line: Line, is_first: bool) -> None:
+    """Draw the intervals of a forecast, the widest first; one step has bars."""
+    for depth, level in enumerate(sorted(line.bands, reverse=True)):
+        label = f'{level:g} % interval' if is_first else None
+        shade = dict(color=BLUE, alpha=0.15 + 0.12 * depth, label=label)
+        if len(line.x) > 1:
+            axes.fill_between(line.x, *line.bands[level], lw=0, **shade)
+        else:
+            axes.vlines(line.x, *line.bands[level], lw=8, **shade)
+
+
+def _style(y: np.ndarray) -> str:
+    """Return a style of lines in which a value beside missing ones, or a single one, is seen."""
+    return '-' if len(y) > 1 and not np.isnan(y).any() else '.-'
+
+
+def _short_dates(axes: 'Axes', x: np.ndarray) -> None:
+    if x.dtype.kind == 'M':
+        from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+        locator = AutoDateLocator()
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    else:
+        axes.set_xlabel('step')
 
 
 def _check_path(where: str, path: object) -> None:

@@ -1,5 +1,6 @@
 """Build networks from specs and from files."""
 
+import importlib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -22,6 +23,8 @@ Owner = TypeVar('Owner')
 models = Registry('model')  # classes of networks, by their names in files
 # Keys that a spec need not have.
 OPTIONAL = {'masked', 'losses', 'frozen', 'classes', 'columns', 'scale_targets'}
+# Modules that read files of other models, imported when there is one.
+READERS = {'Forecaster': 'rnnkit.forecasting.forecaster'}
 LOSS_KEYS = {'loss', 'weight', 'output', 'target', 'weighted'}
 
 
@@ -136,6 +139,9 @@ def load(path: PathOrFile) -> Any:
     source = open_files.source('load(): path', path)
     name = open_files.name_of(source) if open_files.is_open_file(source) else str(source)
     file = file_format.read(source)
+    if isinstance(file.spec, dict) and file.spec.get('model') in READERS:
+        module = importlib.import_module(READERS[file.spec['model']])
+        return module.from_file(name, file)
     net = network(name, file)
     odd = [p.name for p in net.params if not np.isfinite(file.arrays[p.name]).all()]
     if odd:

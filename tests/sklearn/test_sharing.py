@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from rnnkit.sklearn import SequenceClassifier
-from rnnkit.sklearn.sharing import Workers, workers
+from rnnkit.models.sharing import Workers, workers
 
 X, Y = labelled(24)
 SMALL = {'layers': (('rnn', 6),), 'epochs': 3, 'random_state': 0}

@@ -1,0 +1,111 @@
+"""From series as users pass them to `Histories`."""
+
+import numpy as np
+
+from rnnkit.forecasting import bases
+from rnnkit.forecasting.bases import Choices
+from rnnkit.forecasting.design import Design, aligned, filled, is_multiplicative
+from rnnkit.forecasting.histories import Histories
+from rnnkit.forecasting.series import Series
+
+
+def build(
+    series: list[Series], design: Design, room: int, choices: Choices | None = None
+) -> Histories:
+    """Return series side by side, with room for further steps.
+
+    Parameters
+    ----------
+    series : list of Series
+    design : Design
+    room : int
+        The steps after each series.
+    choices : Choices, optional
+        By default each series has its own, by its values.
+    """
+    choices = choices or _choices(series, design)
+    lag, log = choices.lag, choices.log
+    values = [
+        filled(np.log(one.values) if use_log else one.values, ago)
+        for one, ago, use_log in zip(series, lag, log, strict=True)
+    ]
+    n = np.array([len(one) for one in values])
+    width = design.pad + n + room
+    begin = np.concatenate([[0], np.cumsum(width)[:-1]]) + design.pad
+    size = int(width.sum())
+    y, seen = np.zeros(size), np.zeros(size, bool)
+    known = np.full((size, series[0].future.shape[1]), np.nan)  # where it is not known yet
+    calendar = np.zeros((size, _calendar(series[0], design, 0, 1).shape[1]))
+    past = np.zeros((size, series[0].past.shape[1]))
+    for k, one in enumerate(series):
+        b, e = begin[k], begin[k] + n[k]
+        y[b:e] = values[k]
+        first = y[b : b + min(lag[k], n[k])]
+        y[b - design.pad : b] = first[np.arange(-design.pad, 0) % len(first)]
+        y[e : e + room] = y[e - 1]
+        seen[b:e] = np.isfinite(one.values)
+        past[b:e] = one.past
+        known[b:e] = one.future
+        calendar[b : e + room] = _calendar(one, design, 0, n[k] + room)
+    static = np.array([one.static for one in series], float).reshape(len(series), -1)
+    histories = Histories(
+        y=y,
+        seen=seen,
+        gap=np.zeros(size),
+        total=np.zeros(size),
+        count=np.zeros(size),
+        begin=begin,
+        end=begin + n,
+        choices=choices,
+        known=known,
+        calendar=calendar,
+        past=past,
+        static=static,
+        window=design.window,
+        scale=design.scale,
+        has_base=design.base is not None,
+        room=room,
+    )
+    _add_up(histories)
+    return histories
+
+
+def _calendar(one: Series, design: Design, start: int, steps: int) -> np.ndarray:
+    if not design.calendar:
+        return np.zeros((steps, 0))
+    return one.times.calendar(start, steps)
+
+
+def _choices(series: list[Series], design: Design) -> Choices:
+    values = [filled(one.values, design.season) for one in series]
+    lag, seasons = _bases(values, design)
+    log = [_use_log(one.values, ago, design) for one, ago in zip(series, lag, strict=True)]
+    return Choices(lag, seasons, np.array(log))
+
+
+def _bases(values: list[np.ndarray], design: Design) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lag of the base of each series, and of how many of them it is the mean."""
+    n = np.array([len(one) for one in values])
+    once = np.ones(len(n), int)
+    if design.base == 'naive':
+        return once, once
+    if design.base == 'seasonal':
+        return np.where(n > design.season, design.season, 1), once
+    y, n = aligned(values, (bases.SEASONS + 1) * max(design.lags) + 5 * design.judged)
+    return bases.choose(y, n, design.lags, design.judged)
+
+
+def _use_log(values: np.ndarray, lag: int, design: Design) -> bool:
+    if design.log == 'auto':
+        return is_multiplicative(values, int(lag))
+    return bool(design.log) and bool((values[np.isfinite(values)] > 0).all())
+
+
+def _add_up(histories: Histories) -> None:
+    """Write the errors of the base, and their sums, at all steps."""
+    for k, (start, end) in enumerate(zip(histories.start, histories.end, strict=True)):
+        at = np.arange(start, end)
+        if len(at):
+            histories.gap[at] = histories.errors_of_base(at, np.full(len(at), k))
+            histories.total[at] = np.cumsum(histories.gap[at])
+            histories.count[at] = np.arange(1, len(at) + 1)

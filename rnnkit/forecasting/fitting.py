@@ -1,0 +1,107 @@
+"""Training of the networks of a forecaster."""
+
+import copy
+
+import numpy as np
+
+from rnnkit.forecasting import features, windows
+from rnnkit.forecasting.design import Design
+from rnnkit.forecasting.histories import Histories
+from rnnkit.forecasting.options import Options
+from rnnkit.forecasting.outputs import Head
+from rnnkit.models.regressor import Regressor
+from rnnkit.models.sharing import workers
+from rnnkit.schedules import Cosine
+
+VALIDATIONS = 20  # in a training
+JUDGED = 50  # forecasts of held-out values, over all series
+LEAST_ORIGINS = 2  # of each series; a horizon apart, their errors say how well it is known
+
+
+def tails(histories: Histories, horizon: int) -> np.ndarray:
+    """Return how many values at the end of each series are held out, (N,).
+
+    Two horizons, and of few series still more, so that there are enough forecasts to judge; but at
+    most the horizon and a fifth of a series. One that would be left with too few values
+    to train on keeps all.
+    """
+    n = histories.end - histories.first
+    more = max(horizon, origins_of_each(len(n)) - 1)
+    tail = horizon + np.minimum(more, n // 5)
+    return np.where(n - tail >= np.maximum(horizon // 2, 2), tail, 0)
+
+
+def origins_of_each(series: int) -> int:
+    """Return from how many steps of each tail there are forecasts."""
+    return max(LEAST_ORIGINS, -(-JUDGED // series))
+
+
+def network(design: Design, histories: Histories, head: Head, options: Options, seed: int):
+    """Return a new network: recurrent layers, and the head, which reads the features, too.
+
+    The weights of the head are 0 at first, so that the first forecasts are the base.
+    """
+    sizes = options.sizes
+    layers = [features.count(design, histories), *((options.form, size) for size in sizes)]
+    layers += head.layers(design.horizon, [f'hid{len(sizes)}', 'in'])
+    return Regressor(layers, loss=head.loss(), weighted=True, seed=seed)
+
+
+def length(design: Design, histories: Histories, stop: np.ndarray) -> int:
+    """Return the number of steps of a training window."""
+    longest = int((stop - histories.first).max())
+    return max(2, min(int(np.clip(2 * max(design.judged, design.season), 32, 128)), longest - 1))
+
+
+def train(
+    net: Regressor | None,
+    design: Design,
+    histories: Histories,
+    head: Head,
+    options: Options,
+    tail: np.ndarray,
+    updates: int,
+    seed: int,
+) -> tuple[Regressor, int]:
+    """Train a network; return it, and the number of updates after which it was best.
+
+    Parameters
+    ----------
+    net : Regressor, optional
+        The network to begin with, which stays as it is; by default a new one.
+    design, histories, head, options
+    tail : array of int of shape (N,)
+        How many values at the end of each series are not used, but judge the network. If there
+        are none, all updates are made.
+    updates : int
+        At most so many. The learning rate at each is the same for any number.
+    seed : int
+    """
+    net = network(design, histories, head, options, seed) if net is None else copy.copy(net)
+    stop = histories.end - tail
+    if not windows.are_usable(histories, stop).any():
+        return net, updates
+    steps = length(design, histories, stop)
+    batches = windows.draw(design, histories, stop, steps, options.batch_size)
+    every = max(1, options.updates // VALIDATIONS)
+    epochs = max(1, updates // every)
+    common = dict(
+        algo='adam',
+        learning_rate=Cosine(options.learning_rate, options.updates),
+        max_gradient_norm=1.0,
+        train_batches=every,
+        epochs=epochs,
+        seed=seed,
+        progress=options.verbose,
+    )
+    if not tail.any():
+        with workers.working_for(net) as worker:
+            worker.train(
+                batches, validate_every=epochs, valid_batches=1, restore_best=False, **common
+            )
+        return net, updates
+    valid = windows.ends(design, histories, tail, steps, np.random.default_rng(seed))
+    with workers.working_for(net) as worker:
+        worker.train(batches, valid, validate_every=1, patience=options.patience, **common)
+    losses = np.array(net.history['valid_loss'], float)
+    return net, every * int(np.array(net.history['epoch'])[np.nanargmin(losses)])

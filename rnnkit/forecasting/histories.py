@@ -1,0 +1,187 @@
+"""Series side by side, as networks see them: without gaps, each with a lag and a scale."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from rnnkit.forecasting.bases import Choices, steps_back
+
+FLOOR = 0.1  # the least scale, as a fraction of the mean over the whole past
+SCALES = ('mean_abs', 'standard', 'robust')
+
+
+@dataclass
+class Histories:
+    """Time series end to end, with room before and after each.
+
+    The room before a series repeats its first season, so that every lag of every step exists; the
+    differences there are 0. The room after it is for the steps that follow.
+
+    Attributes
+    ----------
+    y : array of shape (M,)
+        Values, as logarithms where `log` says so. Missing ones are filled by those of a lag ago.
+    seen : array of bool of shape (M,)
+        Which values are real.
+    gap : array of shape (M,)
+        Absolute errors of the base one lag ahead; without a base, absolute values.
+    total, count : arrays of shape (M,)
+        Sums of these so far, and their number.
+    begin, end : arrays of int of shape (N,)
+        The first step of each series, and the one after its last.
+    choices : Choices
+        The base of each series, and whether it has logarithms.
+    known : array of shape (M, K)
+        Inputs that are known in advance.
+    calendar : array of shape (M, C)
+        The place of each step in the day, the week and the year.
+    past : array of shape (M, P)
+    static : array of shape (N, S)
+    window : int
+        The steps that a scale is the mean of.
+    scale : {'mean_abs', 'standard', 'robust'} or None
+    has_base : bool
+        Whether the base is subtracted; without it, the values themselves are predicted.
+    """
+
+    y: np.ndarray
+    seen: np.ndarray
+    gap: np.ndarray
+    total: np.ndarray
+    count: np.ndarray
+    begin: np.ndarray
+    end: np.ndarray
+    choices: Choices
+    known: np.ndarray
+    calendar: np.ndarray
+    past: np.ndarray
+    static: np.ndarray
+    window: int
+    scale: str | None
+    has_base: bool
+    room: int
+
+    def __len__(self) -> int:
+        return len(self.begin)
+
+    @property
+    def lag(self) -> np.ndarray:
+        """The lag of the base of each series, (N,)."""
+        return self.choices.lag
+
+    @property
+    def log(self) -> np.ndarray:
+        """Whether the values of each series are logarithms, (N,)."""
+        return self.choices.log
+
+    @property
+    def start(self) -> np.ndarray:
+        """The first step of each series that a base comes before, (N,)."""
+        return self.begin + (self.lag if self.has_base else 0)
+
+    @property
+    def first(self) -> np.ndarray:
+        """The first step of each series at which there is a scale, (N,)."""
+        lag = np.minimum(self.lag, self.end - self.begin - 1)
+        return np.minimum(self.begin + lag + np.minimum(lag, 8), self.end - 1)
+
+    def base(self, at: np.ndarray, series: np.ndarray, steps: int) -> np.ndarray:
+        """Return the naive forecasts of the steps after `at`, (..., steps)."""
+        if not self.has_base:
+            return np.zeros((*at.shape, steps))
+        return self.repeated(at, self.lag[series], steps, self.choices.seasons[series])
+
+    def repeated(
+        self, at: np.ndarray, lag: np.ndarray, steps: int, seasons: np.ndarray | int = 1
+    ) -> np.ndarray:
+        """Return the mean values of some lags ago for the steps after `at`, (..., steps)."""
+        return self._mean(at, steps_back(lag, steps), lag, seasons)
+
+    def _mean(
+        self, at: np.ndarray, back: np.ndarray, lag: np.ndarray, seasons: np.ndarray | int
+    ) -> np.ndarray:
+        first = at[..., None] - back
+        total = self.y[first]
+        for j in range(1, int(np.max(seasons, initial=1))):
+            more = np.asarray(seasons > j)[..., None]
+            total = total + self.y[first - j * np.asarray(lag)[..., None]] * more
+        return total / np.asarray(seasons)[..., None]
+
+    def errors_of_base(self, at: np.ndarray, series: np.ndarray) -> np.ndarray:
+        """Return by how much values differ from their base, a lag ahead; or from 0."""
+        if not self.has_base:
+            return abs(self.y[at])
+        lag = self.lag[series]
+        return abs(
+            self.y[at] - self._mean(at, lag[..., None], lag, self.choices.seasons[series])[..., 0]
+        )
+
+    def scale_at(self, at: np.ndarray, series: np.ndarray) -> np.ndarray:
+        """Return the scale after each step, of the shape of `at`; 0 where nothing has changed."""
+        if self.scale is None:
+            return np.ones(at.shape)
+        back = at[..., None] - np.arange(self.window)  # (..., window)
+        start = np.broadcast_to(self.start[series], at.shape)[..., None]
+        real = back >= start
+        size = self.gap[np.where(real, back, at[..., None])] * real
+        n = np.maximum(real.sum(axis=-1), 1)
+        if self.scale == 'mean_abs':
+            recent = size.sum(axis=-1) / n
+        elif self.scale == 'standard':
+            recent = np.sqrt((size**2).sum(axis=-1) / n)
+        else:
+            recent = 1.4826 * _median(size, real)
+        return np.maximum(recent, FLOOR * self.total[at] / np.maximum(self.count[at], 1))
+
+    def append(self, values: np.ndarray, seen: np.ndarray) -> None:
+        """Write one further value of each series, (N,), as in `y`; NaN is filled."""
+        at, series = self.end, np.arange(len(self))
+        moved = self.y[at - 1] + self.y[at - self.lag] - self.y[at - self.lag - 1]
+        values = np.where(np.isfinite(values), values, moved)
+        self.y[at], self.seen[at] = values, seen
+        self.gap[at] = self.errors_of_base(at, series)
+        enough = at >= self.start
+        self.total[at] = self.total[at - 1] + self.gap[at] * enough
+        self.count[at] = self.count[at - 1] + enough
+        self.end = at + 1
+
+    def tails(self, chosen: np.ndarray, stop: np.ndarray, steps: int, room: int) -> 'Histories':
+        """Return copies of the last steps of some series, with room for what follows.
+
+        Parameters
+        ----------
+        chosen : array of int of shape (n,)
+            May contain a series several times.
+        stop : array of int of shape (n,)
+            The step of each after the last one.
+        steps, room : int
+            As many steps as lags and scales need; those that follow.
+        """
+        width = steps + room
+        rows = stop[:, None] - steps + np.arange(width)  # (n, width)
+        inside = np.clip(rows, 0, len(self.y) - 1)
+        flat = inside.ravel()
+        end = np.arange(len(chosen)) * width + steps
+        return replace(
+            self,
+            **{name: getattr(self, name)[flat] for name in STEPWISE},
+            begin=end - np.minimum(stop - self.begin[chosen], steps),
+            end=end,
+            choices=self.choices.of(chosen),
+            static=self.static[chosen],
+            room=room,
+        )
+
+
+STEPWISE = ('y', 'seen', 'gap', 'total', 'count', 'known', 'calendar', 'past')
+
+
+def _median(size: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Return the medians along the last axis of what is real; 0 where nothing is."""
+    ordered = np.sort(np.where(real, size, np.inf), axis=-1)
+    n = real.sum(axis=-1)
+    low = np.take_along_axis(ordered, np.maximum(n - 1, 0)[..., None] // 2, -1)[..., 0]
+    high = np.take_along_axis(ordered, np.minimum(n // 2, size.shape[-1] - 1)[..., None], -1)[
+        ..., 0
+    ]
+    return np.where(n > 0, (low + high) / 2, 0)

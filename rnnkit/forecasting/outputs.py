@@ -1,0 +1,294 @@
+"""Heads of a forecaster: the last layers of its network, their loss, and what the outputs mean.
+
+In: the number of steps ahead h, and the outputs of the last layers. Out: specs of layers and of a
+loss for `rnnkit.Regressor`; a `Distribution` for each step ahead.
+
+A distribution is computed at normal scores, z = Φ⁻¹(q). A quantile, a sample (z is a normal number)
+and a sample of dependent steps (z are correlated normal numbers) are then the same computation.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from rnnkit.common.calls import Abstract
+from rnnkit.common.checks import real
+from rnnkit.common.output_names import full
+from rnnkit.common.registry import Registry
+from rnnkit.errors import ConfigError
+
+LEVELS = (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975)
+Change = Callable[[np.ndarray], np.ndarray]
+LayerSpec = dict[str, object]
+
+
+class Distribution(Abstract):
+    """A distribution of each of a number of targets.
+
+    Parameters
+    ----------
+    *parts : arrays of shape (..., h)
+        Its parameters.
+    """
+
+    def __init__(self, *parts: np.ndarray):
+        self.parts = tuple(np.asarray(part, np.float64) for part in parts)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the targets, (..., h)."""
+        return self.parts[0].shape
+
+    def map(self, change: Change) -> Distribution:
+        """Return the distribution whose parameters are changed, such as by ``lambda a: a[:3]``."""
+        return self.again([change(part) for part in self.parts])
+
+    def again(self, parts: Sequence[np.ndarray]) -> Distribution:
+        """Return a distribution of the same kind with other parameters."""
+        return type(self)(*parts)
+
+    def moved(self, change: np.ndarray) -> Distribution:
+        """Return the distribution that is moved by `change`, (..., h)."""
+        return self.again([self.parts[0] + change, *self.parts[1:]])
+
+    @abstractmethod
+    def point(self) -> np.ndarray:
+        """Return the point forecast, (..., h)."""
+
+    @abstractmethod
+    def scores(self, z: np.ndarray | float) -> np.ndarray:
+        """Return the quantiles Φ(z), where Φ is the normal distribution function.
+
+        Parameters
+        ----------
+        z : array that is broadcast to (..., h), or (n, ..., h)
+        """
+
+    def width(self) -> np.ndarray:
+        """Return a positive measure of spread, (..., h): half the distance of two quantiles.
+
+        They are those of a standard normal distribution at -1 and 1.
+        """
+        half = (self.scores(1.0) - self.scores(-1.0)) / 2
+        typical = half.mean() if half.size else 1.0
+        return np.maximum(half, 1e-6 * typical if typical > 0 else 1.0)
+
+    def quantile(self, q: float) -> np.ndarray:
+        """Return a quantile of each target, (..., h), which never decreases with q in (0, 1)."""
+        return self.scores(normal_score(real('quantile(): q', q, above=0, below=1)))
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """Return n samples, (n, ..., h); the steps are independent."""
+        return self.scores(rng.standard_normal((n, *self.shape)))
+
+
+class Points(Distribution):
+    """Single values."""
+
+    def point(self) -> np.ndarray:
+        """Return the values."""
+        return self.parts[0]
+
+    def scores(self, z: np.ndarray | float) -> np.ndarray:
+        """Return the values: all quantiles are the same."""
+        return np.broadcast_to(self.parts[0], np.broadcast_shapes(np.shape(z), self.shape))
+
+    def width(self) -> np.ndarray:
+        """Return 1."""
+        return np.ones(self.shape)
+
+    def quantile(self, q: float) -> np.ndarray:
+        """Raise a ConfigError: a single value has no quantiles."""
+        raise ConfigError(
+            "output='point' has no quantiles of its own, only those of errors on held-out data; "
+            "hold some out with validation='tail', or use another output"
+        )
+
+    def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
+        """Raise a ConfigError: a single value has no distribution."""
+        self.quantile(0.5)
+        raise NotImplementedError
+
+
+class Grid(Distribution):
+    """A distribution that is known by some quantiles.
+
+    Between them, it is linear over the normal score of the level, which is exact for a normal
+    distribution; beyond, it goes on with the slope of the outermost two.
+
+    Parameters
+    ----------
+    levels : sequence of float
+        At least two, ascending.
+    *parts : arrays of shape (..., h)
+        The quantile of each level. They are sorted, so that they do not cross.
+    centre : array of shape (..., h), optional
+        The point forecast; by default the median.
+
+    References
+    ----------
+    Chernozhukov, Fernández-Val and Galichon 2010, Econometrica 78(3): sorting never increases the
+    error of quantiles.
+    """
+
+    def __init__(
+        self, levels: Sequence[float], *parts: np.ndarray, centre: np.ndarray | None = None
+    ):
+        self._table = np.sort(np.stack(parts).astype(np.float64), axis=0)  # (Q, ..., h)
+        super().__init__(*self._table)
+        self.levels, self.centre = tuple(levels), centre
+        self._z = normal_score(np.asarray(levels))
+
+    def again(self, parts: Sequence[np.ndarray]) -> Grid:
+        """Return a distribution of the same kind with other parameters."""
+        return Grid(self.levels, *parts, centre=self.centre)
+
+    def moved(self, change: np.ndarray) -> Grid:
+        """Return the distribution that is moved by `change`, (..., h)."""
+        return self.map(lambda part: part + change)
+
+    def map(self, change: Change) -> Grid:
+        """Return the distribution whose parameters are changed."""
+        centre = None if self.centre is None else change(self.centre)
+        return Grid(self.levels, *map(change, self.parts), centre=centre)
+
+    def point(self) -> np.ndarray:
+        """Return the point forecast."""
+        return self.scores(0.0) if self.centre is None else self.centre
+
+    def scores(self, z: np.ndarray | float) -> np.ndarray:
+        """Return the quantiles Φ(z)."""
+        z, table = np.asarray(z), self._table
+        k = np.clip(np.searchsorted(self._z, z) - 1, 0, len(self._z) - 2)
+        share = (z - self._z[k]) / (self._z[k + 1] - self._z[k])
+        if z.ndim == 0:
+            low, high = table[k], table[k + 1]
+        else:
+            k = np.broadcast_to(k, np.broadcast_shapes(z.shape, self.shape))
+            low, high = (self._pick(table, i) for i in (k, k + 1))
+        return low + share * (high - low)
+
+    def _pick(self, table: np.ndarray, k: np.ndarray) -> np.ndarray:
+        """Return one element of the first axis of the table for each index."""
+        flat = k.reshape(-1, *self.shape) if k.ndim > len(self.shape) else k[None]
+        picked = np.stack([np.take_along_axis(table, one[None], axis=0)[0] for one in flat])
+        return picked.reshape(k.shape)
+
+
+class Head(Abstract):
+    """The last layers of a network that forecasts, and what their outputs mean.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The output layers, in the order in which `read` takes their outputs. The one called 'out'
+        is the last of the network: `predict` returns its output.
+    has_quantiles : bool
+        Whether the outputs alone are a distribution.
+    """
+
+    names: ClassVar[tuple[str, ...]] = ('out',)
+    has_quantiles: ClassVar[bool] = True
+    activations: ClassVar[dict[str, str]] = {}
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The full names of the outputs, as `feed_forward` returns them."""
+        return tuple(full(name) for name in self.names)
+
+    def layers(self, h: int, inputs: str) -> list[LayerSpec]:
+        """Return the specs of the output layers.
+
+        Parameters
+        ----------
+        h : int
+            The number of steps ahead.
+        inputs : str
+            The layer before them.
+        """
+        names = [*(name for name in self.names if name != 'out'), 'out']
+        return [
+            {
+                'size': h,
+                'name': name,
+                'inputs': inputs,
+                'activation': self.activations.get(name, 'linear'),
+            }
+            for name in names
+        ]
+
+    @abstractmethod
+    def loss(self) -> str | dict[str, object]:
+        """Return the spec of the loss."""
+
+    @abstractmethod
+    def read(self, outputs: Sequence[np.ndarray]) -> Distribution:
+        """Return the distribution of the targets.
+
+        Parameters
+        ----------
+        outputs : sequence of arrays of shape (..., h)
+            Those of the layers `names`.
+        """
+
+    def blend(self, distributions: Sequence[Distribution]) -> Distribution:
+        """Return one distribution for those of several networks.
+
+        Each parameter is the mean of theirs. So each quantile is the mean of their quantiles, also
+        of normal distributions, and of those of Student's t with the same degrees of freedom.
+        """
+        parts = zip(*(one.parts for one in distributions), strict=True)
+        return distributions[0].again([np.mean(part, axis=0) for part in parts])
+
+
+HEADS: Registry[type[Head]] = Registry('output', check=Head)
+
+
+@HEADS.add('point')
+class PointHead(Head):
+    """One number for each step: its median, since the loss is the mean absolute error."""
+
+    has_quantiles = False
+
+    def loss(self) -> str:
+        """Return the spec of the loss."""
+        return 'mae'
+
+    def read(self, outputs: Sequence[np.ndarray]) -> Points:
+        """Return the single values."""
+        return Points(*outputs)
+
+
+@HEADS.add('quantiles')
+class QuantilesHead(Head):
+    """Some quantiles of each step; between and beyond them, see `Grid`."""
+
+    levels = LEVELS
+    names = tuple('out' if q == 0.5 else f'q{k}' for k, q in enumerate(LEVELS, 1))
+
+    def loss(self) -> dict[str, object]:
+        """Return the spec of the loss."""
+        order = sorted(zip(self.levels, self.names, strict=True), key=lambda one: one[1] != 'out')
+        return {'form': 'quantile', 'q': [q for q, _ in order], 'names': [n for _, n in order]}
+
+    def read(self, outputs: Sequence[np.ndarray]) -> Grid:
+        """Return the distribution that has these quantiles."""
+        return Grid(self.levels, *outputs)
+
+
+def normal_score(q: np.ndarray | float) -> np.ndarray:
+    """Return the quantile q of the standard normal distribution."""
+    from scipy.special import ndtri
+
+    return ndtri(q)
+
+
+def normal_share(z: np.ndarray | float) -> np.ndarray:
+    """Return the probability below z of the standard normal distribution."""
+    from scipy.special import ndtr
+
+    return ndtr(z)

@@ -1,0 +1,179 @@
+"""The lines and bands of pictures of forecasts, as arrays."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rnnkit.common.checks import optional_whole
+from rnnkit.common.registry import hint
+from rnnkit.common.spelling import brief
+from rnnkit.data.frames import listed
+from rnnkit.errors import ConfigError, NotFoundError
+from rnnkit.forecasting import ahead, levels, panel
+from rnnkit.forecasting.fitted import Fitted
+from rnnkit.forecasting.series import Panel, Series
+
+if TYPE_CHECKING:
+    from rnnkit.forecasting.backtest import Backtest
+
+MOST = 4  # series in a picture, unless they are named
+PAST = 3  # horizons of the past that are shown, or seasons if these are longer
+Band = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One forecast.
+
+    Attributes
+    ----------
+    x : array (h,)
+        Time stamps, or the numbers of the values.
+    y : array (h,)
+    bands : dict of float to tuple of arrays (h,)
+        By level in percent, the lower and the upper end.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    bands: Mapping[float, Band] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One series with forecasts.
+
+    Attributes
+    ----------
+    title : str
+    x, y : array (n,)
+        What was there when the forecast was made.
+    forecasts : list of Line
+    truth : Line, optional
+        What came afterwards.
+    """
+
+    title: str
+    x: np.ndarray
+    y: np.ndarray
+    forecasts: Sequence[Line]
+    truth: Line | None = None
+
+
+def of_fitted(
+    fitted: Fitted,
+    truth: object,
+    X: object,
+    level: object,
+    *,
+    ids: object = None,
+    past: int | None = None,
+) -> list[Picture]:
+    """Return pictures of the ends of the series and their forecasts; see `Forecaster.plot`."""
+    where, series, options = 'plot()', fitted.panel, fitted.options
+    numbers = chosen(where, series, ids)
+    steps = optional_whole(f'{where}: past', past, 1)
+    wanted = levels.of_bands(where, level, fitted.has_intervals)
+    inputs = panel.read_ahead(where, series, X, options.horizon)
+    forecasts = ahead.forecast(fitted, series, inputs, options.horizon, wanted)
+    later = [] if truth is None else _later(where, series, truth)
+    shown = stretch(options.horizon, options.season) if steps is None else steps
+    pictures = []
+    for k in numbers:
+        one, forecast, n = series.series[k], forecasts[k], len(series.series[k])
+        begin = max(0, n - shown)
+        came = Line(stamps(one, n, len(later[k])), later[k]) if later and len(later[k]) else None
+        line = Line(
+            stamps(one, n, options.horizon),
+            forecast.mean,
+            {each: (forecast.lower[each], forecast.upper[each]) for each in forecast.lower},
+        )
+        x, y = stamps(one, begin, n - begin), one.values[begin:]
+        pictures.append(Picture(title(one), x, y, [line], came))
+    return pictures
+
+
+def _later(where: str, series: Panel, truth: object) -> list[np.ndarray]:
+    """Return the values that came after the end of each series; some may have none."""
+    columns = series.columns._replace(past=(), future=(), static=())
+    later = panel.more(f'{where}: truth', replace(series, columns=columns), truth)
+    return [one.values for one in later.series]
+
+
+def of_backtest(backtest: 'Backtest', ids: object = None) -> list[Picture]:
+    """Return pictures of the windows of a backtest."""
+    panel, plan, columns = backtest.panel, backtest.plan, backtest.columns
+    there = set(columns['series'].tolist())
+    pictures = []
+    for k in chosen('plot()', panel, ids, there):
+        series, mine = panel.series[k], columns['series'] == k
+        lines = []
+        for window in np.unique(columns['window'][mine]):
+            rows = mine & (columns['window'] == window)
+            begin = int(columns['at'][rows][0])
+            bands = {
+                level: tuple(columns[f'forecast-{side}-{level:g}'][rows] for side in ('lo', 'hi'))
+                for level in backtest.levels
+            }
+            x = stamps(series, begin, plan.horizon)
+            lines.append(Line(x, columns['forecast'][rows], bands))
+        first = int(columns['at'][mine].min())
+        begin = max(0, first - stretch(plan.horizon, plan.season))
+        came = Line(stamps(series, first, len(series) - first), series.values[first:])
+        x, y = stamps(series, begin, first - begin), series.values[begin:first]
+        pictures.append(Picture(title(series), x, y, lines, came))
+    return pictures
+
+
+def stretch(horizon: int, season: int | None) -> int:
+    """Return how many values of the past are shown."""
+    return max(PAST * horizon, PAST * (season or 1), 20)
+
+
+def stamps(series: Series, begin: int, steps: int) -> np.ndarray:
+    """Return the time stamps of some values, or their numbers, (steps,)."""
+    if series.times is None:
+        return np.arange(begin, begin + steps)
+    return series.times.frequency.wall(series.times.stamps(begin, steps))
+
+
+def title(series: Series) -> str:
+    """Return what stands above a series; of a single one, nothing."""
+    return '' if series.id is None else str(series.id)
+
+
+def chosen(where: str, panel: Panel, ids: object, there: set[int] | None = None) -> list[int]:
+    """Return the numbers of the series with some ids; by default the first ones.
+
+    Parameters
+    ----------
+    where : str
+        For messages.
+    panel : Panel
+    ids : id or list of ids, or None
+    there : set of int, optional
+        The series that can be drawn.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such series.
+    """
+    numbers = range(len(panel.series))
+    known = [k for k in numbers if there is None or k in there]
+    if ids is None:
+        return known[:MOST]
+    named = {panel.series[k].id: k for k in known}
+    wanted = ids if isinstance(ids, list | tuple) and ids not in named else [ids]
+    if not wanted:
+        raise ConfigError(f'{where}: ids must name at least one series; got {brief(ids)}')
+    for one in wanted:
+        if one not in named:
+            texts = [name for name in named if isinstance(name, str)]
+            near = hint(one, texts) if isinstance(one, str) and texts else ''
+            near = f'; {near}' if near.startswith('did you') else ''
+            near = near or f'; the ids are {listed(named)}'
+            raise NotFoundError(f'{where}: there is no series {brief(one)}{near}')
+    return [named[one] for one in wanted]

@@ -1,0 +1,218 @@
+"""Networks run over whole series, and on into the future."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnnkit.common import progress
+from rnnkit.forecasting import features
+from rnnkit.forecasting.design import Design
+from rnnkit.forecasting.histories import Histories
+from rnnkit.forecasting.outputs import Distribution, Grid, Head, Points
+from rnnkit.models.regressor import Regressor
+from rnnkit.models.sharing import workers
+
+MOST_NUMBERS = 8_000_000  # of features and outputs at a time
+PATHS = 200  # that are drawn of each series
+LEVELS = tuple((k + 0.5) / 40 for k in range(40))
+
+State = dict[str, list[np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Model:
+    """Trained networks, and what their inputs and outputs mean.
+
+    Attributes
+    ----------
+    networks : list of Regressor
+        Of the same architecture; their forecasts are averaged.
+    design : Design
+    head : Head
+    shrink : float
+        The share of the networks' correction of the base that helped on held-out data.
+    """
+
+    networks: list[Regressor]
+    design: Design
+    head: Head
+    shrink: float = 1.0
+
+    def read(self, outputs: list[np.ndarray]) -> Distribution:
+        """Return the forecasts, given the outputs (..., O) of each network."""
+        parts = [np.split(one, len(self.head.names), axis=-1) for one in outputs]
+        return self.head.blend([self.head.read(one) for one in parts])
+
+    def forecast(
+        self,
+        histories: Histories,
+        series: np.ndarray,
+        stop: np.ndarray,
+        horizon: int,
+        rng: np.random.Generator | None = None,
+    ) -> Distribution:
+        """Return the forecasts of the steps after some steps of some series.
+
+        Parameters
+        ----------
+        histories : Histories
+            With room for `horizon` steps.
+        series : array of int of shape (n,)
+        stop : array of int of shape (n,)
+            The step of each after the last one that is read.
+        horizon : int
+        rng : numpy.random.Generator, optional
+            For outputs with a distribution that are forecast step by step: paths are drawn.
+
+        Returns
+        -------
+        forecast : Distribution
+            Of shape (n, horizon), in scales of the last step that is read.
+        """
+        first, states = self.after(histories, series, stop)
+        return self.from_here(first, states, histories, series, stop, horizon, rng)
+
+    def from_here(
+        self,
+        first: Distribution,
+        states: list[State],
+        histories: Histories,
+        series: np.ndarray,
+        stop: np.ndarray,
+        horizon: int,
+        rng: np.random.Generator | None = None,
+    ) -> Distribution:
+        """Return the forecast of some steps, given what the networks say of the first ones.
+
+        Parameters
+        ----------
+        first, states
+            As `after` returns them.
+        histories, series, stop, horizon, rng
+            As in `forecast`.
+        """
+        found = first.map(lambda part: part[..., :horizon])
+        if horizon > self.design.horizon:
+            found = self._step_by_step(first, states, histories, series, stop, horizon, rng)
+        return found if self.shrink == 1 else found.moved((self.shrink - 1) * found.point())
+
+    def _step_by_step(
+        self,
+        first: Distribution,
+        states: list[State],
+        histories: Histories,
+        series: np.ndarray,
+        stop: np.ndarray,
+        horizon: int,
+        rng: np.random.Generator | None,
+    ) -> Distribution:
+        """Return the forecast of more steps than the network predicts at once."""
+        copies = PATHS if self.head.has_quantiles else 1
+        chosen = np.tile(np.arange(len(series)), copies)
+        tails = histories.tails(series[chosen], stop[chosen], self.design.memory, horizon + 1)
+        values = self.onward(
+            tails,
+            first.map(lambda part: part[chosen]),
+            [select(one, chosen) for one in states],
+            horizon,
+            rng if self.head.has_quantiles else None,
+        )
+        base = histories.base(stop - 1, series, horizon)
+        unit = features.inverse(histories.scale_at(stop - 1, series))[:, None]
+        paths = (values.reshape(copies, len(series), horizon) - base) * unit
+        if not self.head.has_quantiles:
+            return Points(paths[0])
+        return Grid(LEVELS, *np.quantile(paths, LEVELS, axis=0), centre=np.median(paths, axis=0))
+
+    def after(
+        self, histories: Histories, series: np.ndarray, stop: np.ndarray
+    ) -> tuple[Distribution, list[State]]:
+        """Return what the networks say after some steps of some series, and their states.
+
+        Returns
+        -------
+        forecast : Distribution
+            Of shape (n, design.horizon).
+        states : list of dict
+            One of each network, of all series.
+        """
+        found = []
+        for net in self.networks:
+            with workers.working_for(net) as worker, progress.shown(False):
+                found.append(self._run(worker, histories, series, stop))
+        return self.read([out for out, _ in found]), [state for _, state in found]
+
+    def _run(
+        self, net: Regressor, histories: Histories, series: np.ndarray, stop: np.ndarray
+    ) -> tuple[np.ndarray, State]:
+        start = np.minimum(histories.first[series], stop - 1)
+        outputs = np.zeros((len(series), net.layers[-1].size))
+        states: State = {}
+        width = features.count(self.design, histories) + net.layers[-1].size
+        for rows in _alike(stop - start, width):
+            at = np.arange((stop - start)[rows[0]])[:, None] + start[rows]  # (T, B)
+            number = np.broadcast_to(series[rows], at.shape)
+            x = features.read(self.design, histories, at, number)
+            out, state = net.predict(x, return_state=True)
+            outputs[rows] = out[-1]
+            for name, parts in state.items():
+                if name not in states:
+                    states[name] = [np.zeros((len(series), *p.shape[1:]), p.dtype) for p in parts]
+                for whole, part in zip(states[name], parts, strict=True):
+                    whole[rows] = part
+        return outputs, states
+
+    def onward(
+        self,
+        histories: Histories,
+        forecast: Distribution,
+        states: list[State],
+        steps: int,
+        rng: np.random.Generator | None = None,
+    ) -> np.ndarray:
+        """Forecast step by step: each value is read before the next one is predicted.
+
+        Parameters
+        ----------
+        histories : Histories
+            With room for the steps; it is written to.
+        forecast : Distribution
+            From the last step of each series, (N, 1).
+        states : list of dict
+            Of the networks, after that step.
+        steps : int
+        rng : numpy.random.Generator, optional
+            Draws values; by default the point forecast is the value.
+
+        Returns
+        -------
+        values : array of shape (N, steps)
+            As in ``histories.y``.
+        """
+        series, values = np.arange(len(histories)), []
+        while True:
+            at = histories.end - 1
+            number = forecast.point() if rng is None else forecast.draw(rng, 1)[0]  # (N, 1)
+            base = histories.base(at, series, 1)[:, 0]
+            values.append(base + histories.scale_at(at, series) * number[:, 0])
+            if len(values) == steps:
+                return np.stack(values, axis=1)
+            histories.append(values[-1], np.ones(len(series), bool))
+            x = features.read(self.design, histories, histories.end - 1, series)
+            pairs = [net.step(x, state) for net, state in zip(self.networks, states, strict=True)]
+            forecast, states = self.read([out for out, _ in pairs]), [state for _, state in pairs]
+
+
+def _alike(n: np.ndarray, width: int) -> Iterator[np.ndarray]:
+    """Yield the numbers of series of the same length, as many as fit into memory."""
+    for length in np.unique(n):
+        series = np.flatnonzero(n == length)
+        most = max(1, MOST_NUMBERS // (int(length) * width))
+        for k in range(0, len(series), most):
+            yield series[k : k + most]
+
+
+def select(state: State, chosen: np.ndarray) -> State:
+    """Return the state of some series, which may occur several times."""
+    return {name: [part[chosen] for part in parts] for name, parts in state.items()}

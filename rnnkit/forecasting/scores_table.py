@@ -1,0 +1,284 @@
+"""Scores of several forecasts of the same values, side by side."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rnnkit.common.calls import checked
+from rnnkit.common.checks import real, size
+from rnnkit.common.spelling import brief
+from rnnkit.errors import ConfigError
+from rnnkit.forecasting import many, scores
+from rnnkit.forecasting.find_frequency import text_of
+from rnnkit.forecasting.naive_forecasts import check_known, repeat
+
+METHODS = {
+    'forecast': 'forecast',
+    'seasonal_naive': 'seasonal naive',
+    'naive': 'naive',
+}
+TITLES = {
+    'mase': 'MASE',
+    'smape': 'sMAPE',
+    'mae': 'MAE',
+    'rmse': 'RMSE',
+    'weighted_quantile_loss': 'wQL',
+}
+MOST = 24  # rows of a table that is shown
+Method = dict[str, float]
+Pair = Sequence[scores.Series]
+Ends = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Values that came and what was forecast, end to end; no value is NaN.
+
+    Attributes
+    ----------
+    y : array of shape (points,)
+    of : dict of str to array of shape (points,)
+        The point forecasts of each of `METHODS`.
+    scale : array of shape (points,)
+        The mean naive error of the past; NaN if there is none.
+    intervals : dict of float to tuple of two arrays of shape (points,)
+        By level in percent, the lower and the upper end of the interval of ``'forecast'``.
+    """
+
+    y: np.ndarray
+    of: dict[str, np.ndarray]
+    scale: np.ndarray
+    intervals: dict[float, Ends] = field(default_factory=dict)
+
+    def select(self, chosen: np.ndarray) -> 'Judged':
+        """Return some of the points."""
+        return Judged(
+            self.y[chosen],
+            {name: forecast[chosen] for name, forecast in self.of.items()},
+            self.scale[chosen],
+            {level: (a[chosen], b[chosen]) for level, (a, b) in self.intervals.items()},
+        )
+
+    def scores(self) -> 'Scores':
+        """Return the scores of each method."""
+        return Scores({name: self._method(name) for name in self.of})
+
+    def by(self, name: str, groups: np.ndarray, keys: Sequence[object] | None = None) -> 'Scores':
+        """Return the scores of each group of points, in the order of the groups.
+
+        Parameters
+        ----------
+        name : str
+            What the groups are.
+        groups : array of shape (points,)
+        keys : sequence, optional
+            What a group is called, if it is a number.
+        """
+        distinct, inverse = np.unique(groups, return_inverse=True)
+        order = np.argsort(inverse, kind='stable')
+        parts = np.split(order, np.cumsum(np.bincount(inverse))[:-1])
+        named = distinct.tolist() if distinct.dtype.kind != 'M' else list(distinct)
+        found = {
+            key if keys is None else keys[key]: self.select(part).scores()
+            for key, part in zip(named, parts, strict=True)
+        }
+        return Scores(found, by=name)
+
+    def _method(self, name: str) -> Method:
+        """Return the scores of one method."""
+        y, forecast = self.y, self.of[name]
+        error, known = abs(y - forecast), ~np.isnan(self.scale)
+        found = {
+            'mase': _mean(error[known] / self.scale[known]),
+            'smape': float(scores.percent_errors(y, forecast).mean()),
+            'mae': float(error.mean()),
+            'rmse': float(np.sqrt((error**2).mean())),
+        }
+        if not self.intervals:
+            return found
+        found['weighted_quantile_loss'] = self._quantile_loss(name)
+        for level, (lower, upper) in self.intervals.items():
+            inside = (y >= lower) & (y <= upper)
+            found[f'coverage-{level:g}'] = float(inside.mean()) if name == 'forecast' else np.nan
+        return found
+
+    def _quantile_loss(self, name: str) -> float:
+        """Return the mean over the ends of all intervals and the point forecast, as the median.
+
+        A method without intervals says the same number for each quantile.
+        """
+        point, total = self.of[name], abs(self.y).sum()
+        quantiles = {0.5: point}
+        for level, (lower, upper) in self.intervals.items():
+            quantiles[(1 - level / 100) / 2] = lower if name == 'forecast' else point
+            quantiles[(1 + level / 100) / 2] = upper if name == 'forecast' else point
+        losses = [scores.pinball(self.y, f, q).sum() for q, f in quantiles.items()]
+        return float(2 * np.mean(losses) / total) if total > 0 else np.nan
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if len(values) else np.nan
+
+
+@checked
+def compare(
+    y: scores.Series,
+    forecast: scores.Series,
+    history: scores.Series,
+    season: int = 1,
+    *,
+    intervals: Mapping[float, Pair] | None = None,
+) -> 'Scores':
+    """Return a table of scores of a forecast beside naive ones of the same values.
+
+    Parameters
+    ----------
+    y : array (h,), or list, dict or array (series, h) of them
+        The values that came; NaN where one is missing.
+    forecast : the same form
+    history : array (n,), or list, dict or array of them
+        The past of each series, up to the forecast.
+    season : int
+        The steps after which series repeat, for the seasonal naive forecast and for the scale of
+        the `mase`.
+    intervals : dict of float to tuple, optional
+        By level in percent, the lower and the upper ends: ``{80: (lower, upper)}``. They give the
+        coverage and, with the point forecast as the median, the weighted quantile loss.
+
+    Returns
+    -------
+    scores : Scores
+        ``scores['forecast']['mase']`` and so on.
+
+    Raises
+    ------
+    ConfigError
+        If a level is not between 0 and 100.
+    DataError, ShapeError
+        As `mase` does; a score that is not defined is NaN here.
+
+    Examples
+    --------
+    >>> history = [1.0, 2.0, 1.0, 2.0, 1.0, 3.0]
+    >>> compare([1.0, 2.0], [1.0, 2.5], history, season=2)
+                     MASE  sMAPE   MAE    RMSE
+    forecast        1.000  11.11  0.25  0.3536
+    seasonal naive  2.000  20.00   0.5  0.7071
+    naive           6.000  70.00   1.5   1.581
+    """
+    where, season = 'compare()', size('compare(): season', season)
+    points = scores.read_points(where, y, forecast=forecast)
+    past = many.align(points.series, many.read(f'{where}: history', history), lengths=False)
+    check_known(past)
+    lengths = [len(values) for values in points.series.arrays]
+    of = {'forecast': points.of['forecast']}
+    for name, lag in (('seasonal_naive', season), ('naive', 1)):
+        each = [repeat(p, h, lag) for p, h in zip(past.arrays, lengths, strict=True)]
+        of[name] = np.concatenate(each)[points.there]
+    scale = [scores.naive_error(values, season) for values in past.arrays]
+    bands = _bands(where, y, intervals or {})
+    return Judged(points.y, of, np.repeat(scale, lengths)[points.there], bands).scores()
+
+
+def _bands(where: str, y: scores.Series, intervals: Mapping[float, Pair]) -> dict[float, Ends]:
+    """Return the ends of the intervals at the values that are known."""
+    found = {}
+    for level, pair in intervals.items():
+        real(f'{where}: a level of intervals', level, above=0, below=100)
+        if not isinstance(pair, list | tuple) or len(pair) != 2:
+            raise ConfigError(
+                f'{where}: intervals[{level:g}] must be a tuple (lower, upper); got {brief(pair)}'
+            )
+        ends = scores.read_interval(where, y, *pair)
+        found[level] = ends.of['lower'], ends.of['upper']
+    return found
+
+
+class Scores(dict):
+    """Scores as dicts, which are shown as a table.
+
+    ``scores['forecast']['mase']`` is a number. With ``by=``, the first key is that of a group:
+    ``scores[1]['forecast']['mase']``. A score that is not defined, such as the MASE of a constant
+    series, is NaN. ``pandas.DataFrame(scores)`` is a frame of them. The table shows the share of
+    values in each interval in percent.
+
+    Attributes
+    ----------
+    by : str or None
+        What the groups are.
+
+    Examples
+    --------
+    >>> Scores({'forecast': {'mase': 0.5, 'coverage-80': 0.75}, 'naive': {'mase': 1.0}})
+               MASE  in 80 %
+    forecast  0.500     75.0
+    naive     1.000        -
+    """
+
+    def __init__(self, values: Mapping[object, object], by: str | None = None):
+        super().__init__(values)
+        self.by = by
+
+    def __repr__(self) -> str:
+        return self._grouped() if self.by else self._flat()
+
+    def _flat(self) -> str:
+        names = list(dict.fromkeys(name for row in self.values() for name in row))
+        rows = [[_shown(method), *_cells(row, names)] for method, row in self.items()]
+        return _lines([['', *map(_title, names)], *rows])
+
+    def _grouped(self) -> str:
+        """Return one line for each group: MASE of all methods, and coverage."""
+        metric = 'mase' if any(_has_mase(one) for one in self.values()) else 'mae'
+        first = next(iter(self.values()), {})
+        others = [name for name in first.get('forecast', {}) if name.startswith('coverage')]
+        titles = [_shown(method) for method in first]
+        rows = [[str(self.by), *titles, *map(_title, others)]]
+        for key, one in list(self.items())[:MOST]:
+            cells = [_cell(metric, row.get(metric, np.nan)) for row in one.values()]
+            rows.append([_text(key), *cells, *_cells(one['forecast'], others)])
+        more = len(self) - MOST
+        end = f'\n... and {more} more' if more > 0 else ''
+        return f'{TITLES[metric]} by {self.by}\n{_lines(rows)}{end}'
+
+
+def _has_mase(one: Mapping[str, Method]) -> bool:
+    return any(not np.isnan(row.get('mase', np.nan)) for row in one.values())
+
+
+def _text(key: object) -> str:
+    return text_of(key) if isinstance(key, np.datetime64) else str(key)
+
+
+def _shown(method: str) -> str:
+    return METHODS.get(method, method)
+
+
+def _title(name: str) -> str:
+    return (
+        f'in {name.partition("-")[2]} %' if name.startswith('coverage') else TITLES.get(name, name)
+    )
+
+
+def _cells(row: Method, names: list[str]) -> list[str]:
+    return [_cell(name, row.get(name, np.nan)) for name in names]
+
+
+def _cell(name: str, value: float) -> str:
+    if np.isnan(value):
+        return '-'
+    if name.startswith('coverage'):
+        return f'{100 * value:.1f}'
+    forms = {'mase': '.3f', 'smape': '.2f', 'weighted_quantile_loss': '.4f'}
+    return format(value, forms.get(name, '.4g'))
+
+
+def _lines(rows: list[list[str]]) -> str:
+    """Return lines of columns: the first to the left, the others to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for first, *others in rows:
+        cells = [text.rjust(n) for text, n in zip(others, widths[1:], strict=True)]
+        lines.append('  '.join([first.ljust(widths[0]), *cells]).rstrip())
+    return '\n'.join(lines)

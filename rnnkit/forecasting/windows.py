@@ -1,0 +1,101 @@
+"""Random windows of many series, for training; the ends of the series, for validation."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from rnnkit.forecasting import features
+from rnnkit.forecasting.design import Design
+from rnnkit.forecasting.histories import Histories
+
+MOST_NUMBERS = 10_000_000  # of the validation data; of more series some are drawn
+
+
+def draw(
+    design: Design, histories: Histories, stop: np.ndarray, steps: int, size: int
+) -> Callable[[np.random.Generator], list[np.ndarray]]:
+    """Return a callable that draws batches, as `train` takes it.
+
+    Parameters
+    ----------
+    design, histories
+    stop : array of int of shape (N,)
+        The step of each series from which on values must not be used.
+    steps : int
+        The length of a window.
+    size : int
+        Windows in a batch. Each series is equally likely.
+    """
+    first = histories.first
+    usable = np.flatnonzero(are_usable(histories, stop))
+
+    def batch(rng: np.random.Generator) -> list[np.ndarray]:
+        series = rng.choice(usable, size)
+        last = np.maximum(stop[series] - 1 - min(steps, design.horizon) - steps, first[series])
+        start = rng.integers(first[series], last + 1)
+        return window(design, histories, start, series, stop[series], steps)
+
+    return batch
+
+
+def are_usable(histories: Histories, stop: np.ndarray) -> np.ndarray:
+    """Return which series have something to learn from before a step, (N,)."""
+    return (stop - histories.first >= 2) & (histories.total[stop - 1] > 0)
+
+
+def window(
+    design: Design,
+    histories: Histories,
+    start: np.ndarray,
+    series: np.ndarray,
+    stop: np.ndarray,
+    steps: int,
+    judged: np.ndarray | None = None,
+) -> list[np.ndarray]:
+    """Return windows of `steps` steps: features (T, B, F), targets (T, B, h) and weights.
+
+    Parameters
+    ----------
+    design, histories
+    start, series, stop : arrays of int of shape (B,)
+        The first step of each window, its series, and the step where its values end.
+    steps : int
+    judged : array of int of shape (B,), optional
+        The first step whose value counts, for validation.
+    """
+    at = start + np.arange(steps)[:, None]  # (T, B)
+    series = np.broadcast_to(series, at.shape)
+    at = np.minimum(at, histories.end[series] - 1)
+    x = features.read(design, histories, at, series)
+    y, weights = features.targets(
+        histories, at, series, np.broadcast_to(stop, at.shape), design.horizon
+    )
+    if judged is not None:
+        weights *= (at + 1 >= judged)[..., None]
+    return [x, y, weights]
+
+
+def ends(
+    design: Design, histories: Histories, tail: np.ndarray, steps: int, rng: np.random.Generator
+) -> list[np.ndarray]:
+    """Return the ends of the series, of whose values only those of the tails count.
+
+    Parameters
+    ----------
+    design, histories
+    tail : array of int of shape (N,)
+        The number of values at the end of each series that are held out; 0 for none.
+    steps : int
+        The steps before the tail that the network reads.
+    rng : numpy.random.Generator
+        Draws some of the series if there are too many.
+    """
+    series = np.flatnonzero(tail)
+    width = steps + int(tail[series].max())
+    numbers = width * (features.count(design, histories) + 2 * design.horizon)
+    most = max(1, MOST_NUMBERS // numbers)
+    if len(series) > most:
+        series = np.sort(rng.choice(series, most, replace=False))
+    stop = histories.end[series]
+    start = np.maximum(stop - width, histories.first[series])
+    return window(design, histories, start, series, stop, width, stop - tail[series])
