@@ -257,6 +257,15 @@ def test_inputs_without_names():
     )
 
 
+def test_covariates_of_other_series_alone():
+    columns = Columns(past=('rain',))
+    panel = read('fit()', [1, 2], {'rain': [1, 2]}, columns)
+    X = {'rain': [3, 4, 5]}
+    other = read('forecast()', [3, 4, 5], X, columns, panel, 2)
+    assert lists(other, 'past') == [[[3], [4], [5]]]
+    assert [one.shape for one in read_ahead('forecast()', other, X, 2, used=True)] == [(2, 0)]
+
+
 # --- beside arrays and Series
 
 
