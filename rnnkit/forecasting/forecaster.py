@@ -207,7 +207,7 @@ class Forecaster:
         series = fitted.panel
         if y is not None:
             series = panel.read(where, y, X, series.columns, like=series, ahead=horizon)
-        inputs = panel.read_ahead(where, series, X, horizon)
+        inputs = panel.read_ahead(where, series, X, horizon, used=y is not None)
         wanted = levels.read(where, level, quantiles, samples)
         found = ahead.forecast(fitted, series, inputs, horizon, wanted)
         return answers.give(series.form, series, found, simple=wanted.simple)
