@@ -3,11 +3,10 @@
 import numpy as np
 
 from rnnkit.forecasting import bases
+from rnnkit.forecasting.bases import Choices
 from rnnkit.forecasting.design import Design, aligned, filled, is_multiplicative
 from rnnkit.forecasting.histories import Histories
 from rnnkit.forecasting.series import Series
-
-Choices = tuple[np.ndarray, np.ndarray]
 
 
 def build(
@@ -21,10 +20,11 @@ def build(
     design : Design
     room : int
         The steps after each series.
-    choices : (array, array), optional
-        The lag of each series, and whether it has logarithms; by default by its own values.
+    choices : Choices, optional
+        By default each series has its own, by its values.
     """
-    lag, log = _choices(series, design) if choices is None else choices
+    choices = choices or _choices(series, design)
+    lag, log = choices.lag, choices.log
     values = [
         filled(np.log(one.values) if use_log else one.values, ago)
         for one, ago, use_log in zip(series, lag, log, strict=True)
@@ -51,12 +51,12 @@ def build(
     histories = Histories(
         y=y,
         seen=seen,
+        gap=np.zeros(size),
         total=np.zeros(size),
         count=np.zeros(size),
         begin=begin,
         end=begin + n,
-        lag=lag,
-        log=log,
+        choices=choices,
         known=known,
         calendar=calendar,
         past=past,
@@ -78,19 +78,20 @@ def _calendar(one: Series, design: Design, start: int, steps: int) -> np.ndarray
 
 def _choices(series: list[Series], design: Design) -> Choices:
     values = [filled(one.values, design.season) for one in series]
-    lag = _lags(values, design)
+    lag, seasons = _bases(values, design)
     log = [_use_log(one.values, ago, design) for one, ago in zip(series, lag, strict=True)]
-    return lag, np.array(log)
+    return Choices(lag, seasons, np.array(log))
 
 
-def _lags(values: list[np.ndarray], design: Design) -> np.ndarray:
-    """Return the lag of the base of each series."""
+def _bases(values: list[np.ndarray], design: Design) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lag of the base of each series, and of how many of them it is the mean."""
     n = np.array([len(one) for one in values])
+    once = np.ones(len(n), int)
     if design.base == 'naive':
-        return np.ones(len(n), int)
+        return once, once
     if design.base == 'seasonal':
-        return np.where(n > design.season, design.season, 1)
-    y, n = aligned(values, max(design.lags) + 5 * design.judged + 1)
+        return np.where(n > design.season, design.season, 1), once
+    y, n = aligned(values, (bases.SEASONS + 1) * max(design.lags) + 5 * design.judged)
     return bases.choose(y, n, design.lags, design.judged)
 
 
@@ -101,11 +102,10 @@ def _use_log(values: np.ndarray, lag: int, design: Design) -> bool:
 
 
 def _add_up(histories: Histories) -> None:
-    """Write the sums of the base's errors at all steps."""
-    for k, (b, e) in enumerate(zip(histories.begin, histories.end, strict=True)):
-        start = b + (histories.lag[k] if histories.has_base else 0)
-        if start < e:
-            at = np.arange(start, e)
-            sums = np.cumsum(abs(histories.gap(at, np.full(len(at), k))))
-            histories.total[start:e] = sums
-            histories.count[start:e] = np.arange(1, e - start + 1)
+    """Write the errors of the base, and their sums, at all steps."""
+    for k, (start, end) in enumerate(zip(histories.start, histories.end, strict=True)):
+        at = np.arange(start, end)
+        if len(at):
+            histories.gap[at] = histories.errors_of_base(at, np.full(len(at), k))
+            histories.total[at] = np.cumsum(histories.gap[at])
+            histories.count[at] = np.arange(1, len(at) + 1)

@@ -10,7 +10,6 @@ from rnnkit.forecasting.series import Series
 LEAST_PROFILE, MOST_PROFILE = 8, 24  # differences of the last steps that the network reads
 MOST_WINDOW = 4  # seasons that a scale is the mean of
 LEAST_WINDOW = 24
-SEASONS = 4  # whose mean the network reads
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ class Design:
     @property
     def pad(self) -> int:
         """The steps before a series that lags of its first step need."""
-        return SEASONS * max(self.lags) + max(self.profile, self.season) + 1
+        return bases.SEASONS * max(self.lags) + max(self.profile, self.season) + 1
 
     @property
     def memory(self) -> int:

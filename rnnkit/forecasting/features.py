@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from rnnkit.forecasting.bases import offsets
-from rnnkit.forecasting.design import SEASONS, Design
+from rnnkit.forecasting.bases import SEASONS
+from rnnkit.forecasting.design import Design
 from rnnkit.forecasting.histories import Histories
 
 LIMIT = 20.0  # of features, in scales
@@ -46,10 +46,13 @@ def read(design: Design, histories: Histories, at: np.ndarray, series: np.ndarra
         gap = histories.repeated(at, np.full(at.shape, other), design.horizon) - base
         parts.append(gap * unit)
     if design.season > 1:
-        parts.append((_usual(histories, at, lag, design.horizon) - base) * unit)
+        usual = histories.repeated(at, lag, design.horizon, np.full(at.shape, SEASONS))
+        parts.append((usual - base) * unit)
     if len(design.lags) > 1:
         parts.append(lag[..., None] == np.array(design.lags))
-    if not histories.has_base:
+    if histories.has_base:
+        parts.append(histories.choices.seasons[series][..., None] > 1)
+    else:
         parts.append(now * unit)
     parts = [np.clip(part, -LIMIT, LIMIT) for part in parts]
     parts.append(~histories.seen[at][..., None])
@@ -103,14 +106,6 @@ def _levels(design: Design, y: np.ndarray, at: np.ndarray, unit: np.ndarray) -> 
     ]
     swing = abs(values - values.mean(axis=-1, keepdims=True)).mean(axis=-1, keepdims=True)
     return [*parts, np.log1p(swing * unit)]
-
-
-def _usual(histories: Histories, at: np.ndarray, lag: np.ndarray, steps: int) -> np.ndarray:
-    """Return the means of the last seasons for the steps after `at`, (..., steps)."""
-    back = offsets(lag, steps) - lag[..., None] * np.arange(SEASONS).reshape(
-        -1, *[1] * (at.ndim + 1)
-    )
-    return histories.y[at[..., None] + back].mean(axis=0)
 
 
 def _covariates(

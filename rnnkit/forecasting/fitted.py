@@ -47,14 +47,14 @@ class Fitted:
     def build(self, panel: Panel, room: int) -> Histories:
         """Return series prepared alike, with room for further steps."""
         own = self.histories
-        choices = (own.lag, own.log) if panel is self.panel else None
+        choices = own.choices if panel is self.panel else None
         room = max(room, room_for(self.model.design))
         return building.build(panel.series, self.model.design, room, choices)
 
     def of(self, panel: Panel) -> 'Fitted':
         """Return the same networks with longer series, whose bases stay what they are."""
         design, own = self.model.design, self.histories
-        histories = building.build(panel.series, design, room_for(design), (own.lag, own.log))
+        histories = building.build(panel.series, design, room_for(design), own.choices)
         return replace(self, panel=panel, histories=histories)
 
 
@@ -87,10 +87,10 @@ def fit(panel: Panel, options: Options, before: Fitted | None) -> Fitted:
     tail = fitting.tails(histories, options.horizon)
     if options.validation is None:
         tail = np.zeros_like(tail)
-    calibration, shrink, updates = None, 1.0, [options.updates] * options.ensemble
+    calibration, shrink, updates = None, 1.0, [None] * options.ensemble
     if tail.any():
         pairs = [
-            fitting.train(net, design, histories, head, options, tail, options.updates, seed)
+            fitting.train(net, design, histories, head, options, tail, None, seed)
             for net, seed in zip(start, seeds, strict=True)
         ]
         updates = [n for _, n in pairs]

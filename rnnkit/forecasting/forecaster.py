@@ -3,8 +3,6 @@
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 from rnnkit.common import file_format, open_files
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import whole
@@ -70,7 +68,8 @@ class Forecaster:
         The number of networks, whose forecasts are averaged.
     updates, learning_rate, batch_size, patience
         Adam with a learning rate that falls to 0 by a cosine; windows in a batch; and the
-        validations, of 20, that bring no improvement before training stops.
+        validations, of 20, that bring no improvement before training stops. By default 500 to
+        2,000 updates and 8 to 32 windows, the more values there are.
     warm_start : bool
         Whether a second `fit` goes on with the networks, rather than with new ones.
     seed : int, optional
@@ -119,9 +118,9 @@ class Forecaster:
         calendar: str | bool = 'auto',
         validation: str | None = 'tail',
         ensemble: int = 1,
-        updates: int = 2000,
+        updates: int | None = None,
         learning_rate: float = 0.003,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         patience: int = 20,
         warm_start: bool = False,
         seed: int | None = None,
@@ -204,9 +203,11 @@ class Forecaster:
             becomes a frame.
         """
         fitted, where = self._ready('forecast()'), 'forecast()'
-        series = fitted.panel if y is None else panel.read(where, y, X, fitted.panel.columns)
         horizon = self._horizon(where, horizon)
-        inputs = [np.zeros((horizon, 0))] * len(series.series)
+        series = fitted.panel
+        if y is not None:
+            series = panel.read(where, y, X, series.columns, like=series, ahead=horizon)
+        inputs = panel.read_ahead(where, series, X, horizon)
         wanted = levels.read(where, level, quantiles, samples)
         found = ahead.forecast(fitted, series, inputs, horizon, wanted)
         return answers.give(series.form, series, found, simple=wanted.simple)
@@ -229,7 +230,8 @@ class Forecaster:
             If the time stamps do not follow, or there was no such series in `fit`.
         """
         fitted = self._ready('update()')
-        self._fitted = fitted.of(panel.more('update()', fitted.panel, y, X))
+        new = panel.more('update()', fitted.panel, y, X)
+        self._fitted = fitted.of(panel.join(fitted.panel, new))
         return self
 
     def stepper(self) -> ForecastStepper:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rnnkit.forecasting.bases import offsets
+from rnnkit.forecasting.bases import Choices, steps_back
 
 FLOOR = 0.1  # the least scale, as a fraction of the mean over the whole past
 SCALES = ('mean_abs', 'standard', 'robust')
@@ -23,13 +23,14 @@ class Histories:
         Values, as logarithms where `log` says so. Missing ones are filled by those of a lag ago.
     seen : array of bool of shape (M,)
         Which values are real.
+    gap : array of shape (M,)
+        Absolute errors of the base one lag ahead; without a base, absolute values.
     total, count : arrays of shape (M,)
-        Sums of the base's errors so far, and their number.
+        Sums of these so far, and their number.
     begin, end : arrays of int of shape (N,)
         The first step of each series, and the one after its last.
-    lag : array of int of shape (N,)
-        Of the base of each series.
-    log : array of bool of shape (N,)
+    choices : Choices
+        The base of each series, and whether it has logarithms.
     known : array of shape (M, K)
         Inputs that are known in advance.
     calendar : array of shape (M, C)
@@ -45,12 +46,12 @@ class Histories:
 
     y: np.ndarray
     seen: np.ndarray
+    gap: np.ndarray
     total: np.ndarray
     count: np.ndarray
     begin: np.ndarray
     end: np.ndarray
-    lag: np.ndarray
-    log: np.ndarray
+    choices: Choices
     known: np.ndarray
     calendar: np.ndarray
     past: np.ndarray
@@ -64,6 +65,21 @@ class Histories:
         return len(self.begin)
 
     @property
+    def lag(self) -> np.ndarray:
+        """The lag of the base of each series, (N,)."""
+        return self.choices.lag
+
+    @property
+    def log(self) -> np.ndarray:
+        """Whether the values of each series are logarithms, (N,)."""
+        return self.choices.log
+
+    @property
+    def start(self) -> np.ndarray:
+        """The first step of each series that a base comes before, (N,)."""
+        return self.begin + (self.lag if self.has_base else 0)
+
+    @property
     def first(self) -> np.ndarray:
         """The first step of each series at which there is a scale, (N,)."""
         lag = np.minimum(self.lag, self.end - self.begin - 1)
@@ -73,26 +89,41 @@ class Histories:
         """Return the naive forecasts of the steps after `at`, (..., steps)."""
         if not self.has_base:
             return np.zeros((*at.shape, steps))
-        return self.repeated(at, self.lag[series], steps)
+        return self.repeated(at, self.lag[series], steps, self.choices.seasons[series])
 
-    def repeated(self, at: np.ndarray, lag: np.ndarray, steps: int) -> np.ndarray:
-        """Return the values of a lag ago for the steps after `at`, (..., steps)."""
-        return self.y[at[..., None] + offsets(lag, steps)]
+    def repeated(
+        self, at: np.ndarray, lag: np.ndarray, steps: int, seasons: np.ndarray | int = 1
+    ) -> np.ndarray:
+        """Return the mean values of some lags ago for the steps after `at`, (..., steps)."""
+        return self._mean(at, steps_back(lag, steps), lag, seasons)
 
-    def gap(self, at: np.ndarray, series: np.ndarray) -> np.ndarray:
-        """Return the differences that the scale measures: to a lag ago, or to 0."""
-        return self.y[at] - self.y[at - self.lag[series]] if self.has_base else self.y[at]
+    def _mean(
+        self, at: np.ndarray, back: np.ndarray, lag: np.ndarray, seasons: np.ndarray | int
+    ) -> np.ndarray:
+        first = at[..., None] - back
+        total = self.y[first]
+        for j in range(1, int(np.max(seasons, initial=1))):
+            more = np.asarray(seasons > j)[..., None]
+            total = total + self.y[first - j * np.asarray(lag)[..., None]] * more
+        return total / np.asarray(seasons)[..., None]
+
+    def errors_of_base(self, at: np.ndarray, series: np.ndarray) -> np.ndarray:
+        """Return by how much values differ from their base, a lag ahead; or from 0."""
+        if not self.has_base:
+            return abs(self.y[at])
+        lag = self.lag[series]
+        return abs(
+            self.y[at] - self._mean(at, lag[..., None], lag, self.choices.seasons[series])[..., 0]
+        )
 
     def scale_at(self, at: np.ndarray, series: np.ndarray) -> np.ndarray:
         """Return the scale after each step, of the shape of `at`; 0 where nothing has changed."""
         if self.scale is None:
             return np.ones(at.shape)
         back = at[..., None] - np.arange(self.window)  # (..., window)
-        start = self.begin[series] + (self.lag[series] if self.has_base else 0)
-        real = back >= start[..., None]
-        back = np.maximum(back, start[..., None])
-        back = np.minimum(back, at[..., None])
-        size = abs(self.gap(back, np.asarray(series)[..., None])) * real
+        start = np.broadcast_to(self.start[series], at.shape)[..., None]
+        real = back >= start
+        size = self.gap[np.where(real, back, at[..., None])] * real
         n = np.maximum(real.sum(axis=-1), 1)
         if self.scale == 'mean_abs':
             recent = size.sum(axis=-1) / n
@@ -108,8 +139,9 @@ class Histories:
         moved = self.y[at - 1] + self.y[at - self.lag] - self.y[at - self.lag - 1]
         values = np.where(np.isfinite(values), values, moved)
         self.y[at], self.seen[at] = values, seen
-        enough = at >= self.begin + (self.lag if self.has_base else 0)
-        self.total[at] = self.total[at - 1] + abs(self.gap(at, series)) * enough
+        self.gap[at] = self.errors_of_base(at, series)
+        enough = at >= self.start
+        self.total[at] = self.total[at - 1] + self.gap[at] * enough
         self.count[at] = self.count[at - 1] + enough
         self.end = at + 1
 
@@ -135,14 +167,13 @@ class Histories:
             **{name: getattr(self, name)[flat] for name in STEPWISE},
             begin=end - np.minimum(stop - self.begin[chosen], steps),
             end=end,
-            lag=self.lag[chosen],
-            log=self.log[chosen],
+            choices=self.choices.of(chosen),
             static=self.static[chosen],
             room=room,
         )
 
 
-STEPWISE = ('y', 'seen', 'total', 'count', 'known', 'calendar', 'past')
+STEPWISE = ('y', 'seen', 'gap', 'total', 'count', 'known', 'calendar', 'past')
 
 
 def _median(size: np.ndarray, real: np.ndarray) -> np.ndarray:

@@ -15,22 +15,25 @@ def test_a_base_repeats_the_last_whole_lag(lag):
         while back > 0:  # until it is known
             back -= lag
         expected.append(y[19 + back])
-    assert y[19 + bases.offsets(np.array(lag), 8)].tolist() == expected
+    assert y[19 - bases.steps_back(np.array(lag), 8)].tolist() == expected
 
 
 def test_errors_are_those_of_naive_forecasts_from_the_last_origins():
     rng = np.random.default_rng(1)
-    y, h, lags = rng.standard_normal(40), 4, (1, 6)
-    (found,) = bases.errors(y[None], np.array([40]), lags, h)
-    for lag, error in zip(lags, found, strict=True):
+    y, h, pairs = rng.standard_normal(40), 4, ((1, 1), (6, 1), (6, 2), (1, 4))
+    (found,) = bases.errors(y[None], np.array([40]), pairs, h)
+    for (lag, seasons), error in zip(pairs, found, strict=True):
         each = []
         for origin in range(39 - h, 4, -h // 2):
             if len(each) == bases.MOST_ORIGINS:
                 break
-            known = list(y[: origin + 1])
-            for _ in range(h):
-                known.append(known[-lag])
-            each.append(np.mean(np.abs(np.array(known[-h:]) - y[origin + 1 : origin + 1 + h])))
+            forecast = []
+            for k in range(h):
+                last = origin + 1 + k % lag - lag
+                forecast.append(
+                    np.mean([y[last - lag * j] for j in range(seasons) if last >= lag * j])
+                )
+            each.append(np.mean(np.abs(np.array(forecast) - y[origin + 1 : origin + 1 + h])))
         assert error == pytest.approx(np.mean(each), rel=1e-12)
 
 
@@ -39,15 +42,17 @@ def test_each_series_has_the_lag_that_was_best():
     week = np.tile(np.random.default_rng(2).standard_normal(28), 3)[:80]
     y = np.array([week, np.sin(t * np.pi / 2) * 5, 0.1 * t])
     n = np.array([80, 80, 80])
-    assert bases.choose(y, n, (1, 4, 28), 8).tolist() == [28, 4, 1]
+    lag, seasons = bases.choose(y, n, (1, 4, 28), 8)
+    assert lag.tolist() == [28, 4, 1]
+    assert seasons[2] == 1
 
 
 def test_a_lag_needs_two_of_itself():
     y = np.tile([1.0, 5.0, 2.0, 8.0], 4)[None]
-    assert bases.choose(y, np.array([16]), (1, 4), 4).tolist() == [4]
-    assert bases.choose(y[:, -7:], np.array([7]), (1, 4), 2).tolist() == [1]
-    assert bases.choose(y, np.array([16]), (1, 4), 48).tolist() == [4]  # too short to judge
-    assert bases.choose(y[:, -1:], np.array([1]), (1, 4), 2).tolist() == [1]
+    assert bases.choose(y, np.array([16]), (1, 4), 4)[0].tolist() == [4]
+    assert bases.choose(y[:, -7:], np.array([7]), (1, 4), 2)[0].tolist() == [1]
+    assert bases.choose(y, np.array([16]), (1, 4), 48)[0].tolist() == [4]  # too short to judge
+    assert bases.choose(y[:, -1:], np.array([1]), (1, 4), 2)[0].tolist() == [1]
 
 
 def test_a_second_season_is_found_and_noise_has_none():

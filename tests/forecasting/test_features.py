@@ -50,6 +50,11 @@ def test_a_scale_is_of_the_last_differences(kind):
     assert histories.scale_at(histories.end[:1] - 1, np.array([0])).tolist() == [0]
 
 
+def at(y, i):
+    """Return a value; before the series, its first season is repeated."""
+    return y[i] if i >= 0 else y[i % 4]
+
+
 def test_features_and_targets_are_those_of_a_loop():
     rng = np.random.default_rng(1)
     y = rng.standard_normal(40).cumsum() + 50
@@ -66,10 +71,10 @@ def test_features_and_targets_are_those_of_a_loop():
         plan,
         room=3,
     )
-    at = histories.begin[1] + np.arange(14, 37)
-    x = features.read(plan, histories, at, np.ones(len(at), int))
-    stop = np.full(len(at), histories.end[1])
-    r, weights = features.targets(histories, at, np.ones(len(at), int), stop, 3)
+    steps = histories.begin[1] + np.arange(14, 37)
+    one, stop = np.ones(len(steps), int), np.full(len(steps), histories.end[1])
+    x = features.read(plan, histories, steps, one)
+    r, weights = features.targets(histories, steps, one, stop, 3)
     for row, t in enumerate(range(14, 37)):
         s = scale_by_loop(y, t, 4, 6, 'mean_abs')
         base = [y[t - 3], y[t - 2], y[t - 1]]
@@ -79,7 +84,9 @@ def test_features_and_targets_are_those_of_a_loop():
         week = y[t - 3 : t + 1]
         expected += [np.log1p(np.mean(abs(week - week.mean())) / s)]
         expected += [(y[t] - b) / s for b in base] + [0, 0, 0]  # the other base, and its own
-        expected += [0, 1]  # whose lag is 4
+        usual = [np.mean([at(y, t + k - 4 * j) for j in range(1, 5)]) for k in (1, 2, 3)]
+        expected += list((np.array(usual) - base) / s)
+        expected += [0, 1, 0]  # whose lag is 4, once
         expected += [0]  # not missing
         if t + 3 < 40:
             known = (future[t + 1 : t + 4] - [0.1, 0.2]) / [0.3, 0.4]
@@ -114,7 +121,7 @@ def test_a_missing_value_has_weight_0_and_a_mark():
     at, one = histories.begin[0] + np.array([18, 20]), np.zeros(2, int)
     _, weights = features.targets(histories, at, one, histories.end[[0, 0]], 3)
     assert weights.tolist() == [[1, 0, 1], [1, 1, 1]]
-    mark = len(plan.lags) + 8 + 2 + 6 + 2
+    mark = len(plan.lags) + 8 + 2 + 6 + 3 + 3
     assert features.read(plan, histories, at, one)[:, mark].tolist() == [0, 1]
     assert histories.y[at[1]] == pytest.approx(y[19] + y[16] - y[15])
 
