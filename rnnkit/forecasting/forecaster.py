@@ -339,6 +339,7 @@ class Forecaster:
         from rnnkit.integrations import plots
 
         fitted = self._ready('plot()')
+        plots.check_path('plot()', path)
         drawn = pictures.of_fitted(fitted, truth, X, level, ids=ids, past=past)
         return plots.forecasts(drawn, path)
 
