@@ -300,7 +300,7 @@ class RNNForecaster(BaseForecaster):
         quick = {'size': 2, 'updates': 2, 'random_state': 0}
         return [
             {**quick, 'output': 'quantiles'},
-            {**quick, 'form': 'gru', 'season': 4, 'horizon': 5},
+            {**quick, 'form': 'gru', 'horizon': 5},
         ]
 
 
