@@ -1,10 +1,10 @@
-"""Classify time series of the UCR and UEA archives by `rnnkit.sklearn`, as it is by default.
+"""Classify time series of the UCR and UEA archives with `rnnkit.sklearn` and its defaults.
 
     python benchmarks/series.py FOLDER JapaneseVowels ItalyPowerDemand
 
 FOLDER has NAME_TRAIN.ts and NAME_TEST.ts, as https://www.timeseriesclassification.com ships them.
-The test data are used once, at the end: `--cross-validate` shows the accuracy within the training
-data by which the defaults were chosen, and `--search` lets two searches choose by it.
+The test data choose nothing. `--cross-validate` prints the accuracy within the training data, by
+which the defaults were chosen; the two searches of `--search` choose by it, too.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def read(path):
 
 
 def searches(jobs):
-    """Return a grid search and a halving search, whose resource is the number of epochs."""
+    """Return a grid search and a halving search, by name."""
     model = SequenceClassifier(random_state=0)
     return {
         'GridSearchCV': GridSearchCV(model, GRID, n_jobs=jobs),

@@ -41,7 +41,7 @@ MOST_STEPS = 1000  # that are forecast in one request
 
 
 class RequestError(Exception):
-    """What a client sent cannot be answered; the message says why."""
+    """A request that cannot be answered; the message says why."""
 
 
 class Service:

@@ -1,4 +1,4 @@
-r"""How good a prediction is: for `score`, for reports, and as monitors of a training.
+r"""Measures of predictions: for `score`, for reports, and as monitors of a training.
 
 Each metric is a function of the target, the output and weights. Weights have the shape of the
 target, or, for numbers (T, B, O), of its first axes. A mask (T, B) is weights: 1 for data, and 0

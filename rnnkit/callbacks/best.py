@@ -7,13 +7,14 @@ from numbers import Real
 
 from rnnkit.callbacks.base import Training
 from rnnkit.common.checks import choice, real
-from rnnkit.common.registry import hint
+from rnnkit.common.registry import meant
 from rnnkit.errors import ConfigError
 from rnnkit.losses import losses
 from rnnkit.metrics import metrics
 
 MODES = ('min', 'max')
-MEASURED = re.compile('^(valid|training)_')  # how columns of validations begin
+KINDS = ('valid', 'training')  # how columns of validations begin: with validation data, or without
+MEASURED = re.compile(f'^({"|".join(KINDS)})_')
 ELSEWHERE = re.compile('^(val|validation|test|dev)_')  # how other libraries call them
 
 
@@ -155,14 +156,14 @@ class Best:
                 f'there are no validation data; write {other!r}, or hold out a share of the data, '
                 f'valid=0.2'
             )
-        for meant in (other, f'{start}{self.monitor}'):
-            if meant in columns:
-                return f'did you mean {meant!r}?'
+        for column in (other, f'{start}{self.monitor}'):
+            if column in columns:
+                return f'did you mean {column!r}?'
         name = other.removeprefix(start)
         if name in metrics:
             return f'add monitors={name!r} to the training; there are: {", ".join(columns)}'
-        near = hint(other, columns)
-        return near if near.startswith('did') else f'there are: {", ".join(columns)}'
+        word = meant(other, columns)
+        return f'did you mean {word!r}?' if word else f'there are: {", ".join(columns)}'
 
     def better(self, value: float) -> bool:
         """Return whether a value is better than the best so far, and if so, keep it."""

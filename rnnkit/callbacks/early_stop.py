@@ -23,8 +23,8 @@ class EarlyStop(Callback):
     ----------
     monitor : str, optional
         A column of the history: ``'valid_loss'``, ``'loss'``, ``'valid_acc'``,
-        ``'gradient_norm'``, ... By default that of the option ``restore_best``, or else
-        ``'valid_loss'``; ``'training_loss'`` without validation data.
+        ``'gradient_norm'``, ... Defaults to the column that the option ``restore_best`` names, or
+        else to ``'valid_loss'``; without validation data to ``'training_loss'``.
     patience : int
         The training ends after more than this many values in a row without improvement. Epochs
         without the column do not count.

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from rnnkit.common.registry import hint
+from rnnkit.common.registry import suggestion
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 
@@ -114,9 +114,7 @@ def choice(where: str, value: T, choices: Iterable[T]) -> T:
     if one_of(value, choices):
         return value
     listed = ', '.join(map(repr, choices))
-    names = [name for name in choices if isinstance(name, str)]
-    near = hint(value, names) if isinstance(value, str) else ''
-    near = f'; {near}' if near.startswith('did you') else ''
+    near = suggestion(value, choices)
     raise ConfigError(f'{where} must be one of {listed}; got {brief(value)}{near}')
 
 

@@ -52,7 +52,7 @@ def options_of_scan() -> Iterator[dict[str, str]]:
 
 @contextmanager
 def double_precision() -> Iterator[None]:
-    """Let Python's floats be float64 in the graphs of this block, whatever floatX is."""
+    """Treat Python's floats as float64 in the graphs of this block, whatever floatX is."""
     with PROCESS, pytensor.config.change_flags(floatX='float64'):
         yield
 

@@ -1,4 +1,4 @@
-"""What other programs write: told by the first bytes of a file, or by the end of its name."""
+"""Files of other programs, told by their first bytes or by the end of their names."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""What to do instead of a keyword of another library, where the call has none like it.
+"""Advice for keywords of other libraries, where the call has no such keyword.
 
 It only makes hints in error messages. Keywords that have another name here are in
 `foreign_keywords`.

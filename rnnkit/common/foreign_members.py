@@ -80,17 +80,15 @@ INITIALIZERS = {
 _PENALTIES = 'penalties are options of train(): weight_l2=1e-4'
 REGULARIZERS = dict.fromkeys(('l1', 'l2', 'l1l2', 'l1_l2', 'elasticnet', 'regularizer'), _PENALTIES)
 _ACTIVATION = 'activations are written by name: (10, {!r})'
-ACTIVATIONS = {
-    **by_name(
-        _ACTIVATION,
-        {
-            'leaky-relu': 'leakyrelu',
-            'hard_sigmoid': 'hardsigmoid',
-            'relu': 'rectify get activation',
-            'softmax': 'logsoftmax',
-        },
-    )
-}
+ACTIVATIONS = by_name(
+    _ACTIVATION,
+    {
+        'leaky-relu': 'leakyrelu',
+        'hard_sigmoid': 'hardsigmoid',
+        'relu': 'rectify get activation',
+        'softmax': 'logsoftmax',
+    },
+)
 OF_MODULES = {
     'rnnkit.metrics': METRICS,
     'rnnkit.initializers': INITIALIZERS,

@@ -16,7 +16,7 @@ from rnnkit.common import progress
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Let handlers of signals wait for the end of this block; the second of a kind does not wait.
+    """Hold back signal handlers until this block ends; the second of a kind does not wait.
 
     Python runs handlers in the main thread only, so there is nothing to do in others.
     """

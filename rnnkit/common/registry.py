@@ -131,6 +131,19 @@ def hint(name: str, known: Iterable[str], listed: Iterable[str] | None = None) -
     return f'known are: {names}' if names else 'there are none'
 
 
+def suggestion(name: object, known: Iterable[object]) -> str:
+    """Return the end of a message: the string of `known` that was probably meant by `name`, if any.
+
+    Examples
+    --------
+    >>> suggestion('pric', ['price', 2]), suggestion('sales', ['price'])
+    ("; did you mean 'price'?", '')
+    """
+    names = [one for one in known if isinstance(one, str)]
+    word = meant(name, names) if isinstance(name, str) else None
+    return '' if word is None else f'; did you mean {word!r}?'
+
+
 def meant(name: str, known: list[str]) -> str | None:
     """Return the word of `known` that was probably meant by `name`, or None.
 

@@ -129,7 +129,7 @@ def as_numbers(where: str, value: object) -> Numbers:
     table = None
     if type(value) is np.ndarray and value.dtype.kind in 'fiub':
         array = value
-    elif frames.is_frame(value) or frames.is_series(value):
+    elif frames.is_table(value):
         table = frames.read(where, value)
         array = table.array
     else:

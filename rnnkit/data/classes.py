@@ -69,9 +69,10 @@ class Classes:
     def __init__(self, n: int, names: object = None):
         self.n = n
         self.names: np.ndarray | None = None
-        self._name(None if names is None else read_names(names, n))
+        self.name(None if names is None else read_names(names, n))
 
-    def _name(self, names: np.ndarray | None) -> None:
+    def name(self, names: np.ndarray | None) -> None:
+        """Give the classes other names, or none, so that they are not known."""
         self.names = names
         known = np.arange(self.n) if names is None else names
         self.plain = known.dtype.kind == 'i' and bool((known == np.arange(self.n)).all())
@@ -81,10 +82,6 @@ class Classes:
         self._sorted = known[self._order]
         if names is not None:
             names.flags.writeable = False
-
-    def name(self, names: np.ndarray | None) -> None:
-        """Give the classes other names, or none, so that they are not known."""
-        self._name(names)
 
     def to_spec(self) -> list[object] | None:
         """Return the names as JSON values, or None if labels are plain."""
@@ -127,15 +124,12 @@ class Classes:
 
     def _find(self, labels: np.ndarray) -> np.ndarray:
         if labels.dtype.kind == 'O':
-            found = (self._number_of(label) for label in labels.ravel())
+            found = (self.number_of(label) for label in labels.ravel())
             return np.fromiter(found, 'int64', labels.size).reshape(labels.shape)
         if _kind_of(labels) != self._kind:
             return np.full(labels.shape, -1)
         at = np.searchsorted(self._sorted, labels).clip(0, self.n - 1)
         return np.where(self._sorted[at] == labels, self._order[at], -1)
-
-    def _number_of(self, label: object) -> int:
-        return self._numbers.get(label, -1) if is_label(label) else -1
 
     @property
     def is_text(self) -> bool:
@@ -144,7 +138,7 @@ class Classes:
 
     def number_of(self, name: object) -> int:
         """Return the number of a class by its name, or -1."""
-        return self._number_of(name)
+        return self._numbers.get(name, -1) if is_label(name) else -1
 
     def listed(self) -> str:
         """Return the names, for a message; of many only the first."""

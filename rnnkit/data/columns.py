@@ -1,17 +1,13 @@
 """The names of the columns that a network was trained with: frames must not be mixed up."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import wraps
-from typing import TypeVar
 
 from rnnkit.common.spelling import brief
 from rnnkit.data.arrays import Numbers
 from rnnkit.data.field import Field
 from rnnkit.data.frames import listed
 from rnnkit.errors import ConfigError, DataError
-
-F = TypeVar('F', bound=Callable[..., object])
 
 
 class Columns:
@@ -25,20 +21,16 @@ class Columns:
 
     def __init__(self):
         self.known: dict[str, tuple[object, ...]] = {}
-        self._new: dict[str, tuple[object, ...]] | None = None
+        self._learns = False
 
     @contextmanager
     def learning(self) -> Iterator[None]:
-        """Remember the columns of frames that are read in this block, unless it fails."""
-        if self._new is not None:
-            yield
-            return
-        self._new = {}
+        """Remember the columns of the frames that are read in this block."""
+        before, self._learns = self._learns, True
         try:
             yield
-            self.known |= self._new
         finally:
-            self._new = None
+            self._learns = before
 
     def check(self, where: str, name: str, numbers: Numbers) -> None:
         """Raise a DataError if a frame has other columns than the one before it.
@@ -54,10 +46,10 @@ class Columns:
         columns = numbers.columns
         if not columns or numbers.is_series:
             return
-        known = self.known.get(name) or (self._new or {}).get(name)
+        known = self.known.get(name)
         if known is None:
-            if self._new is not None and all(isinstance(column, str) for column in columns):
-                self._new[name] = columns
+            if self._learns and all(isinstance(column, str) for column in columns):
+                self.known[name] = columns
         elif columns != known:
             order = ' in this order' if sorted(map(str, columns)) == sorted(map(str, known)) else ''
             raise DataError(
@@ -71,7 +63,7 @@ class Columns:
         self.check(where, name, numbers)
         rows = numbers.rows
         if numbers.is_series and rows is not None and all(isinstance(r, str) for r in rows):
-            self.check(where, name, Numbers(numbers.array[None], columns=tuple(rows), rows=[0]))
+            self.check(where, name, Numbers(numbers.array[None], columns=tuple(rows)))
 
     def to_spec(self) -> dict[str, list[object]]:
         """Return the names, fit for JSON."""
@@ -91,14 +83,3 @@ class Columns:
                 f'feature of an array; got {brief(spec)}'
             )
         self.known = {name: tuple(names) for name, names in spec.items()}
-
-
-def learns_columns(start: F) -> F:
-    """Make a method of a network remember the columns of the frames that it reads."""
-
-    @wraps(start)
-    def ready(self: object, *args: object, **options: object) -> object:
-        with self._columns.learning():  # type: ignore[attr-defined]
-            return start(self, *args, **options)
-
-    return ready  # type: ignore[return-value]

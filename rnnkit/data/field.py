@@ -222,7 +222,7 @@ class Field:
         return array
 
     def _check_targets(self, where: str, array: np.ndarray, counts: np.ndarray | None) -> None:
-        """Let the losses check the targets that count."""
+        """Check the targets that count, as the losses do."""
         if counts is None:
             self.check(where, array)
         elif self.by_row and counts.any():

@@ -1,6 +1,6 @@
 """Frames and Series of other libraries: their numbers, names of columns and labels of rows.
 
-They are recognized by what they have, such as ``columns`` and ``to_numpy``; nothing is imported.
+They are recognized by attributes such as ``columns`` and ``to_numpy``; nothing is imported.
 """
 
 from collections.abc import Iterable, Sequence
@@ -58,15 +58,15 @@ def read(where: str, value: Any) -> Table:
         array = _column(where, value, value.dtype, _named(value.name, 'the Series'))
     else:
         dtypes = list(value.dtypes)
-        if all(isinstance(d, np.dtype) and d.kind in NUMBERS for d in {*dtypes}) and (
-            len({*dtypes}) <= 1
-        ):
+        kinds = {*dtypes}
+        if len(kinds) <= 1 and all(isinstance(d, np.dtype) and d.kind in NUMBERS for d in kinds):
             array = value.to_numpy()
         else:
-            series = [_series(value, k) for k in range(len(columns))]
-            names = [_named(name) for name in columns]
-            parts = map(_column, [where] * len(names), series, dtypes, names)
-            array = np.stack(list(parts), axis=1)
+            parts = [
+                _column(where, _series(value, k), dtype, _named(name))
+                for k, (dtype, name) in enumerate(zip(dtypes, columns, strict=True))
+            ]
+            array = np.stack(parts, axis=1)
     return Table(array, columns, rows_of(value, len(array)))
 
 
@@ -161,6 +161,24 @@ def listed(columns: Iterable[object]) -> str:
     names = [brief(name) for name in columns]
     more = [f'and {len(names) - MOST} more'] * (len(names) > MOST)
     return ', '.join([*names[:MOST], *more])
+
+
+def other_columns(
+    name: str, columns: Iterable[object], first: str, expected: Iterable[object]
+) -> DataError:
+    """Return the error for a frame with other columns than the first one beside it.
+
+    Parameters
+    ----------
+    name, first : str
+        The names of both frames in the message.
+    columns, expected : iterable
+        Their columns.
+    """
+    return DataError(
+        f'{name} has the columns {listed(columns)}; {first} has {listed(expected)}; all must have '
+        f'the same, in the same order'
+    )
 
 
 def label(value: object) -> str:

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from rnnkit.common.registry import hint
+from rnnkit.common.registry import suggestion
 from rnnkit.common.spelling import brief
 from rnnkit.data.arrays import as_plain
 from rnnkit.data.border import Border
 from rnnkit.data.datasets import Seed, generator_for
 from rnnkit.data.field import Field
-from rnnkit.data.passes import makes_batches
+from rnnkit.data.passes import maker, makes_batches
 from rnnkit.data.ragged import is_list_of_arrays, is_ragged
 from rnnkit.data.unpack import is_one_array
 from rnnkit.errors import ConfigError, DataError
@@ -70,8 +70,7 @@ def read_share(where: str, valid: object) -> Share | None:
     if len(valid) == 2 and isinstance(valid[1], Real):
         if valid[0] == TAIL:
             return Share(_fraction(where, valid[1]), True)
-        near = hint(valid[0], [TAIL]) if isinstance(valid[0], str) else ''
-        near = f'; {near}' if near.startswith('did') else ''
+        near = suggestion(valid[0], [TAIL])
         raise ConfigError(f'{where}: valid must be {expected}; got {brief(valid)}{near}')
     raise ConfigError(f'{where}: valid must be {expected}; got {brief(valid)}')
 
@@ -158,10 +157,9 @@ def split_arrays(
 
 def _check_arrays(where: str, share: Share, train: Any) -> None:
     if makes_batches(train):
-        kind = 'a callable' if callable(train) else f'an iterable ({type(train).__name__})'
         raise ConfigError(
-            f'{where}: {share} holds out a part of arrays, and train is {kind}, which makes its '
-            f'own batches; pass another one, or arrays, as valid='
+            f'{where}: {share} holds out a part of arrays, and train is {maker(train)}, which '
+            f'makes its own batches; pass another one, or arrays, as valid='
         )
 
 

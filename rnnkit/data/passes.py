@@ -33,6 +33,17 @@ def makes_batches(data: object) -> bool:
     return callable(data) or is_iterable(data)
 
 
+def maker(data: object) -> str:
+    """Return what training data are that make their own batches, for messages.
+
+    Examples
+    --------
+    >>> maker(list), maker(range(3))
+    ('a callable', 'an iterable (range)')
+    """
+    return 'a callable' if callable(data) else f'an iterable ({type(data).__name__})'
+
+
 def makes_new_batches(data: object) -> bool:
     """Return whether further batches are other data: those of a callable or an iterator.
 

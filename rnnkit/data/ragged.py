@@ -19,7 +19,7 @@ from rnnkit.data.arrays import (
     misfit,
     number_type,
 )
-from rnnkit.data.frames import listed
+from rnnkit.data.frames import other_columns
 from rnnkit.errors import DataError, ShapeError
 
 
@@ -207,11 +207,8 @@ def _common_columns(where: str, read: Sequence[Numbers]) -> tuple[object, ...]:
     for k, numbers in frames:
         first, other = frames[0]
         if numbers.columns != other.columns:
-            raise DataError(
-                f'{where}[{k}] has the columns {listed(numbers.columns)}; '
-                f'{where.rpartition(": ")[2]}[{first}] has {listed(other.columns)}; all must have '
-                f'the same, in the same order'
-            )
+            known = f'{where.rpartition(": ")[2]}[{first}]'
+            raise other_columns(f'{where}[{k}]', numbers.columns, known, other.columns)
     return tables[0][1].columns if len({numbers.columns for _, numbers in tables}) == 1 else ()
 
 

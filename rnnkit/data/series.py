@@ -1,15 +1,15 @@
 """Time series as users pass them, one or many: arrays, lists, dicts, frames. NumPy only."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rnnkit.common.checks import is_whole
-from rnnkit.common.registry import hint
+from rnnkit.common.registry import suggestion
 from rnnkit.common.spelling import brief
 from rnnkit.data.arrays import LAYOUTS, Numbers, as_numbers
-from rnnkit.data.frames import listed
+from rnnkit.data.frames import listed, other_columns
 from rnnkit.data.ragged import are_unequal, is_list_of_arrays
 from rnnkit.errors import ConfigError, DataError, ShapeError
 
@@ -28,7 +28,7 @@ class Collection:
     each : list of Numbers
         The series one by one, with the names of columns and the labels of rows.
     names : list of str
-        What each is called in messages.
+        The name of each in messages.
     """
 
     array: np.ndarray
@@ -47,16 +47,12 @@ class Collection:
         """The names of the features, if they have names."""
         return self.each[0].columns
 
-    @property
-    def has_labels(self) -> bool:
-        """Whether the steps have labels, which are those of the rows of frames."""
-        return all(numbers.rows is not None for numbers in self.each)
-
     def labels(self) -> np.ndarray:
-        """Return the labels of all rows of the array; without labels the numbers of the steps."""
-        if not self.has_labels:
+        """Return the labels of the rows of frames; of other series the numbers of their steps."""
+        rows = [numbers.rows for numbers in self.each]
+        if any(one is None for one in rows):
             return np.concatenate([np.arange(n) for n in self.lengths])
-        return np.concatenate([np.asarray(numbers.rows) for numbers in self.each])
+        return np.concatenate([np.asarray(one) for one in rows])
 
     def place(self, row: int, column: int) -> str:
         """Return how the user knows a number, with the name of its series."""
@@ -85,12 +81,10 @@ class Collection:
             return columns.index(key)
         if is_whole(key) and key < n:  # type: ignore[operator]
             return int(key)  # type: ignore[call-overload]
-        names = [name for name in columns if isinstance(name, str)]
-        near = f'; {hint(key, names)}' if isinstance(key, str) and names else ''
         there = listed(columns) if columns else f'0 to {n - 1}'
-        near = near if near.startswith('; did you') else ''
         raise ConfigError(
-            f'{where}: there is no column {brief(key)}; the columns are {there}{near}'
+            f'{where}: there is no column {brief(key)}; the columns are {there}'
+            f'{suggestion(key, columns)}'
         )
 
 
@@ -127,14 +121,11 @@ def read(where: str, series: object, layout: str) -> Collection:
             )
         named = numbers.columns and first.columns and not first.inserted
         if named and numbers.columns != first.columns:
-            raise DataError(
-                f'{name} has the columns {listed(numbers.columns)}; {_short(names[0])} has '
-                f'{listed(first.columns)}; all must have the same, in the same order'
-            )
+            raise other_columns(name, numbers.columns, _short(names[0]), first.columns)
     begins = np.cumsum([0, *(len(numbers.array) for numbers in each)])
     arrays = [numbers.array for numbers in each]
     array = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
-    ids = np.arange(len(each)) if keys[0] is None or not isinstance(series, Mapping) else _ids(keys)
+    ids = _ids(keys) if isinstance(series, Mapping) else np.arange(len(each))
     return Collection(array, begins, ids, each, names)
 
 
@@ -151,14 +142,13 @@ def _apart(where: str, series: object, layout: str) -> tuple[list[object], Seque
         return list(series), list(series.values())
     if any(is_list_of_arrays(series, n) or are_unequal(series, n) for n in (1, 2)):
         return list(range(len(series))), list(series)  # type: ignore[call-overload]
-    if len(getattr(series, 'shape', ())) == 3 and isinstance(series, np.ndarray):
+    if isinstance(series, np.ndarray) and series.ndim == 3:
         turned = np.moveaxis(series, LAYOUTS[layout].index('batch'), 0)
         return list(range(len(turned))), list(turned)
     return [None], [series]
 
 
-def _ids(keys: Iterable[object]) -> np.ndarray:
-    keys = list(keys)
+def _ids(keys: list[object]) -> np.ndarray:
     alike = len({type(key) for key in keys}) == 1 and isinstance(keys[0], str | int)
     if alike:
         return np.array(keys)

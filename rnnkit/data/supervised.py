@@ -267,9 +267,9 @@ def of(
     stride : int
         Steps from one window to the next.
     known : columns or array, optional
-        What is known of the future steps in advance, such as the day of the week or a price: names
-        or positions of columns of the series; or further arrays with as many steps, in the form of
-        `series`.
+        Values of the future steps that are known in advance, such as the day of the week or a
+        price: names or positions of columns of the series; or further arrays with as many steps,
+        in the form of `series`.
     target : columns, optional
         The columns to predict, by name or position; by default all.
     layout : {'time', 'batch'}
@@ -329,7 +329,7 @@ def last(
     series, past, future, target, layout
         As in `of`.
     known : array, optional
-        What is known of the future: in the form of `series`, with `future` further steps.
+        Values that are known in advance: in the form of `series`, with `future` further steps.
 
     Returns
     -------
@@ -440,10 +440,8 @@ def _usable(where: str, windows: SeriesWindows, skip: bool) -> SeriesWindows:
             row = at + int(bad[at : at + steps].argmax())
             finite = np.isfinite(cut.array[row])
             column = next(c for c in np.arange(len(finite))[columns] if not finite[c])
-            fix = '; fill it' + ', or leave out such windows by skip=True' * (
-                where == 'windows.of()'
-            )
-            raise DataError(f'{cut.place(row, int(column))}{fix}')
+            otherwise = ', or leave out such windows by skip=True' if parts.has_y else ''
+            raise DataError(f'{cut.place(row, int(column))}; fill it{otherwise}')
         good &= ~wrong
     if not good.any():
         raise DataError(f'{where}: every window contains NaN or infinity')

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rnnkit.data.field import Field
-from rnnkit.data.frames import is_frame, is_series
+from rnnkit.data.frames import is_table
 from rnnkit.data.ragged import is_list_of_arrays, is_ragged
 from rnnkit.errors import DataError
 
@@ -96,4 +96,4 @@ def describe(value: object) -> str:
     shape, kind = getattr(value, 'shape', None), type(value).__name__
     if shape is None:
         return kind
-    return f'{kind if is_frame(value) or is_series(value) else "array"} of shape {tuple(shape)}'
+    return f'{kind if is_table(value) else "array"} of shape {tuple(shape)}'

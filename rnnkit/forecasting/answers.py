@@ -74,7 +74,7 @@ class Forecast:
         ]
         name = '' if self.id is None else f' of {self.id!r}'
         more = ''.join(f', {part}' for part in parts if part)
-        return f'<Forecast{name}: {len(self)} steps{more}>'
+        return f'<Forecast{name}: {len(self)} step{"s" * (len(self) != 1)}{more}>'
 
 
 def _numbers(keys: Iterable[float]) -> str:

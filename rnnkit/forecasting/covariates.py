@@ -134,8 +134,8 @@ def _by_time(
         k = int(np.argmax(missing))
         what = ', '.join(map(brief, columns))
         raise DataError(
-            f'{where}: X has no row for {wanted.text(k)}; the values of {what} are needed at '
-            f'{len(needed)} times, of which {int(missing.sum())} are missing'
+            f'{where}: X has no row for {wanted.text(k)}, where {what} must be known (missing: '
+            f'{int(missing.sum())} of {len(needed)} rows)'
         )
     return order[place]
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rnnkit.errors import DataError
-from rnnkit.forecasting.frequency import MONTH_ANCHORS, ONE_DAY, Frequency, anchored, fixed
+from rnnkit.forecasting.frequency import MONTH_ANCHORS, Frequency, anchored, fixed
 from rnnkit.forecasting.hints import Fill, text_of
 
+ONE_DAY = np.timedelta64(1, 'D')
 MONTH = np.timedelta64(28, 'D')  # at least
 SEVERAL = '; if the rows are of several series, name the column of their ids by id='
 
@@ -92,6 +93,7 @@ def find(where: str, stamps: Stamps, known: Frequency | None) -> Frequency:
     explained, best = max(ranked, key=lambda one: one[0].sum())
     if not explained.all():
         raise _irregular(where, stamps, rows, best, int(np.argmin(explained)))
+    _check_starts(where, stamps, best)
     return best
 
 
@@ -116,6 +118,18 @@ def _check_order(where: str, stamps: Stamps, rows: np.ndarray) -> None:
     )
 
 
+def _check_starts(where: str, stamps: Stamps, frequency: Frequency) -> None:
+    """Raise a DataError if a series does not begin at a day of the frequency."""
+    starts = stamps.values[stamps.begins[:-1]]
+    right = frequency.at(starts, np.zeros(len(starts), int)) == starts
+    if not right.all():
+        k = int(np.argmin(right))
+        raise DataError(
+            f'{where}: {stamps.name_of(k)} begins at {stamps.text(int(stamps.begins[k]))}, which '
+            f'is not at the {frequency.anchor or "right day"} of {frequency}'
+        )
+
+
 def _explains(frequency: Frequency, stamps: Stamps, rows: np.ndarray) -> np.ndarray:
     """Return for which rows the next one is one step later, array of bool."""
     values = stamps.wall if frequency.is_calendar else stamps.values
@@ -129,16 +143,17 @@ def _candidates(stamps: Stamps, rows: np.ndarray) -> Iterator[Frequency]:
     if values.dtype.kind != 'M':
         yield Frequency('integer', int(apart))
         return
-    plain = fixed(apart, stamps.zone)
+    exact = fixed(apart, stamps.zone, of_clocks=False)
     if apart >= ONE_DAY - np.timedelta64(1, 'h'):  # a day may have 23 hours
         wall = stamps.wall
         apart = most_common(np.diff(wall)[rows])
-        plain = fixed(apart, stamps.zone)
         if apart >= MONTH:
             yield from _monthly(wall, rows, stamps.zone)
-    yield plain
-    if apart >= ONE_DAY and not apart % ONE_DAY and np.is_busday(stamps.wall.astype('M8[D]')).all():
-        yield Frequency('business', int(apart / ONE_DAY), zone=stamps.zone)
+        if not apart % ONE_DAY:
+            yield fixed(apart, stamps.zone)
+            if np.is_busday(wall.astype('M8[D]')).all():
+                yield Frequency('business', int(apart / ONE_DAY), zone=stamps.zone)
+    yield exact
 
 
 def _monthly(wall: np.ndarray, rows: np.ndarray, zone: str | None) -> Iterator[Frequency]:
@@ -163,12 +178,9 @@ def _irregular(
     """Return the error for the k-th pair of rows, which is not one step apart."""
     row = int(rows[k])
     series = stamps.series_of(row)
-    begin, end = stamps.begins[series], stamps.begins[series + 1]
     name = stamps.name_of(series)
-    apart = np.unique(np.diff(stamps.values[begin:end]))
-    other = len(stamps.begins) > 2 and end - begin > 2 and len(apart) == 1
-    if other:
-        mine = next(_candidates(replace_series(stamps, series), np.arange(end - begin - 1)))
+    mine = _of_one(replace_series(stamps, series)) if len(stamps.begins) > 2 else None
+    if mine is not None and not mine.alike(frequency):
         return DataError(
             f'{where}: {name} has a step of {mine} between its time stamps, other series one of '
             f'{frequency}; all must have the same frequency'
@@ -187,3 +199,11 @@ def replace_series(stamps: Stamps, k: int) -> Stamps:
     """Return the stamps of one series."""
     begin, end = stamps.begins[k], stamps.begins[k + 1]
     return replace(stamps, values=stamps.values[begin:end], begins=np.array([0, end - begin]))
+
+
+def _of_one(stamps: Stamps) -> Frequency | None:
+    """Return the frequency of a single series of at least three rows, if it is regular."""
+    rows = stamps.pairs()
+    if len(rows) < 2:
+        return None
+    return next((f for f in _candidates(stamps, rows) if _explains(f, stamps, rows).all()), None)

@@ -87,10 +87,10 @@ def fit(panel: Panel, options: Options, before: Fitted | None) -> Fitted:
     tail = fitting.tails(histories, options.horizon)
     if options.validation is None:
         tail = np.zeros_like(tail)
-    calibration, shrink, updates = None, 1.0, [options.updates] * options.ensemble
+    calibration, shrink, updates = None, 1.0, [None] * options.ensemble
     if tail.any():
         pairs = [
-            fitting.train(net, design, histories, head, options, tail, options.updates, seed)
+            fitting.train(net, design, histories, head, options, tail, None, seed)
             for net, seed in zip(start, seeds, strict=True)
         ]
         updates = [n for _, n in pairs]

@@ -15,18 +15,19 @@ from rnnkit.schedules import Cosine
 
 VALIDATIONS = 20  # in a training
 JUDGED = 50  # forecasts of held-out values, over all series
-LEAST_ORIGINS = 3  # of each series
+MANY = 100_000  # values, of which on there are the most updates and windows
+LEAST_ORIGINS = 2  # of each series; a horizon apart, their errors say how well it is known
 
 
 def tails(histories: Histories, horizon: int) -> np.ndarray:
     """Return how many values at the end of each series are held out, (N,).
 
-    At least the horizon; half of it more, and of few series still more, so that there are enough
-    forecasts to judge, but at most a fifth of a series. One that would be left with too few values
+    Two horizons, and of few series still more, so that there are enough forecasts to judge; but at
+    most the horizon and a fifth of a series. One that would be left with too few values
     to train on keeps all.
     """
     n = histories.end - histories.first
-    more = max(horizon // 2, origins_of_each(len(n)) - 1)
+    more = max(horizon, origins_of_each(len(n)) - 1)
     tail = horizon + np.minimum(more, n // 5)
     return np.where(n - tail >= np.maximum(horizon // 2, 2), tail, 0)
 
@@ -47,6 +48,14 @@ def network(design: Design, histories: Histories, head: Head, options: Options, 
     return Regressor(layers, loss=head.loss(), weighted=True, seed=seed)
 
 
+def amounts(options: Options, histories: Histories) -> tuple[int, int]:
+    """Return the updates of a training, and the windows in a batch, that are not given."""
+    values = int((histories.end - histories.first).sum())
+    updates = int(np.clip(2000 * np.sqrt(values / MANY), 500, 2000))
+    windows = int(np.clip(32 * np.sqrt(values / MANY), 8, 32))
+    return options.updates or updates, options.batch_size or windows
+
+
 def length(design: Design, histories: Histories, stop: np.ndarray) -> int:
     """Return the number of steps of a training window."""
     longest = int((stop - histories.first).max())
@@ -60,7 +69,7 @@ def train(
     head: Head,
     options: Options,
     tail: np.ndarray,
-    updates: int,
+    updates: int | None,
     seed: int,
 ) -> tuple[Regressor, int]:
     """Train a network; return it, and the number of updates after which it was best.
@@ -73,21 +82,23 @@ def train(
     tail : array of int of shape (N,)
         How many values at the end of each series are not used, but judge the network. If there
         are none, all updates are made.
-    updates : int
-        At most so many. The learning rate at each is the same for any number.
+    updates : int, optional
+        By default all. The learning rate at each is the same for any number.
     seed : int
     """
     net = network(design, histories, head, options, seed) if net is None else copy.copy(net)
     stop = histories.end - tail
+    total, size = amounts(options, histories)
+    updates = total if updates is None else updates
     if not windows.are_usable(histories, stop).any():
         return net, updates
     steps = length(design, histories, stop)
-    batches = windows.draw(design, histories, stop, steps, options.batch_size)
-    every = max(1, options.updates // VALIDATIONS)
+    batches = windows.draw(design, histories, stop, steps, size)
+    every = max(1, total // VALIDATIONS)
     epochs = max(1, updates // every)
     common = dict(
         algo='adam',
-        learning_rate=Cosine(options.learning_rate, options.updates),
+        learning_rate=Cosine(options.learning_rate, total),
         max_gradient_norm=1.0,
         train_batches=every,
         epochs=epochs,

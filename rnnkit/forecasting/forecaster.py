@@ -68,7 +68,8 @@ class Forecaster:
         The number of networks, whose forecasts are averaged.
     updates, learning_rate, batch_size, patience
         Adam with a learning rate that falls to 0 by a cosine; windows in a batch; and the
-        validations, of 20, that bring no improvement before training stops.
+        validations, of 20, that bring no improvement before training stops. By default 500 to
+        2,000 updates and 8 to 32 windows, the more values there are.
     warm_start : bool
         Whether a second `fit` goes on with the networks, rather than with new ones.
     seed : int, optional
@@ -117,9 +118,9 @@ class Forecaster:
         calendar: str | bool = 'auto',
         validation: str | None = 'tail',
         ensemble: int = 1,
-        updates: int = 2000,
+        updates: int | None = None,
         learning_rate: float = 0.003,
-        batch_size: int = 32,
+        batch_size: int | None = None,
         patience: int = 20,
         warm_start: bool = False,
         seed: int | None = None,

@@ -154,9 +154,12 @@ def _integers(where: str, column: Any) -> tuple[np.ndarray, str]:
     example = ''
     if values.dtype.kind in 'OUS' and len(values):
         example = f' such as {brief(values[0])}'
-    to = 'pandas.to_datetime' if library_of(column) == 'pandas' else '.str.to_datetime()'
-    number = '' if is_series(column) else ', or number the rows by reset_index(drop=True)'
+    to = '.str.to_datetime()'
+    if library_of(column) == 'pandas':
+        to = 'pandas.to_datetime'
+        if not hasattr(column, 'index'):  # it is itself an index
+            to += ', or number the rows by reset_index(drop=True)'
     raise DataError(
         f'{where} must be time stamps or whole numbers; got {column.dtype}{example}; convert them '
-        f'first, such as by {to}{number}'
+        f'first, such as by {to}'
     )

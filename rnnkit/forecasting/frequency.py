@@ -6,7 +6,6 @@ import numpy as np
 
 from rnnkit.forecasting import zones
 
-ONE_DAY = np.timedelta64(1, 'D')
 MONTH_ANCHORS = ('start', 'end', 'business start', 'business end', 'day')
 UNITS = {
     **{'D': 'day', 'h': 'hour', 'm': 'minute', 's': 'second', 'ms': 'millisecond'},
@@ -45,7 +44,7 @@ class Frequency:
     @property
     def is_calendar(self) -> bool:
         """Whether a step is a number of days or months, which differ in length."""
-        return self.kind != 'integer' and (self.kind != 'fixed' or self.step >= ONE_DAY)
+        return self.kind != 'integer' and (self.kind != 'fixed' or self.unit == 'D')
 
     @property
     def step(self) -> np.timedelta64:
@@ -118,9 +117,18 @@ class Frequency:
         return f'{count} {word}{"s" * (count > 1)}'
 
 
-def fixed(step: np.timedelta64, zone: str | None) -> Frequency:
-    """Return the frequency of a fixed time."""
-    unit = next(unit for unit in UNITS if not step % np.timedelta64(1, unit))
+def fixed(step: np.timedelta64, zone: str | None, of_clocks: bool = True) -> Frequency:
+    """Return the frequency of a fixed time.
+
+    Parameters
+    ----------
+    step : timedelta64
+    zone : str, optional
+    of_clocks : bool
+        Whether whole days are those of the zone's clocks, and not 24 hours.
+    """
+    units = [unit for unit in UNITS if of_clocks or zone is None or unit != 'D']
+    unit = next(unit for unit in units if not step % np.timedelta64(1, unit))
     return Frequency('fixed', int(step / np.timedelta64(1, unit)), unit, zone=zone)
 
 

@@ -30,7 +30,7 @@ def of_name(name: str, zone: str | None, period: bool = False) -> Frequency:
     count, word = (int(found[1] or 1), found[2]) if found else (1, '')
     if word in UNITS:
         size, of = UNITS[word]
-        return fixed(np.timedelta64(size * count, of), zone)
+        return fixed(np.timedelta64(size * count, of), zone, of == 'D')
     if word == 'B':
         return Frequency('business', count, zone=zone)
     monthly = fullmatch(r'(B?)([MQYA])([SE]?)', word)

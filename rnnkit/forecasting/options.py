@@ -39,9 +39,9 @@ class Options:
     calendar: str | bool
     validation: str | None
     ensemble: int
-    updates: int
+    updates: int | None
     learning_rate: float
-    batch_size: int
+    batch_size: int | None
     patience: int
     warm_start: bool
     seed: int | None
@@ -93,10 +93,6 @@ def _horizon(where: str, horizon: object) -> int:
     return whole(where, horizon, 1)
 
 
-def _season(where: str, season: object) -> int | None:
-    return optional_whole(where, season, 1)
-
-
 def _lags(where: str, lags: object) -> str | tuple[int, ...]:
     if isinstance(lags, str) and lags == 'auto':
         return lags
@@ -127,11 +123,15 @@ def _from(least: int):
     return lambda where, value: whole(where, value, least)
 
 
+def _optional(where: str, value: object) -> int | None:
+    return optional_whole(where, value, 1)
+
+
 CHECKS = {
     'form': _form,
     'size': _size,
     'horizon': _horizon,
-    'season': _season,
+    'season': _optional,
     'mode': _one_of(*MODES),
     'output': lambda where, value: choice(where, value, list(HEADS)),
     'lags': _lags,
@@ -144,9 +144,9 @@ CHECKS = {
     'calendar': _one_of('auto', True, False),
     'validation': _one_of('tail', None),
     'ensemble': _from(1),
-    'updates': _from(1),
+    'updates': _optional,
     'learning_rate': lambda where, value: real(where, value, above=0),
-    'batch_size': _from(1),
+    'batch_size': _optional,
     'patience': _from(0),
     'warm_start': flag,
     'seed': lambda where, value: optional_whole(where, value, 0),

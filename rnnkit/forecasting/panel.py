@@ -6,7 +6,7 @@ import numpy as np
 
 from rnnkit.data.frames import listed
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.forecasting import reading
+from rnnkit.forecasting import plain, reading
 from rnnkit.forecasting.covariates import Wanted, check, values_of
 from rnnkit.forecasting.raw import Raw, panel_of
 from rnnkit.forecasting.series import Columns, Panel, Series
@@ -113,7 +113,7 @@ def more(where: str, panel: Panel, y_new: object, X: object = None) -> Panel:
     panel : Panel
     y_new, X
         In the form in which the series of the panel were passed; a series without new values may
-        be left out of a dict or a frame.
+        be left out of a dict or a frame, and is None in a list.
 
     Returns
     -------
@@ -126,12 +126,15 @@ def more(where: str, panel: Panel, y_new: object, X: object = None) -> Panel:
     DataError
         If there is a new series, or the first time stamp is not the one after the last.
     """
+    y_new, X, left = _new_only(where, panel, y_new, X)
     raw = reading.read(where, y_new, X, panel.columns, panel)
     if (raw.form.kind, raw.form.container) != (panel.form.kind, panel.form.container):
         raise DataError(
             f'{where}: y is {_described(raw)}; it must be {_described(panel)}, as in fit()'
         )
+    raw = replace(raw, ids=[left[k] for k in raw.ids] if left else raw.ids)
     new = panel_of(where, raw, panel.columns, trim=False)
+    _check_frequency(where, new, panel)
     known = {one.id: one for one in panel.series}
     for one in new.series:
         if one.id not in known:
@@ -143,6 +146,23 @@ def more(where: str, panel: Panel, y_new: object, X: object = None) -> Panel:
     added = {one.id: one for one in new.series}
     series = [added.get(one.id) or _nothing(one) for one in panel.series]
     return replace(panel, series=series)
+
+
+def _new_only(where: str, panel: Panel, y: object, X: object) -> tuple[object, object, list[int]]:
+    """Return a list without the series that have nothing new, and the numbers of the others."""
+    if panel.form.container != 'list' or not isinstance(y, list | tuple):
+        return y, X, []
+    if len(y) != len(panel) and plain.is_list(y):
+        raise DataError(
+            f'{where}: y has {len(y)} series; it must have {len(panel)}, as in fit(), with None '
+            f'for one without new values'
+        )
+    kept = [k for k, one in enumerate(y) if one is not None]
+    if len(kept) == len(y) or not kept:
+        return y, X, []
+    if isinstance(X, list | tuple) and len(X) == len(y):
+        X = [X[k] for k in kept]
+    return [y[k] for k in kept], X, kept
 
 
 def _check_follows(where: str, old: Series, new: Series) -> None:

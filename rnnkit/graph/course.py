@@ -1,5 +1,6 @@
 """The layers that carry a state from step to step, and what else they read."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from pytensor.tensor import TensorVariable
@@ -47,8 +48,14 @@ class Course(NamedTuple):
         return bool(self.after)
 
 
-def course(graph: Graph) -> Course:
+def course(graph: Graph, outputs: Sequence[str] | None = None) -> Course:
     """Return the course of a network.
+
+    Parameters
+    ----------
+    graph : Graph
+    outputs : sequence of str, optional
+        The outputs that are computed, of one time axis; by default that of the last layer.
 
     Raises
     ------
@@ -58,9 +65,10 @@ def course(graph: Graph) -> Course:
     plan, names = graph.plan, graph.by_name
     if not any(layer.state for layer in graph.layers) and all(x.causal for x in graph.layers):
         raise ConfigError('this network has no recurrent layer, so it has no state')
-    clock, pools, after = plan.clock_of(join(graph.layers[-1].name), names), [], []
+    outputs = outputs or [join(graph.layers[-1].name)]
+    clock, pools, after = plan.clock_of(outputs[0], names), [], []
     if clock is None:
-        clock, pools, after = _summary(graph)
+        clock, pools, after = _summary(graph, [layer_of(name) for name in outputs])
     moving = [x for x in graph.layers if clock == plan.clocks[x.name] and x.keeps_time]
     for layer in moving:
         if not layer.causal:
@@ -75,11 +83,11 @@ def _reads(graph: Graph, layer: Layer) -> list[str]:
     return [*graph.plan.sources[layer.name], *graph.plan.starts[layer.name].values()]
 
 
-def _summary(graph: Graph) -> tuple[str, list[Layer], list[Layer]]:
-    """Return the time axis that an output without time depends on, its pools, and all after them.
+def _summary(graph: Graph, waiting: list[str]) -> tuple[str, list[Layer], list[Layer]]:
+    """Return the time axis that outputs without time depend on, their pools, and all after them.
 
-    These are the layers on the way from the sequence to the output: pools, and those that read
-    them or the final state of a recurrent layer.
+    These are the layers on the way from the sequence to the layers that are `waiting`: pools, and
+    those that read them or the final state of a recurrent layer.
     """
     plan, names = graph.plan, graph.by_name
     pools, after, clocks = [], [], []
@@ -93,7 +101,7 @@ def _summary(graph: Graph) -> tuple[str, list[Layer], list[Layer]]:
             pools.append(layer)
         if axes or ends or {layer_of(name) for name in sources} & {x.name for x in after}:
             after.append(layer)
-    needed, waiting = set(), [graph.layers[-1].name]
+    needed = set()
     while waiting:
         name = waiting.pop()
         if name in needed or name not in {x.name for x in after}:

@@ -1,6 +1,6 @@
 """Generation: a network continues a sequence, and each output is its next input."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +22,8 @@ from rnnkit.inference.sampling import Beams, Sampling
 from rnnkit.inference.streaming import Stream
 from rnnkit.training.protocols import Inputs
 
-Choose = Callable[[np.ndarray], np.ndarray]
+Outputs = list[np.ndarray]  # (B, O) each: what the next input is chosen from
+Choose = Callable[[Outputs], np.ndarray]
 Flat = list[np.ndarray]  # a state, as `Stream.run` expects it
 
 
@@ -33,6 +34,9 @@ class Continuation:
     ----------
     graph : Graph
     border : Border
+    outputs : sequence of str, optional
+        The outputs that the next input is chosen from; the first is of its size. By default that of
+        the last layer, or its logits if targets are labels.
 
     Raises
     ------
@@ -40,13 +44,14 @@ class Continuation:
         If the network has no state to carry, or its output cannot be its next input.
     """
 
-    warned = False  # whether it was said that outputs are not like the data
-
-    def __init__(self, graph: Graph, border: Border):
+    def __init__(self, graph: Graph, border: Border, outputs: Sequence[str] | None = None):
         self.labels = border.target.kind == 'labels'
-        last = graph.layers[-1]
-        output = output_names.PRE if self.labels else output_names.MAIN
-        self.stream = Stream(graph, output_names.join(last.name, output), at_end=True)
+        if outputs is None:
+            output = output_names.PRE if self.labels else output_names.MAIN
+            outputs = [output_names.join(graph.layers[-1].name, output)]
+        self.stream = Stream(graph, outputs, at_end=True)
+        owner, output = output_names.parts(outputs[0])
+        size = graph.by_name[owner].output_size(output)
         clock = self.stream.course.clock
         self.moves, self.stays = border.part(clock, True), border.part(clock, False)
         if len(self.moves.inputs) > 1:
@@ -56,20 +61,20 @@ class Continuation:
                 f'steps with several inputs: {names}'
             )
         (field,) = self.moves.inputs
-        self.field, self.size = replace(field, name='seed'), last.size
-        if field.size != last.size or (field.kind == 'words' and not self.labels):
+        self.field, self.size = replace(field, name='seed'), size
+        if field.size != size or (field.kind == 'words' and not self.labels):
             raise ConfigError(
                 f'generate(): the output of a step is the input of the next one, so '
                 f'{field.name} must be like the output; it has {field.size} {_kind(field)}, and '
-                f'layer {last.name!r} has {last.size} units'
+                f'layer {owner!r} has {size} units'
             )
 
     # --- reading ---
 
     def begin(
         self, where: str, seed: Inputs, start: ArrayLike | None, streams: int
-    ) -> tuple[np.ndarray, Flat]:
-        """Read the seed; return the output after it, and the state."""
+    ) -> tuple[Outputs, Flat]:
+        """Read the seed; return the outputs after it, and the state."""
         whole(f'{where}: streams', streams, 1)
         fixed: list[np.ndarray] = []
         if self.stays.inputs:
@@ -82,7 +87,7 @@ class Continuation:
         else:
             x = self._seed(where, seed)
         n = x.shape[1]
-        out, flat = self._run(x, self.stream.begin(fixed, n))
+        outputs, flat = self._run(x, self.stream.begin(fixed, n))
         if streams > 1:
             if n > 1:
                 raise ConfigError(
@@ -90,8 +95,9 @@ class Continuation:
                     f'{n} seeds'
                 )
             copies = np.zeros(streams, int)
-            out, flat = out[copies], self.stream.select(flat, copies)
-        return out, flat
+            outputs = [out[copies] for out in outputs]
+            flat = self.stream.select(flat, copies)
+        return outputs, flat
 
     def _seed(self, where: str, seed: Inputs) -> np.ndarray:
         """Return the start of the sequence, (T, B) or (T, B, I)."""
@@ -150,34 +156,36 @@ class Continuation:
 
     # --- continuing ---
 
-    def _run(self, x: np.ndarray, flat: Flat) -> tuple[np.ndarray, Flat]:
+    def _run(self, x: np.ndarray, flat: Flat) -> tuple[Outputs, Flat]:
         masks = [np.ones(x.shape[:2], field.dtype) for field in self.moves.masks]
-        out, flat = self.stream.run([x, *masks], flat)
-        if not np.isfinite(out).all():
+        outputs, flat = self.stream.run_all([x, *masks], flat)
+        if not all(np.isfinite(out).all() for out in outputs):
             raise not_finite('generate()', self.stream.graph)
-        return out, flat
+        return outputs, flat
 
     def steps(
-        self, out: np.ndarray, flat: Flat, steps: int, choose: Choose
+        self, outputs: Outputs, flat: Flat, steps: int, choose: Choose
     ) -> Iterator[np.ndarray]:
-        """Yield ``choose(output)`` for each step; it is the next input."""
+        """Yield ``choose(outputs)`` for each step; it is the next input."""
         for left in range(steps, 0, -1):
-            chosen = choose(out)
+            chosen = choose(outputs)
             yield chosen
             if left > 1:
-                out, flat = self._run(self._as_input(chosen[None]), flat)
+                outputs, flat = self._run(self._as_input(chosen[None]), flat)
 
-    def numbers(self, seed: Inputs, steps: int, start: ArrayLike | None) -> np.ndarray:
-        """Return the outputs of a regressor that reads its own outputs."""
+    def numbers(
+        self, seed: Inputs, steps: int, choose: Choose, streams: int, start: ArrayLike | None
+    ) -> np.ndarray:
+        """Return what a regressor reads that chooses its own inputs."""
         whole('generate(): steps', steps, 1)
         form = PLAIN
         if not self.stays.inputs:
             seed, form = self._all_axes('generate(): seed', seed)
-        out, flat = self.begin('generate()', seed, start, 1)
-        outputs = np.array(list(self.steps(out, flat, steps, lambda out: out)))
-        if form.single:
-            return form.without_axes(outputs, 1)
-        return self.moves.turn(outputs, True)
+        outputs, flat = self.begin('generate()', seed, start, streams)
+        numbers = np.array(list(self.steps(outputs, flat, steps, choose)))  # (steps, B, I)
+        if form.single and streams == 1:
+            return form.without_axes(numbers, 1)
+        return self.moves.turn(form.without_features(numbers), True)
 
     def _all_axes(self, where: str, seed: Inputs) -> tuple[Inputs, Form]:
         """Return the start of one series with all axes, and how it was passed."""
@@ -207,17 +215,17 @@ class Continuation:
     ) -> np.ndarray:
         """Return sampled labels, (steps, streams); after `stop` there is only `stop`."""
         self._check(steps, stop)
-        out, flat = self.begin('generate()', seed, start, streams)
-        done, labels = np.zeros(len(out), bool), []
+        outputs, flat = self.begin('generate()', seed, start, streams)
+        done, labels = np.zeros(len(outputs[0]), bool), []
 
-        def choose(out: np.ndarray) -> np.ndarray:
-            drawn = sampling(out)
+        def choose(outputs: Outputs) -> np.ndarray:
+            drawn = sampling(outputs[0])
             if stop is not None:
                 drawn[done] = stop
                 done[drawn == stop] = True
             return drawn
 
-        for drawn in self.steps(out, flat, steps, choose):
+        for drawn in self.steps(outputs, flat, steps, choose):
             labels.append(drawn)
             if done.all():
                 break
@@ -229,13 +237,13 @@ class Continuation:
         """Return the best sequence of labels that a beam search with `n` beams finds."""
         self._check(steps, stop)
         whole('generate(): beam', n, 1)
-        out, flat = self.begin('generate()', seed, start, 1)
+        (out,), flat = self.begin('generate()', seed, start, 1)
         beams = Beams(n, stop)
         for left in range(steps, 0, -1):
             flat = self.stream.select(flat, beams.advance(out))
             if left == 1 or beams.complete:
                 break
-            out, flat = self._run(self._as_input(beams.labels[None]), flat)
+            (out,), flat = self._run(self._as_input(beams.labels[None]), flat)
         return self.moves.turn(beams.best(), True)
 
     def sequence(
@@ -243,8 +251,9 @@ class Continuation:
     ) -> Iterator[int | list[int]]:
         """Return an iterator over sampled labels: each a number, or a list of numbers."""
         whole('predict_sequence(): steps', steps, 1)
-        out, flat = self.begin('predict_sequence()', labels, None, streams)
-        drawn = self.steps(out, flat, steps, Sampling(rng=rng))
+        outputs, flat = self.begin('predict_sequence()', labels, None, streams)
+        sampling = Sampling(rng=rng)
+        drawn = self.steps(outputs, flat, steps, lambda outputs: sampling(outputs[0]))
         return (row.tolist() if streams > 1 else int(row[0]) for row in drawn)
 
     def _check(self, steps: object, stop: object) -> None:

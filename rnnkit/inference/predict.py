@@ -1,15 +1,18 @@
 """The use of a network after training: predictions, scores, single time steps."""
 
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels
 from rnnkit.common import output_names
 from rnnkit.common.checks import flag
 from rnnkit.common.compiled import Compiled
+from rnnkit.common.old_words import warn
 from rnnkit.data import ragged
 from rnnkit.data.border import LAYOUTS, Border
 from rnnkit.data.single import PLAIN, Form
@@ -17,6 +20,7 @@ from rnnkit.errors import ConfigError
 from rnnkit.graph.fields import output_as_array
 from rnnkit.graph.graph import Graph
 from rnnkit.inference.blame import is_nan, not_finite
+from rnnkit.inference.drawing import Drawing, name_of, nothing_to_draw
 from rnnkit.inference.generation import Continuation
 from rnnkit.inference.in_place import StepCode
 from rnnkit.inference.noisy import NoisyOutputs
@@ -24,6 +28,7 @@ from rnnkit.inference.quick_step import QuickSteps
 from rnnkit.inference.states import State
 from rnnkit.inference.stepper import Stepper
 from rnnkit.inference.streaming import Stream
+from rnnkit.training.loss_term import LossTerm
 from rnnkit.training.protocols import Arrays, Inputs
 
 
@@ -55,14 +60,15 @@ class Inference:
     border : Border
     kernel : bool or None
         False uses PyTensor's own Ops only.
-    compared : str
-        The output that `score` compares with the target, ``'out:out'``.
+    term : LossTerm
+        The first loss: `score` compares what it predicts with the target, and `generate` draws
+        from it.
     """
 
-    def __init__(self, graph: Graph, border: Border, kernel: bool | None, compared: str):
-        self.graph, self.border, self.kernel = graph, border, kernel
+    def __init__(self, graph: Graph, border: Border, kernel: bool | None, term: LossTerm):
+        self.graph, self.border, self.kernel, self.term = graph, border, kernel, term
         self.last = output_names.join(graph.layers[-1].name)
-        self.compared = compared
+        self.compared = term.predicted  # such as 'out:out'
         # The output may have a target's time axis instead of one of its own.
         self.clock = graph.plan.clock_of(self.last, graph.by_name)
         if self.last == self.compared:
@@ -72,7 +78,8 @@ class Inference:
         self._noisy = NoisyOutputs(graph, kernel)
         self._stream: Stream | None = None
         self._quick: QuickSteps | None = None
-        self._continuation: Continuation | None = None
+        self._warned = False  # whether it was said that outputs are not like the data
+        self._continuations: dict[tuple[str, ...] | None, Continuation] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Return all but what holds addresses, which cannot be copied."""
@@ -188,13 +195,44 @@ class Inference:
                 self._stream = Stream(self.graph)
         return self._stream
 
-    @property
-    def continuation(self) -> Continuation:
-        """The functions that generate sequences."""
-        if self._continuation is None:
+    def continuation(self, outputs: tuple[str, ...] | None = None) -> Continuation:
+        """Return the functions that generate sequences, from these outputs."""
+        if outputs not in self._continuations:
             with kernels.allowed(self.kernel):
-                self._continuation = Continuation(self.graph, self.border)
-        return self._continuation
+                self._continuations[outputs] = Continuation(self.graph, self.border, outputs)
+        return self._continuations[outputs]
+
+    def generate(
+        self,
+        seed: Inputs,
+        steps: int,
+        temperature: float | None,
+        streams: int,
+        start: ArrayLike | None,
+        rng: int | np.random.Generator | None,
+    ) -> np.ndarray:
+        """Return numbers that continue a sequence: drawn, if the loss draws."""
+        if not self.term.loss.draws:
+            nothing_to_draw(self.term, temperature, streams, rng)
+            continuation = self.continuation()
+            if temperature is None:
+                self._warn()
+            return continuation.numbers(seed, steps, itemgetter(0), 1, start)
+        drawing = Drawing(self.graph, self.term, 1.0 if temperature is None else temperature, rng)
+        return self.continuation(drawing.outputs).numbers(seed, steps, drawing, streams, start)
+
+    def _warn(self) -> None:
+        """Warn once if outputs are not like the data."""
+        loss = self.term.loss
+        if loss.predicts and not self._warned:
+            self._warned = True
+            warn(
+                f'generate(): the network was trained with loss {name_of(loss)}, so each output '
+                f'is {loss.predicts} of the next step, and no sample; what is generated from such '
+                f'inputs may be unlike the data. Train it with several quantiles, or give a loss '
+                f'of your own a method draw()',
+                RuntimeWarning,
+            )
 
     def _continue(
         self, where: str, arrays: list[np.ndarray], state: State | None

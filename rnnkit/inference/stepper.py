@@ -158,7 +158,7 @@ class Stepper:
         self._begin()
 
     def reset(self) -> None:
-        """Let the next step begin a new sequence, from the initial state."""
+        """Begin a new sequence with the next step, from the initial state."""
         self._begun, self._shape = False, None
 
     def __reduce__(self) -> str:

@@ -23,10 +23,10 @@ class Stream:
     Parameters
     ----------
     graph : Graph
-    output : str, optional
-        The name of the output that is computed; by default the main one of the last layer.
+    outputs : sequence of str, optional
+        The names of the outputs that are computed; by default the main one of the last layer.
     at_end : bool
-        Whether only the last time step of the output is returned.
+        Whether only the last time step of the outputs is returned.
 
     Raises
     ------
@@ -36,25 +36,28 @@ class Stream:
     Attributes
     ----------
     advance : Compiled
-        From inputs, masks, fixed outputs and states to the output and the new states.
+        From inputs, masks, fixed outputs and states to the outputs and the new states.
     form : StateForm
         What the state consists of.
     """
 
-    def __init__(self, graph: Graph, output: str | None = None, at_end: bool = False):
-        self.graph, self.course = graph, course(graph)
+    def __init__(self, graph: Graph, outputs: Sequence[str] | None = None, at_end: bool = False):
+        self.graph, self.course = graph, course(graph, outputs)
         self.layers, self.dtype = self.course.stateful, graph.dtype
         states = {layer.name: state_variables(layer, self.dtype) for layer in self.layers}
-        outputs = graph.again(states=states)
-        last = [outputs[name] for name in last_outputs(self.layers)]
-        out = outputs[output or output_names.join(graph.layers[-1].name)]
-        constants = [outputs[name].type(name) for name in self.course.fixed]
+        self._names = list(outputs or [output_names.join(graph.layers[-1].name)])
+        values = graph.again(states=states)
+        last = [values[name] for name in last_outputs(self.layers)]
+        found = [values[name] for name in self._names]
+        if at_end and not self.course.answers:
+            found = [value[-1] for value in found]
+        constants = [values[name].type(name) for name in self.course.fixed]
         # The graph computes the fixed outputs from the inputs. Cut there, it takes their values as
         # inputs. Not strict: one that is only the initial state of a layer is in no path any more,
         # since `states` has replaced that.
         results = graph_replace(
-            [out[-1] if at_end and not self.course.answers else out, *last],
-            {outputs[n]: c for n, c in zip(self.course.fixed, constants, strict=True)},
+            [*found, *last],
+            {values[n]: c for n, c in zip(self.course.fixed, constants, strict=True)},
             strict=False,
         )
         flat = [variable for state in states.values() for variable in state]
@@ -113,8 +116,15 @@ class Stream:
         flat : list of arrays
             The fixed outputs, then the state of each layer.
         """
-        out, *last = self.advance(*x, *flat)
-        return out, [*flat[: len(self.course.fixed)], *last]
+        (out,), flat = self.run_all(x, flat)
+        return out, flat
+
+    def run_all(
+        self, x: Sequence[np.ndarray], flat: Sequence[np.ndarray]
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Return all outputs for `x`, and the state after its last step, as `run` does one."""
+        results, n = self.advance(*x, *flat), len(self._names)
+        return results[:n], [*flat[: len(self.course.fixed)], *results[n:]]
 
     @property
     def sizes(self) -> list[int]:

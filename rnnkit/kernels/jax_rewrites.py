@@ -87,7 +87,7 @@ def unfuse_lengths(fgraph: FunctionGraph, node: Apply) -> list[Variable] | bool:
 
 @node_rewriter([CAReduce])
 def add_up_in_own_type(fgraph: FunctionGraph, node: Apply) -> list[Variable] | bool:
-    """Let a sum of float32 be of float32.
+    """Add up float32 in float32.
 
     PyTensor adds up in float64 and then rounds. Its JAX backend adds up in float32, but gives
     the result as float64, and everything after it becomes float64 as well.

@@ -16,6 +16,7 @@ from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, DataError
 
 Output = TensorVariable | tuple[TensorVariable, ...]
+Values = np.ndarray | tuple[np.ndarray, ...]  # of outputs
 T = TypeVar('T')
 VALUE, VARIANCE = 'value', 'variance'
 
@@ -68,7 +69,7 @@ class Loss(Abstract):
     activation: ClassVar[str | None] = None
     options: ClassVar[dict[str, object]] = {}
     predicts: ClassVar[str] = ''  # what the output is, if it is not like a target
-    kinds: ClassVar[tuple[str, ...]] = (VALUE,)
+    kinds: tuple[str, ...] = (VALUE,)
 
     def __init__(self, **options: object):
         reject_unknown(self._where, options, self.options)
@@ -215,6 +216,40 @@ class Loss(Abstract):
         They are finite numbers of the right shape already.
         """
 
+    @property
+    def draws(self) -> bool:
+        """Whether the outputs stand for a distribution, which `draw` samples."""
+        return type(self).draw is not Loss.draw
+
+    def draw(self, rng: np.random.Generator, output: Values, temperature: float) -> np.ndarray:
+        r"""Return one random target for each prediction, in NumPy.
+
+        A subclass defines it if its outputs stand for a distribution. `Regressor.generate` then
+        calls it at each step, and what it returns is the next input.
+
+        Parameters
+        ----------
+        rng : numpy.random.Generator
+            The only source of randomness.
+        output : array of float64 of shape (B, O), or a tuple of arrays
+            The outputs that `errors` reads, at one time step. With ``scale_targets=True`` they
+            are scaled, and the result must be, too.
+        temperature : float
+            Above 0. At 1 the density p of the targets is that of the loss; at T it is
+            proportional to :math:`p^{1/T}`. Raise a ConfigError for others than 1 if there is no
+            simple form.
+
+        Returns
+        -------
+        drawn : array of shape (B, O)
+
+        Raises
+        ------
+        ConfigError
+            If the outputs stand for no distribution; or none at this temperature.
+        """
+        raise ConfigError(f'{self._where} does not draw: it defines no method draw()')
+
     def to_spec(self) -> str | dict[str, object]:
         """Return a spec from which `build` makes an equal loss: its name, or a JSON-like dict.
 
@@ -274,6 +309,15 @@ def reject(where: str, array: np.ndarray, bad: np.ndarray, expected: str) -> Non
     """Raise a DataError that shows the first `bad` value of an array, if there is one."""
     if bad.any():
         raise DataError(f'{where} contains {array[bad][0]}; {expected}')
+
+
+def only_at_1(where: str, temperature: float) -> None:
+    """Raise a ConfigError for another temperature than 1; `where` names the loss."""
+    if temperature != 1:
+        raise ConfigError(
+            f'generate(): {where} draws at temperature=1 only; 0 draws nothing, and feeds back '
+            f'the output itself; got {brief(temperature)}'
+        )
 
 
 class LossRegistry(Registry):

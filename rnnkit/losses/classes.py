@@ -136,6 +136,10 @@ class BinaryCrossEntropy(Loss):
     def errors(self, output, target):
         return target * pt.softplus(-output) + (1 - target) * pt.softplus(output)
 
+    def draw(self, rng, output, temperature):
+        # A logistic random number is below z with the probability sigmoid(z).
+        return temperature * rng.logistic(size=output.shape) < output
+
     def check_targets(self, where, array):
         bad = (array < 0) | (array > 1)
         reject(where, array, bad, 'a target of this loss must be 0 for no, 1 for yes, or between')

@@ -93,6 +93,11 @@ class GaussianLogLikelihood(Loss):
         log_2pi = np.asarray(math.log(2 * math.pi), mean.dtype)
         return half * (log_2pi + pt.log(variance) + pt.sqr(target - mean) / variance)
 
+    def draw(self, rng, output, temperature):
+        mean, covar = output
+        variance = np.maximum(covar, 0) + self.covar_eps
+        return mean + np.sqrt(temperature * variance) * rng.standard_normal(mean.shape)
+
 
 @add('mmd', 'maximummeandiscrepancy')
 class MaximumMeanDiscrepancy(Loss):

@@ -20,8 +20,8 @@ from rnnkit.layers import Dense, Tied
 from rnnkit.losses import Loss, accuracy
 from rnnkit.models.files import models
 from rnnkit.models.network import LayerSpec, Network
-from rnnkit.training.protocols import Arrays, Data, Inputs
-from rnnkit.training.trainer import Place, Trainer
+from rnnkit.training.protocols import Arrays, Data, Inputs, Valid
+from rnnkit.training.undo import Undo
 
 WITHOUT_TARGETS = ('pretrain', 'unsupervised')  # ways to train that read no labels
 
@@ -112,28 +112,12 @@ class Classifier(Network):
         if self._classes.names is None and any('acc' in record for record in self.history):
             self._classes.name(np.arange(self._classes.n))
 
-    def _start(
-        self,
-        where: str,
-        train: Data,
-        valid: Data | None,
-        algo: str,
-        keywords: Mapping[str, object],
-        place: Place | None = None,
-    ) -> Any:
+    def _learn_classes(self, train: Data, valid: Valid, algo: str, undo: Undo) -> None:
         self._settle()
-        before = self._classes.names
-        try:
-            if before is None and algo not in WITHOUT_TARGETS:
-                sources = [(train, 'train'), (valid, 'valid')]
-                self._classes.name(learn(self._border, self._classes.n, sources))
-            run = super()._start(where, train, valid, algo, keywords, place)
-            if isinstance(run, Trainer):
-                run.undo.append(partial(self._classes.name, before))
-            return run
-        except BaseException:
-            self._classes.name(before)  # a training that does not start leaves no trace
-            raise
+        if self._classes.names is None and algo not in WITHOUT_TARGETS:
+            undo.add(partial(self._classes.name, None))
+            sources = [(train, 'train'), (valid, 'valid')]
+            self._classes.name(learn(self._border, self._classes.n, sources))
 
     def _finish_last_layer(self, loss: Loss) -> None:
         super()._finish_last_layer(loss)
@@ -337,7 +321,7 @@ class Classifier(Network):
         (3, 2)
         """
         options = {'temperature': temperature, 'top_k': top_k, 'top_p': top_p, 'rng': rng}
-        continuation = self._inference.continuation
+        continuation = self._inference.continuation()
         if beam is None:
             return continuation.sampled(seed, steps, Sampling(**options), streams, start, stop)
         needless = [name for name, value in options.items() if value != getattr(Sampling, name)]
@@ -372,4 +356,4 @@ class Classifier(Network):
         >>> len(list(net.predict_sequence([1, 2], 3, rng=0)))
         3
         """
-        return self._inference.continuation.sequence(labels, steps, streams, rng)
+        return self._inference.continuation().sequence(labels, steps, streams, rng)

@@ -21,7 +21,7 @@ class Trained(Protocol):
     _frozen: set[str]  # names of parameters
 
     def _minimise(self, terms: list[LossTerm]) -> None:
-        """Let trainings minimise these losses, by the parameters that are not frozen."""
+        """Make later trainings minimise these losses, by the parameters that are not frozen."""
 
 
 def measured(layers: Sequence[Layer]) -> set[str]:
@@ -99,7 +99,7 @@ def thawed(where: str, layers: Sequence[Layer], patterns: Sequence[object]) -> s
     Raises
     ------
     ConfigError
-        As `matching`; or if a name stands for none but measured parameters.
+        As `matching`; or if a name stands only for measured parameters.
     """
     fixed = measured(layers)
     for pattern in patterns:
@@ -113,7 +113,7 @@ def thawed(where: str, layers: Sequence[Layer], patterns: Sequence[object]) -> s
 
 
 def mark(layers: Sequence[Layer], frozen: set[str]) -> list[str]:
-    """Let layers know whether they are trainable; return the frozen parameters of others."""
+    """Mark layers as trainable or not; return the frozen parameters of trainable ones."""
     others = []
     for layer in layers:
         names = [p.name for n, p in layer.params.items() if n not in layer.measured]
@@ -125,7 +125,7 @@ def mark(layers: Sequence[Layer], frozen: set[str]) -> list[str]:
 
 
 def change(net: Trained, names: set[str]) -> None:
-    """Let these be the parameters of a network that are frozen.
+    """Change which parameters of a network are frozen.
 
     Raises
     ------

@@ -1,6 +1,7 @@
 """A network: layer specs become a graph, and the graph becomes functions."""
 
 import copy
+import inspect
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -42,17 +43,6 @@ from rnnkit.training.sessions import Sessions
 from rnnkit.training.train_steps import TrainSteps
 
 MAX_LOSSES = 100
-SETTINGS = (
-    'layers',
-    'loss',
-    'weighted',
-    'masked',
-    'layout',
-    'dtype',
-    'seed',
-    'kernel',
-    'scale_targets',
-)
 LayerSpec = int | str | Sequence[object] | Mapping[str, object] | Layer
 
 
@@ -180,7 +170,7 @@ class Network(Trainable):
         self._recurrent = any(self._graph.plan.clocks.values())
 
     def _minimise(self, terms: list[LossTerm]) -> None:
-        """Let trainings minimise the sum of these losses from now on."""
+        """Make later trainings minimise the sum of these losses."""
         self._sessions.changed('add_loss(), set_loss(), freeze() and unfreeze()')
         if len(terms) > MAX_LOSSES:
             raise ConfigError(f'a network has at most {MAX_LOSSES} losses; got {len(terms):,}')
@@ -211,7 +201,7 @@ class Network(Trainable):
         self.target = criterion.targets[terms[0].target]
         self.target_weights = criterion.weights.get(terms[0].target)
         self._train_steps = train_steps
-        self._inference = Inference(self._graph, self._border, self._kernel, terms[0].predicted)
+        self._inference = Inference(self._graph, self._border, self._kernel, terms[0])
 
     def _finish_last_layer(self, loss: Loss) -> None:
         last = self.layers[-1]
@@ -348,7 +338,7 @@ class Network(Trainable):
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What belongs to the network besides its parameters: scaling, vocabulary, units, ...
+        """Data kept with the network besides its parameters: scaling, vocabulary, units, ...
 
         A dict of JSON values and arrays of numbers, nested as you like, at first empty. Files,
         checkpoints, pickles and copies keep it. Tuples come back as lists, and numbers of NumPy's
@@ -673,3 +663,6 @@ class Network(Trainable):
     def __repr__(self) -> str:
         chain = ' > '.join(f'{layer.name} ({layer.form} {layer.size})' for layer in self.layers)
         return f'<{type(self).__name__}: {chain}; {self.num_params} parameters, {self.dtype}>'
+
+
+SETTINGS = tuple(inspect.signature(Network.__init__).parameters)[1:-1]  # the keywords of networks

@@ -54,7 +54,7 @@ def _pick(where: str, what: str, members: Mapping[str, Any], key: object) -> Any
 
 @checked_methods
 class Parameters(Abstract):
-    """What has layers with parameters: the base of `rnnkit.Network`."""
+    """Layers with parameters, as a base class of `rnnkit.Network`."""
 
     layers: list[Layer]
     params: list[Any]
@@ -64,7 +64,7 @@ class Parameters(Abstract):
 
     @abstractmethod
     def _minimise(self, terms: list[LossTerm]) -> None:
-        """Let trainings minimise these losses, by the parameters that are not frozen."""
+        """Make later trainings minimise these losses, by the parameters that are not frozen."""
 
     @property
     def num_params(self) -> int:
@@ -77,7 +77,7 @@ class Parameters(Abstract):
         return [p.name for p in self.params if p.name in self._frozen]
 
     def freeze(self, *names: str) -> None:
-        """Let training leave some parameters as they are, until `unfreeze` is called.
+        """Exclude parameters from training, until `unfreeze` is called.
 
         No update changes them: neither a gradient nor a penalty, decay, momentum or limit of
         weights. Penalties of weights still count them. Functions that train are compiled again;
@@ -105,7 +105,7 @@ class Parameters(Abstract):
         frozen.change(self, self._frozen | frozen.matching('freeze()', self.layers, names))
 
     def unfreeze(self, *names: str) -> None:
-        """Let training change parameters that are frozen; ``'*'`` stands for all.
+        """Include frozen parameters in training again; ``'*'`` stands for all.
 
         Parameters that are measured in the data, as those of a layer 'standardize', stay frozen.
 

@@ -7,7 +7,6 @@ from numpy.typing import ArrayLike
 
 from rnnkit import metrics
 from rnnkit.common.calls import checked_methods
-from rnnkit.common.old_words import warn
 from rnnkit.inference.states import State
 from rnnkit.models.files import models
 from rnnkit.models.network import Network
@@ -98,8 +97,22 @@ class Regressor(Network):
         """
         return self._inference.score(metrics.r2, x, y, weights, mask)
 
-    def generate(self, seed: Inputs, steps: int, *, start: ArrayLike | None = None) -> np.ndarray:
-        """Continue a sequence: each output is the next input.
+    def generate(
+        self,
+        seed: Inputs,
+        steps: int,
+        *,
+        temperature: float | None = None,
+        streams: int = 1,
+        start: ArrayLike | None = None,
+        rng: int | np.random.Generator | None = None,
+    ) -> np.ndarray:
+        """Continue a sequence: each step that is generated is the next input.
+
+        With a loss that stands for a distribution, each step is drawn from it: 0 or 1 with 'bce',
+        counts with 'poisson', numbers with 'gll' and with 'quantile' of several q. With other
+        losses, such as 'mse', it is the output itself. See `rnnkit.losses.Loss.draw` for losses
+        of your own.
 
         Parameters
         ----------
@@ -107,32 +120,41 @@ class Regressor(Network):
             The start of the sequence; the network has as many outputs as inputs. For a network
             with an encoder, the input of the encoder.
         steps : int
-            The number of time steps to generate. With a loss whose outputs are not like the
-            targets, such as 'bce', whose outputs are probabilities, it warns: each output is the
-            next input as it is, and nothing is drawn.
+            The number of time steps to generate.
+        temperature : float, optional
+            By default 1: draws have the density p that the loss stands for. Otherwise it is
+            proportional to p to the power of 1 / temperature: 'bce' divides logits by it, 'gll'
+            multiplies variances by it; 'poisson' and 'quantile' have no such form. At 0 nothing is
+            drawn, and the prediction is the next input as it is: a probability, a mean, or the
+            first quantile.
+        streams : int
+            The number of sequences that are drawn from a single seed, independently.
         start : array of shape (B, I), or anything that is broadcast to it, optional
             For a network with an encoder: the first input of the decoder.
+        rng : int or numpy.random.Generator, optional
+            A seed or a generator; without one, each call draws other numbers.
 
         Returns
         -------
         y : array of shape (steps, B, I)
             The time steps that follow the seed; (B, steps, I) with ``layout='batch'``. For one
-            series (steps, I), or (steps,).
+            series (steps, I), or (steps,). With several streams, B is their number; then the
+            result for one series has this axis, too: (steps, streams, I), or (steps, streams).
 
         Raises
         ------
         ConfigError
-            If the output cannot be the next input, or a layer needs to see the whole sequence.
+            If the output cannot be the next input, a layer needs to see the whole sequence, or
+            draws are asked for with a loss that does not draw.
         ShapeError, DataError
             If the seed is not such an array.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> net = Regressor([3, ('rnn', 4), 3], loss='bce', seed=0)
+        >>> keys = net.generate(np.zeros((1, 3)), 4, streams=5, rng=0)
+        >>> keys.shape, sorted(set(keys.ravel().tolist()))
+        ((4, 5, 3), [0.0, 1.0])
         """
-        continuation = self._inference.continuation
-        if self.loss.predicts and not continuation.warned:
-            continuation.warned = True
-            warn(
-                f'generate(): the network was trained with loss {self.loss.form!r}, so each output '
-                f'is {self.loss.predicts} of the next step, and no sample; what is generated from '
-                f'such inputs may be unlike the data. Draw each input yourself, with step()',
-                RuntimeWarning,
-            )
-        return continuation.numbers(seed, steps, start)
+        return self._inference.generate(seed, steps, temperature, streams, start, rng)

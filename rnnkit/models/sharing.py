@@ -26,7 +26,7 @@ class Workers:
     Parameters
     ----------
     most : int
-        How many idle networks are kept; those that were used last.
+        The number of idle networks that are kept: those that were used last.
     """
 
     def __init__(self, most: int = MOST):
@@ -38,7 +38,7 @@ class Workers:
     def working_for(self, net: Network) -> Iterator[Network]:
         """Yield a network of the same architecture with the parameters of `net`.
 
-        What has changed at the end of the block, even by an error, is given back to `net`.
+        At the end of the block `net` gets all that has changed, also after an error.
         """
         spec = architecture(net)
         worker = self._take(spec) or from_spec(json.loads(spec)[0] | {'seed': 0})

@@ -1,4 +1,4 @@
-"""How a network is trained: the calls of users, and a training made ready."""
+"""Training of networks: the calls of users, and a training made ready."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -11,7 +11,7 @@ from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import optional_whole
 from rnnkit.data.border import Border
 from rnnkit.data.classes import Classes
-from rnnkit.data.columns import Columns, learns_columns
+from rnnkit.data.columns import Columns
 from rnnkit.data.hold_out import split
 from rnnkit.data.passes import makes_new_batches
 from rnnkit.models import frozen
@@ -38,12 +38,14 @@ from rnnkit.training.scales import Scales
 from rnnkit.training.sessions import Sessions
 from rnnkit.training.train_steps import TrainSteps
 from rnnkit.training.trainer import Place, Seed, Trainer
+from rnnkit.training.undo import Undo
+from rnnkit.training.validation import Validation
 from rnnkit.training.ways import find_way
 
 
 @checked_methods
 class Trainable(Parameters):
-    """What can be trained: a base of `rnnkit.Network`."""
+    """Training, as a base class of `rnnkit.Network`."""
 
     history: History
     seed: int
@@ -115,7 +117,7 @@ class Trainable(Parameters):
         epochs, patience, validate_every, min_improvement, restore_best
             When training ends, and with which parameters.
         learning_rate : float or schedule, optional
-            By default that of the rule. A ``rnnkit.schedules`` object or any function of the
+            Defaults to the rule's own. A ``rnnkit.schedules`` object or any function of the
             number of updates changes it during training.
         max_gradient_norm, max_gradient_elem, momentum, nesterov
             Gradient clipping and momentum.
@@ -185,7 +187,7 @@ class Trainable(Parameters):
     ) -> Iterator[tuple[Monitors, Monitors]]:
         """Train as `train` does, with the same keywords, and yield its two dicts once an epoch.
 
-        The second dict is that of the latest validation. When the caller leaves the loop,
+        The second dict reports the latest validation. When the caller leaves the loop,
         training ends and the best parameters are restored.
         """
         keywords = _keywords(locals(), options)
@@ -193,7 +195,6 @@ class Trainable(Parameters):
         show = lines.choice('itertrain()', progress, verbose)
         return lines.each(show, self._sessions.itertrain, 'itertrain()', make)
 
-    @learns_columns
     def _start(
         self,
         where: str,
@@ -205,16 +206,41 @@ class Trainable(Parameters):
     ) -> Any:
         """Return a training that is ready to start, a `Run`.
 
+        If it fails before its first update, the network forgets what it has learned from the data.
+
         Parameters
         ----------
         place : Place, optional
             Where it is recorded, if it is a stage of another training.
         """
+        undo = Undo(
+            partial(setattr, self, '_trainings', self._trainings),
+            partial(setattr, self._columns, 'known', dict(self._columns.known)),
+        )
+        with undo.on_error():
+            self._learn_classes(train, valid, algo, undo)
+            with self._columns.learning():
+                return self._ready(where, train, valid, algo, keywords, place, undo)
+
+    def _learn_classes(self, train: Data, valid: Valid, algo: str, undo: Undo) -> None:
+        """Learn the names of the classes from the data, if there are classes."""
+
+    def _ready(
+        self,
+        where: str,
+        train: Data,
+        valid: Valid,
+        algo: str,
+        keywords: Mapping[str, object],
+        place: Place | None,
+        undo: Undo,
+    ) -> Any:
         frozen.check(where, self)
         class_weights.check(where, keywords.get('class_weight'), self._classes, train)
         if way := find_way(where, algo, keywords):
             return way(where, self, *self._parts(where, train, valid, keywords), keywords)
-        config = read_training(where, algo, keywords, max_gradient_norm=float(self._recurrent))
+        limit = 1.0 if self._recurrent else 0.0  # 0: gradients are not clipped
+        config = read_training(where, algo, keywords, max_gradient_norm=limit)
         config.check_data(train)
         with kernels.allowed(self._kernel):
             step, evaluate, carries = self._train_steps.train_step(config)
@@ -223,28 +249,19 @@ class Trainable(Parameters):
         trainer = Trainer(
             config,
             step,
-            evaluate,
             batches,
-            validation,
+            Validation(evaluate, validation, held_out, self._train_steps.alarm(config.options)),
             place=place or Place(self.history, next_number(self.history)),
             seed=files.seed,
-            inspect=self._train_steps.alarm(config.options),
             net=self,
             resumed=files.state,
             keeper=files.keeper(config, batches),
             begin=files.begin if place is None else None,
+            undo=undo,
             measure=self._scales.measure,
-            held_out=held_out,
         )
         files.check(trainer)
-        trainer.undo.append(
-            partial(self._restore_start, self._trainings, dict(self._columns.known))
-        )
         return trainer
-
-    def _restore_start(self, trainings: int, columns: dict[str, tuple[object, ...]]) -> None:
-        """Forget a training that has failed before its first update."""
-        self._trainings, self._columns.known = trainings, columns
 
     def _data(
         self,

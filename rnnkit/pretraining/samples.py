@@ -180,7 +180,7 @@ class Sampler:
         record |= dict(zip(self.trainer.measured, monitors.values(), strict=True))
         self.net.history.append({**record, 'seconds': time.perf_counter() - start})
         listed = ' '.join(f'{name} {value:.4g}' for name, value in monitors.items())
-        what = 'valid' if self.trainer.held_out else 'training'
+        what = 'valid' if self.trainer.validation.held_out else 'training'
         progress.say('weights are samples: %s %s', what, listed)
         yield dict(monitors), dict(monitors)
 

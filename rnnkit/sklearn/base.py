@@ -103,7 +103,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         return weights
 
     def _strata(self, targets: Targets) -> np.ndarray | None:
-        """Return what has the same share in the training and the validation data, if anything."""
+        """Return the labels (n,) to stratify the hold-out by, if any."""
         return None
 
     def _examples(
@@ -111,6 +111,11 @@ class SequenceEstimator(BaseEstimator, ABC):
     ) -> tuple[Sequences, Targets]:
         """Check and convert X and y."""
         sequences = read(self, X, reset=reset)
+        if y is None:  # in scikit-learn's words
+            name = type(self).__name__
+            raise ValueError(
+                f'This {name} estimator requires y to be passed, but the target y is None.'
+            )
         return sequences, self._read_y(y, sequences, reset, **known)
 
     # --- fit
@@ -268,6 +273,10 @@ class SequenceEstimator(BaseEstimator, ABC):
                 part = X[start : start + CHUNK]
                 parts.append(compute(worker, part.x, part.mask))
         return np.concatenate(parts)
+
+    def _like_y(self, values: np.ndarray, X: Sequences) -> np.ndarray:
+        """Return values for sequences (n, ...), or for steps (n, T, ...), in the form of y."""
+        return values if self.many_ == LAST else X.split(values)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -15,7 +15,7 @@ from rnnkit.models.network import LayerSpec, Network
 from rnnkit.sklearn.base import SequenceEstimator
 from rnnkit.sklearn.hold_out import Examples
 from rnnkit.sklearn.sequences import Sequences
-from rnnkit.sklearn.targets import ALL, LAST, Targets, no_target, read_labels
+from rnnkit.sklearn.targets import ALL, LAST, Targets, read_labels
 from rnnkit.training.class_weights import balanced
 
 
@@ -31,13 +31,13 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         there is a layer 'last', 'mean' or 'max': ``(('gru', 32), 'mean')``.
     many : {'auto', 'last', 'all'}
         Whether y has one label for each sequence, 'last', or one for each time step, 'all'. By
-        default the shape of y tells.
+        default the shape of y decides.
     loss : str or dict
         As for `rnnkit.Classifier`.
     algo : str
         An update rule, such as 'adam', 'rmsprop' or 'lbfgs'.
     epochs : int
-        The number of passes over the training data, at most. It can be the ``resource`` of a
+        The largest number of passes over the training data. It can be the ``resource`` of a
         ``HalvingGridSearchCV``.
     batch_size : int or 'auto'
         Sequences in a mini-batch. 'auto' is all sequences up to 1000, and 64 for more. With all
@@ -45,8 +45,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     learning_rate : float or callable
         A number, or a ``rnnkit.schedules`` object. 'lbfgs' does not use it.
     input_noise : float
-        The deviation of Gaussian noise that is added to the inputs in training, after they have
-        been scaled. On small data 0.2 to 0.5 may help against overfitting.
+        The standard deviation of the Gaussian noise that is added to the inputs in training,
+        after any scaling. On small data 0.2 to 0.5 may help against overfitting.
     dropout : float
         The fraction of the outputs of hidden layers that are set to 0 in training.
     weight_l2 : float
@@ -56,25 +56,26 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         share of each class. By default none is.
     patience : int
         Early stopping: with `validation_fraction`, or with ``X_val`` and ``y_val``, training ends
-        when more than so many epochs in a row have not improved the validation loss, and the best
-        parameters are kept. Without validation data, training takes all `epochs`.
+        when the validation loss has not improved for more than this many epochs in a row, and the
+        best parameters are kept. Without validation data, training takes all `epochs`.
     scale : bool
-        Whether the network standardizes its inputs, by mean and deviation of the training data.
+        Whether the network standardizes its inputs with the mean and standard deviation of the
+        training data.
     channels_first : bool
         Whether X is (sequences, features, time steps), as in aeon and sktime.
     class_weight : dict, 'balanced' or None
         Weights of the classes, as in scikit-learn. 'balanced' counts the labels of the training
         data; `partial_fit` refuses it.
     dtype : {'float32', 'float64'}
-        In which precision the network computes.
+        The precision of the network.
     options : dict, optional
         Further keywords of `rnnkit.Network.train`, such as ``{'max_gradient_norm': 1.0}``.
     warm_start : bool
         Whether `fit` continues from the parameters of the last fit.
     verbose : int
-        0 is silent; with 1 there is a line for each epoch.
+        0 prints nothing, 1 a line for each epoch.
     random_state : int, RandomState or None
-        Drives the initial weights, the order of sequences, dropout and the hold-out. With an int,
+        Seeds the initial weights, the order of sequences, dropout and the hold-out. With an int,
         each fit gives the same bits.
 
     Attributes
@@ -87,7 +88,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     n_iter_ : int
         The number of epochs of the last fit; with `partial_fit`, of all calls.
     n_features_in_ : int
-        Features of each time step; for X of shape (n, T), the number of columns.
+        The number of features of each time step; for X of shape (n, T), the number of columns.
     feature_names_in_ : array of str
         Only if X is a frame whose columns have names, or a list of such frames.
 
@@ -169,9 +170,9 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Train one epoch further, with these sequences.
+        """Train for one more epoch on these sequences.
 
-        The scaling is that of the first call. Nothing is held out.
+        The scaling stays that of the first call, and no data are held out.
 
         Parameters
         ----------
@@ -202,8 +203,6 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
     def _read_y(
         self, y: ArrayLike, X: Sequences, reset: bool, classes: ArrayLike | None = None
     ) -> Targets:
-        if y is None:
-            raise ValueError(no_target(self))
         if not reset:
             return read_labels(y, X, self.many_, self.classes_)[0]
         targets, self.classes_ = read_labels(y, X, self.many, classes)
@@ -254,15 +253,13 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
             objects: arrays (T_i, K).
         """
         sequences = self._read(X)
-        p = self._probabilities(sequences)
-        return p if self.many_ == LAST else sequences.split(p)
+        return self._like_y(self._probabilities(sequences), sequences)
 
     def predict_log_proba(self, X: ArrayLike) -> np.ndarray:
         """Return the logarithm of the probability of each class, in the form of `predict_proba`."""
         sequences = self._read(X)
         with np.errstate(divide='ignore'):
-            p = np.log(self._probabilities(sequences))
-        return p if self.many_ == LAST else sequences.split(p)
+            return self._like_y(np.log(self._probabilities(sequences)), sequences)
 
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Return the most probable class.
@@ -279,7 +276,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         """
         sequences = self._read(X)
         labels = self.classes_[self._probabilities(sequences).argmax(axis=-1)]
-        return labels if self.many_ == LAST else sequences.split(labels)
+        return self._like_y(labels, sequences)
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy: of sequences, or of all time steps.

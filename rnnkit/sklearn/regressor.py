@@ -12,7 +12,7 @@ from rnnkit.models.network import LayerSpec, Network
 from rnnkit.models.regressor import Regressor
 from rnnkit.sklearn.base import SequenceEstimator
 from rnnkit.sklearn.sequences import Sequences
-from rnnkit.sklearn.targets import ALL, LAST, Targets, no_target, read_numbers
+from rnnkit.sklearn.targets import ALL, Targets, read_numbers
 
 
 class SequenceRegressor(RegressorMixin, SequenceEstimator):
@@ -24,15 +24,15 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
         The hidden layers, as in `SequenceClassifier`.
     many : {'auto', 'last', 'all'}
         Whether y has targets for each sequence, 'last', or for each time step, 'all'. By default
-        the shape of y tells; where both are possible, there is an error that asks.
+        the shape of y decides; if it allows both, `fit` raises an error.
     loss : str or dict
         As for `rnnkit.Regressor`: 'mse', 'mae', ``dict(form='huber', delta=0.5)``.
     algo, epochs, batch_size, learning_rate, input_noise, dropout, weight_l2, validation_fraction, \
     patience
         As in `SequenceClassifier`.
     scale : bool
-        Whether the network standardizes its inputs and its targets, by mean and deviation of the
-        training data. Predictions are in the units of y.
+        Whether the network standardizes its inputs and targets with the mean and standard
+        deviation of the training data. Predictions are in the units of y.
     channels_first, dtype, options, warm_start, verbose, random_state
         As in `SequenceClassifier`.
 
@@ -110,26 +110,22 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
     def partial_fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Self:
-        """Train one epoch further, with these sequences.
+        """Train for one more epoch on these sequences. Parameters are those of `fit`.
 
-        The scaling is that of the first call. Nothing is held out. Parameters are those of `fit`.
+        The scaling stays that of the first call, and no data are held out.
         """
         return self._fit(X, y, sample_weight, epochs=1)
 
     def _read_y(self, y: ArrayLike, X: Sequences, reset: bool) -> Targets:
-        if y is None:
-            raise ValueError(no_target(self))
         targets = read_numbers(y, X, self.many if reset else self.many_)
-        shape = targets.y.shape[2 if targets.many == ALL else 1 :]
         if reset:
-            self.many_, self._target_shape = targets.many, shape
-        elif shape != self._target_shape:
+            self.many_, self._target_shape = targets.many, targets.shape
+        elif targets.shape != self._target_shape:
             raise ValueError(
                 f'y has shape {np.shape(y)}, which does not fit the targets of the first fit: '
                 f'{self._target_shape} for each {"time step" if self.many_ == ALL else "sequence"}'
             )
-        # (n,) -> (n, 1), or (n, T) -> (n, T, 1)
-        return targets if shape else Targets(targets.y[..., None], targets.many)
+        return targets.with_features()
 
     def _new_network(self, targets: Targets, **options: Any) -> Network:
         layers = self._layers(self._features, targets.y.shape[-1], targets.many)
@@ -151,8 +147,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):
         sequences = self._read(X)
         y = self._outputs(sequences, lambda net, x, mask: net.predict(x, mask=mask))
         y = y.astype(np.float64)
-        y = y if self._target_shape else y[..., 0]
-        return y if self.many_ == LAST else sequences.split(y)
+        return self._like_y(y if self._target_shape else y[..., 0], sequences)
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return R², the coefficient of determination: of sequences, or of all time steps.

@@ -17,7 +17,7 @@ from rnnkit.sklearn.targets import read_weights
 class SequenceScaler(
     OneToOneFeatureMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 ):
-    """Scale each feature by its mean and deviation, or by its range, over all time steps.
+    """Scale each feature by its mean and standard deviation, or its range, over all time steps.
 
     The estimators of this package scale their inputs themselves, with ``scale=True``. This
     transformer is for pipelines with other steps.
@@ -25,7 +25,7 @@ class SequenceScaler(
     Parameters
     ----------
     method : {'standard', 'minmax'}
-        'standard' gives each feature the mean 0 and the deviation 1; 'minmax' the range 0 to 1. A
+        'standard' gives each feature mean 0 and standard deviation 1, 'minmax' the range 0 to 1. A
         constant feature becomes 0.
     channels_first : bool
         Whether X is (sequences, features, time steps).
@@ -33,7 +33,7 @@ class SequenceScaler(
     Attributes
     ----------
     center_, scale_ : arrays of shape (I,)
-        What is subtracted, and what the difference is divided by.
+        The number that is subtracted, and the one that the difference is divided by.
     n_steps_seen_ : int
         The number of time steps, of all sequences together.
     n_features_in_, feature_names_in_
@@ -41,8 +41,8 @@ class SequenceScaler(
 
     Notes
     -----
-    Mean and deviation are computed in float64, and merged exactly by `partial_fit`. A table (n, T)
-    has n series of one feature, so there is one mean and one deviation.
+    Means and standard deviations are computed in float64, and `partial_fit` merges them exactly. A
+    table (n, T) has n series of one feature, so it has a single mean and standard deviation.
 
     ``set_output`` applies to tables; arrays (n, T, I) and lists stay as they are.
 
@@ -67,7 +67,7 @@ class SequenceScaler(
     def fit(
         self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> Self:
-        """Measure mean and deviation, or the range.
+        """Compute the mean and standard deviation, or the range, of each feature.
 
         Parameters
         ----------
@@ -87,7 +87,7 @@ class SequenceScaler(
     def partial_fit(
         self, X: ArrayLike, y: ArrayLike | None = None, sample_weight: ArrayLike | None = None
     ) -> Self:
-        """Measure further sequences as well. Parameters are those of `fit`."""
+        """Add further sequences to those of earlier calls. Parameters are those of `fit`."""
         return self._fit(X, sample_weight, reset=not hasattr(self, 'scale_'))
 
     def _fit(self, X: ArrayLike, sample_weight: ArrayLike | None, reset: bool) -> Self:

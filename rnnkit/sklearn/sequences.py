@@ -23,7 +23,7 @@ class Sequences:
         0 over padding.
     lengths : array of int of shape (n,)
     form : {'table', 'array', 'list'}
-        How they were given: n series of T steps (n, T), one array (n, T, I), or a list.
+        The form of X: n series of T steps (n, T), one array (n, T, I), or a list.
     """
 
     x: np.ndarray

@@ -36,11 +36,14 @@ class Targets:
         """Return the targets of some of the sequences."""
         return Targets(self.y[rows], self.many)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of a single target: () or (O,)."""
+        return self.y.shape[2 if self.many == ALL else 1 :]
 
-def no_target(estimator: object) -> str:
-    """Return the message for a missing y, in scikit-learn's words."""
-    name = type(estimator).__name__
-    return f'This {name} estimator requires y to be passed, but the target y is None.'
+    def with_features(self) -> 'Targets':
+        """Return targets with an axis of their own: (n,) -> (n, 1), or (n, T) -> (n, T, 1)."""
+        return self if self.shape else Targets(self.y[..., None], self.many)
 
 
 def joined(y: ArrayLike) -> np.ndarray:
@@ -90,12 +93,12 @@ def steps_of(y: ArrayLike, X: Sequences, many: str, what: str) -> list[np.ndarra
     many : {'auto', 'last', 'all'}
         As of the estimators.
     what : str
-        What y has for each step, for messages: 'label' or 'target'.
+        The name of a target in messages: 'label' or 'target'.
 
     Raises
     ------
     ValueError
-        If y does not fit X; or if both readings fit, and the user has not chosen one.
+        If y does not fit X; or if its shape allows both, and `many` is 'auto'.
     """
     elements = _elements(y)
     if many == LAST or (many == 'auto' and not _has_steps(elements, y, X, what)):
@@ -133,7 +136,7 @@ def _has_steps(elements: list[Any] | None, y: ArrayLike, X: Sequences, what: str
     lengths = [len(one) if axes(one) else -1 for one in elements]
     if axes(elements[0]) == 2:
         return True
-    if len(lengths) != len(X) or set(lengths) == {1} or lengths != X.lengths.tolist():
+    if set(lengths) == {1} or lengths != X.lengths.tolist():
         return len(set(lengths)) > 1  # neither: the error of steps_of says which one does not fit
     if what == 'target' and X.form != LIST:
         raise ValueError(

@@ -30,8 +30,8 @@ class SequenceTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Seq
     layers : tuple
         The hidden layers, as in `SequenceClassifier`. The last one gives the features.
     target : {'auto', 'labels', 'numbers'}
-        Whether y are class labels or numbers. By default floats are numbers,
-        and all else is labels.
+        Whether y has class labels or numbers. By default floats are numbers, and all other values
+        are labels.
     many, loss, algo, epochs, batch_size, learning_rate, input_noise, dropout, weight_l2, \
     validation_fraction, patience, scale, channels_first, dtype, options, warm_start, verbose, \
     random_state
@@ -143,9 +143,7 @@ class SequenceTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Seq
             if reset:
                 self._classes = classes
         else:
-            targets = read_numbers(y, X, many)
-            if targets.y.ndim == (1 if targets.many != ALL else 2):
-                targets = Targets(targets.y[..., None], targets.many)
+            targets = read_numbers(y, X, many).with_features()
         if reset:
             self.many_ = targets.many
         return targets

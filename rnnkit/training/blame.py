@@ -1,4 +1,4 @@
-"""Why a loss is not finite: the first parameter or array of a batch that explains it."""
+"""Explain a loss that is not finite by the first parameter or array of a batch that causes it."""
 
 from collections.abc import Sequence
 

@@ -9,7 +9,7 @@ from rnnkit.common.registry import hint
 from rnnkit.common.spelling import brief
 from rnnkit.data.border import Border
 from rnnkit.data.classes import Classes
-from rnnkit.data.passes import makes_batches
+from rnnkit.data.passes import maker, makes_batches
 from rnnkit.errors import ConfigError
 from rnnkit.training.options import TrainingConfig
 
@@ -40,10 +40,9 @@ def check(where: str, value: object, classes: Classes | None, train: object) -> 
         )
     if isinstance(value, str) and value == BALANCED:
         if makes_batches(train):
-            kind = 'a callable' if callable(train) else f'an iterable ({type(train).__name__})'
             raise ConfigError(
-                f"{where}: class_weight='{BALANCED}' counts the labels of arrays; {kind} makes its "
-                f'own batches: pass the weights, class_weight={{...}}'
+                f"{where}: class_weight='{BALANCED}' counts the labels of arrays; {maker(train)} "
+                f'makes its own batches: pass the weights, class_weight={{...}}'
             )
         return
     if isinstance(value, str):

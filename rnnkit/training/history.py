@@ -2,11 +2,11 @@
 
 from typing import Any, SupportsIndex
 
+from rnnkit.callbacks.best import KINDS
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.spelling import brief, nearest
 from rnnkit.errors import ConfigError, NotFoundError
 
-KINDS = ('valid', 'training')  # how the columns of validations begin
 # Columns of which a validation has none.
 OWN = {'training', 'epoch', 'updates', 'stage', 'gradient_norm', 'learning_rate', 'seconds'}
 

@@ -2,13 +2,13 @@
 
 from typing import Protocol
 
-from rnnkit.callbacks.best import MODES, Best
-from rnnkit.common.registry import hint
+from rnnkit.callbacks.best import KINDS, MODES, Best
+from rnnkit.common.registry import suggestion
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 from rnnkit.training.protocols import Monitors
 
-VALID, TRAINING = 'valid', 'training'  # what the results are of, and how their columns begin
+VALID, TRAINING = KINDS
 
 
 def column(name: str, held_out: bool) -> str:
@@ -48,9 +48,9 @@ def read(where: str, restore_best: object) -> tuple[str | None, str | None]:
             f'{brief(restore_best)}'
         )
     if mode not in (None, *MODES):
-        near = hint(mode, MODES) if isinstance(mode, str) else ''
-        near = f'; {near}' if near.startswith('did') else ''
-        raise ConfigError(f"{where}: the mode must be 'min' or 'max'; got {brief(mode)}{near}")
+        raise ConfigError(
+            f"{where}: the mode must be 'min' or 'max'; got {brief(mode)}{suggestion(mode, MODES)}"
+        )
     kind, _, rest = name.partition('_')
     if kind not in (VALID, TRAINING) or not rest:
         other = rest if kind in ('val', 'validation', 'test', 'dev') else name

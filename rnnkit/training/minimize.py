@@ -25,6 +25,7 @@ from rnnkit.training.lbfgs import make_step
 from rnnkit.training.options import TrainingConfig, read_training
 from rnnkit.training.protocols import Batch, Batches, Data, Monitors, Valid
 from rnnkit.training.trainer import Place, Trainer
+from rnnkit.training.validation import Validation
 
 
 @checked
@@ -105,12 +106,12 @@ def minimize(
     return Trainer(
         config,
         step,
-        Evaluation(objective),
         batches,
-        validation,
+        Validation(
+            Evaluation(objective), validation, valid is not None or makes_new_batches(train)
+        ),
         place=Place(History(), 1),
         seed=config.options.seed,
-        held_out=valid is not None or makes_new_batches(train),
     ).train()
 
 

@@ -12,7 +12,7 @@ from rnnkit.common import epoch_paths, file_kinds, progress
 from rnnkit.common.checks import flag, is_real, optional_whole, real, whole
 from rnnkit.common.registry import hint, reject_unknown
 from rnnkit.common.spelling import brief
-from rnnkit.data.passes import makes_batches
+from rnnkit.data.passes import maker, makes_batches
 from rnnkit.errors import ConfigError
 from rnnkit.graph.perturbations import term_names
 from rnnkit.optimizers import LIMITS, Optimizer, algo_name, optimizers
@@ -236,10 +236,9 @@ class TrainingConfig:
     def check_data(self, data: object) -> None:
         """Raise a ConfigError if the rule needs all data at once, and `data` makes batches."""
         if self.rule.full_batch and makes_batches(data):
-            kind = 'a callable' if callable(data) else f'an iterable ({type(data).__name__})'
             raise ConfigError(
                 f'{self.where}: algo {self.algo!r} needs all training data in one batch: pass '
-                f'arrays; got {kind}'
+                f'arrays; got {maker(data)}'
             )
 
 

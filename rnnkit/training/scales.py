@@ -1,6 +1,6 @@
 """Means and deviations that the first training measures in its training data."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from rnnkit.layers.measured import Measured
 from rnnkit.training.carried_state import Followed
 from rnnkit.training.criterion import Criterion
 from rnnkit.training.protocols import Batch, Batches, State
+from rnnkit.training.undo import Undo
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -68,7 +69,7 @@ class Reads(Protocol):
     """A trainer, as this module uses it."""
 
     batches: Batches
-    undo: list[Callable[[], object]]
+    undo: Undo
 
 
 class Scales:
@@ -105,7 +106,7 @@ class Scales:
         """
         if any(not job.measured.known for job in self.jobs):
             params = [p for job in self.jobs for p in job.measured.params]
-            trainer.undo += [partial(p.set_value, p.get_value()) for p in params]
+            trainer.undo.add(*[partial(p.set_value, p.get_value()) for p in params])
             self._measure(self.jobs, self.border.fields, _batches(trainer))
 
     def measure_inputs(self, arrays: Sequence[np.ndarray]) -> None:

@@ -133,8 +133,8 @@ class TrainSteps:
             raise ConfigError('monitors: an evaluation has no gradients; leave them out')
         kind = ((False, False), watch.key, (), ())  # as in a training without further options
         if kind not in self._variants:
-            plainly = Disturbance(self.graph, [])
-            self._variants[kind] = self._make({}, plainly, (False, False), watch)
+            silent = Disturbance(self.graph, [])
+            self._variants[kind] = self._make({}, silent, (False, False), watch)
         return self._variants[kind].evaluate
 
     def _watch(self, monitors: MonitorSpec, gradients: bool = False) -> Watch:

@@ -12,16 +12,15 @@ from rnnkit.callbacks import Hooks, Training
 from rnnkit.common import progress
 from rnnkit.common.calls import without_stop_iteration
 from rnnkit.common.compiled import own
-from rnnkit.data.datasets import Kept
-from rnnkit.errors import DataError, FormatError, RnnkitError, TrainingError
+from rnnkit.errors import FormatError, RnnkitError, TrainingError
 from rnnkit.training.blame import SMALLER_STEPS, not_finite
-from rnnkit.training.carried_state import Followed
 from rnnkit.training.epoch_line import epoch_line
-from rnnkit.training.evaluation import Evaluation
 from rnnkit.training.history import History
 from rnnkit.training.judge import Judge, column
 from rnnkit.training.options import TrainingConfig
 from rnnkit.training.protocols import Batch, Batches, Monitors, Record, State, Step
+from rnnkit.training.undo import Undo
+from rnnkit.training.validation import Validation
 
 COUNTS = ('training', 'epoch', 'updates', 'failures')
 MONITORS = ('best', 'latest', 'trained')
@@ -29,7 +28,7 @@ Seed = int | list[int] | None
 
 
 class Place(NamedTuple):
-    """Where the epochs of a training are recorded."""
+    """The history in which the epochs of a training are recorded."""
 
     history: History
     number: int  # of the training
@@ -44,17 +43,13 @@ class Trainer:
     config : TrainingConfig
     step : Step
         The compiled update.
-    evaluate : Evaluation
     batches : Batches
         The training data.
-    validation : iterable of batches
-        What early stopping and the best parameters are judged by.
+    validation : Validation
     place : Place
         One record an epoch is appended to its history.
     seed : int, list of int, or None
         Drives what is random in an update.
-    inspect : callable, optional
-        Called with the first batch of each validation.
     net : Network, optional
         What is trained, for callbacks.
     resumed : dict, optional
@@ -64,11 +59,10 @@ class Trainer:
         first one, to write the training to a file; `state` is what it can be resumed from.
     begin : callable, optional
         Called when the training starts, which may be long after it was made ready.
+    undo : Undo, optional
+        Takes back what was changed, if the training fails before its first update.
     measure : callable, optional
         ``measure(trainer)`` measures in the training data what the network has to know of them.
-    held_out : bool
-        Whether `validation` has other data than `batches`, as batches of a callable are. If not,
-        its results are called ``training_...``, and not ``valid_...``.
 
     Attributes
     ----------
@@ -76,8 +70,6 @@ class Trainer:
         The callbacks of the options.
     ended : str, or None
         Why the training has ended, as in `rnnkit.callbacks.Training`.
-    undo : list of callables
-        Called if the training fails before its first update, so that it leaves no trace.
     """
 
     left = False  # whether a callback has chosen the parameters at the end
@@ -87,30 +79,27 @@ class Trainer:
         self,
         config: TrainingConfig,
         step: Step,
-        evaluate: Evaluation,
         batches: Batches,
-        validation: Iterable[Batch],
+        validation: Validation,
         *,
         place: Place,
         seed: Seed = 0,
-        inspect: Callable[[Batch], None] | None = None,
         net: object = None,
         resumed: State | None = None,
         keeper: 'Callable[[Trainer, bool, bool, State | None], None] | None' = None,
         begin: Callable[[], None] | None = None,
+        undo: Undo | None = None,
         measure: 'Callable[[Trainer], None] | None' = None,
-        held_out: bool = True,
     ):
-        self.step, self.evaluate_batch = step, evaluate
-        self.batches, self.validation = batches, validation
+        self.step, self.batches, self.validation = step, batches, validation
         self.options = config.options
         self.hyperparameters = dict(config.hyperparameters)
         self.schedule = self.hyperparameters.pop('learning_rate', None)
         self.history, self.training, self.stage = place
-        self.seed, self.inspect, self.net = seed, inspect, net
+        self.seed, self.net = seed, net
         self.resumed, self.keeper = resumed, keeper
-        self.begin, self.measure, self.held_out = begin, measure, held_out
-        self.judge = Judge(config.where, self.options, held_out)
+        self.begin, self.undo, self.measure = begin, undo or Undo(), measure
+        self.judge = Judge(config.where, self.options, validation.held_out)
         self.best: Monitors = {'loss': np.inf}
         self.latest: Monitors = {}
         self.best_params: list[np.ndarray] = []
@@ -121,7 +110,6 @@ class Trainer:
         self.rows, self.health = list[tuple](), list[tuple]()
         self.began = time.perf_counter()  # this epoch
         self.stopping: str | None = None  # why it is to end, if a callback says so
-        self.undo: list[Callable[[], object]] = []
         self.validated = self.unplanned = False
         self.hooks = Hooks(self.options.callbacks, Training(self), self.options.shows_bar)
 
@@ -145,8 +133,8 @@ class Trainer:
         if not trained and self.rows:  # interrupted in the first epoch
             trained = without_norm(self._reported(self.rows, self.health))
         elif not trained:  # before its first update
-            trained = dict.fromkeys(best, math.nan) if self.held_out else self.latest
-        return dict(trained), self._measure()[0] if self.left else dict(best)
+            trained = dict.fromkeys(best, math.nan) if self.validation.held_out else self.latest
+        return dict(trained), self.validation.measure()[0] if self.left else dict(best)
 
     def itertrain(self) -> Iterator[tuple[Monitors, Monitors]]:
         """Train; yield the monitors of training and of the last validation, once an epoch.
@@ -157,13 +145,8 @@ class Trainer:
             If the loss or a gradient is not finite.
         """
         progress.prepare_logging()
-        try:
+        with self.undo.on_error(unless=lambda: self.updates > 0):
             yield from self._itertrain()
-        except BaseException:
-            if not self.updates:
-                for undo in self.undo:
-                    undo()
-            raise
 
     def _itertrain(self) -> Iterator[tuple[Monitors, Monitors]]:
         if self.begin is not None:
@@ -196,8 +179,7 @@ class Trainer:
 
         Then measure what the network has to know of the training data.
         """
-        if isinstance(self.validation, Kept | Followed):
-            self.validation.draw()
+        self.validation.draw()
         if self.measure is not None:
             self.measure(self)
 
@@ -302,7 +284,7 @@ class Trainer:
     @property
     def measured(self) -> list[str]:
         """The columns of the latest validation."""
-        return [column(name, self.held_out) for name in self.latest]
+        return self.validation.columns(self.latest)
 
     @property
     def judged_by(self) -> tuple[str, str]:
@@ -343,7 +325,7 @@ class Trainer:
             setattr(self, name, state[name])
         self.best_params = [state['best_params'][name] for name in self.param_names]
         self.history[:] = state['history']
-        if not self.held_out:
+        if not self.validation.held_out:
             self.history.rename(self.training, column('', True), column('', False))
         self.record = self.history[-1] if self.epoch else {}
         for p in self.params:
@@ -406,7 +388,7 @@ class Trainer:
         TrainingError
             If the loss is not finite.
         """
-        result, culprit = self._measure()
+        result, culprit = self.validation.measure()
         if not np.isfinite(result['loss']):
             raise TrainingError(self._not_finite(result['loss'], culprit))
         self.judge.check(result)
@@ -420,29 +402,9 @@ class Trainer:
         else:
             self.failures += 1
 
-    def _measure(self) -> tuple[Monitors, Batch | None]:
-        """Return what the validation reports, and the first batch with a loss that is not finite.
-
-        Raises
-        ------
-        DataError
-            If all weights are 0.
-        """
-        rows, culprit = [], None
-        for batch in self.validation:
-            if self.inspect and not rows:
-                self.inspect(batch)
-            rows.append(self.evaluate_batch(*batch))
-            if culprit is None and not math.isfinite(rows[-1][0]):
-                culprit = batch
-        if not any(map(self.evaluate_batch.counts, rows)):
-            name = 'valid' if self.held_out else 'train'
-            raise DataError(f'{name}: all weights are 0, so there is nothing to validate on')
-        return self.evaluate_batch.average(rows), culprit
-
     def _not_finite(self, loss: float, batch: Batch | None) -> str:
         """Describe a validation loss that is not finite; `batch` is the first that explains it."""
-        name = 'validation loss' if self.held_out else 'loss on the training data'
+        name = 'validation loss' if self.validation.held_out else 'loss on the training data'
         when = f'after epoch {self.epoch}' if self.epoch else 'before the first epoch'
         what, advice = (batch and self._blame(batch)) or ('', SMALLER_STEPS if self.updates else '')
         parts = [f'the {name} is {loss} {when}', what, 'the best parameters are kept']
@@ -464,7 +426,8 @@ class Trainer:
         validation = self.latest if self.validated else {}
         is_best = bool(validation) and validation == self.best
         seconds = self.record['seconds']
-        line = epoch_line(self.epoch, self.trained, validation, is_best, seconds, self.held_out)
+        held_out = self.validation.held_out
+        line = epoch_line(self.epoch, self.trained, validation, is_best, seconds, held_out)
         fleeting = not (validation or self.hooks.prints) and self.hooks.show
         progress.say('%s', line, live=fleeting)
 

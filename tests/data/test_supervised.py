@@ -161,8 +161,7 @@ def test_frames_have_names_and_time_stamps():
     np.testing.assert_array_equal(found.x[:, 1], FRAME[2:7])
     np.testing.assert_array_equal(found.y[:, 1, 0], FRAME['sales'][7:10])
     np.testing.assert_array_equal(found.known[:, 7, 0], FRAME['price'][5:8] + 1)
-    repeated = '<SeriesWindows: 8 of 5 + 3 steps, 2 features, from 2 series>'
-    assert repr(found) == repeated
+    assert repr(found) == '<SeriesWindows: 8 of 5 + 3 steps, 2 features, from 2 series>'
     one = windows.of(FRAME['sales'], 5)
     assert (one.x.shape, one.times[0, 0]) == ((5, 15, 1), np.datetime64('2020-06-01'))
     numbered = windows.of(FRAME.set_axis([7, 0], axis=1), 5, target=7)

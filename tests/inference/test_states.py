@@ -60,13 +60,13 @@ def test_a_state_may_have_many_forms(form, net, state):
 
 @pytest.mark.parametrize('dtype', ['float32', 'float64'])
 def test_json_keeps_every_bit(dtype, rng):
-    net = rnnkit.Regressor([2, ('gru', 500), 1], seed=0, dtype=dtype)
+    net, many = rnnkit.Regressor([2, ('gru', 50), 1], seed=0, dtype=dtype), 10 * B
     kind = f'u{np.dtype(dtype).itemsize}'
-    bits = rng.integers(0, np.iinfo(kind).max, (B, 500), dtype=kind, endpoint=True).view(dtype)
+    bits = rng.integers(0, np.iinfo(kind).max, (many, 50), dtype=kind, endpoint=True).view(dtype)
     h = np.where(np.isfinite(bits), bits, 0)  # of all magnitudes, and some denormal
     h[0, :4] = [-0.0, np.finfo(dtype).max, np.finfo(dtype).smallest_subnormal, 0.1]
     text = json.dumps(net.state_to_json({'hid1': [h]}), allow_nan=False)
-    stepper = net.stepper(B)
+    stepper = net.stepper(many)
     stepper.state = json.loads(text)
     assert stepper.state['hid1'].h.tobytes() == h.tobytes()
 

@@ -110,6 +110,7 @@ def test_a_cell_of_ones_own_is_computed_by_scan(engine, swapped, rng):
     check(net, rng.standard_normal((T, B, 2)).astype('float32'))
 
 
+@pytest.mark.parametrize('engine', ['python', long('numba')], indirect=True)
 def test_an_encoder_runs_at_the_first_step(engine, rng):
     net = rnnkit.Regressor(
         [

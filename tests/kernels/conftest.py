@@ -7,13 +7,13 @@ from rnnkit import kernels
 
 @pytest.fixture(autouse=True)
 def kernels_on(monkeypatch):
-    """Let kernels be used, whatever the environment says."""
+    """Use kernels, whatever the environment says."""
     monkeypatch.setenv('RNNKIT_KERNELS', 'on')
 
 
 @pytest.fixture
 def asked_again():
-    """Let kernels be tried anew in this test, and after it."""
+    """Try kernels anew in this test, and after it."""
     kernels.usable.cache_clear()
     yield
     kernels.usable.cache_clear()

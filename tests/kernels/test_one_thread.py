@@ -1,4 +1,4 @@
-"""How many threads there are, or whether there can be any, changes no bit of a training step."""
+"""A training step has the same bits with any number of threads, or if none can be made."""
 
 import ctypes
 import sys
@@ -47,7 +47,7 @@ def test_results_do_not_depend_on_threads(name, sizes, rng):
 
 @pytest.fixture(params=[0, 1])
 def no_more_threads(request):
-    """Let kernels that are loaded now find that no thread, or every other, can be made.
+    """Refuse each thread, or every other one, to kernels that are loaded from now on.
 
     Yields a list of the attempts.
     """

@@ -28,7 +28,7 @@ def history(net):
 
 @pytest.fixture
 def many_threads():
-    """Let two threads share what is far too small for them, and give back the setting."""
+    """Share work that is far too small between threads, and restore the settings."""
     before = threads.get_threads()
     with threads.smallest_part(1):
         yield

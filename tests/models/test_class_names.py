@@ -2,10 +2,12 @@
 
 import json
 import re
+from functools import cache
 
 import numpy as np
 import pandas
 import pytest
+from long_forms import long
 
 import rnnkit
 from rnnkit.errors import ConfigError, DataError
@@ -20,6 +22,14 @@ Y = NAMES[K]
 XS = [RNG.standard_normal((n, 2)) for n in (3, 5, 4)]
 KS = [RNG.permutation([0, 1, 2, 0, 1])[: len(x)] for x in XS]
 QUICK = {'epochs': 1, 'progress': False}
+IN_PYTHON = ('test_f1_of_labels_of_any_kind', 'test_losses_are_changed_and_names_stay')
+
+
+@pytest.fixture(autouse=True)
+def kernels_alone(request):
+    """Compute in machine code if there are kernels alone: then nothing is compiled."""
+    if request.node.originalname not in IN_PYTHON:
+        request.getfixturevalue('machine_code')
 
 
 def net_of(n=3, last=False, **options):
@@ -32,41 +42,56 @@ def trained(x, y, *others, **options):
     return net
 
 
-REFERENCE = trained(X, K)
+@cache
+def reference():
+    return trained(X, K)
 
 
-@pytest.mark.parametrize(
-    ('labels', 'names'),
-    [
-        (Y, NAMES),
-        (Y.astype(object), NAMES),
-        (Y.tolist(), NAMES),
-        (pandas.DataFrame(Y), NAMES),
-        (K * 10 + 10, np.array([10, 20, 30])),
-        (K / 2, np.array([0, 0.5, 1])),
-        (np.where(K == 0, -3, K), np.array([-3, 1, 2])),
-        (np.where(K == 0, -2, K - 1), np.array([-2, 0, 1])),
-    ],
-)
+LABELS = [
+    (Y, NAMES),
+    (Y.astype(object), NAMES),
+    (Y.tolist(), NAMES),
+    (pandas.DataFrame(Y), NAMES),
+    (K * 10 + 10, np.array([10, 20, 30])),
+    (K / 2, np.array([0, 0.5, 1])),
+    (np.where(K == 0, -3, K), np.array([-3, 1, 2])),
+    (np.where(K == 0, -2, K - 1), np.array([-2, 0, 1])),
+]
+
+
+@pytest.mark.parametrize(('labels', 'names'), LABELS)
 def test_labels_of_any_kind_train_the_same_network(labels, names):
     net = trained(X, labels)
     assert net.classes_.dtype == names.dtype
     np.testing.assert_array_equal(net.classes_, names)
-    for p, q in zip(net.params, REFERENCE.params, strict=True):
+    for p, q in zip(net.params, reference().params, strict=True):
         np.testing.assert_array_equal(p.get_value(), q.get_value())
     predicted = net.predict(X)
     assert predicted.dtype == names.dtype
-    np.testing.assert_array_equal(predicted, names[REFERENCE.predict(X)])
-    assert net.score(X, labels) == REFERENCE.score(X, K)
-    assert net.evaluate(X, labels, monitors='f1') == REFERENCE.evaluate(X, K, monitors='f1')
-    np.testing.assert_array_equal(net.predict_proba(X), REFERENCE.predict_proba(X))
+    np.testing.assert_array_equal(predicted, names[reference().predict(X)])
+    assert net.score(X, labels) == reference().score(X, K)
+    assert net.evaluate(X, labels) == reference().evaluate(X, K)
+    np.testing.assert_array_equal(net.predict_proba(X), reference().predict_proba(X))
+
+
+@cache
+def f1_of_numbers():
+    return trained(X, K).evaluate(X, K, monitors='f1')
+
+
+@pytest.mark.parametrize(
+    'labels',
+    [labels if k in (0, 4) else long(labels) for k, (labels, _) in enumerate(LABELS)],
+)
+def test_f1_of_labels_of_any_kind(labels):
+    assert trained(X, labels).evaluate(X, labels, monitors='f1') == f1_of_numbers()
 
 
 @pytest.mark.parametrize('labels', [K, K.astype(float), K.astype('uint8'), K.tolist()])
 def test_labels_from_0_keep_their_meaning(labels):
     net = trained(X, labels)
     assert net.classes_.tolist() == [0, 1, 2]
-    np.testing.assert_array_equal(net.predict(X), REFERENCE.predict(X))
+    np.testing.assert_array_equal(net.predict(X), reference().predict(X))
     assert 'classes' not in net.to_spec()
     few = trained(X, np.minimum(labels, 1))  # class 2 does not occur
     assert few.classes_.tolist() == [0, 1, 2]
@@ -91,7 +116,7 @@ def test_one_label_for_each_sequence(layout):
 
 def test_the_layout_of_the_user():
     net = trained(X.swapaxes(0, 1), Y.T, layout='batch')
-    np.testing.assert_array_equal(net.predict(X.swapaxes(0, 1)), NAMES[REFERENCE.predict(X)].T)
+    np.testing.assert_array_equal(net.predict(X.swapaxes(0, 1)), NAMES[reference().predict(X)].T)
 
 
 @pytest.mark.parametrize('as_list', [True, False])
@@ -219,19 +244,25 @@ def test_metrics_of_users_get_the_names_that_predict_returns():
 
 
 WITH_LATE_ERRORS = [
-    {'monitors': lambda target, output: ''},
-    {'restore_best': 'valid_mine'},
-    {'callbacks': rnnkit.callbacks.EarlyStop('valid_mine')},
+    (
+        {'monitors': {'mine': lambda target, output: ''}},
+        "monitors: 'mine' must return a number; got ''",
+    ),
+    ({'restore_best': 'valid_mine'}, "restore_best: no monitor 'valid_mine'"),
+    (
+        {'callbacks': rnnkit.callbacks.EarlyStop('valid_mine')},
+        "EarlyStop: no monitor 'valid_mine'",
+    ),
 ]
 
 
 @pytest.mark.parametrize('call', ['train', 'itertrain'])
-@pytest.mark.parametrize('options', WITH_LATE_ERRORS)
-def test_a_training_that_fails_before_its_first_update_leaves_no_trace(options, call):
+@pytest.mark.parametrize(('options', 'message'), WITH_LATE_ERRORS)
+def test_a_training_that_fails_before_its_first_update_leaves_no_trace(options, message, call):
     net = rnnkit.Classifier([2, 'standardize', ('gru', 3), 3], seed=0)
     frames = [pandas.DataFrame(X[:, k], columns=['a', 'b']) for k in range(B)]
     spec, before = net.to_spec(), [p.get_value() for p in net.params]
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match=message):
         list(getattr(net, call)([frames, Y], valid=0.3, **options, **QUICK))
     assert net.classes_ is None
     assert net.to_spec() == spec
@@ -365,7 +396,7 @@ def test_a_callable_needs_names():
         net_of().train(lambda: [X, Y], train_batches=2, **QUICK)
     net = net_of(classes=NAMES)
     net.train(lambda: [X, Y], train_batches=1, valid_batches=1, **QUICK)
-    np.testing.assert_array_equal(net.predict_proba(X), REFERENCE.predict_proba(X))
+    np.testing.assert_array_equal(net.predict_proba(X), reference().predict_proba(X))
 
 
 def test_the_sequence_and_the_step_are_named():

@@ -28,3 +28,11 @@ ESTIMATORS = [
 @pytest.mark.filterwarnings('ignore:.*SCIPY_ARRAY_API')
 def test_scikit_learn_accepts_the_estimators(estimator, check):
     check(estimator)
+
+
+def test_networks_have_the_same_defaults():
+    """Each constructor repeats the parameters, for scikit-learn reads its signature."""
+    expected = SequenceClassifier().get_params()
+    del expected['class_weight']
+    assert SequenceRegressor().get_params() == expected
+    assert SequenceTransformer().get_params() == expected | {'target': 'auto'}

@@ -35,7 +35,7 @@ def test_labels_of_any_kind_come_back(kind):
     labels = {
         'text': Y,
         'numbers': numbers * 5 + 3,
-        'floats': numbers + 0.5 * 2,
+        'floats': numbers + 1.0,
         'bools': numbers == 1,
         'objects': Y.astype(object),
     }[kind]
@@ -176,9 +176,9 @@ def test_early_stopping_by_validation_data():
     noise = [rng.standard_normal((5, 2)) for _ in range(12)]
     fitted = model(patience=2, epochs=300).fit(X, Y, X_val=noise, y_val=Y[:12])
     losses = fitted.history_['valid_loss']
-    assert len(losses) < 300
+    assert len(losses) == 3  # one more than patience: nothing is better than no training
     evaluated = fitted.net_.evaluate(noise, Y[:12], weights=np.ones(12))['loss']
-    assert evaluated == pytest.approx(min([*losses[:-1], evaluated]), rel=1e-5)
+    assert evaluated < min(losses)
 
 
 def test_a_warm_start_continues():
@@ -215,7 +215,7 @@ def test_a_fit_that_fails_leaves_no_classes_for_an_old_network():
     fitted = model(epochs=1).fit(X, Y)
     with pytest.raises(ValueError, match="y has the label 'flat'"):
         fitted.fit(X, np.where(Y == 'up', 'p', 'q'), X_val=X[:1], y_val=['flat'])
-    with pytest.raises(NotFittedError):
+    with pytest.raises(NotFittedError, match='SequenceClassifier instance is not fitted yet'):
         fitted.predict(X)
     expected = model(epochs=1).fit(X, Y).predict_proba(X)
     np.testing.assert_array_equal(fitted.fit(X, Y).predict_proba(X), expected)

@@ -1,4 +1,4 @@
-"""What `import rnnkit.sklearn` says where scikit-learn is missing, or too old."""
+"""The error of `import rnnkit.sklearn` where scikit-learn is missing, or too old."""
 
 import re
 import subprocess

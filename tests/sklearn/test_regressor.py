@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 from series import even, labelled
+from sklearn.metrics import r2_score
 
 from rnnkit.sklearn import SequenceRegressor
 
@@ -59,16 +60,12 @@ def test_targets_are_scaled_and_predictions_are_not():
     assert fitted.score(X3, y) > 0.9
     assert abs(fitted.predict(X3) - y).max() < 50
     weights = np.arange(24.0)
-    from sklearn.metrics import r2_score
-
     assert fitted.score(X3, y, weights) == r2_score(y, fitted.predict(X3), sample_weight=weights)
 
 
 def test_the_score_of_steps_counts_each_step():
     y = [x.cumsum(axis=0) for x in X]
     fitted = model(epochs=5).fit(X, y)
-    from sklearn.metrics import r2_score
-
     flat = np.concatenate(list(fitted.predict(X)))
     assert fitted.score(X, y) == r2_score(np.concatenate(y), flat)
 

@@ -84,7 +84,7 @@ def test_a_fit_that_fails_leaves_nothing_fitted():
     with pytest.raises(ValueError, match='at least one non-zero'):
         scaler.fit(X, sample_weight=np.zeros(10))
     for use in (scaler.transform, scaler.inverse_transform):
-        with pytest.raises(NotFittedError):
+        with pytest.raises(NotFittedError, match='SequenceScaler instance is not fitted yet'):
             use(X)
 
 

@@ -53,8 +53,8 @@ def test_a_halving_search_takes_epochs_as_its_resource():
         error_score='raise',
         random_state=0,
     ).fit(X, Y)
-    assert search.n_resources_ == [9, 27] or search.n_resources_ == [3, 9]
-    assert search.best_estimator_.n_iter_ == search.best_params_['epochs']
+    assert search.n_resources_ == [3, 9]
+    assert search.best_estimator_.n_iter_ == search.best_params_['epochs'] == 9
     assert search.best_params_['learning_rate'] > 1e-6
 
 
@@ -95,7 +95,7 @@ def test_estimators_of_estimators_take_ragged_sequences(kind):
 
 def test_predictions_of_a_cross_validation():
     proba = cross_val_predict(model(), X, Y, cv=3, method='predict_proba')
-    assert np.mean(model().fit(X, Y).classes_[proba.argmax(axis=1)] == Y) > 0.8
+    assert np.mean(np.unique(Y)[proba.argmax(axis=1)] == Y) > 0.8
     steps = [x[:, 0] > 0 for x in X]
     found = cross_val_predict(model(), X, steps, cv=3)
     assert [len(one) for one in found] == [len(x) for x in X]

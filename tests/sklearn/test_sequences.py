@@ -172,21 +172,17 @@ def test_frames_of_a_list_have_the_columns_of_fit():
 
 
 @pytest.mark.parametrize(
-    ('X', 'way'),
+    ('X', 'kind', 'way'),
     [
-        (
-            {'a': XR[0]},
-            'dict',
-        ),
-        (iter(XR), 'list_iterator'),
-        ((x for x in XR), 'generator'),
+        ({'a': XR[0]}, 'dict', 'list(X.values())'),
+        (iter(XR), 'list_iterator', 'list(X)'),
+        ((x for x in XR), 'generator', 'list(X)'),
     ],
 )
-def test_mappings_and_iterators_are_no_lists(X, way):
-    expected = 'list(X.values())' if way == 'dict' else 'list(X)'
+def test_mappings_and_iterators_are_no_lists(X, kind, way):
     message = (
-        f'X is a {way}; expected a list of arrays (time steps, features), one for each '
-        f'sequence: {expected}'
+        f'X is a {kind}; expected a list of arrays (time steps, features), one for each '
+        f'sequence: {way}'
     )
     with pytest.raises(TypeError, match=f'^{re.escape(message)}$'):
         sequences(X)

@@ -42,15 +42,17 @@ def trained(net, batch, **options):
         ({'weighted': True, 'masked': True}, [W, MASK], [W * OF_CLASS[K], MASK]),
     ],
 )
-def test_a_training_equals_that_of_a_weighted_network(options, given, alike, kernel):
-    """Parameters and reports: so also the gradients are the same."""
-    net, other = net_of(kernel=kernel, **options), net_of(**options | {'weighted': True})
+def test_a_training_equals_that_of_a_weighted_network(options, given, alike, kernel, request):
+    """Parameters and reports: so also the gradients are the same; by kernels and by graphs."""
+    if kernel is None:
+        request.getfixturevalue('machine_code')
+    net, other = (net_of(kernel=kernel, **options | one) for one in ({}, {'weighted': True}))
     params, result = trained(net, [X, K, *given], class_weight=BY_CLASS)
     wanted, expected = trained(other, [X, K, *alike])
     np.testing.assert_allclose(params, wanted, rtol=1e-12, atol=1e-12)
     for found, report in zip(result, expected, strict=True):
         assert found == pytest.approx(report, rel=1e-12)
-    unweighted, _ = trained(net_of(**options), [X, K, *given])
+    unweighted, _ = trained(net_of(kernel=kernel, **options), [X, K, *given])
     assert abs(params - unweighted).max() > 1e-3
 
 

@@ -18,6 +18,7 @@ from rnnkit.common import old_words
 from rnnkit.errors import FormatError, RnnkitError, TrainingError
 from rnnkit.layers import short_forms
 from rnnkit.layers.registry import layers as forms
+from rnnkit.models.network import SETTINGS
 from rnnkit.optimizers import optimizers
 
 MANY = int(os.environ.get('RNNKIT_FUZZ', '0'))
@@ -125,12 +126,7 @@ networks = st.one_of(
 some_settings = st.dictionaries(
     st.sampled_from(
         [
-            'loss',
-            'weighted',
-            'masked',
-            'layout',
-            'dtype',
-            'seed',
+            *SETTINGS[1:],
             'x',
             *old_words.NETWORK,
             *old_words.NOT_OF_NETWORKS,

@@ -12,6 +12,7 @@ from rnnkit.errors import LONGEST_MESSAGE, RnnkitError
 from rnnkit.initializers import initializers
 from rnnkit.layers.registry import layers as forms
 from rnnkit.losses import losses
+from rnnkit.models.network import SETTINGS
 from rnnkit.regularizers import build, regularizers
 
 
@@ -136,17 +137,7 @@ def test_specs_of_layers_and_of_networks():
     for value in VALUES:
         for spec in ([value, 2], [2, value, 2], [2, (value, 3), 2], [2, (3, value), 2], value):
             refused(lambda spec=spec: rnnkit.Regressor(spec).to_spec())
-        for name in (
-            'loss',
-            'weighted',
-            'masked',
-            'layout',
-            'dtype',
-            'seed',
-            'kernel',
-            'x',
-            'self_',
-        ):
+        for name in (*SETTINGS[1:], 'x', 'self_'):
             refused(lambda name=name, value=value: rnnkit.Regressor([2, 1], **{name: value}))
 
 

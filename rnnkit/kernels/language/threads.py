@@ -60,7 +60,7 @@ def get_threads() -> int:
 
 @contextmanager
 def smallest_part(multiply_adds: int) -> Iterator[None]:
-    """Let also smaller problems run on several threads, for tests."""
+    """Run smaller problems on several threads, too, in this block; for tests."""
     before, _settings[1] = _settings[1], multiply_adds
     try:
         yield

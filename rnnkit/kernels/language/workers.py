@@ -3,14 +3,14 @@
 In: functions of one job each. Out: functions of machine code that give jobs to these threads and
 wait until all are done. There is one team for all kernels of a process.
 
-To make and join a thread takes 40 to 60 microseconds and disturbs the other cores when its
-stack is freed: a fifth of an update of a small RNN. So threads stay. One without a job looks for
-one for some tens of microseconds, which bridges the time to the next kernel, and then sleeps.
+Making and joining a thread takes 40 to 60 microseconds and disturbs the other cores when its
+stack is freed: a fifth of an update of a small RNN. So threads stay. A thread without a job looks
+for one for some tens of microseconds, which bridges the time to the next kernel, and then sleeps.
 
 Nothing depends on a thread that does not come: a job that nobody has begun when the caller has done
 its own is done by the caller. Another thread of Python that calls a kernel at the same time does
-all its parts itself. A forked process has no threads, and makes its own: who has the team is known
-by the number of the process. Before ``os.fork`` they end (`rnnkit.kernels.runtime.fork`), because
+all its parts itself. A forked process has no threads, and makes its own: the number of the process
+says whose team it is. Before ``os.fork`` they end (`rnnkit.kernels.runtime.fork`), because
 Python warns of threads. Signals are left to the threads of Python.
 """
 
@@ -74,6 +74,8 @@ def write_retire(unit: Unit) -> None:
             _put_state(code, member, LEAVING)
             thread = code.get(member, _THREAD)
             _posix(code, 'pthread_join', thread, code.int(0))
+            _posix(code, 'pthread_cond_destroy', member + _CONDITION)
+            _posix(code, 'pthread_mutex_destroy', member + _MUTEX)
         code.put(0, _at(code, _COUNT))
         code.call('dismiss')
 
@@ -96,7 +98,7 @@ def _member(code: Code, q: Int) -> Int:
 
 
 def _write_wait(unit: Unit) -> None:
-    """Write ``wait(member, state, most)``: 1 once its state is that; 0 after so many looks."""
+    """Write ``wait(member, state, most)``: 1 once it has this state; 0 after `most` looks."""
     with unit.function('wait', 'member state most') as (code, member, state, most):
         with code.loop(0, most) as looks:
             with code.when(load(code, member).equals(state)):
@@ -142,34 +144,34 @@ def _write_serve(unit: Unit) -> None:
 
 
 def _write_hire(unit: Unit) -> None:
-    """Write ``hire(n)``: let the team have `n` members, if these threads can be made."""
+    """Write ``hire(n)``: make threads until the team has `n` members, or none can be made."""
     with unit.function('hire', 'n') as (code, n):
         signals, before = code.room(_SIGNALS), code.room(_SIGNALS)
         _posix(code, 'sigfillset', signals)
         _mask_signals(code, signals, before)
-        ended = code.var(code.get(_at(code, _COUNT)))
-        with code.loop(ended.get(), n) as count, code.when(ended.get().equals(count)):
+        made = code.var(code.get(_at(code, _COUNT)))
+        with code.loop(made.get(), n) as count, code.when(made.get().equals(count)):
             member = _member(code, count + 1)
             release(code, member, WAITING)
             _posix(code, 'pthread_mutex_init', member + _MUTEX, code.int(0))
             _posix(code, 'pthread_cond_init', member + _CONDITION, code.int(0))
             args = (member + 8 * _THREAD, code.int(0), code.address_of('serve'), member)
             with code.when(_posix(code, 'pthread_create', *args).equals(0)):
-                ended.set(count + 1)
-        code.put(ended.get(), _at(code, _COUNT))
+                made.set(count + 1)
+        code.put(made.get(), _at(code, _COUNT))
         _mask_signals(code, before, code.int(0))
 
 
 def _mask_signals(code: Code, signals: Int, before: Int) -> None:
-    """Let this thread, and those that it makes, have none of these signals."""
+    """Block these signals in this thread and those that it makes; store those blocked before."""
     how = ir.Constant(I32, signal.SIG_SETMASK)
     code.external('pthread_sigmask', I32, [how, signals.value, before.value])
 
 
 def _write_gather(unit: Unit) -> None:
-    """Write ``gather(parts)``: how many threads are there to help; 0 if others have the team.
+    """Write ``gather(parts)``: take the team; the number of its threads that help.
 
-    If it is not 0, the caller has the team until it calls ``dismiss``.
+    It is 0 if others have the team. Otherwise the caller has it until it calls ``dismiss``.
     """
     with unit.function('gather', 'parts') as (code, n):
         with code.when(n < 2):
@@ -195,7 +197,7 @@ def _write_gather(unit: Unit) -> None:
 def _write_share(unit: Unit) -> None:
     """Write ``share(function, jobs, bytes, parts, helpers)``: call the function with each job.
 
-    Jobs have so many bytes. Helpers are those of ``gather``.
+    A job has so many bytes. The number of helpers is the result of ``gather``.
     """
     names = 'function jobs bytes parts helpers'
     with unit.function('share', names) as (code, function, jobs, size, n, helpers):
@@ -223,14 +225,14 @@ def _put_state(code: Code, member: Int, state: int) -> None:
 
 
 def _collect(code: Code, member: Int, function: Int, job: Int) -> None:
-    """Do the job if the member has not begun; else wait until it is done."""
+    """Wait until the member has done its job; if it has not started, do the job here."""
 
     def wait() -> None:
         code.call('wait', member, DONE, FOREVER)
         release(code, member, WAITING)
 
-    begun = ~exchange(code, member, GIVEN, WAITING)
-    code.choose(begun, wait, lambda: call_job(code, function, job))
+    taken_back = exchange(code, member, GIVEN, WAITING)
+    code.choose(taken_back, lambda: call_job(code, function, job), wait)
 
 
 def call_job(code: Code, function: Int, job: Int) -> None:

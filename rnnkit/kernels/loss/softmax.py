@@ -88,8 +88,7 @@ class CrossEntropy(OfLogits):
         outputs = [Array(name, ()) for name in ('mean', 'total', 'hits')]
         if keep:
             outputs.append(Array('slope', (*self.rows, 'H')))
-        description = f'{axes} axes, weighted={weighted}, keep={keep}'
-        description += f', smoothing={smoothing!r}' if smoothing else ''
+        description = f'{axes} axes, weighted={weighted}, keep={keep}, smoothing={smoothing!r}'
         super().__init__(target, Frame(inputs, outputs, 'cross-entropy'), description)
 
     def sizes(self, code: Code, block: Int) -> dict[str, Int]:

@@ -129,9 +129,9 @@ class Program:
         return [i for i in sorted(fixed & needed) if self.value(i) is None and self.number(i) == i]
 
     def first_of(self, kinds: set[str], outputs: Iterable[int], stop: Iterable[int]) -> list[int]:
-        """Return the operations of some kinds that need none of these before them.
+        """Return the operations of some kinds that need no other operation of these kinds.
 
-        None, if no other operation of these kinds needs them.
+        The list is empty if no other operation of these kinds needs one of them.
 
         Parameters
         ----------

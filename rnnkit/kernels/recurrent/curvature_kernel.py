@@ -163,7 +163,7 @@ class CurvatureKernel(Writer):
             if limit is not None:
                 with code.when(stops(number)):
                     clear(code, point.d_old + first * row, (last - first) * h * n_states)
-            self._tiles(code, block, areas, point, first, last)
+            self._tiles(point, first, last)
             with code.loop(first, last) as r, code.loop(0, h, self.target.lanes) as j:
                 point.ahead(r, j)
         with code.loop(0, t_end) as done:
@@ -171,7 +171,7 @@ class CurvatureKernel(Writer):
             point.go(number, t_end)
             with code.loop(first, last) as r, code.loop(0, h, self.target.lanes) as j:
                 point.back(r, j)
-            self._pass_back(code, block, areas, point, first, last)
+            self._pass_back(point, first, last)
             if limit is not None:
                 with code.when(stops(number)):
                     to = areas['carried'] + first * row * 2
@@ -191,18 +191,11 @@ class CurvatureKernel(Writer):
                 else:
                     clear(code, to, h)
 
-    def _tiles(
-        self,
-        code: Code,
-        block: Int,
-        areas: dict[str, Int],
-        point: CurvaturePoint,
-        first: Int,
-        last: Int,
-    ) -> None:
+    def _tiles(self, point: CurvaturePoint, first: Int, last: Int) -> None:
         """Compute the tiles of a step, and their changes."""
         form, size, n = self.form, self.target.size, self.form.n_tiles
-        b, n_i, h, x = self.frame.read(code, block, *'BIH', 'x')
+        code, areas = point.code, point.areas
+        b, n_i, h, x = point.address(*'BIH', 'x')
         row = h * (n * size)
         tile, d_tile = (areas[name] + point.t * b * row for name in ('tile', 'd_tile'))
         for to in (tile, d_tile):
@@ -222,25 +215,18 @@ class CurvatureKernel(Writer):
         d_row = h * (form.n_states * size)
         add(point.d_old, d_row, h, form.recurrent, d_tile, h_first)
         if 'x' in self.directions:
-            (d_x,) = self.frame.read(code, block, 'd_x')
+            (d_x,) = point.address('d_x')
             add(d_x + at, x_row, n_i, 'xh', d_tile, 0)
         if 'xh' in self.directions:
             add(x + at, x_row, n_i, 'd_xh', d_tile, 0)
         if form.recurrent in self.directions:
             add(old.old, old.old_row, h, f'd_{form.recurrent}', d_tile, h_first)
 
-    def _pass_back(
-        self,
-        code: Code,
-        block: Int,
-        areas: dict[str, Int],
-        point: CurvaturePoint,
-        first: Int,
-        last: Int,
-    ) -> None:
+    def _pass_back(self, point: CurvaturePoint, first: Int, last: Int) -> None:
         """Add what goes from the tiles of a step to the state before it, and to x."""
         form, size, n = self.form, self.target.size, self.form.n_tiles
-        b, n_i, h = self.frame.read(code, block, *'BIH')
+        code, areas = point.code, point.areas
+        b, n_i, h = point.address(*'BIH')
         row = h * (n * size)
         tile, d_tile = (areas[name] + point.t * b * row for name in ('tile', 'd_tile'))
         carried_row = h * (2 * form.n_states * size)
@@ -259,7 +245,7 @@ class CurvatureKernel(Writer):
         if 'c_x' not in self.results:
             return
         x_row, terms = n_i * size, h * len(form.x_blocks)
-        to = self.frame.read(code, block, 'c_x')[0] + point.t * b * x_row
+        to = point.address('c_x')[0] + point.t * b * x_row
         clear(code, to + first * x_row, (last - first) * n_i)
         sources = [(d_tile, 'xh'), *[(tile, 'd_xh')] * ('xh' in self.directions)]
         for a, weight in sources:

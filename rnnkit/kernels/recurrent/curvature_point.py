@@ -4,12 +4,9 @@ In: `Changes`, and where a kernel's arrays are. Out: the code of one row at one 
 forward and in the loop backward, see `rnnkit.kernels.recurrent.curvature_kernel`.
 """
 
-from collections.abc import Sequence
-
-from rnnkit.kernels.language.elementary import OPERATIONS
 from rnnkit.kernels.language.elements import each_width
 from rnnkit.kernels.language.frame import Frame
-from rnnkit.kernels.language.vector import Code, Flag, Int, Vec
+from rnnkit.kernels.language.vector import Code, Flag, Int
 from rnnkit.kernels.recurrent import mask
 from rnnkit.kernels.recurrent.form import Form
 from rnnkit.kernels.recurrent.second_order import Changes
@@ -32,6 +29,7 @@ class CurvaturePoint(Point):
     ):
         super().__init__(form, frame, walk, code, block, (Hoisted(form, [], set()), code.int(0)))
         self.changes, self.areas, self.n_states = changes, areas, form.n_states
+        self.program = changes.program  # the form's, to which the changes were added
 
     def go(self, number: Int, steps: Int) -> None:
         """Go to a step by its number."""
@@ -47,7 +45,7 @@ class CurvaturePoint(Point):
 
     def _change(self, r: Int, j: Int, lanes: Flag | None) -> dict[int, Load]:
         """Return how to load all that both loops read."""
-        program, n = self.changes.program, self.form.n_tiles
+        program, n = self.program, self.form.n_tiles
         places = {}
         for k in range(n):
             for name in ('tile', 'd_tile'):
@@ -60,18 +58,14 @@ class CurvaturePoint(Point):
         known = self.known(r, j, lanes)
         return known | {program.input(name): self.load(at, lanes) for name, at in places.items()}
 
-    def _results(self, nodes: Sequence[int], known: dict[int, Load]) -> list[Vec]:
-        values = self.changes.program.evaluate(nodes, known, self.code.vec, OPERATIONS)
-        return [self.code.vec(value) for value in values]
-
     def ahead(self, r: Int, j: Int) -> None:
         """Compute the changes of the new states of row r, units from j on."""
 
         def compute(lanes: Flag | None) -> None:
             known = self._change(r, j, lanes)
-            values = self._results(self.changes.new, known)
+            values = self.evaluate(self.changes.new, known)
             if self.walk.masked:
-                inputs = [self.changes.program.input(f'd_state{k}') for k in range(self.n_states)]
+                inputs = [self.program.input(f'd_state{k}') for k in range(self.n_states)]
                 values = mask.hold(self.real(r), values, [known[i]() for i in inputs])
             for k, value in enumerate(values):
                 to = self.block_of(self.d_new, r, j, self.n_states, k)
@@ -99,10 +93,10 @@ class CurvaturePoint(Point):
                     upstream[k] = upstream[k] + code.load(start + self.element(r, j, 1), lanes)
             for k, value in enumerate(upstream):
                 name = f'grad{k}' if k < n_states else f'd_grad{k - n_states}'
-                known[changes.program.input(name)] = lambda value=value: value
+                known[self.program.input(name)] = lambda value=value: value
             first = [*changes.d_tiles, *changes.d_states]
             second = [*changes.c_tiles, *changes.c_states, *changes.c_own]
-            values = self._results([*first, *second], known)
+            values = self.evaluate([*first, *second], known)
             values, moved = values[: len(first)], values[len(first) :]
             if self.walk.masked:
                 real = self.real(r)

@@ -294,7 +294,7 @@ def drop_input_gradient(fgraph: FunctionGraph, node: Apply) -> dict[Variable, Va
 
 @node_rewriter([HidePadding])
 def show_while_computing(fgraph: FunctionGraph, node: Apply) -> dict[Variable, Variable] | bool:
-    """Let the loop write the first state with 0 over padding, as long as it is at hand."""
+    """Write the first state with 0 over padding in the loop itself, which has it at hand."""
     values, mask = node.inputs
     scan = values.owner
     if scan is None or not isinstance(scan.op, RecurrentScan) or scan.op.shown:
@@ -314,7 +314,7 @@ def show_while_computing(fgraph: FunctionGraph, node: Apply) -> dict[Variable, V
 
 @node_rewriter([RecurrentGradient])
 def hide_while_computing(fgraph: FunctionGraph, node: Apply) -> list[Variable] | bool:
-    """Let the loop leave out what the gradient by the first state is over padding."""
+    """Ignore the gradient by the first state over padding in the loop itself."""
     op, inputs = node.op, list(node.inputs)
     if not op.given[0] or op.shown or not op.walk.masked:
         return False

@@ -102,7 +102,7 @@ class State:
 
 
 class Scratch(NamedTuple):
-    """Where the vectors of a place are in scratch memory, and the bytes from one to the next."""
+    """Addresses of the vectors of a place in scratch memory, and the bytes between two of them."""
 
     tile: Int
     early: Int
@@ -153,6 +153,7 @@ class Point:
         hoisted: tuple[Hoisted, Int],
     ):
         self.form, self.frame, self.walk, self.code, self.block = form, frame, walk, code, block
+        self.program = form.program
         self.b, self.h = frame.read(code, block, 'B', 'H')
         self.size = code.target.size
         nodes, start = hoisted
@@ -193,7 +194,7 @@ class Point:
 
     def known(self, r: Int, j: Int, lanes: Flag | None) -> dict[int, Load]:
         """Return how to load per-unit vectors, old states and what the step is given."""
-        program = self.form.program
+        program = self.program
         known: dict[int, Load] = {
             node: (lambda load=load: load(j, lanes)) for node, load in self.fixed.items()
         }
@@ -217,7 +218,7 @@ class Point:
 
     def evaluate(self, outputs: Sequence[int], known: dict[int, Load]) -> list[Vec]:
         """Write the operations that give `outputs`."""
-        values = self.form.program.evaluate(outputs, known, self.code.vec, OPERATIONS)
+        values = self.program.evaluate(outputs, known, self.code.vec, OPERATIONS)
         return [self.code.vec(value) for value in values]
 
 
@@ -273,7 +274,7 @@ class ForwardPoint(Point):
         for g in range(self.form.n_tiles):
             # No mask: a tile is in scratch memory, whose rows are whole vectors.
             at = scratch.tile + g * scratch.step
-            known[self.form.program.input(f'tile{g}')] = self.load(at, None)
+            known[self.program.input(f'tile{g}')] = self.load(at, None)
         return known
 
     def write(
@@ -289,7 +290,7 @@ class ForwardPoint(Point):
             values = self.evaluate([*form.new, *residuals], known)
             if self.walk.masked:
                 real, n = self.real(r), form.n_states
-                old = [known[form.program.input(f'state{k}')]() for k in range(n)]
+                old = [known[self.program.input(f'state{k}')]() for k in range(n)]
                 values[:n] = mask.hold(real, values[:n], old)
                 if shown:
                     (start,) = self.address('shown')
@@ -359,7 +360,7 @@ class BackwardPoint(Point):
             known = self.known(r, j, lanes) | self._stored(r, j, lanes)
             upstream = [self._upstream(k, r, j, lanes) for k in range(form.n_states)]
             for k, value in enumerate(upstream):
-                known[form.program.input(f'grad{k}')] = lambda value=value: value
+                known[self.program.input(f'grad{k}')] = lambda value=value: value
             values = self.evaluate(outputs, known)
             if self.walk.masked:
                 values = mask.pass_on(self.real(r), values, upstream, n)
@@ -382,7 +383,7 @@ class BackwardPoint(Point):
         stored = {
             node: self.load(state.new + place, lanes)
             for node, state in zip(form.new, self.states, strict=True)
-            if form.program.operands(node)
+            if self.program.operands(node)
         }
         for k, node in enumerate(form.residuals):
             (start,) = self.address('residual')

@@ -27,7 +27,7 @@ import llvmlite.binding as llvm
 from rnnkit.kernels.runtime import cache_folder, processor
 
 log = logging.getLogger('rnnkit')
-_lock = threading.RLock()
+lock = threading.RLock()  # of the libraries; a fork takes it, too
 _libraries: dict[str, 'Library'] = {}
 
 
@@ -72,7 +72,7 @@ def library(kind: str, description: str, write: Callable[[str], str]) -> Library
         Takes the name, which is the prefix of exported functions; returns LLVM IR.
     """
     name = f'rnnkit_{kind}_{key(description)}'
-    with _lock:
+    with lock:
         if name not in _libraries:
             machine_code = _read(name)
             if machine_code is None:

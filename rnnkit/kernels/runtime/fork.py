@@ -1,6 +1,8 @@
-"""The end of the threads that help kernels, before this process forks.
+"""Preparations for a fork of this process.
 
-Python warns of a fork if there are other threads. Kernels make new ones when they need them.
+Threads that help kernels end before it, because Python warns of a fork if there are other threads;
+kernels make new ones when they need them. A fork waits until other threads of Python have compiled
+their kernels: a lock that one of them held would stay locked in the new process.
 """
 
 import ctypes
@@ -9,13 +11,16 @@ import sys
 
 from rnnkit.kernels.language.vector import Target, Unit
 from rnnkit.kernels.language.workers import size_of_team, write_retire
-from rnnkit.kernels.runtime.cache import library
+from rnnkit.kernels.runtime.cache import library, lock
 
 
 def register() -> None:
-    """End the threads before each fork from now on."""
+    """Prepare each fork from now on."""
     if sys.platform != 'win32':
         os.register_at_fork(before=end_threads)
+        os.register_at_fork(
+            before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release
+        )
 
 
 def end_threads() -> None:

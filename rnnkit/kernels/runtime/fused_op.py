@@ -149,7 +149,7 @@ optdb.register('expand_plain', dfs_rewriter(expand_plain), 'fast_compile', 'jax'
 
 
 class RegisterWithNumba(GraphRewriter):
-    """Let the Numba backend use the kernels, if a graph has any; changes no graph."""
+    """Registration of the kernels with the Numba backend, if a graph has any; changes no graph."""
 
     def apply(self, fgraph: FunctionGraph) -> None:
         """Import Numba, and register the kernels."""
@@ -162,7 +162,7 @@ optdb.register('rnnkit_register_with_numba', RegisterWithNumba(), 'numba', posit
 
 @cache
 def register_with_numba() -> None:
-    """Let the Numba backend use the kernels; raises an error where they cannot be built."""
+    """Register the kernels with the Numba backend; raise an error if they cannot be built."""
     from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_and_cache_key
 
     from rnnkit.kernels.runtime import memory_pool

@@ -72,7 +72,7 @@ class Table:
         self.call = partial(entry.call, ctypes.c_void_p(self._numbers.ctypes.data))
 
     def put(self, k: int, array: np.ndarray, limit: int = 0) -> None:
-        """Set slot `k` to a contiguous array; `limit` is that of an `INDEX`."""
+        """Set slot `k` to a contiguous array; all elements of an `INDEX` are below `limit`."""
         self._arrays[k] = array
         start, stop = self._places[k : k + 2]
         self._numbers[start:stop] = [array.ctypes.data, *array.shape, limit]

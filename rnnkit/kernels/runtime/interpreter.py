@@ -339,7 +339,7 @@ def call_at(code: Code, address: Int, *args: Int) -> Int:
 
 
 def _take(code: Code, plan: Plan, slot: Int, size: Int) -> None:
-    """Let a slot own a block of so many bytes, or return that there is no memory."""
+    """Write a block of `size` bytes to a slot, or return that there is no memory."""
     block = call_at(code, plan.take, size)
     with code.when(block.equals(0)):
         code.ret(NO_MEMORY)

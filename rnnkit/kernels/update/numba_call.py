@@ -39,7 +39,7 @@ from rnnkit.kernels.update.update import (
 
 
 class Form(NamedTuple):
-    """What a call does, besides the rule.
+    """The settings of a call, besides the rule.
 
     Attributes
     ----------

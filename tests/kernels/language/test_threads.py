@@ -1,4 +1,4 @@
-"""How many threads, and what must not go wrong with them."""
+"""The number of threads, and faults that threads must not cause."""
 
 import multiprocessing
 import threading

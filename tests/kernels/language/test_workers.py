@@ -15,9 +15,10 @@ import pytest
 from faults import ends_well, fork
 from kernel_cases import backward_of, forward, problem
 
-from rnnkit.kernels.language import threads
+from rnnkit.kernels.language import threads, workers
 from rnnkit.kernels.language.workers import size_of_team
 from rnnkit.kernels.runtime import kernel
+from rnnkit.kernels.runtime.cache import library
 from rnnkit.kernels.runtime.fork import end_threads
 
 TASKS = Path('/proc/self/task')
@@ -115,12 +116,15 @@ def test_a_process_may_fork_while_a_kernel_runs():
             except AssertionError as error:
                 wrong.append(error)
 
+    def in_child():
+        assert_same(step(), want)
+        assert len(tasks()) == 3  # its own one, and two new ones
+
     other = threading.Thread(target=work)
     other.start()
     try:
         for _ in range(5):
-            child = fork(lambda: assert_same(step(), want))
-            assert ends_well(child)
+            assert ends_well(fork(in_child))
             assert_same(step(), want)
     finally:
         stop.set()
@@ -149,6 +153,46 @@ def test_several_threads_of_python_call_kernels_while_the_number_of_threads_chan
             end_threads()
         time.sleep(0.001)
     assert not wrong
+
+
+def test_a_fork_waits_until_another_thread_has_compiled_a_kernel():
+    begun = threading.Event()
+
+    def compile_slowly(name):
+        begun.set()
+        time.sleep(0.3)
+        raise NotImplementedError  # so that nothing is kept
+
+    def compile_in_a_thread():
+        def work():
+            with pytest.raises(NotImplementedError):
+                library('test', 'fork', compile_slowly)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        return thread
+
+    def check():  # that no thread holds the lock forever
+        thread = compile_in_a_thread()
+        thread.join(20)
+        assert not thread.is_alive()
+
+    compile_in_a_thread()
+    assert begun.wait(20)
+    assert ends_well(fork(check))
+    check()
+
+
+def test_a_job_that_no_thread_begins_is_done_by_the_caller():
+    want = step()
+
+    def work():
+        signal.alarm(20)  # ends the child if it waits
+        workers._team[workers._PROCESS], workers._team[workers._COUNT] = os.getpid(), 2
+        assert_same(step(), want)
+        assert size_of_team() == 2
+
+    assert ends_well(fork(work))
 
 
 def test_a_kernel_does_all_parts_itself_where_no_thread_can_be_made():

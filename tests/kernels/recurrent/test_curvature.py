@@ -180,7 +180,7 @@ class Shuffled(Cell):
 
 @pytest.fixture
 def shuffled(monkeypatch):
-    """Let the cell be one of those of the tests, without equations in NumPy."""
+    """Add the cell to those of the tests, without equations in NumPy."""
     monkeypatch.setitem(CELLS, 'shuffled', (Shuffled(), None))
 
 

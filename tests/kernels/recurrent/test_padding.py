@@ -1,4 +1,4 @@
-"""What a layer shows over padding: 0, by a kernel of its own or by the loop itself."""
+"""Zeros in the output of a layer over padding, by a kernel or by the loop itself."""
 
 import numpy as np
 import pytensor

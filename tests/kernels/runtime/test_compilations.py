@@ -1,4 +1,4 @@
-"""What is compiled, and when: nothing for another layout of arrays, and nothing for other sizes."""
+"""Compilations: none for another layout of arrays, and none for other sizes."""
 
 import numpy as np
 import pytest

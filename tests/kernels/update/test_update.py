@@ -303,7 +303,7 @@ def test_updates_in_place(rng):
 
 
 def test_new_values_beside_the_old_ones(rng):
-    """Where the old parameters are put out as well, they cannot be overwritten."""
+    """Parameters cannot be overwritten if the graph returns the old ones as well."""
     step = Step(plain, optimizers['adam'](), False, False, 'float64')
     step.start(max_gradient_norm=1.0, max_gradient_elem=0)
     graph = step.graph
