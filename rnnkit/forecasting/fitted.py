@@ -6,17 +6,16 @@ import numpy as np
 
 from rnnkit.common import progress
 from rnnkit.errors import DataError
-from rnnkit.forecasting import building, features, fitting
+from rnnkit.forecasting import building, features, fitting, judging
 from rnnkit.forecasting.design import Design, decide
 from rnnkit.forecasting.histories import Histories
 from rnnkit.forecasting.intervals import Calibration
 from rnnkit.forecasting.options import Options
-from rnnkit.forecasting.outputs import HEADS, Distribution
+from rnnkit.forecasting.outputs import HEADS
 from rnnkit.forecasting.running import Model
 from rnnkit.forecasting.series import Panel
 
 LEAST = 4  # values of a series
-PRICE = 0.02  # of a forecast of a single held-out horizon, as a share of the base's error
 
 
 @dataclass(frozen=True)
@@ -95,9 +94,14 @@ def fit(panel: Panel, options: Options, before: Fitted | None) -> Fitted:
         ]
         updates = [n for _, n in pairs]
         judge = Model([net for net, _ in pairs], design, head)
-        found = _judged(judge, histories, tail, options)
-        shrink = found.shrink()
-        calibration = found.calibration(shrink)
+        judged = judging.on_tails(judge, histories, tail, options)
+        shrink = judged.shrink()
+        if not judged.is_enough and not head.has_quantiles:
+            judged = judging.joined([judging.of_bases(histories, options), judged])
+        calibration = judged.calibration(shrink)
+    elif options.validation == 'tail':  # too short to hold out anything, and to learn much
+        shrink = 0.0
+        calibration = judging.of_bases(histories, options).calibration(shrink)
     none = np.zeros_like(tail)
     nets = [
         fitting.train(net, design, histories, head, options, none, n, seed)[0]
@@ -140,66 +144,3 @@ def _check_lengths(panel: Panel) -> None:
     short = int((n < LEAST).sum())
     if short:
         progress.LOGGER.info('fit(): %d of %d series are too short to learn from', short, len(n))
-
-
-@dataclass(frozen=True)
-class Judged:
-    """Forecasts of held-out values, and these.
-
-    Attributes
-    ----------
-    forecasts : Distribution
-        Of shape (n, horizon), in scales; those of a series in the order of time.
-    targets, weights : arrays of shape (n, horizon)
-    groups : array of int of shape (n,)
-        The series of each.
-    """
-
-    forecasts: Distribution
-    targets: np.ndarray
-    weights: np.ndarray
-    groups: np.ndarray
-
-    def shrink(self) -> float:
-        """Return the share of the forecasts with the least mean absolute error.
-
-        They are corrections of the base. The fewer there are, the more they must improve on it.
-        """
-        shares = np.linspace(0, 1, 21)
-        number = self.forecasts.point()
-        errors = np.array([(abs(self.targets - a * number) * self.weights).sum() for a in shares])
-        apart = max(1.0, len(self.groups) / number.shape[1])  # forecasts that do not overlap
-        return float(shares[np.argmin(errors + PRICE * shares * errors[0] / np.sqrt(apart))])
-
-    def calibration(self, shrink: float) -> Calibration:
-        """Return the calibration for forecasts that are shrunk."""
-        forecasts = self.forecasts.moved((shrink - 1) * self.forecasts.point())
-        weights = self.weights
-        if not weights.any():  # all series are constant
-            weights = np.ones_like(weights)
-        return Calibration.fit(forecasts, self.targets, weights, self.groups)
-
-
-def _judged(model: Model, histories: Histories, tail: np.ndarray, options: Options) -> Judged:
-    """Return forecasts from steps of the tails from which the whole horizon is known."""
-    horizon, rng = options.horizon, np.random.default_rng(options.seed)
-    origins = np.where(tail > 0, tail - horizon + 1, 0)
-    apart = max(1, (origins.max() - 1) // (fitting.origins_of_each(len(tail)) - 1))
-    forecasts, errors, weights, groups = [], [], [], []
-    for back in reversed(range(0, origins.max(), apart)):  # in the order of time
-        series = np.flatnonzero(origins > back)
-        stop = histories.end[series] - horizon - back
-        forecasts.append(model.forecast(histories, series, stop, horizon, rng))
-        error, weight = features.targets(
-            histories, stop - 1, series, histories.end[series], horizon
-        )
-        errors.append(error)
-        weights.append(weight)
-        groups.append(series)
-    return Judged(joined(forecasts), *map(np.concatenate, (errors, weights, groups)))
-
-
-def joined(forecasts: list[Distribution]) -> Distribution:
-    """Return one distribution for those of several sets of series."""
-    parts = zip(*(one.parts for one in forecasts), strict=True)
-    return forecasts[0].again([np.concatenate(part) for part in parts])

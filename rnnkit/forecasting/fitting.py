@@ -23,13 +23,12 @@ def tails(histories: Histories, horizon: int) -> np.ndarray:
     """Return how many values at the end of each series are held out, (N,).
 
     Two horizons, and of few series still more, so that there are enough forecasts to judge; but at
-    most the horizon and a fifth of a series. One that would be left with too few values
-    to train on keeps all.
+    most the horizon and a fifth of a series. Of a short series, a third.
     """
     n = histories.end - histories.first
     more = max(horizon, origins_of_each(len(n)) - 1)
     tail = horizon + np.minimum(more, n // 5)
-    return np.where(n - tail >= np.maximum(horizon // 2, 2), tail, 0)
+    return np.where(n - tail >= max(horizon // 2, 2), tail, n // 3)
 
 
 def origins_of_each(series: int) -> int:
