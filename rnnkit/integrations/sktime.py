@@ -1,4 +1,4 @@
-"""A forecaster for sktime; ``pip install sktime`` installs what this module needs.
+"""A forecaster for sktime; ``pip install 'rnnkit[sktime]'`` installs what this module needs.
 
 `rnnkit` itself never imports sktime.
 """
@@ -14,7 +14,8 @@ try:
     from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
 except ImportError as error:
     raise ImportError(
-        'rnnkit.integrations.sktime needs sktime, which is not installed: pip install sktime'
+        'rnnkit.integrations.sktime needs sktime, which is not installed: '
+        "pip install 'rnnkit[sktime]'"
     ) from error
 
 import rnnkit
@@ -120,9 +121,9 @@ class RNNForecaster(BaseForecaster):
         validation: str | None = 'tail',
         ensemble: int = 1,
         updates: int | None = None,
-        learning_rate: float | None = None,
+        learning_rate: float = 0.003,
         batch_size: int | None = None,
-        patience: int | None = None,
+        patience: int = 20,
         verbose: bool = False,
         random_state: Any = None,
     ):
@@ -299,8 +300,8 @@ class RNNForecaster(BaseForecaster):
         """Return parameters for sktime's tests: networks that train for a moment."""
         quick = {'size': 2, 'updates': 2, 'random_state': 0}
         return [
-            {**quick, 'output': 'quantiles'},
-            {**quick, 'form': 'gru', 'season': 4, 'horizon': 5},
+            {**quick, 'ensemble': 2},
+            {**quick, 'form': 'gru', 'horizon': 5},
         ]
 
 

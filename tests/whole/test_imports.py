@@ -138,7 +138,7 @@ def test_a_dependency_has_one_door(name, doors):
 
 
 def test_optional_packages_are_imported_in_their_rooms_alone():
-    optional = {'matplotlib', 'pandas', 'polars', 'sklearn', 'torch', 'onnx', 'tqdm'}
+    optional = {'matplotlib', 'pandas', 'polars', 'sklearn', 'sktime', 'torch', 'onnx', 'tqdm'}
     for parts in MODULES:
         names = set()
         for node in ast.walk(source(parts)):
@@ -155,7 +155,7 @@ def test_import_rnnkit_loads_no_optional_package():
     code = (
         'import sys, pytensor.tensor; before = set(sys.modules); import rnnkit; '
         'new = {name.split(".")[0] for name in set(sys.modules) - before}; '
-        'print(sorted(new & {"matplotlib", "pandas", "numba", "torch", "jax", "sklearn", "tqdm"}), '
+        'print(sorted(new & {"matplotlib", "pandas", "numba", "torch", "jax", "sklearn", "sktime", "tqdm"}), '
         '"matplotlib" in sys.modules, "pandas" in sys.modules)'
     )
     found = subprocess.run(
