@@ -342,6 +342,13 @@ def test_options_that_make_no_sense_are_refused(loss, options, error, message):
     assert str(caught.value) == message
 
 
+def test_a_temperature_without_limit_is_refused(nets):
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        with pytest.raises(DataError, match=r"^generate\(\): loss 'gll' has drawn -?inf; its dist"):
+            nets['gll'][0].generate(100 * np.ones((2, I)), 20, temperature=1.7e308, rng=0)
+
+
 def test_several_seeds_have_no_further_streams(nets):
     with pytest.raises(ConfigError) as caught:
         nets['bce'][0].generate(np.zeros((2, 3, I)), 2, streams=2)
