@@ -128,6 +128,9 @@ def test_a_network_learns_the_quantiles_of_its_targets(tmp_path, rng):
 
 
 def test_missing_layers_are_named():
+    with pytest.raises(ConfigError) as caught:
+        losses.build({'form': 'quantile', 'q': [0.5, 0.1], 'layer': ['a', 'b']})
+    assert str(caught.value) == "loss 'quantile': unknown option 'layer': did you mean 'layers'?"
     loss = {'form': 'quantile', 'q': [0.5, 0.1], 'layers': ['out', 'lo']}
     with pytest.raises(ConfigError, match=r"loss 'quantile': reads 'lo:out', which does not exist"):
         rnnkit.Regressor([1, ('rnn', 3), 1], loss=loss)
