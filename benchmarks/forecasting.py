@@ -65,7 +65,9 @@ def competition(past, future, seeds, options):
             result[f'coverage {level}'] = 100 * float(np.mean(inside))
         result |= {'fit': fitted - start, 'forecast': end - fitted}
         all_found.append(result)
-        print(f'seed {seed}:', ', '.join(f'{name} {x:.3f}' for name, x in result.items()), flush=True)
+        print(
+            f'seed {seed}:', ', '.join(f'{name} {x:.3f}' for name, x in result.items()), flush=True
+        )
     owa = [one['owa'] for one in all_found]
     print(f'OWA: mean {np.mean(owa):.3f}, standard deviation {np.std(owa):.3f}')
 
