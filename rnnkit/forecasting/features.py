@@ -54,7 +54,7 @@ def _read(
     if design.season > 1:
         parts.append(histories.level[at])
         parts[-1][..., -1] = _compressed(parts[-1][..., -1], unit[..., 0])
-    parts += [histories.repeated(at, one, design.horizon) - base for one in design.lags]
+    parts += [histories.repeated(at, one, design.horizon) - base for one in design.others]
     if design.season > 1:
         parts.append(usual - base)
     if not histories.has_base:
