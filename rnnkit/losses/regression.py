@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytensor.tensor as pt
+from pytensor.tensor import TensorVariable
 
 from rnnkit.common.checks import real, scalar
+from rnnkit.errors import ConfigError
 from rnnkit.losses.base import Loss, add, reject
 
 
@@ -56,20 +58,50 @@ class Quantile(Loss):
 
     Parameters
     ----------
-    q : float
-        The quantile, between 0 and 1; with 0.5 the loss is half the mean absolute error.
+    q : float or list of float
+        The quantile, between 0 and 1; with 0.5 the loss is half the mean absolute error. For a
+        list, the last layer has one unit for each target and quantile: first those of the first
+        quantile, for all targets, then those of the second. The loss is the mean over quantiles.
+
+    Notes
+    -----
+    Nothing keeps several quantiles from crossing; sorting them never makes them worse
+    (Chernozhukov et al. 2010, Econometrica 78(3)). Scores and metrics compare the target with the
+    quantile that is nearest to 0.5.
     """
 
     predicts = 'a quantile'
     options = {'q': 0.5}
 
     def setup(self):
-        self.q = real(f'{self._where}: q', self.q, above=0, below=1)
+        where = f'{self._where}: q'
+        if not isinstance(self.q, list | tuple | np.ndarray):
+            self.q = real(where, self.q, above=0, below=1)
+            return
+        self.q = [real(f'{where}[{k}]', q, above=0, below=1) for k, q in enumerate(self.q)]
+        if len(set(self.q)) != len(self.q) or not self.q:
+            raise ConfigError(f'{where} must be one number, or several different ones')
+
+    @property
+    def n_parts(self):
+        return len(self.q) if isinstance(self.q, list) else 1
+
+    def central(self, output):
+        levels = self.q if isinstance(self.q, list) else [self.q]
+        return self.part(output, int(np.argmin([abs(q - 0.5) for q in levels])))
 
     def errors(self, output, target):
-        d = target - output
-        above, below = (np.asarray(value, output.dtype) for value in (self.q, self.q - 1))
-        return pt.switch(d > 0, above, below) * d
+        if not isinstance(output, tuple):
+            q = self.q[0] if isinstance(self.q, list) else self.q
+            return _pinball(target - output, q)
+        pairs = zip(output, self.q, strict=True)
+        errors = [_pinball(target - one, q) for one, q in pairs]
+        return sum(errors[1:], errors[0]) * np.asarray(1 / len(errors), target.dtype)
+
+
+def _pinball(d: TensorVariable, q: float) -> TensorVariable:
+    above, below = (np.asarray(value, d.dtype) for value in (q, q - 1))
+    return pt.switch(d > 0, above, below) * d
 
 
 @add('poisson')

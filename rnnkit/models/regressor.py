@@ -96,7 +96,11 @@ class Regressor(Network):
         mask : array of shape (T, B), optional
             As in `predict`.
         """
-        return self._inference.score(metrics.r2, x, y, weights, mask)
+
+        def r2(target: np.ndarray, output: np.ndarray, weights: np.ndarray | None) -> float:
+            return metrics.r2(target, self.loss.central(output), weights)
+
+        return self._inference.score(r2, x, y, weights, mask)
 
     def generate(self, seed: Inputs, steps: int, *, start: ArrayLike | None = None) -> np.ndarray:
         """Continue a sequence: each output is the next input.
