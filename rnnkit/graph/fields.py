@@ -58,7 +58,9 @@ def target_of(name: str, graph: Graph, output: str, loss: Loss, layout: Axes) ->
         If the output cannot be cut into the parts that the loss reads.
     """
     field = output_as_array(name, graph, output, layout)
-    field = replace(field, size=_size(field.size, output, loss))
+    if loss.n_parts > 1:
+        owner = f'{field.owner} with loss {loss.form or type(loss).__name__!r}'
+        field = replace(field, size=_size(field.size, output, loss), owner=owner)
     origin, steps_after = _origin(graph, field.clock)
     checks = {'check': loss.check_targets, 'is_target': True}
     field = replace(field, origin=origin, steps_after=steps_after, **checks)

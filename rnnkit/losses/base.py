@@ -192,6 +192,10 @@ class Loss(Abstract):
         """
         return self.part(output, 0)
 
+    def of_central(self, metric: Callable[..., float]) -> Callable[..., float]:
+        """Return a metric of target, output and weights that reads the central part."""
+        return lambda target, output, weights: metric(target, self.central(output), weights)
+
     def part(self, output: Array, k: int) -> Array:
         """Return part k of an output, a tensor or an array."""
         if self.n_parts == 1:

@@ -10,8 +10,18 @@ from rnnkit.common.checks import real
 from rnnkit.losses.base import Loss, add
 
 # log Γ(x + 1/2) - log Γ(x) = log(x) / 2 + Σ_k c_k / x^(2k - 1)
-RATIO = (-1 / 8, 1 / 192, -1 / 640, 17 / 14336, -31 / 18432, 691 / 180224)
-STEPS = 8  # by which x is increased, so that the series is exact to 14 digits for x >= 1
+RATIO = (
+    -1 / 8,
+    1 / 192,
+    -1 / 640,
+    17 / 14336,
+    -31 / 18432,
+    691 / 180224,
+    -5461 / 425984,
+    929569 / 15728640,
+    -3202291 / 8912896,
+)
+STEPS = 5  # by which x is increased, so that the series is exact to 14 digits for x >= 1
 
 
 class LocationScale(Loss):

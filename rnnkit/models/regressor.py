@@ -96,11 +96,7 @@ class Regressor(Network):
         mask : array of shape (T, B), optional
             As in `predict`.
         """
-
-        def r2(target: np.ndarray, output: np.ndarray, weights: np.ndarray | None) -> float:
-            return metrics.r2(target, self.loss.central(output), weights)
-
-        return self._inference.score(r2, x, y, weights, mask)
+        return self._inference.score(self.loss.of_central(metrics.r2), x, y, weights, mask)
 
     def generate(self, seed: Inputs, steps: int, *, start: ArrayLike | None = None) -> np.ndarray:
         """Continue a sequence: each output is the next input.
