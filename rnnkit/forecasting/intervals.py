@@ -336,7 +336,8 @@ def _group_scales(
 
     Both are blended with the mean of all. How much of it is best is found on the data: the scale of
     a row is measured on the other half of its group, as the scale of a forecast is measured on
-    errors of another time.
+    errors of another time. If already the first half reaches beyond the end of the data, all rows
+    are about the same time, and the scales are 1.
     """
     n_groups, h = int(groups.max()) + 1, sizes.shape[1]
     pooled = sizes.sum() / seen.sum()
@@ -349,6 +350,8 @@ def _group_scales(
     place = np.empty(len(groups), int)
     place[order] = np.arange(len(groups)) - starts[groups[order]]
     half = (2 * place >= n_rows[groups]).astype(int)
+    if seen[half == 0, -1].sum() < 0.75 * seen[half == 0, 0].sum():
+        return np.ones(len(sizes)), np.ones(n_groups)
 
     def sums(values: np.ndarray) -> np.ndarray:
         return np.bincount(2 * groups + half, values, 2 * n_groups).reshape(n_groups, 2)

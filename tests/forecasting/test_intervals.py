@@ -139,6 +139,15 @@ def test_series_that_are_alike_share_their_scale(rng):
     assert fitted.groups.std() < 0.1  # of two errors alone it would be 0.5
 
 
+def test_rows_about_the_same_time_say_nothing_of_a_series(rng):
+    """Of h rows up to the end of the data, all have the same last target."""
+    h, targets = 6, rng.standard_normal((40, 1, 6))
+    y = np.stack([np.roll(targets[:, 0], -k, axis=1) for k in range(h)], axis=1).reshape(-1, h)
+    weights = np.tile(np.arange(h)[:, None] + np.arange(h) < h, (40, 1))
+    fitted = Calibration.fit(Points(np.zeros_like(y)), y, weights, np.repeat(np.arange(40), h))
+    np.testing.assert_array_equal(fitted.groups, np.ones(40))
+
+
 def test_errors_that_grow_with_the_step_give_intervals_that_do(rng):
     h, n = 12, 13
     weights = np.arange(n)[:, None] + np.arange(h) < n - 1  # the ends of rows are not yet known
