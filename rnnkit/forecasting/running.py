@@ -41,8 +41,7 @@ class Model:
 
     def read(self, outputs: list[np.ndarray]) -> Distribution:
         """Return the forecasts, given the outputs (..., O) of each network."""
-        parts = [np.split(one, len(self.head.names), axis=-1) for one in outputs]
-        return self.head.blend([self.head.read(one) for one in parts])
+        return self.head.blend([self.head.read(one) for one in outputs])
 
     def forecast(
         self,
