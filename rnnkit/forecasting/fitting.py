@@ -37,14 +37,10 @@ def origins_of_each(series: int) -> int:
 
 
 def network(design: Design, histories: Histories, head: Head, options: Options, seed: int):
-    """Return a new network: recurrent layers, and the head, which reads the features, too.
-
-    The weights of the head are 0 at first, so that the first forecasts are the base.
-    """
+    """Return a new network: recurrent layers, and the head, which reads the features, too."""
     sizes = options.sizes
     layers = [features.count(design, histories), *((options.form, size) for size in sizes)]
-    last = head.layers(design.horizon, [f'hid{len(sizes)}', 'in'])
-    layers += [{**spec, 'std': 0} for spec in last]
+    layers += head.layers(design.horizon, [f'hid{len(sizes)}', 'in'])
     return Regressor(layers, loss=head.loss(), weighted=True, seed=seed)
 
 

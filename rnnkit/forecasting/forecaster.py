@@ -117,7 +117,7 @@ class Forecaster:
         static: Any = (),
         calendar: str | bool = 'auto',
         validation: str | None = 'tail',
-        ensemble: int = 1,
+        ensemble: int = 3,
         updates: int | None = None,
         learning_rate: float = 0.003,
         batch_size: int | None = None,
