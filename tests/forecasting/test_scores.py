@@ -246,6 +246,11 @@ MISTAKES = {
         ConfigError,
         'compare(): intervals[80] must be a tuple (lower, upper); got [1]',
     ),
+    'kind of intervals': (
+        lambda: compare([1], [1], [1, 2], intervals=[80]),
+        ConfigError,
+        'compare(): intervals must be a dict such as {80: (lower, upper)}; got [80]',
+    ),
     'level of intervals': (
         lambda: compare([1], [1], [1, 2], intervals={100: ([1], [1])}),
         ConfigError,
