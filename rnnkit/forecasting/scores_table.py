@@ -26,6 +26,7 @@ TITLES = {
     'weighted_quantile_loss': 'wQL',
 }
 MOST = 24  # rows of a table that is shown
+DIGITS = {'mase': '.3f', 'smape': '.2f', 'weighted_quantile_loss': '.4f'}
 Method = dict[str, float]
 Pair = Sequence[scores.Series]
 Ends = tuple[np.ndarray, np.ndarray]
@@ -277,8 +278,9 @@ def _cell(name: str, value: float) -> str:
         return '-'
     if name.startswith('coverage'):
         return f'{100 * value:.1f}'
-    forms = {'mase': '.3f', 'smape': '.2f', 'weighted_quantile_loss': '.4f'}
-    return format(value, forms.get(name, '.4g'))
+    if name not in DIGITS and abs(value) >= 1e4:
+        return f'{value:,.0f}'
+    return format(value, DIGITS.get(name, '.4g'))
 
 
 def _lines(rows: list[list[str]]) -> str:

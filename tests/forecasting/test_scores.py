@@ -322,6 +322,11 @@ def test_a_table_has_the_scores_of_each_method_on_the_same_points():
     assert math.isnan(table['naive']['coverage-80'])
 
 
+def test_large_numbers_are_shown_in_full():
+    row = repr(compare([123456.0, 0.5], [0.0, 0.5], [1.0, 2.0])).splitlines()[1]
+    assert row.split() == ['forecast', '61728.000', '100.00', '61,728', '87,297']
+
+
 def test_every_score_is_public():
     for name in forecasting.__all__:
         assert getattr(forecasting, name).__doc__
