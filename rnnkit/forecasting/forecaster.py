@@ -1,7 +1,7 @@
 """Forecasts of time series: one recurrent network for any number of them."""
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from rnnkit.common import file_format, open_files
 from rnnkit.common.calls import checked_methods
@@ -15,9 +15,6 @@ from rnnkit.forecasting.stepping import ForecastStepper
 from rnnkit.models.files import load
 from rnnkit.models.regressor import Regressor
 from rnnkit.training.protocols import PathOrFile
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @checked_methods
@@ -291,7 +288,7 @@ class Forecaster:
         >>> y = 10 + np.sin(np.arange(120) * np.pi / 6) + np.arange(120) / 10
         >>> forecaster = Forecaster('gru', size=4, horizon=6, season=12, updates=40, seed=0).fit(y)
         >>> found = forecaster.backtest(windows=2)
-        >>> found.scores()['seasonal_naive']['mase']
+        >>> round(found.scores()['seasonal_naive']['mase'], 3)
         1.0
         """
         return backtest.run(self._ready('backtest()'), windows, step, refit, level)
@@ -305,7 +302,7 @@ class Forecaster:
         level: Any = 'auto',
         ids: object = None,
         past: int | None = None,
-    ) -> 'Figure':
+    ) -> Any:
         """Draw the ends of the series and their forecasts.
 
         Parameters
