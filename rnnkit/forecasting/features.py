@@ -41,13 +41,7 @@ def read(design: Design, histories: Histories, at: np.ndarray, series: np.ndarra
     ]
     if design.season > 1:
         parts += _levels(design, y, at, unit)
-    base = histories.base(at, series, design.horizon)
-    for other in design.lags:
-        gap = histories.repeated(at, np.full(at.shape, other), design.horizon) - base
-        parts.append(gap * unit)
-    if design.season > 1:
-        usual = histories.repeated(at, lag, design.horizon, np.full(at.shape, SEASONS))
-        parts.append((usual - base) * unit)
+    parts += [gap * unit for gap in gaps(design, histories, at, series)]
     if len(design.lags) > 1:
         parts.append(lag[..., None] == np.array(design.lags))
     if histories.has_base:
@@ -60,6 +54,25 @@ def read(design: Design, histories: Histories, at: np.ndarray, series: np.ndarra
     return np.concatenate([np.broadcast_to(p, (*at.shape, p.shape[-1])) for p in parts], -1).astype(
         'float32'
     )
+
+
+def gaps(
+    design: Design, histories: Histories, at: np.ndarray, series: np.ndarray
+) -> list[np.ndarray]:
+    """Return by how much other naive forecasts of the steps ahead exceed the base, (..., h)."""
+    h = design.horizon
+    others = [histories.repeated(at, np.full(at.shape, lag), h) for lag in design.lags]
+    if design.season > 1:
+        several = np.full(at.shape, SEASONS)
+        others.append(histories.repeated(at, histories.lag[series], h, several))
+    base = histories.base(at, series, h)
+    return [other - base for other in others]
+
+
+def known(design: Design, histories: Histories, at: np.ndarray) -> np.ndarray:
+    """Return the standardized known inputs of the steps ahead, (..., h, K)."""
+    ahead = at[..., None] + np.arange(1, design.horizon + 1)
+    return np.clip(_standardized(design, 'known', histories.known[ahead]), -LIMIT, LIMIT)
 
 
 def targets(
@@ -114,9 +127,7 @@ def _covariates(
     """Return the standardized covariates: known ones of the steps to predict, past, static."""
     parts = []
     if histories.known.shape[1]:
-        ahead = at[..., None] + np.arange(1, design.horizon + 1)
-        values = _standardized(design, 'known', histories.known[ahead])  # (..., horizon, K)
-        parts.append(values.reshape(*at.shape, -1))
+        parts.append(known(design, histories, at).reshape(*at.shape, -1))
     if histories.calendar.shape[1]:
         parts.append(histories.calendar[at + 1])
     if histories.past.shape[1]:

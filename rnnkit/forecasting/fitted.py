@@ -6,7 +6,7 @@ import numpy as np
 
 from rnnkit.common import progress
 from rnnkit.errors import DataError
-from rnnkit.forecasting import building, features, fitting
+from rnnkit.forecasting import building, features, fitting, windows
 from rnnkit.forecasting.design import Design, decide
 from rnnkit.forecasting.histories import Histories
 from rnnkit.forecasting.intervals import Calibration
@@ -118,13 +118,14 @@ def _design(panel: Panel, options: Options) -> Design:
         panel.series,
         options.season,
         options.lags,
-        options.horizon if options.mode == 'direct' else 1,
+        1 if options.mode == 'recursive' else options.horizon,
         judged=options.horizon,
         scale=options.scale,
         log=options.log,
         base=options.base,
         calendar=with_calendar,
         moments=moments,
+        decodes=options.mode == 'encoder-decoder',
     )
 
 
@@ -183,11 +184,8 @@ class Judged:
 def _judged(model: Model, histories: Histories, tail: np.ndarray, options: Options) -> Judged:
     """Return forecasts from steps of the tails from which the whole horizon is known."""
     horizon, rng = options.horizon, np.random.default_rng(options.seed)
-    origins = np.where(tail > 0, tail - horizon + 1, 0)
-    apart = max(1, (origins.max() - 1) // (fitting.origins_of_each(len(tail)) - 1))
     forecasts, errors, weights, groups = [], [], [], []
-    for back in reversed(range(0, origins.max(), apart)):  # in the order of time
-        series = np.flatnonzero(origins > back)
+    for series, back in windows.judged(tail, horizon):
         stop = histories.end[series] - horizon - back
         forecasts.append(model.forecast(histories, series, stop, horizon, rng))
         error, weight = features.targets(

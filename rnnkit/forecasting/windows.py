@@ -1,6 +1,6 @@
 """Random windows of many series, for training; the ends of the series, for validation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -9,6 +9,8 @@ from rnnkit.forecasting.design import Design
 from rnnkit.forecasting.histories import Histories
 
 MOST_NUMBERS = 10_000_000  # of the validation data; of more series some are drawn
+JUDGED = 50  # forecasts of held-out values, over all series
+LEAST_ORIGINS = 2  # of each series; a horizon apart, their errors say how well it is known
 
 
 def draw(
@@ -73,6 +75,32 @@ def window(
     if judged is not None:
         weights *= (at + 1 >= judged)[..., None]
     return [x, y, weights]
+
+
+def origins_of_each(series: int) -> int:
+    """Return from how many steps of each tail there are forecasts."""
+    return max(LEAST_ORIGINS, -(-JUDGED // series))
+
+
+def judged(tail: np.ndarray, horizon: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield steps of the tails from which the whole horizon is known, in the order of time.
+
+    Parameters
+    ----------
+    tail : array of int of shape (N,)
+        The number of values at the end of each series that are held out; 0 for none.
+    horizon : int
+
+    Yields
+    ------
+    series : array of int of shape (n,)
+    back : int
+        How many more values than the horizon follow.
+    """
+    origins = np.where(tail > 0, tail - horizon + 1, 0)
+    apart = max(1, (origins.max() - 1) // (origins_of_each(len(tail)) - 1))
+    for back in reversed(range(0, origins.max(), apart)):
+        yield np.flatnonzero(origins > back), back
 
 
 def ends(
