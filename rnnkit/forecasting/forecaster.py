@@ -40,8 +40,10 @@ class Forecaster:
     season : int, optional
         The steps of a season: 24 for hourly values, 12 for monthly ones, 7 for daily ones. A
         longer season, such as the week of hourly values, is found by itself.
-    mode : {'direct', 'recursive'}
-        Whether the network predicts all steps at once, or one step, which it then reads.
+    mode : {'direct', 'recursive', 'encoder-decoder'}
+        Whether the network predicts all steps at once; or one step, which it then reads; or one
+        after another by a second network, which goes on from the state of the first one and reads
+        what is known of each step.
     output : {'point', 'quantiles', 'gaussian', 'student'}
         What it predicts. All have intervals; those of ``'point'`` have the same shape at all times.
     lags : 'auto' or tuple of int
@@ -389,7 +391,7 @@ class Forecaster:
         if horizon is None:
             return options.horizon
         whole(f'{where}: horizon', horizon, 1)
-        if horizon > options.horizon and options.mode == 'direct':
+        if horizon > options.horizon and options.mode != 'recursive':
             raise ConfigError(
                 f'{where}: horizon={horizon}, but the network predicts {options.horizon} steps; '
                 f"make a Forecaster with horizon={horizon}, or with mode='recursive'"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnkit.forecasting import features, fitting
+from rnnkit.forecasting import features, windows
 from rnnkit.forecasting.histories import Histories
 from rnnkit.forecasting.intervals import Calibration
 from rnnkit.forecasting.options import Options
@@ -59,18 +59,11 @@ class Judged:
 
 
 def on_tails(model: Model, histories: Histories, tail: np.ndarray, options: Options) -> Judged:
-    """Return forecasts from steps of the tails from which the whole horizon is known.
-
-    Where a tail is shorter than that, those from the step before it.
-    """
+    """Return the forecasts from steps of the tails."""
     horizon, rng = options.horizon, np.random.default_rng(options.seed)
-    reach = np.minimum(tail, horizon)
-    origins = np.where(tail > 0, tail - reach + 1, 0)
-    apart = max(1, (origins.max() - 1) // (fitting.origins_of_each(len(tail)) - 1))
     parts = []
-    for back in reversed(range(0, origins.max(), apart)):  # in the order of time
-        series = np.flatnonzero(origins > back)
-        stop = histories.end[series] - reach[series] - back
+    for series, left in windows.judged(tail, horizon):
+        stop = histories.end[series] - left
         forecast = model.forecast(histories, series, stop, horizon, rng)
         parts.append(_compared(forecast, histories, series, stop, horizon))
     return joined(parts)
