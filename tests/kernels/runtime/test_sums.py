@@ -42,7 +42,6 @@ SUMS = {
     'one in two sums': lambda a, b, c: [a + b + c, b + c],
     'of a result': lambda a, b, c: [a + b, (a + b)[::-1] + c],
     'of parts': lambda a, b, c: [a[::-1] + b, a[0] + b[-1], a[0, 1] + c[1, 0]],
-    'of numbers': lambda a, b, c: [a[0, 1, 2] + b[1, 0, 0] + c[2, 2, 2]],
 }
 
 
