@@ -87,34 +87,44 @@ class Histories:
 
     def base(self, at: np.ndarray, series: np.ndarray, steps: int) -> np.ndarray:
         """Return the naive forecasts of the steps after `at`, (..., steps)."""
+        return self.base_of(self.y, at, series, steps)
+
+    def base_of(
+        self, values: np.ndarray, at: np.ndarray, series: np.ndarray, steps: int
+    ) -> np.ndarray:
+        """Return what the base is of other values (M,): of those of the same steps, or 0."""
         if not self.has_base:
             return np.zeros((*at.shape, steps))
-        return self.repeated(at, self.lag[series], steps, self.choices.seasons[series])
+        lag = self.lag[series]
+        return self._mean(values, at, steps_back(lag, steps), lag, self.choices.seasons[series])
 
     def repeated(
         self, at: np.ndarray, lag: np.ndarray, steps: int, seasons: np.ndarray | int = 1
     ) -> np.ndarray:
         """Return the mean values of some lags ago for the steps after `at`, (..., steps)."""
-        return self._mean(at, steps_back(lag, steps), lag, seasons)
+        return self._mean(self.y, at, steps_back(lag, steps), lag, seasons)
 
     def _mean(
-        self, at: np.ndarray, back: np.ndarray, lag: np.ndarray, seasons: np.ndarray | int
+        self,
+        values: np.ndarray,
+        at: np.ndarray,
+        back: np.ndarray,
+        lag: np.ndarray,
+        seasons: np.ndarray | int,
     ) -> np.ndarray:
         first = at[..., None] - back
-        total = self.y[first]
+        total = values[first]
         for j in range(1, int(np.max(seasons, initial=1))):
             more = np.asarray(seasons > j)[..., None]
-            total = total + self.y[first - j * np.asarray(lag)[..., None]] * more
+            total = total + values[first - j * np.asarray(lag)[..., None]] * more
         return total / np.asarray(seasons)[..., None]
 
     def errors_of_base(self, at: np.ndarray, series: np.ndarray) -> np.ndarray:
         """Return by how much values differ from their base, a lag ahead; or from 0."""
         if not self.has_base:
             return abs(self.y[at])
-        lag = self.lag[series]
-        return abs(
-            self.y[at] - self._mean(at, lag[..., None], lag, self.choices.seasons[series])[..., 0]
-        )
+        lag, seasons = self.lag[series], self.choices.seasons[series]
+        return abs(self.y[at] - self._mean(self.y, at, lag[..., None], lag, seasons)[..., 0])
 
     def scale_at(self, at: np.ndarray, series: np.ndarray) -> np.ndarray:
         """Return the scale after each step, of the shape of `at`; 0 where nothing has changed."""
@@ -132,6 +142,14 @@ class Histories:
         else:
             recent = 1.4826 * _median(size, real)
         return np.maximum(recent, FLOOR * self.total[at] / np.maximum(self.count[at], 1))
+
+    def relative_unit(self, at: np.ndarray, series: np.ndarray) -> np.ndarray:
+        """Return 1 / scale, in units of the mean scale so far, of the shape of `at`."""
+        if self.scale is None:
+            return np.ones(at.shape)
+        scale = self.scale_at(at, series)
+        mean = self.total[at] / np.maximum(self.count[at], 1)
+        return mean / np.where(scale > 0, scale, 1)
 
     def append(self, values: np.ndarray, seen: np.ndarray) -> None:
         """Write one further value of each series, (N,), as in `y`; NaN is filled."""
