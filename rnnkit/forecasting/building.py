@@ -42,12 +42,12 @@ def build(
     for k, one in enumerate(series):
         b, e = begin[k], begin[k] + n[k]
         y[b:e] = values[k]
-        first = y[b : b + min(lag[k], n[k])]
-        y[b - design.pad : b] = first[np.arange(-design.pad, 0) % len(first)]
         y[e : e + room] = y[e - 1]
         seen[b:e] = np.isfinite(one.values)
         past[b:e] = one.past
         known[b:e] = one.future
+        before = b + np.arange(-design.pad, 0) % min(lag[k], n[k])  # the first season
+        y[b - design.pad : b], known[b - design.pad : b] = y[before], known[before]
         calendar[b : e + room] = _calendar(one, design, 0, n[k] + room)
     static = np.array([one.static for one in series], float).reshape(len(series), -1)
     histories = Histories(

@@ -58,7 +58,7 @@ def ahead(design: Design, histories: Histories, at: np.ndarray, series: np.ndarr
     place = np.broadcast_to(k[:, None] / design.horizon, (len(at), design.horizon, 1))
     parts = [np.clip(gaps, -features.LIMIT, features.LIMIT), place]
     if histories.known.shape[1]:
-        parts.append(features.known(design, histories, at))
+        parts.append(features.known(design, histories, at, series))
     if histories.calendar.shape[1]:
         parts.append(histories.calendar[at[:, None] + k])
     return np.concatenate(parts, axis=-1).swapaxes(0, 1).astype('float32')  # (h, B, D)

@@ -87,10 +87,20 @@ def gaps(
     return [*found, usual - base] if design.season > 1 else found
 
 
-def known(design: Design, histories: Histories, at: np.ndarray) -> np.ndarray:
-    """Return the standardized known inputs of the steps ahead, (..., h, K)."""
+def known(design: Design, histories: Histories, at: np.ndarray, series: np.ndarray) -> np.ndarray:
+    """Return the standardized known inputs of the steps ahead, and their gaps, (..., h, 2 K).
+
+    The gap is to the inputs of the steps that the base repeats, in units of the scale as a share of
+    its mean so far. So a constant effect of an input on the series is one of its gap on what the
+    network predicts, also where the base contains the effect, and at any scale.
+    """
     ahead = at[..., None] + np.arange(1, design.horizon + 1)
-    return np.clip(_standardized(design, 'known', histories.known[ahead]), -LIMIT, LIMIT)
+    inputs = np.ascontiguousarray(histories.known.T)
+    base = [histories.bases(at, series, design.horizon, of=one)[0] for one in inputs]
+    now = _standardized(design, 'known', histories.known[ahead])  # (..., h, K)
+    gap = now - _standardized(design, 'known', np.stack(base, axis=-1))
+    gap = gap * histories.relative_unit(at)[..., None, None]
+    return np.clip(np.concatenate([now, gap], axis=-1), -LIMIT, LIMIT)
 
 
 def targets(
@@ -147,7 +157,7 @@ def _covariates(
     """Return the standardized covariates: known ones of the steps to predict, past, static."""
     parts = []
     if histories.known.shape[1]:
-        parts.append(known(design, histories, at).reshape(*at.shape, -1))
+        parts.append(known(design, histories, at, series).reshape(*at.shape, -1))
     if histories.calendar.shape[1]:
         parts.append(histories.calendar[at + 1])
     if histories.past.shape[1]:
