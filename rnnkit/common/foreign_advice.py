@@ -101,7 +101,6 @@ EXPLAINED: dict[str, str | Mapping[str, str]] = {
     **dict.fromkeys(
         (
             'type',
-            'layer',
             'layer_type',
             'rnn_type',
             'cell',
@@ -113,6 +112,7 @@ EXPLAINED: dict[str, str | Mapping[str, str]] = {
         ),
         _FORM,
     ),
+    'layer': {'layers': "did you mean 'layers'?", '': _FORM},
     **dict.fromkeys(('bidirectional', 'forward_layer', 'backward_layer'), _BOTH_WAYS),
     'merge_mode': f"{_BOTH_WAYS[:-1]}, merge='sum')",
     'reset_after': {

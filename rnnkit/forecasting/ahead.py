@@ -72,7 +72,7 @@ class Values:
     def __init__(self, histories: Histories, horizon: int):
         at, series = histories.end - 1, np.arange(len(histories))
         self.base = histories.base(at, series, horizon)  # (N, horizon)
-        self.scale = histories.scale_at(at, series)[:, None]
+        self.scale = histories.unit[at][:, None]
         self.log = histories.log[:, None]
 
     def of(self, numbers: np.ndarray) -> np.ndarray:

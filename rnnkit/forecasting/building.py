@@ -8,6 +8,8 @@ from rnnkit.forecasting.design import Design, aligned, filled, is_multiplicative
 from rnnkit.forecasting.histories import Histories
 from rnnkit.forecasting.series import Series
 
+MOST = 10_000  # steps of a series that are measured at a time
+
 
 def build(
     series: list[Series], design: Design, room: int, choices: Choices | None = None
@@ -54,6 +56,8 @@ def build(
         gap=np.zeros(size),
         total=np.zeros(size),
         count=np.zeros(size),
+        unit=np.zeros(size),
+        level=np.zeros((size, len(design.lags) if design.season > 1 else 0)),
         begin=begin,
         end=begin + n,
         choices=choices,
@@ -61,6 +65,8 @@ def build(
         calendar=calendar,
         past=past,
         static=static,
+        lags=design.lags,
+        season=design.season,
         window=design.window,
         scale=design.scale,
         has_base=design.base is not None,
@@ -102,10 +108,15 @@ def _use_log(values: np.ndarray, lag: int, design: Design) -> bool:
 
 
 def _add_up(histories: Histories) -> None:
-    """Write the errors of the base, and their sums, at all steps."""
-    for k, (start, end) in enumerate(zip(histories.start, histories.end, strict=True)):
+    """Write the errors of the base, their sums and what follows from them, at all steps."""
+    for k, (begin, start, end) in enumerate(
+        zip(histories.begin, histories.start, histories.end, strict=True)
+    ):
         at = np.arange(start, end)
         if len(at):
-            histories.gap[at] = histories.errors_of_base(at, np.full(len(at), k))
+            histories.gap[at] = histories.errors_of_base(at[:, None], np.array([k]))[:, 0]
             histories.total[at] = np.cumsum(histories.gap[at])
             histories.count[at] = np.arange(1, len(at) + 1)
+        for first in range(begin, end, MOST):
+            at = np.arange(first, min(first + MOST, end))
+            histories.measure(at, np.full(len(at), k))

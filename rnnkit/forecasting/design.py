@@ -51,6 +51,11 @@ class Design:
     moments: dict[str, tuple[np.ndarray, np.ndarray]]
 
     @property
+    def others(self) -> tuple[int, ...]:
+        """The lags whose naive forecasts are compared with the base: all seasons, if there are."""
+        return tuple(lag for lag in self.lags if lag > 1) or self.lags
+
+    @property
     def pad(self) -> int:
         """The steps before a series that lags of its first step need."""
         return bases.SEASONS * max(self.lags) + max(self.profile, self.season) + 1

@@ -1,8 +1,8 @@
 """What the network reads and predicts at each step, in units of the scale."""
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
-from rnnkit.forecasting.bases import SEASONS
 from rnnkit.forecasting.design import Design
 from rnnkit.forecasting.histories import Histories
 
@@ -23,43 +23,61 @@ def read(design: Design, histories: Histories, at: np.ndarray, series: np.ndarra
     ----------
     design : Design
     histories : Histories
-    at, series : arrays of int of shape (...)
-        The steps, and the series that each belongs to.
+    at : array of int of shape (...)
+        The steps.
+    series : array of int
+        The series of the last axis of `at`.
 
     Returns
     -------
     features : float32 array of shape (..., F)
     """
-    y, lag = histories.y, histories.lag[series]
-    scale = histories.scale_at(at, series)
-    unit = inverse(scale)[..., None]
+    base, usual = histories.bases(at, series, design.horizon)
+    return _read(design, histories, at, series, base, usual)
+
+
+def _read(
+    design: Design,
+    histories: Histories,
+    at: np.ndarray,
+    series: np.ndarray,
+    base: np.ndarray,
+    usual: np.ndarray,
+) -> np.ndarray:
+    y, lag, unit = histories.y, histories.lag[series], inverse(histories.unit[at])[..., None]
     now = y[at][..., None]
     recent = at[..., None] - np.arange(design.profile)  # (..., profile)
     parts = [
-        (now - y[at[..., None] - np.array(design.lags)]) * unit,
-        (y[recent] - y[recent - lag[..., None]]) * unit,
+        now - y[at[..., None] - np.array(design.lags)],
+        y[recent] - y[recent - lag[..., None]],
     ]
     if design.season > 1:
-        parts += _levels(design, y, at, unit)
-    base = histories.base(at, series, design.horizon)
-    for other in design.lags:
-        gap = histories.repeated(at, np.full(at.shape, other), design.horizon) - base
-        parts.append(gap * unit)
+        parts.append(histories.level[at])
+        parts[-1][..., -1] = _compressed(parts[-1][..., -1], unit[..., 0])
+    parts += [histories.repeated(at, one, design.horizon) - base for one in design.others]
     if design.season > 1:
-        usual = histories.repeated(at, lag, design.horizon, np.full(at.shape, SEASONS))
-        parts.append((usual - base) * unit)
+        parts.append(usual - base)
+    if not histories.has_base:
+        parts.append(now)
+    marks = [~histories.seen[at][..., None]]
     if len(design.lags) > 1:
-        parts.append(lag[..., None] == np.array(design.lags))
+        marks.append(lag[..., None] == np.array(design.lags))
     if histories.has_base:
-        parts.append(histories.choices.seasons[series][..., None] > 1)
-    else:
-        parts.append(now * unit)
-    parts = [np.clip(part, -LIMIT, LIMIT) for part in parts]
-    parts.append(~histories.seen[at][..., None])
-    parts += _covariates(design, histories, at, series)
-    return np.concatenate([np.broadcast_to(p, (*at.shape, p.shape[-1])) for p in parts], -1).astype(
-        'float32'
-    )
+        marks.append(histories.choices.seasons[series][..., None] > 1)
+    marks += _covariates(design, histories, at, series)
+    ends = np.cumsum([part.shape[-1] for part in parts + marks])
+    x = np.empty((*at.shape, ends[-1]), 'float32')
+    for part, end in zip(parts + marks, ends, strict=True):
+        x[..., end - part.shape[-1] : end] = part
+    scaled = x[..., : ends[len(parts) - 1]]
+    scaled *= unit.astype('float32')
+    np.clip(scaled, -LIMIT, LIMIT, out=scaled)
+    return x
+
+
+def _compressed(swing: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Return a number of scales whose logarithm is that of 1 + `swing` in scales."""
+    return np.log1p(swing * unit) * np.where(unit > 0, 1 / np.where(unit > 0, unit, 1), 0)
 
 
 def targets(
@@ -71,8 +89,8 @@ def targets(
     ----------
     histories, at, series
         As in `read`.
-    stop : array of int of shape (...)
-        The step from which on values must not be used.
+    stop : array of int
+        The step of each series from which on values must not be used.
     horizon : int
 
     Returns
@@ -80,32 +98,34 @@ def targets(
     y, weights : float32 arrays of shape (..., horizon)
         Weights are 0 where a value is missing or not to be used, or where there is no scale.
     """
-    scale = histories.scale_at(at, series)[..., None]
-    ahead = at[..., None] + np.arange(1, horizon + 1)
-    usable = (ahead < stop[..., None]) & (scale > 0)
-    ahead = np.where(usable, ahead, at[..., None])
-    usable &= histories.seen[ahead]
-    error = histories.y[ahead] - histories.base(at, series, horizon)
+    return _targets(histories, at, stop, histories.base(at, series, horizon))
+
+
+def _targets(
+    histories: Histories, at: np.ndarray, stop: np.ndarray, base: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    horizon, scale = base.shape[-1], histories.unit[at][..., None]
+    # Beyond the room after a series, there is nothing to be used.
+    first = np.minimum(at + 1, len(histories.y) - horizon)
+    usable = sliding_window_view(histories.seen, horizon)[first]
+    usable &= (at[..., None] + np.arange(1, horizon + 1) < stop[..., None]) & (scale > 0)
+    error = sliding_window_view(histories.y, horizon)[first] - base
     y = np.where(usable, error * inverse(scale), 0)
     return y.astype('float32'), usable.astype('float32')
+
+
+def both(
+    design: Design, histories: Histories, at: np.ndarray, series: np.ndarray, stop: np.ndarray
+) -> list[np.ndarray]:
+    """Return features, targets and weights, as `read` and `targets` do, at less cost."""
+    base, usual = histories.bases(at, series, design.horizon)
+    x = _read(design, histories, at, series, base, usual)
+    return [x, *_targets(histories, at, stop, base)]
 
 
 def inverse(scale: np.ndarray) -> np.ndarray:
     """Return 1 / scale, and 0 where it is 0."""
     return np.where(scale > 0, 1 / np.where(scale > 0, scale, 1), 0)
-
-
-def _levels(design: Design, y: np.ndarray, at: np.ndarray, unit: np.ndarray) -> list[np.ndarray]:
-    """Return mean differences over the last season, and how large the season itself is."""
-    season = at[..., None] - np.arange(design.season)
-    values = y[season]  # (..., season)
-    parts = [
-        (values - y[season - other]).mean(axis=-1, keepdims=True) * unit
-        for other in design.lags
-        if other > 1
-    ]
-    swing = abs(values - values.mean(axis=-1, keepdims=True)).mean(axis=-1, keepdims=True)
-    return [*parts, np.log1p(swing * unit)]
 
 
 def _covariates(

@@ -43,7 +43,8 @@ def network(design: Design, histories: Histories, head: Head, options: Options, 
     """
     sizes = options.sizes
     layers = [features.count(design, histories), *((options.form, size) for size in sizes)]
-    layers += head.layers(design.horizon, [f'hid{len(sizes)}', 'in'])
+    last = head.layers(design.horizon, [f'hid{len(sizes)}', 'in'])
+    layers += [{**spec, 'std': 0} for spec in last]
     return Regressor(layers, loss=head.loss(), weighted=True, seed=seed)
 
 

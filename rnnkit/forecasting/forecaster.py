@@ -207,7 +207,7 @@ class Forecaster:
         series = fitted.panel
         if y is not None:
             series = panel.read(where, y, X, series.columns, like=series, ahead=horizon)
-        inputs = panel.read_ahead(where, series, X, horizon)
+        inputs = panel.read_ahead(where, series, X, horizon, used=y is not None)
         wanted = levels.read(where, level, quantiles, samples)
         found = ahead.forecast(fitted, series, inputs, horizon, wanted)
         return answers.give(series.form, series, found, simple=wanted.simple)
@@ -339,6 +339,7 @@ class Forecaster:
         from rnnkit.integrations import plots
 
         fitted = self._ready('plot()')
+        plots.check_path('plot()', path)
         drawn = pictures.of_fitted(fitted, truth, X, level, ids=ids, past=past)
         return plots.forecasts(drawn, path)
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
-from rnnkit.forecasting.bases import Choices, steps_back
+from rnnkit.forecasting.bases import SEASONS, Choices
 
 FLOOR = 0.1  # the least scale, as a fraction of the mean over the whole past
 SCALES = ('mean_abs', 'standard', 'robust')
@@ -27,6 +28,10 @@ class Histories:
         Absolute errors of the base one lag ahead; without a base, absolute values.
     total, count : arrays of shape (M,)
         Sums of these so far, and their number.
+    unit : array of shape (M,)
+        The scale after each step; 0 where nothing has changed.
+    level : array of shape (M, L)
+        Mean differences at each lag over the last season, and its mean absolute deviation.
     begin, end : arrays of int of shape (N,)
         The first step of each series, and the one after its last.
     choices : Choices
@@ -37,6 +42,8 @@ class Histories:
         The place of each step in the day, the week and the year.
     past : array of shape (M, P)
     static : array of shape (N, S)
+    lags : tuple of int
+    season : int
     window : int
         The steps that a scale is the mean of.
     scale : {'mean_abs', 'standard', 'robust'} or None
@@ -49,6 +56,8 @@ class Histories:
     gap: np.ndarray
     total: np.ndarray
     count: np.ndarray
+    unit: np.ndarray
+    level: np.ndarray
     begin: np.ndarray
     end: np.ndarray
     choices: Choices
@@ -56,6 +65,8 @@ class Histories:
     calendar: np.ndarray
     past: np.ndarray
     static: np.ndarray
+    lags: tuple[int, ...]
+    season: int
     window: int
     scale: str | None
     has_base: bool
@@ -87,42 +98,57 @@ class Histories:
 
     def base(self, at: np.ndarray, series: np.ndarray, steps: int) -> np.ndarray:
         """Return the naive forecasts of the steps after `at`, (..., steps)."""
-        if not self.has_base:
-            return np.zeros((*at.shape, steps))
-        return self.repeated(at, self.lag[series], steps, self.choices.seasons[series])
+        return self.bases(at, series, steps)[0]
 
-    def repeated(
-        self, at: np.ndarray, lag: np.ndarray, steps: int, seasons: np.ndarray | int = 1
-    ) -> np.ndarray:
-        """Return the mean values of some lags ago for the steps after `at`, (..., steps)."""
-        return self._mean(at, steps_back(lag, steps), lag, seasons)
+    def bases(
+        self, at: np.ndarray, series: np.ndarray, steps: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the naive forecasts of the steps after `at`, and the means of some seasons.
 
-    def _mean(
-        self, at: np.ndarray, back: np.ndarray, lag: np.ndarray, seasons: np.ndarray | int
-    ) -> np.ndarray:
-        first = at[..., None] - back
-        total = self.y[first]
-        for j in range(1, int(np.max(seasons, initial=1))):
-            more = np.asarray(seasons > j)[..., None]
-            total = total + self.y[first - j * np.asarray(lag)[..., None]] * more
-        return total / np.asarray(seasons)[..., None]
+        Parameters
+        ----------
+        at : array of int of shape (...) or (T, n)
+        series : array of int of shape (n,)
+            The series of the last axis of `at`.
+        steps : int
+
+        Returns
+        -------
+        base, usual : arrays of shape (..., steps)
+            One of them is the other where the base is a mean of seasons.
+        """
+        lags, several = self.choices.lag[series], self.choices.seasons[series] > 1
+        base, usual = np.zeros((2, *at.shape, steps))
+        for lag in np.unique(lags):
+            mine = lags == lag
+            some = at[..., mine]
+            each = [self.repeated(some - j * lag, lag, steps) for j in range(SEASONS)]
+            mean = sum(each[1:], each[0]) / SEASONS
+            usual[..., mine, :] = mean
+            base[..., mine, :] = np.where(several[mine][:, None], mean, each[0])
+        return (base if self.has_base else np.zeros_like(base)), usual
+
+    def repeated(self, at: np.ndarray, lag: int, steps: int) -> np.ndarray:
+        """Return the values of a lag ago for the steps after `at`, (..., steps)."""
+        width = min(lag, steps)
+        # Rows that are read whole are much faster than single values.
+        values = sliding_window_view(self.y, width)[at + 1 - lag]
+        return values if width == steps else values[..., np.arange(steps) % lag]
 
     def errors_of_base(self, at: np.ndarray, series: np.ndarray) -> np.ndarray:
         """Return by how much values differ from their base, a lag ahead; or from 0."""
-        if not self.has_base:
-            return abs(self.y[at])
-        lag = self.lag[series]
-        return abs(
-            self.y[at] - self._mean(at, lag[..., None], lag, self.choices.seasons[series])[..., 0]
-        )
+        return abs(self.y[at] - self.base(at - 1, series, 1)[..., 0])
 
-    def scale_at(self, at: np.ndarray, series: np.ndarray) -> np.ndarray:
-        """Return the scale after each step, of the shape of `at`; 0 where nothing has changed."""
+    def measure(self, at: np.ndarray, series: np.ndarray) -> None:
+        """Write the scales after some steps, and the levels, given all up to them."""
+        self.unit[at] = self._scale(at, series)
+        self.level[at] = self._levels(at)
+
+    def _scale(self, at: np.ndarray, series: np.ndarray) -> np.ndarray:
         if self.scale is None:
             return np.ones(at.shape)
         back = at[..., None] - np.arange(self.window)  # (..., window)
-        start = np.broadcast_to(self.start[series], at.shape)[..., None]
-        real = back >= start
+        real = back >= self.start[series][..., None]
         size = self.gap[np.where(real, back, at[..., None])] * real
         n = np.maximum(real.sum(axis=-1), 1)
         if self.scale == 'mean_abs':
@@ -132,6 +158,16 @@ class Histories:
         else:
             recent = 1.4826 * _median(size, real)
         return np.maximum(recent, FLOOR * self.total[at] / np.maximum(self.count[at], 1))
+
+    def _levels(self, at: np.ndarray) -> np.ndarray:
+        """Return mean differences over the last season, and how large the season itself is."""
+        if self.level.shape[1] == 0:
+            return np.zeros((*at.shape, 0))
+        season = at[..., None] - np.arange(self.season)
+        values = self.y[season]  # (..., season)
+        parts = [(values - self.y[season - lag]).mean(axis=-1) for lag in self.lags if lag > 1]
+        swing = abs(values - values.mean(axis=-1, keepdims=True)).mean(axis=-1)
+        return np.stack([*parts, swing], axis=-1)
 
     def append(self, values: np.ndarray, seen: np.ndarray) -> None:
         """Write one further value of each series, (N,), as in `y`; NaN is filled."""
@@ -143,6 +179,7 @@ class Histories:
         enough = at >= self.start
         self.total[at] = self.total[at - 1] + self.gap[at] * enough
         self.count[at] = self.count[at - 1] + enough
+        self.measure(at, series)
         self.end = at + 1
 
     def tails(self, chosen: np.ndarray, stop: np.ndarray, steps: int, room: int) -> 'Histories':
@@ -173,7 +210,7 @@ class Histories:
         )
 
 
-STEPWISE = ('y', 'seen', 'gap', 'total', 'count', 'known', 'calendar', 'past')
+STEPWISE = ('y', 'seen', 'gap', 'total', 'count', 'unit', 'level', 'known', 'calendar', 'past')
 
 
 def _median(size: np.ndarray, real: np.ndarray) -> np.ndarray:

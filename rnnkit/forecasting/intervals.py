@@ -25,7 +25,7 @@ ENOUGH = 100  # errors; the quantiles of fewer are symmetric
 MOST = 5000  # rows of errors that quantiles are taken of
 TAILS = (0.005, 0.01)
 LEVELS = (*TAILS, *(float(k) / 40 for k in range(1, 40)), *(1 - q for q in TAILS[::-1]))
-STRENGTHS = (np.inf, 100.0, 30.0, 10.0, 3.0, 1.0)  # of the mean of all groups, in rows
+STRENGTHS = (np.inf, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3)  # of the mean of all groups, in rows
 PRIOR = 20  # errors that the curve through the scales of all steps counts as
 PAIRS = 30  # pairs of errors that the correlations of a first-order process count as
 VERSION = 1
@@ -336,7 +336,8 @@ def _group_scales(
 
     Both are blended with the mean of all. How much of it is best is found on the data: the scale of
     a row is measured on the other half of its group, as the scale of a forecast is measured on
-    errors of another time.
+    errors of another time. If already the first half reaches beyond the end of the data, all rows
+    are about the same time, and the scales are 1.
     """
     n_groups, h = int(groups.max()) + 1, sizes.shape[1]
     pooled = sizes.sum() / seen.sum()
@@ -349,6 +350,8 @@ def _group_scales(
     place = np.empty(len(groups), int)
     place[order] = np.arange(len(groups)) - starts[groups[order]]
     half = (2 * place >= n_rows[groups]).astype(int)
+    if seen[half == 0, -1].sum() < 0.75 * seen[half == 0, 0].sum():
+        return np.ones(len(sizes)), np.ones(n_groups)
 
     def sums(values: np.ndarray) -> np.ndarray:
         return np.bincount(2 * groups + half, values, 2 * n_groups).reshape(n_groups, 2)

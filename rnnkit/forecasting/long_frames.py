@@ -38,6 +38,24 @@ class Rows(NamedTuple):
         return values if self.order is None else values[self.order]
 
 
+def check_is_long(where: str, name: str, frame: Any, columns: Columns) -> None:
+    """Raise a DataError if a frame has none of the columns, as one with a column per series."""
+    wanted = [one for one in (columns.id, columns.time, columns.target) if one is not None]
+    there = list(frame.columns)
+    named = [*there, *getattr(getattr(frame, 'index', None), 'names', ())]
+    if any(one in named for one in wanted) or not there:
+        return
+    words = [one for one in there if isinstance(one, str)]
+    if any(hint(str(one), words).startswith('did') for one in wanted if words):
+        return
+    raise DataError(
+        f'{where}: a frame has a row for each time of each series, with the columns '
+        f'{frames.listed(wanted)}; those of {name} are {frames.listed(there)}. Name them by id=, '
+        f'time= and target=; if each column is a series, pass one, such as '
+        f'{name}[{brief(there[0])}], or a dict, {{key: {name}[key] for key in {name}.columns}}'
+    )
+
+
 def column(where: str, name: str, frame: Any, wanted: object, role: str) -> Any:
     """Return a column of a frame.
 

@@ -1,6 +1,6 @@
-"""Heads of a forecaster: the last layers of its network, their loss, and what the outputs mean.
+"""Heads of a forecaster: the last layer of its network, its loss, and what its output means.
 
-In: the number of steps ahead h, and the outputs of the last layers. Out: specs of layers and of a
+In: the number of steps ahead h, and the output of the last layer. Out: specs of a layer and of a
 loss for `rnnkit.Regressor`; a `Distribution` for each step ahead.
 
 A distribution is computed at normal scores, z = Φ⁻¹(q). A quantile, a sample (z is a normal number)
@@ -15,9 +15,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from rnnkit import losses
 from rnnkit.common.calls import Abstract
 from rnnkit.common.checks import real
-from rnnkit.common.output_names import full
 from rnnkit.common.registry import Registry
 from rnnkit.errors import ConfigError
 
@@ -179,67 +179,104 @@ class Grid(Distribution):
         return picked.reshape(k.shape)
 
 
+class Normal(Distribution):
+    """Normal distributions, by mean and standard deviation."""
+
+    def point(self) -> np.ndarray:
+        """Return the means."""
+        return self.parts[0]
+
+    def scores(self, z: np.ndarray | float) -> np.ndarray:
+        """Return the quantiles Φ(z)."""
+        mean, deviation = self.parts
+        return mean + deviation * z
+
+
+class StudentT(Distribution):
+    """Student's t distributions, by location, scale and degrees of freedom."""
+
+    def point(self) -> np.ndarray:
+        """Return the locations."""
+        return self.parts[0]
+
+    def scores(self, z: np.ndarray | float) -> np.ndarray:
+        """Return the quantiles Φ(z)."""
+        from scipy.special import stdtrit
+
+        location, scale, df = self.parts
+        # By the lower tail, whose probabilities keep all digits.
+        return location - scale * np.sign(z) * stdtrit(df, normal_share(-np.abs(z)))
+
+
+class Average(Distribution):
+    """The distribution whose quantiles are the means of those of several distributions."""
+
+    def __init__(self, *members: Distribution):
+        super().__init__(*(part for one in members for part in one.parts))
+        self.members = members
+
+    def again(self, parts: Sequence[np.ndarray]) -> Average:
+        """Return a distribution of the same kind with other parameters."""
+        n = len(self.members[0].parts)
+        cut = [parts[k : k + n] for k in range(0, len(parts), n)]
+        return Average(*(one.again(own) for one, own in zip(self.members, cut, strict=True)))
+
+    def moved(self, change: np.ndarray) -> Average:
+        """Return the distribution that is moved by `change`, (..., h)."""
+        return Average(*(one.moved(change) for one in self.members))
+
+    def point(self) -> np.ndarray:
+        """Return the mean of their point forecasts."""
+        return np.mean([one.point() for one in self.members], axis=0)
+
+    def scores(self, z: np.ndarray | float) -> np.ndarray:
+        """Return the quantiles Φ(z)."""
+        return np.mean([one.scores(z) for one in self.members], axis=0)
+
+
 class Head(Abstract):
-    """The last layers of a network that forecasts, and what their outputs mean.
+    """The last layer of a network that forecasts, and what its output means.
 
     Attributes
     ----------
-    names : tuple of str
-        The output layers, in the order in which `read` takes their outputs. The one called 'out'
-        is the last of the network: `predict` returns its output.
+    n_parts : int
+        The number of units for each step ahead.
     has_quantiles : bool
-        Whether the outputs alone are a distribution.
+        Whether the output alone is a distribution.
     """
 
-    names: ClassVar[tuple[str, ...]] = ('out',)
+    n_parts: ClassVar[int] = 1
     has_quantiles: ClassVar[bool] = True
-    activations: ClassVar[dict[str, str]] = {}
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """The full names of the outputs, as `feed_forward` returns them."""
-        return tuple(full(name) for name in self.names)
 
     def layers(self, h: int, inputs: str) -> list[LayerSpec]:
-        """Return the specs of the output layers.
+        """Return the specs of the output layers: a single one, which is linear.
 
         Parameters
         ----------
         h : int
             The number of steps ahead.
         inputs : str
-            The layer before them.
+            The layer before it.
         """
-        names = [*(name for name in self.names if name != 'out'), 'out']
-        return [
-            {
-                'size': h,
-                'name': name,
-                'inputs': inputs,
-                'activation': self.activations.get(name, 'linear'),
-            }
-            for name in names
-        ]
+        return [{'size': h * self.n_parts, 'name': 'out', 'inputs': inputs, 'activation': 'linear'}]
 
     @abstractmethod
     def loss(self) -> str | dict[str, object]:
         """Return the spec of the loss."""
 
     @abstractmethod
-    def read(self, outputs: Sequence[np.ndarray]) -> Distribution:
+    def read(self, output: np.ndarray) -> Distribution:
         """Return the distribution of the targets.
 
         Parameters
         ----------
-        outputs : sequence of arrays of shape (..., h)
-            Those of the layers `names`.
+        output : array of shape (..., h * n_parts)
         """
 
     def blend(self, distributions: Sequence[Distribution]) -> Distribution:
         """Return one distribution for those of several networks.
 
-        Each parameter is the mean of theirs. So each quantile is the mean of their quantiles, also
-        of normal distributions, and of those of Student's t with the same degrees of freedom.
+        Each of its quantiles is the mean of their quantiles. Mostly, each parameter is so, too.
         """
         parts = zip(*(one.parts for one in distributions), strict=True)
         return distributions[0].again([np.mean(part, axis=0) for part in parts])
@@ -258,9 +295,9 @@ class PointHead(Head):
         """Return the spec of the loss."""
         return 'mae'
 
-    def read(self, outputs: Sequence[np.ndarray]) -> Points:
+    def read(self, output: np.ndarray) -> Points:
         """Return the single values."""
-        return Points(*outputs)
+        return Points(output)
 
 
 @HEADS.add('quantiles')
@@ -268,16 +305,49 @@ class QuantilesHead(Head):
     """Some quantiles of each step; between and beyond them, see `Grid`."""
 
     levels = LEVELS
-    names = tuple('out' if q == 0.5 else f'q{k}' for k, q in enumerate(LEVELS, 1))
+    n_parts = len(LEVELS)
 
     def loss(self) -> dict[str, object]:
         """Return the spec of the loss."""
-        order = sorted(zip(self.levels, self.names, strict=True), key=lambda one: one[1] != 'out')
-        return {'form': 'quantile', 'q': [q for q, _ in order], 'names': [n for _, n in order]}
+        return {'form': 'quantile', 'q': list(self.levels)}
 
-    def read(self, outputs: Sequence[np.ndarray]) -> Grid:
+    def read(self, output: np.ndarray) -> Grid:
         """Return the distribution that has these quantiles."""
-        return Grid(self.levels, *outputs)
+        return Grid(self.levels, *np.split(output, self.n_parts, axis=-1))
+
+
+@HEADS.add('gaussian')
+class GaussianHead(Head):
+    """Mean and standard deviation of each step."""
+
+    n_parts = 2
+
+    def loss(self) -> str:
+        """Return the spec of the loss."""
+        return 'gaussian'
+
+    def read(self, output: np.ndarray) -> Normal:
+        """Return the normal distribution."""
+        return Normal(*losses.Gaussian().parameters(output))
+
+
+@HEADS.add('student')
+class StudentHead(Head):
+    """Location, scale and degrees of freedom of each step, for errors with heavy tails."""
+
+    n_parts = 3
+
+    def loss(self) -> str:
+        """Return the spec of the loss."""
+        return 'student'
+
+    def read(self, output: np.ndarray) -> StudentT:
+        """Return the distribution."""
+        return StudentT(*losses.Student().parameters(output))
+
+    def blend(self, distributions: Sequence[Distribution]) -> Distribution:
+        """Return one distribution for those of several networks."""
+        return Average(*distributions) if len(distributions) > 1 else distributions[0]
 
 
 def normal_score(q: np.ndarray | float) -> np.ndarray:

@@ -54,7 +54,9 @@ def _check_frequency(where: str, found: Panel, like: Panel) -> None:
     )
 
 
-def read_ahead(where: str, panel: Panel, X: object, horizon: int) -> list[np.ndarray]:
+def read_ahead(
+    where: str, panel: Panel, X: object, horizon: int, used: bool = False
+) -> list[np.ndarray]:
     """Return the inputs that are known for the steps after the end of each series.
 
     Parameters
@@ -65,6 +67,8 @@ def read_ahead(where: str, panel: Panel, X: object, horizon: int) -> list[np.nda
         Rows after the horizon, and columns that are not needed, may be there, too. Without time
         stamps, the rows must be those of the horizon, or those of the history and the horizon.
     horizon : int
+    used : bool
+        Whether other covariates were read from X, so that it is of use without such inputs.
 
     Returns
     -------
@@ -79,7 +83,7 @@ def read_ahead(where: str, panel: Panel, X: object, horizon: int) -> list[np.nda
     """
     names, series = panel.future, panel.series
     if not names:
-        if X is not None:
+        if X is not None and not used:
             raise ConfigError(
                 f'{where}: X is given, but the forecaster has no inputs that are known for the '
                 f'future; leave X out, or name its columns by future= in Forecaster()'

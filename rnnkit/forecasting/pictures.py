@@ -166,14 +166,25 @@ def chosen(where: str, panel: Panel, ids: object, there: set[int] | None = None)
     if ids is None:
         return known[:MOST]
     named = {panel.series[k].id: k for k in known}
-    wanted = ids if isinstance(ids, list | tuple) and ids not in named else [ids]
+    if hasattr(ids, 'tolist'):
+        ids = ids.tolist()
+    is_list = isinstance(ids, list) or (isinstance(ids, tuple) and _number(named, ids) is None)
+    wanted = ids if is_list else [ids]
     if not wanted:
         raise ConfigError(f'{where}: ids must name at least one series; got {brief(ids)}')
-    for one in wanted:
-        if one not in named:
+    found = [_number(named, one) for one in wanted]
+    for one, k in zip(wanted, found, strict=True):
+        if k is None:
             texts = [name for name in named if isinstance(name, str)]
             near = hint(one, texts) if isinstance(one, str) and texts else ''
-            near = f'; {near}' if near.startswith('did you') else ''
-            near = near or f'; the ids are {listed(named)}'
-            raise NotFoundError(f'{where}: there is no series {brief(one)}{near}')
-    return [named[one] for one in wanted]
+            near = near if near.startswith('did you') else f'the ids are {listed(named)}'
+            raise NotFoundError(f'{where}: there is no series {brief(one)}; {near}')
+    return [k for k in found if k is not None]
+
+
+def _number(named: Mapping[object, int], one: object) -> int | None:
+    """Return the number of a series by its id, or None; any object may be asked for."""
+    try:
+        return named.get(one)
+    except TypeError:  # it has no hash
+        return None

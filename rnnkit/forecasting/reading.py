@@ -142,6 +142,7 @@ def _of_frame(where: str, y: Any, columns: Columns) -> Raw:
             f'{where}: y must be a frame of pandas or polars; got {type(y).__module__}.'
             f'{type(y).__name__}'
         )
+    long_frames.check_is_long(where, 'y', y, columns)
     rows = long_frames.rows_of(where, 'y', y, columns.id)
     stamps, labels, known = long_frames.stamps_of(where, 'y', y, columns, rows)
     target = long_frames.column(where, 'y', y, columns.target, 'target')

@@ -41,8 +41,7 @@ class Model:
 
     def read(self, outputs: list[np.ndarray]) -> Distribution:
         """Return the forecasts, given the outputs (..., O) of each network."""
-        parts = [np.split(one, len(self.head.names), axis=-1) for one in outputs]
-        return self.head.blend([self.head.read(one) for one in parts])
+        return self.head.blend([self.head.read(one) for one in outputs])
 
     def forecast(
         self,
@@ -119,7 +118,7 @@ class Model:
             rng if self.head.has_quantiles else None,
         )
         base = histories.base(stop - 1, series, horizon)
-        unit = features.inverse(histories.scale_at(stop - 1, series))[:, None]
+        unit = features.inverse(histories.unit[stop - 1])[:, None]
         paths = (values.reshape(copies, len(series), horizon) - base) * unit
         if not self.head.has_quantiles:
             return Points(paths[0])
@@ -152,8 +151,7 @@ class Model:
         width = features.count(self.design, histories) + net.layers[-1].size
         for rows in _alike(stop - start, width):
             at = np.arange((stop - start)[rows[0]])[:, None] + start[rows]  # (T, B)
-            number = np.broadcast_to(series[rows], at.shape)
-            x = features.read(self.design, histories, at, number)
+            x = features.read(self.design, histories, at, series[rows])
             out, state = net.predict(x, return_state=True)
             outputs[rows] = out[-1]
             for name, parts in state.items():
@@ -195,7 +193,7 @@ class Model:
             at = histories.end - 1
             number = forecast.point() if rng is None else forecast.draw(rng, 1)[0]  # (N, 1)
             base = histories.base(at, series, 1)[:, 0]
-            values.append(base + histories.scale_at(at, series) * number[:, 0])
+            values.append(base + histories.unit[at] * number[:, 0])
             if len(values) == steps:
                 return np.stack(values, axis=1)
             histories.append(values[-1], np.ones(len(series), bool))

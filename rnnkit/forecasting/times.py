@@ -7,7 +7,7 @@ import numpy as np
 from rnnkit.forecasting.frequency import Frequency
 from rnnkit.forecasting.hints import text_of
 
-DAY, HOUR, MINUTE = (np.timedelta64(1, unit) for unit in 'Dhm')
+MONTH, DAY, HOUR, MINUTE = (np.timedelta64(1, unit) for unit in 'MDhm')
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,20 @@ class Times:
         """Return some stamps from the one with the number `begin` on, in UTC, (steps,)."""
         return self.frequency.at(np.asarray(self.start), np.arange(begin, begin + steps))
 
+    def walls(self, begin: int, steps: int) -> np.ndarray:
+        """Return the same stamps as clocks show them, (steps,)."""
+        if not self.frequency.is_calendar:
+            return self.frequency.wall(self.stamps(begin, steps))
+        start = self.frequency.wall(np.asarray(self.start))
+        return self.frequency.on_wall(start, np.arange(begin, begin + steps))
+
     def ahead(self, horizon: int) -> np.ndarray:
         """Return the stamps after the last one, as clocks show them, (horizon,)."""
-        return self.frequency.wall(self.stamps(self.n, horizon))
+        return self.walls(self.n, horizon)
 
     def at(self, i: int) -> np.generic:
         """Return the stamp with the number i, which may be after the last one."""
-        return self.frequency.wall(self.stamps(i, 1))[0]
+        return self.walls(i, 1)[0]
 
     def text(self, i: int) -> str:
         """Return the stamp with the number i, for messages."""
@@ -67,7 +74,7 @@ class Times:
             A sine and a cosine for each cycle, from -1 to 1.
         """
         cycles = cycles_of(self.frequency)
-        wall = self.frequency.wall(self.stamps(begin, steps)) if cycles else None
+        wall = self.walls(begin, steps) if cycles else None
         angles = [2 * np.pi * CYCLES[name](wall) for name in cycles]
         pairs = [turn(angle) for angle in angles for turn in (np.sin, np.cos)]
         return np.stack(pairs, axis=1) if pairs else np.empty((steps, 0))
@@ -114,7 +121,7 @@ def _of_week(wall: np.ndarray) -> np.ndarray:
 
 def _of_month(wall: np.ndarray) -> np.ndarray:
     months = wall.astype('M8[M]')
-    first, next_one = months.astype('M8[D]'), (months + 1).astype('M8[D]')
+    first, next_one = months.astype('M8[D]'), (months + MONTH).astype('M8[D]')
     return (wall.astype('M8[D]') - first) / (next_one - first)
 
 

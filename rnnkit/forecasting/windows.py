@@ -64,12 +64,8 @@ def window(
         The first step whose value counts, for validation.
     """
     at = start + np.arange(steps)[:, None]  # (T, B)
-    series = np.broadcast_to(series, at.shape)
     at = np.minimum(at, histories.end[series] - 1)
-    x = features.read(design, histories, at, series)
-    y, weights = features.targets(
-        histories, at, series, np.broadcast_to(stop, at.shape), design.horizon
-    )
+    x, y, weights = features.both(design, histories, at, series, stop)
     if judged is not None:
         weights *= (at + 1 >= judged)[..., None]
     return [x, y, weights]

@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-QUARTER = np.timedelta64(15, 'm')  # clocks change at quarters of an hour of UTC
 DAY = np.timedelta64(1, 'D')
 
 
@@ -52,10 +51,10 @@ def to_wall(utc: np.ndarray, name: str) -> np.ndarray:
         return stamp.replace(tzinfo=UTC).astimezone(zone).utcoffset()
 
     days, place = np.unique(utc.astype('M8[D]'), return_inverse=True)
-    before, after = _of_each(days, offset), _of_each(days + 1, offset)
+    before, after = _of_each(days, offset), _of_each(days + DAY, offset)
     shift = before[place].reshape(utc.shape)
     changing = (before != after)[place].reshape(utc.shape)
-    if changing.any():  # the clock changes on these days
+    if changing.any():  # clocks change on these days, at a quarter of an hour of UTC
         quarters, place = np.unique(utc[changing].astype('M8[15m]'), return_inverse=True)
         shift[changing] = _of_each(quarters, offset)[place]
     return utc + shift

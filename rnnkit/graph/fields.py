@@ -51,8 +51,16 @@ def target_of(name: str, graph: Graph, output: str, loss: Loss, layout: Axes) ->
         ``'hid1:out'``.
     loss : Loss
     layout : tuple of str
+
+    Raises
+    ------
+    ConfigError
+        If the output cannot be cut into the parts that the loss reads.
     """
     field = output_as_array(name, graph, output, layout)
+    if loss.n_parts > 1:
+        owner = f'{field.owner} with loss {loss.form or type(loss).__name__!r}'
+        field = replace(field, size=_size(field.size, output, loss), owner=owner)
     origin, steps_after = _origin(graph, field.clock)
     checks = {'check': loss.check_targets, 'is_target': True}
     field = replace(field, origin=origin, steps_after=steps_after, **checks)
@@ -95,10 +103,8 @@ def input_as_target(graph: Graph, output: str, loss: Loss, given: list[Field]) -
             f'{where}, which must be numbers; an embedding reads tokens. Use a Classifier, with '
             f'the tokens as x and as y'
         )
-    size, clock = (
-        graph.by_name[owner].output_size(what),
-        graph.plan.clock_of(output, graph.by_name),
-    )
+    clock = graph.plan.clock_of(output, graph.by_name)
+    size = _size(graph.by_name[owner].output_size(what), output, loss)
     if size != field.size:
         raise ConfigError(f'{where}; it has {size} features, and the input {field.size}')
     steps = field.steps
@@ -113,6 +119,17 @@ def input_as_target(graph: Graph, output: str, loss: Loss, given: list[Field]) -
                 f'{"others" if steps is None else steps}'
             )
     return replace(field, steps=steps, check=loss.check_targets)
+
+
+def _size(size: int, output: str, loss: Loss) -> int:
+    """Return the number of targets that an output of this size is compared with."""
+    n = loss.n_parts
+    if size % n:
+        raise ConfigError(
+            f'loss {loss.form or type(loss).__name__!r} reads {n} numbers for each target, so the '
+            f'size of {output!r} must be a multiple of {n}; got {size}'
+        )
+    return size // n
 
 
 def masks_of(graph: Graph, layout: Axes) -> list[Field]:

@@ -41,6 +41,12 @@ def kinds_of(loss: Loss, names: Sequence[str]) -> dict[str, str]:
             f'{WHERE}: targets of loss {loss.form!r} are {what}, which would make no sense when '
             f'they are scaled; leave it out'
         )
+    if loss.n_parts > 1:
+        raise ConfigError(
+            f'{WHERE}: the output that loss {loss.form or type(loss).__name__!r} reads has '
+            f'{loss.n_parts} numbers for each target, which cannot be scaled; scale the targets '
+            f'before, and leave it out'
+        )
     if len(names) != len(loss.kinds):
         raise ConfigError(
             f'{WHERE}: loss {loss.form or type(loss).__name__!r} reads {len(names)} outputs; its '

@@ -69,7 +69,8 @@ class Drawing:
             return first
         values = tuple(output.astype('float64') for output in outputs)
         given = values if len(values) > 1 else values[0]
-        drawn = self.loss.draw(self.rng, given, self.temperature)  # type: ignore[arg-type]
+        with np.errstate(over='ignore', invalid='ignore'):  # what is not finite is an error below
+            drawn = self.loss.draw(self.rng, given, self.temperature)  # type: ignore[arg-type]
         self._check(drawn, first.shape)
         with np.errstate(over='ignore'):
             if self._units is not None:

@@ -41,7 +41,7 @@ def history(
     records: Sequence[Mapping[str, Any]], path: str | None, keys: Sequence[str]
 ) -> 'Figure':
     """Plot columns of a history; see `rnnkit.training.History.plot`."""
-    _check_path('history.plot()', path)
+    check_path('history.plot()', path)
     picture, axes = figure(figsize=(7, 4))
     updates = _running_count([record['updates'] for record in records])
     for key in keys:
@@ -95,7 +95,7 @@ def gradient_flow(
         raise ConfigError('plots.gradient_flow(): flow must be a dict of arrays of shape (T,)')
     if axes is not None and not hasattr(axes, 'set_yscale'):
         raise ConfigError(f'plots.gradient_flow(): axes must be of matplotlib; got {axes!r}')
-    _check_path('plots.gradient_flow()', path)
+    check_path('plots.gradient_flow()', path)
     if axes is None:
         axes = figure(figsize=(7, 4))[1]
     for name, norms in flow.items():
@@ -125,7 +125,7 @@ def forecasts(pictures: Sequence[Picture], path: str | None = None) -> 'Figure':
     -------
     figure : matplotlib.figure.Figure
     """
-    _check_path('plot()', path)
+    check_path('plot()', path)
     n = len(pictures)
     whole = blank((8, 3.5 if n == 1 else 0.5 + 2.1 * n))
     several = whole.subplots(n, squeeze=False)[:, 0]
@@ -185,7 +185,8 @@ def _short_dates(axes: 'Axes', x: np.ndarray) -> None:
         axes.set_xlabel('step')
 
 
-def _check_path(where: str, path: object) -> None:
+def check_path(where: str, path: object) -> None:
+    """Raise a ConfigError unless `path` is None or the path of a file."""
     if path is not None:
         epoch_paths.file_path(f'{where}: path', path)
 

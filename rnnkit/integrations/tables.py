@@ -1,7 +1,6 @@
 """Frames, Series and time stamps of pandas and polars, for answers of the form of the question."""
 
 from collections.abc import Mapping, Sequence
-from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -78,7 +77,8 @@ def pandas_index(stamps: np.ndarray, labels: Any) -> object:
 
 def polars_column(stamps: np.ndarray, labels: Any) -> object:
     """Return time stamps as a Series of polars."""
-    polars = import_module('polars')
+    import polars
+
     column = polars.Series(stamps)
     if labels.kind == 'integer':
         return column.cast(getattr(polars, labels.dtype))

@@ -86,21 +86,25 @@ def mean_error(
     output: Variable,
     target: Variable,
     weights: Variable | None,
+    n_parts: int = 1,
 ) -> list[Variable] | None:
     """Return the mean of elementwise errors and their number or total weight, or None.
 
     Parameters
     ----------
     errors : callable
-        (output, target) -> errors.
+        (output or its parts, target) -> errors.
     plain : callable
         (output, target, weights or None) -> the same by PyTensor's own Ops.
     output, target : tensors of one shape
-    weights : tensor of that shape, or None
+        With `n_parts`, the last axis of the output is that many times as long.
+    weights : tensor of the shape of the target, or None
+    n_parts : int
+        The number of parts of the output that `errors` takes as a tuple, if there are several.
     """
     if not (enabled() and usable()):
         return None
-    return loss_op.mean_error(errors, plain, output, target, weights)
+    return loss_op.mean_error(errors, plain, output, target, weights, n_parts)
 
 
 def cross_entropy(

@@ -10,11 +10,13 @@ from rnnkit.losses.distributions import (
     KullbackLeibler,
     MaximumMeanDiscrepancy,
 )
+from rnnkit.losses.likelihoods import Gaussian, Student
 from rnnkit.losses.regression import Huber, MeanAbsoluteError, MeanSquaredError, Poisson, Quantile
 
 __all__ = [
     'BinaryCrossEntropy',
     'CrossEntropy',
+    'Gaussian',
     'GaussianLogLikelihood',
     'Hinge',
     'Huber',
@@ -25,6 +27,7 @@ __all__ = [
     'MeanSquaredError',
     'Poisson',
     'Quantile',
+    'Student',
     'accuracy',
     'add',
     'build',

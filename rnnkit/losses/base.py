@@ -17,6 +17,7 @@ from rnnkit.errors import ConfigError, DataError
 
 Output = TensorVariable | tuple[TensorVariable, ...]
 Values = np.ndarray | tuple[np.ndarray, ...]  # of outputs
+Array = TypeVar('Array', TensorVariable, np.ndarray)
 T = TypeVar('T')
 VALUE, VARIANCE = 'value', 'variance'
 
@@ -51,6 +52,9 @@ class Loss(Abstract):
     predicts : str
         What the output is, if it is of another kind than the target, such as the mean of a
         distribution; else ''.
+    n_parts : int
+        How many times as long as the target's the last axis of the output is: 3 if it contains a
+        location, a scale and a shape for each target. `errors` then takes a tuple of 3 parts.
 
     Examples
     --------
@@ -70,6 +74,7 @@ class Loss(Abstract):
     options: ClassVar[dict[str, object]] = {}
     predicts: ClassVar[str] = ''  # what the output is, if it is not like a target
     kinds: tuple[str, ...] = (VALUE,)
+    n_parts: int = 1
 
     def __init__(self, **options: object):
         reject_unknown(self._where, options, self.options)
@@ -175,6 +180,32 @@ class Loss(Abstract):
             f'default; got {brief(form)} with {activation!r}'
         )
 
+    def split(self, output: Output) -> Output:
+        """Return the parts of an output, if there are several: each is as long as the target."""
+        if self.n_parts == 1 or isinstance(output, tuple):
+            return output
+        return tuple(self.part(output, k) for k in range(self.n_parts))
+
+    def central(self, output: Array) -> Array:
+        """Return the part of an output, a tensor or an array, that is compared with the target.
+
+        By scores and metrics, which read one number for each target; by default the first part.
+        """
+        return self.part(output, 0)
+
+    def of_central(self, metric: Callable[..., float]) -> Callable[..., float]:
+        """Return a metric of target, output and weights that reads the central part."""
+        return lambda target, output, weights: metric(target, self.central(output), weights)
+
+    def part(self, output: Array, k: int) -> Array:
+        """Return part k of an output, a tensor or an array."""
+        if self.n_parts == 1:
+            return output
+        size = output.shape[-1] // self.n_parts
+        if isinstance(output, TensorVariable) and output.type.shape[-1] is not None:
+            size = output.type.shape[-1] // self.n_parts
+        return output[..., k * size : (k + 1) * size]
+
     @abstractmethod
     def errors(self, output: Output, target: TensorVariable) -> TensorVariable:
         """Return one error for each element of `target`, or for each row along its last axis."""
@@ -195,6 +226,7 @@ class Loss(Abstract):
         """
 
         def plain(output, target, weights):
+            output = self.split(output)
             errors = self.errors(output, target)
             if weights is not None:
                 counts = counted(weights, errors.ndim)
@@ -203,12 +235,12 @@ class Loss(Abstract):
 
         if isinstance(output, tuple):
             return plain(output, target, weights)
-        fused = kernels.mean_error(self.errors, plain, output, target, weights)
+        fused = kernels.mean_error(self.errors, plain, output, target, weights, self.n_parts)
         return plain(output, target, weights) if fused is None else tuple(fused)
 
     def by_row(self, output: Output, target: TensorVariable) -> bool:
         """Return whether there is one error for each row of targets, along their last axis."""
-        return self.errors(output, target).ndim < target.ndim
+        return self.errors(self.split(output), target).ndim < target.ndim
 
     def check_targets(self, where: str, array: np.ndarray) -> None:
         """Raise a DataError for invalid targets; `where` names the array.

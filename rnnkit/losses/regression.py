@@ -5,10 +5,8 @@ import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit.common.checks import real, scalar
-from rnnkit.common.output_names import full
-from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.losses.base import VALUE, Loss, add, only_at_1, reject
+from rnnkit.losses.base import Loss, add, only_at_1, reject
 
 LOG_MOST = 40  # of a Poisson rate: NumPy's counts are 64-bit integers
 
@@ -60,85 +58,59 @@ class Quantile(Loss):
 
     The minimizer is the quantile q of the targets. Koenker & Bassett 1978, Econometrica 46(1).
 
-    A network predicts several quantiles by as many layers of the size of the target; the loss is
-    the mean of theirs. The first of these layers, usually that of the median, must be the last
-    layer of the network, so that `predict` returns it; give the others ``activation='linear'``,
-    unless all targets are positive. `Regressor.generate` draws from several quantiles, and not from
-    one: the level is uniform, and the quantile at this level is interpolated linearly, or beyond
-    the outermost extrapolated from the two next to it. Quantiles that cross are sorted first.
-
     Parameters
     ----------
-    q : float, or list of float
-        The quantile, between 0 and 1; with 0.5 the loss is half the mean absolute error. Or
-        several, in any order.
-    layers : list of str, optional
-        With several quantiles, the output of each: ``'high'`` or ``'high:out'``.
+    q : float or list of float
+        The quantile, between 0 and 1; with 0.5 the loss is half the mean absolute error. For a
+        list, the last layer has one unit for each target and quantile: first those of the first
+        quantile, for all targets, then those of the second. The loss is the mean over quantiles.
 
-    Examples
-    --------
-    >>> from rnnkit.layers import parse_layers
-    >>> head = dict(size=1, inputs='hid1', activation='linear')
-    >>> layers = parse_layers([
-    ...     1, ('rnn', 8), head | dict(name='low'), head | dict(name='high'),
-    ...     head | dict(name='mid')])
-    >>> Quantile(q=[0.5, 0.1, 0.9], layers=['mid', 'low', 'high']).outputs
-    ('mid:out', 'low:out', 'high:out')
+    Notes
+    -----
+    Nothing keeps several quantiles from crossing; sorting them never makes them worse
+    (Chernozhukov et al. 2010, Econometrica 78(3)). Scores and metrics compare the target with the
+    quantile that is nearest to 0.5. `Regressor.generate` draws from several quantiles, and not from
+    one: the level is uniform, and the quantile at this level is interpolated linearly, or beyond
+    the outermost extrapolated from the two next to it.
     """
 
     predicts = 'a quantile'
-    options = {'q': 0.5, 'layers': None}
+    options = {'q': 0.5}
 
     def setup(self):
-        if isinstance(self.q, list | tuple) or getattr(self.q, 'ndim', 0):
-            self._read_several()
+        where = f'{self._where}: q'
+        if not isinstance(self.q, list | tuple | np.ndarray):
+            self.q = real(where, self.q, above=0, below=1)
             return
-        self.q = real(f'{self._where}: q', self.q, above=0, below=1)
-        if self.layers is not None:
-            raise ConfigError(
-                f'{self._where}: layers is for several quantiles, q=[0.5, 0.1, 0.9]; got '
-                f'q={self.q:g}. Leave it out'
-            )
-
-    def _read_several(self):
-        q, names = list(self.q), self.layers
-        if len(q) < 2:
-            raise ConfigError(
-                f'{self._where}: q must be a number, or a list of at least two; got {brief(self.q)}'
-            )
-        self.q = [real(f'{self._where}: each q', value, above=0, below=1) for value in q]
-        if len(set(self.q)) < len(q):
-            raise ConfigError(f'{self._where}: each q must be another number; got {brief(self.q)}')
-        ok = isinstance(names, list | tuple) and len(names) == len(q)
-        if not ok or not all(isinstance(name, str) and name for name in names):
-            raise ConfigError(
-                f'{self._where}: layers must have the name of an output for each of the {len(q)} '
-                f'quantiles q={brief(self.q)}; got {brief(names)}'
-            )
-        self.layers = list(names)
-        if len({full(name) for name in names}) < len(q):
-            raise ConfigError(
-                f'{self._where}: each quantile needs an output of its own; got {brief(names)}'
-            )
-        self.kinds = (VALUE,) * len(q)
+        self.q = [real(f'{where}[{k}]', q, above=0, below=1) for k, q in enumerate(self.q)]
+        if len(set(self.q)) != len(self.q) or not self.q:
+            raise ConfigError(f'{where} must be one number, or several different ones')
 
     @property
-    def outputs(self):
-        return super().outputs if self.layers is None else tuple(map(full, self.layers))
+    def n_parts(self):
+        return len(self.q) if isinstance(self.q, list) else 1
 
     @property
     def draws(self):
-        return self.layers is not None
+        return self.n_parts > 1
+
+    def central(self, output):
+        levels = self.q if isinstance(self.q, list) else [self.q]
+        return self.part(output, int(np.argmin([abs(q - 0.5) for q in levels])))
 
     def errors(self, output, target):
-        if self.layers is None:
-            return _pinball(output, target, self.q)
-        errors = [_pinball(o, target, q) for o, q in zip(output, self.q, strict=True)]
-        return sum(errors[1:], errors[0]) / np.asarray(len(errors), target.dtype)
+        if not isinstance(output, tuple):
+            q = self.q[0] if isinstance(self.q, list) else self.q
+            return _pinball(target - output, q)
+        pairs = zip(output, self.q, strict=True)
+        errors = [_pinball(target - one, q) for one, q in pairs]
+        return sum(errors[1:], errors[0]) * np.asarray(1 / len(errors), target.dtype)
 
     def draw(self, rng, output, temperature):
         only_at_1(self._where, temperature)
-        q, values = np.sort(self.q), np.sort(np.stack(output, axis=-1))  # (B, O, quantiles)
+        order = np.argsort(self.q)
+        parts = [self.part(output, k) for k in order]
+        q, values = np.sort(self.q), np.sort(np.stack(parts, axis=-1))  # (B, O, quantiles)
         level = rng.random(values.shape[:-1])
         # The quantiles around each level; for one beyond the outermost, the two next to it.
         k = np.clip(q.searchsorted(level), 1, len(q) - 1)
@@ -146,9 +118,8 @@ class Quantile(Loss):
         return low + (high - low) * (level - q[k - 1]) / (q[k] - q[k - 1])
 
 
-def _pinball(output: TensorVariable, target: TensorVariable, q: float) -> TensorVariable:
-    d = target - output
-    above, below = (np.asarray(value, output.dtype) for value in (q, q - 1))
+def _pinball(d: TensorVariable, q: float) -> TensorVariable:
+    above, below = (np.asarray(value, d.dtype) for value in (q, q - 1))
     return pt.switch(d > 0, above, below) * d
 
 

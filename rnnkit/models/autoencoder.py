@@ -177,7 +177,7 @@ class Autoencoder(Network):
         mask : array of shape (T, B), optional
             As in `predict`.
         """
-        return self._inference.score(metrics.r2, x, None, weights, mask)
+        return self._inference.score(self.loss.of_central(metrics.r2), x, None, weights, mask)
 
     def _output_name(self, where: str, layer: str | int | None) -> str:
         """Return the full name of an output."""

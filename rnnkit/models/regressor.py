@@ -95,7 +95,7 @@ class Regressor(Network):
         mask : array of shape (T, B), optional
             As in `predict`.
         """
-        return self._inference.score(metrics.r2, x, y, weights, mask)
+        return self._inference.score(self.loss.of_central(metrics.r2), x, y, weights, mask)
 
     def generate(
         self,

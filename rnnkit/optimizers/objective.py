@@ -25,6 +25,11 @@ class Addend(NamedTuple):
     weight: TensorVariable | None = None
 
 
+def same(output: TensorVariable) -> TensorVariable:
+    """Return the output itself."""
+    return output
+
+
 @dataclass
 class Objective:
     """A scalar to minimise, its parameters and inputs, and the quantities to report.
@@ -55,6 +60,8 @@ class Objective:
         The target and its weights, for metrics.
     binary : bool
         Whether each target is 0 or 1, and the output the probability of 1.
+    central : callable
+        Returns the part of the output that metrics compare with the target.
     """
 
     loss: TensorVariable
@@ -69,6 +76,7 @@ class Objective:
     finish: Callable[[Mapping[str, float]], dict[str, float]] = dict
     compared: tuple[TensorVariable, TensorVariable | None] | None = None
     binary: bool = False
+    central: Callable[[TensorVariable], TensorVariable] = same
 
     def reports(self) -> list[TensorVariable]:
         """Return loss, weight and monitors; then addends, and weights that are not the first."""

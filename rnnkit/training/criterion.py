@@ -138,6 +138,7 @@ class Criterion:
             addends,
             compared=compared,
             binary=self.terms[0].loss.binary,
+            central=self.terms[0].loss.central,
         )
 
     def _error(
@@ -257,6 +258,8 @@ class Criterion:
         if self.reconstructs and term.target == 'x':
             return self.graph.inputs[0]
         shape = self.graph.outputs[term.outputs[0]].type.shape[: field.ndim]
+        if term.loss.n_parts > 1:
+            shape = (*shape[:-1], field.size)
         name = term.target if self.fields else 'target'
         return variable(name, field.dtype, shape)
 

@@ -418,6 +418,7 @@ def _compared(objective: Objective, parts: Parts, output: str) -> Compared:
         if logits is None:
             raise ConfigError(f'monitors: metrics of labels need logits, and {output} has none')
         return Compared(predicted, logits, target, weights)
+    predicted = objective.central(predicted)
     width = predicted.type.shape[-1]
     if predicted.ndim != target.ndim or target.type.shape[-1] not in (None, width):
         raise ConfigError(

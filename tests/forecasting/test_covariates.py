@@ -134,13 +134,13 @@ WRONG_AHEAD = {
     ),
     'row': (
         AHEAD.iloc[[0, 1, 3, 4, 5]],
-        "forecast(): X has no row for series 'a' at 2020-01-07, where 'price', 'open' must be known "
-        '(missing: 1 of 6 rows)',
+        "forecast(): X has no row for series 'a' at 2020-01-07, where 'price', 'open' must be "
+        'known (missing: 1 of 6 rows)',
     ),
     'times': (
         AHEAD.assign(ds=AHEAD['ds'] + pd.Timedelta(days=1)),
-        "forecast(): X has no row for series 'b' at 2020-01-05, where 'price', 'open' must be known "
-        '(missing: 2 of 6 rows)',
+        "forecast(): X has no row for series 'b' at 2020-01-05, where 'price', 'open' must be "
+        'known (missing: 2 of 6 rows)',
     ),
     'twice': (
         AHEAD.iloc[[0, 0, 1, 2, 3, 4, 5]],
@@ -255,6 +255,15 @@ def test_inputs_without_names():
         'forecast(): X is given, but the forecaster has no inputs that are known for the future; '
         'leave X out, or name its columns by future= in Forecaster()'
     )
+
+
+def test_covariates_of_other_series_alone():
+    columns = Columns(past=('rain',))
+    panel = read('fit()', [1, 2], {'rain': [1, 2]}, columns)
+    X = {'rain': [3, 4, 5]}
+    other = read('forecast()', [3, 4, 5], X, columns, panel, 2)
+    assert lists(other, 'past') == [[[3], [4], [5]]]
+    assert [one.shape for one in read_ahead('forecast()', other, X, 2, used=True)] == [(2, 0)]
 
 
 # --- beside arrays and Series

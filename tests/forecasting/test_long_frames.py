@@ -172,6 +172,13 @@ WRONG = {
         "fit(): y has no column 'unique_id'; its columns are 'uniqueid', 'ds', 'y'; did you mean "
         "id='uniqueid'?",
     ),
+    'wide': (
+        pd.DataFrame({'north': [1.0, 2], 'south': [3.0, 4]}, DAYS[:2]),
+        "fit(): a frame has a row for each time of each series, with the columns 'unique_id', "
+        "'ds', 'y'; those of y are 'north', 'south'. Name them by id=, time= and target=; if each "
+        "column is a series, pass one, such as y['north'], or a dict, "
+        '{key: y[key] for key in y.columns}',
+    ),
     'no id': (
         FRAME[['ds', 'y']],
         "fit(): y has no column 'unique_id'; its columns are 'ds', 'y'; name the column of the "

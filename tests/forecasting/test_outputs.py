@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
+import rnnkit
 from rnnkit.errors import ConfigError
 from rnnkit.forecasting.outputs import HEADS, LEVELS, Grid, Points, normal_score
 
@@ -77,10 +79,45 @@ def test_map_changes_each_parameter(rng):
 @pytest.mark.parametrize('name', HEADS)
 def test_a_blend_has_the_mean_quantiles(name, rng):
     head = HEADS[name]()
-    read = [head.read(list(rng.random((len(head.names), 4, 3)))) for _ in range(3)]
+    read = [head.read(rng.standard_normal((4, 3 * head.n_parts))) for _ in range(3)]
     blend = head.blend(read)
     np.testing.assert_allclose(blend.point(), np.mean([d.point() for d in read], axis=0))
     if head.has_quantiles:
         for q in (0.01, 0.3, 0.9):
             wanted = np.mean([d.quantile(q) for d in read], axis=0)
             np.testing.assert_allclose(blend.quantile(q), wanted, rtol=1e-12)
+
+
+def test_quantiles_of_named_distributions_equal_those_of_scipy(rng):
+    output = rng.standard_normal((5, 12))
+    m, a, b = np.split(output, 3, axis=-1)
+    scale, df = np.log1p(np.exp(a)) + 1e-3, 2 + np.log1p(np.exp(b))
+    student, normal = HEADS['student']().read(output), HEADS['gaussian']().read(output[:, :8])
+    np.testing.assert_array_equal(student.point(), m)
+    for q in (1e-6, 0.025, 0.5, 0.7, 0.999):
+        wanted = stats.t.ppf(q, df, m, scale)
+        np.testing.assert_allclose(student.quantile(q), wanted, rtol=1e-7, atol=1e-9)
+        wanted = stats.norm.ppf(q, m, scale)
+        np.testing.assert_allclose(normal.quantile(q), wanted, rtol=1e-12)
+    drawn = student.map(lambda part: part[:1]).draw(rng, 20_000)
+    assert drawn.shape == (20_000, 1, 4)
+    for q in (0.1, 0.5, 0.9):
+        share = (drawn <= stats.t.ppf(q, df, m, scale)[:1]).mean(axis=0)
+        assert abs(share - q).max() < 4 * np.sqrt(q * (1 - q) / 20_000)
+
+
+@pytest.mark.parametrize('name', HEADS)
+def test_a_head_trains_a_network_and_reads_its_output(name, rng):
+    """The share below each quantile is right on the training data."""
+    head, h = HEADS[name](), 2
+    x = np.ones((1, 400, 1))  # nothing to learn but the distribution
+    y = np.array([3.0, -1.0]) + np.array([0.5, 2.0]) * rng.standard_normal((1, 400, h))
+    layers = [1, ('rnn', 2), *head.layers(h, 'hid1')]
+    net = rnnkit.Regressor(layers, loss=head.loss(), weighted=True, seed=0)
+    options = dict(algo='adam', learning_rate=0.1, epochs=120, patience=200, progress=False)
+    net.train([x, y, np.ones_like(y)], batch_size=400, **options)
+    dist = head.read(net.predict(x))
+    assert dist.shape == (1, 400, h)
+    assert dist.point()[0, 0] == pytest.approx(np.median(y, axis=(0, 1)), abs=0.2)
+    for q in (0.1, 0.5, 0.9) if head.has_quantiles else ():
+        assert (y <= dist.quantile(q)).mean(axis=(0, 1)) == pytest.approx([q, q], abs=0.06)

@@ -202,6 +202,20 @@ def test_draws_of_scaled_targets_are_in_their_units():
     np.testing.assert_allclose(net.generate(np.ones(2), 1, temperature=0), [mean], rtol=1e-12)
 
 
+def test_quantiles_of_scaled_targets_are_in_their_units():
+    layers, loss, read = CASES['quantile']
+    layers = [I, ('rnn', 3), *layers]
+    net = vivid(rnnkit.Regressor(layers, loss, seed=0, dtype='float64', scale_targets=True))
+    net.set('mid', 'target_mean', [1000.0, -5.0])
+    net.set('mid', 'target_deviation', [0.01, 20.0])
+    outputs = net.feed_forward(np.ones((2, 1, I)))
+    drawn = net.generate(np.ones((2, I)), 1, streams=N, rng=0)[0]  # (streams, I)
+    values = np.sort([outputs[name][-1, 0] for name in read], axis=0)  # (quantiles, I)
+    q = np.array([[0.1], [0.5], [0.9]])
+    share = np.array([(drawn < value).mean(axis=0) for value in values])
+    assert (abs(share - q) < 4 * np.sqrt(q * (1 - q) / N)).all()
+
+
 def chorale(rng, steps, songs, keys=12):
     """Return chords of two keys (T, B, keys): each is held, or followed by any other."""
     chords = (np.arange(keys) % 6)[None] == np.arange(6)[:, None]
@@ -340,6 +354,13 @@ def test_options_that_make_no_sense_are_refused(loss, options, error, message):
     with pytest.raises(error) as caught:
         net.generate(np.zeros((2, I)), 3, **options)
     assert str(caught.value) == message
+
+
+def test_a_temperature_without_limit_is_refused(nets):
+    with warnings.catch_warnings():
+        warnings.simplefilter('error')
+        with pytest.raises(DataError, match=r"^generate\(\): loss 'gll' has drawn -?inf; its dist"):
+            nets['gll'][0].generate(100 * np.ones((2, I)), 20, temperature=1.7e308, rng=0)
 
 
 def test_several_seeds_have_no_further_streams(nets):

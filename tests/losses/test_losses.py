@@ -7,6 +7,7 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 from numerics import check_slope
+from scipy import stats
 
 from rnnkit import losses
 from rnnkit.errors import ConfigError, DataError
@@ -51,6 +52,28 @@ def gll(outputs, y, eps=1e-3):
     return -np.log(np.exp(-((y - m) ** 2) / (2 * v)) / np.sqrt(2 * np.pi * v))
 
 
+def parts_of(output, n):
+    return np.split(output, n, axis=-1)
+
+
+def quantiles(o, y, levels):
+    return np.mean(
+        [quantile(one, y, q) for one, q in zip(parts_of(o, len(levels)), levels, strict=True)],
+        axis=0,
+    )
+
+
+def gaussian(o, y, eps=1e-3):
+    m, raw = parts_of(o, 2)
+    return -stats.norm.logpdf(y, m, np.log1p(np.exp(raw)) + eps)
+
+
+def student(o, y, df=None, eps=1e-3):
+    m, raw, *rest = parts_of(o, 3 if df is None else 2)
+    df = 2 + np.log1p(np.exp(rest[0])) if df is None else df
+    return -stats.t.logpdf(y, df, m, np.log1p(np.exp(raw)) + eps)
+
+
 def kernel(a, b, h):
     return np.array([[np.exp(-((p - q) ** 2).sum() / (2 * h**2)) for q in b] for p in a])
 
@@ -79,14 +102,22 @@ NUMPY = {
     'bce': bce,
     'kl': lambda z, y: (y * np.log(np.where(y > 0, y, 1) / softmax(z))).sum(-1),
     'gll': gll,
+    'gaussian': gaussian,
+    'student': student,
     'mmd': None,
 }
+LEVELS = [0.9, 0.5, 0.1]
 OPTIONS = [
     ('huber', {'delta': 0.3}, lambda o, y: huber(o, y, 0.3)),
     ('quantile', {'q': 0.9}, lambda o, y: quantile(o, y, 0.9)),
     ('hinge', {'margin': 0}, lambda z, k: np.maximum(0, z.max(-1) - of_class(z, k))),
     ('hinge', {'margin': 2.5}, lambda z, k: hinge(z, k, 2.5)),
     ('gll', {'covar_eps': 0.5}, lambda o, y: gll(o, y, 0.5)),
+    ('gaussian', {'scale_eps': 0.5}, lambda o, y: gaussian(o, y, 0.5)),
+    ('student', {'scale_eps': 0.5}, lambda o, y: student(o, y, None, 0.5)),
+    ('student', {'df': 1.5}, lambda o, y: student(o, y, 1.5)),
+    ('quantile', {'q': LEVELS}, lambda o, y: quantiles(o, y, LEVELS)),
+    ('quantile', {'q': [0.2]}, lambda o, y: quantile(o, y, 0.2)),
 ]
 CASES = [(name, {}, errors) for name, errors in NUMPY.items() if errors] + OPTIONS
 ALIASES = {
@@ -99,11 +130,16 @@ ALIASES = {
     'pinball': 'quantile',
     'maximummeandiscrepancy': 'mmd',
     'binarycrossentropy': 'bce',
+    'normal': 'gaussian',
+    'studentt': 'student',
 }
 
 
-def draw(name, rng):
+def draw(name, rng, options=()):
     """Return outputs, one or several, and a target."""
+    parts = losses.losses[name](**dict(options)).n_parts
+    if parts > 1:
+        return rng.standard_normal((*SHAPE[:-1], parts * SHAPE[-1])), rng.standard_normal(SHAPE)
     if losses.losses[name].integer_targets:
         return rng.standard_normal(SHAPE), rng.integers(0, SHAPE[-1], SHAPE[:-1])
     if name == 'gll':
@@ -149,7 +185,7 @@ def test_every_loss_is_tested_here():
 
 @pytest.mark.parametrize(('name', 'options', 'errors'), CASES)
 def test_mean_and_count(name, options, errors, rng):
-    output, target = draw(name, rng)
+    output, target = draw(name, rng, options)
     mean, count, *_ = evaluate(losses.losses[name](**options), output, target)
     wanted = errors(output, target)
     assert mean == pytest.approx(wanted.mean(), rel=1e-13)  # rounding
@@ -158,7 +194,7 @@ def test_mean_and_count(name, options, errors, rng):
 
 @pytest.mark.parametrize(('name', 'options', 'errors'), CASES)
 def test_weighted_mean_and_total_weight(name, options, errors, rng):
-    output, target = draw(name, rng)
+    output, target = draw(name, rng, options)
     w = rng.random(target.shape)
     w[0] = 0
     mean, total, *_ = evaluate(losses.losses[name](**options), output, target, w)
@@ -203,13 +239,16 @@ def test_weights_of_zero_give_zero_and_not_nan(name, rng):
 
 
 @pytest.mark.parametrize('weighted', [False, True])
-@pytest.mark.parametrize('name', NUMPY)
-def test_slope(name, weighted, rng):
-    output, target = draw(name, rng)
+@pytest.mark.parametrize(
+    ('name', 'options'),
+    [*((name, {}) for name in NUMPY), ('student', {'df': 3}), ('quantile', {'q': LEVELS})],
+)
+def test_slope(name, options, weighted, rng):
+    output, target = draw(name, rng, options)
     w = rng.random(target.shape) if weighted else None
     outputs, _, _, given = symbols(output, target)
     arrays = output if isinstance(output, tuple) else [output]
-    mean = losses.losses[name]().mean(given, pt.constant(target), w)[0]
+    mean = losses.losses[name](**options).mean(given, pt.constant(target), w)[0]
     check_slope(mean, dict(zip(outputs, arrays, strict=True)), rng)
 
 
@@ -371,6 +410,9 @@ def test_bad_targets(name, target, message):
         (dict(form='huber', delta=0.5), dict(form='huber', delta=0.5)),
         (dict(form='pinball', q=np.float32(0.25)), dict(form='quantile', q=0.25)),
         (dict(form='mmd', kernel=2), dict(form='mmd', kernel=2.0)),
+        (dict(form='quantile', q=(0.1, 0.9)), dict(form='quantile', q=[0.1, 0.9])),
+        (dict(form='quantile', q=np.array([0.5])), dict(form='quantile', q=[0.5])),
+        (dict(form='studentT', df=4), dict(form='student', df=4.0)),
         (dict(form='gll', mean_name='a'), dict(form='gll', mean_name='a')),
     ],
     ids=str,
@@ -404,10 +446,19 @@ def test_build_and_spec(spec, wanted):
         (dict(form='huber', delta=float('nan')), 'got nan'),
         (dict(form='huber', delta=float('inf')), 'got inf'),
         (dict(form='quantile', q=1), 'q must be a finite number above 0 and below 1; got 1'),
-        (dict(form='quantile', q=[0.5]), r'got \[0.5\]'),
+        (dict(form='quantile', q=['0.5']), r"q\[0\] must be .*; got '0.5'"),
         (dict(form='hinge', margin=-1), 'margin must be a finite number of at least 0; got -1'),
         (dict(form='mmd', kernel='rbf'), "kernel must be a finite number above 0; got 'rbf'"),
         (dict(form='gll', covar_eps=0), 'covar_eps must be a finite number above 0'),
+        (
+            dict(form='quantile', q=[]),
+            "loss 'quantile': q must be one number, or several different",
+        ),
+        (dict(form='quantile', q=[0.1, 0.1]), 'q must be one number, or several different ones'),
+        (dict(form='quantile', q=[0.1, 1]), r'q\[1\] must be a finite number above 0 and below 1'),
+        (dict(form='student', df=0), "loss 'student': df must be a finite number above 0; got 0"),
+        (dict(form='student', df=float('inf')), 'df must be a finite number above 0; got inf'),
+        (dict(form='gaussian', scale_eps=0), 'scale_eps must be a finite number above 0; got 0'),
         (dict(form='gll', mean_name=3), "mean_name must be the name of an output, such as 'mean'"),
     ],
     ids=str,

@@ -148,3 +148,80 @@ def test_label_smoothing_against_numpy(kernel):
 def test_label_smoothing_is_a_share(smoothing):
     with pytest.raises(ConfigError, match='smoothing must be a finite number of at least 0 and b'):
         rnnkit.Classifier([4, 3], loss=dict(form='xe', smoothing=smoothing))
+
+
+LEVELS = [0.1, 0.5, 0.9]
+
+
+@pytest.mark.parametrize(
+    ('loss', 'k'),
+    [(dict(form='quantile', q=LEVELS), 1), ('gaussian', 0), (dict(form='student'), 0)],
+)
+def test_a_loss_of_several_numbers_for_each_target(loss, k, tmp_path, rng):
+    """Scores and metrics compare the median or the location; files keep the loss."""
+    n = 3 if loss != 'gaussian' else 2
+    net = rnnkit.Regressor([1, ('rnn', 3), 2 * n], loss=loss, dtype='float64', seed=0)
+    x, y = rng.standard_normal((5, 4, 1)), rng.standard_normal((5, 4, 2))
+    out = net.predict(x)
+    assert out.shape == (5, 4, 2 * n)
+    central = out[..., 2 * k : 2 * k + 2]
+    report = net.evaluate(x, y, monitors=['mse', 'r2'])
+    assert report['mse'] == pytest.approx(((central - y) ** 2).mean(), rel=1e-12)
+    assert net.score(x, y) == pytest.approx(rnnkit.metrics.r2(y, central), rel=1e-12)
+    assert net.score(x, y) == pytest.approx(report['r2'], rel=1e-9)
+    net.train([x, y], epochs=1, progress=False)
+    net.save(tmp_path / 'net.rnn')
+    again = rnnkit.load(tmp_path / 'net.rnn')
+    assert again.loss.to_spec() == net.loss.to_spec()
+    np.testing.assert_array_equal(again.predict(x), net.predict(x))
+
+
+def test_quantiles_of_several_targets_are_found(rng):
+    x = np.ones((2000, 1))
+    y = np.stack([rng.standard_normal(2000), 3 + 2 * rng.standard_normal(2000)], axis=1)
+    loss = dict(form='quantile', q=LEVELS)
+    net = rnnkit.Regressor([1, 6], loss=loss, dtype='float64', seed=0)
+    options = dict(algo='adam', learning_rate=0.1, batch_size=2000, progress=False)
+    net.train([x, y], epochs=200, patience=300, **options)
+    found = net.predict(x[:1]).reshape(3, 2)
+    np.testing.assert_allclose(found, np.quantile(y, LEVELS, axis=0), atol=0.05)
+
+
+@pytest.mark.parametrize(
+    ('make', 'message'),
+    [
+        (
+            lambda: rnnkit.Regressor([1, 4], loss=dict(form='quantile', q=LEVELS)),
+            "loss 'quantile' reads 3 numbers for each target, so the size of 'out:out' must be a "
+            'multiple of 3; got 4',
+        ),
+        (
+            lambda: rnnkit.Regressor([1, 2], loss='gaussian', scale_targets=True),
+            "scale_targets=True: the output that loss 'gaussian' reads has 2 numbers for each "
+            'target, which cannot be scaled; scale the targets before, and leave it out',
+        ),
+    ],
+)
+def test_sizes_that_do_not_fit_several_numbers(make, message):
+    with pytest.raises(ConfigError) as caught:
+        make()
+    assert str(caught.value) == message
+
+
+def test_targets_of_a_wrong_size_for_several_numbers():
+    net = rnnkit.Regressor([1, 4], loss='gaussian', seed=0)
+    with pytest.raises(rnnkit.errors.ShapeError) as caught:
+        net.train([np.ones((5, 1)), np.ones((5, 4))], epochs=1)
+    assert str(caught.value) == (
+        'train: y has 4 features (its last axis, shape (5, 4)); '
+        "the last layer with loss 'gaussian' has 2"
+    )
+
+
+def test_an_autoencoder_with_a_distribution(rng):
+    net = rnnkit.Autoencoder([2, 3, 4], loss='gaussian', seed=0)
+    x = rng.standard_normal((30, 2))
+    net.train([x], epochs=2, progress=False)
+    mean, deviation = net.loss.parameters(net.predict(x))
+    assert mean.shape == deviation.shape == (30, 2)
+    assert net.score(x) == pytest.approx(rnnkit.metrics.r2(x, mean), rel=1e-5)  # float32

@@ -11,7 +11,7 @@ from rnnkit import losses
 from rnnkit.losses import accuracy
 
 T, B, O = 3, 4, 2  # noqa: E741 - the letter of the shape alphabet
-NUMBERS = ['mse', 'mae', 'huber', 'quantile', 'poisson', 'bce', 'kl', 'gll', 'mmd']
+NUMBERS = ['mse', 'mae', 'huber', 'quantile', 'poisson', 'bce', 'kl', 'gll', 'mmd', 'student']
 LABELS = ['xe', 'hinge']
 BAD = [np.nan, np.inf, 3e38, 2e19]
 
@@ -21,7 +21,8 @@ def case(form, bad, rng, dtype):
     labels = form in LABELS
     w = rng.random((T, B) if labels else (T, B, O)).astype(dtype)
     w[1, 2] = 0  # a whole row, since some losses compare rows
-    outputs = [rng.random((T, B, O)).astype(dtype) for _ in range(1 + (form == 'gll'))]
+    n = losses.build(form).n_parts
+    outputs = [rng.random((T, B, n * O)).astype(dtype) for _ in range(1 + (form == 'gll'))]
     target = rng.integers(0, O, (T, B)) if labels else rng.random((T, B, O)).astype(dtype)
     if form == 'kl':
         target /= target.sum(-1, keepdims=True)
@@ -29,13 +30,15 @@ def case(form, bad, rng, dtype):
         w[2, 0, 1] = 0
     clean = [*[o.copy() for o in outputs], target.copy(), w]
     for array in (*outputs, target):
-        array[w == 0] = (-1 if bad == 2e19 else 100) if array is target and labels else bad
+        w_of = w if array is target else np.concatenate([w] * n, axis=-1) if n > 1 else w
+        array[w_of == 0] = (-1 if bad == 2e19 else 100) if array is target and labels else bad
     return losses.build(form), clean, [*outputs, target, w]
 
 
 def functions(loss, dtype, labels):
     shape = (None, None, O)
-    o = [pt.tensor(f'o{k}', dtype=dtype, shape=shape) for k in range(len(loss.outputs))]
+    whole = (None, None, loss.n_parts * O)
+    o = [pt.tensor(f'o{k}', dtype=dtype, shape=whole) for k in range(len(loss.outputs))]
     kind, ndim = ('int64', 2) if labels else (dtype, 3)
     t = pt.tensor('t', dtype=kind, shape=shape[:ndim])
     w = pt.tensor('w', dtype=dtype, shape=shape[:ndim])
@@ -44,7 +47,7 @@ def functions(loss, dtype, labels):
     return [*o, t, w], [mean, total, *extra, *pytensor.grad(mean, o)]
 
 
-KERNELS = ['mse', 'mae', 'huber', 'quantile', 'poisson', 'bce', 'xe']
+KERNELS = ['mse', 'mae', 'huber', 'quantile', 'poisson', 'bce', 'xe', 'student']
 CASES = [*((form, plain) for form in [*NUMBERS, *LABELS]), *((form, compiled) for form in KERNELS)]
 
 
@@ -69,7 +72,7 @@ def test_what_has_no_weight_leaves_no_trace(form, make, dtype, rng):
             np.testing.assert_array_equal(a, b, err_msg=f'{form}, {bad}')
         gradient, w = found[-1], clean[-1]
         assert (gradient[1, 2] == 0).all()
-        assert gradient[w > 0].any()
+        assert gradient[..., : w.shape[-1] if w.ndim == 3 else None][w > 0].any()
 
 
 def test_a_loss_of_a_user_is_selected_too(rng):

@@ -169,7 +169,9 @@ CALLS = {
     ),
     'sampling numbers': (
         lambda: NET.generate(X, 2, temperature=1),
-        "generate(): unknown option 'temperature', known are: seed, start, steps",
+        "generate(): loss 'mse' does not draw, so each output is the next input as it is; leave "
+        "out temperature. Losses that draw: 'bce', 'gll', 'poisson', 'quantile' with several q, "
+        'and your own with a method draw()',
     ),
     'too many arguments': (
         lambda: NET.predict(X, None),

@@ -97,6 +97,18 @@ class Frame:
         for i, array in enumerate(self.inputs):
             yield i, array, desc + 8 * DESCRIPTOR * i
 
+    def _by_need(self, desc: Int) -> Iterator[tuple[int, Array, Int]]:
+        """Yield the descriptors; last those of multiples of a letter that a later array defines."""
+        defined: set[str] = set()
+        later = []
+        for i, array, at in self._descriptors(desc):
+            defined.update(dim for dim in array.dims if dim in DIMS)
+            if {factor(dim)[1] for dim in array.dims} - {None} <= defined:
+                yield i, array, at
+            else:
+                later.append((i, array, at))
+        yield from later
+
     def _write_enter(self, unit: Unit) -> None:
         """Write ``enter(descriptors, block)``: 0, or 1 + the number of an input that does not fit.
 
@@ -106,7 +118,7 @@ class Frame:
             defined: set[str] = set()
             staged = code.var(code.int(0))
             # At each call, for most lengths are not known when PyTensor builds the graph.
-            for i, array, at in self._descriptors(desc):
+            for i, array, at in self._by_need(desc):
                 for axis, dim in enumerate(array.dims, AXES - len(array.dims)):
                     actual = code.get(at, 1 + axis)
                     if dim in DIMS and dim not in defined:

@@ -99,7 +99,15 @@ def _is_one(gradient: Variable) -> bool:
 
 
 class MeanError(LossOp):
-    """The mean of elementwise errors, and the number or total weight of them."""
+    """The mean of elementwise errors, and the number or total weight of them.
+
+    Parameters
+    ----------
+    plain, weighted, keep
+        As of any loss.
+    program, nodes
+        The error and its derivative by each part of the output.
+    """
 
     kind = 'loss'
 
@@ -116,7 +124,7 @@ class MeanError(LossOp):
 
     def writer(self, node: Apply, target: Target) -> mean.Mean:
         """Return the writer of the kernel."""
-        ndim = node.inputs[0].ndim
+        ndim = node.inputs[1].ndim
         return mean.Mean(self.program, self.nodes, target, ndim, self.weighted, self.keep)
 
 
@@ -206,18 +214,24 @@ def _tensors(*values: object) -> list[Variable]:
 
 
 def mean_error(
-    errors: Errors, plain: Plain, output: Variable, target: Variable, weights: Variable | None
+    errors: Errors,
+    plain: Plain,
+    output: Variable,
+    target: Variable,
+    weights: Variable | None,
+    n_parts: int = 1,
 ) -> list[Variable] | None:
     """Return the mean error and what it is a mean over; None if there is no kernel for it."""
     inputs = _tensors(output, target, weights)
     if len({v.type.dtype for v in inputs}) > 1 or output.type.dtype not in ('float32', 'float64'):
         return None
     # A length of 1 that is known beforehand may be meant to be repeated.
-    patterns = {tuple(n == 1 for n in v.type.shape) for v in inputs}
+    patterns = {tuple(n == 1 for n in v.type.shape) for v in inputs[n_parts > 1 :]}
+    patterns |= {(*(n == 1 for n in output.type.shape[:-1]), one[-1]) for one in patterns}
     if output.ndim not in (1, 2, 3) or len(patterns) > 1:
         return None
     try:
-        program, nodes = read_errors(errors, output.ndim)
+        program, nodes = read_errors(errors, output.ndim, n_parts)
     except Exception as why:  # the errors may be any code, and do anything on such arrays
         log.debug('a loss keeps its plain graph: %s', reason(why))
         return None

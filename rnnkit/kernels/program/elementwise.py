@@ -18,8 +18,8 @@ from pytensor.tensor.elemwise import DimShuffle, Elemwise
 from rnnkit.common.compiled import double_precision
 from rnnkit.kernels.program.program import Program, Unsupported
 
-# (output, target) -> errors of the same shape
-Errors = Callable[[TensorVariable, TensorVariable], TensorVariable]
+# (output or its parts, target) -> errors of the same shape
+Errors = Callable[[TensorVariable | tuple[TensorVariable, ...], TensorVariable], TensorVariable]
 
 
 def scalars(outputs: Sequence[TensorVariable], known: dict[Variable, Variable]) -> list[Variable]:
@@ -56,14 +56,21 @@ def _element(variable: Variable, visit: Callable[[Variable], Variable]) -> Varia
     raise Unsupported(f'the operation {op}')
 
 
-def read_errors(errors: Errors, ndim: int) -> tuple[Program, list[int]]:
-    """Return a program of one error, and the nodes of it and of its derivative.
+def names_of_parts(n_parts: int) -> list[str]:
+    """Return the inputs of a program of errors that are parts of the output."""
+    return ['output'] if n_parts == 1 else [f'output{k}' for k in range(n_parts)]
+
+
+def read_errors(errors: Errors, ndim: int, n_parts: int = 1) -> tuple[Program, list[int]]:
+    """Return a program of one error, and the nodes of it and of its derivative by each part.
 
     Parameters
     ----------
     errors : callable
-        Takes output and target, arrays of `ndim` axes, and returns an array of errors.
+        Takes output and target, arrays of `ndim` axes, and returns an array of errors. Of several
+        parts, the output is a tuple.
     ndim : int
+    n_parts : int
 
     Raises
     ------
@@ -73,17 +80,18 @@ def read_errors(errors: Errors, ndim: int) -> tuple[Program, list[int]]:
     # The program is exact; it is rounded to the network's dtype when it is written.
     with double_precision():
         arrays = [
-            pt.tensor(name, dtype='float64', shape=(None,) * ndim) for name in ('output', 'target')
+            pt.tensor(name, dtype='float64', shape=(None,) * ndim)
+            for name in (*names_of_parts(n_parts), 'target')
         ]
         places = [pt.scalar(array.name, dtype='float64') for array in arrays]
-        result = errors(*arrays)
+        result = errors(arrays[0] if n_parts == 1 else tuple(arrays[:-1]), arrays[-1])
         if result.ndim != ndim:
             raise Unsupported('errors with other axes than the output')
         (error,) = scalars([result], dict(zip(arrays, places, strict=True)))
-        slope = grad(error, places[0], disconnected_inputs='ignore')
+        slopes = grad(error, places[:-1], disconnected_inputs='ignore')
     program = Program()
     nodes = {place: program.input(place.name) for place in places}
-    return program, [program.number(i) for i in program.absorb([error, slope], nodes)]
+    return program, [program.number(i) for i in program.absorb([error, *slopes], nodes)]
 
 
 def axis_of(node: Apply, place: int) -> tuple[int, list[Variable]]:

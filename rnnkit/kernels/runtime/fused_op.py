@@ -92,7 +92,7 @@ class FusedOp(Op):
 
     def instruct(self, node: Apply, table: Table) -> None:
         """Append what computes this node to the table of a plan."""
-        table.add_kernel(self.kernel(node), node)
+        table.add_kernel(self.kernel(node), node.inputs, node.outputs)
 
     def numba_function(self, node: Apply) -> tuple[Callable[..., object], str]:
         """Return a function that calls the kernel, and text that names all that it depends on."""

@@ -1,6 +1,6 @@
 """Graphs of kernels as plans.
 
-In: a graph whose nodes are Ops with kernels, and views and copies of their arrays. Out: a `Plan`;
+In: a graph whose nodes are Ops with kernels, and views, copies and sums of their arrays. Out: a `Plan`;
 or `UnplannedError`, if there is another node.
 """
 
@@ -16,6 +16,7 @@ from pytensor.tensor.subtensor import IncSubtensor
 
 from rnnkit.kernels.language.descriptor import AXES
 from rnnkit.kernels.runtime.plan import Plan, Result
+from rnnkit.kernels.runtime.sums import is_sum, kernel_of
 from rnnkit.kernels.runtime.table import Table, UnplannedError, item_of
 from rnnkit.kernels.runtime.views import place_of, view_of, zeros_of
 
@@ -99,6 +100,8 @@ class Planner:
                 table.add_copy(node)
             elif hasattr(node.op, 'instruct'):
                 node.op.instruct(node, table)
+            elif is_sum(node):
+                table.add_sum(kernel_of(node.outputs[0].type.dtype), node)
             elif lengths := zeros_of(node):
                 table.add_zeros(node, lengths)
             elif isinstance(node.op, IncSubtensor) and (place := place_of(node)):

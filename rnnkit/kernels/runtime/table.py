@@ -30,7 +30,8 @@ class Table:
     same : dict of variable to variable
         For outputs of Ops that are arrays that were inputs: which.
     given : set of variable
-        Outputs of no axes whose memory is an array of Python.
+        Outputs whose memory is there before they are computed: that of an array of Python, for one
+        of no axes, or of what was added up so far.
     """
 
     def __init__(self) -> None:
@@ -56,10 +57,12 @@ class Table:
         self.count += 1
         return self.count - 1
 
-    def add_kernel(self, kernel: Kernel, node: Apply) -> None:
+    def add_kernel(
+        self, kernel: Kernel, arrays: Sequence[Variable], results: Sequence[Variable]
+    ) -> None:
         """Append the call of a kernel that has a frame."""
         frame, outputs = kernel.frame, []
-        for array, variable in zip(frame.outputs, node.outputs, strict=True):
+        for array, variable in zip(frame.outputs, results, strict=True):
             lengths = [(1, None)] * (AXES - len(array.dims)) + [factor(dim) for dim in array.dims]
             outputs += [self.slot(variable), frame.place[array.name], variable in self.given]
             for number, letter in lengths:
@@ -67,13 +70,21 @@ class Table:
         functions = [kernel.addresses[name] for name in ('enter', 'size', 'run')]
         n_in, item = len(frame.inputs), kernel.dtype.itemsize
         numbers = [n_in, len(frame.outputs), frame.place['work'], item]
-        at = self.add('kernel', *functions, *numbers, *map(self.slot, node.inputs), *outputs)
+        at = self.add('kernel', *functions, *numbers, *map(self.slot, arrays), *outputs)
         messages = tuple(kernel.complaint(i) for i in range(n_in))
         self.complaints[at] = ValueError, messages
         self.memory[at] = frame.what
         self.desc = max(self.desc, n_in * DESCRIPTOR)
         self.block = max(self.block, len(frame.place))
         self.kept.append(kernel)
+
+    def add_sum(self, kernel: Kernel, node: Apply) -> None:
+        """Append a sum of arrays, from left to right, by a kernel that adds two."""
+        total, (first, *others) = node.outputs[0], node.inputs
+        for term in others:
+            self.add_kernel(kernel, [first, term], [total])
+            first = total
+            self.given.add(total)  # and so the next terms are added in place
 
     def add_view(self, variable: Variable, source: Variable, view: View) -> None:
         """Append a view of an array."""
