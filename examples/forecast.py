@@ -112,7 +112,7 @@ if __name__ == '__main__':
     option('--tolerance', type=float, metavar='E', help='fail if the error is not below this')
     option('--seed', type=int, help='random seed')
     option('--plot', metavar='FILE', help='file for a picture')
-    parser.set_defaults(**main.__kwdefaults__, tolerance=0.7)
+    parser.set_defaults(**main.__kwdefaults__, tolerance=0.4)
     options = vars(parser.parse_args())
     tolerance = options.pop('tolerance')
     results = main(**options)

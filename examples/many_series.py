@@ -246,7 +246,7 @@ if __name__ == '__main__':
     option('--out', metavar='FILE', help='CSV file for the forecasts of what comes next')
     option('--plot', metavar='FILE', help='file for a picture')
     names = dict(zip(('id', 'time', 'target'), main.__kwdefaults__['names'], strict=True))
-    parser.set_defaults(**main.__kwdefaults__, **names, tolerance=0.9)
+    parser.set_defaults(**main.__kwdefaults__, **names, tolerance=0.7)
     options = vars(parser.parse_args())
     tolerance = options.pop('tolerance')
     options['names'] = tuple(options.pop(name) for name in names)
