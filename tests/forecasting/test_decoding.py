@@ -39,7 +39,7 @@ def test_the_decoder_reads_what_is_known_of_each_step():
         at = found.begin + t
         y, known = found.y[found.begin[0] :], found.known[found.begin[0] :]
         x = decoding.ahead(plan, found, at, np.zeros(1, int))
-        scale = found.scale_at(at, np.zeros(1, int))[0]
+        scale = found.unit[at][0]
         mean, deviation = plan.moments['known']
         assert x.shape == (3, 1, 3 + 1 + 4)
         for k in (1, 2, 3):
