@@ -88,8 +88,7 @@ def train(
     updates = total if updates is None else updates
     if not windows.are_usable(histories, stop).any():
         return net, updates
-    steps = length(design, histories, stop)
-    source = decoding if design.decodes else windows
+    steps, source = length(design, histories, stop), decoding if design.decodes else windows
     batches = source.draw(design, histories, stop, steps, size)
     every = max(1, total // VALIDATIONS)
     epochs = max(1, updates // every)
