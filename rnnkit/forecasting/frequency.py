@@ -86,7 +86,7 @@ class Frequency:
             return self._foreign(starts, steps)
         months = days.astype('M8[M]')
         day = (days - months.astype('M8[D]')) if self.anchor == 'day' else np.timedelta64(0, 'D')
-        return anchored(months + self.count * steps, self.anchor, day) + of_day
+        return anchored(months + (self.count * steps).astype('m8[M]'), self.anchor, day) + of_day
 
     def _foreign(self, starts: np.ndarray, steps: np.ndarray) -> np.ndarray:
         from rnnkit.integrations import tables
@@ -139,5 +139,5 @@ def anchored(months: np.ndarray, anchor: str, day: np.ndarray | np.timedelta64) 
         return first + day
     if anchor == 'business start':
         return np.busday_offset(first, 0, roll='forward')
-    last = (months + 1).astype('M8[D]') - 1
+    last = (months + np.timedelta64(1, 'M')).astype('M8[D]') - np.timedelta64(1, 'D')
     return last if anchor == 'end' else np.busday_offset(last, 0, roll='backward')

@@ -7,7 +7,7 @@ import numpy as np
 from rnnkit.forecasting.frequency import Frequency
 from rnnkit.forecasting.hints import text_of
 
-DAY, HOUR, MINUTE = (np.timedelta64(1, unit) for unit in 'Dhm')
+MONTH, DAY, HOUR, MINUTE = (np.timedelta64(1, unit) for unit in 'MDhm')
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _of_week(wall: np.ndarray) -> np.ndarray:
 
 def _of_month(wall: np.ndarray) -> np.ndarray:
     months = wall.astype('M8[M]')
-    first, next_one = months.astype('M8[D]'), (months + 1).astype('M8[D]')
+    first, next_one = months.astype('M8[D]'), (months + MONTH).astype('M8[D]')
     return (wall.astype('M8[D]') - first) / (next_one - first)
 
 
