@@ -52,7 +52,7 @@ def to_wall(utc: np.ndarray, name: str) -> np.ndarray:
         return stamp.replace(tzinfo=UTC).astimezone(zone).utcoffset()
 
     days, place = np.unique(utc.astype('M8[D]'), return_inverse=True)
-    before, after = _of_each(days, offset), _of_each(days + 1, offset)
+    before, after = _of_each(days, offset), _of_each(days + DAY, offset)
     shift = before[place].reshape(utc.shape)
     changing = (before != after)[place].reshape(utc.shape)
     if changing.any():  # the clock changes on these days
