@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import rnnkit
-from rnnkit.errors import ConfigError
+from rnnkit.errors import ConfigError, DataError
 
 pd = pytest.importorskip('pandas')
 
@@ -16,6 +16,7 @@ QUICK = dict(
     form='gru', size=8, horizon=H, season=7, updates=100, batch_size=16, learning_rate=0.01,
     calendar=False, seed=0,
 )  # fmt: skip
+pytestmark = pytest.mark.usefixtures('machine_code')
 each_mode = pytest.mark.parametrize('mode', MODES)
 
 
@@ -62,7 +63,7 @@ def test_known_inputs_are_used(promotions, mode, season):
     options = dict(mode=mode, season=season, updates=200)
     without = error(made(**options), promotions, [])
     found = error(made(future='sale', **options), promotions, ['sale'], ['sale'])
-    assert found < without / 3
+    assert found < without / 2.5
 
 
 @each_mode
@@ -83,39 +84,37 @@ def test_a_forecast_follows_the_known_inputs_of_its_own_step(promotions, mode):
 def test_a_covariate_that_leads_the_target_is_used(mode):
     def make(k, rng):
         x = rng.standard_normal(N + H)
-        y = 20 + 5 * np.concatenate([np.zeros(2), x[:-2]]) + 0.2 * rng.standard_normal(N + H)
+        y = 20 + 5 * np.concatenate([[0], x[:-1]]) + 0.2 * rng.standard_normal(N + H)
         return dict(y=y, x=x)
 
-    frame = table(2, make)
-    options = dict(mode=mode, season=None, horizon=2)
-    frame = frame[0], frame[1][frame[1].groupby('unique_id').cumcount() < 2]
+    past, later = table(12, make)
+    frame = past, later[later.groupby('unique_id').cumcount() == 0]
+    options = dict(mode=mode, season=None, horizon=1, updates=200)
     without = error(made(**options), frame, [])
     assert error(made(past='x', **options), frame, ['x']) < 0.5 * without
 
 
-@each_mode
-def test_a_missing_covariate_is_read_as_its_mean(mode):
-    def make(k, rng):
-        return dict(y=20 + wave(N + H) + 0.1 * rng.standard_normal(N + H), x=rng.random(N + H))
-
-    past, _ = table(2, make)
-    past.loc[past.index[[3, 50, 150, -1]], 'x'] = np.nan
-    forecaster = made(mode=mode, past='x', updates=20).fit(past)
-    found = forecaster.forecast()['forecast']
-    mean = past.assign(x=past['x'].fillna(past['x'].mean()))
-    np.testing.assert_allclose(forecaster.forecast(y=mean)['forecast'], found, rtol=1e-6)
+def test_a_missing_covariate_is_an_error():
+    past, _ = table(1, lambda k, rng: dict(y=wave(N + H), x=rng.random(N + H)))
+    past.loc[past.index[3], 'x'] = np.nan
+    with pytest.raises(DataError) as caught:
+        made(past='x').fit(past)
+    assert str(caught.value) == (
+        "fit(): column 'x', an input known up to now, is nan in series 0 at 2020-01-04; fill such "
+        'gaps first'
+    )
 
 
 @each_mode
 def test_constant_covariates_tell_series_apart(mode):
-    """Series are random, but of two kinds: one always rises by 1 after a fall, one by 3."""
-
     def make(k, rng):
         step = np.where(k % 2, 3.0, 1.0)
         return dict(y=100 + step * (np.arange(N + H) % 9 == 8).cumsum(), kind=['a', 'b'][k % 2])
 
     frame = table(4, make)
-    forecaster = made(mode=mode, season=None, static='kind', updates=20).fit(frame[0])
+    forecaster = made(mode=mode, season=None, static='kind', updates=20, validation=None).fit(
+        frame[0]
+    )
     other = frame[0].assign(kind=frame[0]['kind'].map({'a': 'b', 'b': 'a'}))
     assert not np.allclose(
         forecaster.forecast(y=other)['forecast'], forecaster.forecast()['forecast'], rtol=1e-9
@@ -124,10 +123,9 @@ def test_constant_covariates_tell_series_apart(mode):
 
 @each_mode
 def test_a_weekend_is_known_by_its_date(mode):
-    """The last values alone do not say what day it is, since the effect is rare."""
 
     def make(k, rng):
-        weekend = pd.date_range('2020-01-01', periods=N + H).dayofweek >= 5
+        weekend = pd.date_range('2020-01-01', periods=N + H).day_of_week >= 5
         return dict(y=50 - 10.0 * weekend + 0.3 * rng.standard_normal(N + H))
 
     frame = table(2, make)
@@ -145,7 +143,7 @@ def test_forecasts_of_c_times_y_are_c_times_those_of_y():
         np.testing.assert_allclose(b, 1024 * a, rtol=1e-12)
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture
 def fitted():
     rng = np.random.default_rng(0)
     series = [10.0**k * (3 + wave(n) / 9 + rng.random(n)) for k, n in enumerate((N, 60, 25))]
