@@ -41,11 +41,11 @@ def test_the_decoder_reads_what_is_known_of_each_step():
         x = decoding.ahead(plan, found, at, np.zeros(1, int))
         scale = found.unit[at][0]
         mean, deviation = plan.moments['known']
-        assert x.shape == (3, 1, 3 + 1 + 4)
+        assert x.shape == (3, 1, 2 + 1 + 4)
         for k in (1, 2, 3):
             base = y[t + k - 4]
             usual = np.mean([y[t + k - 4 * j] for j in (1, 2, 3, 4)])
-            expected = [(y[t] - base) / scale, 0, (usual - base) / scale, k / 3]
+            expected = [0, (usual - base) / scale, k / 3]
             expected += list((known[t + k] - mean) / deviation)
             unit = np.mean(abs(y[4 : t + 1] - y[: t - 3])) / scale
             expected += list((known[t + k] - known[t + k - 4]) / deviation * unit)
@@ -92,13 +92,13 @@ def test_validation_is_on_whole_horizons_of_the_tails():
     plan, found = histories((60, 30))
     tail = np.array([8, 0])
     x, known, y, weights = decoding.ends(plan, found, tail, 32, np.random.default_rng(0))
-    steps = [(found.end[0] - 4 - back, one) for s, back in judged(tail, 3) for one in s]
-    assert [int(at - found.begin[0]) for at, _ in steps] == [51, 52, 53, 54, 55, 56]
+    steps = [found.end[0] - 1 - left[0] for _, left in judged(tail, 3)]
+    assert [int(at - found.begin[0]) for at in steps] == [51, 52, 53, 54, 55, 56]
     assert (weights == 1).all()
     assert y.shape == (3, 6, 1)
     assert known.shape[:2] == (3, 6)
     assert x.shape[:2] == (32, 6)
-    for column, (at, _) in enumerate(steps):
-        scale = found.scale_at(np.array([at]), np.zeros(1, int))[0]
+    for column, at in enumerate(steps):
+        scale = found.unit[at]
         expected = [(found.y[at + k] - found.y[at + k - 4]) / scale for k in (1, 2, 3)]
         np.testing.assert_allclose(y[:, column, 0], expected, rtol=1e-5, atol=1e-6)
