@@ -88,7 +88,7 @@ def draw(
 
     There is one forecast of each window, from its last step.
     """
-    first = histories.first
+    first = histories.informative
     usable = np.flatnonzero(windows.are_usable(histories, stop))
 
     def batch(rng: np.random.Generator) -> list[np.ndarray]:

@@ -56,7 +56,7 @@ def _read(
         parts[-1][..., -1] = _compressed(parts[-1][..., -1], unit[..., 0])
     parts += gaps(design, histories, at, base, usual)
     if not histories.has_base:
-        parts.append(now)
+        parts.append(now.copy())
     marks = [~histories.seen[at][..., None]]
     if len(design.lags) > 1:
         marks.append(lag[..., None] == np.array(design.lags))
@@ -65,10 +65,11 @@ def _read(
     marks += _covariates(design, histories, at, series)
     ends = np.cumsum([part.shape[-1] for part in parts + marks])
     x = np.empty((*at.shape, ends[-1]), 'float32')
+    for part in parts:
+        part *= unit
     for part, end in zip(parts + marks, ends, strict=True):
         x[..., end - part.shape[-1] : end] = part
     scaled = x[..., : ends[len(parts) - 1]]
-    scaled *= unit.astype('float32')
     np.clip(scaled, -LIMIT, LIMIT, out=scaled)
     return x
 

@@ -88,23 +88,20 @@ def train(
     batches = source.draw(design, histories, stop, steps, size)
     every = max(1, total // VALIDATIONS)
     epochs = max(1, updates // every)
-    common = dict(
-        algo='adam',
-        learning_rate=Cosine(options.learning_rate, total),
-        max_gradient_norm=1.0,
-        train_batches=every,
-        epochs=epochs,
-        seed=seed,
-        progress=options.verbose,
-    )
-    if not tail.any():
-        with workers.working_for(net) as worker:
-            worker.train(
-                batches, validate_every=epochs, valid_batches=1, restore_best=False, **common
-            )
+    rate = Cosine(options.learning_rate, total)
+    common = dict(algo='adam', learning_rate=rate, max_gradient_norm=1.0, train_batches=every)
+    common |= dict(epochs=epochs, seed=seed, progress=options.verbose)
+    rng = np.random.default_rng(seed)
+    valid = source.ends(design, histories, tail, steps, rng) if tail.any() else None
+    judged = valid is not None and valid[-1].any()
+    how = dict(validate_every=1, patience=options.patience)
+    if not judged:  # `train` validates at the end at least
+        valid, how = batches(rng), dict(validate_every=epochs, restore_best=False)
+    if not valid[-1].any():
         return net, updates
-    valid = source.ends(design, histories, tail, steps, np.random.default_rng(seed))
     with workers.working_for(net) as worker:
-        worker.train(batches, valid, validate_every=1, patience=options.patience, **common)
+        worker.train(batches, valid, **how, **common)
+    if not judged:
+        return net, updates
     losses = np.array(net.history['valid_loss'], float)
     return net, every * int(np.array(net.history['epoch'])[np.nanargmin(losses)])

@@ -96,6 +96,16 @@ class Histories:
         lag = np.minimum(self.lag, self.end - self.begin - 1)
         return np.minimum(self.begin + lag + np.minimum(lag, 8), self.end - 1)
 
+    @property
+    def informative(self) -> np.ndarray:
+        """The first step of each series from `first` on after which the scale is not 0, (N,)."""
+        return np.array(
+            [
+                first + int(np.argmax(np.append(self.unit[first:end] > 0, True)))
+                for first, end in zip(self.first, self.end, strict=True)
+            ]
+        )
+
     def base(self, at: np.ndarray, series: np.ndarray, steps: int) -> np.ndarray:
         """Return the naive forecasts of the steps after `at`, (..., steps)."""
         return self.bases(at, series, steps)[0]

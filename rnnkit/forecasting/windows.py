@@ -28,7 +28,7 @@ def draw(
     size : int
         Windows in a batch. Each series is equally likely.
     """
-    first = histories.first
+    first = histories.informative
     usable = np.flatnonzero(are_usable(histories, stop))
 
     def batch(rng: np.random.Generator) -> list[np.ndarray]:
@@ -42,7 +42,7 @@ def draw(
 
 def are_usable(histories: Histories, stop: np.ndarray) -> np.ndarray:
     """Return which series have something to learn from before a step, (N,)."""
-    return (stop - histories.first >= 2) & (histories.total[stop - 1] > 0)
+    return stop - histories.informative >= 2
 
 
 def window(

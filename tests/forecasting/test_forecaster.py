@@ -176,6 +176,24 @@ def test_a_constant_series_stays_constant(value):
     assert found.lower[95].tolist() == found.upper[95].tolist() == [value] * 6
 
 
+@pytest.mark.parametrize(
+    'y',
+    [
+        [0.0] * 4 + [5.0],
+        [0.0] * 50 + [1.0],
+        [1.0] * 30 + [np.nan] + [1.0] * 3,
+        [1e-300] * 20 + [2e-300] * 5,
+        [1e300, 1.1e300] * 20,
+        [-1.0, 2.0, -3.0, 4.0],
+    ],
+)
+def test_odd_series_have_forecasts_without_a_warning(y):
+    found = made(horizon=3, season=2, updates=20).fit(np.array(y)).forecast(level=95)
+    for part in (found.mean, found.lower[95], found.upper[95]):
+        assert np.isfinite(part).all()
+        assert (abs(part) <= 30 * np.nanmax(abs(np.array(y)))).all()
+
+
 def test_missing_values_are_not_learned_from():
     y = WAVE.copy()
     y[[0, 1, 70, 71, 149]] = np.nan
