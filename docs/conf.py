@@ -32,6 +32,7 @@ nitpick_ignore_regex = [
     ('py:class', r'abc\.ABC|rnnkit\.cells\..*State|rnnkit\.layers\.pooling\..*'),
     ('py:class', r'rnnkit\.models\.trainable\.Trainable'),
     ('py:class', r'sklearn\.base\..*|rnnkit\.sklearn\.base\.SequenceEstimator'),
+    ('py:class', r'sktime\.forecasting\.base\..*'),
     ('py:class', r'None\. .*|an? .* (D|values|keys|items)'),  # what dict says of its methods
     ('py:obj', r'rnnkit\.common\.registry\.Member'),  # a type variable
 ]
@@ -42,9 +43,10 @@ html_show_sourcelink = False
 
 
 def setup(app):
-    """Leave out what estimators inherit from scikit-learn, whose texts refer to its own pages."""
+    """Leave out what estimators inherit from others, whose texts refer to pages of their own."""
 
     def skip(app, what, name, member, skipped, options):
-        return True if (getattr(member, '__module__', None) or '').startswith('sklearn.') else None
+        module = getattr(member, '__module__', None) or ''
+        return True if module.startswith(('sklearn.', 'sktime.', 'skbase.')) else None
 
     app.connect('autodoc-skip-member', skip)

@@ -43,7 +43,7 @@ def passengers():
 
 
 def main(
-    *, horizon=12, form='lstm', size=32, ensemble=1, updates=2000, windows=3, seed=1, plot=None
+    *, horizon=12, form='lstm', size=32, ensemble=1, updates=None, windows=3, seed=1, plot=None
 ):
     """Fit a forecaster, judge it by a backtest, and forecast the months that are held out.
 
@@ -78,7 +78,7 @@ def main(
         'error': float(abs(forecast.mean - future).mean() / repeat),
         'repeat': float(repeat),
         'coverage': float(np.mean((lower <= future) & (future <= upper))),
-        'updates': updates,
+        'updates': forecaster.networks[0].history[-1]['updates'],
     }
 
 
@@ -102,12 +102,17 @@ if __name__ == '__main__':
     option('--form', choices=('rnn', 'lstm', 'gru'), help='form of the recurrent layer')
     option('--size', type=int, metavar='H', help='number of its units')
     option('--ensemble', type=int, metavar='N', help='networks whose forecasts are averaged')
-    option('--updates', type=int, metavar='N', help='maximum number of updates')
+    option(
+        '--updates',
+        type=int,
+        metavar='N',
+        help='maximum number of updates; by default chosen by the data',
+    )
     option('--windows', type=int, metavar='N', help='forecasts of the backtest')
     option('--tolerance', type=float, metavar='E', help='fail if the error is not below this')
     option('--seed', type=int, help='random seed')
     option('--plot', metavar='FILE', help='file for a picture')
-    parser.set_defaults(**main.__kwdefaults__, tolerance=0.7)
+    parser.set_defaults(**main.__kwdefaults__, tolerance=0.4)
     options = vars(parser.parse_args())
     tolerance = options.pop('tolerance')
     results = main(**options)

@@ -133,7 +133,7 @@ def main(
     form='lstm',
     size=32,
     ensemble=1,
-    updates=2000,
+    updates=None,
     seed=1,
     out=None,
     plot=None,
@@ -179,7 +179,7 @@ def main(
         'error': forecasting.mase(future, points, past, season) / repeat,
         'repeat': repeat,
         'coverage': forecasting.coverage(future, lower, upper),
-        'updates': updates,
+        'updates': forecaster.networks[0].history[-1]['updates'],
     }
 
 
@@ -235,13 +235,18 @@ if __name__ == '__main__':
     option('--form', choices=('rnn', 'lstm', 'gru'), help='form of the recurrent layer')
     option('--size', type=int, metavar='H', help='number of its units')
     option('--ensemble', type=int, metavar='N', help='networks whose forecasts are averaged')
-    option('--updates', type=int, metavar='N', help='maximum number of updates')
+    option(
+        '--updates',
+        type=int,
+        metavar='N',
+        help='maximum number of updates; by default chosen by the data',
+    )
     option('--tolerance', type=float, metavar='E', help='fail if the error is not below this')
     option('--seed', type=int, help='random seed')
     option('--out', metavar='FILE', help='CSV file for the forecasts of what comes next')
     option('--plot', metavar='FILE', help='file for a picture')
     names = dict(zip(('id', 'time', 'target'), main.__kwdefaults__['names'], strict=True))
-    parser.set_defaults(**main.__kwdefaults__, **names, tolerance=0.9)
+    parser.set_defaults(**main.__kwdefaults__, **names, tolerance=0.7)
     options = vars(parser.parse_args())
     tolerance = options.pop('tolerance')
     options['names'] = tuple(options.pop(name) for name in names)

@@ -127,7 +127,7 @@ class Field:
             return not named and array.min() >= 0 and array.max() < self.size
         if self.kind == 'mask':
             return True  # `has_real_steps` checks its values, when its axes are known
-        if not np.isfinite(array).all():
+        if np.count_nonzero(np.isfinite(array)) < array.size:  # half the time of `all`
             return False
         if self.check and self.kind == 'numbers':
             try:

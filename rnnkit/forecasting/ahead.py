@@ -44,7 +44,9 @@ def forecast(
             found if fitted.calibration is None else fitted.calibration.apply(found, groups)
         )
         means = values.of(calibrated.point())
-        quantiles = {q: values.of(calibrated.quantile(q)) for q in _quantiles(wanted)}
+        quantiles = {
+            q: _around(values.of(calibrated.quantile(q)), means, q) for q in _quantiles(wanted)
+        }
         paths = _paths(fitted, rng, found, groups, wanted.samples, values)
     return [
         Forecast(
@@ -79,6 +81,13 @@ class Values:
         """Return numbers (..., N, horizon) in the units of the series."""
         values = self.base + self.scale * numbers
         return np.where(self.log, np.exp(np.where(self.log, values, 0)), values)
+
+
+def _around(values: np.ndarray, means: np.ndarray, q: float) -> np.ndarray:
+    """Return quantiles that are on their side of the point forecast."""
+    return (
+        np.minimum(values, means) if q < 0.5 else np.maximum(values, means) if q > 0.5 else values
+    )
 
 
 def low(level: float) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -10,17 +10,14 @@ from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import choice, flag, optional_whole, whole
 from rnnkit.common.progress import LOGGER
 from rnnkit.errors import DataError
-from rnnkit.forecasting import ahead, levels
+from rnnkit.forecasting import ahead, levels, pictures
 from rnnkit.forecasting.answers import Forecast
 from rnnkit.forecasting.fitted import Fitted, fit
 from rnnkit.forecasting.forms import Labels
 from rnnkit.forecasting.naive_forecasts import repeat
 from rnnkit.forecasting.scores import naive_error
-from rnnkit.forecasting.scores_table import Judged, Scores
+from rnnkit.forecasting.scores_table import Compared, Scores
 from rnnkit.forecasting.series import Panel, Series
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 GROUPS = ('id', 'cutoff', 'window', 'step')
 REPEATED = {'seasonal_naive': 'the last season', 'naive': 'the last value'}
@@ -239,14 +236,14 @@ class Backtest:
         groups = self._times(by) if by == 'cutoff' else self.columns[by]
         return judged.by(by, groups[known])
 
-    def _judged(self) -> Judged:
+    def _judged(self) -> Compared:
         columns = self.columns
         of = {name: columns[name] for name in ('forecast', 'seasonal_naive', 'naive')}
         ends = {
             level: tuple(columns[f'forecast-{side}-{level:g}'] for side in ('lo', 'hi'))
             for level in self.levels
         }
-        return Judged(columns['y'], of, columns['scale'], ends)
+        return Compared(columns['y'], of, columns['scale'], ends)
 
     def frame(self) -> object:
         """Return the records as a frame of the library of the series.
@@ -279,7 +276,7 @@ class Backtest:
         named = {new.get(name, name): values for name, values in records.items()}
         return tables.frame(form.library, named)
 
-    def plot(self, path: str | None = None, *, ids: object = None) -> 'Figure':
+    def plot(self, path: str | None = None, *, ids: object = None) -> Any:
         """Draw some series: what came, the forecast of each window, and its intervals.
 
         Parameters
@@ -300,10 +297,11 @@ class Backtest:
         ImportError
             If matplotlib is not installed: ``pip install 'rnnkit[plot]'``.
         """
-        from rnnkit.forecasting import pictures
         from rnnkit.integrations import plots
 
-        return plots.forecasts(pictures.of_backtest(self, ids), path)
+        plots.check_path('plot()', path)
+        drawn = pictures.of_backtest(self.panel, self.columns, self.levels, self.plan.season, ids)
+        return plots.forecasts(drawn, path)
 
     @property
     def is_better(self) -> bool:

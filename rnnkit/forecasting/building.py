@@ -26,33 +26,12 @@ def build(
         By default each series has its own, by its values.
     """
     choices = choices or _choices(series, design)
-    lag, log = choices.lag, choices.log
-    values = [
-        filled(np.log(one.values) if use_log else one.values, ago)
-        for one, ago, use_log in zip(series, lag, log, strict=True)
-    ]
-    n = np.array([len(one) for one in values])
+    n = np.array([len(one) for one in series])
     width = design.pad + n + room
     begin = np.concatenate([[0], np.cumsum(width)[:-1]]) + design.pad
     size = int(width.sum())
-    y, seen = np.zeros(size), np.zeros(size, bool)
-    known = np.full((size, series[0].future.shape[1]), np.nan)  # where it is not known yet
-    calendar = np.zeros((size, _calendar(series[0], design, 0, 1).shape[1]))
-    past = np.zeros((size, series[0].past.shape[1]))
-    for k, one in enumerate(series):
-        b, e = begin[k], begin[k] + n[k]
-        y[b:e] = values[k]
-        first = y[b : b + min(lag[k], n[k])]
-        y[b - design.pad : b] = first[np.arange(-design.pad, 0) % len(first)]
-        y[e : e + room] = y[e - 1]
-        seen[b:e] = np.isfinite(one.values)
-        past[b:e] = one.past
-        known[b:e] = one.future
-        calendar[b : e + room] = _calendar(one, design, 0, n[k] + room)
-    static = np.array([one.static for one in series], float).reshape(len(series), -1)
     histories = Histories(
-        y=y,
-        seen=seen,
+        **_stepwise(series, design, choices, begin, size, room),
         gap=np.zeros(size),
         total=np.zeros(size),
         count=np.zeros(size),
@@ -61,10 +40,7 @@ def build(
         begin=begin,
         end=begin + n,
         choices=choices,
-        known=known,
-        calendar=calendar,
-        past=past,
-        static=static,
+        static=np.array([one.static for one in series], float).reshape(len(series), -1),
         lags=design.lags,
         season=design.season,
         window=design.window,
@@ -74,6 +50,37 @@ def build(
     )
     _add_up(histories)
     return histories
+
+
+def _stepwise(
+    series: list[Series],
+    design: Design,
+    choices: Choices,
+    begin: np.ndarray,
+    size: int,
+    room: int,
+) -> dict[str, np.ndarray]:
+    """Return values and inputs of all steps, before and after the series, too."""
+    first = series[0]
+    found = {
+        'y': np.zeros(size),
+        'seen': np.zeros(size, bool),
+        'known': np.full((size, first.future.shape[1]), np.nan),  # where it is not known yet
+        'calendar': np.zeros((size, _calendar(first, design, 0, 1).shape[1])),
+        'past': np.zeros((size, first.past.shape[1])),
+    }
+    for one, b, lag, use_log in zip(series, begin, choices.lag, choices.log, strict=True):
+        e = b + len(one)
+        found['y'][b:e] = filled(np.log(one.values) if use_log else one.values, lag)
+        found['y'][e : e + room] = found['y'][e - 1]
+        found['seen'][b:e] = np.isfinite(one.values)
+        found['past'][b:e] = one.past
+        found['known'][b:e] = one.future
+        found['calendar'][b : e + room] = _calendar(one, design, 0, len(one) + room)
+        before = b + np.arange(-design.pad, 0) % min(lag, len(one))  # the first season
+        for name in ('y', 'known'):
+            found[name][b - design.pad : b] = found[name][before]
+    return found
 
 
 def _calendar(one: Series, design: Design, start: int, steps: int) -> np.ndarray:

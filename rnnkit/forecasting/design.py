@@ -36,6 +36,8 @@ class Design:
         Whether the network reads the calendar.
     moments : dict of str to (array, array)
         Mean and deviation of the covariates, by ``'known'``, ``'past'`` and ``'static'``.
+    decodes : bool
+        Whether a decoder goes through the steps ahead; see `rnnkit.forecasting.decoding`.
     """
 
     lags: tuple[int, ...]
@@ -49,6 +51,12 @@ class Design:
     base: str | None
     calendar: bool
     moments: dict[str, tuple[np.ndarray, np.ndarray]]
+    decodes: bool = False
+
+    @property
+    def reach(self) -> int:
+        """The steps of a training window."""
+        return int(np.clip(2 * max(self.judged, self.season), 32, 128))
 
     @property
     def others(self) -> tuple[int, ...]:

@@ -54,9 +54,7 @@ def _read(
     if design.season > 1:
         parts.append(histories.level[at])
         parts[-1][..., -1] = _compressed(parts[-1][..., -1], unit[..., 0])
-    parts += [histories.repeated(at, one, design.horizon) - base for one in design.others]
-    if design.season > 1:
-        parts.append(usual - base)
+    parts += gaps(design, histories, at, base, usual)
     if not histories.has_base:
         parts.append(now)
     marks = [~histories.seen[at][..., None]]
@@ -78,6 +76,31 @@ def _read(
 def _compressed(swing: np.ndarray, unit: np.ndarray) -> np.ndarray:
     """Return a number of scales whose logarithm is that of 1 + `swing` in scales."""
     return np.log1p(swing * unit) * np.where(unit > 0, 1 / np.where(unit > 0, unit, 1), 0)
+
+
+def gaps(
+    design: Design, histories: Histories, at: np.ndarray, base: np.ndarray, usual: np.ndarray
+) -> list[np.ndarray]:
+    """Return by how much other naive forecasts of the steps ahead exceed the base, (..., h)."""
+    h = design.horizon
+    found = [histories.repeated(at, lag, h) - base for lag in design.others]
+    return [*found, usual - base] if design.season > 1 else found
+
+
+def known(design: Design, histories: Histories, at: np.ndarray, series: np.ndarray) -> np.ndarray:
+    """Return the standardized known inputs of the steps ahead, and their gaps, (..., h, 2 K).
+
+    The gap is to the inputs of the steps that the base repeats, in units of the scale as a share of
+    its mean so far. So a constant effect of an input on the series is one of its gap on what the
+    network predicts, also where the base contains the effect, and at any scale.
+    """
+    ahead = at[..., None] + np.arange(1, design.horizon + 1)
+    inputs = np.ascontiguousarray(histories.known.T)
+    base = [histories.bases(at, series, design.horizon, of=one)[0] for one in inputs]
+    now = _standardized(design, 'known', histories.known[ahead])  # (..., h, K)
+    gap = now - _standardized(design, 'known', np.stack(base, axis=-1))
+    gap = gap * histories.relative_unit(at)[..., None, None]
+    return np.clip(np.concatenate([now, gap], axis=-1), -LIMIT, LIMIT)
 
 
 def targets(
@@ -134,9 +157,7 @@ def _covariates(
     """Return the standardized covariates: known ones of the steps to predict, past, static."""
     parts = []
     if histories.known.shape[1]:
-        ahead = at[..., None] + np.arange(1, design.horizon + 1)
-        values = _standardized(design, 'known', histories.known[ahead])  # (..., horizon, K)
-        parts.append(values.reshape(*at.shape, -1))
+        parts.append(known(design, histories, at, series).reshape(*at.shape, -1))
     if histories.calendar.shape[1]:
         parts.append(histories.calendar[at + 1])
     if histories.past.shape[1]:

@@ -120,8 +120,10 @@ def _check_order(where: str, stamps: Stamps, rows: np.ndarray) -> None:
 
 def _check_starts(where: str, stamps: Stamps, frequency: Frequency) -> None:
     """Raise a DataError if a series does not begin at a day of the frequency."""
-    starts = stamps.values[stamps.begins[:-1]]
-    right = frequency.at(starts, np.zeros(len(starts), int)) == starts
+    if not frequency.is_calendar:
+        return
+    starts = frequency.wall(stamps.values[stamps.begins[:-1]])
+    right = frequency.on_wall(starts, np.zeros(len(starts), int)) == starts
     if not right.all():
         k = int(np.argmin(right))
         raise DataError(

@@ -122,13 +122,14 @@ def _design(panel: Panel, options: Options) -> Design:
         panel.series,
         options.season,
         options.lags,
-        options.horizon if options.mode == 'direct' else 1,
+        1 if options.mode == 'recursive' else options.horizon,
         judged=options.horizon,
         scale=options.scale,
         log=options.log,
         base=options.base,
         calendar=with_calendar,
         moments=moments,
+        decodes=options.mode == 'encoder-decoder',
     )
 
 

@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 
-from rnnkit.forecasting import features, windows
+from rnnkit.forecasting import decoding, features, windows
 from rnnkit.forecasting.design import Design
 from rnnkit.forecasting.histories import Histories
 from rnnkit.forecasting.options import Options
@@ -14,9 +14,7 @@ from rnnkit.models.sharing import workers
 from rnnkit.schedules import Cosine
 
 VALIDATIONS = 20  # in a training
-JUDGED = 50  # forecasts of held-out values, over all series
 MANY = 100_000  # values, of which on there are the most updates and windows
-LEAST_ORIGINS = 2  # of each series; a horizon apart, their errors say how well it is known
 
 
 def tails(histories: Histories, horizon: int) -> np.ndarray:
@@ -26,21 +24,16 @@ def tails(histories: Histories, horizon: int) -> np.ndarray:
     most the horizon and a fifth of a series. Of a short series, a third.
     """
     n = histories.end - histories.first
-    more = max(horizon, origins_of_each(len(n)) - 1)
+    more = max(horizon, windows.origins_of_each(len(n)) - 1)
     tail = horizon + np.minimum(more, n // 5)
     return np.where(n - tail >= max(horizon // 2, 2), tail, n // 3)
 
 
-def origins_of_each(series: int) -> int:
-    """Return from how many steps of each tail there are forecasts."""
-    return max(LEAST_ORIGINS, -(-JUDGED // series))
-
-
 def network(design: Design, histories: Histories, head: Head, options: Options, seed: int):
-    """Return a new network: recurrent layers, and the head, which reads the features, too.
-
-    The weights of the head are 0 at first, so that the first forecasts are the base.
-    """
+    """Return a new network: recurrent layers, and the head, which reads the features, too."""
+    if design.decodes:
+        layers = decoding.layers(design, histories, head, options)
+        return Regressor(layers, loss=head.loss(), weighted=True, seed=seed)
     sizes = options.sizes
     layers = [features.count(design, histories), *((options.form, size) for size in sizes)]
     layers += head.layers(design.horizon, [f'hid{len(sizes)}', 'in'])
@@ -58,7 +51,7 @@ def amounts(options: Options, histories: Histories) -> tuple[int, int]:
 def length(design: Design, histories: Histories, stop: np.ndarray) -> int:
     """Return the number of steps of a training window."""
     longest = int((stop - histories.first).max())
-    return max(2, min(int(np.clip(2 * max(design.judged, design.season), 32, 128)), longest - 1))
+    return design.reach if design.decodes else max(2, min(design.reach, longest - 1))
 
 
 def train(
@@ -91,8 +84,8 @@ def train(
     updates = total if updates is None else updates
     if not windows.are_usable(histories, stop).any():
         return net, updates
-    steps = length(design, histories, stop)
-    batches = windows.draw(design, histories, stop, steps, size)
+    steps, source = length(design, histories, stop), decoding if design.decodes else windows
+    batches = source.draw(design, histories, stop, steps, size)
     every = max(1, total // VALIDATIONS)
     epochs = max(1, updates // every)
     common = dict(
@@ -110,7 +103,7 @@ def train(
                 batches, validate_every=epochs, valid_batches=1, restore_best=False, **common
             )
         return net, updates
-    valid = windows.ends(design, histories, tail, steps, np.random.default_rng(seed))
+    valid = source.ends(design, histories, tail, steps, np.random.default_rng(seed))
     with workers.working_for(net) as worker:
         worker.train(batches, valid, validate_every=1, patience=options.patience, **common)
     losses = np.array(net.history['valid_loss'], float)

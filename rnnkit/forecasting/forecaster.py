@@ -1,7 +1,7 @@
 """Forecasts of time series: one recurrent network for any number of them."""
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from rnnkit.common import file_format, open_files
 from rnnkit.common.calls import checked_methods
@@ -15,9 +15,6 @@ from rnnkit.forecasting.stepping import ForecastStepper
 from rnnkit.models.files import load
 from rnnkit.models.regressor import Regressor
 from rnnkit.training.protocols import PathOrFile
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @checked_methods
@@ -43,8 +40,10 @@ class Forecaster:
     season : int, optional
         The steps of a season: 24 for hourly values, 12 for monthly ones, 7 for daily ones. A
         longer season, such as the week of hourly values, is found by itself.
-    mode : {'direct', 'recursive'}
-        Whether the network predicts all steps at once, or one step, which it then reads.
+    mode : {'direct', 'recursive', 'encoder-decoder'}
+        Whether the network predicts all steps at once; or one step, which it then reads; or one
+        after another by a second network, which goes on from the state of the first one and reads
+        what is known of each step.
     output : {'point', 'quantiles', 'gaussian', 'student'}
         What it predicts. All have intervals; those of ``'point'`` have the same shape at all times.
     lags : 'auto' or tuple of int
@@ -117,7 +116,7 @@ class Forecaster:
         static: Any = (),
         calendar: str | bool = 'auto',
         validation: str | None = 'tail',
-        ensemble: int = 1,
+        ensemble: int = 3,
         updates: int | None = None,
         learning_rate: float = 0.003,
         batch_size: int | None = None,
@@ -291,7 +290,7 @@ class Forecaster:
         >>> y = 10 + np.sin(np.arange(120) * np.pi / 6) + np.arange(120) / 10
         >>> forecaster = Forecaster('gru', size=4, horizon=6, season=12, updates=40, seed=0).fit(y)
         >>> found = forecaster.backtest(windows=2)
-        >>> found.scores()['seasonal_naive']['mase']
+        >>> round(found.scores()['seasonal_naive']['mase'], 3)
         1.0
         """
         return backtest.run(self._ready('backtest()'), windows, step, refit, level)
@@ -305,7 +304,7 @@ class Forecaster:
         level: Any = 'auto',
         ids: object = None,
         past: int | None = None,
-    ) -> 'Figure':
+    ) -> Any:
         """Draw the ends of the series and their forecasts.
 
         Parameters
@@ -392,7 +391,7 @@ class Forecaster:
         if horizon is None:
             return options.horizon
         whole(f'{where}: horizon', horizon, 1)
-        if horizon > options.horizon and options.mode == 'direct':
+        if horizon > options.horizon and options.mode != 'recursive':
             raise ConfigError(
                 f'{where}: horizon={horizon}, but the network predicts {options.horizon} steps; '
                 f"make a Forecaster with horizon={horizon}, or with mode='recursive'"

@@ -101,7 +101,7 @@ class Histories:
         return self.bases(at, series, steps)[0]
 
     def bases(
-        self, at: np.ndarray, series: np.ndarray, steps: int
+        self, at: np.ndarray, series: np.ndarray, steps: int, of: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the naive forecasts of the steps after `at`, and the means of some seasons.
 
@@ -111,6 +111,8 @@ class Histories:
         series : array of int of shape (n,)
             The series of the last axis of `at`.
         steps : int
+        of : array of shape (M,), optional
+            Other values than `y`, of the same steps, such as a known input.
 
         Returns
         -------
@@ -122,17 +124,19 @@ class Histories:
         for lag in np.unique(lags):
             mine = lags == lag
             some = at[..., mine]
-            each = [self.repeated(some - j * lag, lag, steps) for j in range(SEASONS)]
+            each = [self.repeated(some - j * lag, lag, steps, of) for j in range(SEASONS)]
             mean = sum(each[1:], each[0]) / SEASONS
             usual[..., mine, :] = mean
             base[..., mine, :] = np.where(several[mine][:, None], mean, each[0])
         return (base if self.has_base else np.zeros_like(base)), usual
 
-    def repeated(self, at: np.ndarray, lag: int, steps: int) -> np.ndarray:
+    def repeated(
+        self, at: np.ndarray, lag: int, steps: int, of: np.ndarray | None = None
+    ) -> np.ndarray:
         """Return the values of a lag ago for the steps after `at`, (..., steps)."""
         width = min(lag, steps)
         # Rows that are read whole are much faster than single values.
-        values = sliding_window_view(self.y, width)[at + 1 - lag]
+        values = sliding_window_view(self.y if of is None else of, width)[at + 1 - lag]
         return values if width == steps else values[..., np.arange(steps) % lag]
 
     def errors_of_base(self, at: np.ndarray, series: np.ndarray) -> np.ndarray:
@@ -168,6 +172,13 @@ class Histories:
         parts = [(values - self.y[season - lag]).mean(axis=-1) for lag in self.lags if lag > 1]
         swing = abs(values - values.mean(axis=-1, keepdims=True)).mean(axis=-1)
         return np.stack([*parts, swing], axis=-1)
+
+    def relative_unit(self, at: np.ndarray) -> np.ndarray:
+        """Return 1 / scale, in units of the mean scale so far, of the shape of `at`."""
+        if self.scale is None:
+            return np.ones(at.shape)
+        unit, mean = self.unit[at], self.total[at] / np.maximum(self.count[at], 1)
+        return mean / np.where(unit > 0, unit, 1)
 
     def append(self, values: np.ndarray, seen: np.ndarray) -> None:
         """Write one further value of each series, (N,), as in `y`; NaN is filled."""

@@ -77,6 +77,8 @@ class Calibration:
         The number of errors that the quantiles of each step were taken of.
     symmetric : bool
         Whether these were absolute errors.
+    independent : float
+        How many forecasts there were whose steps do not overlap.
 
     Notes
     -----
@@ -87,6 +89,11 @@ class Calibration:
     are ranked, and half of the remaining probability is on each side. A level that would need more
     errors than there are gets the widest error, or the distribution's own quantile, if that is
     wider.
+
+    Errors of forecasts from one step after the other are alike, and do not say how much later ones
+    may differ. So intervals are wider by the ratio of the quantiles of Student's t, with as many
+    degrees of freedom as there are forecasts that do not overlap, to those of the normal
+    distribution: what an interval is wider by whose width is estimated from so many numbers.
 
     References
     ----------
@@ -102,16 +109,23 @@ class Calibration:
         correlations: np.ndarray,
         counts: np.ndarray,
         symmetric: bool,
+        independent: float = np.inf,
     ):
         self.corrections, self.scales, self.groups = corrections, scales, groups
         self.correlations, self.counts, self.symmetric = correlations, counts, symmetric
+        self.independent = float(independent)
         self._warned = False
 
     # --- from errors ---
 
     @classmethod
     def fit(
-        cls, dist: Distribution, y: ArrayLike, weights: ArrayLike, groups: ArrayLike
+        cls,
+        dist: Distribution,
+        y: ArrayLike,
+        weights: ArrayLike,
+        groups: ArrayLike,
+        independent: float = np.inf,
     ) -> Calibration:
         """Return the calibration for forecasts like these.
 
@@ -125,6 +139,8 @@ class Calibration:
             A target counts where its weight is above 0; elsewhere it may be anything.
         groups : array of N integers from 0
             The series of each row. The rows of a series are in the order of time.
+        independent : float
+            How many forecasts there are whose steps do not overlap.
 
         Raises
         ------
@@ -152,7 +168,8 @@ class Calibration:
         samples = Samples(errors, seen)
         corrections = np.stack([samples.correction(q, _relative(dist, scales)) for q in LEVELS])
         correlations = _correlations(samples.normal_scores(), seen)
-        return cls(corrections, scales, of_group, correlations, samples.counts, samples.symmetric)
+        counts, symmetric = samples.counts, samples.symmetric
+        return cls(corrections, scales, of_group, correlations, counts, symmetric, independent)
 
     # --- to forecasts ---
 
@@ -182,10 +199,19 @@ class Calibration:
         local = dist.width() * scales * factors[..., None]
         middle, relative = dist.scores(0.0), _relative(dist, scales)
         parts = [
-            middle + local * (relative(q) + row[:h])
+            middle + local * (relative(q) + row[:h]) * self.widening(q)
             for q, row in zip(LEVELS, self.corrections, strict=True)
         ]
         return Calibrated(*parts, centre=dist.point(), calibration=self)
+
+    def widening(self, q: float) -> float:
+        """Return by how much an interval is wider, since its width is known from few errors."""
+        from scipy.special import stdtrit
+
+        if not np.isfinite(self.independent) or q == 0.5:
+            return 1.0
+        df = max(self.independent, 1.0)
+        return float(stdtrit(df, q) * np.sqrt(1 + 1 / df) / normal_score(q))
 
     def check_level(self, q: float) -> None:
         """Log a warning, once, if a quantile needs more errors than there are."""
@@ -226,7 +252,8 @@ class Calibration:
     def state(self) -> dict[str, object]:
         """Return arrays and JSON values from which `from_state` makes an equal calibration."""
         names = ('corrections', 'scales', 'groups', 'correlations', 'counts', 'symmetric')
-        return {'version': VERSION, **{name: getattr(self, name) for name in names}}
+        more = {'independent': self.independent} if np.isfinite(self.independent) else {}
+        return {'version': VERSION, **{name: getattr(self, name) for name in names}, **more}
 
     @classmethod
     def from_state(cls, state: Mapping[str, object]) -> Calibration:

@@ -1,10 +1,10 @@
 """Forecasts of held-out values: how much they help, and how wide intervals must be."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rnnkit.forecasting import features, fitting
+from rnnkit.forecasting import features, windows
 from rnnkit.forecasting.histories import Histories
 from rnnkit.forecasting.intervals import Calibration
 from rnnkit.forecasting.options import Options
@@ -26,12 +26,15 @@ class Judged:
     targets, weights : arrays of shape (n, horizon)
     groups : array of int of shape (n,)
         The series of each.
+    held_out : int
+        The number of different values among the targets.
     """
 
     forecasts: Distribution
     targets: np.ndarray
     weights: np.ndarray
     groups: np.ndarray
+    held_out: int = 0
 
     def shrink(self) -> float:
         """Return the share of the forecasts with the least mean absolute error.
@@ -41,8 +44,13 @@ class Judged:
         shares = np.linspace(0, 1, 21)
         number = self.forecasts.point()
         errors = np.array([(abs(self.targets - a * number) * self.weights).sum() for a in shares])
-        apart = max(1, self.weights.sum()) / number.shape[1]  # forecasts that do not overlap
+        apart = self.independent
         return float(shares[np.argmin(errors + PRICE * shares * errors[0] / np.sqrt(apart))])
+
+    @property
+    def independent(self) -> float:
+        """How many forecasts there are whose steps do not overlap."""
+        return max(1, self.held_out) / self.targets.shape[1]
 
     @property
     def is_enough(self) -> bool:
@@ -55,25 +63,18 @@ class Judged:
         weights = self.weights
         if not weights.any():  # all series are constant
             weights = np.ones_like(weights)
-        return Calibration.fit(forecasts, self.targets, weights, self.groups)
+        return Calibration.fit(forecasts, self.targets, weights, self.groups, self.independent)
 
 
 def on_tails(model: Model, histories: Histories, tail: np.ndarray, options: Options) -> Judged:
-    """Return forecasts from steps of the tails from which the whole horizon is known.
-
-    Where a tail is shorter than that, those from the step before it.
-    """
+    """Return the forecasts from steps of the tails."""
     horizon, rng = options.horizon, np.random.default_rng(options.seed)
-    reach = np.minimum(tail, horizon)
-    origins = np.where(tail > 0, tail - reach + 1, 0)
-    apart = max(1, (origins.max() - 1) // (fitting.origins_of_each(len(tail)) - 1))
     parts = []
-    for back in reversed(range(0, origins.max(), apart)):  # in the order of time
-        series = np.flatnonzero(origins > back)
-        stop = histories.end[series] - reach[series] - back
+    for series, left in windows.judged(tail, horizon):
+        stop = histories.end[series] - left
         forecast = model.forecast(histories, series, stop, horizon, rng)
         parts.append(_compared(forecast, histories, series, stop, horizon))
-    return joined(parts)
+    return replace(joined(parts), held_out=int(tail.sum()))
 
 
 def of_bases(histories: Histories, options: Options) -> Judged:
@@ -84,7 +85,7 @@ def of_bases(histories: Histories, options: Options) -> Judged:
         series = np.full(len(stop), k)
         nothing = Points(np.zeros((len(stop), options.horizon)))
         parts.append(_compared(nothing, histories, series, stop, options.horizon))
-    return joined(parts)
+    return replace(joined(parts), held_out=int((histories.end - histories.begin).sum()))
 
 
 def _compared(
@@ -105,6 +106,7 @@ def joined(parts: list[Judged]) -> Judged:
     return Judged(
         forecasts[0].again([np.concatenate(part) for part in every]),
         *(np.concatenate([getattr(one, name) for one in parts]) for name in NAMES),
+        held_out=sum(one.held_out for one in parts),
     )
 
 

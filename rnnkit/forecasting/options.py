@@ -9,7 +9,7 @@ from rnnkit.errors import ConfigError
 from rnnkit.forecasting.histories import SCALES
 from rnnkit.forecasting.outputs import HEADS
 
-MODES = ('direct', 'recursive')
+MODES = ('direct', 'recursive', 'encoder-decoder')
 BASES = ('auto', 'naive', 'seasonal')
 
 

@@ -221,6 +221,10 @@ class Average(Distribution):
         cut = [parts[k : k + n] for k in range(0, len(parts), n)]
         return Average(*(one.again(own) for one, own in zip(self.members, cut, strict=True)))
 
+    def moved(self, change: np.ndarray) -> Average:
+        """Return the distribution that is moved by `change`, (..., h)."""
+        return Average(*(one.moved(change) for one in self.members))
+
     def point(self) -> np.ndarray:
         """Return the mean of their point forecasts."""
         return np.mean([one.point() for one in self.members], axis=0)

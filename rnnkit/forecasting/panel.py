@@ -136,7 +136,8 @@ def more(where: str, panel: Panel, y_new: object, X: object = None) -> Panel:
         raise DataError(
             f'{where}: y is {_described(raw)}; it must be {_described(panel)}, as in fit()'
         )
-    raw = replace(raw, ids=[left[k] for k in raw.ids] if left else raw.ids)
+    if left:
+        raw = replace(raw, ids=list(left), names=[f'y[{k}]' for k in left])
     new = panel_of(where, raw, panel.columns, trim=False)
     _check_frequency(where, new, panel)
     known = {one.id: one for one in panel.series}

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,9 +13,6 @@ from rnnkit.errors import ConfigError, NotFoundError
 from rnnkit.forecasting import ahead, levels, panel
 from rnnkit.forecasting.fitted import Fitted
 from rnnkit.forecasting.series import Panel, Series
-
-if TYPE_CHECKING:
-    from rnnkit.forecasting.backtest import Backtest
 
 MOST = 4  # series in a picture, unless they are named
 PAST = 3  # horizons of the past that are shown, or seasons if these are longer
@@ -102,9 +98,27 @@ def _later(where: str, series: Panel, truth: object) -> list[np.ndarray]:
     return [one.values for one in later.series]
 
 
-def of_backtest(backtest: 'Backtest', ids: object = None) -> list[Picture]:
-    """Return pictures of the windows of a backtest."""
-    panel, plan, columns = backtest.panel, backtest.plan, backtest.columns
+def of_backtest(
+    panel: Panel,
+    columns: Mapping[str, np.ndarray],
+    levels: Sequence[float],
+    season: int,
+    ids: object = None,
+) -> list[Picture]:
+    """Return pictures of the windows of a backtest.
+
+    Parameters
+    ----------
+    panel : Panel
+    columns : dict of str to array
+        See `Backtest`.
+    levels : sequence of float
+        Those of the intervals.
+    season : int
+    ids : id or list of ids, optional
+        The series to draw; by default the first ones.
+    """
+    horizon = int(columns['step'].max())
     there = set(columns['series'].tolist())
     pictures = []
     for k in chosen('plot()', panel, ids, there):
@@ -115,12 +129,12 @@ def of_backtest(backtest: 'Backtest', ids: object = None) -> list[Picture]:
             begin = int(columns['at'][rows][0])
             bands = {
                 level: tuple(columns[f'forecast-{side}-{level:g}'][rows] for side in ('lo', 'hi'))
-                for level in backtest.levels
+                for level in levels
             }
-            x = stamps(series, begin, plan.horizon)
+            x = stamps(series, begin, horizon)
             lines.append(Line(x, columns['forecast'][rows], bands))
         first = int(columns['at'][mine].min())
-        begin = max(0, first - stretch(plan.horizon, plan.season))
+        begin = max(0, first - stretch(horizon, season))
         came = Line(stamps(series, first, len(series) - first), series.values[first:])
         x, y = stamps(series, begin, first - begin), series.values[begin:first]
         pictures.append(Picture(title(series), x, y, lines, came))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnnkit.common import progress
-from rnnkit.forecasting import features
+from rnnkit.forecasting import decoding, features
 from rnnkit.forecasting.design import Design
 from rnnkit.forecasting.histories import Histories
 from rnnkit.forecasting.outputs import Distribution, Grid, Head, Points
@@ -41,8 +41,7 @@ class Model:
 
     def read(self, outputs: list[np.ndarray]) -> Distribution:
         """Return the forecasts, given the outputs (..., O) of each network."""
-        parts = [np.split(one, len(self.head.names), axis=-1) for one in outputs]
-        return self.head.blend([self.head.read(one) for one in parts])
+        return self.head.blend([self.head.read(one) for one in outputs])
 
     def forecast(
         self,
@@ -146,6 +145,8 @@ class Model:
     def _run(
         self, net: Regressor, histories: Histories, series: np.ndarray, stop: np.ndarray
     ) -> tuple[np.ndarray, State]:
+        if self.design.decodes:
+            return decoding.run(net, self.design, histories, series, stop), {}
         start = np.minimum(histories.first[series], stop - 1)
         outputs = np.zeros((len(series), net.layers[-1].size))
         states: State = {}

@@ -26,13 +26,14 @@ TITLES = {
     'weighted_quantile_loss': 'wQL',
 }
 MOST = 24  # rows of a table that is shown
+DIGITS = {'mase': '.3f', 'smape': '.2f', 'weighted_quantile_loss': '.4f'}
 Method = dict[str, float]
 Pair = Sequence[scores.Series]
 Ends = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
-class Judged:
+class Compared:
     """Values that came and what was forecast, end to end; no value is NaN.
 
     Attributes
@@ -51,9 +52,9 @@ class Judged:
     scale: np.ndarray
     intervals: dict[float, Ends] = field(default_factory=dict)
 
-    def select(self, chosen: np.ndarray) -> 'Judged':
+    def select(self, chosen: np.ndarray) -> 'Compared':
         """Return some of the points."""
-        return Judged(
+        return Compared(
             self.y[chosen],
             {name: forecast[chosen] for name, forecast in self.of.items()},
             self.scale[chosen],
@@ -177,13 +178,20 @@ def compare(
         each = [repeat(p, h, lag) for p, h in zip(past.arrays, lengths, strict=True)]
         of[name] = np.concatenate(each)[points.there]
     scale = [scores.naive_error(values, season) for values in past.arrays]
-    bands = _bands(where, y, intervals or {})
-    return Judged(points.y, of, np.repeat(scale, lengths)[points.there], bands).scores()
+    bands = _bands(where, y, intervals)
+    return Compared(points.y, of, np.repeat(scale, lengths)[points.there], bands).scores()
 
 
-def _bands(where: str, y: scores.Series, intervals: Mapping[float, Pair]) -> dict[float, Ends]:
+def _bands(where: str, y: scores.Series, intervals: object) -> dict[float, Ends]:
     """Return the ends of the intervals at the values that are known."""
-    found = {}
+    found: dict[float, Ends] = {}
+    if intervals is None:
+        return found
+    if not isinstance(intervals, Mapping):
+        raise ConfigError(
+            f'{where}: intervals must be a dict such as {{80: (lower, upper)}}; got '
+            f'{brief(intervals)}'
+        )
     for level, pair in intervals.items():
         real(f'{where}: a level of intervals', level, above=0, below=100)
         if not isinstance(pair, list | tuple) or len(pair) != 2:
@@ -270,8 +278,9 @@ def _cell(name: str, value: float) -> str:
         return '-'
     if name.startswith('coverage'):
         return f'{100 * value:.1f}'
-    forms = {'mase': '.3f', 'smape': '.2f', 'weighted_quantile_loss': '.4f'}
-    return format(value, forms.get(name, '.4g'))
+    if name not in DIGITS and abs(value) >= 1e4:
+        return f'{value:,.0f}'
+    return format(value, DIGITS.get(name, '.4g'))
 
 
 def _lines(rows: list[list[str]]) -> str:

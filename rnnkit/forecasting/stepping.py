@@ -42,6 +42,12 @@ class ForecastStepper:
                 'stepper(): it takes values alone, and this forecaster has past= or future=; call '
                 'update() with the new values and covariates, and then forecast()'
             )
+        if model.design.decodes:
+            raise ConfigError(
+                "stepper(): with mode='encoder-decoder' each forecast reads the last "
+                f'{model.design.reach} values again; call update() with the new values, and then '
+                "forecast(), or make a Forecaster with mode='direct'"
+            )
         self._fitted, self._model = fitted, model
         self._one = np.zeros(1, int)
         self._histories = fitted.histories

@@ -1,6 +1,6 @@
 """Random windows of many series, for training; the ends of the series, for validation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -9,6 +9,8 @@ from rnnkit.forecasting.design import Design
 from rnnkit.forecasting.histories import Histories
 
 MOST_NUMBERS = 10_000_000  # of the validation data; of more series some are drawn
+JUDGED = 50  # forecasts of held-out values, over all series
+LEAST_ORIGINS = 2  # of each series; a horizon apart, their errors say how well it is known
 
 
 def draw(
@@ -69,6 +71,36 @@ def window(
     if judged is not None:
         weights *= (at + 1 >= judged)[..., None]
     return [x, y, weights]
+
+
+def origins_of_each(series: int) -> int:
+    """Return from how many steps of each tail there are forecasts."""
+    return max(LEAST_ORIGINS, -(-JUDGED // series))
+
+
+def judged(tail: np.ndarray, horizon: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield steps of the tails from which the whole horizon is known, in the order of time.
+
+    Where a tail is shorter than that, the step before it.
+
+    Parameters
+    ----------
+    tail : array of int of shape (N,)
+        The number of values at the end of each series that are held out; 0 for none.
+    horizon : int
+
+    Yields
+    ------
+    series : array of int of shape (n,)
+    left : array of int of shape (n,)
+        How many values of each follow.
+    """
+    reach = np.minimum(tail, horizon)
+    origins = np.where(tail > 0, tail - reach + 1, 0)
+    apart = max(1, (origins.max() - 1) // (origins_of_each(len(tail)) - 1))
+    for back in reversed(range(0, origins.max(), apart)):
+        series = np.flatnonzero(origins > back)
+        yield series, reach[series] + back
 
 
 def ends(

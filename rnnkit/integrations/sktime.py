@@ -18,7 +18,7 @@ except ImportError as error:
         "pip install 'rnnkit[sktime]'"
     ) from error
 
-import rnnkit
+from rnnkit.forecasting import Forecaster
 from rnnkit.integrations.sktime_rows import ID, TARGET, TIME, Layout, appended, ends_of, join
 
 __all__ = ['RNNForecaster']
@@ -127,27 +127,8 @@ class RNNForecaster(BaseForecaster):
         verbose: bool = False,
         random_state: Any = None,
     ):
-        self.form = form
-        self.size = size
-        self.season = season
-        self.horizon = horizon
-        self.mode = mode
-        self.output = output
-        self.lags = lags
-        self.scale = scale
-        self.log = log
-        self.base = base
-        self.past = past
-        self.static = static
-        self.calendar = calendar
-        self.validation = validation
-        self.ensemble = ensemble
-        self.updates = updates
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.patience = patience
-        self.verbose = verbose
-        self.random_state = random_state
+        given = locals()
+        vars(self).update({name: given[name] for name in self.get_param_names()})
         super().__init__()
         self._y = self._X = None  # for those who set remember_data
         if horizon is not None:
@@ -194,7 +175,7 @@ class RNNForecaster(BaseForecaster):
         self._levels = y.index.names
         self._keys = None if y.ndim == 1 else self._layout.keys(y.index)
 
-    def _new(self, layout: Layout, horizon: int | None) -> rnnkit.Forecaster:
+    def _new(self, layout: Layout, horizon: int | None) -> Forecaster:
         """Return a forecaster that is not trained."""
         defaults = self.get_param_defaults()
         options = {
@@ -207,7 +188,7 @@ class RNNForecaster(BaseForecaster):
             seed = int(seed.randint(2**31 - 1))
         options.setdefault('horizon', horizon)
         future = self._future(layout)
-        return rnnkit.Forecaster(**options, future=future, seed=seed, warm_start=True)
+        return Forecaster(**options, future=future, seed=seed, warm_start=True)
 
     def _future(self, layout: Layout) -> tuple[str, ...]:
         """Return the names of the columns of X that are known in the future."""
@@ -305,5 +286,5 @@ class RNNForecaster(BaseForecaster):
         ]
 
 
-def _train(forecaster: rnnkit.Forecaster, rows: pd.DataFrame) -> rnnkit.Forecaster:
+def _train(forecaster: Forecaster, rows: pd.DataFrame) -> Forecaster:
     return forecaster.fit(rows, id=ID, time=TIME, target=TARGET)

@@ -50,6 +50,11 @@ def test_a_scale_is_of_the_last_differences(kind):
     assert histories.unit[histories.end[:1] - 1].tolist() == [0]
 
 
+def mean_gap(y, t):
+    """Return the mean difference from the season before so far."""
+    return np.mean([abs(y[i] - y[i - 4]) for i in range(4, t + 1)])
+
+
 def at(y, i):
     """Return a value; before the series, its first season is repeated."""
     return y[i] if i >= 0 else y[i % 4]
@@ -89,10 +94,12 @@ def test_features_and_targets_are_those_of_a_loop():
         expected += [0]  # not missing
         expected += [0, 1, 0]  # whose lag is 4, once
         if t + 3 < 40:
-            known = (future[t + 1 : t + 4] - [0.1, 0.2]) / [0.3, 0.4]
-            expected += list(known.ravel())
+            for k in (1, 2, 3):
+                expected += list((future[t + k] - [0.1, 0.2]) / [0.3, 0.4])
+                gap = (future[t + k] - future[t + k - 4]) / [0.3, 0.4]
+                expected += list(gap * mean_gap(y, t) / s)
         expected += [(past[t, 0] - 0.5) / 2, 0.5]
-        found = x[row] if t + 3 < 40 else np.delete(x[row], np.arange(-8, -2))
+        found = x[row] if t + 3 < 40 else np.delete(x[row], np.arange(-14, -2))
         np.testing.assert_allclose(found, np.clip(expected, -20, 20), rtol=1e-5, atol=1e-6)
         truth = [(y[t + k] - base[k - 1]) / s if t + k < 40 else 0 for k in (1, 2, 3)]
         np.testing.assert_allclose(r[row], truth, rtol=1e-5, atol=1e-6)

@@ -13,7 +13,7 @@ from rnnkit.forecasting.ahead import Values
 
 T = np.arange(150)
 WAVE = np.exp(0.01 * T) * (10 + np.sin(T * np.pi / 6))
-SMALL = dict(form='gru', size=4, horizon=6, season=12, updates=40, batch_size=8, seed=0)
+SMALL = dict(form='gru', size=4, horizon=6, season=12, updates=40, batch_size=8, ensemble=1, seed=0)
 
 
 def made(**changes):

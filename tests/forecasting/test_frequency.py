@@ -220,3 +220,11 @@ def test_names_for_hints():
     assert text_of(np.datetime64('2020-01-02T03:04:05.123456789')) == (
         '2020-01-02 03:04:05.123456789'
     )
+
+
+def test_a_series_may_begin_in_an_hour_that_is_there_twice():
+    # 2:30 of summer time and of winter time, on the day on which clocks go back.
+    for start in ('2020-10-25T00:30', '2020-10-25T01:30'):
+        later = ['2020-10-26T01:30', '2020-10-27T01:30']
+        found = find('', stamps_of(days(start, *later), zone='Europe/Berlin'), None)
+        assert str(found) == '1 day'

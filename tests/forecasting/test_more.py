@@ -163,3 +163,6 @@ def test_a_series_of_a_list_may_have_nothing_new():
     panel = read('fit()', [[1.0], [2.0]], None, PLAIN)
     new = more('update()', panel, [None, [3.0]])
     assert lists(join(panel, new)) == [[1], [2, 3]]
+    with pytest.raises(DataError) as caught:
+        more('update()', panel, [None, [np.inf]])
+    assert str(caught.value).startswith('update(): y[1][0] is inf')

@@ -246,6 +246,11 @@ MISTAKES = {
         ConfigError,
         'compare(): intervals[80] must be a tuple (lower, upper); got [1]',
     ),
+    'kind of intervals': (
+        lambda: compare([1], [1], [1, 2], intervals=[80]),
+        ConfigError,
+        'compare(): intervals must be a dict such as {80: (lower, upper)}; got [80]',
+    ),
     'level of intervals': (
         lambda: compare([1], [1], [1, 2], intervals={100: ([1], [1])}),
         ConfigError,
@@ -315,6 +320,11 @@ def test_a_table_has_the_scores_of_each_method_on_the_same_points():
             assert row[metric] == pytest.approx(value, rel=1e-12)
     assert table['forecast']['coverage-80'] == coverage(Y, LOWER, UPPER)
     assert math.isnan(table['naive']['coverage-80'])
+
+
+def test_large_numbers_are_shown_in_full():
+    row = repr(compare([123456.0, 0.5], [0.0, 0.5], [1.0, 2.0])).splitlines()[1]
+    assert row.split() == ['forecast', '61728.000', '100.00', '61,728', '87,297']
 
 
 def test_every_score_is_public():

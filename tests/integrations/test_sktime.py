@@ -14,12 +14,12 @@ import rnnkit
 
 pytest.importorskip('sktime')
 
-import pandas as pd  # noqa: E402
-from sktime.forecasting.base import ForecastingHorizon  # noqa: E402
-from sktime.split import ExpandingWindowSplitter  # noqa: E402
-from sktime.utils.estimator_checks import check_estimator  # noqa: E402
+import pandas as pd
+from sktime.forecasting.base import ForecastingHorizon
+from sktime.split import ExpandingWindowSplitter
+from sktime.utils.estimator_checks import check_estimator
 
-from rnnkit.integrations.sktime import RNNForecaster  # noqa: E402
+from rnnkit.integrations.sktime import RNNForecaster
 
 # Checks that fit a hundred times, for forms of the horizon and of the index.
 SLOW = [

@@ -10,8 +10,8 @@ from series import labelled
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
-from rnnkit.sklearn import SequenceClassifier
 from rnnkit.models.sharing import Workers, workers
+from rnnkit.sklearn import SequenceClassifier
 
 X, Y = labelled(24)
 SMALL = {'layers': (('rnn', 6),), 'epochs': 3, 'random_state': 0}

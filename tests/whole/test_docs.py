@@ -23,6 +23,10 @@ PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.rst'))]
 
 # What is replaced to keep the test short: trainings that would run until patience ends them.
 SHORTER = {
+    'forecast.rst': (
+        'rnnkit.Forecaster(horizon=12, season=12, seed=0)',
+        'rnnkit.Forecaster(horizon=12, season=12, size=4, updates=4, seed=0)',
+    ),
     'README.md': (
         "net.train(generate, algo='rmsprop')",
         "net.train(generate, algo='rmsprop', epochs=1, train_batches=2, valid_batches=1)",
@@ -82,6 +86,24 @@ def run(path):
     exec(compile(checked(source), path, 'exec'), {'__name__': '__main__', '_shown': _shown})
 
 
+# Pages in the mode that users have, because all of their networks are machine code.
+COMPILED = {'forecast.rst'}
+
+
+def environment(page):
+    """Return the variables of the process that runs a page."""
+    paths = [
+        str(HELPERS),
+        str(Path(rnnkit.__file__).parent.parent),
+        os.environ.get('PYTHONPATH', ''),
+    ]
+    found = {**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, paths))}
+    if page.name in COMPILED:
+        found['RNNKIT_KERNELS'] = 'on'
+        found['PYTENSOR_FLAGS'] += ',mode=NUMBA'
+    return found
+
+
 # The first pages that anyone reads; the others are part of the long form.
 FIRST = ('README.md', 'index.rst', 'first_five_minutes.rst')
 
@@ -92,15 +114,10 @@ FIRST = ('README.md', 'index.rst', 'first_five_minutes.rst')
     ids=lambda page: page.name,
 )
 def test_page_runs(page, tmp_path):
-    paths = [
-        str(HELPERS),
-        str(Path(rnnkit.__file__).parent.parent),
-        os.environ.get('PYTHONPATH', ''),
-    ]
     done = subprocess.run(
         [sys.executable, __file__, str(page)],
         cwd=tmp_path,
-        env={**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, paths))},
+        env=environment(page),
         capture_output=True,
         encoding='utf-8',
         timeout=300,

@@ -182,6 +182,31 @@ def of_metrics():
     return calls
 
 
+def of_forecasts():
+    """Return the scores of forecasts and the naive ones."""
+    y = np.array([3.0, 1.0, 2.0])
+    pair, past = {'y': y, 'forecast': y[::-1]}, {'history': np.array([1.0, 3.0, 2.0, 2.5])}
+    ends = {'y': y, 'lower': y - 1, 'upper': y + 1}
+    given = {
+        'mae': pair,
+        'rmse': pair,
+        'smape': pair,
+        'mase': pair | past,
+        'owa': pair | past,
+        'compare': pair | past,
+        'weighted_quantile_loss': {'y': y, 'quantiles': {0.5: y}},
+        'coverage': ends,
+        'msis': ends | past,
+        'naive': past | {'horizon': 2},
+        'naive2': past | {'horizon': 2, 'season': 2},
+        'seasonal_naive': past | {'horizon': 2, 'season': 2},
+    }
+    return {
+        f'forecasting.{name}': Call(getattr(rnnkit.forecasting, name), arguments)
+        for name, arguments in given.items()
+    }
+
+
 class Layer:
     """A call that makes a layer of a form as a part of a network."""
 
@@ -319,6 +344,7 @@ CALLS = {
     'plots.gradient_flow': Call(plots.gradient_flow, {'flow': {'hid1': np.ones(3)}}),
     **of_networks(),
     **of_metrics(),
+    **of_forecasts(),
     **of_forms(),
     **of_options(),
 }
@@ -368,6 +394,8 @@ LEFT_OUT = [
     'layerwise',
     'pretrain',
     'sample',
+    'Backtest',  # that of `Forecaster.backtest`
+    'Scores',
     'Stepper',  # to name a wrong argument would cost each step a tenth of a microsecond
 ]
 

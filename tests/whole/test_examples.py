@@ -17,20 +17,7 @@ SHORT = {
         {'length': 2, 'size': 8, 'examples': 200, 'updates': 300, 'learning_rate': 0.05},
         0.12,
     ),
-    'forecast': (
-        {
-            'months': 400,
-            'period': 24,
-            'past': 24,
-            'future': 3,
-            'form': 'rnn',
-            'size': 12,
-            'learning_rate': 0.01,
-            'batch_size': 32,
-            'updates': 150,
-        },
-        0.6,
-    ),
+    'forecast': ({'size': 8, 'updates': 60, 'windows': 1}, 0.9),
     'karpathy_modes': (
         {'steps': 8, 'form': 'rnn', 'size': 16, 'updates': 150, 'learning_rate': 0.02},
         0.15,
@@ -52,6 +39,10 @@ SHORT = {
             'write': 20,
         },
         3.3,
+    ),
+    'many_series': (
+        {'shops_': 4, 'weeks': 3, 'horizon': 24, 'size': 8, 'updates': 80},
+        0.9,
     ),
     'memory_task': (
         {'steps': 3, 'values': 1, 'size': 8, 'updates': 50, 'learning_rate': 0.06},
@@ -104,8 +95,25 @@ SHORT = {
         },
         0.1,
     ),
+    'windows': (
+        {
+            'months': 400,
+            'period': 24,
+            'past': 24,
+            'future': 3,
+            'form': 'rnn',
+            'size': 12,
+            'learning_rate': 0.01,
+            'batch_size': 32,
+            'updates': 150,
+        },
+        0.6,
+    ),
 }
 MEASURES = {'seq2seq': 'loss'}  # it takes longer until all characters of an answer are right
+
+
+COMPILED = {'forecast', 'many_series'}  # all of their networks are machine code
 
 
 def load(path):
@@ -136,7 +144,9 @@ def test_help(path, monkeypatch, capsys):
     long_unless(lambda path: path.stem in ('memory_task', 'masked_addition'), EXAMPLES),
     ids=lambda path: path.stem,
 )
-def test_short_form_learns_and_draws(path, tmp_path):
+def test_short_form_learns_and_draws(path, tmp_path, request):
+    if path.stem in COMPILED:
+        request.getfixturevalue('machine_code')
     options, wanted = SHORT[path.stem]
     picture = tmp_path / 'picture.png'
     found = load(path).main(**options, seed=1, plot=str(picture))
@@ -144,3 +154,37 @@ def test_short_form_learns_and_draws(path, tmp_path):
     assert found['updates'] <= options['updates']
     assert found[MEASURES.get(path.stem, 'error')] < wanted
     assert picture.read_bytes().startswith(b'\x89PNG')
+
+
+def test_many_series_reads_a_folder_and_a_long_frame(tmp_path, machine_code):
+    module = load(ROOT / 'examples' / 'many_series.py')
+    series = module.shops(3, 2, np.random.default_rng(0))
+    folder, long = tmp_path / 'shops', tmp_path / 'long.csv'
+    folder.mkdir()
+    lines = ['unique_id,ds,y']
+    for key, values in series.items():
+        cells = [repr(float(value)) for value in values]
+        (folder / f'{key}.csv').write_text('\n'.join(['hour,visits', *[f'x,{c}' for c in cells]]))
+        lines += [f'{key},{hour:05d},{cell}' for hour, cell in enumerate(cells)][::-1]
+    long.write_text('\n'.join(lines))
+    options = dict(horizon=12, size=2, updates=4)
+    found = [module.main(str(p), out=str(tmp_path / 'out.csv'), **options) for p in (folder, long)]
+    assert found[0] == found[1]
+    rows = (tmp_path / 'out.csv').read_text().splitlines()
+    assert rows[0] == 'unique_id,step,forecast,forecast-lo-80,forecast-hi-80'
+    assert len(rows) == 1 + 3 * 12
+    past, future = module.read(long, ('unique_id', 'ds', 'y'), 12)
+    assert {key: len(values) for key, values in future.items()} == dict.fromkeys(series, 12)
+    for key, values in series.items():
+        np.testing.assert_array_equal(np.concatenate([past[key], future[key]]), values)
+
+
+def test_many_series_reads_the_files_of_the_m4_competition(tmp_path):
+    module = load(ROOT / 'examples' / 'many_series.py')
+    (tmp_path / 'Hourly-train.csv').write_text(
+        '"V1","V2","V3","V4"\n"H1","1","2",\n"H2","3","4","5"'
+    )
+    (tmp_path / 'Hourly-test.csv').write_text('"V1","V2","V3"\n"H1","6","7"\n"H2","8","9"')
+    past, future = module.read(tmp_path, (), 2)
+    assert {key: values.tolist() for key, values in past.items()} == {'H1': [1, 2], 'H2': [3, 4, 5]}
+    assert {key: values.tolist() for key, values in future.items()} == {'H1': [6, 7], 'H2': [8, 9]}

@@ -155,7 +155,8 @@ def test_import_rnnkit_loads_no_optional_package():
     code = (
         'import sys, pytensor.tensor; before = set(sys.modules); import rnnkit; '
         'new = {name.split(".")[0] for name in set(sys.modules) - before}; '
-        'print(sorted(new & {"matplotlib", "pandas", "numba", "torch", "jax", "sklearn", "sktime", "tqdm"}), '
+        'print(sorted(new & {"matplotlib", "pandas", "numba", "torch", "jax", "sklearn", "sktime", '
+        '"tqdm"}), '
         '"matplotlib" in sys.modules, "pandas" in sys.modules)'
     )
     found = subprocess.run(

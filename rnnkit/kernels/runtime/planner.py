@@ -1,7 +1,7 @@
 """Graphs of kernels as plans.
 
-In: a graph whose nodes are Ops with kernels, and views, copies and sums of their arrays. Out: a `Plan`;
-or `UnplannedError`, if there is another node.
+In: a graph whose nodes are Ops with kernels, and views, copies and sums of their arrays. Out: a
+`Plan`; or `UnplannedError`, if there is another node.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """The instructions of a graph of kernels, and the slots of its arrays.
 
-In: kernels, views and copies, in the order in which they are done. Out: the `Table` that
+In: kernels, views, copies and sums, in the order in which they are done. Out: the `Table` that
 `rnnkit.kernels.runtime.interpreter` follows.
 """
 

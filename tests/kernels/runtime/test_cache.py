@@ -2,11 +2,15 @@
 
 import ctypes
 import os
+import time
 
+import llvmlite.binding as llvm
 import pytest
 
+from rnnkit.kernels.dense.backward import Backward
 from rnnkit.kernels.language.vector import Target, Unit
 from rnnkit.kernels.runtime import cache
+from rnnkit.kernels.runtime.kernel import host_target
 
 
 @pytest.fixture
@@ -102,3 +106,20 @@ def test_no_half_written_file_is_left(directory, monkeypatch):
     monkeypatch.setattr(os, 'replace', fail)
     assert answer(cache.library('test', 'full', Writer(4))) == 4
     assert not list(directory.iterdir())
+
+
+def test_most_of_a_compilation_makes_machine_code(monkeypatch):
+    # LLVM's usual passes would take twice as long as that, and kernels would be no faster.
+    emit, seconds = llvm.TargetMachine.emit_object, []
+
+    def timed(machine, module):
+        start = time.thread_time()
+        code = emit(machine, module)
+        seconds.append(time.thread_time() - start)
+        return code
+
+    monkeypatch.setattr(llvm.TargetMachine, 'emit_object', timed)
+    text = Backward(host_target('float32'), 2, want_x=True).write('kernel')
+    start = time.thread_time()
+    cache.compile_ir(text)
+    assert sum(seconds) > 0.5 * (time.thread_time() - start)

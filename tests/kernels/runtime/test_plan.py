@@ -183,10 +183,13 @@ def test_a_chosen_mode_stays():
 def build(form):
     if form == 'last':
         return rnnkit.Classifier([2, ('lstm', 3), 'last', 2], seed=0)
+    if form == 'sums':
+        late = dict(size=2, inputs=['hid1', 'hid2', 'in'], name='out')
+        return rnnkit.Classifier([2, ('gru', 3), ('rnn', 3), late], seed=0)
     return rnnkit.Classifier([2, (form, 4), 2], seed=0)
 
 
-@pytest.mark.parametrize('form', ['last', long('bidirectional')])
+@pytest.mark.parametrize('form', ['last', long('bidirectional'), long('sums')])
 def test_a_training_gives_the_same_bits_as_numba(form, rng, monkeypatch):
     x, y = rng.standard_normal((5, 4, 2)), rng.integers(0, 2, (4,) if form == 'last' else (5, 4))
 
