@@ -64,7 +64,7 @@ class Drawing:
 
     def __call__(self, outputs: Sequence[np.ndarray]) -> np.ndarray:
         """Return a target for each prediction, of the shape (B, O) of the first output."""
-        first = outputs[0]
+        first = self.loss.central(outputs[0])
         if self.temperature == 0:
             return first
         values = tuple(output.astype('float64') for output in outputs)
@@ -117,8 +117,8 @@ def nothing_to_draw(
         raise ConfigError(
             f'{WHERE}: loss {name_of(term.loss)} does not draw, so each output is the next input '
             f'as it is; leave out {", ".join(name for name, on in asked.items() if on)}. Losses '
-            f"that draw: 'bce', 'gll', 'poisson', 'quantile' with several q, and your own with a "
-            f'method draw()'
+            f"that draw: 'bce', 'gaussian', 'gll', 'poisson', 'student', 'quantile' with several "
+            f'q, and your own with a method draw()'
         )
 
 

@@ -37,6 +37,8 @@ class Continuation:
     outputs : sequence of str, optional
         The outputs that the next input is chosen from; the first is of its size. By default that of
         the last layer, or its logits if targets are labels.
+    n_parts : int
+        How many times as long as the next input the last axis of the outputs is.
 
     Raises
     ------
@@ -44,14 +46,21 @@ class Continuation:
         If the network has no state to carry, or its output cannot be its next input.
     """
 
-    def __init__(self, graph: Graph, border: Border, outputs: Sequence[str] | None = None):
+    def __init__(
+        self,
+        graph: Graph,
+        border: Border,
+        outputs: Sequence[str] | None = None,
+        n_parts: int = 1,
+    ):
         self.labels = border.target.kind == 'labels'
         if outputs is None:
             output = output_names.PRE if self.labels else output_names.MAIN
             outputs = [output_names.join(graph.layers[-1].name, output)]
         self.stream = Stream(graph, outputs, at_end=True)
         owner, output = output_names.parts(outputs[0])
-        size = graph.by_name[owner].output_size(output)
+        units = graph.by_name[owner].output_size(output)
+        size = units // n_parts
         clock = self.stream.course.clock
         self.moves, self.stays = border.part(clock, True), border.part(clock, False)
         if len(self.moves.inputs) > 1:
@@ -63,10 +72,11 @@ class Continuation:
         (field,) = self.moves.inputs
         self.field, self.size = replace(field, name='seed'), size
         if field.size != size or (field.kind == 'words' and not self.labels):
+            each = f', {n_parts} for each target' if n_parts > 1 else ''
             raise ConfigError(
                 f'generate(): the output of a step is the input of the next one, so '
                 f'{field.name} must be like the output; it has {field.size} {_kind(field)}, and '
-                f'layer {owner!r} has {size} units'
+                f'layer {owner!r} has {units} units{each}'
             )
 
     # --- reading ---

@@ -1,7 +1,6 @@
 """The use of a network after training: predictions, scores, single time steps."""
 
 from collections.abc import Callable, Mapping
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -199,7 +198,9 @@ class Inference:
         """Return the functions that generate sequences, from these outputs."""
         if outputs not in self._continuations:
             with kernels.allowed(self.kernel):
-                self._continuations[outputs] = Continuation(self.graph, self.border, outputs)
+                self._continuations[outputs] = Continuation(
+                    self.graph, self.border, outputs, self.term.loss.n_parts if outputs else 1
+                )
         return self._continuations[outputs]
 
     def generate(
@@ -212,12 +213,13 @@ class Inference:
         rng: int | np.random.Generator | None,
     ) -> np.ndarray:
         """Return numbers that continue a sequence: drawn, if the loss draws."""
-        if not self.term.loss.draws:
+        loss = self.term.loss
+        if not loss.draws:
             nothing_to_draw(self.term, temperature, streams, rng)
-            continuation = self.continuation()
+            continuation = self.continuation((self.term.predicted,) if loss.n_parts > 1 else None)
             if temperature is None:
                 self._warn()
-            return continuation.numbers(seed, steps, itemgetter(0), 1, start)
+            return continuation.numbers(seed, steps, lambda out: loss.central(out[0]), 1, start)
         drawing = Drawing(self.graph, self.term, 1.0 if temperature is None else temperature, rng)
         return self.continuation(drawing.outputs).numbers(seed, steps, drawing, streams, start)
 

@@ -54,7 +54,8 @@ class Loss(Abstract):
         distribution; else ''.
     n_parts : int
         How many times as long as the target's the last axis of the output is: 3 if it contains a
-        location, a scale and a shape for each target. `errors` then takes a tuple of 3 parts.
+        location, a scale and a shape for each target. `errors` then takes a tuple of 3 parts, and
+        `draw` the output itself.
 
     Examples
     --------
@@ -263,9 +264,9 @@ class Loss(Abstract):
         ----------
         rng : numpy.random.Generator
             The only source of randomness.
-        output : array of float64 of shape (B, O), or a tuple of arrays
-            The outputs that `errors` reads, at one time step. With ``scale_targets=True`` they
-            are scaled, and the result must be, too.
+        output : array of float64 of shape (B, n_parts * O), or a tuple of arrays
+            The outputs that the loss reads, at one time step; `part` returns one of its parts.
+            With ``scale_targets=True`` they are scaled, and the result must be, too.
         temperature : float
             Above 0. At 1 the density p of the targets is that of the loss; at T it is
             proportional to :math:`p^{1/T}`. Raise a ConfigError for others than 1 if there is no
@@ -348,7 +349,7 @@ def only_at_1(where: str, temperature: float) -> None:
     if temperature != 1:
         raise ConfigError(
             f'generate(): {where} draws at temperature=1 only; 0 draws nothing, and feeds back '
-            f'the output itself; got {brief(temperature)}'
+            f'the mean or median; got {brief(temperature)}'
         )
 
 

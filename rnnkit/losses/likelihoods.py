@@ -7,7 +7,7 @@ import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit.common.checks import real
-from rnnkit.losses.base import Loss, add
+from rnnkit.losses.base import Loss, add, only_at_1
 
 # log Γ(x + 1/2) - log Γ(x) = log(x) / 2 + Σ_k c_k / x^(2k - 1)
 RATIO = (
@@ -84,6 +84,10 @@ class Gaussian(LocationScale):
         half, constant = (np.asarray(v, z.dtype) for v in (0.5, math.log(2 * math.pi) / 2))
         return constant + pt.log(scale) + half * pt.sqr(z)
 
+    def draw(self, rng, output, temperature):
+        mean, deviation = self.parameters(output)
+        return mean + math.sqrt(temperature) * deviation * rng.standard_normal(mean.shape)
+
 
 @add('student', 'studentt')
 class Student(LocationScale):
@@ -150,6 +154,11 @@ class Student(LocationScale):
             exact = math.log(math.pi * self.df) / 2 + math.lgamma(x) - math.lgamma(x + 0.5)
             constant = np.asarray(exact, z.dtype)
         return constant + pt.log(scale) + half * (df + one) * pt.log1p(pt.sqr(z) / df)
+
+    def draw(self, rng, output, temperature):
+        only_at_1(self._where, temperature)
+        location, scale, df = self.parameters(output)
+        return location + scale * rng.standard_t(df)
 
 
 def _log_gamma_ratio(x: TensorVariable) -> TensorVariable:

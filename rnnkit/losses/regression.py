@@ -5,6 +5,7 @@ import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit.common.checks import real, scalar
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.losses.base import Loss, add, only_at_1, reject
 
@@ -79,12 +80,14 @@ class Quantile(Loss):
 
     def setup(self):
         where = f'{self._where}: q'
-        if not isinstance(self.q, list | tuple | np.ndarray):
+        if not isinstance(self.q, list | tuple) and not getattr(self.q, 'ndim', 0):
             self.q = real(where, self.q, above=0, below=1)
             return
         self.q = [real(f'{where}[{k}]', q, above=0, below=1) for k, q in enumerate(self.q)]
         if len(set(self.q)) != len(self.q) or not self.q:
-            raise ConfigError(f'{where} must be one number, or several different ones')
+            raise ConfigError(
+                f'{where} must be one number, or several different ones; got {brief(self.q)}'
+            )
 
     @property
     def n_parts(self):
@@ -107,9 +110,13 @@ class Quantile(Loss):
         return sum(errors[1:], errors[0]) * np.asarray(1 / len(errors), target.dtype)
 
     def draw(self, rng, output, temperature):
+        if not self.draws:
+            raise ConfigError(
+                f'{self._where} draws from several quantiles, such as q=[0.1, 0.5, 0.9]; got '
+                f'q={brief(self.q)}'
+            )
         only_at_1(self._where, temperature)
-        order = np.argsort(self.q)
-        parts = [self.part(output, k) for k in order]
+        parts = [self.part(output, k) for k in range(self.n_parts)]
         q, values = np.sort(self.q), np.sort(np.stack(parts, axis=-1))  # (B, O, quantiles)
         level = rng.random(values.shape[:-1])
         # The quantiles around each level; for one beyond the outermost, the two next to it.

@@ -68,7 +68,9 @@ class Regressor(Network):
         -------
         y : array of shape (T, B, O)
             0 over padding; (B, O) if the output has no time axis; for a list of sequences, a
-            list of arrays (T_i, O). For one series (T, O), or (T,) if `x` is (T,) and O = 1.
+            list of arrays (T_i, O). For one series (T, O), or (T,) if `x` is (T,) and O = 1. A
+            loss with several numbers for each target, such as 'gaussian', makes O a multiple of
+            the number of targets: see `rnnkit.losses.Loss.n_parts`.
         state : dict
             Only with `return_state`: a named tuple of arrays (B, size) for each layer with
             a state, by its name; and the outputs of other layers that stay the same.
@@ -84,6 +86,9 @@ class Regressor(Network):
         self, x: Inputs, y: Inputs, weights: Inputs | None = None, mask: Arrays | None = None
     ) -> float:
         """Return R², the coefficient of determination of the predictions; at best 1.
+
+        A loss with several numbers for each target says which of them is compared, such as the
+        mean or the median.
 
         Parameters
         ----------
@@ -110,23 +115,23 @@ class Regressor(Network):
         """Continue a sequence: each step that is generated is the next input.
 
         With a loss that stands for a distribution, each step is drawn from it: 0 or 1 with 'bce',
-        counts with 'poisson', numbers with 'gll' and with 'quantile' of several q. With other
-        losses, such as 'mse', it is the output itself. See `rnnkit.losses.Loss.draw` for losses
-        of your own.
+        counts with 'poisson', numbers with 'gll', 'gaussian', 'student' and with 'quantile' of
+        several q. With other losses, such as 'mse', it is the output itself. See
+        `rnnkit.losses.Loss.draw` for losses of your own.
 
         Parameters
         ----------
         seed : array of shape (T, B, I); or one series, as in `predict`
-            The start of the sequence; the network has as many outputs as inputs. For a network
+            The start of the sequence; the network has as many targets as inputs. For a network
             with an encoder, the input of the encoder.
         steps : int
             The number of time steps to generate.
         temperature : float, optional
             By default 1: draws have the density p that the loss stands for. Otherwise it is
             proportional to p to the power of 1 / temperature: 'bce' divides logits by it, 'gll'
-            multiplies variances by it; 'poisson' and 'quantile' have no such form. At 0 nothing is
-            drawn, and the prediction is the next input as it is: a probability, a mean, or the
-            first quantile.
+            and 'gaussian' multiply variances by it; 'poisson', 'quantile' and 'student' draw at 1
+            only. At 0 nothing is drawn, and what `score` compares is the next input as it is: a
+            probability, a mean, a location, or the quantile that is nearest to 0.5.
         streams : int
             The number of sequences that are drawn from a single seed, independently.
         start : array of shape (B, I), or anything that is broadcast to it, optional

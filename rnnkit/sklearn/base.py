@@ -28,6 +28,7 @@ from rnnkit.sklearn.targets import (
     lengths_of,
     read_weights,
 )
+from rnnkit.training.loss_term import read_loss_term
 
 WHOLE = 1000  # with batch_size='auto', up to so many sequences are one batch
 BATCH = 64  # and more are cut into batches of this size
@@ -235,6 +236,13 @@ class SequenceEstimator(BaseEstimator, ABC):
                 f'layers={self.layers!r}: an embedding reads tokens, but the estimators read '
                 f"features; for tokens use rnnkit.Classifier, as in 'Tag sequences' of the docs"
             )
+        if self.loss is not None:
+            n = read_loss_term(type(self).__name__, self.loss, {}).loss.n_parts
+            if n > 1:
+                raise ValueError(
+                    f'loss={self.loss!r} reads {n} numbers for each target, but the estimators '
+                    f'predict one; for a distribution or several quantiles use rnnkit.Regressor'
+                )
         pools = any(form_of(layer) in POOLING for layer in self.layers)
         if pools and many == ALL:
             raise ValueError(

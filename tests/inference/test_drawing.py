@@ -39,12 +39,11 @@ CASES = {  # the layers after the recurrent one, the loss, and the outputs that 
     'bce': ([I], 'bce', ['out:pre']),
     'poisson': ([I], 'poisson', ['out:pre']),
     'gll': (variance(), 'gll', ['mean:out', 'covar:out']),
-    'quantile': (
-        heads('mid', 'low', 'high'),
-        dict(form='quantile', q=[0.5, 0.1, 0.9], layers=['mid', 'low', 'high']),
-        ['mid:out', 'low:out', 'high:out'],
-    ),
+    'quantile': ([3 * I], dict(form='quantile', q=[0.1, 0.5, 0.9]), ['out:out']),
+    'gaussian': ([2 * I], dict(form='gaussian', scale_eps=0.1), ['out:out']),
+    'student': ([3 * I], 'student', ['out:out']),
 }
+CENTRAL = {'quantile': slice(I, 2 * I)}  # of what is predicted; else the first
 
 
 def make(kind, **options):
@@ -87,7 +86,7 @@ def test_what_is_fed_back_is_what_was_drawn(nets, kind, rng):
     np.testing.assert_allclose(net.predict(np.concatenate([seed, found]))[-1], y, atol=1e-12)
 
 
-@pytest.mark.parametrize(('kind', 'temperature'), [('bce', 0.5), ('gll', 2.0)])
+@pytest.mark.parametrize(('kind', 'temperature'), [('bce', 0.5), ('gll', 2.0), ('gaussian', 0.3)])
 def test_a_temperature_is_passed_to_the_loss(nets, kind, temperature, rng):
     net, read = nets[kind]
     seed = rng.standard_normal((4, 3, I))
@@ -100,7 +99,7 @@ def test_at_temperature_0_the_prediction_is_read(nets, kind, rng):
     net, _ = nets[kind]
     x = seed = rng.standard_normal((4, 3, I))
     for _ in range(4):
-        x = np.concatenate([x, net.predict(x)[-1:]])
+        x = np.concatenate([x, net.predict(x)[-1:, :, CENTRAL.get(kind, slice(I))]])
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         found = net.generate(seed, 4, temperature=0, rng=3)
@@ -110,7 +109,7 @@ def test_at_temperature_0_the_prediction_is_read(nets, kind, rng):
 
 
 @pytest.mark.parametrize('layout', ['time', 'batch'])
-@pytest.mark.parametrize('kind', ['bce', 'gll'])
+@pytest.mark.parametrize('kind', ['bce', 'gll', 'student'])
 def test_seeds_in_every_form_draw_the_same_numbers(nets, kind, layout, rng):
     right, _ = nets[kind]
     net, _ = make(kind, layout=layout)
@@ -130,13 +129,14 @@ def test_seeds_in_every_form_draw_the_same_numbers(nets, kind, layout, rng):
 
 
 @pytest.mark.parametrize('layout', ['time', 'batch'])
-def test_a_series_of_numbers_has_streams_of_numbers(layout):
-    net = vivid(rnnkit.Regressor([1, ('rnn', 3), 1], 'poisson', seed=0, layout=layout), 0.3)
+@pytest.mark.parametrize(('loss', 'units'), [('poisson', 1), ('gaussian', 2)])
+def test_a_series_of_numbers_has_streams_of_numbers(loss, units, layout):
+    net = vivid(rnnkit.Regressor([1, ('rnn', 3), units], loss, seed=0, layout=layout), 0.3)
     series = np.array([0.0, 1, 3])
     one = net.generate(series, 5, rng=2)
-    assert one.shape == (5,)
+    assert one.shape == net.generate(series, 5, temperature=0).shape == (5,)
     assert one.dtype == 'float32'
-    assert (one % 1 == 0).all()
+    assert (one % 1 == 0).all() == (loss == 'poisson')
     several = net.generate(series, 5, streams=4, rng=2)
     assert several.shape == ((5, 4) if layout == 'time' else (4, 5))
     shape = (3, 1, 1) if layout == 'time' else (1, 3, 1)
@@ -173,14 +173,22 @@ def test_streams_are_independent_and_have_the_distribution_of_the_network():
     assert abs(both) < 4 / np.sqrt(N / 2)
 
 
-def test_a_linear_network_draws_an_autoregressive_process():
-    layers = [1, dict(form='rnn', size=1, activation='linear'), *variance(1)]
-    net = rnnkit.Regressor(layers, dict(form='gll', covar_eps=0.04), seed=0, dtype='float64')
+@pytest.mark.parametrize('form', ['gll', 'gaussian'])
+def test_a_linear_network_draws_an_autoregressive_process(form):
+    packed = form == 'gaussian'
+    layers = [1, dict(form='rnn', size=1, activation='linear'), *([2] if packed else variance(1))]
+    loss = dict(form=form, **({'scale_eps': 0.2} if packed else {'covar_eps': 0.04}))
+    net = rnnkit.Regressor(layers, loss, seed=0, dtype='float64')
     for p in net.params:
         p.set_value(np.zeros(p.get_value().shape))
     net.set('hid1', 'xh', [[0.8]])
-    net.set('mean', 'w', [[1.0]])
-    net.set('covar', 'b', [-50.0])  # no variance but covar_eps
+    # no variance but the one that the loss adds
+    if packed:
+        net.set('out', 'w', [[1.0, 0.0]])
+        net.set('out', 'b', [0.0, -50.0])
+    else:
+        net.set('mean', 'w', [[1.0]])
+        net.set('covar', 'b', [-50.0])
     drawn = net.generate([5.0], 3, streams=N, rng=0)  # x' = 0.8 x + 0.2 e
     mean, v = 5.0, 0.0
     for step in drawn:
@@ -202,15 +210,10 @@ def test_draws_of_scaled_targets_are_in_their_units():
     np.testing.assert_allclose(net.generate(np.ones(2), 1, temperature=0), [mean], rtol=1e-12)
 
 
-def test_quantiles_of_scaled_targets_are_in_their_units():
-    layers, loss, read = CASES['quantile']
-    layers = [I, ('rnn', 3), *layers]
-    net = vivid(rnnkit.Regressor(layers, loss, seed=0, dtype='float64', scale_targets=True))
-    net.set('mid', 'target_mean', [1000.0, -5.0])
-    net.set('mid', 'target_deviation', [0.01, 20.0])
-    outputs = net.feed_forward(np.ones((2, 1, I)))
+def test_draws_are_below_each_quantile_with_its_probability():
+    net, _ = make('quantile')
     drawn = net.generate(np.ones((2, I)), 1, streams=N, rng=0)[0]  # (streams, I)
-    values = np.sort([outputs[name][-1, 0] for name in read], axis=0)  # (quantiles, I)
+    values = np.sort(np.split(net.predict(np.ones((2, I)))[-1], 3), axis=0)  # (quantiles, I)
     q = np.array([[0.1], [0.5], [0.9]])
     share = np.array([(drawn < value).mean(axis=0) for value in values])
     assert (abs(share - q) < 4 * np.sqrt(q * (1 - q) / N)).all()
@@ -257,7 +260,7 @@ def test_a_mean_and_a_variance_may_summarize_the_sequence_in_ways_of_their_own(r
     np.testing.assert_allclose(net.generate(seed, 5, rng=7), right, atol=1e-12)
 
 
-@pytest.mark.parametrize('kind', ['bce', 'gll'])
+@pytest.mark.parametrize('kind', ['bce', 'gll', 'gaussian', 'quantile'])
 def test_a_decoder_draws_from_its_start(kind, rng):
     layers, loss, read = CASES[kind]
     layers = [
@@ -289,13 +292,42 @@ def test_the_first_loss_draws_whatever_layer_it_reads(rng):
     np.testing.assert_allclose(net.generate(seed, 1, temperature=0)[0], predicted)
 
 
-def test_copies_masked_and_saved_networks_draw_the_same(nets, tmp_path):
-    net, _ = nets['gll']
+@pytest.mark.parametrize('loss', ['gaussian', dict(form='quantile', q=[0.9, 0.6, 0.2])])
+def test_several_numbers_for_each_target_may_come_from_any_layer(loss, rng):
+    n = 2 if loss == 'gaussian' else 3
+    layers = [I, ('rnn', 3), dict(size=n * I, name='heads', activation='linear'), 1]
+    net = vivid(rnnkit.Regressor(layers, seed=0, dtype='float64'))
+    net.set_loss(loss, output='heads')
+    seed = rng.standard_normal((3, 2, I))
+    right = drawn_by_hand(net, ['heads:out'], seed, 4, 2)
+    np.testing.assert_allclose(net.generate(seed, 4, rng=2), right, atol=1e-12)
+    predicted = net.feed_forward(seed)['heads:out'][-1]
+    k = 0 if n == 2 else 1  # 0.6 is nearest to 0.5
+    found = net.generate(seed, 1, temperature=0)[0]
+    np.testing.assert_allclose(found, predicted[:, k * I : (k + 1) * I], atol=1e-12)
+
+
+def test_a_network_must_have_as_many_inputs_as_targets():
+    net = rnnkit.Regressor([3, ('rnn', 3), 6], 'gaussian', seed=0)
+    assert net.generate(np.zeros((2, 3)), 4).shape == (4, 3)
+    net = rnnkit.Regressor([6, ('rnn', 3), 6], 'gaussian', seed=0)
+    for temperature in (0, 1):
+        with pytest.raises(ConfigError) as caught:
+            net.generate(np.zeros((2, 6)), 4, temperature=temperature)
+        assert str(caught.value) == (
+            'generate(): the output of a step is the input of the next one, so x must be like the '
+            "output; it has 6 features, and layer 'out' has 6 units, 2 for each target"
+        )
+
+
+@pytest.mark.parametrize('kind', ['gll', 'gaussian', 'student', 'quantile'])
+def test_copies_masked_and_saved_networks_draw_the_same(nets, kind, tmp_path):
+    net, _ = nets[kind]
     right = net.generate(np.zeros((2, I)), 3, streams=2, rng=0)
     net.save(tmp_path / 'net.rnn')
     for other in (copy.deepcopy(net), rnnkit.load(tmp_path / 'net.rnn')):
         np.testing.assert_array_equal(other.generate(np.zeros((2, I)), 3, streams=2, rng=0), right)
-    masked, _ = make('gll', masked=True)
+    masked, _ = make(kind, masked=True)
     found = masked.generate(np.zeros((2, I)), 3, streams=2, rng=0)
     np.testing.assert_allclose(found, right, atol=1e-12)
 
@@ -319,8 +351,8 @@ def test_a_loss_that_does_not_draw_refuses_draws():
                 net.generate(np.zeros((2, I)), 3, **options)
             assert str(caught.value) == (
                 f"generate(): loss '{loss}' does not draw, so each output is the next input as it "
-                f"is; leave out {names}. Losses that draw: 'bce', 'gll', 'poisson', 'quantile' "
-                f'with several q, and your own with a method draw()'
+                f"is; leave out {names}. Losses that draw: 'bce', 'gaussian', 'gll', 'poisson', "
+                f"'student', 'quantile' with several q, and your own with a method draw()"
             )
     net = rnnkit.Regressor([I, ('rnn', 3), I], seed=0)
     np.testing.assert_array_equal(
@@ -386,6 +418,42 @@ def test_a_loss_of_a_user_may_draw():
     (drawn,) = net.generate(np.ones(3), 1, temperature=0.5, streams=N, rng=0)
     mean = net.predict(np.ones(3))[-1]
     assert stats.kstest(drawn, stats.laplace(mean, 0.5).cdf).pvalue > LEAST
+
+
+class Pair(Laplace):
+    """A loss that reads two numbers for each target, and draws only if it `may`."""
+
+    n_parts = 2
+    options = {'may': True}
+
+    @property
+    def draws(self):
+        return self.may
+
+    def errors(self, output, target):
+        m, s = output
+        return abs(m - target) + abs(s)
+
+    def central(self, output):
+        return self.part(output, 1)
+
+    def draw(self, rng, output, temperature):
+        return rng.laplace(self.part(output, 0), temperature * abs(self.part(output, 1)))
+
+
+def test_a_loss_of_a_user_may_read_several_numbers_for_each_target(rng):
+    layers, seed = [I, ('rnn', 3), 2 * I], rng.standard_normal((3, 2, I))
+    net = vivid(rnnkit.Regressor(layers, Pair(), seed=0, dtype='float64'))
+    right = drawn_by_hand(net, ['out:out'], seed, 4, 1, temperature=2)
+    np.testing.assert_allclose(net.generate(seed, 4, temperature=2, rng=1), right, atol=1e-12)
+    x = seed
+    for _ in range(4):
+        x = np.concatenate([x, net.predict(x)[-1:, :, I:]])
+    np.testing.assert_allclose(net.generate(seed, 4, temperature=0), x[3:], atol=1e-12)
+    other = vivid(rnnkit.Regressor(layers, Pair(may=False), seed=0, dtype='float64'))
+    np.testing.assert_allclose(other.generate(seed, 4), x[3:], atol=1e-12)
+    with pytest.raises(ConfigError, match=r"loss 'Pair' does not draw, .* leave out streams\. Los"):
+        other.generate(seed[:, :1], 4, streams=2)
 
 
 WRONG = {

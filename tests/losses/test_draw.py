@@ -27,14 +27,24 @@ def densities(loss, outputs, targets):
 
 
 def test_which_losses_draw():
-    several = {'q': [0.1, 0.5], 'layers': ['a', 'b']}
     assert {name for name in losses.losses if losses.losses[name]().draws} == {
-        *('bce', 'binarycrossentropy', 'gll', 'gaussianloglikelihood', 'poisson')
+        *('bce', 'binarycrossentropy', 'gll', 'gaussianloglikelihood', 'poisson'),
+        *('gaussian', 'normal', 'student', 'studentt'),
     }
-    assert losses.Quantile(**several).draws
+    assert losses.Quantile(q=[0.1, 0.5]).draws
+    assert not losses.Quantile(q=[0.1]).draws
     with pytest.raises(ConfigError) as caught:
         losses.losses['mse']().draw(np.random.default_rng(0), np.zeros((1, 1)), 1.0)
     assert str(caught.value) == "loss 'mse' does not draw: it defines no method draw()"
+
+
+@pytest.mark.parametrize('q', [0.5, [0.5]])
+def test_one_quantile_is_no_distribution(q):
+    with pytest.raises(ConfigError) as caught:
+        draws(losses.Quantile(q=q), [1.0])
+    assert str(caught.value) == (
+        f"loss 'quantile' draws from several quantiles, such as q=[0.1, 0.5, 0.9]; got q={q}"
+    )
 
 
 @pytest.mark.parametrize('temperature', [1.0, 0.4, 3.0])
@@ -57,12 +67,29 @@ def test_sure_probabilities_are_drawn_without_a_warning():
     assert (drawn == [False, True, True]).all()
 
 
+MEAN, SPREAD = [1.5, -3.0, 0.0], [2.0, 0.3, -5.0]  # of three targets
+NORMAL = {  # the loss, its outputs, and the variances
+    # a negative variance counts as 0
+    'gll': (
+        losses.GaussianLogLikelihood(covar_eps=0.01),
+        (MEAN, SPREAD),
+        np.maximum(SPREAD, 0) + 0.01,
+    ),
+    'gaussian': (
+        losses.Gaussian(scale_eps=0.1),
+        MEAN + SPREAD,
+        (np.log1p(np.exp(SPREAD)) + 0.1) ** 2,
+    ),
+}
+
+
 @pytest.mark.parametrize('temperature', [1.0, 0.25, 2.0])
-def test_gll_draws_have_the_density_of_the_loss(temperature):
-    loss = losses.GaussianLogLikelihood(covar_eps=0.01)
-    mean, covar = [1.5, -3.0, 0.0], [2.0, 0.3, -5.0]  # a negative variance counts as 0
-    drawn = draws(loss, (mean, covar), temperature)
-    v = temperature * (np.maximum(covar, 0) + 0.01)
+@pytest.mark.parametrize('kind', NORMAL)
+def test_normal_draws_have_the_density_of_the_loss(kind, temperature):
+    loss, outputs, variance = NORMAL[kind]
+    mean, covar = MEAN, SPREAD
+    drawn = draws(loss, outputs, temperature)
+    v = temperature * variance
     assert (abs(drawn.mean(axis=0) - mean) < 4 * np.sqrt(v / N)).all()
     assert (abs(drawn.var(axis=0) - v) < 4 * v * np.sqrt(2 / N)).all()
     for k in range(3):
@@ -72,6 +99,22 @@ def test_gll_draws_have_the_density_of_the_loss(temperature):
         assert (
             stats.kstest(drawn[:, k], lambda t, x=x, cdf=cdf: np.interp(t, x, cdf)).pvalue > LEAST
         )
+
+
+@pytest.mark.parametrize('df', [None, 3.5])
+def test_student_draws_have_the_density_of_the_loss(df):
+    loss, raw = losses.Student(df=df, scale_eps=0.1), [1.0, -20.0, 6.0]
+    parts = [MEAN, SPREAD, raw][: loss.n_parts]
+    drawn = draws(loss, np.concatenate(parts))
+    scale, tails = np.log1p(np.exp(SPREAD)) + 0.1, 2 + np.log1p(np.exp(raw))
+    for k in range(3):
+        right = stats.t(tails[k] if df is None else df, MEAN[k], scale[k])
+        assert stats.kstest(drawn[:, k], right.cdf).pvalue > LEAST
+        x = np.linspace(*right.ppf([1e-4, 1 - 1e-4]), 50)
+        p = densities(loss, [part[k] for part in parts], x)
+        np.testing.assert_allclose(p, right.pdf(x), rtol=1e-9)
+    both = np.corrcoef(stats.rankdata(drawn, axis=0).T)[~np.eye(3, dtype=bool)]
+    assert abs(both).max() < 4 / np.sqrt(N)  # targets are independent
 
 
 def test_poisson_draws_counts_with_the_density_of_the_loss():
@@ -92,14 +135,16 @@ def test_poisson_draws_counts_with_the_density_of_the_loss():
 QS = [0.5, 0.05, 0.9, 0.3]
 
 
+@pytest.mark.parametrize('target', [0, 1])
 @pytest.mark.parametrize('crossed', [False, True])
-def test_quantile_draws_are_uniform_between_quantiles(crossed):
-    loss = losses.Quantile(q=QS, layers=['a', 'b', 'c', 'd'])
+def test_quantile_draws_are_uniform_between_quantiles(crossed, target):
+    loss = losses.Quantile(q=QS)
     values = {0.05: -1.0, 0.3: 0.5, 0.5: 1.0, 0.9: 5.0}
     given = [values[q] for q in QS]
     if crossed:
         given[0], given[1] = given[1], given[0]
-    drawn = draws(loss, tuple([v] for v in given))[:, 0]
+    outputs = [one for v in given for one in (v, v + 100)]  # each quantile of both targets
+    drawn = draws(loss, outputs)[:, target] - 100 * target
     slope = (0.5 - -1) / 0.25, (5 - 1) / 0.4  # of the outermost parts, which go on
     levels = [0, *sorted(values), 1]
     ends = [-1 - 0.05 * slope[0], *sorted(values.values()), 5 + 0.1 * slope[1]]
@@ -115,24 +160,25 @@ def test_quantile_draws_are_uniform_between_quantiles(crossed):
 
 
 def test_equal_quantiles_are_drawn_as_they_are():
-    loss = losses.Quantile(q=[0.2, 0.8], layers=['a', 'b'])
-    assert (draws(loss, ([3.0, -1.0], [3.0, -1.0]), n=50) == [3, -1]).all()
+    loss = losses.Quantile(q=[0.2, 0.8])
+    assert (draws(loss, [3.0, -1.0, 3.0, -1.0], n=50) == [3, -1]).all()
 
 
 @pytest.mark.parametrize(
     ('loss', 'outputs'),
     [
         (losses.Poisson(), [0.0]),
-        (losses.Quantile(q=[0.1, 0.9], layers=['a', 'b']), ([0.0], [1.0])),
+        (losses.Quantile(q=[0.1, 0.9]), [0.0, 1.0]),
+        (losses.Student(), [0.0, 1.0, 1.0]),
     ],
-    ids=['poisson', 'quantile'],
+    ids=['poisson', 'quantile', 'student'],
 )
 def test_a_loss_without_other_temperatures_says_so(loss, outputs):
     with pytest.raises(ConfigError) as caught:
         draws(loss, outputs, 0.5)
     assert str(caught.value) == (
         f"generate(): loss '{loss.form}' draws at temperature=1 only; 0 draws nothing, and feeds "
-        f'back the output itself; got 0.5'
+        f'back the mean or median; got 0.5'
     )
 
 

@@ -93,3 +93,14 @@ def test_errors(kind):
     y, message = WRONG[kind]
     with pytest.raises(ValueError, match=re.escape(message)):
         model().fit(X, y)
+
+
+@pytest.mark.parametrize('loss', ['gaussian', {'form': 'quantile', 'q': [0.1, 0.9]}])
+@pytest.mark.parametrize('scale', [True, False])
+def test_losses_with_several_numbers_for_each_target_are_refused(loss, scale):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        model(loss=loss, scale=scale).fit(X, np.zeros(len(X)))
+    assert str(caught.value) == (
+        f'loss={loss!r} reads 2 numbers for each target, but the estimators predict one; for a '
+        f'distribution or several quantiles use rnnkit.Regressor'
+    )

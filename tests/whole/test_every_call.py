@@ -259,7 +259,8 @@ def parameters_of(name, call):
 
 def with_loss(**options):
     parts = [{'size': 1, 'name': name, 'inputs': 'in'} for name in ('mean', 'covar')]
-    rnnkit.Regressor([1, *parts, {'size': 1, 'inputs': 'mean'}], loss=options)
+    # six units: some losses read two or three for each target
+    rnnkit.Regressor([1, *parts, {'size': 6, 'inputs': 'mean'}], loss=options)
 
 
 def initial(**options):

@@ -170,8 +170,8 @@ CALLS = {
     'sampling numbers': (
         lambda: NET.generate(X, 2, temperature=1),
         "generate(): loss 'mse' does not draw, so each output is the next input as it is; leave "
-        "out temperature. Losses that draw: 'bce', 'gll', 'poisson', 'quantile' with several q, "
-        'and your own with a method draw()',
+        "out temperature. Losses that draw: 'bce', 'gaussian', 'gll', 'poisson', 'student', "
+        "'quantile' with several q, and your own with a method draw()",
     ),
     'too many arguments': (
         lambda: NET.predict(X, None),
