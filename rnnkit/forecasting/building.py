@@ -32,6 +32,8 @@ def build(
     size = int(width.sum())
     histories = Histories(
         **_stepwise(series, design, choices, begin, size, room),
+        mean=np.zeros(size),
+        own=np.zeros(size),
         gap=np.zeros(size),
         total=np.zeros(size),
         count=np.zeros(size),
@@ -119,6 +121,8 @@ def _add_up(histories: Histories) -> None:
     for k, (begin, start, end) in enumerate(
         zip(histories.begin, histories.start, histories.end, strict=True)
     ):
+        at = np.arange(begin - histories.lag[k], end)  # its first steps repeat those before it
+        histories.repeat(at, np.full(len(at), k))
         at = np.arange(start, end)
         if len(at):
             histories.gap[at] = histories.errors_of_base(at[:, None], np.array([k]))[:, 0]

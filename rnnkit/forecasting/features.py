@@ -84,7 +84,7 @@ def gaps(
 ) -> list[np.ndarray]:
     """Return by how much other naive forecasts of the steps ahead exceed the base, (..., h)."""
     h = design.horizon
-    found = [histories.repeated(at, lag, h) - base for lag in design.others]
+    found = [histories.repeated(at, lag, h, histories.y) - base for lag in design.others]
     return [*found, usual - base] if design.season > 1 else found
 
 
@@ -97,7 +97,7 @@ def known(design: Design, histories: Histories, at: np.ndarray, series: np.ndarr
     """
     ahead = at[..., None] + np.arange(1, design.horizon + 1)
     inputs = np.ascontiguousarray(histories.known.T)
-    base = [histories.bases(at, series, design.horizon, of=one)[0] for one in inputs]
+    base = [histories.inputs_of_base(at, series, design.horizon, one) for one in inputs]
     now = _standardized(design, 'known', histories.known[ahead])  # (..., h, K)
     gap = now - _standardized(design, 'known', np.stack(base, axis=-1))
     gap = gap * histories.relative_unit(at)[..., None, None]

@@ -24,6 +24,9 @@ class Histories:
         Values, as logarithms where `log` says so. Missing ones are filled by those of a lag ago.
     seen : array of bool of shape (M,)
         Which values are real.
+    mean, own : arrays of shape (M,)
+        The mean of the value and those of some lags before; and what the base repeats, which is
+        this mean or the value.
     gap : array of shape (M,)
         Absolute errors of the base one lag ahead; without a base, absolute values.
     total, count : arrays of shape (M,)
@@ -53,6 +56,8 @@ class Histories:
 
     y: np.ndarray
     seen: np.ndarray
+    mean: np.ndarray
+    own: np.ndarray
     gap: np.ndarray
     total: np.ndarray
     count: np.ndarray
@@ -111,7 +116,7 @@ class Histories:
         return self.bases(at, series, steps)[0]
 
     def bases(
-        self, at: np.ndarray, series: np.ndarray, steps: int, of: np.ndarray | None = None
+        self, at: np.ndarray, series: np.ndarray, steps: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the naive forecasts of the steps after `at`, and the means of some seasons.
 
@@ -121,37 +126,53 @@ class Histories:
         series : array of int of shape (n,)
             The series of the last axis of `at`.
         steps : int
-        of : array of shape (M,), optional
-            Other values than `y`, of the same steps, such as a known input.
 
         Returns
         -------
         base, usual : arrays of shape (..., steps)
             One of them is the other where the base is a mean of seasons.
         """
-        lags, several = self.choices.lag[series], self.choices.seasons[series] > 1
+        lags = self.choices.lag[series]
         base, usual = np.zeros((2, *at.shape, steps))
         for lag in np.unique(lags):
             mine = lags == lag
             some = at[..., mine]
-            each = [self.repeated(some - j * lag, lag, steps, of) for j in range(SEASONS)]
-            mean = sum(each[1:], each[0]) / SEASONS
-            usual[..., mine, :] = mean
-            base[..., mine, :] = np.where(several[mine][:, None], mean, each[0])
-        return (base if self.has_base else np.zeros_like(base)), usual
+            usual[..., mine, :] = self.repeated(some, lag, steps, self.mean)
+            if self.has_base:
+                base[..., mine, :] = self.repeated(some, lag, steps, self.own)
+        return base, usual
 
-    def repeated(
-        self, at: np.ndarray, lag: int, steps: int, of: np.ndarray | None = None
-    ) -> np.ndarray:
+    def repeated(self, at: np.ndarray, lag: int, steps: int, of: np.ndarray) -> np.ndarray:
         """Return the values of a lag ago for the steps after `at`, (..., steps)."""
         width = min(lag, steps)
         # Rows that are read whole are much faster than single values.
-        values = sliding_window_view(self.y if of is None else of, width)[at + 1 - lag]
+        values = sliding_window_view(of, width)[at + 1 - lag]
         return values if width == steps else values[..., np.arange(steps) % lag]
+
+    def inputs_of_base(
+        self, at: np.ndarray, series: np.ndarray, steps: int, values: np.ndarray
+    ) -> np.ndarray:
+        """Return what the base is of the known inputs (M,) of the same steps, (..., steps)."""
+        found = np.zeros((*at.shape, steps))
+        lags, seasons = self.choices.lag[series], self.choices.seasons[series]
+        for lag in np.unique(lags) if self.has_base else ():
+            mine = lags == lag
+            some = at[..., mine]
+            each = [self.repeated(some - j * lag, lag, steps, values) for j in range(SEASONS)]
+            mean = sum(each[1:], each[0]) / SEASONS
+            found[..., mine, :] = np.where((seasons[mine] > 1)[:, None], mean, each[0])
+        return found
 
     def errors_of_base(self, at: np.ndarray, series: np.ndarray) -> np.ndarray:
         """Return by how much values differ from their base, a lag ahead; or from 0."""
         return abs(self.y[at] - self.base(at - 1, series, 1)[..., 0])
+
+    def repeat(self, at: np.ndarray, series: np.ndarray) -> None:
+        """Write the means of some steps and those a lag before, two lags before, ..."""
+        lag = self.choices.lag[series]
+        mean = sum((self.y[at - j * lag] for j in range(1, SEASONS)), self.y[at]) / SEASONS
+        self.mean[at] = mean
+        self.own[at] = np.where(self.choices.seasons[series] > 1, mean, self.y[at])
 
     def measure(self, at: np.ndarray, series: np.ndarray) -> None:
         """Write the scales after some steps, and the levels, given all up to them."""
@@ -196,6 +217,7 @@ class Histories:
         moved = self.y[at - 1] + self.y[at - self.lag] - self.y[at - self.lag - 1]
         values = np.where(np.isfinite(values), values, moved)
         self.y[at], self.seen[at] = values, seen
+        self.repeat(at, series)
         self.gap[at] = self.errors_of_base(at, series)
         enough = at >= self.start
         self.total[at] = self.total[at - 1] + self.gap[at] * enough
@@ -231,7 +253,20 @@ class Histories:
         )
 
 
-STEPWISE = ('y', 'seen', 'gap', 'total', 'count', 'unit', 'level', 'known', 'calendar', 'past')
+STEPWISE = (
+    'y',
+    'seen',
+    'mean',
+    'own',
+    'gap',
+    'total',
+    'count',
+    'unit',
+    'level',
+    'known',
+    'calendar',
+    'past',
+)
 
 
 def _median(size: np.ndarray, real: np.ndarray) -> np.ndarray:
