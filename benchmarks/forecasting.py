@@ -7,6 +7,9 @@ The last 48 values of each series are forecast: sMAPE, MASE and OWA are the comp
 scores of its Naive2. The test values choose nothing: `--tail` forecasts the 48 values before them
 instead, by which the defaults were chosen.
 
+`--single FOLDER` forecasts single series from several of their ends, each by a forecaster that was
+fitted to the values before: airline-passengers.csv, monthly-sunspots.csv and
+daily-min-temperatures.csv of https://github.com/jbrownlee/Datasets.
 `--short` makes 3,000 series of 100 values, and prints the time to fit and to forecast them.
 `--torch` trains the same network on the same windows in PyTorch; `--neuralforecast` trains the LSTM
 of that library on the same series, with as many updates.
@@ -86,6 +89,32 @@ def short(number=3000, length=100):
           f'forecast {end - fitted:.1f} s')  # fmt: skip
 
 
+# Files, seasons, horizons, and from how many ends they are forecast.
+SINGLE = [
+    ('airline-passengers', 12, 12, 6),
+    ('airline-passengers', 12, 24, 4),
+    ('monthly-sunspots', None, 24, 6),
+    ('daily-min-temperatures', 365, 14, 4),
+    ('daily-min-temperatures', 7, 14, 6),
+]
+
+
+def single(folder):
+    """Print the MASE of single series, beside that of naive forecasts."""
+    for name, season, horizon, ends in SINGLE:
+        rows = (folder / f'{name}.csv').read_text('utf-8').split('\n')[1:]
+        y = np.array([float(row.split(',')[1]) for row in rows if ',' in row])
+        lag, found = season or 1, []
+        for k in range(ends):
+            past, future = np.split(y[: len(y) - k * horizon], [len(y) - (k + 1) * horizon])
+            forecaster = rnnkit.Forecaster(horizon=horizon, season=season, seed=k).fit(past)
+            unit = abs(past[lag:] - past[:-lag]).mean()
+            forecasts = forecaster.forecast(), past[-1], np.resize(past[-lag:], horizon)
+            found.append([abs(forecast - future).mean() / unit for forecast in forecasts])
+        shown = ', '.join(f'{mean:.2f}' for mean in np.mean(found, axis=0))
+        print(f'{name}, season {season}, horizon {horizon}: {shown}', flush=True)
+
+
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(description='Forecast the hourly series of M4.')
     parser.add_argument('folder', type=Path, nargs='?', help='where the files are')
@@ -93,12 +122,16 @@ if __name__ == '__main__':
     parser.add_argument('--ensemble', type=int, default=None, help='networks of each')
     parser.add_argument('--output', default='point', help='the output of the networks')
     parser.add_argument('--tail', action='store_true', help='forecast the training data')
+    parser.add_argument('--single', type=Path, metavar='FOLDER', help='single series')
     parser.add_argument('--short', action='store_true', help='many short series')
     parser.add_argument('--torch', action='store_true', help='time PyTorch, too')
     parser.add_argument('--neuralforecast', action='store_true', help='time neuralforecast, too')
     given = parser.parse_args()
     if given.short:
         short()
+    if given.single:
+        print('MASE of the forecaster, the last value, the last season')
+        single(given.single)
     if given.folder:
         train, test = (read(given.folder / f'Hourly-{part}.csv.gz') for part in ('train', 'test'))
         if given.tail:
@@ -112,5 +145,5 @@ if __name__ == '__main__':
             forecasters.compare(train, given.torch, given.neuralforecast)
         else:
             competition(train, test, given.seeds, options)
-    elif not given.short:
-        sys.exit('name the FOLDER, or pass --short')
+    elif not (given.short or given.single):
+        sys.exit('name the FOLDER, or pass --single or --short')

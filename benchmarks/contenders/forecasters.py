@@ -12,6 +12,11 @@ from rnnkit.forecasting.outputs import HEADS
 from rnnkit.schedules import Cosine
 
 UPDATES = 300
+# Its own network, and one with as many units as rnnkit's. Both read 96 steps, 32 series at a time.
+NEURALFORECAST = {
+    'own size': {},
+    'same size': {'encoder_hidden_size': 32, 'encoder_n_layers': 1},
+}
 
 
 def compare(series, with_torch, with_neuralforecast, horizon=48, season=24):
@@ -29,8 +34,9 @@ def compare(series, with_torch, with_neuralforecast, horizon=48, season=24):
         theirs = min(_torch(network, draw, options, threads) for threads in (1, 2))
         print(f'PyTorch / rnnkit: {theirs / ours:.2f}')
     if with_neuralforecast:
-        theirs = _neuralforecast(series, horizon, season)
-        print(f'neuralforecast / rnnkit: {theirs / ours:.2f}')
+        for name, options in NEURALFORECAST.items():
+            theirs = _neuralforecast(series, horizon, season, name, options)
+            print(f'neuralforecast, {name} / rnnkit: {theirs / ours:.2f}')
 
 
 def _timed(name, train):
@@ -95,7 +101,7 @@ def _torch(network, draw, options: Options, threads):
     return _timed(f'PyTorch, {threads} threads', train)
 
 
-def _neuralforecast(series, horizon, season):
+def _neuralforecast(series, horizon, season, name, options):
     import logging
 
     import pandas as pd
@@ -112,12 +118,10 @@ def _neuralforecast(series, horizon, season):
     )
 
     def train(updates):
-        # As many units, steps of the input and series in a batch; else the library's defaults.
         model = LSTM(
             h=horizon,
             input_size=4 * season,
-            encoder_hidden_size=32,
-            encoder_n_layers=1,
+            **options,
             max_steps=updates,
             batch_size=32,
             scaler_type='robust',
@@ -127,4 +131,4 @@ def _neuralforecast(series, horizon, season):
         )
         NeuralForecast(models=[model], freq=1).fit(frame)
 
-    return _timed('neuralforecast', train)
+    return _timed(f'neuralforecast, {name}', train)
