@@ -32,7 +32,7 @@ class Forecaster:
     Parameters
     ----------
     form : str
-        The recurrent cell: 'lstm', 'gru', 'rnn', or another one of `rnnkit.layers`.
+        The recurrent cell: 'lstm', 'gru', 'rnn', or another recurrent form of :doc:`layers </layers>`.
     size : int or tuple of int
         Its units; of several layers, from the first to the last.
     horizon : int
@@ -145,7 +145,7 @@ class Forecaster:
         Parameters
         ----------
         y : array (n,), Series, list or dict of these, or frame
-            A frame has a row for each value, with the columns `id`, `time` and `target`.
+            A frame has a row for each value, with the columns ``id``, ``time`` and ``target``.
         X : array (n, K), frame, or list or dict of these, optional
             The covariates, for series that are not in a frame.
         id, time, target : str

@@ -119,7 +119,7 @@ class RNNForecaster(BaseForecaster):
         static: tuple[str, ...] = (),
         calendar: str | bool = 'auto',
         validation: str | None = 'tail',
-        ensemble: int = 1,
+        ensemble: int = 3,
         updates: int | None = None,
         learning_rate: float = 0.003,
         batch_size: int | None = None,
@@ -279,7 +279,7 @@ class RNNForecaster(BaseForecaster):
     @classmethod
     def get_test_params(cls, parameter_set: str = 'default') -> list[dict[str, object]]:
         """Return parameters for sktime's tests: networks that train for a moment."""
-        quick = {'size': 2, 'updates': 2, 'random_state': 0}
+        quick = {'size': 2, 'updates': 2, 'ensemble': 1, 'random_state': 0}
         return [
             {**quick, 'ensemble': 2},
             {**quick, 'form': 'gru', 'horizon': 5},

@@ -265,7 +265,7 @@ class Loss(Abstract):
         rng : numpy.random.Generator
             The only source of randomness.
         output : array of float64 of shape (B, n_parts * O), or a tuple of arrays
-            The outputs that the loss reads, at one time step; `part` returns one of its parts.
+            The outputs that the loss reads, at one time step; ``part`` returns one of its parts.
             With ``scale_targets=True`` they are scaled, and the result must be, too.
         temperature : float
             Above 0. At 1 the density p of the targets is that of the loss; at T it is

@@ -62,7 +62,7 @@ class Gaussian(LocationScale):
     r"""Gaussian negative log-likelihood: mean of :math:`\log(\sqrt{2 \pi} s) + (t - m)^2 / 2 s^2`.
 
     The last layer is linear and has two units for each target: first the means m of all targets,
-    then all a with the standard deviation s = softplus(a) + ``scale_eps``. `parameters` computes
+    then all a with the standard deviation s = softplus(a) + ``scale_eps``. ``parameters`` computes
     them from the output. The loss is in nats. ``'gll'`` is for mean and variance from two layers.
 
     Parameters
@@ -101,7 +101,7 @@ class Student(LocationScale):
 
     The last layer is linear and has three units for each target: first the locations m of all
     targets, then all a with the scale s = softplus(a) + ``scale_eps``, then all b with the degrees
-    of freedom 2 + softplus(b), for which the variance is finite. `parameters` computes them from
+    of freedom 2 + softplus(b), for which the variance is finite. ``parameters`` computes them from
     the output. The loss is in nats.
 
     Parameters

@@ -70,7 +70,7 @@ class Regressor(Network):
             0 over padding; (B, O) if the output has no time axis; for a list of sequences, a
             list of arrays (T_i, O). For one series (T, O), or (T,) if `x` is (T,) and O = 1. A
             loss with several numbers for each target, such as 'gaussian', makes O a multiple of
-            the number of targets: see `rnnkit.losses.Loss.n_parts`.
+            the number of targets: see `rnnkit.losses.Loss`.
         state : dict
             Only with `return_state`: a named tuple of arrays (B, size) for each layer with
             a state, by its name; and the outputs of other layers that stay the same.

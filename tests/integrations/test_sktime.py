@@ -31,7 +31,7 @@ SLOW = [
     'test_fit_idempotent',
     'test_deepcopy_fitted_predict',
 ]
-QUICK = {'form': 'gru', 'size': 4, 'season': 4, 'updates': 4, 'random_state': 0}
+QUICK = {'ensemble': 1, 'form': 'gru', 'size': 4, 'season': 4, 'updates': 4, 'random_state': 0}
 DAYS = pd.date_range('2026-01-01', periods=60, freq='D')
 
 
