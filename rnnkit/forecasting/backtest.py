@@ -176,8 +176,8 @@ class Backtest:
     plan : Plan
         Where the forecasts begin.
     columns : dict of str to array
-        One element for each forecast step. ``series`` is the number of a series, and ``at`` that of a
-        value in it.
+        One element for each forecast step. ``series`` is the number of a series, and ``at`` that
+        of a value in it.
     """
 
     panel: Panel

@@ -32,7 +32,7 @@ class Forecaster:
     Parameters
     ----------
     form : str
-        The recurrent cell: 'lstm', 'gru', 'rnn', or another recurrent form of :doc:`layers </layers>`.
+        The recurrent cell: 'lstm', 'gru', 'rnn', or another recurrent form of layer.
     size : int or tuple of int
         Its units; of several layers, from the first to the last.
     horizon : int

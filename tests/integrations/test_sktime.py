@@ -166,7 +166,8 @@ def test_one_network_forecasts_a_hierarchy_from_the_end_of_each_series():
     assert [str(ends[k][0])[:10] for k in range(3)] == [str(DAYS[n])[:10] for n in (40, 36, 38)]
     alone = {k: wave(n, k) for k, n in enumerate([40, 36, 38])}
     frame = pd.concat([long_frame(one).assign(unique_id=k) for k, one in alone.items()])
-    expected = rnnkit.Forecaster('gru', 4, 2, 4, updates=4, seed=0).fit(frame).forecast()
+    model = rnnkit.Forecaster('gru', 4, 2, 4, updates=4, ensemble=1, seed=0)
+    expected = model.fit(frame).forecast()
     np.testing.assert_array_equal(found['sales'], expected['forecast'])
     assert forecaster.predict_interval().index.equals(found.index)
 
@@ -317,10 +318,17 @@ def test_it_is_pickled_with_its_networks():
     )
 
 
-@pytest.mark.parametrize('backend', ['loky', 'multiprocessing', 'threading'])
+@pytest.mark.parametrize(
+    'backend',
+    [
+        *(pytest.param(one, marks=pytest.mark.long) for one in ('loky', 'multiprocessing')),
+        'threading',
+    ],
+)
 def test_columns_are_fit_side_by_side(backend):
     y = pd.DataFrame({'a': wave(seed=1), 'b': wave(seed=2)})
     one = RNNForecaster(**QUICK).fit(y, fh=[1]).predict()
     forecaster = RNNForecaster(**QUICK)
     forecaster.set_config(**{'backend:parallel': backend, 'backend:parallel:params': {'n_jobs': 2}})
-    np.testing.assert_array_equal(forecaster.fit(y, fh=[1]).predict(), one)
+    # Another process may have another number of threads, and add up in another order.
+    np.testing.assert_allclose(forecaster.fit(y, fh=[1]).predict(), one, rtol=1e-6)
