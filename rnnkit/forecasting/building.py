@@ -38,7 +38,7 @@ def build(
         total=np.zeros(size),
         count=np.zeros(size),
         unit=np.zeros(size),
-        level=np.zeros((size, len(design.lags) if design.season > 1 else 0)),
+        level=np.zeros((size, design.levels)),
         begin=begin,
         end=begin + n,
         choices=choices,

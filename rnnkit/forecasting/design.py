@@ -64,6 +64,11 @@ class Design:
         return tuple(lag for lag in self.lags if lag > 1) or self.lags
 
     @property
+    def levels(self) -> int:
+        """How many numbers describe the level of a step: see `Histories`."""
+        return 0 if self.season == 1 else 1 + sum(lag > 1 for lag in self.lags)
+
+    @property
     def pad(self) -> int:
         """The steps before a series that lags of its first step need."""
         return bases.SEASONS * max(self.lags) + max(self.profile, self.season) + 1

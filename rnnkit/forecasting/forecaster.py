@@ -56,7 +56,9 @@ class Forecaster:
         Whether logarithms are forecast. They need positive values; other series go without.
         ``'auto'`` decides for each series by whether its differences grow with its level.
     base : {'auto', 'naive', 'seasonal'} or None
-        Which naive forecast is the base. With None the network predicts the values themselves.
+        Which naive forecast is the base: the last value, or the values of a season ago. ``'auto'``
+        chooses for each series among these and the means of the last four of them, by their errors
+        on its last steps. With None the network predicts the values themselves.
     past, future, static : names of columns
         Covariates: known up to now, known for the future, too, and constant for each series.
     calendar : 'auto' or bool
@@ -407,6 +409,11 @@ class Forecaster:
     def networks(self) -> list[Regressor]:
         """The trained networks."""
         return self._ready('networks').model.networks
+
+    @property
+    def lags_(self) -> tuple[int, ...]:
+        """The lags whose naive forecasts the networks read."""
+        return self._ready('lags_').model.design.lags
 
     @property
     def panel(self) -> Panel:

@@ -157,6 +157,11 @@ def test_an_ensemble_is_the_mean_of_its_networks():
     np.testing.assert_allclose(forecaster.forecast(), expected[0], rtol=1e-6)
 
 
+def test_lags_are_known_after_fit():
+    assert made(lags=(3, 12)).fit(WAVE).lags_ == (3, 12)
+    assert made().fit(WAVE).lags_[:2] == (1, 12)
+
+
 def test_a_second_fit_begins_again_unless_it_starts_warm():
     first = made().fit(WAVE).forecast()
     again = made().fit(WAVE)
@@ -174,6 +179,28 @@ def test_a_constant_series_stays_constant(value):
     assert forecaster.forecast().tolist() == [value] * 6
     found = forecaster.forecast(level=95)
     assert found.lower[95].tolist() == found.upper[95].tolist() == [value] * 6
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(lags=(3, 12)),
+        dict(lags=5, season=None),
+        dict(base=None),
+        dict(base=None, mode='recursive'),
+        dict(base='naive', scale='standard'),
+        dict(base='seasonal', scale=None),
+        dict(size=(4, 3), form='rnn'),
+        dict(season=200),
+        dict(horizon=100),
+    ],
+    ids=str,
+)
+def test_options_go_together(options):
+    forecaster = made(**options).fit(WAVE)
+    found = forecaster.forecast(level=80)
+    assert len(found) == forecaster.options.horizon
+    assert ((found.lower[80] > 0) & (found.upper[80] < 1000)).all()
 
 
 @pytest.mark.parametrize(
