@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from rnnkit.common import progress
-from rnnkit.errors import DataError
+from rnnkit.errors import ConfigError, DataError
 from rnnkit.forecasting import building, features, fitting, judging
 from rnnkit.forecasting.design import Design, decide
 from rnnkit.forecasting.histories import Histories
@@ -112,7 +112,12 @@ def fit(panel: Panel, options: Options, before: Fitted | None) -> Fitted:
 
 def _design(panel: Panel, options: Options) -> Design:
     """Decide on lags and on the moments of the covariates."""
-    with_calendar = panel.series[0].times is not None and options.calendar is not False
+    has_times = panel.series[0].times is not None
+    if options.calendar is True and not has_times:
+        raise ConfigError(
+            'fit(): calendar=True needs time stamps, and the series have none; pass a Series with a '
+            'DatetimeIndex, or a frame with a column of times; or leave calendar out'
+        )
     moments = {
         kind: features.moments([getattr(one, name) for one in panel.series])
         for kind, name in (('known', 'future'), ('past', 'past'))
@@ -127,7 +132,7 @@ def _design(panel: Panel, options: Options) -> Design:
         scale=options.scale,
         log=options.log,
         base=options.base,
-        calendar=with_calendar,
+        calendar=has_times and options.calendar is not False,
         moments=moments,
         decodes=options.mode == 'encoder-decoder',
     )

@@ -321,6 +321,16 @@ def test_wrong_levels_are_named(fitted, wanted, message):
     assert message in str(caught.value)
 
 
+def test_a_calendar_needs_time_stamps():
+    with pytest.raises(ConfigError, match=r'fit\(\): calendar=True needs time stamps, and the ser'):
+        made(calendar=True).fit(WAVE)
+
+
+def test_intervals_need_held_out_values():
+    with pytest.raises(ConfigError, match="hold some out with validation='tail'"):
+        made(validation=None).fit(WAVE).forecast(level=80)
+
+
 def test_forecasts_come_after_fit():
     with pytest.raises(ConfigError, match=r'forecast\(\): first call fit\(\)'):
         made().forecast()
