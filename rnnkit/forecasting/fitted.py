@@ -115,8 +115,8 @@ def _design(panel: Panel, options: Options) -> Design:
     has_times = panel.series[0].times is not None
     if options.calendar is True and not has_times:
         raise ConfigError(
-            'fit(): calendar=True needs time stamps, and the series have none; pass a Series with a '
-            'DatetimeIndex, or a frame with a column of times; or leave calendar out'
+            'fit(): calendar=True needs time stamps, and the series have none; pass a Series with '
+            'a DatetimeIndex, or a frame with a column of times; or leave calendar out'
         )
     moments = {
         kind: features.moments([getattr(one, name) for one in panel.series])
