@@ -5,19 +5,23 @@ from typing import Any
 
 import numpy as np
 
+from rnnkit.common.checks import flag, real, whole
 from rnnkit.common.file_format import File
-from rnnkit.errors import FormatError, RnnkitError
+from rnnkit.errors import ConfigError, FormatError, RnnkitError
 from rnnkit.forecasting import building, panel_files
-from rnnkit.forecasting.bases import Choices
+from rnnkit.forecasting.bases import SEASONS, Choices
 from rnnkit.forecasting.design import Design
 from rnnkit.forecasting.fitted import Fitted, room_for
 from rnnkit.forecasting.intervals import Calibration
 from rnnkit.forecasting.options import Options
 from rnnkit.forecasting.outputs import HEADS
 from rnnkit.forecasting.running import Model
+from rnnkit.forecasting.series import Panel
 from rnnkit.models import files as network_files
 
 MODEL = 'Forecaster'  # in the spec
+MOST_STEPS = 1_000_000  # of a lag, a horizon, ...
+MOST_MEMORY = 10_000_000  # numbers before and after the series
 
 
 def pack(fitted: Fitted) -> File:
@@ -50,7 +54,14 @@ def unpack(name: str, file: File) -> Fitted:
     """
     try:
         return _unpacked(name, file)
-    except (RnnkitError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+    except (
+        RnnkitError,
+        LookupError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        AttributeError,
+    ) as error:
         if isinstance(error, FormatError):
             raise
         raise FormatError(f'{name}: its forecaster cannot be built: {error}') from error
@@ -69,8 +80,11 @@ def _unpacked(name: str, file: File) -> Fitted:
             if key.partition('.')[0] == str(k)
         }
         nets.append(network_files.network(name, File(spec, own)))
-    model = Model(nets, design, HEADS[options.output](), float(state['shrink']))
-    lag, seasons, log = map(np.asarray, state['choices'])
+    head = HEADS[options.output]()
+    _check_networks(nets, design, options, head.n_parts)
+    model = Model(nets, design, head, real('shrink', state['shrink'], least=0))
+    lag, seasons, log = (np.asarray(part) for part in state['choices'])
+    _check_choices(lag, seasons, design, panel)
     choices = Choices(lag, seasons, log.astype(bool))
     histories = building.build(panel.series, design, room_for(design), choices)
     found = state.get('calibration')
@@ -86,4 +100,30 @@ def _of_design(design: Design) -> dict[str, Any]:
 
 def _to_design(state: dict[str, Any]) -> Design:
     moments = {kind: tuple(map(np.asarray, pair)) for kind, pair in state['moments'].items()}
-    return Design(**{**state, 'lags': tuple(state['lags']), 'moments': moments})
+    for name in ('season', 'horizon', 'judged', 'profile', 'window'):
+        whole(name, state[name], 1, MOST_STEPS)
+    for name in ('calendar', 'decodes'):
+        flag(name, state[name])
+    lags = tuple(whole('lags', lag, 1, MOST_STEPS) for lag in state['lags'])
+    return Design(**{**state, 'lags': lags, 'moments': moments})
+
+
+def _check_networks(nets: list[Any], design: Design, options: Options, n_parts: int) -> None:
+    """Raise a ConfigError unless networks have the outputs of the forecaster."""
+    steps = 1 if options.mode == 'recursive' else options.horizon
+    size = n_parts * (1 if design.decodes else steps)
+    right = design.horizon == steps and design.decodes == (options.mode == 'encoder-decoder')
+    sizes = [net.layers[-1].size for net in nets]
+    if not right or len(sizes) != options.ensemble or set(sizes) != {size}:
+        raise ConfigError(f'{options.ensemble} networks of {size} units are needed; got {sizes}')
+
+
+def _check_choices(lag: np.ndarray, seasons: np.ndarray, design: Design, panel: Panel) -> None:
+    """Raise a ConfigError unless each series has a base, and all need memory like their values."""
+    n = len(panel.series)
+    known = np.isin(lag, [1, design.season, *design.lags]) & np.isin(seasons, [1, SEASONS])
+    if {lag.dtype.kind, seasons.dtype.kind} != {'i'} or lag.shape != (n,) or not known.all():
+        raise ConfigError(f'the bases of the {n} series are missing, or are others')
+    values = sum(len(one) for one in panel.series)
+    if n * (design.pad + design.horizon) > max(MOST_MEMORY, 1000 * values):
+        raise ConfigError(f'its lags are too long for {values} values')

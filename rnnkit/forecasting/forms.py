@@ -12,6 +12,7 @@ from rnnkit.forecasting.frequency import Frequency
 from rnnkit.forecasting.frequency_names import of_name
 from rnnkit.forecasting.zones import zone_of
 
+KINDS, CONTAINERS = ('array', 'series', 'frame'), ('', 'list', 'dict')
 LIBRARIES = ('pandas', 'polars')
 
 
@@ -78,6 +79,11 @@ class Form:
     def from_spec(cls, spec: dict[str, Any]) -> 'Form':
         """Return the form of a spec."""
         labels = None if spec['labels'] is None else Labels(**spec['labels'])
+        for name in ('kind', 'container', 'library', 'id_dtype'):
+            if not isinstance(spec[name], str):
+                raise TypeError(f'{name} must be a str; got {brief(spec[name])}')
+        if spec['kind'] not in KINDS or spec['container'] not in CONTAINERS:
+            raise ValueError(f'there are no series of the form {brief(spec["kind"])}')
         return cls(**{**spec, 'labels': labels, 'names': tuple(spec['names'])})
 
 

@@ -259,6 +259,16 @@ class Calibration:
     def from_state(cls, state: Mapping[str, object]) -> Calibration:
         """Return the calibration that has this `state`."""
         values = {name: value for name, value in state.items() if name != 'version'}
+        shapes = {'corrections': 2, 'scales': 1, 'groups': 1, 'correlations': 2, 'counts': 1}
+        for name, ndim in shapes.items():
+            values[name] = np.asarray(values[name], np.float64)
+            if values[name].ndim != ndim:
+                raise ShapeError(f'{name} has {values[name].ndim} axes; expects {ndim}')
+        h = len(values['scales'])  # type: ignore[arg-type]
+        shape = values['counts'].shape, values['corrections'].shape  # type: ignore[attr-defined]
+        if shape != ((h,), (len(LEVELS), h)):
+            raise ShapeError(f'corrections must have shape {(len(LEVELS), h)}')
+        values['symmetric'] = bool(values['symmetric'])
         return cls(**values)  # type: ignore[arg-type]
 
 

@@ -55,6 +55,9 @@ def from_state(state: dict[str, Any]) -> Panel:
     columns = Columns(
         **{k: tuple(v) if isinstance(v, list) else v for k, v in state['columns'].items()}
     )
+    for name in ('past', 'future', 'static'):
+        if not isinstance(getattr(columns, name), tuple):
+            raise TypeError(f'{name} must be a list of names')
     frequency = starts = None
     if state['frequency'] is not None:
         frequency = Frequency(**state['frequency'])

@@ -139,9 +139,9 @@ def load(path: PathOrFile) -> Any:
     source = open_files.source('load(): path', path)
     name = open_files.name_of(source) if open_files.is_open_file(source) else str(source)
     file = file_format.read(source)
-    if isinstance(file.spec, dict) and file.spec.get('model') in READERS:
-        module = importlib.import_module(READERS[file.spec['model']])
-        return module.from_file(name, file)
+    model = file.spec.get('model') if isinstance(file.spec, dict) else None
+    if isinstance(model, str) and model in READERS:
+        return importlib.import_module(READERS[model]).from_file(name, file)
     net = network(name, file)
     odd = [p.name for p in net.params if not np.isfinite(file.arrays[p.name]).all()]
     if odd:

@@ -1,5 +1,7 @@
 """`Forecaster` as a whole."""
 
+import copy
+import functools
 import io
 import pickle
 
@@ -7,8 +9,9 @@ import numpy as np
 import pytest
 
 import rnnkit
+from rnnkit.common import file_format
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.forecasting import features
+from rnnkit.forecasting import features, files
 from rnnkit.forecasting.ahead import Values
 
 T = np.arange(150)
@@ -18,6 +21,11 @@ SMALL = dict(form='gru', size=4, horizon=6, season=12, updates=40, batch_size=8,
 
 def made(**changes):
     return rnnkit.Forecaster(**SMALL | changes)
+
+
+@functools.cache
+def one_fitted():
+    return made(updates=5).fit(WAVE)
 
 
 @pytest.fixture(scope='module')
@@ -72,15 +80,15 @@ def test_values_before_the_memory_of_the_features_reach_forecasts_by_the_state(f
 def test_a_file_and_a_pickle_give_the_same_bits(fitted, tmp_path):
     fitted.save(tmp_path / 'forecaster.rnn')
     expected = fitted.forecast(level=80)
-    for copy in (
+    for again in (
         rnnkit.load(tmp_path / 'forecaster.rnn'),
         rnnkit.Forecaster.load(tmp_path / 'forecaster.rnn'),
         pickle.loads(pickle.dumps(fitted)),
     ):
-        for found, one in zip(copy.forecast(level=80), expected, strict=True):
+        for found, one in zip(again.forecast(level=80), expected, strict=True):
             assert found.mean.tolist() == one.mean.tolist()
             assert found.lower[80].tolist() == one.lower[80].tolist()
-        assert copy.options == fitted.options
+        assert again.options == fitted.options
 
 
 def test_files_of_networks_and_forecasters_are_not_confused(fitted, tmp_path):
@@ -94,13 +102,42 @@ def test_files_of_networks_and_forecasters_are_not_confused(fitted, tmp_path):
 
 
 def test_a_damaged_forecaster_is_a_format_error(fitted):
-    from rnnkit.common import file_format
-    from rnnkit.forecasting import files
-
     file = files.pack(fitted._fitted)
     del file.meta['design']['lags']
     content = io.BytesIO(file_format.pack(file, 'f'))
     with pytest.raises(rnnkit.FormatError, match='its forecaster cannot be built'):
+        rnnkit.load(content)
+
+
+@pytest.mark.parametrize('value', [10**9, 10**18, -1, 'x', {}, 1e300, np.zeros(3)], ids=str)
+@pytest.mark.parametrize(
+    'path',
+    [
+        ('spec', 'options', 'horizon'),
+        ('spec', 'options', 'ensemble'),
+        ('spec', 'networks'),
+        ('meta', 'design', 'lags'),
+        ('meta', 'design', 'window'),
+        ('meta', 'design', 'decodes'),
+        ('meta', 'choices', 0),
+        ('meta', 'panel', 'form', 'kind'),
+        ('meta', 'panel', 'columns', 'future'),
+        ('meta', 'calibration', 'counts'),
+    ],
+    ids=str,
+)
+def test_a_file_with_a_valid_digest_can_do_no_harm(path, value):
+    file = copy.deepcopy(files.pack(one_fitted()._fitted))
+    part, *keys, last = path
+    found = getattr(file, part)
+    for key in keys:
+        found = found[key]
+    found[last] = value
+    try:
+        content = io.BytesIO(file_format.pack(file, 'f'))
+    except (ConfigError, TypeError):  # it cannot be written
+        return
+    with pytest.raises(rnnkit.FormatError, match='cannot be built'):
         rnnkit.load(content)
 
 
