@@ -241,6 +241,11 @@ MISTAKES = {
         DataError,
         'owa(): naive2() makes no error, so there is nothing to divide by',
     ),
+    'nothing known of a past': (
+        lambda: owa({'a': [1], 'b': [1]}, {'a': [2], 'b': [2]}, {'a': [1, 2], 'b': [NAN]}),
+        DataError,
+        "owa(): history['b'] has no value: all of 1 are NaN",
+    ),
     'intervals': (
         lambda: compare([1], [1], [1, 2], intervals={80: [1]}),
         ConfigError,
@@ -265,6 +270,11 @@ MISTAKES = {
         lambda: mase([1], [1], [1, 2], season=0),
         ConfigError,
         'mase(): season must be a whole number of at least 1; got 0',
+    ),
+    'season of a ratio': (
+        lambda: owa([1], [1], [1, 2], season=0),
+        ConfigError,
+        'owa(): season must be a whole number of at least 1; got 0',
     ),
     'keyword': (
         lambda: mase([1], [1], hist=[1, 2]),
