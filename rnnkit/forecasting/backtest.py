@@ -120,7 +120,7 @@ def judge(panel: Panel, plan: Plan, train: Train) -> 'Backtest':
         ]
         for k, forecast in zip(there, predict(earlier, inputs), strict=True):
             parts.append(_records(plan, window, k, panel.series[k], forecast, back))
-    # With refit, a first window may have no intervals.
+    # With refit, the first windows may have no intervals.
     names = [name for name in parts[0] if all(name in part for part in parts)]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
     if np.isnan(columns['y']).all():

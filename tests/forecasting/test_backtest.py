@@ -218,13 +218,14 @@ def test_a_forecast_as_good_as_the_naive_one_is_not_better(caplog):
     assert 'weighted_quantile_loss' not in found.scores()['forecast']
 
 
-def test_levels_are_those_that_all_windows_have():
-    class Late(Fake):
+@pytest.mark.parametrize('without', [26, 31, 36])  # where the three windows begin
+def test_levels_are_those_that_all_windows_have(without):
+    class Partly(Fake):
         def one(self, y):
             whole = super().one(y)
-            return whole if len(y) > 26 else Forecast(whole.mean)  # the first window ends there
+            return Forecast(whole.mean) if len(y) == without else whole
 
-    found = judge(read(SERIES['a']), replace(PLAN, refit=True), Late())
+    found = judge(read(SERIES['a']), replace(PLAN, refit=True), Partly())
     assert found.levels == ()
     assert list(found.records)[5:] == ['y', 'forecast', 'seasonal_naive', 'naive']
 

@@ -81,6 +81,14 @@ def test_weighted_quantile_loss_is_its_formula():
     assert weighted_quantile_loss(Y, quantiles) == pytest.approx(mean(losses), rel=1e-12)
     errors = sum(abs(y - f) for _, y, f in pairs())
     assert weighted_quantile_loss(Y, {0.5: FORECAST}) == pytest.approx(errors / total, rel=1e-12)
+    assert weighted_quantile_loss([0.0, 2.0], {0.5: [1.0, 2.0]}) == 0.5
+
+
+def test_of_zeros_a_table_has_no_quantile_loss():
+    interval = {80: ([0.0, 0.0], [1.0, 2.0])}
+    row = compare([0.0, 0.0], [1.0, 1.0], [1.0, 2.0], intervals=interval)['forecast']
+    assert math.isnan(row['weighted_quantile_loss'])
+    assert row['coverage-80'] == 1
 
 
 def test_intervals():
