@@ -255,7 +255,7 @@ def _text(key: object) -> str:
 
 
 def _shown(method: str) -> str:
-    return method.replace('_', ' ')
+    return method.replace('_', ' ') if method in METHODS else method
 
 
 def _title(name: str) -> str:
