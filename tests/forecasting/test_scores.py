@@ -345,6 +345,11 @@ def test_large_numbers_are_shown_in_full():
     assert row.split() == ['forecast', '61728.000', '100.00', '61,728', '87,297']
 
 
+def test_methods_of_users_are_shown_under_their_own_names():
+    rows = repr(forecasting.Scores({'my_model': {'mase': 0.5}, 'seasonal_naive': {'mase': 1.0}}))
+    assert [row.split('  ')[0] for row in rows.splitlines()[1:]] == ['my_model', 'seasonal naive']
+
+
 def test_every_score_is_public():
     for name in forecasting.__all__:
         assert getattr(forecasting, name).__doc__
