@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 import rnnkit
+from rnnkit import forecasting
 
 HORIZON, SEASON = 48, 24
 NAIVE2 = {'smape': 18.383, 'mase': 2.395}  # published by the competition
@@ -38,15 +39,12 @@ def read(path):
 
 
 def scores(forecasts, future, past):
-    """Return sMAPE, MASE and OWA: the means over all series."""
-    found = {'smape': [], 'mase': []}
-    for f, y, history in zip(forecasts, future, past, strict=True):
-        found['smape'].append(np.mean(200 * abs(f - y) / (abs(f) + abs(y))))
-        unit = abs(history[SEASON:] - history[:-SEASON]).mean()
-        found['mase'].append(abs(f - y).mean() / unit)
-    means = {name: float(np.mean(each)) for name, each in found.items()}
-    means['owa'] = float(np.mean([means[name] / NAIVE2[name] for name in NAIVE2]))
-    return means
+    """Return sMAPE and MASE of all series, and the OWA beside the published scores of Naive2."""
+    found = {
+        'smape': forecasting.smape(future, forecasts),
+        'mase': forecasting.mase(future, forecasts, past, SEASON),
+    }
+    return found | {'owa': float(np.mean([found[name] / NAIVE2[name] for name in NAIVE2]))}
 
 
 def competition(past, future, seeds, options):
@@ -61,11 +59,10 @@ def competition(past, future, seeds, options):
         end = time.perf_counter()
         result = scores([one.mean for one in found], future, past)
         for level in (80, 95):
-            inside = [
-                (one.lower[level] <= y) & (y <= one.upper[level])
-                for one, y in zip(found, future, strict=True)
-            ]
-            result[f'coverage {level}'] = 100 * float(np.mean(inside))
+            lower, upper = zip(
+                *[(one.lower[level], one.upper[level]) for one in found], strict=True
+            )
+            result[f'coverage {level}'] = 100 * forecasting.coverage(future, lower, upper)
         result |= {'fit': fitted - start, 'forecast': end - fitted}
         all_found.append(result)
         print(
@@ -79,14 +76,13 @@ def short(number=3000, length=100):
     """Print the time for many short series."""
     rng, t = np.random.default_rng(0), np.arange(length)
     phase = rng.uniform(0, 6, (number, 1))
-    y = 10 + np.sin(t * np.pi / 6 + phase) + 0.3 * rng.standard_normal((number, length))
+    series = 10 + np.sin(t * np.pi / 6 + phase) + 0.3 * rng.standard_normal((number, length))
     start = time.perf_counter()
-    forecaster = rnnkit.Forecaster(horizon=12, season=12, seed=0).fit(list(y))
+    forecaster = rnnkit.Forecaster(horizon=12, season=12, seed=0).fit(list(series))
     fitted = time.perf_counter()
     forecaster.forecast()
     end = time.perf_counter()
-    print(f'{number} series of {length} values: fit {fitted - start:.1f} s, '
-          f'forecast {end - fitted:.1f} s')  # fmt: skip
+    print(f'{number} series: fit {fitted - start:.1f} s, forecast {end - fitted:.1f} s')
 
 
 # Files, seasons, horizons, and from how many ends they are forecast.
@@ -108,9 +104,12 @@ def single(folder):
         for k in range(ends):
             past, future = np.split(y[: len(y) - k * horizon], [len(y) - (k + 1) * horizon])
             forecaster = rnnkit.Forecaster(horizon=horizon, season=season, seed=k).fit(past)
-            unit = abs(past[lag:] - past[:-lag]).mean()
-            forecasts = forecaster.forecast(), past[-1], np.resize(past[-lag:], horizon)
-            found.append([abs(forecast - future).mean() / unit for forecast in forecasts])
+            forecasts = (
+                forecaster.forecast(),
+                forecasting.naive(past, horizon),
+                forecasting.seasonal_naive(past, horizon, lag),
+            )
+            found.append([forecasting.mase(future, each, past, lag) for each in forecasts])
         shown = ', '.join(f'{mean:.2f}' for mean in np.mean(found, axis=0))
         print(f'{name}, season {season}, horizon {horizon}: {shown}', flush=True)
 

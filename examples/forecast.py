@@ -4,13 +4,13 @@ The series has 144 values: international airline passengers in each month from 1
 thousands (Box & Jenkins 1970, series G). They grow, and so do their seasons. The last year is held
 out: a `rnnkit.Forecaster` learns from the eleven years before.
 
-One year is too short to judge by. A backtest forecasts the years before it, too, each from the
-values up to there, with a network that has not seen them. Its table has the errors beside those
-of two naive forecasts: the same month of the last year, and the last value.
+One year is too short to judge by. A backtest also forecasts the years before it, each from the
+values up to then, with a network that was trained on nothing later. Its table compares the network
+with two naive forecasts: the same month of the last year, and the last value.
 
-The error is that of the held-out year: the mean absolute error, divided by that of last year's
-values. For a series as short as this one, compare with exponential smoothing before you choose a
-network; see docs/forecast.rst.
+The program reports the mean absolute error in the held-out year, divided by the error of repeating
+last year's values. For a series as short as this one, compare with exponential smoothing before you
+choose a network; see docs/forecast.rst.
 """
 
 import argparse
@@ -19,6 +19,7 @@ import sys
 import numpy as np
 
 import rnnkit
+from rnnkit import forecasting
 
 # Thousands in each month, a year in each row.
 PASSENGERS = """
@@ -50,8 +51,8 @@ def main(
     Returns
     -------
     results : dict
-        ``'error'``, the mean absolute error divided by that of the seasonal naive forecast,
-        ``'repeat'``; the ``'coverage'`` of the intervals of 80 %; the number of ``'updates'``.
+        ``'error'``, the mean absolute error divided by ``'repeat'``, the error of the seasonal
+        naive forecast; the ``'coverage'`` of the intervals of 80 %; the number of ``'updates'``.
     """
     series = passengers()
     past, future = series[:-horizon], series[-horizon:]
@@ -73,17 +74,17 @@ def main(
         print('{}  {:9.0f} {:9.0f}  {:4.0f} to {:3.0f}'.format(*row))
     if plot:
         draw(plot, forecaster, future)
-    repeat = abs(np.resize(past[-12:], horizon) - future).mean()
+    repeat = forecasting.mae(future, forecasting.seasonal_naive(past, horizon, 12))
     return {
-        'error': float(abs(forecast.mean - future).mean() / repeat),
-        'repeat': float(repeat),
-        'coverage': float(np.mean((lower <= future) & (future <= upper))),
+        'error': forecasting.mae(future, forecast.mean) / repeat,
+        'repeat': repeat,
+        'coverage': forecasting.coverage(future, lower, upper),
         'updates': forecaster.networks[0].history[-1]['updates'],
     }
 
 
 def draw(path, forecaster, future):
-    """Draw the end of the series, its forecast with intervals, and what came."""
+    """Draw the end of the series, its forecast with intervals, and the held-out values."""
     try:
         forecaster.plot(path, truth=future, past=60)
     except ImportError as error:
@@ -106,7 +107,7 @@ if __name__ == '__main__':
         '--updates',
         type=int,
         metavar='N',
-        help='maximum number of updates; by default chosen by the data',
+        help='maximum number of updates; by default it depends on the data',
     )
     option('--windows', type=int, metavar='N', help='forecasts of the backtest')
     option('--tolerance', type=float, metavar='E', help='fail if the error is not below this')

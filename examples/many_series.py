@@ -9,11 +9,11 @@ A file of a folder has its values in the last column, in order of time. A single
 frame: a column of ids, one of time stamps, one of values, as `--id`, `--time` and `--target` name
 them. Empty cells are missing values. Files may be compressed by gzip.
 
-One network learns from all series, each in units of its own changes. So it does not matter how
-large they are, and each profits from what the others show. The last values of each series are held
-out, or come from the files ``*-test.csv`` of the competition. The error is the mean absolute scaled
-error of their forecasts, divided by that of the same values a season ago. Then the network is
-trained on all values, and forecasts what comes next.
+One network learns from all series, each in units of its own changes. So they may be of any size,
+and patterns that are learned from one help to forecast the others. The last values of each series
+are held out, or come from the files ``*-test.csv`` of the competition. The program reports the mean
+absolute scaled error (MASE) of their forecasts, divided by the error of repeating the last season.
+With `--out`, the network is then trained on all values, and forecasts what comes next.
 
 The synthetic series are visits of shops in each hour of some weeks: two peaks a day, other
 week-ends, a slow trend, and noise.
@@ -143,7 +143,7 @@ def main(
     Returns
     -------
     results : dict
-        ``'error'``, the MASE divided by that of the seasonal naive forecast, ``'repeat'``; the
+        ``'error'``, the MASE divided by ``'repeat'``, the MASE of the seasonal naive forecast; the
         ``'coverage'`` of the intervals of 80 %; the number of ``'updates'``.
     """
     if path is None:
@@ -162,10 +162,9 @@ def main(
 
     points = {key: one.mean for key, one in forecasts.items()}
     naive = forecasting.seasonal_naive(past, horizon, season)
-    shown = [('forecast', points), ('seasonal naive', naive)]
+    ours, theirs = (scores_of(future, answer, past, season) for answer in (points, naive))
     print('                 MASE   sMAPE     OWA')
-    for name, answer in shown:
-        scores = scores_of(future, answer, past, season)
+    for name, scores in (('forecast', ours), ('seasonal naive', theirs)):
         print(f'{name:14} {scores["mase"]:6.3f} {scores["smape"]:7.3f} {scores["owa"]:7.3f}')
     lower, upper = (
         {k: getattr(f, s)[80] for k, f in forecasts.items()} for s in ('lower', 'upper')
@@ -174,17 +173,16 @@ def main(
         draw(plot, forecaster, future)
     if out:
         write(out, forecaster.fit(join(past, future)).forecast(level=80))
-    repeat = forecasting.mase(future, naive, past, season)
     return {
-        'error': forecasting.mase(future, points, past, season) / repeat,
-        'repeat': repeat,
+        'error': ours['mase'] / theirs['mase'],
+        'repeat': theirs['mase'],
         'coverage': forecasting.coverage(future, lower, upper),
         'updates': forecaster.networks[0].history[-1]['updates'],
     }
 
 
 def scores_of(future, answer, past, season):
-    """Return the scores of the M4 competition, which are relative to Naive2 in the last one."""
+    """Return the scores of the M4 competition; the OWA is relative to its benchmark, Naive2."""
     return {
         'mase': forecasting.mase(future, answer, past, season),
         'smape': forecasting.smape(future, answer),
@@ -209,7 +207,7 @@ def write(path, forecasts):
 
 
 def draw(path, forecaster, future):
-    """Draw the first series, their forecasts with intervals, and what came."""
+    """Draw the first series, their forecasts with intervals, and the held-out values."""
     try:
         forecaster.plot(path, truth=future)
     except ImportError as error:
@@ -239,7 +237,7 @@ if __name__ == '__main__':
         '--updates',
         type=int,
         metavar='N',
-        help='maximum number of updates; by default chosen by the data',
+        help='maximum number of updates; by default it depends on the data',
     )
     option('--tolerance', type=float, metavar='E', help='fail if the error is not below this')
     option('--seed', type=int, help='random seed')
@@ -252,7 +250,8 @@ if __name__ == '__main__':
     options['names'] = tuple(options.pop(name) for name in names)
     results = main(**options)
     print(
-        f'MASE: {results["error"]:.3f} times that of a season ago, {results["repeat"]:.3f}; '
+        f'MASE: {results["error"]:.3f} times that of repeating the last season, '
+        f'{results["repeat"]:.3f}; '
         f'{results["coverage"]:.0%} are in the intervals of 80 %'
     )
     if not results['error'] < tolerance:

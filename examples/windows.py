@@ -6,9 +6,9 @@ falls, and has noise that grows with it. `rnnkit.windows.of` cuts the series int
 trained with one target of 24 numbers for each window.
 
 The first 80 % of the series are training data, the rest validation data: no window of one has
-targets of the other. The error is the mean absolute error on the validation data, divided by that
-of `repeat`, which says that the mean of the last year goes on. A network that had learned only the
-length of a cycle would not do much better than it where cycles differ.
+targets of the other. The program reports the mean absolute error on the validation data, divided by
+the error of `repeat`, which predicts the mean of the last year. Since cycles differ in length and
+height, a network that had learned only their mean length would not do much better.
 """
 
 import argparse
@@ -52,8 +52,8 @@ def main(
     Returns
     -------
     results : dict
-        ``'error'``, the mean absolute error divided by that of ``'repeat'``, and the number of
-        ``'updates'``.
+        ``'error'``, the mean absolute error divided by ``'repeat'``, the error of repeating the
+        last year, and the number of ``'updates'``.
     """
     series = cycles(months, period, seed) / 100
     try:

@@ -34,8 +34,8 @@ def compare(series, with_torch, with_neuralforecast, horizon=48, season=24):
         theirs = min(_torch(network, draw, options, threads) for threads in (1, 2))
         print(f'PyTorch / rnnkit: {theirs / ours:.2f}')
     if with_neuralforecast:
-        for name, options in NEURALFORECAST.items():
-            theirs = _neuralforecast(series, horizon, season, name, options)
+        for name, sizes in NEURALFORECAST.items():
+            theirs = _neuralforecast(series, horizon, season, name, sizes)
             print(f'neuralforecast, {name} / rnnkit: {theirs / ours:.2f}')
 
 
@@ -101,7 +101,7 @@ def _torch(network, draw, options: Options, threads):
     return _timed(f'PyTorch, {threads} threads', train)
 
 
-def _neuralforecast(series, horizon, season, name, options):
+def _neuralforecast(series, horizon, season, name, sizes):
     import logging
 
     import pandas as pd
@@ -121,7 +121,7 @@ def _neuralforecast(series, horizon, season, name, options):
         model = LSTM(
             h=horizon,
             input_size=4 * season,
-            **options,
+            **sizes,
             max_steps=updates,
             batch_size=32,
             scaler_type='robust',

@@ -10,6 +10,11 @@ from rnnkit.forecasting.series import Panel, Series
 from rnnkit.forecasting.times import stamps_ahead
 
 
+def ends(level: float) -> tuple[str, str]:
+    """Return the names of the columns of the lower and the upper end of an interval."""
+    return f'forecast-lo-{level:g}', f'forecast-hi-{level:g}'
+
+
 @dataclass(frozen=True, repr=False)
 class Forecast:
     """The forecast of one series, h steps ahead.
@@ -58,9 +63,9 @@ class Forecast:
         """Yield what a frame holds, with the names of its columns."""
         yield 'forecast', self.mean
         for level in sorted(self.lower, reverse=True):
-            yield f'forecast-lo-{level:g}', self.lower[level]
+            yield ends(level)[0], self.lower[level]
         for level in sorted(self.upper):
-            yield f'forecast-hi-{level:g}', self.upper[level]
+            yield ends(level)[1], self.upper[level]
         for probability in sorted(self.quantiles):
             yield f'forecast-q{probability:g}', self.quantiles[probability]
         for k, path in enumerate(() if self.samples is None else self.samples):

@@ -1,4 +1,4 @@
-"""How well a forecaster would have done, by forecasts from earlier points in time."""
+"""Backtests: forecasts from earlier points in time, compared with what came."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,12 +11,12 @@ from rnnkit.common.checks import choice, flag, optional_whole, whole
 from rnnkit.common.progress import LOGGER
 from rnnkit.errors import DataError
 from rnnkit.forecasting import ahead, levels, pictures
-from rnnkit.forecasting.answers import Forecast
+from rnnkit.forecasting.answers import Forecast, ends
 from rnnkit.forecasting.fitted import Fitted, fit
 from rnnkit.forecasting.forms import Labels
 from rnnkit.forecasting.naive_forecasts import repeat
 from rnnkit.forecasting.scores import naive_error
-from rnnkit.forecasting.scores_table import Compared, Scores
+from rnnkit.forecasting.scores_table import METHODS, Compared, Scores
 from rnnkit.forecasting.series import Panel, Series
 
 GROUPS = ('id', 'cutoff', 'window', 'step')
@@ -28,7 +28,7 @@ Train = Callable[[Panel], Predict]
 
 @dataclass(frozen=True)
 class Plan:
-    """Where the forecasts begin.
+    """The points in time from which a backtest forecasts.
 
     Attributes
     ----------
@@ -41,6 +41,7 @@ class Plan:
     refit : bool
         Whether networks are trained before each window, or once before the first.
     season : int
+        The number of steps of a season, for naive forecasts and for the scale of the MASE.
     """
 
     windows: int
@@ -119,7 +120,7 @@ def judge(panel: Panel, plan: Plan, train: Train) -> 'Backtest':
         ]
         for k, forecast in zip(there, predict(earlier, inputs), strict=True):
             parts.append(_records(plan, window, k, panel.series[k], forecast, back))
-    # With refit, a first window may have no intervals.
+    # With refit, the first windows may have no intervals.
     names = [name for name in parts[0] if all(name in part for part in parts)]
     columns = {name: np.concatenate([part[name] for part in parts]) for name in names}
     if np.isnan(columns['y']).all():
@@ -154,8 +155,8 @@ def _records(
         'forecast': np.asarray(forecast.mean),
     }
     for level in sorted(forecast.lower):
-        records[f'forecast-lo-{level:g}'] = np.asarray(forecast.lower[level])
-        records[f'forecast-hi-{level:g}'] = np.asarray(forecast.upper[level])
+        for name, values in zip(ends(level), (forecast.lower, forecast.upper), strict=True):
+            records[name] = np.asarray(values[level])
     records['seasonal_naive'] = repeat(past, h, plan.season)
     records['naive'] = repeat(past, h, 1)
     records['scale'] = np.full(h, naive_error(past, plan.season))
@@ -174,7 +175,7 @@ class Backtest:
     panel : Panel
         The series, to their ends.
     plan : Plan
-        Where the forecasts begin.
+        The windows.
     columns : dict of str to array
         One element for each forecast step. ``series`` is the number of a series, and ``at`` that
         of a value in it.
@@ -238,12 +239,9 @@ class Backtest:
 
     def _judged(self) -> Compared:
         columns = self.columns
-        of = {name: columns[name] for name in ('forecast', 'seasonal_naive', 'naive')}
-        ends = {
-            level: tuple(columns[f'forecast-{side}-{level:g}'] for side in ('lo', 'hi'))
-            for level in self.levels
-        }
-        return Compared(columns['y'], of, columns['scale'], ends)
+        of = {name: columns[name] for name in METHODS}
+        intervals = {level: tuple(columns[end] for end in ends(level)) for level in self.levels}
+        return Compared(columns['y'], of, columns['scale'], intervals)
 
     def frame(self) -> object:
         """Return the records as a frame of the library of the series.
@@ -312,18 +310,11 @@ class Backtest:
     def verdict(self) -> str:
         """A sentence that says whether the network is better than both naive forecasts."""
         metric, rival, scores = self._rivals()
-        title = metric.upper()
-        mine = scores['forecast'][metric]
-        if rival is not None:
-            theirs = scores[rival][metric]
-            return (
-                f'the network is not better than repeating {REPEATED[rival]}: {title} {mine:.3f} '
-                f'beside {theirs:.3f}'
-            )
-        named = 'naive' if self.plan.season == 1 else 'seasonal_naive'
+        better = 'better' if rival is None else 'not better'
+        named = rival or ('naive' if self.plan.season == 1 else 'seasonal_naive')
         return (
-            f'the network is better than repeating {REPEATED[named]}: {title} {mine:.3f} beside '
-            f'{scores[named][metric]:.3f}'
+            f'the network is {better} than repeating {REPEATED[named]}: {metric.upper()} '
+            f'{scores["forecast"][metric]:.3f} beside {scores[named][metric]:.3f}'
         )
 
     def _rivals(self) -> tuple[str, str | None, Scores]:

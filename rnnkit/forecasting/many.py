@@ -10,7 +10,7 @@ from rnnkit.data.arrays import as_numbers
 from rnnkit.data.frames import is_frame
 from rnnkit.errors import DataError, ShapeError
 
-ONE = ('one series', 'a list of series', 'a dict of series')
+ONE, LIST, DICT = 'one series', 'a list of series', 'a dict of series'
 
 
 class Many(NamedTuple):
@@ -21,7 +21,7 @@ class Many(NamedTuple):
     what : str
         What they are, for messages: ``'smape(): forecast'``.
     kind : str
-        Which of `ONE` the user passed.
+        `ONE`, `LIST` or `DICT`, as the user passed it.
     keys : list
         The keys of a dict, else numbers from 0.
     arrays : list of array of float64, each (n,)
@@ -35,13 +35,13 @@ class Many(NamedTuple):
 
     def name(self, k: int) -> str:
         """Return what a series is called in messages."""
-        return self.what if self.kind == ONE[0] else f'{self.what}[{brief(self.keys[k])}]'
+        return self.what if self.kind == ONE else f'{self.what}[{brief(self.keys[k])}]'
 
     def give(self, arrays: Sequence[np.ndarray]) -> object:
         """Return one array for each series in the form in which the series came."""
-        if self.kind == ONE[0]:
+        if self.kind == ONE:
             return arrays[0]
-        return list(arrays) if self.kind == ONE[1] else dict(zip(self.keys, arrays, strict=True))
+        return list(arrays) if self.kind == LIST else dict(zip(self.keys, arrays, strict=True))
 
 
 def read(what: str, value: object) -> Many:
@@ -60,12 +60,12 @@ def read(what: str, value: object) -> Many:
             f"series {{key: part['y'].to_numpy() for key, part in frame.groupby('unique_id')}}"
         )
     if isinstance(value, Mapping):
-        kind, keys, values = ONE[2], list(value), list(value.values())
+        kind, keys, values = DICT, list(value), list(value.values())
     elif _holds_series(value):
         values = list(value)  # type: ignore[call-overload]
-        kind, keys = ONE[1], list(range(len(values)))
+        kind, keys = LIST, list(range(len(values)))
     else:
-        kind, keys, values = ONE[0], [0], [value]
+        kind, keys, values = ONE, [0], [value]
     if not values:
         raise DataError(f'{what} is empty: there is no series in it')
     series = Many(what, kind, keys, [])
@@ -90,13 +90,10 @@ def _array(name: str, value: object) -> np.ndarray:
     if array.ndim != 1:
         raise ShapeError(f'{name} must be one series (n,); got shape {array.shape}')
     array = array.astype('float64')
-    if np.isinf(array).any():
-        raise DataError(f'{name} contains {array[np.isinf(array)][0]} at index {_first(array)}')
+    infinite = np.flatnonzero(np.isinf(array))
+    if len(infinite):
+        raise DataError(f'{name} contains {array[infinite[0]]} at index {infinite[0]}')
     return array
-
-
-def _first(array: np.ndarray) -> int:
-    return int(np.flatnonzero(np.isinf(array))[0])
 
 
 def align(first: Many, other: Many, *, lengths: bool = True) -> Many:
@@ -116,17 +113,17 @@ def align(first: Many, other: Many, *, lengths: bool = True) -> Many:
         If their lengths differ.
     """
     short = first.what.rpartition(': ')[2]
-    if len(first.keys) != len(other.keys) or (first.kind == ONE[0]) != (other.kind == ONE[0]):
+    if len(first.keys) != len(other.keys) or (first.kind == ONE) != (other.kind == ONE):
         raise DataError(
             f'{other.what} must be of the same series as {short}; {short} is {_size(first)}, and '
             f'this is {_size(other)}'
         )
-    if first.kind == other.kind == ONE[2]:
-        missing = [key for key in first.keys if key not in other.keys]
+    if first.kind == other.kind == DICT:
+        arrays = dict(zip(other.keys, other.arrays, strict=True))
+        missing = [key for key in first.keys if key not in arrays]
         if missing:
             raise DataError(f'{other.what} has no {brief(missing[0])}, which {short} has')
-        order = [other.keys.index(key) for key in first.keys]
-        other = other._replace(keys=first.keys, arrays=[other.arrays[k] for k in order])
+        other = other._replace(keys=first.keys, arrays=[arrays[key] for key in first.keys])
     for k, (one, two) in enumerate(zip(first.arrays, other.arrays, strict=True)):
         if lengths and len(one) != len(two):
             name = first.name(k).rpartition(': ')[2]
@@ -138,4 +135,4 @@ def align(first: Many, other: Many, *, lengths: bool = True) -> Many:
 
 
 def _size(series: Many) -> str:
-    return series.kind if series.kind == ONE[0] else f'{series.kind} ({len(series.keys)})'
+    return series.kind if series.kind == ONE else f'{series.kind} ({len(series.keys)})'

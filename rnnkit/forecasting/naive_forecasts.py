@@ -177,7 +177,7 @@ def is_seasonal(history: np.ndarray, season: int) -> bool:
 
 
 def seasonal_factors(history: np.ndarray, season: int) -> np.ndarray | None:
-    """Return what a series is multiplied by at each place of the season, of mean 1.
+    """Return the multiplicative factors of a season, whose mean is 1.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def seasonal_factors(history: np.ndarray, season: int) -> np.ndarray | None:
     Returns
     -------
     factors : array of shape (season,), or None
-        The first is that of the first value. None if one is not positive.
+        The first belongs to the first value. None if one is not positive.
     """
     window = np.ones(season)
     if season % 2 == 0:

@@ -11,6 +11,7 @@ from rnnkit.common.spelling import brief
 from rnnkit.data.frames import listed
 from rnnkit.errors import ConfigError, NotFoundError
 from rnnkit.forecasting import ahead, levels, panel
+from rnnkit.forecasting.answers import ends
 from rnnkit.forecasting.fitted import Fitted
 from rnnkit.forecasting.series import Panel, Series
 
@@ -45,7 +46,7 @@ class Picture:
     ----------
     title : str
     x, y : array (n,)
-        What was there when the forecast was made.
+        The values before the forecast.
     forecasts : list of Line
     truth : Line, optional
         What came afterwards.
@@ -127,10 +128,7 @@ def of_backtest(
         for window in np.unique(columns['window'][mine]):
             rows = mine & (columns['window'] == window)
             begin = int(columns['at'][rows][0])
-            bands = {
-                level: tuple(columns[f'forecast-{side}-{level:g}'][rows] for side in ('lo', 'hi'))
-                for level in levels
-            }
+            bands = {level: tuple(columns[end][rows] for end in ends(level)) for level in levels}
             x = stamps(series, begin, horizon)
             lines.append(Line(x, columns['forecast'][rows], bands))
         first = int(columns['at'][mine].min())
@@ -154,7 +152,7 @@ def stamps(series: Series, begin: int, steps: int) -> np.ndarray:
 
 
 def title(series: Series) -> str:
-    """Return what stands above a series; of a single one, nothing."""
+    """Return the title of a series; a single one has none."""
     return '' if series.id is None else str(series.id)
 
 
@@ -168,7 +166,7 @@ def chosen(where: str, panel: Panel, ids: object, there: set[int] | None = None)
     panel : Panel
     ids : id or list of ids, or None
     there : set of int, optional
-        The series that can be drawn.
+        The numbers of the series that can be drawn; by default all.
 
     Raises
     ------

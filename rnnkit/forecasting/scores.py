@@ -1,4 +1,4 @@
-r"""How good forecasts are: the scores of forecasting competitions and papers.
+r"""Scores of forecasts, as competitions and papers define them.
 
 Each score is a function of the values y that came and of what was forecast. Both are an array
 (h,) for one series, or a list, a dict or an array (series, h) of them for several, whose lengths
@@ -37,7 +37,7 @@ from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.forecasting import many
 from rnnkit.forecasting.many import Many
-from rnnkit.forecasting.naive_forecasts import naive2
+from rnnkit.forecasting.naive_forecasts import check_known, naive2
 
 Series = ArrayLike | Sequence[ArrayLike] | Mapping[object, ArrayLike]
 
@@ -55,6 +55,13 @@ def pinball(y: np.ndarray, forecast: np.ndarray, q: float) -> np.ndarray:
     """Return the loss of which the quantile q is the minimum."""
     error = y - forecast
     return np.maximum(q * error, (q - 1) * error)
+
+
+def quantile_loss(y: np.ndarray, quantiles: Mapping[float, np.ndarray]) -> float:
+    """Return the weighted quantile loss; NaN if all values are 0."""
+    total = abs(y).sum()
+    losses = [pinball(y, forecast, q).sum() for q, forecast in quantiles.items()]
+    return float(2 * np.mean(losses) / total) if total > 0 else np.nan
 
 
 def naive_error(history: np.ndarray, season: int) -> float:
@@ -173,7 +180,7 @@ def mase(y: Series, forecast: Series, history: Series, season: int = 1) -> float
     0.75
     """
     points = read_points('mase()', y, forecast=forecast)
-    scale = _scales('mase()', points, history, season)
+    scale = _scales('mase()', points, read_past('mase()', points, history), season)
     error, known = abs(points.y - points.of['forecast']), ~np.isnan(scale)
     return float((error[known] / scale[known]).mean())
 
@@ -200,11 +207,11 @@ def owa(y: Series, forecast: Series, history: Series, season: int = 1) -> float:
     0.308
     """
     points = read_points('owa()', y, forecast=forecast)
-    past = many.align(points.series, many.read('owa(): history', history), lengths=False)
-    steps = [len(values) for values in points.series.arrays]
-    benchmark = [naive2(p, h, season) for p, h in zip(past.arrays, steps, strict=True)]
+    past = read_past('owa()', points, history)
+    check_known(past)
+    scale, y = _scales('owa()', points, past, season), points.y
+    benchmark = [naive2(p, h, season) for p, h in zip(past.arrays, points.lengths, strict=True)]
     other = np.concatenate(benchmark)[points.there]
-    scale, y = _scales('owa()', points, history, season), points.y
     known = ~np.isnan(scale)
     ratios = []
     for errors in (
@@ -260,11 +267,9 @@ def weighted_quantile_loss(y: Series, quantiles: Mapping[float, Series]) -> floa
         if not is_real(q) or not 0 < q < 1:
             raise ConfigError(f'{where}: levels must be between 0 and 1; got {brief(q)}')
     points = read_points(where, y, **{f'quantiles[{q}]': f for q, f in quantiles.items()})
-    total = abs(points.y).sum()
-    if total == 0:
+    if not points.y.any():
         raise DataError(f'{where}: all values of y are 0, so there is nothing to divide by')
-    losses = [pinball(points.y, points.of[f'quantiles[{q}]'], q).sum() for q in quantiles]
-    return float(2 * np.mean(losses) / total)
+    return quantile_loss(points.y, {q: points.of[f'quantiles[{q}]'] for q in quantiles})
 
 
 @checked
@@ -329,7 +334,7 @@ def msis(
     """
     level = real('msis(): level', level, above=0, below=100)
     points = read_interval('msis()', y, lower, upper)
-    scale = _scales('msis()', points, history, season)
+    scale = _scales('msis()', points, read_past('msis()', points, history), season)
     low, high = points.of['lower'], points.of['upper']
     outside = np.maximum(low - points.y, 0) + np.maximum(points.y - high, 0)
     score, known = high - low + 200 / (100 - level) * outside, ~np.isnan(scale)
@@ -357,6 +362,11 @@ class Points(NamedTuple):
     there: np.ndarray
     y: np.ndarray
     of: dict[str, np.ndarray]
+
+    @property
+    def lengths(self) -> list[int]:
+        """The number of values of each series, known or not."""
+        return [len(values) for values in self.series.arrays]
 
 
 def read_points(where: str, y: Series, **forecasts: Series) -> Points:
@@ -394,13 +404,16 @@ def read_interval(where: str, y: Series, lower: Series, upper: Series) -> Points
     return points
 
 
-def _scales(where: str, points: Points, history: Series, season: int) -> np.ndarray:
+def read_past(where: str, points: Points, history: Series) -> Many:
+    """Return the past of the same series, or raise a DataError."""
+    return many.align(points.series, many.read(f'{where}: history', history), lengths=False)
+
+
+def _scales(where: str, points: Points, past: Many, season: int) -> np.ndarray:
     """Return the scale of the series of each point, (points,); NaN if it has none."""
     season = size(f'{where}: season', season)
-    past = many.align(points.series, many.read(f'{where}: history', history), lengths=False)
     each = [naive_error(values, season) for values in past.arrays]
-    lengths = [len(values) for values in points.series.arrays]
-    scales = np.repeat(each, lengths)[points.there]
+    scales = np.repeat(each, points.lengths)[points.there]
     if np.isnan(scales).all():
         raise DataError(
             f'{where}: history has no naive error to divide by: it must be longer than the season '

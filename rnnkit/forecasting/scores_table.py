@@ -9,15 +9,11 @@ from rnnkit.common.calls import checked
 from rnnkit.common.checks import real, size
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
-from rnnkit.forecasting import many, scores
+from rnnkit.forecasting import scores
 from rnnkit.forecasting.find_frequency import text_of
 from rnnkit.forecasting.naive_forecasts import check_known, repeat
 
-METHODS = {
-    'forecast': 'forecast',
-    'seasonal_naive': 'seasonal naive',
-    'naive': 'naive',
-}
+METHODS = ('forecast', 'seasonal_naive', 'naive')
 TITLES = {
     'mase': 'MASE',
     'smape': 'sMAPE',
@@ -74,7 +70,7 @@ class Compared:
             What the groups are.
         groups : array of shape (points,)
         keys : sequence, optional
-            What a group is called, if it is a number.
+            Names of the groups, which are then indices.
         """
         distinct, inverse = np.unique(groups, return_inverse=True)
         order = np.argsort(inverse, kind='stable')
@@ -107,15 +103,14 @@ class Compared:
     def _quantile_loss(self, name: str) -> float:
         """Return the mean over the ends of all intervals and the point forecast, as the median.
 
-        A method without intervals says the same number for each quantile.
+        The point forecast of a method without intervals counts as each quantile.
         """
-        point, total = self.of[name], abs(self.y).sum()
+        point = self.of[name]
         quantiles = {0.5: point}
         for level, (lower, upper) in self.intervals.items():
             quantiles[(1 - level / 100) / 2] = lower if name == 'forecast' else point
             quantiles[(1 + level / 100) / 2] = upper if name == 'forecast' else point
-        losses = [scores.pinball(self.y, f, q).sum() for q, f in quantiles.items()]
-        return float(2 * np.mean(losses) / total) if total > 0 else np.nan
+        return scores.quantile_loss(self.y, quantiles)
 
 
 def _mean(values: np.ndarray) -> float:
@@ -170,9 +165,9 @@ def compare(
     """
     where, season = 'compare()', size('compare(): season', season)
     points = scores.read_points(where, y, forecast=forecast)
-    past = many.align(points.series, many.read(f'{where}: history', history), lengths=False)
+    past = scores.read_past(where, points, history)
     check_known(past)
-    lengths = [len(values) for values in points.series.arrays]
+    lengths = points.lengths
     of = {'forecast': points.of['forecast']}
     for name, lag in (('seasonal_naive', season), ('naive', 1)):
         each = [repeat(p, h, lag) for p, h in zip(past.arrays, lengths, strict=True)]
@@ -260,7 +255,7 @@ def _text(key: object) -> str:
 
 
 def _shown(method: str) -> str:
-    return METHODS.get(method, method)
+    return method.replace('_', ' ') if method in METHODS else method
 
 
 def _title(name: str) -> str:

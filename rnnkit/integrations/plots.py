@@ -119,13 +119,12 @@ def forecasts(pictures: Sequence[Picture], path: str | None = None) -> 'Figure':
     ----------
     pictures : list of rnnkit.forecasting.pictures.Picture
     path : str, optional
-        A file that the picture is written to.
+        A file that the picture is written to; see `check_path`.
 
     Returns
     -------
     figure : matplotlib.figure.Figure
     """
-    check_path('plot()', path)
     n = len(pictures)
     whole = blank((8, 3.5 if n == 1 else 0.5 + 2.1 * n))
     several = whole.subplots(n, squeeze=False)[:, 0]
@@ -170,7 +169,7 @@ def _draw_bands(axes: 'Axes', line: Line, is_first: bool) -> None:
 
 
 def _style(y: np.ndarray) -> str:
-    """Return a style of lines in which a value beside missing ones, or a single one, is seen."""
+    """Return a style with dots if lines alone would hide a value: one, or one between gaps."""
     return '-' if len(y) > 1 and not np.isnan(y).any() else '.-'
 
 

@@ -218,6 +218,18 @@ def test_a_forecast_as_good_as_the_naive_one_is_not_better(caplog):
     assert 'weighted_quantile_loss' not in found.scores()['forecast']
 
 
+@pytest.mark.parametrize('without', [26, 31, 36])  # where the three windows begin
+def test_levels_are_those_that_all_windows_have(without):
+    class Partly(Fake):
+        def one(self, y):
+            whole = super().one(y)
+            return Forecast(whole.mean) if len(y) == without else whole
+
+    found = judge(read(SERIES['a']), replace(PLAN, refit=True), Partly())
+    assert found.levels == ()
+    assert list(found.records)[5:] == ['y', 'forecast', 'seasonal_naive', 'naive']
+
+
 def test_a_table(found):
     lines = repr(found).splitlines()
     assert lines[0] == (
@@ -388,7 +400,8 @@ def test_without_intervals_there_are_points():
         ({'level': 100}, 'backtest(): level must be percentages such as (80, 95); got 100'),
     ],
 )
-def test_options_are_checked_before_anything_is_trained(forecaster, options, message):
+def test_options_are_checked_before_anything_is_trained(forecaster, options, message, monkeypatch):
+    monkeypatch.setattr('rnnkit.forecasting.backtest.fit', None)
     with pytest.raises(ConfigError) as raised:
         forecaster.backtest(**options)
     assert str(raised.value) == message

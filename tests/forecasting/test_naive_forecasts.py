@@ -83,7 +83,7 @@ def test_naive2_adjusts_significant_seasons_alone():
     ('history', 'season'),
     [
         ([1.0, 2, 3] * 4, 1),
-        ([1.0, 2, 3, 4] * 2 + [1, 2, 3], 4),  # below three seasons
+        ([1.0, 1, 1, 1, 1, 9] * 2 + [1] * 5, 6),  # below three seasons
         ([5.0] * 40, 4),
         ([1.0, -2, 3, 4] * 10, 4),  # factors are not all positive
         ([0.0, 0, 3, 4] * 10, 4),

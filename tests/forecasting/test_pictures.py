@@ -69,6 +69,16 @@ def test_what_came_is_drawn_beside_it(forecaster):
     assert 'actual' not in both[2]
 
 
+def test_what_came_needs_no_inputs():
+    pandas = pytest.importorskip('pandas')
+    frame = pandas.DataFrame({'ds': np.arange(60), 'y': SERIES['a'], 'promo': np.arange(60) % 5})
+    forecaster = rnnkit.Forecaster('gru', 3, 5, season=6, future='promo', updates=10, seed=0)
+    forecaster.fit(frame[:55], id=None)
+    X, truth = frame.loc[55:, ['ds', 'promo']], frame.loc[55:, ['ds', 'y']]
+    (lines,) = drawn(forecaster.plot(truth=truth, X=X))
+    assert lines['actual'].get_ydata().tolist() == SERIES['a'][54:].tolist()
+
+
 def test_a_backtest_draws_each_window(forecaster):
     found = forecaster.backtest(windows=2, level=80)
     figure = found.plot(ids='b')
@@ -87,13 +97,15 @@ def test_a_backtest_draws_each_window(forecaster):
     (legend,) = figure.legends
     labels = [text.get_text() for text in legend.get_texts()]
     assert labels == ['history', 'actual', '80 % interval', 'forecast']
+    with pytest.raises(ConfigError, match=r'^plot\(\): path must be the path of a file; got 3$'):
+        found.plot(3)
 
 
 def test_time_stamps_are_the_axis():
     pandas = pytest.importorskip('pandas')
     months = pandas.period_range('2020-01', periods=40, freq='M')
     y = pandas.Series(SERIES['a'][:40], months)
-    plan = Plan(windows=1, horizon=4, step=4)
+    plan = Plan(windows=1, horizon=4, step=4, season=12)
 
     def train(series):
         return lambda series, inputs: [Forecast(np.ones(4), {80: np.zeros(4)}, {80: np.ones(4)})]
@@ -103,6 +115,7 @@ def test_time_stamps_are_the_axis():
     assert lines['forecast'].get_xdata().astype('M8[D]').tolist() == [
         stamp.date() for stamp in months[36:].to_timestamp()
     ]
+    assert lines['history'].get_ydata().tolist() == y[:36].tolist()  # three seasons
     assert figure.axes[0].get_xlabel() == ''
 
 
@@ -122,6 +135,7 @@ def test_ids_of_series():
     assert pictures.chosen('plot()', series, None) == [0, 1, 2, 3]
     assert pictures.chosen('plot()', series, 'e') == [4]
     assert pictures.chosen('plot()', series, ['e', 'b']) == [4, 1]
+    assert pictures.chosen('plot()', series, np.array(['e', 'b'])) == [4, 1]
     one = panel.read('fit()', SERIES['a'], None, Columns())
     assert pictures.chosen('plot()', one, None) == [0]
     pairs = panel.read('fit()', {(1, 2): [1.0], (3, 4): [1.0]}, None, Columns())

@@ -81,6 +81,14 @@ def test_weighted_quantile_loss_is_its_formula():
     assert weighted_quantile_loss(Y, quantiles) == pytest.approx(mean(losses), rel=1e-12)
     errors = sum(abs(y - f) for _, y, f in pairs())
     assert weighted_quantile_loss(Y, {0.5: FORECAST}) == pytest.approx(errors / total, rel=1e-12)
+    assert weighted_quantile_loss([0.0, 2.0], {0.5: [1.0, 2.0]}) == 0.5
+
+
+def test_of_zeros_a_table_has_no_quantile_loss():
+    interval = {80: ([0.0, 0.0], [1.0, 2.0])}
+    row = compare([0.0, 0.0], [1.0, 1.0], [1.0, 2.0], intervals=interval)['forecast']
+    assert math.isnan(row['weighted_quantile_loss'])
+    assert row['coverage-80'] == 1
 
 
 def test_intervals():
@@ -241,6 +249,11 @@ MISTAKES = {
         DataError,
         'owa(): naive2() makes no error, so there is nothing to divide by',
     ),
+    'nothing known of a past': (
+        lambda: owa({'a': [1], 'b': [1]}, {'a': [2], 'b': [2]}, {'a': [1, 2], 'b': [NAN]}),
+        DataError,
+        "owa(): history['b'] has no value: all of 1 are NaN",
+    ),
     'intervals': (
         lambda: compare([1], [1], [1, 2], intervals={80: [1]}),
         ConfigError,
@@ -265,6 +278,11 @@ MISTAKES = {
         lambda: mase([1], [1], [1, 2], season=0),
         ConfigError,
         'mase(): season must be a whole number of at least 1; got 0',
+    ),
+    'season of a ratio': (
+        lambda: owa([1], [1], [1, 2], season=0),
+        ConfigError,
+        'owa(): season must be a whole number of at least 1; got 0',
     ),
     'keyword': (
         lambda: mase([1], [1], hist=[1, 2]),
@@ -325,6 +343,11 @@ def test_a_table_has_the_scores_of_each_method_on_the_same_points():
 def test_large_numbers_are_shown_in_full():
     row = repr(compare([123456.0, 0.5], [0.0, 0.5], [1.0, 2.0])).splitlines()[1]
     assert row.split() == ['forecast', '61728.000', '100.00', '61,728', '87,297']
+
+
+def test_methods_of_users_are_shown_under_their_own_names():
+    rows = repr(forecasting.Scores({'my_model': {'mase': 0.5}, 'seasonal_naive': {'mase': 1.0}}))
+    assert [row.split('  ')[0] for row in rows.splitlines()[1:]] == ['my_model', 'seasonal naive']
 
 
 def test_every_score_is_public():
