@@ -90,13 +90,10 @@ def _array(name: str, value: object) -> np.ndarray:
     if array.ndim != 1:
         raise ShapeError(f'{name} must be one series (n,); got shape {array.shape}')
     array = array.astype('float64')
-    if np.isinf(array).any():
-        raise DataError(f'{name} contains {array[np.isinf(array)][0]} at index {_first(array)}')
+    wrong = np.flatnonzero(np.isinf(array))
+    if len(wrong):
+        raise DataError(f'{name} contains {array[wrong[0]]} at index {wrong[0]}')
     return array
-
-
-def _first(array: np.ndarray) -> int:
-    return int(np.flatnonzero(np.isinf(array))[0])
 
 
 def align(first: Many, other: Many, *, lengths: bool = True) -> Many:

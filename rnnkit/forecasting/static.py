@@ -5,7 +5,7 @@ from numbers import Real
 
 import numpy as np
 
-from rnnkit.common.registry import hint
+from rnnkit.common.registry import suggestion
 from rnnkit.common.spelling import brief
 from rnnkit.data.frames import listed
 from rnnkit.errors import DataError
@@ -67,10 +67,9 @@ def _one_hot(
     place = {category: k for k, category in enumerate(categories)}
     for value, name in zip(values, names, strict=True):
         if value not in place:
-            near = hint(str(value), categories)
-            near = near if near.startswith('did') else f'known are {listed(categories)}'
+            near = suggestion(value, categories) or f'; known are {listed(categories)}'
             raise DataError(
-                f'{what} is {brief(value)} in {name}, which was in none of the series of fit(); '
+                f'{what} is {brief(value)} in {name}, which was in none of the series of fit()'
                 f'{near}'
             )
     return np.eye(len(categories))[[place[value] for value in values]]

@@ -82,10 +82,9 @@ class Times:
 
 def stamps_ahead(times: list[Times | None], horizon: int) -> np.ndarray:
     """Return the stamps after the end of each of B series, in UTC, end to end, (B horizon,)."""
-    starts = np.array([one.start for one in times if one is not None])
-    ends = np.array([one.n for one in times if one is not None])
-    frequency = next(one.frequency for one in times if one is not None)
-    return frequency.at(starts[:, None], ends[:, None] + np.arange(horizon)).ravel()
+    there = [one for one in times if one is not None]
+    starts, ends = np.array([one.start for one in there]), np.array([one.n for one in there])
+    return there[0].frequency.at(starts[:, None], ends[:, None] + np.arange(horizon)).ravel()
 
 
 def calendar_names(frequency: Frequency) -> tuple[str, ...]:

@@ -87,10 +87,8 @@ class Layout:
         self, X: 'pd.DataFrame | None', ends: 'pd.Series', names: Sequence[str]
     ) -> 'pd.DataFrame | None':
         """Return the rows of X after the ends of the series; `names` are the columns to keep."""
-        if not names and X is None:
-            return None
         found = self._covariates('predict', X, names)
-        if not names or X is None:
+        if X is None or not found:
             return None
         frame = self._keys('predict', X.index)
         for column, name in found:

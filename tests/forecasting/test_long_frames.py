@@ -40,7 +40,7 @@ def answer(y, h=2, columns=PLAIN, **levels):
         )
         for k in range(len(panel))
     ]
-    return give(panel.form, panel, parts, simple=not levels)
+    return give(panel, parts, simple=not levels)
 
 
 def message_of(y, columns=PLAIN, error=DataError):
@@ -152,7 +152,7 @@ def test_intervals_are_columns_named_as_in_statsforecast():
         )
         for k in range(2)
     ]
-    found = give(panel.form, panel, parts, simple=False)
+    found = give(panel, parts, simple=False)
     assert as_lists(found.iloc[:, 2:]) == {
         'forecast': [1, 2],
         'forecast-lo-95': [-1, -1],

@@ -23,7 +23,7 @@ def answers(panel, h=2):
 
 def answer(y, h=2, columns=PLAIN):
     panel = read('fit()', y, None, columns)
-    return give(panel.form, panel, answers(panel, h), simple=True)
+    return give(panel, answers(panel, h), simple=True)
 
 
 def values_of(y):

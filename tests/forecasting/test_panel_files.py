@@ -59,8 +59,7 @@ def test_a_panel_is_the_same_after_a_file(case):
         panel.categories,
     )
     found = [
-        give(each.form, each, [Forecast(np.arange(2.0)) for _ in each.series], True)
-        for each in (panel, again)
+        give(each, [Forecast(np.arange(2.0)) for _ in each.series], True) for each in (panel, again)
     ]
     assert repr(found[0]) == repr(found[1])
 
