@@ -1,4 +1,4 @@
-"""How far apart the time stamps of a series are, and which one comes next. NumPy only."""
+"""The step from one time stamp of a series to the next. NumPy only."""
 
 from dataclasses import dataclass
 
@@ -99,8 +99,8 @@ class Frequency:
         return found
 
     def wall(self, stamps: np.ndarray) -> np.ndarray:
-        """Return what clocks show at some stamps."""
-        return stamps if self.zone is None else zones.to_wall(stamps, self.zone)
+        """Return some stamps as clocks show them."""
+        return zones.to_wall(stamps, self.zone)
 
     def __str__(self) -> str:
         if self.kind == 'foreign':

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rnnkit.forecasting.frequency import Frequency
-from rnnkit.forecasting.hints import text_of
+from rnnkit.forecasting.zones import text_of
 
 MONTH, DAY, HOUR, MINUTE = (np.timedelta64(1, unit) for unit in 'MDhm')
 

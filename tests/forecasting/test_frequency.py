@@ -7,8 +7,8 @@ from rnnkit.errors import DataError
 from rnnkit.forecasting import zones
 from rnnkit.forecasting.find_frequency import Stamps, find
 from rnnkit.forecasting.frequency import Frequency, fixed
-from rnnkit.forecasting.frequency_names import of_name
-from rnnkit.forecasting.hints import alias, every, text_of
+from rnnkit.forecasting.frequency_names import alias, every, of_name
+from rnnkit.forecasting.zones import text_of
 
 pd = pytest.importorskip('pandas')
 
