@@ -19,11 +19,11 @@ class Wanted:
     Attributes
     ----------
     names : list of str
-        What the series are called in messages.
+        The names of the series, for messages.
     counts : array of int, (B,)
-        How many steps of each.
+        The number of steps of each.
     others : array of int, (B,)
-        How many further rows a table without time stamps may have.
+        The number of further rows that a table without time stamps may have.
     ahead : bool
         Whether these are before the steps that are needed, or after them.
     stamps : array, (N,), or None

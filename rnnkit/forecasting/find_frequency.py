@@ -24,14 +24,14 @@ class Stamps:
     values : array of datetime64 or int64, (N,)
         In UTC, if there is a time zone.
     begins : array of int, (B + 1,)
-        Where each series begins, and where the last one ends.
+        The row at which each series begins; the last number is where the last one ends.
     zone : str or None
     name_of : callable
         From the number of a series to its name, for messages.
     sort : str
-        What sorts the rows, for messages.
+        The call that sorts the rows, for messages.
     fill : callable
-        From a frequency to what inserts the rows that are missing, or to an empty str.
+        From a frequency to the call that inserts missing rows, or to an empty str.
     one : bool
         Whether the rows are said to be of a single series.
     """
@@ -147,14 +147,14 @@ def _explains(frequency: Frequency, stamps: Stamps, rows: np.ndarray) -> np.ndar
 def _candidates(stamps: Stamps, rows: np.ndarray) -> Iterator[Frequency]:
     """Yield frequencies that the stamps may have; the first of equally good ones is taken."""
     values = stamps.values
-    apart = most_common(np.diff(values)[rows])
+    apart = _most_common(np.diff(values)[rows])
     if values.dtype.kind != 'M':
         yield Frequency('integer', int(apart))
         return
     exact = fixed(apart, stamps.zone, of_clocks=False)
     if apart >= ONE_DAY - np.timedelta64(1, 'h'):  # a day may have 23 hours
         wall = stamps.wall
-        apart = most_common(np.diff(wall)[rows])
+        apart = _most_common(np.diff(wall)[rows])
         if apart >= MONTH:
             yield from _monthly(wall, rows, stamps.zone)
         if not apart % ONE_DAY:
@@ -167,15 +167,15 @@ def _candidates(stamps: Stamps, rows: np.ndarray) -> Iterator[Frequency]:
 def _monthly(wall: np.ndarray, rows: np.ndarray, zone: str | None) -> Iterator[Frequency]:
     days = wall.astype('M8[D]')
     months = days.astype('M8[M]')
-    count = int(most_common(np.diff(months)[rows]).astype(int))
+    count = int(_most_common(np.diff(months)[rows]).astype(int))
     inside = days - months.astype('M8[D]')
     for anchor in MONTH_ANCHORS:
         if count >= 1 and (anchored(months, anchor, inside[0]) == days).all():
             yield Frequency('month', count, anchor=anchor, zone=zone)
 
 
-def most_common(values: np.ndarray) -> np.generic:
-    """Return the value that is there most often; of several the least."""
+def _most_common(values: np.ndarray) -> np.generic:
+    """Return the most common value; of several the least."""
     unique, counts = np.unique(values, return_counts=True)
     return unique[counts.argmax()]
 

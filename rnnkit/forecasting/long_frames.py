@@ -25,7 +25,7 @@ class Rows(NamedTuple):
     begins : array of int, (B + 1,)
     ids : list
     names : list of str
-        What the series are called in messages.
+        The names of the series, for messages.
     """
 
     order: np.ndarray | None

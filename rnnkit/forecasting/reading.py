@@ -1,4 +1,4 @@
-"""From what users pass to series and covariates, end to end."""
+"""Series and covariates as users pass them, read into arrays end to end."""
 
 from dataclasses import replace
 from typing import Any
@@ -63,7 +63,7 @@ def read(
 
 
 def _check_names(where: str, columns: Columns) -> None:
-    """Raise a ConfigError if a column is to be two things."""
+    """Raise a ConfigError if a column has two roles."""
     roles = columns._asdict()
     series = [(role, roles[role]) for role in ('id', 'time', 'target') if roles[role] is not None]
     inputs = [(kind, name) for kind in ('past', 'future', 'static') for name in roles[kind]]

@@ -1,4 +1,4 @@
-"""Static covariates as features: numbers as they are, names as one feature for each category."""
+"""Static covariates as features: numbers as they are, and one feature for each category."""
 
 from collections.abc import Mapping
 from numbers import Real
@@ -25,17 +25,17 @@ def encode(
     ----------
     where : str
     properties : dict
-        By the name of the covariate, a value for each of B series.
+        For each covariate by its name, a value for each of B series.
     names : list of str
-        What the series are called in messages.
+        The names of the series, for messages.
     known : dict, optional
-        The categories that there may be; by default those that there are.
+        The known categories of each covariate; by default those found in `properties`.
 
     Returns
     -------
     features : array of float64, (B, S)
     categories : dict
-        Of each covariate that has names for values, these in order.
+        The sorted categories of each covariate whose values are strings.
 
     Raises
     ------

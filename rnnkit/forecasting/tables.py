@@ -28,7 +28,7 @@ class LongTable:
     ids : list
         Of the series; rows of others are left out.
     names : list of str
-        What the series are called in messages.
+        The names of the series, for messages.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class PlainTable:
     ----------
     where : str
     names : list of str
-        What the parts are called in messages, such as ``'X[0]'``.
+        The names of the parts, for messages, such as ``'X[0]'``.
     parts : list
         A frame, a dict or an array for each series.
     indexed : bool

@@ -20,7 +20,7 @@ class Times:
         The first stamp; in UTC, if there is a time zone.
     frequency : Frequency
     n : int
-        How many there are.
+        The number of stamps.
     """
 
     start: np.generic
@@ -137,7 +137,7 @@ CYCLES = {
     'day of month': _of_month,
     'month of year': _of_year,
 }
-# The longest step with which a cycle is of use.
+# The longest step at which a cycle is useful.
 LONGEST = {
     'second of minute': np.timedelta64(30, 's'),
     'minute of hour': np.timedelta64(30, 'm'),

@@ -47,8 +47,8 @@ class RNNForecaster(BaseForecaster):
     season : int, optional
         Time steps in a season, sktime's ``sp``.
     horizon : int, optional
-        How many time steps the network forecasts at once. By default ``fit`` needs `fh`, and this
-        is its last step. With a horizon, `fh` may come later, in ``predict``.
+        Number of time steps that the network forecasts at once. By default ``fit`` needs `fh`, and
+        this is its last step. With a horizon, `fh` may come later, in ``predict``.
     past, static : tuple of str
         Columns of X that are not known in the future; that are the same at all times of a series.
     mode, output, lags, scale, log, base, calendar, validation, ensemble, updates, learning_rate, \
