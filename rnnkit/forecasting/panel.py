@@ -12,8 +12,6 @@ from rnnkit.forecasting.raw import Raw, panel_of
 from rnnkit.forecasting.series import Columns, Panel, Series
 from rnnkit.forecasting.times import stamps_ahead
 
-__all__ = ['Columns', 'Panel', 'Series', 'join', 'more', 'read', 'read_ahead']
-
 
 def read(
     where: str, y: object, X: object, columns: Columns, like: Panel | None = None, ahead: int = 0

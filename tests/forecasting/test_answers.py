@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from rnnkit.forecasting.answers import Forecast, give
-from rnnkit.forecasting.panel import Columns, read
+from rnnkit.forecasting.panel import read
+from rnnkit.forecasting.series import Columns
 
 FULL = Forecast(
     np.array([1.0, 2.0]),

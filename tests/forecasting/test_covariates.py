@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from rnnkit.errors import ConfigError, DataError, ShapeError
-from rnnkit.forecasting.panel import Columns, read, read_ahead
+from rnnkit.forecasting.panel import read, read_ahead
+from rnnkit.forecasting.series import Columns
 
 pd = pytest.importorskip('pandas')
 pl = pytest.importorskip('polars')

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from rnnkit.errors import DataError
-from rnnkit.forecasting.panel import Columns, join, more, read
+from rnnkit.forecasting.panel import join, more, read
+from rnnkit.forecasting.series import Columns
 
 pd = pytest.importorskip('pandas')
 pl = pytest.importorskip('polars')

@@ -5,7 +5,8 @@ import pytest
 
 from rnnkit.errors import ConfigError, DataError, ShapeError
 from rnnkit.forecasting.answers import Forecast, give
-from rnnkit.forecasting.panel import Columns, read
+from rnnkit.forecasting.panel import read
+from rnnkit.forecasting.series import Columns
 
 pd = pytest.importorskip('pandas')
 pl = pytest.importorskip('polars')

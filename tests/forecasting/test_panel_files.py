@@ -7,8 +7,9 @@ import pytest
 
 from rnnkit.errors import ConfigError
 from rnnkit.forecasting.answers import Forecast, give
-from rnnkit.forecasting.panel import Columns, read, read_ahead
+from rnnkit.forecasting.panel import read, read_ahead
 from rnnkit.forecasting.panel_files import from_state, to_state
+from rnnkit.forecasting.series import Columns
 
 pd = pytest.importorskip('pandas')
 pl = pytest.importorskip('polars')
