@@ -97,6 +97,13 @@ def test_static_covariates_are_a_frame_without_times(library):
 
 
 @both
+def test_the_id_may_be_a_static_covariate(library):
+    panel = read('fit()', LIBRARIES[library](FRAME), None, Columns(static=('unique_id',)))
+    assert panel.static == ('unique_id=a', 'unique_id=b')
+    assert lists(panel, 'static') == [[0, 1], [1, 0]]
+
+
+@both
 def test_inputs_of_the_future_are_found_by_id_and_time(library):
     make = LIBRARIES[library]
     panel = read('fit()', make(FRAME), None, NAMES)

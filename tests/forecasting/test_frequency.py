@@ -73,6 +73,14 @@ def test_a_frequency_that_only_pandas_knows_is_left_to_it(name):
     assert (found.at(values[[0, 3]][:, None], np.arange(5)) == [values[:5], values[3:8]]).all()
 
 
+def test_24_hours_are_not_a_day_where_clocks_change():
+    index = pd.date_range('2021-03-20', periods=20, freq='24h', tz='Europe/Berlin')
+    utc = index.to_numpy(dtype='M8[us]')
+    found = find('fit()', stamps_of(utc[:15], zone='Europe/Berlin'), None)
+    assert str(found) == '24 hours'
+    assert (found.at(utc[14], np.arange(1, 6)) == utc[15:]).all()
+
+
 def test_a_short_month_is_told_from_four_weeks():
     assert str(find('', stamps_of(days('2021-02-01', '2021-03-01')), None)) == '1 month'
     assert str(find('', stamps_of(days('2021-02-02', '2021-03-02', '2021-03-30')), None)) == (
