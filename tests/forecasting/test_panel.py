@@ -295,6 +295,13 @@ def test_other_series_must_have_the_frequency_of_the_fitted_ones():
     assert read('', [1, 2], None, PLAIN, fitted).frequency is None
 
 
+def test_other_series_may_be_of_other_days_of_the_month():
+    ends, starts = (pd.date_range('2020-01-01', periods=3, freq=name) for name in ('ME', 'MS'))
+    fitted = read('fit()', pd.Series([1.0, 2, 3], ends), None, PLAIN)
+    other = read('forecast()', pd.Series([1.0, 2, 3], starts), None, PLAIN, fitted)
+    assert other.series[0].times.ahead(1) == np.datetime64('2020-04-01')
+
+
 def test_a_column_has_one_role():
     columns = Columns(past=('y',))
     assert message_of([1, 2], columns=columns, error=ConfigError) == (

@@ -82,6 +82,8 @@ def test_the_calendar_of_hours():
         (fixed(np.timedelta64(1, 'D'), None), 'day day month'),
         (Frequency('business', 1), 'day day month'),
         (fixed(np.timedelta64(7, 'D'), None), 'day month'),
+        (fixed(np.timedelta64(14, 'D'), None), 'month'),
+        (Frequency('month', 6, anchor='end'), 'month'),
         (MONTH, 'month'),
         (Frequency('month', 3, anchor='end'), 'month'),
         (Frequency('month', 12, anchor='end'), ''),
