@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from libraries import LIBRARIES, polars
 
 from rnnkit.errors import ConfigError, DataError, ShapeError
 from rnnkit.forecasting.panel import read, read_ahead
 from rnnkit.forecasting.series import Columns
 
 pd = pytest.importorskip('pandas')
-pl = pytest.importorskip('polars')
+pytest.importorskip('polars')
 
 NAN = np.nan
 DAYS = pd.date_range('2020-01-01', periods=7)
@@ -35,11 +36,6 @@ AHEAD = pd.DataFrame(
 )
 
 
-def polars(frame):
-    return pl.DataFrame({name: frame[name].to_list() for name in frame})
-
-
-LIBRARIES = {'pandas': lambda frame: frame, 'polars': polars}
 both = pytest.mark.parametrize('library', LIBRARIES)
 
 

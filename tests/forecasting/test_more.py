@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from libraries import LIBRARIES
 
 from rnnkit.errors import DataError
 from rnnkit.forecasting.panel import join, more, read
@@ -19,13 +20,6 @@ FRAME = pd.DataFrame(
 NEW = pd.DataFrame(
     {'unique_id': [*'aab'], 'ds': DAYS[[2, 3, 3]], 'y': [NAN, 6.0, 7.0], 'x': [5, 6, 7]}
 )
-
-
-def polars(frame):
-    return pl.DataFrame({name: frame[name].to_list() for name in frame}, nan_to_null=True)
-
-
-LIBRARIES = {'pandas': lambda frame: frame, 'polars': polars}
 
 
 def lists(panel, name='values'):
