@@ -253,7 +253,7 @@ class RNNForecaster(BaseForecaster):
     ) -> tuple[pd.DataFrame, int]:
         """Return the forecaster's own frame, and how many rows each series has there."""
         horizon = self._last_step(fh, self._rows)
-        ahead = self._layout.ahead(X, ends_of(self._rows), self._future(self._layout))
+        ahead = self._layout.ahead(X, self._future(self._layout))
         given = None if self._is_carried else self._rows
         return self.forecaster_.forecast(horizon, ahead, y=given, quantiles=levels), horizon
 
