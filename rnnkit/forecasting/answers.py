@@ -86,12 +86,11 @@ def _numbers(keys: Iterable[float]) -> str:
     return ', '.join(f'{key:g}' for key in keys)
 
 
-def give(form: Form, panel: Panel, forecasts: list[Forecast], simple: bool) -> object:
+def give(panel: Panel, forecasts: list[Forecast], simple: bool) -> object:
     """Return forecasts in the form in which the series were passed.
 
     Parameters
     ----------
-    form : Form
     panel : Panel
         The series that are forecast.
     forecasts : list of Forecast
@@ -103,14 +102,14 @@ def give(form: Form, panel: Panel, forecasts: list[Forecast], simple: bool) -> o
     -------
     answer : array (h,), Forecast, Series or frame, a list or dict of these; or one long frame
     """
+    form = panel.form
     if form.kind == 'frame':
-        return _long(form, panel, forecasts)
+        return _long(panel, forecasts)
     each: list[object] = list(forecasts)
     if form.kind == 'series':
-        names = form.names
         each = [
             _one(form, series, one, name, simple)
-            for series, one, name in zip(panel.series, forecasts, names, strict=True)
+            for series, one, name in zip(panel.series, forecasts, form.names, strict=True)
         ]
     elif simple:
         each = [one.mean for one in forecasts]
@@ -131,11 +130,11 @@ def _one(form: Form, series: Series, forecast: Forecast, name: object, simple: b
     return tables.frame(form.library, dict(forecast.columns()), index)
 
 
-def _long(form: Form, panel: Panel, forecasts: list[Forecast]) -> object:
+def _long(panel: Panel, forecasts: list[Forecast]) -> object:
     """Return a long frame of all forecasts."""
     from rnnkit.integrations import tables
 
-    h = len(forecasts[0])
+    form, h = panel.form, len(forecasts[0])
     columns: dict[object, object] = {}
     if form.id is not None:
         ids = [series.id for series in panel.series for _ in range(h)]

@@ -6,9 +6,8 @@ import numpy as np
 
 from rnnkit.common.spelling import brief
 from rnnkit.errors import DataError, ShapeError
-from rnnkit.forecasting.frequency import Frequency
-from rnnkit.forecasting.hints import text_of
 from rnnkit.forecasting.tables import LongTable, PlainTable
+from rnnkit.forecasting.zones import text_of
 
 KINDS = {'past': 'an input known up to now', 'future': 'an input known for the future'}
 
@@ -20,11 +19,11 @@ class Wanted:
     Attributes
     ----------
     names : list of str
-        What the series are called in messages.
+        The names of the series, for messages.
     counts : array of int, (B,)
-        How many steps of each.
+        The number of steps of each.
     others : array of int, (B,)
-        How many further rows a table without time stamps may have.
+        The number of further rows that a table without time stamps may have.
     ahead : bool
         Whether these are before the steps that are needed, or after them.
     stamps : array, (N,), or None
@@ -48,8 +47,7 @@ class Wanted:
         series = int(self.codes[k])
         name = self.names[series]
         if self.stamps is not None:
-            wall = Frequency('fixed', 1, 's', zone=self.zone).wall(self.stamps[k : k + 1])
-            return f'{name} at {text_of(wall)}'
+            return f'{name} at {text_of(self.stamps[k], self.zone)}'
         step = k - int(self.counts[:series].sum())
         return f'{name} {step + 1} steps ahead' if self.ahead else f'{name} at step {step}'
 
@@ -123,10 +121,7 @@ def _by_time(
     twice = np.flatnonzero(ordered[1:] == ordered[:-1])
     if len(twice):
         row = order[twice[0]]
-        name, stamp = (
-            wanted.names[table.codes[row]],
-            text_of(Frequency('fixed', 1, 's', zone=wanted.zone).wall(table.stamps[row : row + 1])),
-        )
+        name, stamp = wanted.names[table.codes[row]], text_of(table.stamps[row], wanted.zone)
         raise DataError(f'{where}: X has two rows for {name} at {stamp}; there must be one')
     place = np.minimum(np.searchsorted(ordered, needed), max(n - 1, 0))
     missing = ordered[place] != needed if n else np.ones(len(needed), bool)
@@ -140,7 +135,9 @@ def _by_time(
     return order[place]
 
 
-def check(where: str, kind: str, columns: tuple[object, ...], values: np.ndarray, wanted: Wanted):
+def check(
+    where: str, kind: str, columns: tuple[object, ...], values: np.ndarray, wanted: Wanted
+) -> None:
     """Raise a DataError if a value of a covariate is not finite.
 
     Parameters

@@ -7,7 +7,8 @@ import numpy as np
 
 from rnnkit.errors import DataError
 from rnnkit.forecasting.frequency import MONTH_ANCHORS, Frequency, anchored, fixed
-from rnnkit.forecasting.hints import Fill, text_of
+from rnnkit.forecasting.hints import Fill
+from rnnkit.forecasting.zones import text_of, to_wall
 
 ONE_DAY = np.timedelta64(1, 'D')
 MONTH = np.timedelta64(28, 'D')  # at least
@@ -23,14 +24,14 @@ class Stamps:
     values : array of datetime64 or int64, (N,)
         In UTC, if there is a time zone.
     begins : array of int, (B + 1,)
-        Where each series begins, and where the last one ends.
+        The row at which each series begins; the last number is where the last one ends.
     zone : str or None
     name_of : callable
         From the number of a series to its name, for messages.
     sort : str
-        What sorts the rows, for messages.
+        The call that sorts the rows, for messages.
     fill : callable
-        From a frequency to what inserts the rows that are missing, or to an empty str.
+        From a frequency to the call that inserts missing rows, or to an empty str.
     one : bool
         Whether the rows are said to be of a single series.
     """
@@ -45,8 +46,8 @@ class Stamps:
 
     @property
     def wall(self) -> np.ndarray:
-        """What clocks show at the stamps."""
-        return Frequency('fixed', 1, 's', zone=self.zone).wall(self.values)
+        """The stamps as clocks show them."""
+        return to_wall(self.values, self.zone)
 
     def pairs(self) -> np.ndarray:
         """Return the rows whose next row is of the same series."""
@@ -60,7 +61,12 @@ class Stamps:
 
     def text(self, row: int) -> str:
         """Return a stamp, for messages."""
-        return text_of(self.wall[row : row + 1])
+        return text_of(self.values[row], self.zone)
+
+    def of(self, k: int) -> 'Stamps':
+        """Return the stamps of one series."""
+        begin, end = self.begins[k], self.begins[k + 1]
+        return replace(self, values=self.values[begin:end], begins=np.array([0, end - begin]))
 
 
 def find(where: str, stamps: Stamps, known: Frequency | None) -> Frequency:
@@ -71,7 +77,7 @@ def find(where: str, stamps: Stamps, known: Frequency | None) -> Frequency:
     where : str
     stamps : Stamps
     known : Frequency, optional
-        That which the user's index names, or that of the data before.
+        The one that the user's index names, or that of earlier data.
 
     Raises
     ------
@@ -102,9 +108,9 @@ def _check_order(where: str, stamps: Stamps, rows: np.ndarray) -> None:
     if not len(wrong):
         return
     row = int(wrong[0])
-    name, k = stamps.name_of(stamps.series_of(row)), stamps.series_of(row)
-    several = SEVERAL * stamps.one
-    mine = stamps.values[stamps.begins[k] : stamps.begins[k + 1]]
+    k = stamps.series_of(row)
+    name, several = stamps.name_of(k), SEVERAL * stamps.one
+    mine = stamps.of(k).values
     unique, counts = np.unique(mine, return_counts=True)
     if (counts > 1).any():
         twice = int(np.flatnonzero(mine == unique[counts > 1][0])[0] + stamps.begins[k])
@@ -141,14 +147,14 @@ def _explains(frequency: Frequency, stamps: Stamps, rows: np.ndarray) -> np.ndar
 def _candidates(stamps: Stamps, rows: np.ndarray) -> Iterator[Frequency]:
     """Yield frequencies that the stamps may have; the first of equally good ones is taken."""
     values = stamps.values
-    apart = most_common(np.diff(values)[rows])
+    apart = _most_common(np.diff(values)[rows])
     if values.dtype.kind != 'M':
         yield Frequency('integer', int(apart))
         return
     exact = fixed(apart, stamps.zone, of_clocks=False)
     if apart >= ONE_DAY - np.timedelta64(1, 'h'):  # a day may have 23 hours
         wall = stamps.wall
-        apart = most_common(np.diff(wall)[rows])
+        apart = _most_common(np.diff(wall)[rows])
         if apart >= MONTH:
             yield from _monthly(wall, rows, stamps.zone)
         if not apart % ONE_DAY:
@@ -161,15 +167,15 @@ def _candidates(stamps: Stamps, rows: np.ndarray) -> Iterator[Frequency]:
 def _monthly(wall: np.ndarray, rows: np.ndarray, zone: str | None) -> Iterator[Frequency]:
     days = wall.astype('M8[D]')
     months = days.astype('M8[M]')
-    count = int(most_common(np.diff(months)[rows]).astype(int))
+    count = int(_most_common(np.diff(months)[rows]).astype(int))
     inside = days - months.astype('M8[D]')
     for anchor in MONTH_ANCHORS:
         if count >= 1 and (anchored(months, anchor, inside[0]) == days).all():
             yield Frequency('month', count, anchor=anchor, zone=zone)
 
 
-def most_common(values: np.ndarray) -> np.generic:
-    """Return the value that is there most often; of several the least."""
+def _most_common(values: np.ndarray) -> np.generic:
+    """Return the most common value; of several the least."""
     unique, counts = np.unique(values, return_counts=True)
     return unique[counts.argmax()]
 
@@ -181,26 +187,19 @@ def _irregular(
     row = int(rows[k])
     series = stamps.series_of(row)
     name = stamps.name_of(series)
-    mine = _of_one(replace_series(stamps, series)) if len(stamps.begins) > 2 else None
+    mine = _of_one(stamps.of(series)) if len(stamps.begins) > 2 else None
     if mine is not None and not mine.alike(frequency):
         return DataError(
             f'{where}: {name} has a step of {mine} between its time stamps, other series one of '
             f'{frequency}; all must have the same frequency'
         )
     fill = stamps.fill(frequency)
-    start = stamps.values[row : row + 1]
-    expected = text_of(frequency.wall(frequency.at(start, np.ones(1, int))))
+    expected = text_of(frequency.at(stamps.values[row], np.asarray(1)), frequency.zone)
     return DataError(
         f'{where}: {name} has a gap in its time stamps: {stamps.text(row)} is followed by '
         f'{stamps.text(row + 1)}, not by {expected} (the step is {frequency}); insert the missing '
         f'rows, with NaN as the value{fill and ", such as by "}{fill}{SEVERAL * stamps.one}'
     )
-
-
-def replace_series(stamps: Stamps, k: int) -> Stamps:
-    """Return the stamps of one series."""
-    begin, end = stamps.begins[k], stamps.begins[k + 1]
-    return replace(stamps, values=stamps.values[begin:end], begins=np.array([0, end - begin]))
 
 
 def _of_one(stamps: Stamps) -> Frequency | None:

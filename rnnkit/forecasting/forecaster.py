@@ -211,7 +211,7 @@ class Forecaster:
         inputs = panel.read_ahead(where, series, X, horizon, used=y is not None)
         wanted = levels.read(where, level, quantiles, samples)
         found = ahead.forecast(fitted, series, inputs, horizon, wanted)
-        return answers.give(series.form, series, found, simple=wanted.simple)
+        return answers.give(series, found, simple=wanted.simple)
 
     # --- going on ---
 

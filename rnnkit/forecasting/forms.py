@@ -1,4 +1,4 @@
-"""In which form series were passed, so that answers have the same. NumPy only."""
+"""The form in which series were passed, which is that of the answers. NumPy only."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -49,9 +49,9 @@ class Form:
     Attributes
     ----------
     kind : {'array', 'series', 'frame'}
-        What each series is; a frame has the rows of all.
+        The type of each series; a frame has the rows of all.
     container : {'', 'list', 'dict'}
-        What holds several of them.
+        The type that holds several of them.
     library : {'', 'pandas', 'polars'}
     labels : Labels, optional
     id, time : str, optional

@@ -1,4 +1,4 @@
-"""How far apart the time stamps of a series are, and which one comes next. NumPy only."""
+"""The step from one time stamp of a series to the next. NumPy only."""
 
 from dataclasses import dataclass
 
@@ -20,14 +20,14 @@ class Frequency:
     Attributes
     ----------
     kind : {'integer', 'fixed', 'month', 'business', 'foreign'}
-        Integers; always the same time; months; days from Monday to Friday; or what only the user's
-        library knows, such as the third Friday of each month.
+        Integers; a fixed duration; months; days from Monday to Friday; or a frequency that only
+        pandas knows, such as the third Friday of each month.
     count : int
-        How many integers, units of `unit`, months or days.
+        The number of integers, units of `unit`, months or days.
     unit : str
-        Of a fixed time, as NumPy names it: ``'D'``, ``'h'``, ``'m'``, ``'s'``, ``'ms'``...
+        Of a fixed duration, as NumPy names it: ``'D'``, ``'h'``, ``'m'``, ``'s'``, ``'ms'``...
     anchor : str
-        Where in a month the stamps are: one of `MONTH_ANCHORS`.
+        The place of the stamps in a month: one of `MONTH_ANCHORS`.
     zone : str, optional
         The time zone of stamps, which are in UTC. Days and longer steps are those of its clocks.
     name : str
@@ -48,7 +48,7 @@ class Frequency:
 
     @property
     def step(self) -> np.timedelta64:
-        """About the time of a step."""
+        """The duration of a step; of months about 30 days each."""
         if self.kind == 'month':
             return np.timedelta64(30 * self.count, 'D')
         return np.timedelta64(self.count, self.unit if self.kind == 'fixed' else 'D')
@@ -99,8 +99,8 @@ class Frequency:
         return found
 
     def wall(self, stamps: np.ndarray) -> np.ndarray:
-        """Return what clocks show at some stamps."""
-        return stamps if self.zone is None else zones.to_wall(stamps, self.zone)
+        """Return some stamps as clocks show them."""
+        return zones.to_wall(stamps, self.zone)
 
     def __str__(self) -> str:
         if self.kind == 'foreign':
@@ -118,7 +118,7 @@ class Frequency:
 
 
 def fixed(step: np.timedelta64, zone: str | None, of_clocks: bool = True) -> Frequency:
-    """Return the frequency of a fixed time.
+    """Return the frequency of a fixed duration.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rnnkit.common.registry import hint
+from rnnkit.common.registry import meant, suggestion
 from rnnkit.common.spelling import brief
 from rnnkit.data import frames
 from rnnkit.errors import DataError
@@ -25,7 +25,7 @@ class Rows(NamedTuple):
     begins : array of int, (B + 1,)
     ids : list
     names : list of str
-        What the series are called in messages.
+        The names of the series, for messages.
     """
 
     order: np.ndarray | None
@@ -46,7 +46,7 @@ def check_is_long(where: str, name: str, frame: Any, columns: Columns) -> None:
     if any(one in named for one in wanted) or not there:
         return
     words = [one for one in there if isinstance(one, str)]
-    if any(hint(str(one), words).startswith('did') for one in wanted if words):
+    if any(meant(str(one), words) for one in wanted):
         return
     raise DataError(
         f'{where}: a frame has a row for each time of each series, with the columns '
@@ -74,14 +74,11 @@ def column(where: str, name: str, frame: Any, wanted: object, role: str) -> Any:
         raise DataError(
             f'{where}: {name} has {brief(wanted)} as its index; pass {name}.reset_index()'
         )
-    words = [one for one in columns if isinstance(one, str)]
-    near = hint(wanted, words) if isinstance(wanted, str) and words else ''
-    if near.startswith('did'):
-        keyword = {'covariate': ''}.get(role, f'{role}=')
-        near = near.replace('did you mean ', f'did you mean {keyword}')
+    keyword = '' if role == 'covariate' else f'{role}='
+    near = suggestion(wanted, columns).replace('did you mean ', f'did you mean {keyword}')
     raise DataError(
-        f'{where}: {name} has no column {brief(wanted)}; its columns are {frames.listed(columns)}; '
-        f'{near if near.startswith("did") else ROLES[role]}'
+        f'{where}: {name} has no column {brief(wanted)}; its columns are {frames.listed(columns)}'
+        f'{near or f"; {ROLES[role]}"}'
     )
 
 

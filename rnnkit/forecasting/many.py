@@ -19,7 +19,7 @@ class Many(NamedTuple):
     Attributes
     ----------
     what : str
-        What they are, for messages: ``'smape(): forecast'``.
+        The call and the argument, for messages: ``'smape(): forecast'``.
     kind : str
         `ONE`, `LIST` or `DICT`, as the user passed it.
     keys : list
@@ -34,7 +34,7 @@ class Many(NamedTuple):
     arrays: list[np.ndarray]
 
     def name(self, k: int) -> str:
-        """Return what a series is called in messages."""
+        """Return the name of a series, for messages."""
         return self.what if self.kind == ONE else f'{self.what}[{brief(self.keys[k])}]'
 
     def give(self, arrays: Sequence[np.ndarray]) -> object:

@@ -1,4 +1,4 @@
-"""From what users pass to series that a model reads, and on from there."""
+"""Series as users pass them, read into a panel, and the values that follow them."""
 
 from dataclasses import replace
 
@@ -12,13 +12,11 @@ from rnnkit.forecasting.raw import Raw, panel_of
 from rnnkit.forecasting.series import Columns, Panel, Series
 from rnnkit.forecasting.times import stamps_ahead
 
-__all__ = ['Columns', 'Panel', 'Series', 'join', 'more', 'read', 'read_ahead']
-
 
 def read(
     where: str, y: object, X: object, columns: Columns, like: Panel | None = None, ahead: int = 0
 ) -> Panel:
-    """Return the series that a user passed.
+    """Return the series that a user passed as a panel.
 
     Parameters
     ----------
@@ -26,12 +24,13 @@ def read(
         The call, for messages, such as ``'fit()'``.
     y : array (n,), Series, list or dict of these, or long frame of pandas or polars
     X : frame, dict or array (n, K), list or dict of these, optional
-        Covariates that are not columns of `y`. To series with an index, that of a frame belongs.
+        Covariates that are not columns of `y`. If the series have an index, a frame is aligned by
+        its own.
     columns : Columns
     like : Panel, optional
         The series that a model was fitted to, whose categories and frequency these must have.
     ahead : int
-        How many rows after the series' end covariates without time stamps may have.
+        The number of rows after the series' end that covariates without time stamps may have.
 
     Raises
     ------
@@ -64,11 +63,11 @@ def read_ahead(
     where : str
     panel : Panel
     X : as in `read`
-        Rows after the horizon, and columns that are not needed, may be there, too. Without time
-        stamps, the rows must be those of the horizon, or those of the history and the horizon.
+        Rows after the horizon and columns that are not needed are ignored. Without time stamps,
+        the rows must be those of the horizon, or those of the history and the horizon.
     horizon : int
     used : bool
-        Whether other covariates were read from X, so that it is of use without such inputs.
+        Whether X had covariates of the history, so that it is accepted without such inputs.
 
     Returns
     -------
@@ -122,8 +121,8 @@ def more(where: str, panel: Panel, y_new: object, X: object = None) -> Panel:
     Returns
     -------
     new : Panel
-        The same series in the same order with their new values alone, perhaps none. NaN at the
-        begin is a missing value.
+        The same series in the same order, with only their new values, perhaps none. NaN at the
+        start is a missing value.
 
     Raises
     ------

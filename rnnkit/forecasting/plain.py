@@ -1,4 +1,4 @@
-"""Series that are arrays or Series, one or many in a list or a dict."""
+"""Arrays and Series, one or many in a list or a dict, read as time series."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -68,7 +68,7 @@ def one_series(where: str, name: str, y: Any) -> np.ndarray:
     if array.ndim != 1:
         raise ShapeError(
             f'{where}: {name} has {array.ndim} axes, shape {array.shape}; one series is (n,)'
-            f'{several(name, array.shape)}'
+            f'{_several(name, array.shape)}'
         )
     return array.astype('float64')
 
@@ -87,8 +87,8 @@ def _check_kind(where: str, name: str, y: object) -> None:
         raise DataError(f'{what}; it contains {brief(text)}, a str')
 
 
-def several(name: str, shape: tuple[int, ...]) -> str:
-    """Return how an array with two axes is passed as series, for messages."""
+def _several(name: str, shape: tuple[int, ...]) -> str:
+    """Return the call that makes series of an array with two axes, for messages."""
     if len(shape) == 2 and 1 in shape:
         return f'; pass {name}.ravel()'
     if len(shape) == 2:
@@ -140,7 +140,7 @@ def _described(labels: Labels, known: Frequency | None) -> str:
 
 
 def form_of(container: str, library: str, labels: Labels | None, values: list[Any]) -> Form:
-    """Return the form of series that are no frame."""
+    """Return the form of series that are not a frame."""
     if not library:
         return Form('array', container)
     names = tuple(one.name for one in values)

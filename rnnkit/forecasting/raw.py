@@ -26,7 +26,7 @@ class Raw:
     form : Form
     stamps : Stamps, optional
     known : Frequency, optional
-        The frequency that an index names.
+        The frequency of the index, or of earlier data.
     past, future : array of float64, (N, ...)
     static : array of float64, (B, ...)
     categories : dict
@@ -51,14 +51,21 @@ class Raw:
         ----------
         rows : array of int, (N,)
         counts : array of int, (B,)
-            How many of these each series has.
+            The number of these rows in each series.
         others : int
-            How many rows a table without time stamps may have after them.
+            The number of rows after them that a table without time stamps may have.
         """
         stamps = None if self.stamps is None else self.stamps.values[rows]
         zone = None if self.stamps is None else self.stamps.zone
         more = np.full(len(counts), others)
         return Wanted(self.names, counts, more, False, stamps, zone)
+
+    def place(self, row: int) -> str:
+        """Return the name of the value in a row, for messages."""
+        k = int(np.searchsorted(self.begins, row, 'right')) - 1
+        if self.stamps is not None:
+            return f'the value of {self.names[k]} at {self.stamps.text(row)}'
+        return f'{self.names[k]}[{row - self.begins[k]}]'
 
 
 def panel_of(where: str, raw: Raw, columns: Columns, trim: bool = True) -> Panel:
@@ -76,7 +83,7 @@ def panel_of(where: str, raw: Raw, columns: Columns, trim: bool = True) -> Panel
     ------
     DataError
         If time stamps are not regular, if a number is infinite, if a series has no values at all,
-        or if a covariate is.
+        or if a covariate is not finite.
     """
     frequency = None if raw.stamps is None else find(where, raw.stamps, raw.known)
     _check_finite(where, raw)
@@ -114,14 +121,6 @@ def _check_finite(where: str, raw: Raw) -> None:
     if wrong.any():
         row = int(np.argmax(wrong))
         raise DataError(
-            f'{where}: {place(raw, row)} is {raw.values[row]}; numbers must be finite, or NaN '
+            f'{where}: {raw.place(row)} is {raw.values[row]}; numbers must be finite, or NaN '
             f'where they are missing'
         )
-
-
-def place(raw: Raw, row: int) -> str:
-    """Return how the user knows the value of a row."""
-    k = int(np.searchsorted(raw.begins, row, 'right')) - 1
-    if raw.stamps is not None:
-        return f'the value of {raw.names[k]} at {raw.stamps.text(row)}'
-    return f'{raw.names[k]}[{row - raw.begins[k]}]'

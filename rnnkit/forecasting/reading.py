@@ -1,4 +1,4 @@
-"""From what users pass to series and covariates, end to end."""
+"""Series and covariates as users pass them, read into arrays end to end."""
 
 from dataclasses import replace
 from typing import Any
@@ -63,7 +63,7 @@ def read(
 
 
 def _check_names(where: str, columns: Columns) -> None:
-    """Raise a ConfigError if a column is to be two things."""
+    """Raise a ConfigError if a column has two roles."""
     roles = columns._asdict()
     series = [(role, roles[role]) for role in ('id', 'time', 'target') if roles[role] is not None]
     inputs = [(kind, name) for kind in ('past', 'future', 'static') for name in roles[kind]]
@@ -84,14 +84,16 @@ def _inputs(
     where: str, own: Table | None, other: Table | None, names: tuple[object, ...], wanted: Wanted
 ) -> np.ndarray:
     """Return covariates at the steps of the series, (N, K)."""
-    columns = [np.empty((len(wanted.codes), 0))]
-    for name in names:
-        table = _source(where, own, other, name)
+    found = np.empty((int(wanted.counts.sum()), len(names)))
+    tables = [_source(where, own, other, name) for name in names]
+    for k, (table, name) in enumerate(zip(tables, names, strict=True)):
         if table is own:
-            columns.append(table.numbers(name)[0][:, None])
-        else:
-            columns.append(values_of(where, table, (name,), wanted))
-    return np.concatenate(columns, axis=1)
+            found[:, k] = table.numbers(name)[0]
+    beside = [k for k, table in enumerate(tables) if table is not own]
+    if beside:  # all at once, because finding their rows takes longest
+        columns = tuple(names[k] for k in beside)
+        found[:, beside] = values_of(where, tables[beside[0]], columns, wanted)
+    return found
 
 
 def _source(where: str, own: Table | None, other: Table | None, name: object) -> Table:

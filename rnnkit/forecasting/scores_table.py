@@ -10,8 +10,8 @@ from rnnkit.common.checks import real, size
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 from rnnkit.forecasting import scores
-from rnnkit.forecasting.find_frequency import text_of
 from rnnkit.forecasting.naive_forecasts import check_known, repeat
+from rnnkit.forecasting.zones import text_of
 
 METHODS = ('forecast', 'seasonal_naive', 'naive')
 TITLES = {

@@ -42,7 +42,7 @@ class Series:
     id : object
         The key of a dict, the number in a list, the id of a frame; of a single series None.
     name : str
-        What it is called in messages.
+        Its name in messages.
     values : array of float64, (n,)
         NaN where a value is missing.
     past : array of float64, (n, P)
@@ -53,7 +53,7 @@ class Series:
         Properties of the series, all finite.
     times : Times, optional
     skipped : int
-        How many rows before the first value were left out, because their value is missing.
+        The number of rows before the first value, which are left out.
     """
 
     id: object
@@ -77,7 +77,7 @@ class Panel:
     ----------
     series : list of Series
     form : Form
-        How they were passed.
+        The form in which they were passed.
     columns : Columns
     categories : dict
         The names that each static covariate may have, if it has names: one feature for each.
@@ -108,7 +108,7 @@ class Panel:
 
     @property
     def frequency(self) -> Frequency | None:
-        """How far apart the time stamps are, if there are any."""
+        """The step from one time stamp to the next, if there are any."""
         times = self.series[0].times
         return None if times is None else times.frequency
 

@@ -1,11 +1,11 @@
-"""Static covariates as features: numbers as they are, names as one feature for each category."""
+"""Static covariates as features: numbers as they are, and one feature for each category."""
 
 from collections.abc import Mapping
 from numbers import Real
 
 import numpy as np
 
-from rnnkit.common.registry import hint
+from rnnkit.common.registry import suggestion
 from rnnkit.common.spelling import brief
 from rnnkit.data.frames import listed
 from rnnkit.errors import DataError
@@ -25,17 +25,17 @@ def encode(
     ----------
     where : str
     properties : dict
-        By the name of the covariate, a value for each of B series.
+        For each covariate by its name, a value for each of B series.
     names : list of str
-        What the series are called in messages.
+        The names of the series, for messages.
     known : dict, optional
-        The categories that there may be; by default those that there are.
+        The known categories of each covariate; by default those found in `properties`.
 
     Returns
     -------
     features : array of float64, (B, S)
     categories : dict
-        Of each covariate that has names for values, these in order.
+        The sorted categories of each covariate whose values are strings.
 
     Raises
     ------
@@ -67,10 +67,9 @@ def _one_hot(
     place = {category: k for k, category in enumerate(categories)}
     for value, name in zip(values, names, strict=True):
         if value not in place:
-            near = hint(str(value), categories)
-            near = near if near.startswith('did') else f'known are {listed(categories)}'
+            near = suggestion(value, categories) or f'; known are {listed(categories)}'
             raise DataError(
-                f'{what} is {brief(value)} in {name}, which was in none of the series of fit(); '
+                f'{what} is {brief(value)} in {name}, which was in none of the series of fit()'
                 f'{near}'
             )
     return np.eye(len(categories))[[place[value] for value in values]]

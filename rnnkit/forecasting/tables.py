@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from rnnkit.common.checks import is_whole
-from rnnkit.common.registry import hint
+from rnnkit.common.registry import suggestion
 from rnnkit.common.spelling import brief
 from rnnkit.data import frames
 from rnnkit.data.arrays import as_numbers
@@ -28,7 +28,7 @@ class LongTable:
     ids : list
         Of the series; rows of others are left out.
     names : list of str
-        What the series are called in messages.
+        The names of the series, for messages.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class PlainTable:
     ----------
     where : str
     names : list of str
-        What the parts are called in messages, such as ``'X[0]'``.
+        The names of the parts, for messages, such as ``'X[0]'``.
     parts : list
         A frame, a dict or an array for each series.
     indexed : bool
@@ -190,12 +190,9 @@ class PlainTable:
         if isinstance(part, Mapping):
             if column in part:
                 return part[column]
-            known = [key for key in part if isinstance(key, str)]
-            near = hint(column, known) if isinstance(column, str) and known else ''
-            near = f'; {near}' if near.startswith('did') else ''
-            keys = frames.listed(part)
             raise DataError(
-                f'{self.where}: {name} has no key {brief(column)}; its keys are {keys}{near}'
+                f'{self.where}: {name} has no key {brief(column)}; its keys are '
+                f'{frames.listed(part)}{suggestion(column, part)}'
             )
         return long_frames.column(self.where, name, part, column, 'covariate')
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from rnnkit.forecasting.frequency import Frequency
-from rnnkit.forecasting.hints import text_of
+from rnnkit.forecasting.zones import text_of
 
 MONTH, DAY, HOUR, MINUTE = (np.timedelta64(1, unit) for unit in 'MDhm')
 
@@ -20,7 +20,7 @@ class Times:
         The first stamp; in UTC, if there is a time zone.
     frequency : Frequency
     n : int
-        How many there are.
+        The number of stamps.
     """
 
     start: np.generic
@@ -82,10 +82,9 @@ class Times:
 
 def stamps_ahead(times: list[Times | None], horizon: int) -> np.ndarray:
     """Return the stamps after the end of each of B series, in UTC, end to end, (B horizon,)."""
-    starts = np.array([one.start for one in times if one is not None])
-    ends = np.array([one.n for one in times if one is not None])
-    frequency = next(one.frequency for one in times if one is not None)
-    return frequency.at(starts[:, None], ends[:, None] + np.arange(horizon)).ravel()
+    there = [one for one in times if one is not None]
+    starts, ends = np.array([one.start for one in there]), np.array([one.n for one in there])
+    return there[0].frequency.at(starts[:, None], ends[:, None] + np.arange(horizon)).ravel()
 
 
 def calendar_names(frequency: Frequency) -> tuple[str, ...]:
@@ -138,7 +137,7 @@ CYCLES = {
     'day of month': _of_month,
     'month of year': _of_year,
 }
-# The longest step with which a cycle is of use.
+# The longest step at which a cycle is useful.
 LONGEST = {
     'second of minute': np.timedelta64(30, 's'),
     'minute of hour': np.timedelta64(30, 'm'),

@@ -1,4 +1,4 @@
-"""Wall-clock times of a time zone, for arrays of datetime64."""
+"""Wall-clock times of a time zone, for arrays of datetime64, and their text."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
@@ -33,31 +33,35 @@ def zone_of(name: str) -> tzinfo:
         raise KeyError(name) from error
 
 
-def to_wall(utc: np.ndarray, name: str) -> np.ndarray:
-    """Return what clocks of a time zone show at some times.
+def to_wall(utc: np.ndarray, name: str | None) -> np.ndarray:
+    """Return the times that clocks of a time zone show at some times.
 
     Parameters
     ----------
     utc : array of datetime64
-    name : str
+    name : str or None
+        None for times without a zone, or integers, which stay.
 
     Returns
     -------
     wall : array of datetime64 of the same unit
     """
+    if name is None:
+        return utc
     zone = zone_of(name)
 
     def offset(stamp: datetime) -> timedelta | None:
         return stamp.replace(tzinfo=UTC).astimezone(zone).utcoffset()
 
-    days, place = np.unique(utc.astype('M8[D]'), return_inverse=True)
+    times = utc.ravel()
+    days, place = np.unique(times.astype('M8[D]'), return_inverse=True)
     before, after = _of_each(days, offset), _of_each(days + DAY, offset)
-    shift = before[place].reshape(utc.shape)
-    changing = (before != after)[place].reshape(utc.shape)
+    shift = before[place]
+    changing = (before != after)[place]
     if changing.any():  # clocks change on these days, at a quarter of an hour of UTC
-        quarters, place = np.unique(utc[changing].astype('M8[15m]'), return_inverse=True)
+        quarters, place = np.unique(times[changing].astype('M8[15m]'), return_inverse=True)
         shift[changing] = _of_each(quarters, offset)[place]
-    return utc + shift
+    return (times + shift).reshape(utc.shape)
 
 
 def to_utc(wall: np.ndarray, name: str) -> np.ndarray:
@@ -69,6 +73,17 @@ def to_utc(wall: np.ndarray, name: str) -> np.ndarray:
     stamps, place = np.unique(wall, return_inverse=True)
     shift = _of_each(stamps, lambda stamp: stamp.replace(tzinfo=zone).utcoffset())
     return wall - shift[place].reshape(wall.shape)
+
+
+def text_of(stamp: np.ndarray | np.generic, name: str | None = None) -> str:
+    """Return a time as clocks of a time zone show it, without parts that are 0; or an integer."""
+    wall = to_wall(np.asarray(stamp).reshape(()), name)
+    if wall.dtype.kind != 'M':
+        return str(wall)
+    for unit in ('D', 'm', 's', 'ms', 'us'):
+        if wall.astype(f'M8[{unit}]') == wall:
+            return str(wall.astype(f'M8[{unit}]')).replace('T', ' ')
+    return str(wall).replace('T', ' ')
 
 
 def _of_each(stamps: np.ndarray, offset: Callable[[datetime], timedelta | None]) -> np.ndarray:

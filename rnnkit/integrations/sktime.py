@@ -47,8 +47,8 @@ class RNNForecaster(BaseForecaster):
     season : int, optional
         Time steps in a season, sktime's ``sp``.
     horizon : int, optional
-        How many time steps the network forecasts at once. By default ``fit`` needs `fh`, and this
-        is its last step. With a horizon, `fh` may come later, in ``predict``.
+        Number of time steps that the network forecasts at once. By default ``fit`` needs `fh`, and
+        this is its last step. With a horizon, `fh` may come later, in ``predict``.
     past, static : tuple of str
         Columns of X that are not known in the future; that are the same at all times of a series.
     mode, output, lags, scale, log, base, calendar, validation, ensemble, updates, learning_rate, \
@@ -253,7 +253,7 @@ class RNNForecaster(BaseForecaster):
     ) -> tuple[pd.DataFrame, int]:
         """Return the forecaster's own frame, and how many rows each series has there."""
         horizon = self._last_step(fh, self._rows)
-        ahead = self._layout.ahead(X, ends_of(self._rows), self._future(self._layout))
+        ahead = self._layout.ahead(X, self._future(self._layout))
         given = None if self._is_carried else self._rows
         return self.forecaster_.forecast(horizon, ahead, y=given, quantiles=levels), horizon
 

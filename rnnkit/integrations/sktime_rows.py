@@ -83,20 +83,15 @@ class Layout:
             frames.append(frame)
         return pd.concat(frames, ignore_index=True)
 
-    def ahead(
-        self, X: 'pd.DataFrame | None', ends: 'pd.Series', names: Sequence[str]
-    ) -> 'pd.DataFrame | None':
-        """Return the rows of X after the ends of the series; `names` are the columns to keep."""
-        if not names and X is None:
-            return None
+    def ahead(self, X: 'pd.DataFrame | None', names: Sequence[str]) -> 'pd.DataFrame | None':
+        """Return the rows of X as a long frame; `names` are the columns to keep."""
         found = self._covariates('predict', X, names)
-        if not names or X is None:
+        if X is None or not found:
             return None
         frame = self._keys('predict', X.index)
         for column, name in found:
             frame[name] = column
-        last = frame[ID].map(ends)
-        return frame[last.notna() & (frame[TIME] > last)].reset_index(drop=True)
+        return frame
 
     def _keys(self, where: str, index: 'pd.Index') -> 'pd.DataFrame':
         import pandas as pd

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from rnnkit.forecasting.answers import Forecast, give
-from rnnkit.forecasting.panel import Columns, read
+from rnnkit.forecasting.panel import read
+from rnnkit.forecasting.series import Columns
 
 FULL = Forecast(
     np.array([1.0, 2.0]),
@@ -33,16 +34,16 @@ def test_its_repr_says_what_there_is():
 
 def test_arrays_get_forecasts_where_there_is_more_than_points():
     panel = read('fit()', {'a': [1, 2], 'b': [3]}, None, Columns())
-    found = give(panel.form, panel, [FULL, FULL], simple=False)
+    found = give(panel, [FULL, FULL], simple=False)
     assert found == {'a': FULL, 'b': FULL}
     panel = read('fit()', [1, 2], None, Columns())
-    assert give(panel.form, panel, [FULL], simple=False) is FULL
+    assert give(panel, [FULL], simple=False) is FULL
 
 
 def test_a_series_gets_a_frame_where_there_is_more_than_points():
     pd = pytest.importorskip('pandas')
     panel = read('fit()', pd.Series([1, 2], name='y'), None, Columns())
-    found = give(panel.form, panel, [FULL], simple=False)
+    found = give(panel, [FULL], simple=False)
     names = [
         'forecast',
         'lo-95',

@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+from libraries import LIBRARIES, polars
 
 from rnnkit.errors import ConfigError, DataError, ShapeError
-from rnnkit.forecasting.panel import Columns, read, read_ahead
+from rnnkit.forecasting.panel import read, read_ahead
+from rnnkit.forecasting.series import Columns
 
 pd = pytest.importorskip('pandas')
-pl = pytest.importorskip('polars')
+pytest.importorskip('polars')
 
 NAN = np.nan
 DAYS = pd.date_range('2020-01-01', periods=7)
@@ -34,11 +36,6 @@ AHEAD = pd.DataFrame(
 )
 
 
-def polars(frame):
-    return pl.DataFrame({name: frame[name].to_list() for name in frame})
-
-
-LIBRARIES = {'pandas': lambda frame: frame, 'polars': polars}
 both = pytest.mark.parametrize('library', LIBRARIES)
 
 
@@ -93,6 +90,13 @@ def test_static_covariates_are_a_frame_without_times(library):
     )
     own = FRAME.drop(columns=['kind', 'area'])
     assert lists(read('fit()', make(own), make(static), NAMES), 'static') == STATIC
+
+
+@both
+def test_the_id_may_be_a_static_covariate(library):
+    panel = read('fit()', LIBRARIES[library](FRAME), None, Columns(static=('unique_id',)))
+    assert panel.static == ('unique_id=a', 'unique_id=b')
+    assert lists(panel, 'static') == [[0, 1], [1, 0]]
 
 
 @both

@@ -7,8 +7,8 @@ from rnnkit.errors import DataError
 from rnnkit.forecasting import zones
 from rnnkit.forecasting.find_frequency import Stamps, find
 from rnnkit.forecasting.frequency import Frequency, fixed
-from rnnkit.forecasting.frequency_names import of_name
-from rnnkit.forecasting.hints import alias, every, text_of
+from rnnkit.forecasting.frequency_names import alias, every, of_name
+from rnnkit.forecasting.zones import text_of
 
 pd = pytest.importorskip('pandas')
 
@@ -71,6 +71,14 @@ def test_a_frequency_that_only_pandas_knows_is_left_to_it(name):
     values = index.to_numpy(dtype='M8[us]')
     found = of_name(index.freqstr, None)
     assert (found.at(values[[0, 3]][:, None], np.arange(5)) == [values[:5], values[3:8]]).all()
+
+
+def test_24_hours_are_not_a_day_where_clocks_change():
+    index = pd.date_range('2021-03-20', periods=20, freq='24h', tz='Europe/Berlin')
+    utc = index.to_numpy(dtype='M8[us]')
+    found = find('fit()', stamps_of(utc[:15], zone='Europe/Berlin'), None)
+    assert str(found) == '24 hours'
+    assert (found.at(utc[14], np.arange(1, 6)) == utc[15:]).all()
 
 
 def test_a_short_month_is_told_from_four_weeks():

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from libraries import LIBRARIES
 
 from rnnkit.errors import DataError
-from rnnkit.forecasting.panel import Columns, join, more, read
+from rnnkit.forecasting.panel import join, more, read
+from rnnkit.forecasting.series import Columns
 
 pd = pytest.importorskip('pandas')
 pl = pytest.importorskip('polars')
@@ -18,13 +20,6 @@ FRAME = pd.DataFrame(
 NEW = pd.DataFrame(
     {'unique_id': [*'aab'], 'ds': DAYS[[2, 3, 3]], 'y': [NAN, 6.0, 7.0], 'x': [5, 6, 7]}
 )
-
-
-def polars(frame):
-    return pl.DataFrame({name: frame[name].to_list() for name in frame}, nan_to_null=True)
-
-
-LIBRARIES = {'pandas': lambda frame: frame, 'polars': polars}
 
 
 def lists(panel, name='values'):
@@ -129,6 +124,13 @@ WRONG = {
         pd.Series([3.0, 4, 5], pd.date_range('2020-01-03', periods=3, freq='h')),
         'update(): the time stamps have a step of 1 hour; those of fit() had one of 1 day',
     ),
+    'frequency of a frame': (
+        FRAME,
+        pd.DataFrame(
+            {'unique_id': 'b', 'ds': pd.date_range('2020-01-04', periods=2, freq='h'), 'y': 1.0}
+        ),
+        'update(): the time stamps have a step of 1 hour; those of fit() had one of 1 day',
+    ),
     'array': (
         SERIES,
         [3.0],
@@ -166,3 +168,10 @@ def test_a_series_of_a_list_may_have_nothing_new():
     with pytest.raises(DataError) as caught:
         more('update()', panel, [None, [np.inf]])
     assert str(caught.value).startswith('update(): y[1][0] is inf')
+
+
+def test_covariates_of_a_list_are_beside_the_series_that_go_on():
+    columns = Columns(past=('x',))
+    panel = read('fit()', [[1.0], [2.0]], [{'x': [3]}, {'x': [4]}], columns)
+    new = more('update()', panel, [None, [5.0]], [None, {'x': [6]}])
+    assert lists(join(panel, new), 'past') == [[[3]], [[4], [6]]]

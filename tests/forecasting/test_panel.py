@@ -5,7 +5,8 @@ import pytest
 
 from rnnkit.errors import ConfigError, DataError, ShapeError
 from rnnkit.forecasting.answers import Forecast, give
-from rnnkit.forecasting.panel import Columns, read
+from rnnkit.forecasting.panel import read
+from rnnkit.forecasting.series import Columns
 
 pd = pytest.importorskip('pandas')
 pl = pytest.importorskip('polars')
@@ -23,7 +24,7 @@ def answers(panel, h=2):
 
 def answer(y, h=2, columns=PLAIN):
     panel = read('fit()', y, None, columns)
-    return give(panel.form, panel, answers(panel, h), simple=True)
+    return give(panel, answers(panel, h), simple=True)
 
 
 def values_of(y):
@@ -292,6 +293,13 @@ def test_other_series_must_have_the_frequency_of_the_fitted_ones():
     single = pd.Series(1.0, pd.DatetimeIndex(['2021-02-03']))
     assert str(read('', single, None, PLAIN, fitted).frequency) == '1 day'
     assert read('', [1, 2], None, PLAIN, fitted).frequency is None
+
+
+def test_other_series_may_be_of_other_days_of_the_month():
+    ends, starts = (pd.date_range('2020-01-01', periods=3, freq=name) for name in ('ME', 'MS'))
+    fitted = read('fit()', pd.Series([1.0, 2, 3], ends), None, PLAIN)
+    other = read('forecast()', pd.Series([1.0, 2, 3], starts), None, PLAIN, fitted)
+    assert other.series[0].times.ahead(1) == np.datetime64('2020-04-01')
 
 
 def test_a_column_has_one_role():

@@ -7,8 +7,9 @@ import pytest
 
 from rnnkit.errors import ConfigError
 from rnnkit.forecasting.answers import Forecast, give
-from rnnkit.forecasting.panel import Columns, read, read_ahead
+from rnnkit.forecasting.panel import read, read_ahead
 from rnnkit.forecasting.panel_files import from_state, to_state
+from rnnkit.forecasting.series import Columns
 
 pd = pytest.importorskip('pandas')
 pl = pytest.importorskip('polars')
@@ -59,8 +60,7 @@ def test_a_panel_is_the_same_after_a_file(case):
         panel.categories,
     )
     found = [
-        give(each.form, each, [Forecast(np.arange(2.0)) for _ in each.series], True)
-        for each in (panel, again)
+        give(each, [Forecast(np.arange(2.0)) for _ in each.series], True) for each in (panel, again)
     ]
     assert repr(found[0]) == repr(found[1])
 

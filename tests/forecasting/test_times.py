@@ -35,6 +35,14 @@ def test_stamps_ahead_of_a_time_zone_are_what_clocks_show():
     ]
 
 
+def test_days_may_begin_where_clocks_change():
+    start = np.datetime64('2021-03-14T05:00', 's')  # midnight in New York, before the change
+    times = Times(start, fixed(np.timedelta64(1, 'D'), 'America/New_York'), 1)
+    assert times.walls(0, 1) == np.datetime64('2021-03-14T00:00')
+    assert times.ahead(1) == np.datetime64('2021-03-15T00:00')
+    assert times.stamps(1, 1) == np.datetime64('2021-03-15T04:00')
+
+
 def test_stamps_ahead_of_many_series():
     times = [Times(np.datetime64(f'2020-0{k}-01', 's'), MONTH, k) for k in (1, 2)]
     assert [str(one)[:7] for one in stamps_ahead(times, 2)] == [
@@ -74,6 +82,8 @@ def test_the_calendar_of_hours():
         (fixed(np.timedelta64(1, 'D'), None), 'day day month'),
         (Frequency('business', 1), 'day day month'),
         (fixed(np.timedelta64(7, 'D'), None), 'day month'),
+        (fixed(np.timedelta64(14, 'D'), None), 'month'),
+        (Frequency('month', 6, anchor='end'), 'month'),
         (MONTH, 'month'),
         (Frequency('month', 3, anchor='end'), 'month'),
         (Frequency('month', 12, anchor='end'), ''),

@@ -303,6 +303,7 @@ def test_a_pretrained_network_forecasts_a_series_without_training():
     before = found.predict().to_numpy()
     found.update(wave(36, seed=9)[32:])  # trains a copy
     assert (found.predict().to_numpy() != before).all()
+    np.testing.assert_array_equal(found.fit(new, fh=[1, 2]).predict(), before)
     np.testing.assert_array_equal(forecaster.fit(new, fh=[1, 2]).predict(), before)
 
 
