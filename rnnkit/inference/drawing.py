@@ -68,7 +68,7 @@ class Drawing:
         if self.temperature == 0:
             return first
         values = tuple(output.astype('float64') for output in outputs)
-        given = values if len(values) > 1 else values[0]
+        given = self.loss.split(values if len(values) > 1 else values[0])
         with np.errstate(over='ignore', invalid='ignore'):  # what is not finite is an error below
             drawn = self.loss.draw(self.rng, given, self.temperature)  # type: ignore[arg-type]
         self._check(drawn, first.shape)
