@@ -85,7 +85,7 @@ class Loss(Abstract):
 
     @property
     def _where(self) -> str:
-        return f'loss {self.form or type(self).__name__!r}'
+        return f'loss {name_of(self)!r}'
 
     def setup(self) -> None:
         """Check the options."""
@@ -354,6 +354,11 @@ def only_at_1(where: str, temperature: float) -> None:
             f'generate(): {where} draws at temperature=1 only; 0 draws nothing, and feeds back '
             f'the mean or median; got {brief(temperature)}'
         )
+
+
+def name_of(loss: Loss) -> str:
+    """Return the name of a loss in messages and reports: its form, or the name of its class."""
+    return loss.form or type(loss).__name__
 
 
 class LossRegistry(Registry):
