@@ -109,7 +109,7 @@ class Mean(Writer):
         frame, size, dims = self.frame, self.target.size, self.dims
         work, total_at, h = frame.read(code, block, 'work', 'total', 'H')
         sums = self.areas(code, block, work)['sums']
-        packed = ['output', *['slope'] * self.keep]  # the parts
+        packed = ['output', *['slope'] * self.keep]  # whose rows are rows of parts
         names = [*(a.name for a in frame.inputs), *packed[1:]]
         start = dict(zip(names, frame.read(code, block, *names), strict=True))
         scale = 1.0 / nonzero(code.spread(total_at))
