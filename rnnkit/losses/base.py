@@ -50,10 +50,10 @@ class Loss(Abstract):
         For each output that the loss reads, how it follows if targets are scaled: as 'value', or
         as 'variance'.
     predicts : str
-        What the output is, if it is of another kind than the target, such as the mean of a
+        The meaning of the output, if it is of another kind than the target, such as the mean of a
         distribution; else ''.
     n_parts : int
-        How many times as long as the target's the last axis of the output is: 3 if it contains a
+        The number of parts of the output's last axis, each as long as the target's: 3 if it has a
         location, a scale and a shape for each target. `errors` and `draw` then take a tuple of 3
         parts.
 
@@ -193,7 +193,7 @@ class Loss(Abstract):
     def central(self, output: Array) -> Array:
         """Return the part of an output, a tensor or an array, that is compared with the target.
 
-        By scores and metrics, which read one number for each target; by default the first part.
+        Scores and metrics compare one number for each target; by default from the first part.
         """
         return self.part(output, 0)
 

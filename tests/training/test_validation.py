@@ -1,4 +1,4 @@
-"""Validations: which batches they read, and what they report."""
+"""Validations: the batches they read, and the results they report."""
 
 import math
 
