@@ -34,7 +34,7 @@ def makes_batches(data: object) -> bool:
 
 
 def maker(data: object) -> str:
-    """Return what training data are that make their own batches, for messages.
+    """Return the kind of training data that make their own batches, for messages.
 
     Examples
     --------

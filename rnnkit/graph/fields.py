@@ -10,6 +10,7 @@ from rnnkit.errors import ConfigError
 from rnnkit.graph.graph import Graph
 from rnnkit.layers import Input
 from rnnkit.losses import Loss
+from rnnkit.losses.base import name_of
 
 
 def inputs_of(graph: Graph, layout: Axes) -> list[Field]:
@@ -59,7 +60,7 @@ def target_of(name: str, graph: Graph, output: str, loss: Loss, layout: Axes) ->
     """
     field = output_as_array(name, graph, output, layout)
     if loss.n_parts > 1:
-        owner = f'{field.owner} with loss {loss.form or type(loss).__name__!r}'
+        owner = f'{field.owner} with loss {name_of(loss)!r}'
         field = replace(field, size=_size(field.size, output, loss), owner=owner)
     origin, steps_after = _origin(graph, field.clock)
     checks = {'check': loss.check_targets, 'is_target': True}
@@ -126,7 +127,7 @@ def _size(size: int, output: str, loss: Loss) -> int:
     n = loss.n_parts
     if size % n:
         raise ConfigError(
-            f'loss {loss.form or type(loss).__name__!r} reads {n} numbers for each target, so the '
+            f'loss {name_of(loss)!r} reads {n} numbers for each target, so the '
             f'size of {output!r} must be a multiple of {n}; got {size}'
         )
     return size // n

@@ -13,7 +13,7 @@ from rnnkit.layers import Layer
 from rnnkit.layers.measured import NAMES, Measured
 from rnnkit.layers.standardize import scaled
 from rnnkit.losses import Loss
-from rnnkit.losses.base import VALUE, VARIANCE
+from rnnkit.losses.base import VALUE, VARIANCE, name_of
 
 PREFIX = 'target_'
 SCALED = 'scaled'  # the output that losses compare, beside the main one in the user's units
@@ -38,20 +38,18 @@ def kinds_of(loss: Loss, names: Sequence[str]) -> dict[str, str]:
     if loss.activation is not None:
         what = {'exp': 'counts', 'sigmoid': 'probabilities'}.get(loss.activation, 'distributions')
         raise ConfigError(
-            f'{WHERE}: targets of loss {loss.form!r} are {what}, which would make no sense when '
-            f'they are scaled; leave it out'
+            f'{WHERE}: targets of loss {name_of(loss)!r} are {what}, which would make no sense '
+            f'when they are scaled; leave it out'
         )
     if loss.n_parts > 1:
         raise ConfigError(
-            f'{WHERE}: the output that loss {loss.form or type(loss).__name__!r} reads has '
-            f'{loss.n_parts} numbers for each target, which cannot be scaled; scale the targets '
-            f'before, and leave it out'
+            f'{WHERE}: the output that loss {name_of(loss)!r} reads has {loss.n_parts} numbers for '
+            f'each target, which cannot be scaled; scale the targets before, and leave it out'
         )
     if len(names) != len(loss.kinds):
         raise ConfigError(
-            f'{WHERE}: loss {loss.form or type(loss).__name__!r} reads {len(names)} outputs; its '
-            f'attribute kinds must say for each of them whether it is a {VALUE!r} or a '
-            f'{VARIANCE!r}; got {loss.kinds!r}'
+            f'{WHERE}: loss {name_of(loss)!r} reads {len(names)} outputs; its attribute kinds must '
+            f'say for each of them whether it is a {VALUE!r} or a {VARIANCE!r}; got {loss.kinds!r}'
         )
     return dict(zip(names, loss.kinds, strict=True))
 
@@ -159,7 +157,7 @@ class Units:
             fits = self.kinds.get(name) == kind
             if not fits and (kind == VARIANCE or name in self.kinds or (is_first and k == 0)):
                 raise ConfigError(
-                    f'{WHERE}: loss {loss.form or type(loss).__name__!r} reads {name!r}, which is '
+                    f'{WHERE}: loss {name_of(loss)!r} reads {name!r}, which is '
                     f'not in the units of the target; make a network with this loss: '
                     f'loss={loss.form!r}'
                 )

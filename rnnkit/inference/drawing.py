@@ -10,7 +10,7 @@ from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.graph import units
 from rnnkit.graph.graph import Graph
-from rnnkit.losses import Loss
+from rnnkit.losses.base import name_of
 from rnnkit.training.loss_term import LossTerm
 
 WHERE = 'generate()'
@@ -68,7 +68,7 @@ class Drawing:
         if self.temperature == 0:
             return first
         values = tuple(output.astype('float64') for output in outputs)
-        given = values if len(values) > 1 else values[0]
+        given = self.loss.split(values if len(values) > 1 else values[0])
         with np.errstate(over='ignore', invalid='ignore'):  # what is not finite is an error below
             drawn = self.loss.draw(self.rng, given, self.temperature)  # type: ignore[arg-type]
         self._check(drawn, first.shape)
@@ -80,14 +80,14 @@ class Drawing:
         bad = drawn[~np.isfinite(drawn)]
         if bad.size:
             raise DataError(
-                f'{WHERE}: loss {name_of(self.loss)} has drawn {bad[0]}; its distribution is too '
+                f'{WHERE}: loss {name_of(self.loss)!r} has drawn {bad[0]}; its distribution is too '
                 f'wide for {self.dtype}'
             )
         return drawn
 
     def _check(self, drawn: object, shape: tuple[int, ...]) -> None:
         """Check what a loss, which may be the user's own, has returned."""
-        where = f'{WHERE}: draw() of loss {name_of(self.loss)} must return an array'
+        where = f'{WHERE}: draw() of loss {name_of(self.loss)!r} must return an array'
         if not isinstance(drawn, np.ndarray) or drawn.dtype.kind not in 'biuf':
             raise ConfigError(f'{where} of numbers; got {brief(drawn)}')
         if drawn.shape != shape:
@@ -106,22 +106,16 @@ def nothing_to_draw(
     ConfigError
         If one of them asks for draws, or makes no sense.
     """
-    if temperature is not None and real(f'{WHERE}: temperature', temperature, least=0) == 0:
-        temperature = None
+    at = 0 if temperature is None else real(f'{WHERE}: temperature', temperature, least=0)
     asked = {
-        'temperature': temperature is not None,
+        'temperature': at > 0,
         'streams': whole(f'{WHERE}: streams', streams, 1) > 1,
         'rng': rng is not None,
     }
     if any(asked.values()):
         raise ConfigError(
-            f'{WHERE}: loss {name_of(term.loss)} does not draw, so each output is the next input '
+            f'{WHERE}: loss {name_of(term.loss)!r} does not draw, so each output is the next input '
             f'as it is; leave out {", ".join(name for name, on in asked.items() if on)}. Losses '
             f"that draw: 'bce', 'gaussian', 'gll', 'poisson', 'student', 'quantile' with several "
             f'q, and your own with a method draw()'
         )
-
-
-def name_of(loss: Loss) -> str:
-    """Return the name of a loss for messages."""
-    return repr(loss.form or type(loss).__name__)

@@ -38,7 +38,7 @@ class Continuation:
         The outputs that the next input is chosen from; the first is of its size. By default that of
         the last layer, or its logits if targets are labels.
     n_parts : int
-        How many times as long as the next input the last axis of the outputs is.
+        The number of parts of an output, each of which is as long as the next input.
 
     Raises
     ------
@@ -186,7 +186,7 @@ class Continuation:
     def numbers(
         self, seed: Inputs, steps: int, choose: Choose, streams: int, start: ArrayLike | None
     ) -> np.ndarray:
-        """Return what a regressor reads that chooses its own inputs."""
+        """Return the steps that a regressor generates; each is its next input."""
         whole('generate(): steps', steps, 1)
         form = PLAIN
         if not self.stays.inputs:

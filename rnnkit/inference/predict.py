@@ -19,7 +19,7 @@ from rnnkit.errors import ConfigError
 from rnnkit.graph.fields import output_as_array
 from rnnkit.graph.graph import Graph
 from rnnkit.inference.blame import is_nan, not_finite
-from rnnkit.inference.drawing import Drawing, name_of, nothing_to_draw
+from rnnkit.inference.drawing import Drawing, nothing_to_draw
 from rnnkit.inference.generation import Continuation
 from rnnkit.inference.in_place import StepCode
 from rnnkit.inference.noisy import NoisyOutputs
@@ -27,6 +27,7 @@ from rnnkit.inference.quick_step import QuickSteps
 from rnnkit.inference.states import State
 from rnnkit.inference.stepper import Stepper
 from rnnkit.inference.streaming import Stream
+from rnnkit.losses.base import name_of
 from rnnkit.training.loss_term import LossTerm
 from rnnkit.training.protocols import Arrays, Inputs
 
@@ -229,7 +230,7 @@ class Inference:
         if loss.predicts and not self._warned:
             self._warned = True
             warn(
-                f'generate(): the network was trained with loss {name_of(loss)}, so each output '
+                f'generate(): the network was trained with loss {name_of(loss)!r}, so each output '
                 f'is {loss.predicts} of the next step, and no sample; what is generated from such '
                 f'inputs may be unlike the data. Train it with several quantiles, or give a loss '
                 f'of your own a method draw()',

@@ -50,12 +50,12 @@ class Loss(Abstract):
         For each output that the loss reads, how it follows if targets are scaled: as 'value', or
         as 'variance'.
     predicts : str
-        What the output is, if it is of another kind than the target, such as the mean of a
+        The meaning of the output, if it is of another kind than the target, such as the mean of a
         distribution; else ''.
     n_parts : int
-        How many times as long as the target's the last axis of the output is: 3 if it contains a
-        location, a scale and a shape for each target. `errors` then takes a tuple of 3 parts, and
-        `draw` the output itself.
+        The number of parts of the output's last axis, each as long as the target's: 3 if it has a
+        location, a scale and a shape for each target. `errors` and `draw` then take a tuple of 3
+        parts.
 
     Examples
     --------
@@ -85,7 +85,7 @@ class Loss(Abstract):
 
     @property
     def _where(self) -> str:
-        return f'loss {self.form or type(self).__name__!r}'
+        return f'loss {name_of(self)!r}'
 
     def setup(self) -> None:
         """Check the options."""
@@ -181,8 +181,11 @@ class Loss(Abstract):
             f'default; got {brief(form)} with {activation!r}'
         )
 
-    def split(self, output: Output) -> Output:
-        """Return the parts of an output, if there are several: each is as long as the target."""
+    def split(self, output: Array | tuple[Array, ...]) -> Array | tuple[Array, ...]:
+        """Return the parts of an output, a tensor or an array, each as long as the target.
+
+        Without several parts, the output itself; so also if it is a tuple already.
+        """
         if self.n_parts == 1 or isinstance(output, tuple):
             return output
         return tuple(self.part(output, k) for k in range(self.n_parts))
@@ -190,7 +193,7 @@ class Loss(Abstract):
     def central(self, output: Array) -> Array:
         """Return the part of an output, a tensor or an array, that is compared with the target.
 
-        By scores and metrics, which read one number for each target; by default the first part.
+        Scores and metrics compare one number for each target; by default from the first part.
         """
         return self.part(output, 0)
 
@@ -202,9 +205,8 @@ class Loss(Abstract):
         """Return part k of an output, a tensor or an array."""
         if self.n_parts == 1:
             return output
-        size = output.shape[-1] // self.n_parts
-        if isinstance(output, TensorVariable) and output.type.shape[-1] is not None:
-            size = output.type.shape[-1] // self.n_parts
+        known = output.type.shape[-1] if isinstance(output, TensorVariable) else None
+        size = (output.shape[-1] if known is None else known) // self.n_parts
         return output[..., k * size : (k + 1) * size]
 
     @abstractmethod
@@ -264,9 +266,10 @@ class Loss(Abstract):
         ----------
         rng : numpy.random.Generator
             The only source of randomness.
-        output : array of float64 of shape (B, n_parts * O), or a tuple of arrays
-            The outputs that the loss reads, at one time step; ``part`` returns one of its parts.
-            With ``scale_targets=True`` they are scaled, and the result must be, too.
+        output : array of float64 of shape (B, O), or a tuple of such arrays
+            The output at one time step, as `errors` takes it: a tuple of several outputs, or of
+            the parts of one. With ``scale_targets=True`` they are scaled, and the result must be,
+            too.
         temperature : float
             Above 0. At 1 the density p of the targets is that of the loss; at T it is
             proportional to :math:`p^{1/T}`. Raise a ConfigError for others than 1 if there is no
@@ -351,6 +354,11 @@ def only_at_1(where: str, temperature: float) -> None:
             f'generate(): {where} draws at temperature=1 only; 0 draws nothing, and feeds back '
             f'the mean or median; got {brief(temperature)}'
         )
+
+
+def name_of(loss: Loss) -> str:
+    """Return the name of a loss in messages and reports: its form, or the name of its class."""
+    return loss.form or type(loss).__name__
 
 
 class LossRegistry(Registry):

@@ -7,7 +7,7 @@ import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit.common.checks import real
-from rnnkit.losses.base import Loss, add, only_at_1
+from rnnkit.losses.base import Loss, Values, add, only_at_1
 
 # log Γ(x + 1/2) - log Γ(x) = log(x) / 2 + Σ_k c_k / x^(2k - 1)
 RATIO = (
@@ -38,15 +38,15 @@ class LocationScale(Loss):
     def setup(self):
         self.scale_eps = real(f'{self._where}: scale_eps', self.scale_eps, above=0)
 
-    def parameters(self, output: np.ndarray) -> tuple[np.ndarray, ...]:
+    def parameters(self, output: Values) -> tuple[np.ndarray, ...]:
         """Return the parameters of the distribution of each target, each (..., O).
 
         Parameters
         ----------
         output : array of shape (..., n_parts * O)
-            As `predict` returns it.
+            As `predict` returns it; or a tuple of its parts.
         """
-        location, raw = (self.part(output, k) for k in range(2))
+        location, raw = self.split(output)[:2]
         return location, np.logaddexp(0, raw) + np.asarray(self.scale_eps, raw.dtype)
 
     def _standard(
@@ -136,11 +136,11 @@ class Student(LocationScale):
     def n_parts(self):
         return 3 if self.df is None else 2
 
-    def parameters(self, output: np.ndarray) -> tuple[np.ndarray, ...]:
+    def parameters(self, output: Values) -> tuple[np.ndarray, ...]:
         location, scale = super().parameters(output)
         if self.df is not None:
             return location, scale, np.full_like(location, self.df)
-        return location, scale, 2 + np.logaddexp(0, self.part(output, 2))
+        return location, scale, 2 + np.logaddexp(0, self.split(output)[2])
 
     def errors(self, output, target):
         z, scale = self._standard(target, *output[:2])

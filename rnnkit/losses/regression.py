@@ -116,8 +116,7 @@ class Quantile(Loss):
                 f'q={brief(self.q)}'
             )
         only_at_1(self._where, temperature)
-        parts = [self.part(output, k) for k in range(self.n_parts)]
-        q, values = np.sort(self.q), np.sort(np.stack(parts, axis=-1))  # (B, O, quantiles)
+        q, values = np.sort(self.q), np.sort(np.stack(output, axis=-1))  # (B, O, quantiles)
         level = rng.random(values.shape[:-1])
         # The quantiles around each level; for one beyond the outermost, the two next to it.
         k = np.clip(q.searchsorted(level), 1, len(q) - 1)

@@ -29,6 +29,7 @@ from rnnkit.inference.states import State
 from rnnkit.inference.stepper import Stepper
 from rnnkit.layers import Layer, parse_layers
 from rnnkit.losses import Loss
+from rnnkit.losses.base import name_of
 from rnnkit.models import frozen, travel
 from rnnkit.models.files import Loader
 from rnnkit.models.trainable import Trainable
@@ -178,7 +179,7 @@ class Network(Trainable):
         if loss.integer_targets != self._integer_targets:
             kind = 'class labels' if loss.integer_targets else 'arrays of numbers'
             raise ConfigError(
-                f'{type(self).__name__}: loss {loss.form!r} is for targets that are {kind}; '
+                f'{type(self).__name__}: loss {name_of(loss)!r} is for targets that are {kind}; '
                 f'the default here is {self._default_loss!r}'
             )
         trained = [p for p in self.params if p.name not in self._frozen]

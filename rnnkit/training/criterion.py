@@ -19,7 +19,7 @@ from rnnkit.data.field import Field, weights_of
 from rnnkit.errors import ConfigError
 from rnnkit.graph.fields import input_as_target, inputs_of, masks_of, target_of
 from rnnkit.graph.graph import Graph, Outputs
-from rnnkit.losses.base import Output
+from rnnkit.losses.base import Output, name_of
 from rnnkit.optimizers import Addend, Objective
 from rnnkit.training.loss_term import LossTerm
 
@@ -216,7 +216,7 @@ class Criterion:
             self.fields[term.target] = replace(field, by_row=self._by_row(term, target))
         elif _kind(field) != _kind(self.fields[term.target]):
             raise ConfigError(
-                f'loss {term.loss.form!r} compares {term.outputs[0]!r} with {_kind(field)}; '
+                f'loss {name_of(term.loss)!r} compares {term.outputs[0]!r} with {_kind(field)}; '
                 f'{term.target!r} is {_kind(self.fields[term.target])}. Name a target of its own, '
                 f"a further array of each batch: target='...'"
             )
@@ -267,7 +267,7 @@ class Criterion:
         """Return the name of a loss in reports: its form; with its layer, where that is taken."""
         if not self.names:
             return 'err'
-        form = term.loss.form or type(term.loss).__name__
+        form = name_of(term.loss)
         candidates = [form, f'{form}@{term.layer}']
         candidates += [f'{form}@{term.layer}#{k}' for k in range(2, 3 + len(self.names))]
         return next(name for name in candidates if name not in self.names)

@@ -12,6 +12,7 @@ from rnnkit.common.registry import reject_unknown
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 from rnnkit.losses import Loss
+from rnnkit.losses.base import name_of
 
 KEYWORDS = ('weight', 'output', 'target', 'weighted')
 
@@ -97,7 +98,7 @@ class LossTerm:
 
     def __repr__(self) -> str:
         compared = ', '.join(self.outputs)
-        return f'<{self.weight:g} {self.loss.form or type(self.loss).__name__} of {compared}>'
+        return f'<{self.weight:g} {name_of(self.loss)} of {compared}>'
 
 
 def read_loss_term(

@@ -1,4 +1,4 @@
-"""The validations of a training: on which data, and what they report."""
+"""Validations of a training: the batches they read, and the results they report."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ class Validation:
     ----------
     evaluate : Evaluation
     batches : iterable of batches
-        What early stopping and the best parameters are judged by.
+        The data by which early stopping and the best parameters are judged.
     held_out : bool
         Whether these are other data than those of training, as batches of a callable are. If not,
         the results are called ``training_...``, and not ``valid_...``.

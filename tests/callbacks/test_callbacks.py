@@ -312,6 +312,16 @@ def test_stop(net, at, epoch, epochs, updates, tmp_path, caplog):
     assert len(rnnkit.load(tmp_path / str(epochs)).history) == epochs
 
 
+def test_what_is_reported_of_training_before_its_first_update(net):
+    at_once = Log('on_validation_end', 0, lambda training: training.stop('I am tired'))
+    train, valid = net.train(DATA, callbacks=at_once, **QUICK)
+    assert train == valid  # of the same data
+    train, valid = net.train(DATA, [X, DATA[1] + 1], callbacks=at_once, **QUICK)
+    assert train.keys() == valid.keys()
+    assert math.isnan(train['loss'])
+    assert valid['loss'] == pytest.approx(((net.predict(X) - DATA[1] - 1) ** 2).mean())
+
+
 def test_the_first_reason_counts(net):
     log = Log('on_epoch_end', 1, lambda training: training.stop('second'))
     net.train(DATA, callbacks=[lambda t: t.stop('first'), log], **QUICK)

@@ -97,6 +97,14 @@ def test_names_of_series_are_no_columns():
     np.testing.assert_allclose(predicted[0], net.predict(X['b'].to_numpy()), rtol=1e-6)
 
 
+def test_only_trainings_remember_columns():
+    net = net_of()
+    net.train([X.to_numpy(), Y.to_numpy()], epochs=1)
+    net.predict(X)
+    assert 'columns' not in net.to_spec()
+    np.testing.assert_array_equal(net.predict(X[['b', 'a']]), net.predict(X.to_numpy()[:, ::-1]))
+
+
 def test_columns_that_are_sequences_are_not_remembered():
     labels = pd.DataFrame([[0, 1], [1, 0], [0, 1]], columns=['first', 'second'])
     x = np.random.default_rng(0).standard_normal((3, 2, 2))

@@ -65,7 +65,7 @@ def drawn_by_hand(net, read, x, steps, rng, temperature=1.0, start=None):
         last = tuple(
             outputs[name][-1] if outputs[name].ndim == 3 else outputs[name] for name in read
         )
-        drawn = net.loss.draw(rng, last if len(last) > 1 else last[0], temperature)
+        drawn = net.loss.draw(rng, net.loss.split(last if len(last) > 1 else last[0]), temperature)
         made.append(drawn.astype('float64'))
         if start is None:
             x = np.concatenate([x, made[-1][None]])
@@ -438,7 +438,8 @@ class Pair(Laplace):
         return self.part(output, 1)
 
     def draw(self, rng, output, temperature):
-        return rng.laplace(self.part(output, 0), temperature * abs(self.part(output, 1)))
+        m, s = output
+        return rng.laplace(m, temperature * abs(s))
 
 
 def test_a_loss_of_a_user_may_read_several_numbers_for_each_target(rng):

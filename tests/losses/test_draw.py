@@ -16,7 +16,8 @@ def draws(loss, outputs, temperature=1.0, n=N, seed=0):
     """Return `n` draws, (n, O), for outputs that are a list of numbers, or several lists."""
     several = isinstance(outputs, tuple)
     rows = [np.tile(np.array(out, float), (n, 1)) for out in (outputs if several else [outputs])]
-    return loss.draw(np.random.default_rng(seed), tuple(rows) if several else rows[0], temperature)
+    output = loss.split(tuple(rows) if several else rows[0])
+    return loss.draw(np.random.default_rng(seed), output, temperature)
 
 
 def densities(loss, outputs, targets):

@@ -9,6 +9,15 @@ import rnnkit
 from rnnkit.errors import ConfigError, DataError
 
 
+class Own(rnnkit.losses.Loss):
+    """A loss of a user's own, without a name."""
+
+    integer_targets = True
+
+    def errors(self, output, target):
+        return output[..., 0] - target
+
+
 def test_options_are_used_and_written(tmp_path, rng):
     spec = dict(form='huber', delta=0.25)
     net = rnnkit.Regressor([1, 2], loss=spec, dtype='float64', seed=0)
@@ -70,6 +79,7 @@ def test_saying_the_activation_is_fine(layer):
         ),
         (2, '', "a loss must be a name such as 'mse'"),
         (2, 'hinge', "Regressor: loss 'hinge' is for targets that are class labels"),
+        (2, Own(), "Regressor: loss 'Own' is for targets that are class labels"),
     ],
 )
 def test_networks_that_do_not_fit_their_loss(layer, loss, message):

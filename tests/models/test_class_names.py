@@ -265,7 +265,7 @@ def test_a_training_that_fails_before_its_first_update_leaves_no_trace(options, 
     with pytest.raises(ConfigError, match=message):
         list(getattr(net, call)([frames, Y], valid=0.3, **options, **QUICK))
     assert net.classes_ is None
-    assert net.to_spec() == spec
+    assert (net.to_spec(), net._trainings) == (spec, 0)
     for p, value in zip(net.params, before, strict=True):
         np.testing.assert_array_equal(p.get_value(), value)
     other = rnnkit.Classifier([2, 'standardize', ('gru', 3), 3], seed=0)

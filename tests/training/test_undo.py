@@ -1,5 +1,7 @@
 """Changes that are taken back if a training does not start."""
 
+from contextlib import nullcontext
+
 import pytest
 
 from rnnkit.training.undo import Undo
@@ -9,13 +11,11 @@ def tried(started=False, error=None):
     """Return the steps that were taken back around a block that may fail."""
     taken = []
     undo = Undo(lambda: taken.append('first'))
-    try:
-        with undo.on_error(unless=lambda: started):
-            undo.add(lambda: taken.append('second'), lambda: taken.append('third'))
-            if error is not None:
-                raise error
-    except type(error):
-        pass
+    raised = pytest.raises(type(error)) if error else nullcontext()
+    with raised, undo.on_error(unless=lambda: started):
+        undo.add(lambda: taken.append('second'), lambda: taken.append('third'))
+        if error is not None:
+            raise error
     return taken
 
 

@@ -109,7 +109,8 @@ class Mean(Writer):
         frame, size, dims = self.frame, self.target.size, self.dims
         work, total_at, h = frame.read(code, block, 'work', 'total', 'H')
         sums = self.areas(code, block, work)['sums']
-        names = [*(a.name for a in frame.inputs), *['slope'] * self.keep]
+        packed = ['output', *['slope'] * self.keep]  # whose rows are rows of parts
+        names = [*(a.name for a in frame.inputs), *packed[1:]]
         start = dict(zip(names, frame.read(code, block, *names), strict=True))
         scale = 1.0 / nonzero(code.spread(total_at))
         pieces, length = self._pieces(code, block)
@@ -119,13 +120,13 @@ class Mean(Writer):
             total, begin = Sum(code), piece * length
             end = (begin + length).min(n)
             if len(self.parts) == 1:
-                at = {'output': [start['output']], 'slope': [start.get('slope', start['output'])]}
-                each_piece(code, begin, end, self._element(code, total, scale, start | at))
+                at = start | {name: [start[name]] for name in packed}
+                each_piece(code, begin, end, self._element(code, total, scale, at))
             else:
                 with code.loop(begin, end) as row:
                     by_row = row * h * size
                     at = {name: address + by_row for name, address in start.items()}
-                    for name in ('output', *['slope'] * self.keep):
+                    for name in packed:
                         rows = start[name] + by_row * len(self.parts)
                         at[name] = [rows + h * (k * size) for k in range(len(self.parts))]
                     each_piece(code, 0, h, self._element(code, total, scale, at))

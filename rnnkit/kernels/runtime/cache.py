@@ -120,8 +120,8 @@ def compile_ir(text: str) -> bytes:
     module = llvm.parse_assembly(text)
     module.verify()
     machine = target_machine()
-    # The loops are written as they shall be: unrolled, vectorised and with nothing computed twice.
-    # LLVM's usual passes ('O2') take ten times as long as these, and the kernels are not faster.
+    # The writers of kernels unroll and vectorise loops, and compute nothing twice. LLVM's usual
+    # passes ('O2') take twenty times as long as these, and the kernels are not faster.
     passes = llvm.create_new_module_pass_manager()
     passes.add_sroa_pass()
     passes.add_instruction_combine_pass()

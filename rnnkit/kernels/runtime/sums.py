@@ -13,7 +13,6 @@ from pytensor.graph.basic import Apply
 from pytensor.scalar.basic import Add
 from pytensor.tensor.elemwise import Elemwise
 
-from rnnkit.kernels.language.descriptor import AXES
 from rnnkit.kernels.language.elements import each_piece
 from rnnkit.kernels.language.frame import Array, Frame
 from rnnkit.kernels.language.threads import part_of, parts, worker, write_parallel
@@ -63,8 +62,7 @@ class Sum(Writer):
 def kernel_of(dtype: str) -> Kernel:
     """Return the kernel that adds two arrays."""
     target = host_target(dtype)
-    writer = Sum(target)
-    return build('sum', writer, repr(('sum', writer.description, target)))
+    return build('sum', Sum(target), repr(('sum', target)))
 
 
 def is_sum(node: Apply) -> bool:
@@ -72,7 +70,7 @@ def is_sum(node: Apply) -> bool:
     if not (isinstance(node.op, Elemwise) and isinstance(node.op.scalar_op, Add)):
         return False
     out = node.outputs[0].type
-    if len(node.inputs) < 2 or out.dtype not in ('float32', 'float64') or out.ndim > AXES:
+    if len(node.inputs) < 2 or out.dtype not in ('float32', 'float64'):
         return False
     same = out.dtype, out.broadcastable
     return all((v.type.dtype, v.type.broadcastable) == same for v in node.inputs)

@@ -131,3 +131,15 @@ def test_a_single_target_of_static_length_one(rng):
     output, y = rng.standard_normal((6, 2)), rng.standard_normal((6, 1))
     wanted = gaussian(np.split(output, 2, axis=-1), y)[0].mean()
     assert function(output, y)[0] == pytest.approx(wanted, rel=1e-13)
+
+
+@pytest.mark.parametrize('shape', [(1, 4), (None, 4)])
+def test_rows_that_may_be_repeated_are_left_to_the_plain_graph(shape, rng):
+    o, t = pt.tensor('o', dtype='float64', shape=shape), pt.dmatrix('t')
+    error, _ = Gaussian().mean(o, t)
+    function, names = compiled([o, t], [error])
+    assert ('MeanError' in names) is (shape[0] is None)
+    rows = shape[0] or 3
+    output, y = rng.standard_normal((rows, 4)), rng.standard_normal((3, 2))
+    wanted = gaussian(np.split(output, 2, axis=-1), y)[0].mean()
+    assert function(output, y)[0] == pytest.approx(wanted, rel=1e-13)

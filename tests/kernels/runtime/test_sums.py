@@ -93,6 +93,13 @@ def test_whole_numbers_are_not_planned():
     np.testing.assert_array_equal(function([2**60, 1], [1, 2])[0], [2**60 + 1, 3])
 
 
+def test_arrays_of_more_axes_are_not_planned(rng):
+    a, b = pt.dtensor4('a'), pt.dtensor4('b')
+    function = function_of([a, b], [a + b], planned=False)
+    x, y = rng.random((2, 2, 1, 3, 4))
+    np.testing.assert_array_equal(function(x, y)[0], x + y)
+
+
 def test_terms_that_do_not_fit_are_named():
     a, b = pt.fmatrix('a'), pt.fmatrix('b')
     function = function_of([a, b], [a + b])
