@@ -45,14 +45,14 @@ class Calibrated(Grid):
     calibration : Calibration
     """
 
-    def __init__(self, *parts: np.ndarray, centre: np.ndarray | None, calibration: Calibration):
+    def __init__(self, *parts: np.ndarray, centre: np.ndarray, calibration: Calibration):
         super().__init__(LEVELS, *parts, centre=centre)
         self.calibration = calibration
 
-    def again(self, parts: Sequence[np.ndarray], centre: np.ndarray | None = None) -> Calibrated:
+    def again(self, parts: Sequence[np.ndarray]) -> Calibrated:
         """Return a distribution of the same kind with other parameters."""
-        centre = self.centre if centre is None else centre
-        return Calibrated(*parts, centre=centre, calibration=self.calibration)
+        *quantiles, centre = parts
+        return Calibrated(*quantiles, centre=centre, calibration=self.calibration)
 
     def quantile(self, q: float) -> np.ndarray:
         """Return a quantile; warns if it would need more errors than there are."""

@@ -139,22 +139,23 @@ class Grid(Distribution):
         self, levels: Sequence[float], *parts: np.ndarray, centre: np.ndarray | None = None
     ):
         self._table = np.sort(np.stack(parts).astype(np.float64), axis=0)  # (Q, ..., h)
-        super().__init__(*self._table)
-        self.levels, self.centre = tuple(levels), centre
+        super().__init__(*self._table, *([] if centre is None else [centre]))
+        self.levels = tuple(levels)
         self._z = normal_score(np.asarray(levels))
+
+    @property
+    def centre(self) -> np.ndarray | None:
+        """The point forecast, where it is not the median: the last of the parts."""
+        return self.parts[-1] if len(self.parts) > len(self.levels) else None
 
     def again(self, parts: Sequence[np.ndarray]) -> Grid:
         """Return a distribution of the same kind with other parameters."""
-        return Grid(self.levels, *parts, centre=self.centre)
+        n = len(self.levels)
+        return Grid(self.levels, *parts[:n], centre=None if self.centre is None else parts[n])
 
     def moved(self, change: np.ndarray) -> Grid:
         """Return the distribution that is moved by `change`, (..., h)."""
         return self.map(lambda part: part + change)
-
-    def map(self, change: Change) -> Grid:
-        """Return the distribution whose parameters are changed."""
-        centre = None if self.centre is None else change(self.centre)
-        return Grid(self.levels, *map(change, self.parts), centre=centre)
 
     def point(self) -> np.ndarray:
         """Return the point forecast."""

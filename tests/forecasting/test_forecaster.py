@@ -11,7 +11,7 @@ import pytest
 import rnnkit
 from rnnkit.common import file_format
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.forecasting import features, files
+from rnnkit.forecasting import features, files, fitting, judging, windows
 from rnnkit.forecasting.ahead import Values
 
 T = np.arange(150)
@@ -179,6 +179,21 @@ def test_a_recursive_forecast_reads_its_own_values():
     base = np.array(WAVE[-12:-6])
     expected = base + shrink * (np.array(values[150:]) - base)
     np.testing.assert_allclose(whole, expected, rtol=1e-6)
+
+
+def test_drawn_paths_are_judged_at_each_step_of_the_tails(many):
+    options = dict(mode='recursive', output='gaussian', base='seasonal')
+    fitted = made(**options).fit(many)._fitted
+    model, histories = fitted.model, fitted.histories
+    tail = fitting.tails(histories, 6)
+    found = judging.on_tails(model, histories, tail, fitted.options)
+    rng, row = np.random.default_rng(0), 0
+    for series, left in windows.judged(tail, 6):
+        one = model.forecast(histories, series, histories.end[series] - left, 6, rng)
+        rows = slice(row, row + len(series))
+        assert found.forecasts.point()[rows].tolist() == one.point().tolist()
+        row = rows.stop
+    assert row == len(found.targets)
 
 
 def test_an_ensemble_is_the_mean_of_its_networks():
