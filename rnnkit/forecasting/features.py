@@ -7,7 +7,6 @@ from rnnkit.forecasting.design import Design
 from rnnkit.forecasting.histories import Histories
 
 LIMIT = 20.0  # of features, in scales
-KINDS = ('known', 'past', 'static')
 
 
 def count(design: Design, histories: Histories) -> int:
@@ -76,7 +75,7 @@ def _read(
 
 def _compressed(swing: np.ndarray, unit: np.ndarray) -> np.ndarray:
     """Return a number of scales whose logarithm is that of 1 + `swing` in scales."""
-    return np.log1p(swing * unit) * np.where(unit > 0, 1 / np.where(unit > 0, unit, 1), 0)
+    return np.log1p(swing * unit) * inverse(unit)
 
 
 def gaps(
@@ -96,10 +95,9 @@ def known(design: Design, histories: Histories, at: np.ndarray, series: np.ndarr
     network predicts, also where the base contains the effect, and at any scale.
     """
     ahead = at[..., None] + np.arange(1, design.horizon + 1)
-    inputs = np.ascontiguousarray(histories.known.T)
-    base = [histories.inputs_of_base(at, series, design.horizon, one) for one in inputs]
+    base = histories.inputs_of_base(at, series, design.horizon).swapaxes(-1, -2)  # (..., h, K)
     now = _standardized(design, 'known', histories.known[ahead])  # (..., h, K)
-    gap = now - _standardized(design, 'known', np.stack(base, axis=-1))
+    gap = now - _standardized(design, 'known', base)
     gap = gap * histories.relative_unit(at)[..., None, None]
     return np.clip(np.concatenate([now, gap], axis=-1), -LIMIT, LIMIT)
 

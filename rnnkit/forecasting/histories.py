@@ -143,24 +143,28 @@ class Histories:
         return base, usual
 
     def repeated(self, at: np.ndarray, lag: int, steps: int, of: np.ndarray) -> np.ndarray:
-        """Return the values of a lag ago for the steps after `at`, (..., steps)."""
+        """Return the values of a lag ago for the steps after `at`, (..., steps).
+
+        Of columns (M, K), the values are of shape (..., K, steps).
+        """
         width = min(lag, steps)
         # Rows that are read whole are much faster than single values.
-        values = sliding_window_view(of, width)[at + 1 - lag]
+        values = sliding_window_view(of, width, axis=0)[at + 1 - lag]
         return values if width == steps else values[..., np.arange(steps) % lag]
 
-    def inputs_of_base(
-        self, at: np.ndarray, series: np.ndarray, steps: int, values: np.ndarray
-    ) -> np.ndarray:
-        """Return what the base is of the known inputs (M,) of the same steps, (..., steps)."""
-        found = np.zeros((*at.shape, steps))
+    def inputs_of_base(self, at: np.ndarray, series: np.ndarray, steps: int) -> np.ndarray:
+        """Return the known inputs of the steps that the base repeats, (..., K, steps).
+
+        Where it is the mean of several seasons, they are means, too; without a base they are 0.
+        """
+        found = np.zeros((*at.shape, self.known.shape[1], steps))
         lags, seasons = self.choices.lag[series], self.choices.seasons[series]
         for lag in np.unique(lags) if self.has_base else ():
             mine = lags == lag
             some = at[..., mine]
-            each = [self.repeated(some - j * lag, lag, steps, values) for j in range(SEASONS)]
+            each = [self.repeated(some - j * lag, lag, steps, self.known) for j in range(SEASONS)]
             mean = sum(each[1:], each[0]) / SEASONS
-            found[..., mine, :] = np.where((seasons[mine] > 1)[:, None], mean, each[0])
+            found[..., mine, :, :] = np.where((seasons[mine] > 1)[:, None, None], mean, each[0])
         return found
 
     def errors_of_base(self, at: np.ndarray, series: np.ndarray) -> np.ndarray:
