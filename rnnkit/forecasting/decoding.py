@@ -5,7 +5,6 @@ states, reads what is known of the steps ahead, one after another, and says how 
 base. There are as many steps for short series: they begin with copies of their first features.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -83,21 +82,16 @@ def examples(
 
 def draw(
     design: Design, histories: Histories, stop: np.ndarray, steps: int, size: int
-) -> Callable[[np.random.Generator], list[np.ndarray]]:
+) -> windows.Draw | None:
     """Return a callable that draws batches, as `rnnkit.forecasting.windows.draw` does.
 
     There is one forecast of each window, from its last step.
     """
-    first = histories.informative
-    usable = np.flatnonzero(windows.are_usable(histories, stop))
 
-    def batch(rng: np.random.Generator) -> list[np.ndarray]:
-        series = rng.choice(usable, size)
-        last = np.maximum(stop[series] - 1 - design.horizon, first[series])
-        at = rng.integers(first[series], last + 1)
+    def make(at: np.ndarray, series: np.ndarray) -> list[np.ndarray]:
         return examples(design, histories, at, series, stop[series])
 
-    return batch
+    return windows.random_steps(histories, stop, design.horizon, size, make)
 
 
 def ends(

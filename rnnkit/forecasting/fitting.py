@@ -82,10 +82,10 @@ def train(
     stop = histories.end - tail
     total, size = amounts(options, histories)
     updates = total if updates is None else updates
-    if not windows.are_usable(histories, stop).any():
-        return net, updates
     steps, source = length(design, histories, stop), decoding if design.decodes else windows
     batches = source.draw(design, histories, stop, steps, size)
+    if batches is None:
+        return net, updates
     every = max(1, total // VALIDATIONS)
     epochs = max(1, updates // every)
     rate = Cosine(options.learning_rate, total)
