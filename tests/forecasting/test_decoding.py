@@ -74,7 +74,7 @@ def test_short_series_begin_with_copies_of_their_first_features():
 
 @pytest.mark.parametrize('source', [windows, decoding])
 def test_nothing_is_learned_from_values_that_are_held_out(source):
-    plan, found = histories((60, 12))
+    plan, found = histories((60, 16))
     stop = found.end - 5
     before = source.draw(plan, found, stop, 12, 200)(np.random.default_rng(0))
     again = source.draw(plan, found, stop, 12, 200)(np.random.default_rng(0))
