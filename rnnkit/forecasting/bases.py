@@ -1,4 +1,4 @@
-"""Naive forecasts: the values of a lag ago, repeated. The network predicts what they miss."""
+"""Naive forecasts, the values of a lag ago repeated, and the choice of one as a series' base."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What the network reads and predicts at each step, in units of the scale."""
+"""Features and targets of each step, in units of the scale."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -74,7 +74,7 @@ def _read(
 
 
 def _compressed(swing: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """Return a number of scales whose logarithm is that of 1 + `swing` in scales."""
+    """Return log(1 + swing / scale) · scale, where `unit` is 1 / scale."""
     return np.log1p(swing * unit) * inverse(unit)
 
 
@@ -105,7 +105,7 @@ def known(design: Design, histories: Histories, at: np.ndarray, series: np.ndarr
 def targets(
     histories: Histories, at: np.ndarray, series: np.ndarray, stop: np.ndarray, horizon: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return what should be predicted at some steps, and the weights.
+    """Return the targets of some steps, and their weights.
 
     Parameters
     ----------

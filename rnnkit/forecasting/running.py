@@ -23,7 +23,7 @@ Said = tuple[Distribution, list[State]]  # of all series; one state of each netw
 
 @dataclass(frozen=True)
 class Model:
-    """Trained networks, and what their inputs and outputs mean.
+    """Trained networks, with the meaning of their inputs and outputs.
 
     Attributes
     ----------

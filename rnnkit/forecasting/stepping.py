@@ -1,4 +1,4 @@
-"""Forecasts of streams: one for each new value, from the state that the last one left behind."""
+"""Forecasts of streams: one for each new value, from the networks' states after the last one."""
 
 import numpy as np
 
@@ -99,7 +99,7 @@ class ForecastStepper:
         return float(np.log(value))  # type: ignore[arg-type]
 
     def _make_room(self) -> None:
-        """Copy what the next features depend on to where there is room for further values."""
+        """Copy the values that the next features depend on, with room for further ones."""
         model, horizon = self._model, self._fitted.options.horizon
         self._histories = self._histories.tails(
             self._one, self._histories.end, model.design.memory, ROOM + horizon + 1

@@ -114,7 +114,7 @@ def judged(tail: np.ndarray, horizon: int) -> Iterator[tuple[np.ndarray, np.ndar
     ------
     series : array of int of shape (n,)
     left : array of int of shape (n,)
-        How many values of each follow.
+        The number of values of each that follow.
     """
     reach = np.minimum(tail, horizon)
     origins = np.where(tail > 0, tail - reach + 1, 0)

@@ -75,12 +75,13 @@ def test_calibrated_quantiles_never_cross(name, n, rng):
     weights[0, 0] = True
     y[~weights] = np.nan
     fitted = Calibration.fit(head.read(output), y, weights, np.zeros(n, int))
-    dist = fitted.apply(head.read(rng.standard_normal((6, h * head.n_parts))), -np.ones(6, int))
+    later = head.read(rng.standard_normal((6, h * head.n_parts)))
+    dist = fitted.apply(later, -np.ones(6, int))
     found = np.stack([dist.quantile(q) for q in np.linspace(0.0005, 0.9995, 400)])
     assert np.isfinite(found).all()
     assert (np.diff(found, axis=0) >= 0).all()
     # The point forecast stays the network's own.
-    assert dist.point().shape == (6, h)
+    assert dist.point().tolist() == later.point().tolist()
 
 
 def of_one_step(e):
