@@ -4,6 +4,7 @@ import copy
 import functools
 import io
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,9 @@ import pytest
 import rnnkit
 from rnnkit.common import file_format
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.forecasting import features, files, fitting, judging, windows
+from rnnkit.forecasting import features, files
 from rnnkit.forecasting.ahead import Values
+from rnnkit.forecasting.intervals import Calibration
 
 T = np.arange(150)
 WAVE = np.exp(0.01 * T) * (10 + np.sin(T * np.pi / 6))
@@ -181,21 +183,6 @@ def test_a_recursive_forecast_reads_its_own_values():
     np.testing.assert_allclose(whole, expected, rtol=1e-6)
 
 
-def test_drawn_paths_are_judged_at_each_step_of_the_tails(many):
-    options = dict(mode='recursive', output='gaussian', base='seasonal')
-    fitted = made(**options).fit(many)._fitted
-    model, histories = fitted.model, fitted.histories
-    tail = fitting.tails(histories, 6)
-    found = judging.on_tails(model, histories, tail, fitted.options)
-    rng, row = np.random.default_rng(0), 0
-    for series, left in windows.judged(tail, 6):
-        one = model.forecast(histories, series, histories.end[series] - left, 6, rng)
-        rows = slice(row, row + len(series))
-        assert found.forecasts.point()[rows].tolist() == one.point().tolist()
-        row = rows.stop
-    assert row == len(found.targets)
-
-
 def test_an_ensemble_is_the_mean_of_its_networks():
     forecaster = made(ensemble=3).fit(WAVE)
     model, histories = forecaster._fitted.model, forecaster._fitted.histories
@@ -305,6 +292,20 @@ def test_intervals_contain_the_point_and_each_other(fitted):
         assert (one.lower[95] <= one.lower[80]).all()
         assert (one.lower[80] <= one.lower[50]).all()
         assert one.lower[80].tolist() == one.quantiles[0.1].tolist()
+
+
+def test_quantiles_are_on_their_side_of_the_point():
+    forecaster = copy.copy(one_fitted())
+    fitted = forecaster._fitted
+    state = fitted.calibration.state()
+    for change in (-100, 100):
+        moved = Calibration.from_state({**state, 'corrections': state['corrections'] + change})
+        forecaster._fitted = replace(fitted, calibration=moved)
+        found = forecaster.forecast(level=80, quantiles=0.5)
+        inner, outer = (found.upper, found.lower) if change < 0 else (found.lower, found.upper)
+        assert inner[80].tolist() == found.mean.tolist()
+        assert (np.sign(change) * (outer[80] - found.mean) > 0).all()
+        assert (np.sign(change) * (found.quantiles[0.5] - found.mean) > 0).all()
 
 
 def test_seeds_determine_samples_and_forecasts(many):

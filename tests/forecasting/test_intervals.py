@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from rnnkit.errors import ConfigError, ShapeError
 from rnnkit.forecasting.intervals import Calibration
@@ -121,6 +122,17 @@ def test_a_level_that_needs_more_errors_has_the_widest_and_a_warning(caplog):
         'forecast(): the quantile 0.975 needs 19 errors on held-out data, and there are 9; it is '
         'at the widest of them. Hold out more data, or ask for a lower level'
     ]
+
+
+@pytest.mark.parametrize('independent', [0.5, 1, 4, 30])
+def test_intervals_of_few_independent_forecasts_are_those_of_student(independent, rng):
+    e, one, group = rng.standard_normal((300, 2)), np.ones((300, 2)), np.zeros(300, int)
+    zero, df = Points(0 * e), max(independent, 1)
+    many = Calibration.fit(zero, e, one, group).apply(Points(np.zeros(2)), 0)
+    few = Calibration.fit(zero, e, one, group, independent).apply(Points(np.zeros(2)), 0)
+    for q in (0.025, 0.25, 0.5, 0.9):
+        ratio = 1 if q == 0.5 else stats.t.ppf(q, df) * np.sqrt(1 + 1 / df) / stats.norm.ppf(q)
+        np.testing.assert_allclose(few.quantile(q), ratio * many.quantile(q), rtol=1e-7)
 
 
 def test_noisy_series_get_wider_intervals(rng):
