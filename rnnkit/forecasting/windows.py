@@ -84,7 +84,7 @@ def window(
         The first step of each window, its series, and the step where its values end.
     steps : int
     judged : array of int of shape (B,), optional
-        The first step whose value counts, for validation.
+        The first step that is judged, for validation. Forecasts that begin before it do not count.
     """
     at = start + np.arange(steps)[:, None]  # (T, B)
     at = np.minimum(at, histories.end[series] - 1)

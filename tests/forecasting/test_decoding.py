@@ -98,6 +98,23 @@ def test_there_are_no_batches_of_series_that_are_too_short_or_constant(source):
     assert source.draw(plan, found, found.end, 32, 8) is None
 
 
+def test_windows_for_validation_count_only_forecasts_of_the_tails():
+    plan, found = histories((60, 30, 12))
+    tail = np.array([8, 0, 2])
+    x, y, weights = windows.ends(plan, found, tail, 12, np.random.default_rng(0))
+    assert x.shape[:2] == (20, 2)
+    start = np.array([found.end[0] - 20, found.first[2]])
+    for column, k in enumerate((0, 2)):
+        for t in range(20):
+            at = start[column] + t
+            for j in (1, 2, 3):
+                counts = at + 1 >= found.end[k] - tail[k] and at + j < found.end[k]
+                assert weights[t, column, j - 1] == counts
+                if counts:
+                    expected = (found.y[at + j] - found.y[at + j - 4]) / found.unit[at]
+                    assert y[t, column, j - 1] == np.float32(expected)
+
+
 def test_validation_is_on_whole_horizons_of_the_tails():
     plan, found = histories((60, 30))
     tail = np.array([8, 0])
