@@ -122,14 +122,15 @@ def test_appended_values_give_what_a_longer_series_gives():
 
 
 def test_values_appended_to_a_series_shorter_than_its_lag():
-    y, plan = np.array([3.0, 5.0, 4.0, 8.0, 1.0, 7.0, 2.0]), design()
+    y, plan = np.random.default_rng(6).standard_normal(24), design()
+    y[4] = 900  # later scales are at least 0.1 of the mean
     choices = Choices(np.array([4]), np.array([1]), np.array([False]))
     whole = building.build([series(y)], plan, 3, choices)
-    part = building.build([series(y[:2])], plan, 12, choices)
-    for t in range(2, 7):
+    part = building.build([series(y[:2])], plan, 30, choices)
+    for t in range(2, 24):
         part.append(y[t : t + 1], np.array([True]))
         assert part.unit[part.end - 1] == whole.unit[whole.begin + t]
-    assert part.unit[part.end - 1] == pytest.approx(scale_by_loop(y, 6, 4, 6, 'mean_abs'))
+    assert part.unit[part.end - 1] == pytest.approx(scale_by_loop(y, 23, 4, 6, 'mean_abs'))
 
 
 def test_a_missing_value_has_weight_0_and_a_mark():
