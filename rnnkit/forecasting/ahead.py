@@ -1,4 +1,4 @@
-"""From what networks say to forecasts in the user's units."""
+"""Forecasts in the user's units, from the outputs of networks."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ def forecast(
     panel : Panel
         Its own series, or others.
     inputs : list of arrays of shape (horizon, K)
-        What is known of the future of each series.
+        The known inputs of the future of each series.
     horizon : int
     wanted : Wanted
     """
@@ -63,7 +63,7 @@ def forecast(
 
 
 class Values:
-    """From scales of the last steps to the units of the series.
+    """Conversion from scales of the last steps to the units of the series.
 
     Parameters
     ----------
@@ -85,9 +85,9 @@ class Values:
 
 def _around(values: np.ndarray, means: np.ndarray, q: float) -> np.ndarray:
     """Return quantiles that are on their side of the point forecast."""
-    return (
-        np.minimum(values, means) if q < 0.5 else np.maximum(values, means) if q > 0.5 else values
-    )
+    if q == 0.5:
+        return values
+    return np.minimum(values, means) if q < 0.5 else np.maximum(values, means)
 
 
 def low(level: float) -> float:

@@ -1,4 +1,4 @@
-"""Naive forecasts: the values of a lag ago, repeated. The network predicts what they miss."""
+"""Naive forecasts, the values of a lag ago repeated, and the choice of one as a series' base."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,7 +14,7 @@ Base = tuple[int, int]  # a lag, and of how many of them the mean is taken
 
 
 class Choices(NamedTuple):
-    """What has been chosen for each of N series.
+    """The base of each of N series, and whether its logarithms are forecast.
 
     Attributes
     ----------
@@ -31,24 +31,6 @@ class Choices(NamedTuple):
     def of(self, chosen: np.ndarray) -> 'Choices':
         """Return the choices of some series."""
         return Choices(*(part[chosen] for part in self))
-
-
-def steps_back(lag: np.ndarray, steps: int) -> np.ndarray:
-    """Return how many steps before t the last value is that steps t + 1 ... t + steps repeat.
-
-    Parameters
-    ----------
-    lag : array of int of shape (...)
-    steps : int
-
-    Returns
-    -------
-    back : array of int of shape (..., steps)
-        At least 0: the last whole lag is repeated.
-    """
-    k = np.arange(1, steps + 1)
-    lag = np.asarray(lag)[..., None]
-    return lag * -(-k // lag) - k
 
 
 def errors(y: np.ndarray, n: np.ndarray, bases: Sequence[Base], steps: int) -> np.ndarray:
@@ -81,7 +63,7 @@ def errors(y: np.ndarray, n: np.ndarray, bases: Sequence[Base], steps: int) -> n
     truth = y[:, origin[:, None] + np.arange(1, steps + 1)]  # (N, origins, steps)
     found = np.full(fits.shape, np.inf)
     for j, (lag, seasons) in enumerate(bases):
-        at = origin[:, None] - steps_back(np.array(lag), steps)  # (origins, steps)
+        at = origin[:, None] + 1 - lag + np.arange(steps) % lag  # (origins, steps)
         at = at - lag * np.arange(seasons)[:, None, None]  # (seasons, origins, steps)
         begin = y.shape[1] - n[:, None, None, None]
         at = np.where(

@@ -1,4 +1,4 @@
-"""From series as users pass them to `Histories`."""
+"""`Histories` built from the series that users pass."""
 
 import numpy as np
 

@@ -1,11 +1,11 @@
 """Encoder and decoder: one network reads the past, another what is known of each step ahead.
 
 The encoder reads the features of the last steps, up to an origin. The decoder begins with its final
-states, reads what is known of the steps ahead, one after another, and says how they differ from the
-base. There are as many steps for short series: they begin with copies of their first features.
+states, reads what is known of the steps ahead, one after another, and predicts how they differ from
+the base. The encoder reads as many steps of short series, which begin with copies of their first
+features.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -43,14 +43,14 @@ def layers(design: Design, histories: Histories, head: Head, options: Options) -
 def past(
     design: Design, histories: Histories, at: np.ndarray, series: np.ndarray, steps: int
 ) -> np.ndarray:
-    """Return what the encoder reads up to some steps `at` (B,), (steps, B, F)."""
+    """Return the inputs of the encoder up to some steps `at` (B,), (steps, B, F)."""
     back = at - np.arange(steps)[::-1, None]  # (T, B)
     back = np.maximum(back, np.minimum(histories.first[series], at))
     return features.read(replace(design, horizon=1), histories, back, series)
 
 
 def ahead(design: Design, histories: Histories, at: np.ndarray, series: np.ndarray) -> np.ndarray:
-    """Return what the decoder reads of the steps after some steps `at` (B,), (h, B, D)."""
+    """Return the inputs of the decoder for the steps after some steps `at` (B,), (h, B, D)."""
     unit = features.inverse(histories.unit[at])[:, None]
     bases = histories.bases(at, series, design.horizon)
     gaps = np.stack([gap * unit for gap in features.gaps(design, histories, at, *bases)], axis=-1)
@@ -67,7 +67,7 @@ def ahead(design: Design, histories: Histories, at: np.ndarray, series: np.ndarr
 def examples(
     design: Design, histories: Histories, at: np.ndarray, series: np.ndarray, stop: np.ndarray
 ) -> list[np.ndarray]:
-    """Return what the network reads, its targets (h, B, 1) and weights.
+    """Return the inputs of the network, its targets (h, B, 1) and weights.
 
     Parameters
     ----------
@@ -83,21 +83,16 @@ def examples(
 
 def draw(
     design: Design, histories: Histories, stop: np.ndarray, steps: int, size: int
-) -> Callable[[np.random.Generator], list[np.ndarray]]:
+) -> windows.Draw | None:
     """Return a callable that draws batches, as `rnnkit.forecasting.windows.draw` does.
 
     There is one forecast of each window, from its last step.
     """
-    first = histories.informative
-    usable = np.flatnonzero(windows.are_usable(histories, stop))
 
-    def batch(rng: np.random.Generator) -> list[np.ndarray]:
-        series = rng.choice(usable, size)
-        last = np.maximum(stop[series] - 1 - design.horizon, first[series])
-        at = rng.integers(first[series], last + 1)
+    def make(at: np.ndarray, series: np.ndarray) -> list[np.ndarray]:
         return examples(design, histories, at, series, stop[series])
 
-    return batch
+    return windows.random_steps(histories, stop, design.horizon, size, make)
 
 
 def ends(
@@ -124,7 +119,7 @@ def ends(
 def run(
     net: Regressor, design: Design, histories: Histories, series: np.ndarray, stop: np.ndarray
 ) -> np.ndarray:
-    """Return what the network says after some steps of some series, (n, P * h).
+    """Return the outputs of the network after some steps of some series, (n, P * h).
 
     P is the number of outputs for each step ahead.
     """
@@ -139,7 +134,7 @@ def run(
 
 
 def _numbers(design: Design, histories: Histories) -> int:
-    """Return how many numbers the network reads for one forecast."""
+    """Return the number of inputs that the network reads for one forecast."""
     one = histories.end[:1] - 1, np.zeros(1, int)
     seen = past(design, histories, *one, 1).shape[-1]
     return design.reach * seen + design.horizon * ahead(design, histories, *one).shape[-1]

@@ -1,4 +1,4 @@
-"""The settings of a fitted forecaster: how series become what the network reads and predicts."""
+"""The settings of a fitted forecaster, from which inputs and targets of its networks follow."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ LEAST_WINDOW = 24
 
 @dataclass(frozen=True)
 class Design:
-    """What has been decided for all series together.
+    """The settings that all series of a fitted forecaster share.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class Design:
 
     @property
     def levels(self) -> int:
-        """How many numbers describe the level of a step: see `Histories`."""
+        """The number of columns of `Histories.level`."""
         return 0 if self.season == 1 else 1 + sum(lag > 1 for lag in self.lags)
 
     @property
@@ -123,9 +123,9 @@ def aligned(values: list[np.ndarray], steps: int) -> tuple[np.ndarray, np.ndarra
 
 
 def filled(values: np.ndarray, lag: int) -> np.ndarray:
-    """Return values without gaps: that of a lag ago, moved as the step before was.
+    """Return values whose gaps are filled by the last value plus the change of a lag ago.
 
-    Where there is none, the last value stays.
+    Within the first lag, the last value stays.
     """
     if np.isfinite(values).all():
         return values
@@ -138,8 +138,9 @@ def filled(values: np.ndarray, lag: int) -> np.ndarray:
 def is_multiplicative(values: np.ndarray, lag: int) -> bool:
     """Return whether the differences of a series grow with its level, so that logarithms help.
 
-    The slope of log |difference| over log level is nearer to 1 than to 0. The choice between them
-    is that of a power transform (Box and Cox 1964) by its spread at different levels.
+    They do if the slope of log |difference| over log level is nearer to 1 than to 0: the power
+    transform (Box and Cox 1964) that makes the spread equal at all levels is then nearer to the
+    logarithm than to none.
     """
     if len(values) <= lag + 8 or not (values[np.isfinite(values)] > 0).all():
         return False

@@ -1,4 +1,4 @@
-"""What the network reads and predicts at each step, in units of the scale."""
+"""Features and targets of each step, in units of the scale."""
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -7,7 +7,6 @@ from rnnkit.forecasting.design import Design
 from rnnkit.forecasting.histories import Histories
 
 LIMIT = 20.0  # of features, in scales
-KINDS = ('known', 'past', 'static')
 
 
 def count(design: Design, histories: Histories) -> int:
@@ -75,8 +74,8 @@ def _read(
 
 
 def _compressed(swing: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """Return a number of scales whose logarithm is that of 1 + `swing` in scales."""
-    return np.log1p(swing * unit) * np.where(unit > 0, 1 / np.where(unit > 0, unit, 1), 0)
+    """Return log(1 + swing / scale) · scale, where `unit` is 1 / scale."""
+    return np.log1p(swing * unit) * inverse(unit)
 
 
 def gaps(
@@ -96,10 +95,9 @@ def known(design: Design, histories: Histories, at: np.ndarray, series: np.ndarr
     network predicts, also where the base contains the effect, and at any scale.
     """
     ahead = at[..., None] + np.arange(1, design.horizon + 1)
-    inputs = np.ascontiguousarray(histories.known.T)
-    base = [histories.inputs_of_base(at, series, design.horizon, one) for one in inputs]
+    base = histories.inputs_of_base(at, series, design.horizon).swapaxes(-1, -2)  # (..., h, K)
     now = _standardized(design, 'known', histories.known[ahead])  # (..., h, K)
-    gap = now - _standardized(design, 'known', np.stack(base, axis=-1))
+    gap = now - _standardized(design, 'known', base)
     gap = gap * histories.relative_unit(at)[..., None, None]
     return np.clip(np.concatenate([now, gap], axis=-1), -LIMIT, LIMIT)
 
@@ -107,7 +105,7 @@ def known(design: Design, histories: Histories, at: np.ndarray, series: np.ndarr
 def targets(
     histories: Histories, at: np.ndarray, series: np.ndarray, stop: np.ndarray, horizon: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return what should be predicted at some steps, and the weights.
+    """Return the targets of some steps, and their weights.
 
     Parameters
     ----------

@@ -119,7 +119,7 @@ def _check_networks(nets: list[Any], design: Design, options: Options, n_parts: 
 
 
 def _check_choices(lag: np.ndarray, seasons: np.ndarray, design: Design, panel: Panel) -> None:
-    """Raise a ConfigError unless each series has a base, and all need memory like their values."""
+    """Raise a ConfigError unless bases are known, and their memory is in proportion to values."""
     n = len(panel.series)
     known = np.isin(lag, [1, design.season, *design.lags]) & np.isin(seasons, [1, SEASONS])
     if {lag.dtype.kind, seasons.dtype.kind} != {'i'} or lag.shape != (n,) or not known.all():

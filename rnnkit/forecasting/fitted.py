@@ -20,7 +20,7 @@ LEAST = 4  # values of a series
 
 @dataclass(frozen=True)
 class Fitted:
-    """What `fit` has made.
+    """A fitted forecaster.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Fitted:
         return self.calibration is not None or self.options.output != 'point'
 
     def build(self, panel: Panel, room: int) -> Histories:
-        """Return series prepared alike, with room for further steps."""
+        """Return the series of a panel, prepared alike, with room for further steps."""
         own = self.histories
         choices = own.choices if panel is self.panel else None
         room = max(room, room_for(self.model.design))

@@ -18,7 +18,7 @@ MANY = 100_000  # values, of which on there are the most updates and windows
 
 
 def tails(histories: Histories, horizon: int) -> np.ndarray:
-    """Return how many values at the end of each series are held out, (N,).
+    """Return the number of values at the end of each series that are held out, (N,).
 
     Two horizons, and of few series still more, so that there are enough forecasts to judge; but at
     most the horizon and a fifth of a series. Of a short series, a third.
@@ -41,7 +41,7 @@ def network(design: Design, histories: Histories, head: Head, options: Options, 
 
 
 def amounts(options: Options, histories: Histories) -> tuple[int, int]:
-    """Return the updates of a training, and the windows in a batch, that are not given."""
+    """Return the number of updates of a training, and of windows in a batch."""
     values = int((histories.end - histories.first).sum())
     updates = int(np.clip(2000 * np.sqrt(values / MANY), 500, 2000))
     windows = int(np.clip(32 * np.sqrt(values / MANY), 8, 32))
@@ -72,8 +72,8 @@ def train(
         The network to begin with, which stays as it is; by default a new one.
     design, histories, head, options
     tail : array of int of shape (N,)
-        How many values at the end of each series are not used, but judge the network. If there
-        are none, all updates are made.
+        The number of values at the end of each series that are held out, to judge the network. If
+        there are none, all updates are made.
     updates : int, optional
         By default all. The learning rate at each is the same for any number.
     seed : int
@@ -82,10 +82,10 @@ def train(
     stop = histories.end - tail
     total, size = amounts(options, histories)
     updates = total if updates is None else updates
-    if not windows.are_usable(histories, stop).any():
-        return net, updates
     steps, source = length(design, histories, stop), decoding if design.decodes else windows
     batches = source.draw(design, histories, stop, steps, size)
+    if batches is None:
+        return net, updates
     every = max(1, total // VALIDATIONS)
     epochs = max(1, updates // every)
     rate = Cosine(options.learning_rate, total)

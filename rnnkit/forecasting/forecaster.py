@@ -1,6 +1,5 @@
 """Forecasts of time series: one recurrent network for any number of them."""
 
-from dataclasses import fields
 from typing import Any, Self
 
 from rnnkit.common import file_format, open_files
@@ -370,8 +369,7 @@ class Forecaster:
 
     @classmethod
     def _of(cls, fitted: Fitted) -> Self:
-        options = {field.name: getattr(fitted.options, field.name) for field in fields(Options)}
-        forecaster = cls(**options)
+        forecaster = cls(**fitted.options.to_spec())
         forecaster._fitted = fitted
         return forecaster
 
@@ -422,12 +420,11 @@ class Forecaster:
 
 
 def _new(spec: dict[str, Any]) -> Forecaster:
-    return Forecaster(**{name: tuple(v) if isinstance(v, list) else v for name, v in spec.items()})
+    return Forecaster(**spec)
 
 
 def _revived(content: bytes) -> Forecaster:
-    name = 'pickle'
-    return Forecaster._of(files.unpack(name, file_format.unpack(content, name)))
+    return from_file('pickle', file_format.unpack(content, 'pickle'))
 
 
 def from_file(name: str, file: file_format.File) -> Forecaster:

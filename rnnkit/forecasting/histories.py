@@ -21,20 +21,22 @@ class Histories:
     Attributes
     ----------
     y : array of shape (M,)
-        Values, as logarithms where `log` says so. Missing ones are filled by those of a lag ago.
+        Values, as logarithms where `log` says so. Missing ones are filled by the last value plus
+        the change of a lag ago.
     seen : array of bool of shape (M,)
         Which values are real.
     mean, own : arrays of shape (M,)
-        The mean of the value and those of some lags before; and what the base repeats, which is
-        this mean or the value.
+        The mean of the value and those of one, two and three lags before; and the values that the
+        base repeats, which are these means or the values themselves.
     gap : array of shape (M,)
-        Absolute errors of the base one lag ahead; without a base, absolute values.
+        Absolute errors of the base one step ahead; without a base, absolute values.
     total, count : arrays of shape (M,)
         Sums of these so far, and their number.
     unit : array of shape (M,)
         The scale after each step; 0 where nothing has changed.
     level : array of shape (M, L)
-        Mean differences at each lag over the last season, and its mean absolute deviation.
+        Mean differences over the last season at each lag above 1, and the mean absolute deviation
+        of the season's values.
     begin, end : arrays of int of shape (N,)
         The first step of each series, and the one after its last.
     choices : Choices
@@ -52,6 +54,8 @@ class Histories:
     scale : {'mean_abs', 'standard', 'robust'} or None
     has_base : bool
         Whether the base is subtracted; without it, the values themselves are predicted.
+    room : int
+        The steps after each series.
     """
 
     y: np.ndarray
@@ -143,32 +147,36 @@ class Histories:
         return base, usual
 
     def repeated(self, at: np.ndarray, lag: int, steps: int, of: np.ndarray) -> np.ndarray:
-        """Return the values of a lag ago for the steps after `at`, (..., steps)."""
+        """Return the values of a lag ago for the steps after `at`, (..., steps).
+
+        Of columns (M, K), the values are of shape (..., K, steps).
+        """
         width = min(lag, steps)
         # Rows that are read whole are much faster than single values.
-        values = sliding_window_view(of, width)[at + 1 - lag]
+        values = sliding_window_view(of, width, axis=0)[at + 1 - lag]
         return values if width == steps else values[..., np.arange(steps) % lag]
 
-    def inputs_of_base(
-        self, at: np.ndarray, series: np.ndarray, steps: int, values: np.ndarray
-    ) -> np.ndarray:
-        """Return what the base is of the known inputs (M,) of the same steps, (..., steps)."""
-        found = np.zeros((*at.shape, steps))
+    def inputs_of_base(self, at: np.ndarray, series: np.ndarray, steps: int) -> np.ndarray:
+        """Return the known inputs of the steps that the base repeats, (..., K, steps).
+
+        Where it is the mean of several seasons, they are means, too; without a base they are 0.
+        """
+        found = np.zeros((*at.shape, self.known.shape[1], steps))
         lags, seasons = self.choices.lag[series], self.choices.seasons[series]
         for lag in np.unique(lags) if self.has_base else ():
             mine = lags == lag
             some = at[..., mine]
-            each = [self.repeated(some - j * lag, lag, steps, values) for j in range(SEASONS)]
+            each = [self.repeated(some - j * lag, lag, steps, self.known) for j in range(SEASONS)]
             mean = sum(each[1:], each[0]) / SEASONS
-            found[..., mine, :] = np.where((seasons[mine] > 1)[:, None], mean, each[0])
+            found[..., mine, :, :] = np.where((seasons[mine] > 1)[:, None, None], mean, each[0])
         return found
 
     def errors_of_base(self, at: np.ndarray, series: np.ndarray) -> np.ndarray:
-        """Return by how much values differ from their base, a lag ahead; or from 0."""
+        """Return the absolute errors of the base one step ahead; without a base, of 0."""
         return abs(self.y[at] - self.base(at - 1, series, 1)[..., 0])
 
     def repeat(self, at: np.ndarray, series: np.ndarray) -> None:
-        """Write the means of some steps and those a lag before, two lags before, ..."""
+        """Write `mean` and `own` at some steps, whose values are there."""
         lag = self.choices.lag[series]
         mean = sum((self.y[at - j * lag] for j in range(1, SEASONS)), self.y[at]) / SEASONS
         self.mean[at] = mean
@@ -226,7 +234,7 @@ class Histories:
         self.end = at + 1
 
     def tails(self, chosen: np.ndarray, stop: np.ndarray, steps: int, room: int) -> 'Histories':
-        """Return copies of the last steps of some series, with room for what follows.
+        """Return copies of the last steps of some series, with room for further ones.
 
         Parameters
         ----------
@@ -234,8 +242,10 @@ class Histories:
             May contain a series several times.
         stop : array of int of shape (n,)
             The step of each after the last one.
-        steps, room : int
-            As many steps as lags and scales need; those that follow.
+        steps : int
+            The steps to copy, as many as lags and scales need.
+        room : int
+            The steps after them.
         """
         width = steps + room
         rows = stop[:, None] - steps + np.arange(width)  # (n, width)

@@ -1,7 +1,7 @@
 """Calibrated intervals: forecasts and the errors of earlier ones, on data held out.
 
 In: the distributions of forecasts on held-out data, and what happened. Out: a `Calibration`, which
-turns a later `Distribution` into one whose intervals contain the share of targets that they say.
+turns a later `Distribution` into one whose intervals contain the targets as often as they should.
 
 An error is measured in units of the distribution's own width, of the mean error at its step ahead,
 and of the mean error of its group, which is a series. What remains is alike for all of them. Its
@@ -45,14 +45,14 @@ class Calibrated(Grid):
     calibration : Calibration
     """
 
-    def __init__(self, *parts: np.ndarray, centre: np.ndarray | None, calibration: Calibration):
+    def __init__(self, *parts: np.ndarray, centre: np.ndarray, calibration: Calibration):
         super().__init__(LEVELS, *parts, centre=centre)
         self.calibration = calibration
 
-    def again(self, parts: Sequence[np.ndarray], centre: np.ndarray | None = None) -> Calibrated:
+    def again(self, parts: Sequence[np.ndarray]) -> Calibrated:
         """Return a distribution of the same kind with other parameters."""
-        centre = self.centre if centre is None else centre
-        return Calibrated(*parts, centre=centre, calibration=self.calibration)
+        *quantiles, centre = parts
+        return Calibrated(*quantiles, centre=centre, calibration=self.calibration)
 
     def quantile(self, q: float) -> np.ndarray:
         """Return a quantile; warns if it would need more errors than there are."""
@@ -61,7 +61,7 @@ class Calibrated(Grid):
 
 
 class Calibration:
-    """What errors on held-out data say about later ones; made by `fit`.
+    """Corrections of intervals, from errors on held-out data; made by `fit`.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class Calibration:
     symmetric : bool
         Whether these were absolute errors.
     independent : float
-        How many forecasts there were whose steps do not overlap.
+        The number of forecasts whose steps do not overlap.
 
     Notes
     -----
@@ -140,7 +140,7 @@ class Calibration:
         groups : array of N integers from 0
             The series of each row. The rows of a series are in the order of time.
         independent : float
-            How many forecasts there are whose steps do not overlap.
+            The number of forecasts whose steps do not overlap.
 
         Raises
         ------
@@ -205,7 +205,7 @@ class Calibration:
         return Calibrated(*parts, centre=dist.point(), calibration=self)
 
     def widening(self, q: float) -> float:
-        """Return by how much an interval is wider, since its width is known from few errors."""
+        """Return the factor by which the uncertainty of the width itself widens an interval."""
         from scipy.special import stdtrit
 
         if not np.isfinite(self.independent) or q == 0.5:

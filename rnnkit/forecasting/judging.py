@@ -1,4 +1,4 @@
-"""Forecasts of held-out values: how much they help, and how wide intervals must be."""
+"""Forecasts of held-out values, from which the share of corrections and intervals follow."""
 
 from dataclasses import dataclass, replace
 
@@ -17,7 +17,7 @@ PRICE = 0.02  # of a forecast of a single held-out horizon, as a share of the ba
 
 @dataclass(frozen=True)
 class Judged:
-    """Forecasts of held-out values, and these.
+    """Forecasts of held-out values, and the values themselves.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Judged:
     held_out: int = 0
 
     def shrink(self) -> float:
-        """Return the share of the forecasts with the least mean absolute error.
+        """Return the factor of the forecasts with the least mean absolute error, from 0 to 1.
 
         They are corrections of the base. The fewer there are, the more they must improve on it.
         """
@@ -49,7 +49,7 @@ class Judged:
 
     @property
     def independent(self) -> float:
-        """How many forecasts there are whose steps do not overlap."""
+        """The number of forecasts whose steps do not overlap."""
         return max(1, self.held_out) / self.targets.shape[1]
 
     @property

@@ -1,4 +1,4 @@
-"""Which intervals, quantiles and samples a forecast should have."""
+"""The intervals, quantiles and samples that are asked of a forecast."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ USUAL = (80, 95)  # %
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is asked of a forecast besides its mean.
+    """The intervals, quantiles and samples that a forecast has besides its mean.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class Wanted:
 
     @property
     def simple(self) -> bool:
-        """Whether nothing else is asked."""
+        """Whether only the mean is asked for."""
         return not (self.levels or self.quantiles or self.samples)
 
 

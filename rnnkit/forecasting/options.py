@@ -15,7 +15,7 @@ BASES = ('auto', 'naive', 'seasonal')
 
 @dataclass(frozen=True)
 class Options:
-    """What `Forecaster` is made with; its docstring explains each.
+    """The checked arguments of `Forecaster`, whose docstring explains each.
 
     Raises
     ------

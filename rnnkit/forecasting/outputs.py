@@ -1,4 +1,4 @@
-"""Heads of a forecaster: the last layer of its network, its loss, and what its output means.
+"""Heads of a forecaster: the last layer of its network, its loss, and the meaning of its output.
 
 In: the number of steps ahead h, and the output of the last layer. Out: specs of a layer and of a
 loss for `rnnkit.Regressor`; a `Distribution` for each step ahead.
@@ -69,9 +69,9 @@ class Distribution(Abstract):
         """
 
     def width(self) -> np.ndarray:
-        """Return a positive measure of spread, (..., h): half the distance of two quantiles.
+        """Return a positive measure of spread, (..., h): the standard deviation, if it is normal.
 
-        They are those of a standard normal distribution at -1 and 1.
+        It is half the distance between the quantiles of the normal scores -1 and 1.
         """
         half = (self.scores(1.0) - self.scores(-1.0)) / 2
         typical = half.mean() if half.size else 1.0
@@ -110,8 +110,7 @@ class Points(Distribution):
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
         """Raise a ConfigError: a single value has no distribution."""
-        self.quantile(0.5)
-        raise NotImplementedError
+        return self.quantile(0.5)
 
 
 class Grid(Distribution):
@@ -139,22 +138,23 @@ class Grid(Distribution):
         self, levels: Sequence[float], *parts: np.ndarray, centre: np.ndarray | None = None
     ):
         self._table = np.sort(np.stack(parts).astype(np.float64), axis=0)  # (Q, ..., h)
-        super().__init__(*self._table)
-        self.levels, self.centre = tuple(levels), centre
+        super().__init__(*self._table, *([] if centre is None else [centre]))
+        self.levels = tuple(levels)
         self._z = normal_score(np.asarray(levels))
+
+    @property
+    def centre(self) -> np.ndarray | None:
+        """The point forecast, where it is not the median: the last of the parts."""
+        return self.parts[-1] if len(self.parts) > len(self.levels) else None
 
     def again(self, parts: Sequence[np.ndarray]) -> Grid:
         """Return a distribution of the same kind with other parameters."""
-        return Grid(self.levels, *parts, centre=self.centre)
+        n = len(self.levels)
+        return Grid(self.levels, *parts[:n], centre=None if self.centre is None else parts[n])
 
     def moved(self, change: np.ndarray) -> Grid:
         """Return the distribution that is moved by `change`, (..., h)."""
         return self.map(lambda part: part + change)
-
-    def map(self, change: Change) -> Grid:
-        """Return the distribution whose parameters are changed."""
-        centre = None if self.centre is None else change(self.centre)
-        return Grid(self.levels, *map(change, self.parts), centre=centre)
 
     def point(self) -> np.ndarray:
         """Return the point forecast."""
@@ -235,7 +235,7 @@ class Average(Distribution):
 
 
 class Head(Abstract):
-    """The last layer of a network that forecasts, and what its output means.
+    """The last layer of a network that forecasts, and the meaning of its output.
 
     Attributes
     ----------
@@ -248,15 +248,15 @@ class Head(Abstract):
     n_parts: ClassVar[int] = 1
     has_quantiles: ClassVar[bool] = True
 
-    def layers(self, h: int, inputs: str) -> list[LayerSpec]:
+    def layers(self, h: int, inputs: str | list[str]) -> list[LayerSpec]:
         """Return the specs of the output layers: a single one, which is linear.
 
         Parameters
         ----------
         h : int
             The number of steps ahead.
-        inputs : str
-            The layer before it.
+        inputs : str or list of str
+            The layers before it.
         """
         return [{'size': h * self.n_parts, 'name': 'out', 'inputs': inputs, 'activation': 'linear'}]
 
@@ -276,7 +276,7 @@ class Head(Abstract):
     def blend(self, distributions: Sequence[Distribution]) -> Distribution:
         """Return one distribution for those of several networks.
 
-        Each of its quantiles is the mean of their quantiles. Mostly, each parameter is so, too.
+        Each of its quantiles is the mean of their quantiles. Mostly, so is each parameter.
         """
         parts = zip(*(one.parts for one in distributions), strict=True)
         return distributions[0].again([np.mean(part, axis=0) for part in parts])

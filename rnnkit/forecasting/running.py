@@ -18,11 +18,12 @@ PATHS = 200  # that are drawn of each series
 LEVELS = tuple((k + 0.5) / 40 for k in range(40))
 
 State = dict[str, list[np.ndarray]]
+Said = tuple[Distribution, list[State]]  # of all series; one state of each network
 
 
 @dataclass(frozen=True)
 class Model:
-    """Trained networks, and what their inputs and outputs mean.
+    """Trained networks, with the meaning of their inputs and outputs.
 
     Attributes
     ----------
@@ -50,6 +51,7 @@ class Model:
         stop: np.ndarray,
         horizon: int,
         rng: np.random.Generator | None = None,
+        said: Said | None = None,
     ) -> Distribution:
         """Return the forecasts of the steps after some steps of some series.
 
@@ -63,43 +65,25 @@ class Model:
         horizon : int
         rng : numpy.random.Generator, optional
             For outputs with a distribution that are forecast step by step: paths are drawn.
+        said : (Distribution, list of dict), optional
+            The outputs of the networks after these steps and their states, where `after` or `step`
+            has returned them.
 
         Returns
         -------
         forecast : Distribution
             Of shape (n, horizon), in scales of the last step that is read.
         """
-        first, states = self.after(histories, series, stop)
-        return self.from_here(first, states, histories, series, stop, horizon, rng)
-
-    def from_here(
-        self,
-        first: Distribution,
-        states: list[State],
-        histories: Histories,
-        series: np.ndarray,
-        stop: np.ndarray,
-        horizon: int,
-        rng: np.random.Generator | None = None,
-    ) -> Distribution:
-        """Return the forecast of some steps, given what the networks say of the first ones.
-
-        Parameters
-        ----------
-        first, states
-            As `after` returns them.
-        histories, series, stop, horizon, rng
-            As in `forecast`.
-        """
-        found = first.map(lambda part: part[..., :horizon])
+        said = self.after(histories, series, stop) if said is None else said
         if horizon > self.design.horizon:
-            found = self._step_by_step(first, states, histories, series, stop, horizon, rng)
+            found = self._step_by_step(said, histories, series, stop, horizon, rng)
+        else:
+            found = said[0].map(lambda part: part[..., :horizon])
         return found if self.shrink == 1 else found.moved((self.shrink - 1) * found.point())
 
     def _step_by_step(
         self,
-        first: Distribution,
-        states: list[State],
+        said: Said,
         histories: Histories,
         series: np.ndarray,
         stop: np.ndarray,
@@ -107,27 +91,23 @@ class Model:
         rng: np.random.Generator | None,
     ) -> Distribution:
         """Return the forecast of more steps than the network predicts at once."""
-        copies = PATHS if self.head.has_quantiles else 1
+        rng = rng if self.head.has_quantiles else None
+        copies = 1 if rng is None else PATHS
         chosen = np.tile(np.arange(len(series)), copies)
         tails = histories.tails(series[chosen], stop[chosen], self.design.memory, horizon + 1)
-        values = self.onward(
-            tails,
-            first.map(lambda part: part[chosen]),
-            [select(one, chosen) for one in states],
-            horizon,
-            rng if self.head.has_quantiles else None,
-        )
+        first, states = said
+        first = first.map(lambda part: part[chosen])
+        states = [select(one, chosen) for one in states]
+        values = self.onward(tails, first, states, horizon, rng)
         base = histories.base(stop - 1, series, horizon)
         unit = features.inverse(histories.unit[stop - 1])[:, None]
         paths = (values.reshape(copies, len(series), horizon) - base) * unit
-        if not self.head.has_quantiles:
+        if rng is None:
             return Points(paths[0])
         return Grid(LEVELS, *np.quantile(paths, LEVELS, axis=0), centre=np.median(paths, axis=0))
 
-    def after(
-        self, histories: Histories, series: np.ndarray, stop: np.ndarray
-    ) -> tuple[Distribution, list[State]]:
-        """Return what the networks say after some steps of some series, and their states.
+    def after(self, histories: Histories, series: np.ndarray, stop: np.ndarray) -> Said:
+        """Return the forecasts of the networks after some steps of some series, and their states.
 
         Returns
         -------
@@ -150,7 +130,7 @@ class Model:
         start = np.minimum(histories.first[series], stop - 1)
         outputs = np.zeros((len(series), net.layers[-1].size))
         states: State = {}
-        width = features.count(self.design, histories) + net.layers[-1].size
+        width = net.layers[0].size + net.layers[-1].size
         for rows in _alike(stop - start, width):
             at = np.arange((stop - start)[rows[0]])[:, None] + start[rows]  # (T, B)
             x = features.read(self.design, histories, at, series[rows])
@@ -162,6 +142,12 @@ class Model:
                 for whole, part in zip(states[name], parts, strict=True):
                     whole[rows] = part
         return outputs, states
+
+    def step(self, histories: Histories, states: list[State]) -> Said:
+        """Return the forecasts after the last step of each series, given the states before it."""
+        x = features.read(self.design, histories, histories.end - 1, np.arange(len(histories)))
+        pairs = [net.step(x, state) for net, state in zip(self.networks, states, strict=True)]
+        return self.read([out for out, _ in pairs]), [state for _, state in pairs]
 
     def onward(
         self,
@@ -199,9 +185,7 @@ class Model:
             if len(values) == steps:
                 return np.stack(values, axis=1)
             histories.append(values[-1], np.ones(len(series), bool))
-            x = features.read(self.design, histories, histories.end - 1, series)
-            pairs = [net.step(x, state) for net, state in zip(self.networks, states, strict=True)]
-            forecast, states = self.read([out for out, _ in pairs]), [state for _, state in pairs]
+            forecast, states = self.step(histories, states)
 
 
 def _alike(n: np.ndarray, width: int) -> Iterator[np.ndarray]:

@@ -1,4 +1,4 @@
-"""Forecasts of streams: one for each new value, from the state that the last one left behind."""
+"""Forecasts of streams: one for each new value, from the networks' states after the last one."""
 
 import numpy as np
 
@@ -6,7 +6,6 @@ from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import is_real
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, DataError
-from rnnkit.forecasting import features
 from rnnkit.forecasting.ahead import Values
 from rnnkit.forecasting.fitted import Fitted
 
@@ -75,16 +74,10 @@ class ForecastStepper:
         self._steps += 1
         histories, model = self._histories, self._model
         histories.append(np.array([number]), np.array([np.isfinite(number)]))
-        x = features.read(model.design, histories, histories.end - 1, self._one)
-        found = [
-            net.step(x, state) for net, state in zip(model.networks, self._states, strict=True)
-        ]
-        self._states = [state for _, state in found]
+        said = model.step(histories, self._states)
+        _, self._states = said
         horizon = self._fitted.options.horizon
-        first = model.read([out for out, _ in found])
-        forecast = model.from_here(
-            first, self._states, histories, self._one, histories.end, horizon
-        )
+        forecast = model.forecast(histories, self._one, histories.end, horizon, said=said)
         return Values(histories, horizon).of(forecast.point())[0]
 
     def _read(self, value: object) -> float:
@@ -106,7 +99,7 @@ class ForecastStepper:
         return float(np.log(value))  # type: ignore[arg-type]
 
     def _make_room(self) -> None:
-        """Copy what the next features depend on to where there is room for further values."""
+        """Copy the values that the next features depend on, with room for further ones."""
         model, horizon = self._model, self._fitted.options.horizon
         self._histories = self._histories.tails(
             self._one, self._histories.end, model.design.memory, ROOM + horizon + 1

@@ -8,6 +8,10 @@ from rnnkit.forecasting import features
 from rnnkit.forecasting.design import Design
 from rnnkit.forecasting.histories import Histories
 
+# The first step of each window and its series, (B,) -> a batch, as `train` takes it
+Make = Callable[[np.ndarray, np.ndarray], list[np.ndarray]]
+Draw = Callable[[np.random.Generator], list[np.ndarray]]
+
 MOST_NUMBERS = 10_000_000  # of the validation data; of more series some are drawn
 JUDGED = 50  # forecasts of held-out values, over all series
 LEAST_ORIGINS = 2  # of each series; a horizon apart, their errors say how well it is known
@@ -15,8 +19,8 @@ LEAST_ORIGINS = 2  # of each series; a horizon apart, their errors say how well 
 
 def draw(
     design: Design, histories: Histories, stop: np.ndarray, steps: int, size: int
-) -> Callable[[np.random.Generator], list[np.ndarray]]:
-    """Return a callable that draws batches, as `train` takes it.
+) -> Draw | None:
+    """Return a callable that draws batches; None if there is nothing to learn from.
 
     Parameters
     ----------
@@ -28,21 +32,38 @@ def draw(
     size : int
         Windows in a batch. Each series is equally likely.
     """
+
+    def make(start: np.ndarray, series: np.ndarray) -> list[np.ndarray]:
+        return window(design, histories, start, series, stop[series], steps)
+
+    return random_steps(histories, stop, steps + min(steps, design.horizon), size, make)
+
+
+def random_steps(
+    histories: Histories, stop: np.ndarray, ahead: int, size: int, make: Make
+) -> Draw | None:
+    """Return a callable that makes batches from random steps; None if no step can be used.
+
+    Parameters
+    ----------
+    histories, stop, size
+        As in `draw`.
+    ahead : int
+        The values that follow each step before `stop`, in series that are long enough.
+    make : callable
+        Returns a batch, given steps (B,) and their series (B,).
+    """
     first = histories.informative
-    usable = np.flatnonzero(are_usable(histories, stop))
+    usable = np.flatnonzero(stop - first >= 2)
+    if not len(usable):
+        return None
 
     def batch(rng: np.random.Generator) -> list[np.ndarray]:
         series = rng.choice(usable, size)
-        last = np.maximum(stop[series] - 1 - min(steps, design.horizon) - steps, first[series])
-        start = rng.integers(first[series], last + 1)
-        return window(design, histories, start, series, stop[series], steps)
+        last = np.maximum(stop[series] - 1 - ahead, first[series])
+        return make(rng.integers(first[series], last + 1), series)
 
     return batch
-
-
-def are_usable(histories: Histories, stop: np.ndarray) -> np.ndarray:
-    """Return which series have something to learn from before a step, (N,)."""
-    return stop - histories.informative >= 2
 
 
 def window(
@@ -63,7 +84,7 @@ def window(
         The first step of each window, its series, and the step where its values end.
     steps : int
     judged : array of int of shape (B,), optional
-        The first step whose value counts, for validation.
+        The first step that is judged, for validation. Forecasts that begin before it do not count.
     """
     at = start + np.arange(steps)[:, None]  # (T, B)
     at = np.minimum(at, histories.end[series] - 1)
@@ -74,7 +95,7 @@ def window(
 
 
 def origins_of_each(series: int) -> int:
-    """Return from how many steps of each tail there are forecasts."""
+    """Return the number of steps of each tail from which there are forecasts."""
     return max(LEAST_ORIGINS, -(-JUDGED // series))
 
 
@@ -93,7 +114,7 @@ def judged(tail: np.ndarray, horizon: int) -> Iterator[tuple[np.ndarray, np.ndar
     ------
     series : array of int of shape (n,)
     left : array of int of shape (n,)
-        How many values of each follow.
+        The number of values of each that follow.
     """
     reach = np.minimum(tail, horizon)
     origins = np.where(tail > 0, tail - reach + 1, 0)

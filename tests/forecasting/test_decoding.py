@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
-from rnnkit.forecasting import building, decoding, features
+from rnnkit.forecasting import building, decoding, features, windows
 from rnnkit.forecasting.design import decide
 from rnnkit.forecasting.series import Series
-from rnnkit.forecasting.windows import judged
 
 
 def histories(lengths=(60,), horizon=3):
@@ -72,27 +72,54 @@ def test_short_series_begin_with_copies_of_their_first_features():
     assert (x[: 32 - 12 + begin, 1] == alone[0, 0]).all()
 
 
-def test_nothing_is_learned_from_values_that_are_held_out():
-    plan, found = histories((60, 12))
+@pytest.mark.parametrize('source', [windows, decoding])
+def test_nothing_is_learned_from_values_that_are_held_out(source):
+    plan, found = histories((60, 16))
     stop = found.end - 5
-    before = found.y.copy()
-    batches = [
-        decoding.draw(plan, found, stop, 32, 200)(np.random.default_rng(0)) for _ in range(2)
-    ]
+    before = source.draw(plan, found, stop, 12, 200)(np.random.default_rng(0))
+    again = source.draw(plan, found, stop, 12, 200)(np.random.default_rng(0))
     for end in stop:
         found.y[end : end + 5] = 1e6
-    changed = decoding.draw(plan, found, stop, 32, 200)(np.random.default_rng(0))
-    for one, other, again in zip(batches[0], changed, batches[1], strict=True):
-        assert one.tolist() == other.tolist() == again.tolist()
-    assert batches[0][3].mean() > 0.5
-    assert (before != found.y).any()
+    after = source.draw(plan, found, stop, 12, 200)(np.random.default_rng(0))
+    weights = before[-1]
+    assert weights.mean() > 0.4
+    if source is windows:  # a short window goes on, with weights of 0
+        for batch in (before, again, after):
+            batch[0] = batch[0][weights.any(axis=-1)]
+    for parts in zip(before, again, after, strict=True):
+        assert parts[0].tolist() == parts[1].tolist() == parts[2].tolist()
+
+
+@pytest.mark.parametrize('source', [windows, decoding])
+def test_there_are_no_batches_of_series_that_are_too_short_or_constant(source):
+    plan, found = histories((60, 12))
+    assert source.draw(plan, found, found.first + 1, 32, 8) is None
+    found.unit[:] = 0
+    assert source.draw(plan, found, found.end, 32, 8) is None
+
+
+def test_windows_for_validation_count_only_forecasts_of_the_tails():
+    plan, found = histories((60, 30, 12))
+    tail = np.array([8, 0, 2])
+    x, y, weights = windows.ends(plan, found, tail, 12, np.random.default_rng(0))
+    assert x.shape[:2] == (20, 2)
+    start = np.array([found.end[0] - 20, found.first[2]])
+    for column, k in enumerate((0, 2)):
+        for t in range(20):
+            at = start[column] + t
+            for j in (1, 2, 3):
+                counts = at + 1 >= found.end[k] - tail[k] and at + j < found.end[k]
+                assert weights[t, column, j - 1] == counts
+                if counts:
+                    expected = (found.y[at + j] - found.y[at + j - 4]) / found.unit[at]
+                    assert y[t, column, j - 1] == np.float32(expected)
 
 
 def test_validation_is_on_whole_horizons_of_the_tails():
     plan, found = histories((60, 30))
     tail = np.array([8, 0])
     x, known, y, weights = decoding.ends(plan, found, tail, 32, np.random.default_rng(0))
-    steps = [found.end[0] - 1 - left[0] for _, left in judged(tail, 3)]
+    steps = [found.end[0] - 1 - left[0] for _, left in windows.judged(tail, 3)]
     assert [int(at - found.begin[0]) for at in steps] == [51, 52, 53, 54, 55, 56]
     assert (weights == 1).all()
     assert y.shape == (3, 6, 1)

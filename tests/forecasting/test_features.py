@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from rnnkit.forecasting import building, features
+from rnnkit.forecasting.bases import Choices
 from rnnkit.forecasting.design import Design, decide, is_multiplicative
 from rnnkit.forecasting.series import Series
 
@@ -21,7 +22,7 @@ def design(**changes):
     options = dict(
         lags=(1, 4), season=4, horizon=3, judged=3, profile=8, window=6, scale='mean_abs',
         log=False, base='seasonal', calendar=False,
-        moments={kind: (np.zeros(1), np.ones(1)) for kind in features.KINDS},
+        moments={kind: (np.zeros(1), np.ones(1)) for kind in ('known', 'past', 'static')},
     )  # fmt: skip
     return Design(**options | changes)
 
@@ -118,6 +119,18 @@ def test_appended_values_give_what_a_longer_series_gives():
         expected = features.read(plan, whole, at, np.arange(2))
         found = features.read(plan, tails, tails.end - 1, np.arange(2))
         assert found.tolist() == expected[[1, 0]].tolist()
+
+
+def test_values_appended_to_a_series_shorter_than_its_lag():
+    y, plan = np.random.default_rng(6).standard_normal(24), design()
+    y[4] = 900  # later scales are at least 0.1 of the mean
+    choices = Choices(np.array([4]), np.array([1]), np.array([False]))
+    whole = building.build([series(y)], plan, 3, choices)
+    part = building.build([series(y[:2])], plan, 30, choices)
+    for t in range(2, 24):
+        part.append(y[t : t + 1], np.array([True]))
+        assert part.unit[part.end - 1] == whole.unit[whole.begin + t]
+    assert part.unit[part.end - 1] == pytest.approx(scale_by_loop(y, 23, 4, 6, 'mean_abs'))
 
 
 def test_a_missing_value_has_weight_0_and_a_mark():

@@ -4,6 +4,7 @@ import copy
 import functools
 import io
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from rnnkit.common import file_format
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.forecasting import features, files
 from rnnkit.forecasting.ahead import Values
+from rnnkit.forecasting.intervals import Calibration
 
 T = np.arange(150)
 WAVE = np.exp(0.01 * T) * (10 + np.sin(T * np.pi / 6))
@@ -290,6 +292,20 @@ def test_intervals_contain_the_point_and_each_other(fitted):
         assert (one.lower[95] <= one.lower[80]).all()
         assert (one.lower[80] <= one.lower[50]).all()
         assert one.lower[80].tolist() == one.quantiles[0.1].tolist()
+
+
+def test_quantiles_are_on_their_side_of_the_point():
+    forecaster = copy.copy(one_fitted())
+    fitted = forecaster._fitted
+    state = fitted.calibration.state()
+    for change in (-100, 100):
+        moved = Calibration.from_state({**state, 'corrections': state['corrections'] + change})
+        forecaster._fitted = replace(fitted, calibration=moved)
+        found = forecaster.forecast(level=80, quantiles=0.5)
+        inner, outer = (found.upper, found.lower) if change < 0 else (found.lower, found.upper)
+        assert inner[80].tolist() == found.mean.tolist()
+        assert (np.sign(change) * (outer[80] - found.mean) > 0).all()
+        assert (np.sign(change) * (found.quantiles[0.5] - found.mean) > 0).all()
 
 
 def test_seeds_determine_samples_and_forecasts(many):

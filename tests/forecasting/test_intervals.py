@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from rnnkit.errors import ConfigError, ShapeError
 from rnnkit.forecasting.intervals import Calibration
@@ -75,12 +76,13 @@ def test_calibrated_quantiles_never_cross(name, n, rng):
     weights[0, 0] = True
     y[~weights] = np.nan
     fitted = Calibration.fit(head.read(output), y, weights, np.zeros(n, int))
-    dist = fitted.apply(head.read(rng.standard_normal((6, h * head.n_parts))), -np.ones(6, int))
+    later = head.read(rng.standard_normal((6, h * head.n_parts)))
+    dist = fitted.apply(later, -np.ones(6, int))
     found = np.stack([dist.quantile(q) for q in np.linspace(0.0005, 0.9995, 400)])
     assert np.isfinite(found).all()
     assert (np.diff(found, axis=0) >= 0).all()
     # The point forecast stays the network's own.
-    assert dist.point().shape == (6, h)
+    assert dist.point().tolist() == later.point().tolist()
 
 
 def of_one_step(e):
@@ -120,6 +122,17 @@ def test_a_level_that_needs_more_errors_has_the_widest_and_a_warning(caplog):
         'forecast(): the quantile 0.975 needs 19 errors on held-out data, and there are 9; it is '
         'at the widest of them. Hold out more data, or ask for a lower level'
     ]
+
+
+@pytest.mark.parametrize('independent', [0.5, 1, 4, 30])
+def test_intervals_of_few_independent_forecasts_are_those_of_student(independent, rng):
+    e, one, group = rng.standard_normal((300, 2)), np.ones((300, 2)), np.zeros(300, int)
+    zero, df = Points(0 * e), max(independent, 1)
+    many = Calibration.fit(zero, e, one, group).apply(Points(np.zeros(2)), 0)
+    few = Calibration.fit(zero, e, one, group, independent).apply(Points(np.zeros(2)), 0)
+    for q in (0.025, 0.25, 0.5, 0.9):
+        ratio = 1 if q == 0.5 else stats.t.ppf(q, df) * np.sqrt(1 + 1 / df) / stats.norm.ppf(q)
+        np.testing.assert_allclose(few.quantile(q), ratio * many.quantile(q), rtol=1e-7)
 
 
 def test_noisy_series_get_wider_intervals(rng):

@@ -76,6 +76,16 @@ def test_map_changes_each_parameter(rng):
     np.testing.assert_array_equal(dist.parts, values[:, 1:3])
 
 
+def test_other_parameters_include_the_point_forecast(rng):
+    values, centre = rng.standard_normal((7, 4, 3)), rng.standard_normal((4, 3))
+    dist = Grid(LEVELS, *values, centre=centre)
+    twice = dist.again([np.concatenate([part, part]) for part in dist.parts])
+    np.testing.assert_array_equal(twice.point(), np.concatenate([centre, centre]))
+    np.testing.assert_array_equal(dist.map(lambda part: part[1:3]).point(), centre[1:3])
+    np.testing.assert_array_equal(dist.moved(2.0).point(), centre + 2)
+    np.testing.assert_array_equal(dist.moved(2.0).quantile(0.25), dist.quantile(0.25) + 2)
+
+
 @pytest.mark.parametrize('name', HEADS)
 def test_a_blend_has_the_mean_quantiles(name, rng):
     head = HEADS[name]()
