@@ -207,7 +207,7 @@ class Backtest:
         return begin | {name: v for name, v in self.columns.items() if name not in hidden}
 
     def scores(self, by: str | None = None) -> Scores:
-        """Return the scores of the network beside those of naive forecasts of the same values.
+        """Return the scores of the network and of naive forecasts of the same values.
 
         Parameters
         ----------

@@ -277,8 +277,8 @@ class Forecaster:
         Returns
         -------
         backtest : Backtest
-            Records, and scores beside those of naive forecasts of the same values. If the network
-            is not better than these, a warning says so.
+            Records, and the scores of the network and of naive forecasts of the same values. If the
+            network is not better than these, a warning says so.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The form in which series were passed, which is that of the answers. NumPy only."""
+"""The form in which series were passed, and in which answers are given. NumPy only."""
 
 from dataclasses import asdict, dataclass
 from typing import Any

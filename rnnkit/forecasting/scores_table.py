@@ -201,7 +201,7 @@ def _bands(where: str, y: scores.Series, intervals: object) -> dict[float, Ends]
 class Scores(dict):
     """Scores as dicts, which are shown as a table.
 
-    ``scores['forecast']['mase']`` is a number. With ``by=``, the first key is that of a group:
+    ``scores['forecast']['mase']`` is a number. With ``by=``, the first key names a group:
     ``scores[1]['forecast']['mase']``. A score that is not defined, such as the MASE of a constant
     series, is NaN. ``pandas.DataFrame(scores)`` is a frame of them. The table shows the share of
     values in each interval in percent.
