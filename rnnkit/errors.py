@@ -70,6 +70,14 @@ class TrainingError(RnnkitError, ArithmeticError):
     """
 
 
+class RankError(RnnkitError, RuntimeError):
+    """Training on several processes cannot go on because of an error in one of them.
+
+    Raised in all processes by `train` with ``comm``, if the error is not one of rnnkit's own, which
+    keep their class; the message says in which process it has happened, by its rank.
+    """
+
+
 class FormatError(RnnkitError, ValueError):
     """A file is not a model or a checkpoint that this version of rnnkit can read.
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from rnnkit.data.passes import Passes, drawn_from, is_iterable, listed, once_only
+from rnnkit.data.share import WHOLE, Share
 from rnnkit.data.windows import Window
 from rnnkit.errors import ConfigError, DataError
 
@@ -71,6 +72,10 @@ class Arrays:
         the sum of their lengths.
     time_axes : sequence of int, optional
         For `bucket`: the axis of each array that counts time; the first if not given.
+    share : Share
+        Which part of each batch is taken.
+    n_cuts : int, optional
+        Cut a pass into as many batches of about the same size, in place of `batch_size`.
 
     Raises
     ------
@@ -94,12 +99,15 @@ class Arrays:
         bucket: bool = False,
         masks: Sequence[int | None] = (),
         time_axes: Sequence[int] | None = None,
+        share: Share = WHOLE,
+        n_cuts: int | None = None,
     ):
         self.arrays = list(arrays)
         self.axes = list(axes)
         self.n_examples = arrays[0].shape[axes[0]] if arrays else 1
         self.batch_size = min(batch_size, self.n_examples)
-        self.batches_of_a_pass = -(-self.n_examples // self.batch_size)
+        self.share, self.n_cuts = share, n_cuts
+        self.batches_of_a_pass = n_cuts or -(-self.n_examples // self.batch_size)
         self.n_batches = n_batches or self.batches_of_a_pass
         self.seed = seed
         self.masks = list(masks) if bucket else [None] * len(self.arrays)
@@ -118,7 +126,7 @@ class Arrays:
         for _ in range(self.n_batches):
             number, k = divmod(self._drawn, self.batches_of_a_pass)
             self._drawn += 1
-            if self.batch_size == self.n_examples:  # the order inside a batch does not matter
+            if self.batches_of_a_pass == 1:  # the order inside a batch does not matter
                 yield self._take(None)
                 continue
             if number != self._plan[0]:
@@ -152,6 +160,8 @@ class Arrays:
             bucket=bool(self._lengths),
             masks=self.masks,
             time_axes=self.time_axes,
+            share=self.share,
+            n_cuts=self.n_cuts,
         )
 
     def _pass(self, number: int) -> list[np.ndarray]:
@@ -162,6 +172,8 @@ class Arrays:
             rng.shuffle(order)
         if self._lengths:
             order = self._sorted(order)
+        if self.n_cuts:
+            return np.array_split(order, self.n_cuts)
         starts = np.arange(0, self.n_examples, self.batch_size)
         if self._lengths and rng is not None:
             rng.shuffle(starts)
@@ -177,7 +189,7 @@ class Arrays:
         return np.concatenate([g[self._sort_by[g].argsort(kind='stable')] for g in groups])
 
     def _take(self, chosen: np.ndarray | None) -> list[np.ndarray]:
-        """Return the chosen examples, or all, without the time that none of them has."""
+        """Return the share of the chosen examples, or of all, without time that no example has."""
         longest = {
             k: int((lengths if chosen is None else lengths[chosen]).max())
             for k, lengths in self._lengths.items()
@@ -188,9 +200,12 @@ class Arrays:
         ):
             if mask is not None and longest[mask] < array.shape[time]:
                 array = array[(slice(None),) * time + (slice(longest[mask]),)]
-            batch.append(
-                np.asarray(array, order='C') if chosen is None else array.take(chosen, axis)
-            )
+            if chosen is None:
+                if self.share.size > 1:
+                    array = array[(slice(None),) * axis + (self.share.of(self.n_examples),)]
+                batch.append(np.asarray(array, order='C'))
+            else:
+                batch.append(array.take(chosen[self.share.of(len(chosen))], axis))
         return batch
 
 

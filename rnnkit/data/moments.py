@@ -66,11 +66,21 @@ class Moments:
             centred = values - mean
             rest = (w * centred).sum(axis=0) / divisor  # what rounding has left in the mean
             squares = (w * np.square(centred)).sum(axis=0) - weight * np.square(rest)
-            gap, total = mean + rest - self.mean, self.weight + weight
+        self._take(weight, mean + rest, squares)
+
+    def _take(self, weight: np.ndarray, mean: np.ndarray, squares: np.ndarray) -> None:
+        """Merge with other rows, of which these are known."""
+        with np.errstate(over='ignore', invalid='ignore'):
+            gap, total = mean - self.mean, self.weight + weight
             share = weight / np.where(total > 0, total, 1)
-            self._squares += squares + np.square(gap) * self.weight * share
+            self._squares = self._squares + squares + np.square(gap) * self.weight * share
             self.mean = self.mean + gap * share
         self.weight = total
+
+    def join(self, other: 'Moments') -> None:
+        """Add the rows that another one has seen."""
+        self._take(other.weight, other.mean, other._squares)
+        self._rows += other._rows
 
     def deviation(self) -> np.ndarray:
         """Return the population's deviation of each feature; 1 for one that is constant.

@@ -13,6 +13,7 @@ from rnnkit.common.calls import checked, checked_methods
 from rnnkit.common.checks import choice, generator, whole
 from rnnkit.common.spelling import brief
 from rnnkit.data.arrays import LAYOUTS, MOST, as_plain
+from rnnkit.data.share import WHOLE, Share
 from rnnkit.errors import ShapeError
 
 
@@ -59,6 +60,8 @@ class Windows:
         How many series are side by side in a batch; by default all.
     n_batches : int, optional
         How many windows make an epoch; by default all.
+    share : Share
+        Which part of the series of each batch is taken.
     """
 
     def __init__(
@@ -69,6 +72,7 @@ class Windows:
         steps: int,
         batch_size: int | None = None,
         n_batches: int | None = None,
+        share: Share = WHOLE,
     ):
         whole('steps', steps, 1)
         self.arrays, self.axes, self.time_axes = list(arrays), list(axes), list(time_axes)
@@ -84,6 +88,7 @@ class Windows:
         groups = -(-self.n_examples // self.batch_size)
         self.batches_of_a_pass = groups * -(-self.length // self.steps)
         self.n_batches = n_batches or self.batches_of_a_pass
+        self.share = share
         self._drawn = 0  # windows so far
 
     def __iter__(self) -> Iterator[Window]:
@@ -91,7 +96,9 @@ class Windows:
         for _ in range(self.n_batches):
             group, k = divmod(self._drawn % self.batches_of_a_pass, of_a_series)
             self._drawn += 1
-            series = slice(group * self.batch_size, (group + 1) * self.batch_size)
+            first = group * self.batch_size
+            ours = self.share.of(min(self.batch_size, self.n_examples - first))
+            series = slice(first + ours.start, first + ours.stop)
             time = slice(k * self.steps, (k + 1) * self.steps)
             yield Window(
                 [self._cut(n, series, time) for n in range(len(self.arrays))], fresh=k == 0
@@ -105,7 +112,13 @@ class Windows:
     def in_order(self, n_batches: int | None = None) -> 'Windows':
         """Return the same windows from their beginning, without copying them."""
         return Windows(
-            self.arrays, self.axes, self.time_axes, self.steps, self.batch_size, n_batches
+            self.arrays,
+            self.axes,
+            self.time_axes,
+            self.steps,
+            self.batch_size,
+            n_batches,
+            self.share,
         )
 
     def get_state(self) -> dict[str, Any]:

@@ -14,9 +14,11 @@ from rnnkit.data.classes import Classes
 from rnnkit.data.columns import Columns
 from rnnkit.data.hold_out import split
 from rnnkit.data.passes import makes_new_batches
+from rnnkit.errors import ConfigError
 from rnnkit.models import frozen
 from rnnkit.models.parameters import Parameters
-from rnnkit.training import class_weights
+from rnnkit.parallel import ALONE, Team, choose
+from rnnkit.training import class_weights, together
 from rnnkit.training.batching import Batching
 from rnnkit.training.carried_state import Carry
 from rnnkit.training.checkpoints import Checkpoints
@@ -92,6 +94,8 @@ class Trainable(Parameters):
         callbacks: CallbackSpec = None,
         progress: bool | None = None,
         verbose: int | None = None,
+        comm: object = None,
+        shard: bool = Options.shard,
         **options: Any,
     ) -> tuple[Monitors, Monitors]:
         """Train until early stopping or the number of epochs ends it; Ctrl-C ends it, too.
@@ -128,6 +132,11 @@ class Trainable(Parameters):
         verbose : {0, 1, 2}, optional
             0 prints nothing but warnings; 1 a line for each epoch, and a bar on a terminal; 2
             lines without a bar.
+        comm : 'mpi' or mpi4py.MPI.Comm, optional
+            Train on several processes, started by ``mpiexec -n 4 python train.py``. Each computes
+            the gradient of its share of every batch; the result is that of one process.
+        shard : bool
+            Whether each process was given a part of the data of its own.
         **options
             Further hyperparameters of the rule; regularizers with their weights, such as
             ``weight_l2=1e-4``; noise, such as ``hidden_dropout=0.2``.
@@ -144,10 +153,12 @@ class Trainable(Parameters):
             If an option, an array or a file is not usable.
         TrainingError
             If the loss or a gradient is not finite. The best parameters are restored.
+        RankError
+            With `comm`: if another process has failed.
         """
         keywords = _keywords(locals(), options)
         make = partial(self._start, 'train()', train, valid, algo, keywords)
-        with lines.shown(lines.choice('train()', progress, verbose)):
+        with lines.shown(_shown('train()', progress, verbose, comm)):
             return self._sessions.train('train()', make)
 
     @old_words.of_training
@@ -183,6 +194,8 @@ class Trainable(Parameters):
         callbacks: CallbackSpec = None,
         progress: bool | None = None,
         verbose: int | None = None,
+        comm: object = None,
+        shard: bool = Options.shard,
         **options: Any,
     ) -> Iterator[tuple[Monitors, Monitors]]:
         """Train as `train` does, with the same keywords, and yield its two dicts once an epoch.
@@ -192,7 +205,7 @@ class Trainable(Parameters):
         """
         keywords = _keywords(locals(), options)
         make = partial(self._start, 'itertrain()', train, valid, algo, keywords)
-        show = lines.choice('itertrain()', progress, verbose)
+        show = _shown('itertrain()', progress, verbose, comm)
         return lines.each(show, self._sessions.itertrain, 'itertrain()', make)
 
     def _start(
@@ -217,10 +230,11 @@ class Trainable(Parameters):
             partial(setattr, self, '_trainings', self._trainings),
             partial(setattr, self._columns, 'known', dict(self._columns.known)),
         )
-        with undo.on_error():
+        team = choose(where, keywords.get('comm'))
+        with team.guard(), undo.on_error():
             self._learn_classes(train, valid, algo, undo)
             with self._columns.learning():
-                return self._ready(where, train, valid, algo, keywords, place, undo)
+                return self._ready(where, train, valid, algo, keywords, place, undo, team)
 
     def _learn_classes(self, train: Data, valid: Valid, algo: str, undo: Undo) -> None:
         """Learn the names of the classes from the data, if there are classes."""
@@ -234,23 +248,28 @@ class Trainable(Parameters):
         keywords: Mapping[str, object],
         place: Place | None,
         undo: Undo,
+        team: Team,
     ) -> Any:
         frozen.check(where, self)
         class_weights.check(where, keywords.get('class_weight'), self._classes, train)
         if way := find_way(where, algo, keywords):
+            if keywords.get('comm') is not None:
+                raise ConfigError(f'{where}: comm cannot be used with algo {algo!r}; leave it out')
             return way(where, self, *self._parts(where, train, valid, keywords), keywords)
         limit = 1.0 if self._recurrent else 0.0  # 0: gradients are not clipped
         config = read_training(where, algo, keywords, max_gradient_norm=limit)
         config.check_data(train)
+        together.check(config)
         with kernels.allowed(self._kernel):
-            step, evaluate, carries = self._train_steps.train_step(config)
-        files = Checkpoints(where, self, config.options)
-        batches, validation, held_out = self._data(config, carries, files.seed, train, valid)
+            step, evaluate, carries = self._train_steps.train_step(config, team.size > 1)
+        files = Checkpoints(where, self, config.options, team)
+        batches, validation, held_out = self._data(config, carries, files.seed, train, valid, team)
+        alarm = None if team.rank else self._train_steps.alarm(config.options)
         trainer = Trainer(
             config,
             step,
             batches,
-            Validation(evaluate, validation, held_out, self._train_steps.alarm(config.options)),
+            Validation(evaluate, validation, held_out, alarm, team),
             place=place or Place(self.history, next_number(self.history)),
             seed=files.seed,
             net=self,
@@ -259,7 +278,10 @@ class Trainable(Parameters):
             begin=files.begin if place is None else None,
             undo=undo,
             measure=self._scales.measure,
+            team=team,
         )
+        if team.size > 1:
+            together.join(self, self._border, trainer, config)
         files.check(trainer)
         return trainer
 
@@ -270,13 +292,14 @@ class Trainable(Parameters):
         seed: Seed,
         train: Data,
         valid: Valid,
+        team: Team,
     ) -> tuple[Batches, Iterable[Batch], bool]:
         """Return the batches of training and of validation, and whether these are other data."""
         where, carry_state = config.where, config.options.carry_state
         train, valid = split(where, self._border, train, valid, seed, along_time=carry_state)
-        batching = Batching(self._border, config.options, carries, where)
+        batching = Batching(self._border, config.options, carries, where, team)
         batches, validation = batching(train, valid, seed)
-        self._weigh_classes(config, batching.train_arrays)
+        self._weigh_classes(config, batching.train_arrays, team)
         return batches, validation, valid is not None or makes_new_batches(train)
 
     def _parts(
@@ -287,12 +310,24 @@ class Trainable(Parameters):
         seed = self.seed if seed is None else seed
         return split(where, self._border, train, valid, seed, inputs_only=True)
 
-    def _weigh_classes(self, config: TrainingConfig, arrays: Batch) -> None:
+    def _weigh_classes(self, config: TrainingConfig, arrays: Batch, team: Team) -> None:
         """Set the class weights of a training that has any."""
         if config.options.class_weight is not None and self._classes is not None:
             self._train_steps.set_class_weights(
-                class_weights.read(config, self._classes, self._border, arrays)
+                class_weights.read(
+                    config,
+                    self._classes,
+                    self._border,
+                    arrays,
+                    team if config.options.shard else ALONE,
+                )
             )
+
+
+def _shown(where: str, progress: object, verbose: object, comm: object) -> bool | None:
+    """Return whether lines are shown: of several processes, the first one shows them."""
+    shown = lines.choice(where, progress, verbose)
+    return False if choose(where, comm).rank else shown
 
 
 def _keywords(arguments: Mapping[str, object], others: Mapping[str, object]) -> dict[str, object]:

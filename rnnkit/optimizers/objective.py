@@ -84,6 +84,29 @@ class Objective:
         addends = [addend.value for addend in self._separate]
         return [self.loss, weight, *self.monitors.values(), *addends, *self._own_weights]
 
+    def weighed_by(self) -> list[int | None]:
+        """Return for each of `reports` which of them is its weight; None for the weights."""
+        first = 2 + len(self.monitors) + len(self._separate)
+        places = {weight: first + k for k, weight in enumerate(self._own_weights)}
+        own = [self.weights.get(name) for name in self.monitors]
+        own += [addend.weight for addend in self._separate]
+        found = [1 if weight is None else places.get(weight, 1) for weight in own]
+        return [1, None, *found, *[None] * len(places)]
+
+    def by_weight(self) -> list[tuple[int, TensorVariable]]:
+        """Return the sums of the addends that have the same weight, and which report that is.
+
+        The loss is the sum of these sums. There is one, unless addends are reported one by one.
+        """
+        if not self._separate:
+            return [(1, self.loss)]
+        start = 2 + len(self.monitors)
+        sums: dict[int, TensorVariable] = {}
+        for place, addend in zip(self.weighed_by()[start:], self._separate, strict=False):
+            assert place is not None
+            sums[place] = sums[place] + addend.value if place in sums else addend.value
+        return list(sums.items())
+
     @property
     def _separate(self) -> list[Addend]:
         """The addends, if they are reported one by one."""

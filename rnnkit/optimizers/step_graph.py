@@ -35,16 +35,26 @@ class StepGraph:
         Whether to use momentum, and whether it is Nesterov momentum.
     watched : bool
         Whether to report gradient norms and clipping.
+    split : bool
+        Whether the gradients are computed and applied by two functions, so that they can be added
+        to those of other processes in between.
 
     Attributes
     ----------
+    computed : list of tensors
+        With `split`: the gradients, those of tables (N, O); then the row numbers (N,) of tables.
+    inputs : list of tensors
+        With `split`: the loss, and such gradients and row numbers as the update reads.
+    tables : list of int
+        The places of tables among the parameters.
     health : list of str
         The names of what the last output reports, a vector of gradient norms and clipping; empty if
         they are not watched.
     hyper : dict of str to shared scalar
         Hyperparameters: learning rate, gradient clipping and so on. They may be set at any time.
     outputs : list of tensors
-        Gradient norm (before clipping), loss, weight, monitors and health, if that is watched.
+        Gradient norm (before clipping), loss, weight, monitors and health, if that is watched; with
+        `split` the norm and the health alone.
     updates : list of (shared variable, new value)
         If the loss or a gradient is not finite, every new value equals the old one.
     """
@@ -56,6 +66,7 @@ class StepGraph:
         momentum: bool,
         nesterov: bool,
         watched: bool = False,
+        split: bool = False,
     ):
         self.params = objective.params
         self.dtype = np.result_type(*(p.dtype for p in self.params)).name
@@ -68,11 +79,18 @@ class StepGraph:
         names = [*rule.slots, *['velocity'] * momentum]
         self.slots = {n: self._shared_zeros(n, (self.size,)) for n in names}  # flat vectors
         count = self._shared_zeros('updates', ())
-        arguments = self._arguments(objective.loss, count)
+        loss, (gradients, ids) = objective.loss, self._gradients(objective.loss)
+        self.tables = list(ids)
+        if split:
+            self.computed, self.inputs = self._apart(loss, gradients, ids)
+            loss, *gradients = self.inputs[: 1 + len(self.params)]
+            ids = dict(zip(ids, self.inputs[1 + len(self.params) :], strict=True))
+        arguments = self._arguments(loss, gradients, ids, count)
         fused = kernels.update_params(self._change, self._plain, arguments, self.shapes, watched)
         norm, *new = self._plain(arguments, watched) if fused is None else fused
         self.health = [*gradient_names(self.params), 'clipped'] if watched else []
-        self.outputs = [norm, *objective.reports(), *([new.pop()] if watched else [])]
+        reports = [] if split else objective.reports()
+        self.outputs = [norm, *reports, *([new.pop()] if watched else [])]
         if self.probe is not None:  # the curvature is passed as a slot, but is no state
             del new[1 + len(self.slots)]
             finite = abs(arguments.loss) < np.inf
@@ -84,9 +102,14 @@ class StepGraph:
             ]
         self.slots['updates'] = count
 
-    def _arguments(self, loss: TensorVariable, count: TensorSharedVariable) -> Arguments:
-        """Return the arguments of the update, among them the gradients."""
-        gradients, ids = self._gradients(loss)
+    def _arguments(
+        self,
+        loss: TensorVariable,
+        gradients: list[TensorVariable],
+        ids: dict[int, TensorVariable],
+        count: TensorSharedVariable,
+    ) -> Arguments:
+        """Return the arguments of the update."""
         self.probe, curvatures = None, []
         if 'curvature' in self.rule.reads:
             self.probe = self._shared_zeros('probe', (self.size,))
@@ -113,6 +136,23 @@ class StepGraph:
         if self.rule.by_rows and 'curvature' not in self.rule.reads:
             return gradients_by_rows(loss, self.params)
         return pytensor.grad(loss, self.params, disconnected_inputs='ignore'), {}
+
+    def _apart(
+        self,
+        loss: TensorVariable,
+        gradients: list[TensorVariable],
+        ids: dict[int, TensorVariable],
+    ) -> tuple[list[TensorVariable], list[TensorVariable]]:
+        """Return what one function computes, and the same as the inputs of another one."""
+        computed = [g.astype(self.dtype) for g in gradients]
+        for k in ids:
+            computed[k] = computed[k].reshape((-1, self.shapes[k][1]))
+        computed += [numbers.ravel() for numbers in ids.values()]
+        received = [pt.tensor(dtype=self.dtype, shape=shape) for shape in self.shapes]
+        for k in ids:
+            received[k] = pt.tensor(dtype=self.dtype, shape=(None, self.shapes[k][1]))
+        numbers = [pt.tensor(dtype='int64', shape=(None,)) for _ in ids]
+        return computed, [loss.astype(self.dtype).type(), *received, *numbers]
 
     def _shared_zeros(self, name: str, shape: tuple[int, ...]) -> TensorSharedVariable:
         return pytensor.shared(np.zeros(shape, self.dtype), name, shape=shape)

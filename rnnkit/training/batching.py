@@ -8,8 +8,10 @@ import numpy as np
 from rnnkit.data import datasets
 from rnnkit.data.border import Border
 from rnnkit.data.passes import Passes, makes_batches, makes_new_batches
+from rnnkit.data.share import WHOLE
 from rnnkit.data.windows import Windows
 from rnnkit.errors import ConfigError
+from rnnkit.parallel import ALONE, Team
 from rnnkit.training.carried_state import Carry, Followed
 from rnnkit.training.options import Options
 from rnnkit.training.protocols import Batch, Batches, Data
@@ -29,6 +31,8 @@ class Batching:
         They carry the hidden state in training, and in a validation.
     where : str
         The call, for messages.
+    team : Team
+        The processes that share the batches.
 
     Attributes
     ----------
@@ -37,10 +41,15 @@ class Batching:
     """
 
     def __init__(
-        self, border: Border, options: Options, carries: tuple[Carry, Carry] | None, where: str
+        self,
+        border: Border,
+        options: Options,
+        carries: tuple[Carry, Carry] | None,
+        where: str,
+        team: Team = ALONE,
     ):
         self.border, self.options, self.carries = border, options, carries
-        self.where = where
+        self.where, self.team = where, team
         self.train_arrays: Sequence[np.ndarray] = ()
 
     def __call__(
@@ -68,8 +77,8 @@ class Batching:
             return batches, validation
         in_training, in_validation = self.carries
         return (
-            Followed(batches, in_training, anew=False),
-            Followed(validation, in_validation, anew=True),
+            Followed(batches, in_training, anew=False, team=self.team),
+            Followed(validation, in_validation, anew=True, team=self.team),
         )
 
     def _check(self, train: Data, valid: Data | None) -> None:
@@ -91,6 +100,11 @@ class Batching:
                 f'{where}: bucket=True cuts batches to their longest sequence; {fixed[0].name} '
                 f'always has {fixed[0].steps} time steps'
             )
+        if options.shard and options.carry_state and options.batch_size is not None:
+            raise ConfigError(
+                f'{where}: with shard=True and carry_state=True each rank trains on all its series '
+                f'side by side; leave batch_size out'
+            )
         if options.bptt_steps and makes_batches(train) and (valid is None or makes_batches(valid)):
             raise ConfigError(
                 f'{where}: bptt_steps cuts arrays into windows; {kind} makes its own batches'
@@ -107,6 +121,8 @@ class Batching:
         self, data: Data, where: str, n: int | None, seed: Seed
     ) -> datasets.Arrays | datasets.Stream | Windows | Passes:
         axes = [field.batch_axis for field in self.border.fields]
+        if self.team.rank and callable(data):  # each process draws batches of its own
+            seed = [*np.atleast_1d(0 if seed is None else seed).tolist(), self.team.rank]
         return datasets.build(
             data,
             self.border.read_batch,
@@ -127,13 +143,28 @@ class Batching:
         n: int | None,
         seed: Seed,
     ) -> datasets.Arrays | Windows:
-        fields = self.border.fields
+        fields, shard = self.border.fields, self.options.shard
+        share = WHOLE if shard else self.team.share
         if self.options.carry_state:
             steps = self.options.bptt_steps or BPTT_STEPS
             times = [field.time_axis for field in fields]
-            return Windows(arrays, axes, times, steps, batch_size, n)
-        make = partial(datasets.Arrays, arrays, axes, batch_size, n, seed)
+            return Windows(arrays, axes, times, steps, batch_size, n, share)
+        cuts = self._cuts(arrays[0].shape[axes[0]], batch_size) if shard else None
+        make = partial(datasets.Arrays, arrays, axes, batch_size, n, seed, share=share, n_cuts=cuts)
         if not self.options.bucket:
             return make()
         masks = {field.clock: k for k, field in enumerate(fields) if field.kind == 'mask'}
         return make(bucket=True, masks=[masks.get(field.clock) for field in fields])
+
+    def _cuts(self, n: int, batch_size: int) -> int:
+        """Return into how many batches each process cuts its examples, of which `n` are here."""
+        every = self.team.gather('the examples of each rank', n)
+        cuts = -(-sum(every) // batch_size)
+        if min(every) < cuts:
+            rank = every.index(min(every))
+            raise ConfigError(
+                f'{self.where}: rank {rank} has {min(every)} examples, fewer than the {cuts} '
+                f'batches of an epoch; divide the data evenly among the ranks, or make '
+                f'batch_size larger'
+            )
+        return cuts

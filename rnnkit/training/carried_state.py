@@ -13,6 +13,7 @@ from rnnkit.errors import ConfigError
 from rnnkit.graph.course import course, last_outputs, state_sizes, whole
 from rnnkit.graph.graph import Graph, Outputs
 from rnnkit.layers import Layer
+from rnnkit.parallel import ALONE, Team
 from rnnkit.training.protocols import Batch, Batches
 from rnnkit.training.protocols import State as Saved
 
@@ -129,10 +130,12 @@ class Followed:
     carry : Carry
     anew : bool
         Whether new sequences start in each pass over the batches, as in a validation.
+    team : Team
+        The processes that share the batches; each carries the state of its share.
     """
 
-    def __init__(self, batches: Batches | Kept, carry: Carry, anew: bool):
-        self.batches, self.carry, self.anew = batches, carry, anew
+    def __init__(self, batches: Batches | Kept, carry: Carry, anew: bool, team: Team = ALONE):
+        self.batches, self.carry, self.anew, self.team = batches, carry, anew, team
         carry.reset()
 
     @property
@@ -146,21 +149,30 @@ class Followed:
             self.batches.draw()
 
     def get_state(self) -> Saved:
-        """Return the position in the batches, and the carried state."""
-        states = {
+        """Return the position in the batches, and the carried state, of all processes joined."""
+        ours = {
             name: [variable.get_value() for variable in variables]
             for name, variables in self.carry.states.items()
         }
-        examples = self.carry.examples
+        found = self.team.gather('the carried state', (ours, self.carry.examples))
+        examples = sum(n for _, n in found)
+        parts = [states for states, n in found if n or not examples]
+        states = {
+            name: [np.concatenate(values) for values in zip(*(p[name] for p in parts), strict=True)]
+            for name in ours
+        }
+        if not examples:  # nothing was carried yet
+            states = ours
         return {'batches': self.batches.get_state(), 'states': states, 'examples': examples}
 
     def set_state(self, state: Saved) -> None:
         """Continue from what `get_state` returned."""
         self.batches.set_state(state['batches'])
-        self.carry.examples = state['examples']
+        share = self.team.share.of(state['examples'])
+        self.carry.examples = share.stop - share.start
         for name, variables in self.carry.states.items():
             for variable, value in zip(variables, state['states'][name], strict=True):
-                variable.set_value(value)
+                variable.set_value(value[share] if state['examples'] else value)
 
     def describe(self) -> object:
         """Return the shapes of the data."""

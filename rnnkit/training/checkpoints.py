@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from numbers import Real
 from pathlib import Path
 from typing import Any, Protocol, TypeGuard
@@ -15,6 +16,7 @@ from rnnkit.callbacks import are_states
 from rnnkit.common import epoch_paths, file_format, meta, progress
 from rnnkit.common.checks import is_real, is_whole
 from rnnkit.errors import ConfigError, FormatError
+from rnnkit.parallel import ALONE, Team
 from rnnkit.schedules import Schedule
 from rnnkit.training import judge, protocols
 from rnnkit.training.history import History
@@ -35,6 +37,8 @@ FREE = (
     'callbacks',
     'progress',
     'verbose',
+    'comm',
+    'shard',
 )
 
 
@@ -61,6 +65,8 @@ class Checkpoints:
         The call, for messages.
     net : Network
     options : Options
+    team : Team
+        The processes that train together; the first one reads and writes the files.
 
     Attributes
     ----------
@@ -79,20 +85,21 @@ class Checkpoints:
         If it belongs to another network, or there is no folder to write to.
     """
 
-    def __init__(self, where: str, net: Resumable, options: Options):
-        self.where, self.net, self.options = where, net, options
-        self.source = self._source()
+    def __init__(self, where: str, net: Resumable, options: Options, team: Team = ALONE):
+        self.where, self.net, self.options, self.team = where, net, options, team
+        self.source = team.lead('the file to resume from', self._source)
         self.seed: Seed = options.seed
         if options.seed is None:
-            self.seed = [net.seed, net._trainings]
+            self.seed = team.lead('the seed', lambda: [net.seed, net._trainings])
         if options.checkpoint is not None:
-            self._check_target(Path(options.checkpoint))
+            target = Path(options.checkpoint)
+            team.lead('the folder of the checkpoint', lambda: self._check_target(target))
             net.to_spec()  # raises now, not after an epoch, if the network cannot be saved
             meta.packed(net.meta)
         self.header: dict[str, Any] | None = None
         self.state: State | None = None
         if self.source is not None:
-            self.header = self._read(self.source)
+            self.header = team.lead('the checkpoint', partial(self._read, self.source))
             self.seed, self.state = self.header['seed'], self.header['state']
 
     def _source(self) -> Path | None:
@@ -134,7 +141,7 @@ class Checkpoints:
             or not _is_seed(header['seed'])
         ):
             raise FormatError(f'{path}: its description of the training is damaged')
-        here, there = _plain(self.net.to_spec()), file.spec
+        here, there = plain(self.net.to_spec()), file.spec
         if not isinstance(there, dict):
             raise FormatError(f'{path}: its description of the network is damaged')
         for name in dict.fromkeys([*here, *there]):
@@ -163,15 +170,15 @@ class Checkpoints:
         """
         if self.source is None and self.options.checkpoint is None:
             return None
-        settings = _settings(config, batches)
+        own = settings(config, batches)
         trainings = self.net._trainings + 1
         if self.header is not None:
-            self._compare(_plain(self.header['settings']), settings)
+            self._compare(plain(self.header['settings']), own)
             trainings = self.header['trainings']
         if self.options.checkpoint is None:
             return None
-        header = {'settings': settings, 'seed': self.seed, 'trainings': trainings}
-        return Keeper(self.options, self.net, _plain(header), self._frozen)
+        header = {'settings': own, 'seed': self.seed, 'trainings': trainings}
+        return Keeper(self.options, self.net, plain(header), self._frozen, self.team)
 
     def _frozen(self) -> dict[str, np.ndarray]:
         """Return the values of the parameters that are not trained."""
@@ -212,15 +219,15 @@ class Checkpoints:
                 )
 
 
-def _settings(config: TrainingConfig, batches: Batches) -> dict[str, Any]:
+def settings(config: TrainingConfig, batches: Batches) -> dict[str, Any]:
     """Return all settings that a training depends on, as JSON."""
     # Without defaults, so that files stay readable when there are new options.
     own = {n: v for n, v in vars(config.options).items() if n not in FREE}
-    own = {n: v for n, v in own.items() if _plain(v) != DEFAULTS[n]}
+    own = {n: v for n, v in own.items() if plain(v) != DEFAULTS[n]}
     own |= judge.settings(config.where, config.options.restore_best)
     data = {'algo': config.algo, **config.terms, 'the shapes of the data': batches.describe()}
     # The first difference is reported: the rule says more than the hyperparameters it implies.
-    return _plain({'algo': None, **own, **config.rule.switched, **config.hyperparameters, **data})
+    return plain({'algo': None, **own, **config.rule.switched, **config.hyperparameters, **data})
 
 
 class Keeper:
@@ -234,6 +241,8 @@ class Keeper:
         The description of the training, without its state.
     frozen : callable
         Returns the parameters that are not trained.
+    team : Team
+        The first process decides, and writes.
     """
 
     def __init__(
@@ -242,10 +251,11 @@ class Keeper:
         net: Resumable,
         header: State,
         frozen: Callable[[], dict[str, np.ndarray]],
+        team: Team = ALONE,
     ):
         # Absolute: a callback may change the working directory.
         self.path, self.every = os.path.abspath(options.checkpoint), options.save_every
-        self.net, self.header, self.frozen = net, header, frozen
+        self.net, self.header, self.frozen, self.team = net, header, frozen, team
         self._written = time.monotonic()
 
     def __call__(self, trainer: Trainer, validated: bool, ended: bool, state: State | None) -> None:
@@ -261,10 +271,15 @@ class Keeper:
         state : dict, or None
             The state to resume from, if not the present state of the trainer.
         """
-        if not (ended or trainer.epoch == 0 or self._due(trainer.epoch, validated)):
+        due = partial(self._due, trainer.epoch, validated)
+        if not (ended or trainer.epoch == 0 or self.team.lead('when to save', due)):
             return
-        best = dict(zip(trainer.param_names, trainer.best_params, strict=True))
         state = trainer.get_state() if state is None else dict(state)
+        self.team.lead('a checkpoint', partial(self._write, trainer, state))
+        self._written = time.monotonic()
+
+    def _write(self, trainer: Trainer, state: State) -> None:
+        best = dict(zip(trainer.param_names, trainer.best_params, strict=True))
         if callbacks := trainer.hooks.get_state():
             state['callbacks'] = callbacks
         if all(state['best_params'][name] is value for name, value in best.items()):
@@ -275,7 +290,6 @@ class Keeper:
         file_format.write(
             path, file_format.File(self.net.to_spec(), values, training, self.net.meta)
         )
-        self._written = time.monotonic()
 
     def _due(self, epoch: int, validated: bool) -> bool:
         if self.every is None:
@@ -296,7 +310,7 @@ def recall(path: protocols.Path, net: Resumable, training: State) -> None:
     net._trainings = count
 
 
-def _plain(value: object) -> Any:
+def plain(value: object) -> Any:
     """Return `value` after a round trip through JSON; of what JSON cannot hold, a name."""
     return json.loads(json.dumps(_named(value)))
 

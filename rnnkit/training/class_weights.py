@@ -11,6 +11,7 @@ from rnnkit.data.border import Border
 from rnnkit.data.classes import Classes
 from rnnkit.data.passes import maker, makes_batches
 from rnnkit.errors import ConfigError
+from rnnkit.parallel import ALONE, Team
 from rnnkit.training.options import TrainingConfig
 
 BALANCED = 'balanced'
@@ -55,7 +56,11 @@ def check(where: str, value: object, classes: Classes | None, train: object) -> 
 
 
 def read(
-    config: TrainingConfig, classes: Classes, border: Border, arrays: Sequence[np.ndarray]
+    config: TrainingConfig,
+    classes: Classes,
+    border: Border,
+    arrays: Sequence[np.ndarray],
+    team: Team = ALONE,
 ) -> np.ndarray:
     """Return the weight of each class.
 
@@ -68,6 +73,8 @@ def read(
     border : Border
     arrays : list of arrays
         The training data, as the border has read them; for ``'balanced'`` only.
+    team : Team
+        The processes whose data count together.
 
     Raises
     ------
@@ -76,7 +83,7 @@ def read(
     """
     where, value = config.where, config.options.class_weight
     if not isinstance(value, Mapping):
-        return balanced(*_counting(border, arrays), classes.n)
+        return balanced(*_counting(border, arrays), classes.n, team)
     weights = np.ones(classes.n)
     for name, weight in value.items():
         number = classes.number_of(name)
@@ -98,7 +105,7 @@ def read(
     return weights
 
 
-def balanced(labels: np.ndarray, weights: np.ndarray, n: int) -> np.ndarray:
+def balanced(labels: np.ndarray, weights: np.ndarray, n: int, team: Team = ALONE) -> np.ndarray:
     r"""Return :math:`\sum w / (K \sum_{y = k} w)` for each class k of the K that there are.
 
     So all classes weigh the same together. Those without a target weigh 1.
@@ -110,16 +117,20 @@ def balanced(labels: np.ndarray, weights: np.ndarray, n: int) -> np.ndarray:
         0 for what does not count.
     n : int
         The number of classes.
+    team : Team
+        The processes whose labels count together.
 
     Examples
     --------
     >>> balanced(np.array([0, 0, 0, 2]), np.ones(4), 3).tolist()
     [0.6666666666666666, 1.0, 2.0]
     """
-    counts = np.bincount(labels.ravel(), weights.astype('float64').ravel(), n)
+    ours = np.bincount(labels.ravel(), weights.astype('float64').ravel(), n)
+    total = sum(team.gather('the weight of all labels', weights.sum(dtype='float64')))
+    counts = np.sum(team.gather('the weights of classes', ours), axis=0)
     there = counts > 0
     counts[~there] = 1
-    return np.where(there, weights.sum(dtype='float64') / (max(there.sum(), 1) * counts), 1)
+    return np.where(there, total / (max(there.sum(), 1) * counts), 1)
 
 
 def _counting(border: Border, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

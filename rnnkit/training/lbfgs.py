@@ -5,18 +5,20 @@ maybe stop, after each iteration. So SciPy runs in a thread of its own, as a cor
 of the two threads always waits for the other, and all evaluations happen in the caller's thread.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
 import numpy as np
 import pytensor
+from pytensor.compile.sharedvalue import SharedVariable
 
 from rnnkit.common.compiled import Compiled
 from rnnkit.errors import ConfigError
 from rnnkit.noise import Noise
 from rnnkit.optimizers import Objective, Optimizer, flattened, gradient_names
+from rnnkit.parallel import Team
 from rnnkit.training.protocols import Batch, State, Step
 from rnnkit.training.step import TrainStep
 
@@ -172,6 +174,18 @@ class LBFGSStep:
         for name, slot in self.slots.items():
             slot.set_value(state['rule'][name])
 
+    def join(self, team: Team, count: Callable[[Batch], int]) -> None:
+        """Do nothing: a training on several processes refuses this rule."""
+
+    def each(self, batches: Iterable[Batch]) -> Iterable[Batch]:
+        """Return the batches."""
+        return batches
+
+    @property
+    def variables(self) -> list[SharedVariable]:
+        """What is remembered from iteration to iteration."""
+        return list(self.slots.values())
+
     def end(self) -> None:
         """End the thread, if there is one."""
         if self._iterations is not None:
@@ -287,8 +301,9 @@ def make_step(
     noise: Noise | None = None,
     *,
     watched: bool = False,
+    split: bool = False,
 ) -> Step:
     """Return the train step of an update rule; the arguments are those of `TrainStep`."""
     if rule.full_batch:
         return LBFGSStep(objective, watched)
-    return TrainStep(objective, rule, momentum, nesterov, noise, watched=watched)
+    return TrainStep(objective, rule, momentum, nesterov, noise, watched=watched, split=split)

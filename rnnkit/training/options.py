@@ -100,6 +100,14 @@ class Options:
     verbose : {0, 1, 2}, optional
         The same as a number: 0 is ``progress=False``; 1 is the default; 2 is a line for each
         epoch, without a bar.
+    comm : 'mpi' or mpi4py.MPI.Comm, optional
+        The processes that train together, all of which run the same program: each computes the
+        gradient of its share of every batch. ``'mpi'`` stands for all processes that ``mpiexec``
+        has started. The first one calls the callbacks, writes the lines and the checkpoint.
+    shard : bool
+        Whether each of these processes was given a part of the data of its own. By default all
+        have the same arrays, and each takes its share of every batch. Batches of a callable or an
+        iterable always are parts.
     """
 
     batch_size: int | None = None
@@ -127,6 +135,8 @@ class Options:
     callbacks: CallbackSpec = None
     progress: bool | None = None
     verbose: int | None = None
+    comm: object = None
+    shard: bool = False
 
     def check(self, where: str) -> None:
         """Raise a ConfigError for the first value that makes no sense."""
@@ -142,7 +152,7 @@ class Options:
         if self.momentum is not None:
             real(f'{where}: momentum', self.momentum, least=0, below=1)
         judge.read(where, self.restore_best)
-        for name in ('bucket', 'carry_state', 'monitor_gradients'):
+        for name in ('bucket', 'carry_state', 'monitor_gradients', 'shard'):
             flag(f'{where}: {name}', getattr(self, name))
         for name in ('nesterov', 'progress'):
             if getattr(self, name) is not None:
@@ -151,6 +161,11 @@ class Options:
             raise ConfigError(
                 f'{where}: bucket=True sorts examples, carry_state=True keeps their order; '
                 f'leave one of them out'
+            )
+        if self.shard and self.comm is None:
+            raise ConfigError(
+                f'{where}: shard=True says that each of several processes has a part of the data; '
+                f"it goes with comm='mpi'"
             )
         if self.bptt_steps is not None and not self.carry_state:
             raise ConfigError(f'{where}: bptt_steps is for carry_state=True')

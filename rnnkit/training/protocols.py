@@ -6,9 +6,11 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
+from pytensor.compile.sharedvalue import SharedVariable
 
 from rnnkit.callbacks import Callback
 from rnnkit.optimizers import Objective
+from rnnkit.parallel import Team
 
 Monitors = dict[str, float]  # what a batch, an epoch or a validation reports, by name
 Record = dict[str, Any]  # the same with counts and times: a row of the history
@@ -52,12 +54,19 @@ class Step(Protocol):
     health: list[str]  # the names of what an update reports of the gradients, in a vector
     finished: bool  # whether there is nothing more to gain
     changed: Monitors  # the hyperparameters of the latest update that change between updates
+    variables: Sequence[SharedVariable]  # what the rule remembers
 
     def start(self, seed: object = 0, **hyperparameters: float) -> None:
         """Set the hyperparameters, and forget the last training."""
 
     def prepare(self, number: int, **hyperparameters: float) -> None:
         """Set what changes between updates; `number` of them have been made."""
+
+    def join(self, team: Team, count: Callable[[Batch], int]) -> None:
+        """Make updates together with other processes; `count` returns the examples of a batch."""
+
+    def each(self, batches: Iterable[Batch]) -> Iterable[Batch]:
+        """Return the batches of an epoch, one after the other."""
 
     def update(self, *batch: np.ndarray) -> list[Any]:
         """Make one update; return the norm of the gradient, loss, weight, monitors and health.

@@ -13,8 +13,10 @@ from rnnkit.errors import ConfigError, DataError
 from rnnkit.graph.graph import Graph
 from rnnkit.layers import Standardize
 from rnnkit.layers.measured import Measured
+from rnnkit.parallel import ALONE, Team
 from rnnkit.training.carried_state import Followed
 from rnnkit.training.criterion import Criterion
+from rnnkit.training.options import Options
 from rnnkit.training.protocols import Batch, Batches, State
 from rnnkit.training.undo import Undo
 
@@ -70,6 +72,8 @@ class Reads(Protocol):
 
     batches: Batches
     undo: Undo
+    options: Options
+    team: Team
 
 
 class Scales:
@@ -107,7 +111,9 @@ class Scales:
         if any(not job.measured.known for job in self.jobs):
             params = [p for job in self.jobs for p in job.measured.params]
             trainer.undo.add(*[partial(p.set_value, p.get_value()) for p in params])
-            self._measure(self.jobs, self.border.fields, _batches(trainer))
+            same = hasattr(_holder(trainer).batches, 'arrays') and not trainer.options.shard
+            team = ALONE if same else trainer.team
+            self._measure(self.jobs, self.border.fields, _batches(trainer), team)
 
     def measure_inputs(self, arrays: Sequence[np.ndarray]) -> None:
         """Measure what is not known yet of the inputs, in the inputs and masks alone."""
@@ -130,8 +136,9 @@ class Scales:
         jobs: Sequence['_Job'],
         fields: Sequence[Field],
         batches: Iterable[Sequence[np.ndarray]],
+        team: Team = ALONE,
     ) -> None:
-        """Measure what is not known yet for some jobs."""
+        """Measure what is not known yet for some jobs, in the data of all processes."""
         jobs = [job for job in jobs if not job.measured.known]
         moments = [Moments(job.field.size) for job in jobs]
         for batch in batches:
@@ -139,7 +146,11 @@ class Scales:
             for job, found in zip(jobs, moments, strict=True):
                 rows, weights = self._rows(job, arrays)
                 found.add(rows, weights)
-        for job, found in zip(jobs, moments, strict=True):
+        first, *others = team.gather('means and deviations', moments)
+        for part in others:
+            for ours, theirs in zip(first, part, strict=True):
+                ours.join(theirs)
+        for job, found in zip(jobs, first, strict=True):
             if found.weight.any():
                 job.take(found)
 
@@ -222,9 +233,14 @@ class _Job:
         measured.known = True
 
 
+def _holder(trainer: Reads) -> Any:
+    """Return what has the batches as an attribute."""
+    return trainer.batches if isinstance(trainer.batches, Followed) else trainer
+
+
 def _batches(trainer: Reads) -> Iterable[Sequence[np.ndarray]]:
     """Return all training data; of data that are drawn, the batches of the first epoch."""
-    holder: Any = trainer.batches if isinstance(trainer.batches, Followed) else trainer
+    holder = _holder(trainer)
     batches = holder.batches
     if hasattr(batches, 'arrays'):
         return [batches.arrays]

@@ -1,12 +1,17 @@
 """The compiled update of the parameters by one batch."""
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 import pytensor
+from pytensor.compile.sharedvalue import SharedVariable
 
 from rnnkit.common.compiled import Compiled
 from rnnkit.noise import Noise
 from rnnkit.optimizers import Objective, Optimizer, StepGraph
+from rnnkit.parallel import Team
 from rnnkit.training.protocols import Batch, Monitors, State
+from rnnkit.training.split_update import SplitUpdate
 
 
 class TrainStep:
@@ -21,6 +26,8 @@ class TrainStep:
         The source of the random numbers in the objective.
     watched : bool
         Whether updates report the gradients.
+    split : bool
+        Whether gradients are added to those of other processes before they are applied.
 
     Attributes
     ----------
@@ -38,16 +45,23 @@ class TrainStep:
         nesterov: bool,
         noise: Noise | None = None,
         watched: bool = False,
+        split: bool = False,
     ):
         self.objective, self.noise = objective, noise
-        self.graph = StepGraph(objective, rule, momentum, nesterov, watched)
+        self.split: SplitUpdate | None = None
+        self.update: Callable[..., list[np.ndarray]]
+
+        def make_graph(objective: Objective) -> StepGraph:
+            return StepGraph(objective, rule, momentum, nesterov, watched, split)
+
+        if split:
+            self.update = self.split = SplitUpdate(objective, make_graph, noise)
+            self.graph = self.split.graph
+        else:
+            self.graph = graph = make_graph(objective)
+            updates = [*graph.updates, *objective.updates]
+            self.update = Compiled('the train step', objective.inputs, graph.outputs, updates)
         self.health = self.graph.health
-        self.update = Compiled(
-            'the train step',
-            objective.inputs,
-            self.graph.outputs,
-            [*self.graph.updates, *objective.updates],
-        )
 
     def start(self, seed: object = 0, **hyperparameters: float) -> None:
         """Set the hyperparameters, and forget the last training.
@@ -72,6 +86,20 @@ class TrainStep:
             self.graph.set(**hyperparameters)
             self.changed = hyperparameters
 
+    def join(self, team: Team, count: Callable[[Batch], int]) -> None:
+        """Make updates together with other processes; `count` returns the examples of a batch."""
+        if self.split is not None:
+            self.split.join(team, count)
+
+    def each(self, batches: Iterable[Batch]) -> Iterable[Batch]:
+        """Return the batches of an epoch, one after the other."""
+        return batches if self.split is None else self.split.each(batches)
+
+    @property
+    def variables(self) -> list[SharedVariable]:
+        """What the rule remembers."""
+        return list(self.graph.slots.values())
+
     def end(self) -> None:
         """Do nothing: nothing is held that only a training needs."""
 
@@ -89,6 +117,8 @@ class TrainStep:
 
     def blame(self, batch: Batch) -> str:
         """Say which gradient is the first that is not finite on this batch."""
+        if not all(array.size for array in batch):
+            return ''  # there are fewer examples than processes
         params = self.objective.params
         gradients = pytensor.grad(self.objective.loss, params, disconnected_inputs='ignore')
         # The update itself does not return the gradients, so they are compiled for this message.

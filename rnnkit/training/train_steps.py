@@ -81,8 +81,14 @@ class TrainSteps:
         self._variants: dict[Any, Variant] = {}
         self._steps: dict[Any, Step] = {}
 
-    def train_step(self, config: TrainingConfig) -> Functions:
+    def train_step(self, config: TrainingConfig, split: bool = False) -> Functions:
         """Return the functions that train and validate with these keywords.
+
+        Parameters
+        ----------
+        config : TrainingConfig
+        split : bool
+            Whether updates are made together with other processes.
 
         Raises
         ------
@@ -114,10 +120,16 @@ class TrainSteps:
         for name, term in terms.items():
             variant.weights[name].set_value(scalar(name, term.weight, self.graph.dtype))
         momentum, nesterov = bool(options.momentum), bool(options.nesterov)
-        key = (type(rule), *rule.switched, momentum, nesterov, watch.gradients, kind)
+        key = (type(rule), *rule.switched, momentum, nesterov, watch.gradients, split, kind)
         if key not in self._steps:
             self._steps[key] = make_step(
-                variant.training, rule, momentum, nesterov, variant.noise, watched=watch.gradients
+                variant.training,
+                rule,
+                momentum,
+                nesterov,
+                variant.noise,
+                watched=watch.gradients,
+                split=split,
             )
         return Functions(self._steps[key], variant.evaluate, variant.carries)
 

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,8 @@ from rnnkit.common import progress
 from rnnkit.common.calls import without_stop_iteration
 from rnnkit.common.compiled import own
 from rnnkit.errors import FormatError, RnnkitError, TrainingError
+from rnnkit.parallel import ALONE, Team
+from rnnkit.training import agreement
 from rnnkit.training.blame import SMALLER_STEPS, not_finite
 from rnnkit.training.epoch_line import epoch_line
 from rnnkit.training.history import History
@@ -63,6 +66,8 @@ class Trainer:
         Takes back what was changed, if the training fails before its first update.
     measure : callable, optional
         ``measure(trainer)`` measures in the training data what the network has to know of them.
+    team : Team
+        The processes that train together. The first one calls the callbacks.
 
     Attributes
     ----------
@@ -90,13 +95,14 @@ class Trainer:
         begin: Callable[[], None] | None = None,
         undo: Undo | None = None,
         measure: 'Callable[[Trainer], None] | None' = None,
+        team: Team = ALONE,
     ):
         self.step, self.batches, self.validation = step, batches, validation
         self.options = config.options
         self.hyperparameters = dict(config.hyperparameters)
         self.schedule = self.hyperparameters.pop('learning_rate', None)
         self.history, self.training, self.stage = place
-        self.seed, self.net = seed, net
+        self.seed, self.net, self.team = seed, net, team
         self.resumed, self.keeper = resumed, keeper
         self.begin, self.undo, self.measure = begin, undo or Undo(), measure
         self.judge = Judge(config.where, self.options, validation.held_out)
@@ -145,20 +151,23 @@ class Trainer:
             If the loss or a gradient is not finite.
         """
         progress.prepare_logging()
-        with self.undo.on_error(unless=lambda: self.updates > 0):
+        with self.team.guard(), self.undo.on_error(unless=lambda: self.updates > 0):
             yield from self._itertrain()
 
     def _itertrain(self) -> Iterator[tuple[Monitors, Monitors]]:
         if self.begin is not None:
             self.begin()
         self.draw()
+        every = getattr(self.net, 'params', self.params)
+        agreement.spread(self.team, 'the parameters', every, self.undo)
         own(self.params)
         self.step.start(self.seed, **self.hyperparameters, **self._rate())
         failed = True
         try:
             if self.resumed is not None:
                 self._resume(self.resumed)
-            self.hooks.begin()
+            self._call(self.hooks.begin)
+            agreement.spread(self.team, 'the state of the rule', self.step.variables, self.undo)
             yield from self._epochs()
             failed = False
         except GeneratorExit:
@@ -172,7 +181,10 @@ class Trainer:
             self.step.end()
             if self.options.restore_best and self.best_params:
                 self._restore()
-            self.hooks.end(failed)
+            if failed:
+                self.hooks.end(failed)
+            else:
+                self._call(partial(self.hooks.end, failed))
 
     def draw(self) -> None:
         """Draw the batches for validation, if they are drawn: before those of the first epoch.
@@ -196,14 +208,16 @@ class Trainer:
         if self.resumed is None:
             self.validate()
             self._keep()
-            self.hooks.validation_end()
+            self._call(self.hooks.validation_end)
         self.validated = self.epoch % self.options.validate_every == 0
         try:
-            while (reason := self._reason_to_end()) is None:
-                self.validated = False
-                means, seconds = self._train_epoch()
-                self._end_epoch(means, seconds)
-                yield dict(self.trained), dict(self.latest)
+            with self.team.guard():
+                while (reason := self._reason_to_end()) is None:
+                    self.validated = False
+                    means, seconds = self._train_epoch()
+                    self._end_epoch(means, seconds)
+                    yield dict(self.trained), dict(self.latest)
+                    self.team.gather('the next epoch', self.epoch)
             self.ended = reason
             if self.stopping is not None:
                 progress.say('training %s, after epoch %d', reason, self.epoch)
@@ -242,8 +256,8 @@ class Trainer:
         self._say()
         try:
             if self.validated:
-                self.hooks.validation_end()
-            self.hooks.epoch_end()
+                self._call(self.hooks.validation_end)
+            self._call(self.hooks.epoch_end)
         except BaseException:
             self._keep(True, state)  # the epoch is complete
             raise
@@ -274,6 +288,19 @@ class Trainer:
             added = {name: v for name, v in self.record.items() if name not in self.measured}
             state['history'][-1].update(added)
         self.keeper(self, self.validated, ended, state)
+
+    def _call(self, hook: Callable[[], None]) -> None:
+        """Call callbacks, in the first process; all others learn what they have changed."""
+        self.team.lead('callbacks', hook)
+        if self.team.size > 1:
+            agreement.spread(self.team, 'the parameters', self.params, self.undo)
+            found = self.team.lead('what callbacks have changed', self._changeable)
+            self.stopping, self.left, self.hooks.watches, record = found
+            self.record.clear()
+            self.record.update(record)
+
+    def _changeable(self) -> tuple[str | None, bool, bool, Record]:
+        return self.stopping, self.left, self.hooks.watches, self.record
 
     def leave(self, values: Iterable[np.ndarray]) -> None:
         """End with these values of the parameters, which a callback prefers to the best ones."""
@@ -337,12 +364,12 @@ class Trainer:
         self.began = time.perf_counter()
         self.rows, self.health = rows, health = [], []
         watched = self.hooks.watches
-        for k, batch in enumerate(self.batches, 1):
+        for k, batch in enumerate(self.step.each(self.batches), 1):
             self.step.prepare(self.updates, **self._rate())
             norm, *values = self.step.update(*batch)
             self.updates += 1
             if not math.isfinite(norm + values[0]):
-                what, advice = self._blame(batch) or (self.step.blame(batch), SMALLER_STEPS)
+                what, advice = self._blame(batch) or (self._odd_gradient(batch), SMALLER_STEPS)
                 raise TrainingError(
                     f'the loss is {float(values[0])} in epoch {self.epoch}, batch {k}; {what}. '
                     f'The parameters were not updated. {advice}'
@@ -351,10 +378,15 @@ class Trainer:
                 health.append(tuple(values.pop().tolist()))
             rows.append((float(norm), *map(float, values)))
             if watched:
-                self.hooks.batch_end()
+                self.stopping = self.team.lead('on_batch_end', self._end_batch)
                 if self.stopping is not None:
                     break
         return self._reported(rows, health), time.perf_counter() - self.began
+
+    def _end_batch(self) -> str | None:
+        """Call callbacks after a batch; return why the training is to end, if one says so."""
+        self.hooks.batch_end()
+        return self.stopping
 
     def _reported(self, rows: list[tuple], health: list[tuple]) -> Monitors:
         """Return the means over batches of what they report."""
@@ -406,13 +438,20 @@ class Trainer:
         """Describe a validation loss that is not finite; `batch` is the first that explains it."""
         name = 'validation loss' if self.validation.held_out else 'loss on the training data'
         when = f'after epoch {self.epoch}' if self.epoch else 'before the first epoch'
-        what, advice = (batch and self._blame(batch)) or ('', SMALLER_STEPS if self.updates else '')
+        what, advice = self._blame(batch) or ('', SMALLER_STEPS if self.updates else '')
         parts = [f'the {name} is {loss} {when}', what, 'the best parameters are kept']
         return '; '.join(part for part in parts if part) + (f'. {advice}' if advice else '')
 
-    def _blame(self, batch: Batch) -> tuple[str, str] | None:
-        params = getattr(self.net, 'params', self.params)
-        return not_finite(self.step.objective, params, batch, self.updates)
+    def _blame(self, batch: Batch | None) -> tuple[str, str] | None:
+        found = None
+        if batch is not None:
+            params = getattr(self.net, 'params', self.params)
+            found = not_finite(self.step.objective, params, batch, self.updates)
+        return next((pair for pair in self.team.gather('the cause', found) if pair), None)
+
+    def _odd_gradient(self, batch: Batch) -> str:
+        found = self.team.gather('the gradient', self.step.blame(batch))
+        return next((text for text in found if 'not finite' in text), found[0])
 
     def _record(self, train: Monitors, seconds: float) -> Record:
         """Append a record of an epoch to the history, and return it."""

@@ -1,0 +1,66 @@
+"""Communicators of mpi4py."""
+
+import atexit
+from typing import Any
+
+from rnnkit.common.spelling import brief
+from rnnkit.errors import ConfigError
+
+METHODS = ('Get_rank', 'Get_size', 'Is_inter', 'Dup', 'Ibarrier', 'allgather', 'Allreduce')
+_duplicates: list[tuple[Any, Any]] = []  # a communicator, and ours; they cannot be hashed
+
+
+def communicator(where: str, comm: object) -> Any:
+    """Return a communicator of the same processes, for our messages alone.
+
+    Parameters
+    ----------
+    where : str
+        The call, for messages.
+    comm : 'mpi' or mpi4py.MPI.Comm
+        ``'mpi'`` stands for all processes, ``MPI.COMM_WORLD``.
+
+    Raises
+    ------
+    ConfigError
+        If mpi4py is not installed, or `comm` is something else.
+    """
+    if comm == 'mpi':
+        try:
+            from mpi4py import MPI
+        except ImportError as why:
+            raise ConfigError(
+                f"{where}: comm='mpi' needs mpi4py, which cannot be imported ({why}): pip install "
+                f"'rnnkit[mpi]'"
+            ) from None
+        comm = MPI.COMM_WORLD
+    missing = [name for name in METHODS if not callable(getattr(comm, name, None))]
+    if missing or isinstance(comm, type):
+        raise ConfigError(
+            f"{where}: comm must be 'mpi' or an intracommunicator of mpi4py, such as "
+            f'MPI.COMM_WORLD; got {brief(comm)}'
+        )
+    if comm.Is_inter():  # type: ignore[attr-defined]
+        raise ConfigError(f'{where}: comm must be an intracommunicator; merge it: comm.Merge()')
+    if comm.Get_size() == 1:  # type: ignore[attr-defined]
+        return comm
+    for other, ours in _duplicates:
+        if other == comm and _alike(comm, ours):  # one that was freed may have had the same number
+            return ours
+    ours = comm.Dup()  # type: ignore[attr-defined]
+    _duplicates.append((comm, ours))
+    atexit.register(_free, ours)
+    return ours
+
+
+def _alike(comm: Any, ours: Any) -> bool:
+    from mpi4py import MPI
+
+    return MPI.Comm.Compare(comm, ours) == MPI.CONGRUENT
+
+
+def _free(comm: Any) -> None:
+    from mpi4py import MPI
+
+    if not MPI.Is_finalized():
+        comm.Free()

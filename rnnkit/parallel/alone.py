@@ -1,0 +1,35 @@
+"""A training in a single process."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+from rnnkit.data.share import WHOLE
+
+T = TypeVar('T')
+
+
+class Alone:
+    """The `Team` of a training in one process: nobody to ask, and nobody to wait for."""
+
+    rank, size, share = 0, 1, WHOLE
+
+    def gather(self, what: str, value: T) -> list[T]:
+        """Return the value in a list."""
+        return [value]
+
+    def lead(self, what: str, function: Callable[[], T]) -> T:
+        """Return what a function returns."""
+        return function()
+
+    def in_turn(self, function: Callable[[], T]) -> T:
+        """Return what a function returns."""
+        return function()
+
+    @contextmanager
+    def guard(self) -> Iterator[None]:
+        """Do nothing."""
+        yield
+
+
+ALONE = Alone()

@@ -1,0 +1,55 @@
+"""The processes that the option ``comm`` of a training stands for."""
+
+import os
+import platform
+
+from rnnkit import kernels
+from rnnkit.kernels.language.threads import get_threads
+from rnnkit.parallel.alone import ALONE
+from rnnkit.parallel.ranks import Ranks, abort_when_uncaught
+from rnnkit.parallel.team import Team
+
+_teams: dict[int, Ranks] = {}  # by the id of a communicator, which is kept
+
+
+def choose(where: str, comm: object) -> Team:
+    """Return the processes that train together.
+
+    Parameters
+    ----------
+    where : str
+        The call, for messages.
+    comm : None, 'mpi' or mpi4py.MPI.Comm
+
+    Raises
+    ------
+    ConfigError
+        If mpi4py is not installed, or `comm` is something else.
+    """
+    if comm is None:
+        return ALONE
+    from rnnkit.integrations import mpi
+
+    ours = mpi.communicator(where, comm)
+    if ours.Get_size() == 1:
+        return ALONE
+    if id(ours) not in _teams:
+        _teams[id(ours)] = team = Ranks(ours)
+        abort_when_uncaught(ours)
+        share_cores(team)
+    return _teams[id(ours)]
+
+
+def share_cores(team: Ranks) -> None:
+    """Use fewer threads, if processes of one machine may use the same cores.
+
+    Nothing is changed where ``OMP_NUM_THREADS`` or `rnnkit.set_threads` has chosen a number.
+    """
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else None
+    here = (platform.node(), cores)
+    neighbours = team.gather('the cores of each rank', here).count(here)
+    if neighbours == 1 or os.environ.get('OMP_NUM_THREADS'):
+        return
+    n = len(cores) if cores else os.cpu_count() or 1
+    if get_threads() == n:
+        kernels.set_threads(max(1, n // neighbours))
