@@ -132,6 +132,8 @@ class SplitUpdate:
         """Put the gradients of the share of this process; return the rows of tables."""
         graph, tables = self.graph, self.graph.tables
         if not n:
+            if self.noise:
+                self.noise.advance()  # as the function does
             empty = [np.zeros((0, graph.shapes[k][1]), graph.dtype) for k in tables]
             return [(rows, np.zeros(0, 'int64')) for rows in empty]
         found = self._compute(*batch)

@@ -7,7 +7,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,16 +89,19 @@ def main(module: str, folder: str, *names: str) -> None:
     found: dict[Any, Any] = {}
     for k, name in enumerate(names):
         if k % size == rank:
-            found[name, None] = getattr(functions, name)(None, _made(folder, f'{name}-alone'))
+            found[name, None] = _called(getattr(functions, name), None, folder, f'{name}-alone')
     for name in names:
-        found[name] = getattr(functions, name)('mpi', _made(folder, name))
+        found[name] = _called(getattr(functions, name), 'mpi', folder, name)
     Path(folder, f'rank_{rank}').write_bytes(pickle.dumps(found))
 
 
-def _made(folder: str, name: str) -> Path:
-    path = Path(folder, name)
-    path.mkdir(exist_ok=True)
-    return path
+def _called(function: Callable, comm: str | None, folder: str, name: str) -> Any:
+    own = Path(folder, name)
+    own.mkdir(exist_ok=True)
+    try:
+        return function(comm, own)
+    except Exception:  # the others' results are still of use
+        return traceback.format_exc()
 
 
 if __name__ == '__main__':

@@ -150,8 +150,9 @@ def several_inputs(comm, folder):
     layers = [
         dict(form='input', size=2, name='a'),
         dict(form='input', size=1, name='b'),
-        dict(form='lstm', size=4, inputs=['a', 'b'], name='h'),
-        dict(form='dense', size=1, inputs='h', name='out', activation='linear'),
+        dict(form='concatenate', inputs=('a', 'b'), name='both'),
+        dict(form='lstm', size=4, name='h'),
+        dict(form='dense', size=1, name='out', activation='linear'),
     ]
     x, y = series()
     net = regressor(layers, masked=True)
@@ -257,7 +258,7 @@ def own_monitors(comm, folder):
         return float(np.average(abs(target - output).ravel(), weights=weights.ravel()))
 
     net = regressor(masked=True)
-    options = dict(monitors={'spread': spread, 'hid1': (-0.1, 0.1)})
+    options = dict(monitors=['r2', {'spread': spread, 'hid1:out': (-0.1, 0.1)}])
     return train(comm, net, [*series(), ragged()], valid=0.2, restore_best='valid_loss', **options)
 
 
@@ -301,13 +302,13 @@ def _words(n: int = B) -> np.ndarray:
     """Return words (T, n) of 30, many of which are in one sequence only."""
     rng = generator()
     words = rng.integers(0, 8, (T, n))
-    words[:, 0], words[:, 1] = 25, -2
+    words[:, 0], words[:, 1] = 25, 28
     return words
 
 
 def _table(**options: Any) -> Any:
     def scenario(comm, folder):
-        layers = [dict(form='embedding', vocabulary=30, size=3), ('lstm', 4), 1]
+        layers = [30, ('embedding', 3), ('lstm', 4), 1]
         data = [_words(), series()[1], ragged()]
         return train(comm, regressor(layers, masked=True), data, valid=0.2, **options)
 
@@ -347,7 +348,7 @@ def _random(layers: Any = MODEL, **options: Any) -> Any:
 
 dropout_layer = _random([2, ('lstm', 4), ('dropout', 0.3), 1])
 dropout_and_noise = _random(hidden_dropout=0.3, input_noise=0.2, batch_size=2, epochs=3)
-recurrent_dropout = _random([2, dict(form='lstm', size=4, recurrent_dropout=0.3), 1])
+recurrent_dropout = _random([2, dict(form='lstm', size=4, dropout=0.3, zoneout=0.1), 1])
 weight_noise = _random(weight_noise={'*': 0.1})
 random_with_regularizer = _random(hidden_dropout=0.3, hidden_l1=0.1)
 
