@@ -46,6 +46,10 @@ class Noise:
         """The (variable, value) that a step must store, to draw other numbers the next time."""
         return [(self.state, Advance()(self.state))]
 
+    def advance(self) -> None:
+        """Go on as a step does that stores `updates`."""
+        self.state.set_value(Advance().compute(self.state.get_value()))
+
     def uniform(
         self,
         like: TensorVariable,
