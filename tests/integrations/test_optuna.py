@@ -1,6 +1,7 @@
 """Pruning of Optuna's trials: what is reported, how a training ends, and mistakes."""
 
 import copy
+import os
 import pickle
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 from compilations import numba_mode
+from repository import ROOT
 
 import rnnkit
 from rnnkit.callbacks import CSV, Callback
@@ -275,6 +277,35 @@ def test_a_callback_stays_in_its_process():
         'here, with n_jobs=1, and start several processes on one study instead; to pickle an '
         'estimator, leave the callback out of its options: set_params(options=None)'
     )
+
+
+@pytest.mark.long
+def test_two_processes_share_a_study_of_twenty_trials(tmp_path):
+    journal = tmp_path / 'study.log'
+    command = [sys.executable, ROOT / 'examples' / 'search.py', '--journal', journal]
+    environment = {**os.environ, 'PYTENSOR_FLAGS': '', 'RNNKIT_KERNELS': 'on'}
+    done = subprocess.run(
+        [*command, '--trials=20', '--processes=2'],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=150,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    storage = optuna.storages.JournalStorage(
+        optuna.storages.journal.JournalFileBackend(str(journal))
+    )
+    study = optuna.load_study(study_name='waves', storage=storage)
+    states = [trial.state.name for trial in study.trials]
+    assert len(states) == 20
+    assert set(states) == {'COMPLETE', 'PRUNED'}
+    assert f'20 trials: {states.count("COMPLETE")} complete, ' in done.stdout
+    assert len({trial.user_attrs['process'] for trial in study.trials}) == 2
+    for trial in study.trials:
+        steps = sorted(trial.intermediate_values)
+        assert steps == list(range(1, len(steps) + 1))
+        if trial.state.name == 'COMPLETE':
+            assert trial.value == min(trial.intermediate_values.values())
 
 
 def test_without_optuna_the_error_says_what_to_install():
