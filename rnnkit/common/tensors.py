@@ -1,6 +1,9 @@
 """The few symbolic operations that layers and cells share."""
 
+import numpy as np
+import pytensor
 import pytensor.tensor as pt
+from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.tensor import TensorVariable
 
 from rnnkit.common.calls import checked
@@ -13,6 +16,11 @@ def variable(name: str, dtype: str, shape: tuple[int | None, ...]) -> TensorVari
     new = pt.tensor(dtype=dtype, shape=shape)
     new.name = name
     return new
+
+
+def changeable(value: float, dtype: str) -> SharedVariable:
+    """Return a number that is not part of the compiled code: networks with others share it."""
+    return pytensor.shared(np.asarray(value, dtype), shape=())
 
 
 def affine(x: TensorVariable, w: TensorVariable, b: TensorVariable | None = None):

@@ -1,6 +1,7 @@
 """Dropout as a layer."""
 
 from rnnkit.common.checks import probability
+from rnnkit.common.tensors import changeable
 from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers
 
@@ -33,4 +34,4 @@ class Dropout(Layer):
     def transform(self, x, noise=None):
         if noise is None or self.rate == 0:
             return {'out': x}
-        return {'out': noise.drop(x, self.rate)}
+        return {'out': noise.drop(x, changeable(self.rate, x.dtype))}

@@ -5,7 +5,6 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
-import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
@@ -15,7 +14,7 @@ from rnnkit.cells.wrappers import Dropped, Mixed, State, Zoned, wrapped
 from rnnkit.common.checks import choice, one_of, probability
 from rnnkit.common.checks import size as size_of
 from rnnkit.common.spelling import brief
-from rnnkit.common.tensors import masked
+from rnnkit.common.tensors import changeable, masked
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.unroll import unroll
@@ -154,7 +153,7 @@ class Recurrent(Layer):
         cell, codes = self.cell, None
         if self.zoneout:
             cell = wrapped(Zoned, cell)
-            rate, widths = np.asarray(self.zoneout, x.dtype), cell.direct_widths(self.size)
+            rate, widths = changeable(self.zoneout, x.dtype), cell.direct_widths(self.size)
             codes = pt.concatenate(  # (T, B, codes)
                 [
                     noise.codes(rate, x, width, len(group))
@@ -165,7 +164,7 @@ class Recurrent(Layer):
         if self.dropout:
             cell = wrapped(Dropped, cell)
             # Drawn without the axis of time, so that all steps share the mask.
-            kept = noise.keep(np.asarray(self.dropout, x.dtype), x, (1,), self.size)
+            kept = noise.keep(changeable(self.dropout, x.dtype), x, (1,), self.size)
             if start is None:  # the wrapper computes its own initial state from it
                 start = [
                     pt.zeros((1, width), dtype=x.dtype) for width in self.cell.widths(self.size)

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from rnnkit.callbacks.hooks import listed
 from rnnkit.common import progress
 from rnnkit.layers import registry
 from rnnkit.models.network import LayerSpec, Network
@@ -200,11 +201,12 @@ class SequenceEstimator(BaseEstimator, ABC):
             'patience': self.patience,
             'restore_best': valid is not None,
             'seed': self._seed(),
-            'callbacks': self._optimizer if alone else None,
             'progress': None if self.verbose else False,
             **self._regularization(),
             **(self.options or {}),
         }
+        if alone:
+            options['callbacks'] = [*listed(options.get('callbacks')), self._optimizer]
         if self.algo != 'lbfgs':  # whose steps have the length that lowers the loss
             options = {'learning_rate': self.learning_rate, **options}
         before = len(self.net_.history)

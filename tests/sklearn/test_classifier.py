@@ -238,6 +238,17 @@ def test_partial_fits_are_one_long_training():
     np.testing.assert_array_equal(parts.predict_proba(X), whole.predict_proba(X))
 
 
+def test_callbacks_leave_the_optimizer_its_state():
+    seen = []
+    options = {'callbacks': lambda training: seen.append(training.number)}
+    plain, watched = model(), model(options=options)
+    for _ in range(3):
+        plain.partial_fit(X, Y, classes=['up', 'down'])
+        watched.partial_fit(X, Y, classes=['up', 'down'])
+    np.testing.assert_array_equal(watched.predict_proba(X), plain.predict_proba(X))
+    assert seen == [1, 2, 3]
+
+
 def test_a_partial_fit_knows_its_classes():
     with pytest.raises(ValueError, match='classes must be passed on the first call to partial_fit'):
         model().partial_fit(X, Y)

@@ -87,7 +87,7 @@ def run(path):
 
 
 # Pages in the mode that users have, because all of their networks are machine code.
-COMPILED = {'forecast.rst'}
+COMPILED = {'forecast.rst', 'search.rst'}
 
 
 def environment(page):

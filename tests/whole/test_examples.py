@@ -61,6 +61,17 @@ SHORT = {
         },
         0.35,
     ),
+    'search': (
+        {
+            'trials': 5,
+            'processes': 1,
+            'examples': 60,
+            'steps': 20,
+            'noise': 0.2,
+            'updates': 60,
+        },
+        0.3,
+    ),
     'seq2seq': (
         {'digits': 1, 'size': 16, 'batch_size': 16, 'updates': 14, 'learning_rate': 0.03},
         2.2,
@@ -113,7 +124,7 @@ SHORT = {
 MEASURES = {'seq2seq': 'loss'}  # it takes longer until all characters of an answer are right
 
 
-COMPILED = {'forecast', 'many_series'}  # all of their networks are machine code
+COMPILED = {'forecast', 'many_series', 'search'}  # all of their networks are machine code
 
 
 def load(path):

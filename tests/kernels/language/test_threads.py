@@ -9,6 +9,7 @@ from kernel_cases import backward_of, forward, problem
 
 from rnnkit.errors import ConfigError
 from rnnkit.kernels.language import threads
+from rnnkit.kernels.language.workers import size_of_team
 from rnnkit.kernels.runtime import kernel
 
 
@@ -68,6 +69,23 @@ def test_python_threads_may_run_kernels_at_the_same_time():
     for worker in workers:
         worker.join()
     assert not wrong
+
+
+def _team(k):
+    run()
+    return threads.get_threads(), size_of_team()
+
+
+@pytest.mark.filterwarnings('ignore:.*fork.*:DeprecationWarning')
+@pytest.mark.filterwarnings('ignore:.*fork.*:RuntimeWarning')  # of JAX, if another test loaded it
+@pytest.mark.skipif('fork' not in multiprocessing.get_all_start_methods(), reason='no fork here')
+@pytest.mark.parametrize('how', ['initializer', 'before'])
+def test_processes_of_a_pool_have_one_thread_each(how):
+    threads.set_threads(2 if how == 'initializer' else 1)
+    options = {'initializer': threads.set_threads, 'initargs': (1,)} if how != 'before' else {}
+    with multiprocessing.get_context('fork').Pool(2, **options) as pool:
+        found = pool.map_async(_team, range(4)).get(timeout=60)
+    assert found == [(1, 0)] * 4
 
 
 def _child(queue):
