@@ -6,8 +6,12 @@ from functools import partial
 import numpy as np
 
 from rnnkit.data import datasets
+from rnnkit.data.blocks import Blocks
 from rnnkit.data.border import Border
+from rnnkit.data.examples import Examples
 from rnnkit.data.passes import Passes, makes_batches, makes_new_batches
+from rnnkit.data.stored import holds_stored
+from rnnkit.data.stored_windows import StoredWindows
 from rnnkit.data.windows import Windows
 from rnnkit.errors import ConfigError
 from rnnkit.training.carried_state import Carry, Followed
@@ -32,8 +36,8 @@ class Batching:
 
     Attributes
     ----------
-    train_arrays : sequence of arrays
-        The training data, as the border has read them, if they are arrays; else none.
+    train_pieces : iterable of batches
+        All training data, as the border has read them, if they are arrays; else none.
     """
 
     def __init__(
@@ -41,7 +45,7 @@ class Batching:
     ):
         self.border, self.options, self.carries = border, options, carries
         self.where = where
-        self.train_arrays: Sequence[np.ndarray] = ()
+        self.train_pieces: Iterable[Sequence[np.ndarray]] = ()
 
     def __call__(
         self, train: Data, valid: Data | None, seed: Seed
@@ -58,7 +62,10 @@ class Batching:
         options = self.options
         self._check(train, valid)
         batches = self._build(train, 'train', options.train_batches, seed)
-        self.train_arrays = getattr(batches, 'arrays', ())
+        if isinstance(batches, Blocks | StoredWindows):
+            self.train_pieces = batches.scan()
+        elif isinstance(batches, datasets.Arrays | Windows):
+            self.train_pieces = [batches.arrays]
         if valid is None:
             validation = batches.in_order(options.valid_batches)
         else:
@@ -105,7 +112,9 @@ class Batching:
 
     def _build(
         self, data: Data, where: str, n: int | None, seed: Seed
-    ) -> datasets.Arrays | datasets.Stream | Windows | Passes:
+    ) -> datasets.Arrays | datasets.Stream | Windows | Passes | Blocks | StoredWindows:
+        if holds_stored(data):
+            return self._build_stored(data, where, n, seed)
         axes = [field.batch_axis for field in self.border.fields]
         return datasets.build(
             data,
@@ -118,6 +127,18 @@ class Batching:
             self._make,
             purpose=where,
         )
+
+    def _build_stored(
+        self, data: Data, where: str, n: int | None, seed: Seed
+    ) -> Blocks | StoredWindows:
+        """Return batches of data on disk."""
+        options, training = self.options, where == 'train'
+        examples = Examples(self.border, data, where)
+        if options.carry_state:
+            steps = options.bptt_steps or BPTT_STEPS
+            return StoredWindows(examples, steps, options.batch_size, n, anew=not training)
+        shuffled = seed if training else None
+        return Blocks(examples, options.batch_size, n, shuffled, bucket=options.bucket)
 
     def _make(
         self,

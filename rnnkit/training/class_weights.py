@@ -1,6 +1,6 @@
 """Class weights of a training: how much the targets of each class count."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -55,7 +55,10 @@ def check(where: str, value: object, classes: Classes | None, train: object) -> 
 
 
 def read(
-    config: TrainingConfig, classes: Classes, border: Border, arrays: Sequence[np.ndarray]
+    config: TrainingConfig,
+    classes: Classes,
+    border: Border,
+    pieces: Iterable[Sequence[np.ndarray]],
 ) -> np.ndarray:
     """Return the weight of each class.
 
@@ -66,8 +69,8 @@ def read(
     config : TrainingConfig
     classes : Classes
     border : Border
-    arrays : list of arrays
-        The training data, as the border has read them; for ``'balanced'`` only.
+    pieces : iterable of batches
+        All training data, as the border has read them; for ``'balanced'`` only.
 
     Raises
     ------
@@ -76,7 +79,7 @@ def read(
     """
     where, value = config.where, config.options.class_weight
     if not isinstance(value, Mapping):
-        return balanced(*_counting(border, arrays), classes.n)
+        return _balanced((_counting(border, arrays) for arrays in pieces), classes.n)
     weights = np.ones(classes.n)
     for name, weight in value.items():
         number = classes.number_of(name)
@@ -116,10 +119,18 @@ def balanced(labels: np.ndarray, weights: np.ndarray, n: int) -> np.ndarray:
     >>> balanced(np.array([0, 0, 0, 2]), np.ones(4), 3).tolist()
     [0.6666666666666666, 1.0, 2.0]
     """
-    counts = np.bincount(labels.ravel(), weights.astype('float64').ravel(), n)
+    return _balanced([(labels, weights)], n)
+
+
+def _balanced(pieces: Iterable[tuple[np.ndarray, np.ndarray]], n: int) -> np.ndarray:
+    """Return what `balanced` does, of labels and weights that come in pieces."""
+    counts, total = np.zeros(n), 0.0
+    for labels, weights in pieces:
+        counts += np.bincount(labels.ravel(), weights.astype('float64').ravel(), n)
+        total += weights.sum(dtype='float64')
     there = counts > 0
     counts[~there] = 1
-    return np.where(there, weights.sum(dtype='float64') / (max(there.sum(), 1) * counts), 1)
+    return np.where(there, total / (max(there.sum(), 1) * counts), 1)
 
 
 def _counting(border: Border, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
