@@ -39,6 +39,8 @@ class Numbers:
         sequence, or None.
     inserted : tuple of int
         The axes of the array that the user's array does not have.
+    origin : tuple of (int, array of int)
+        Axes of which the array has a part, and the numbers of this part in the user's array.
     unknown : tuple
         For labels, what the numbers from that of classes on stand for.
     """
@@ -49,6 +51,7 @@ class Numbers:
     unknown: tuple[object, ...] = ()
     rows: Sequence[Any] | None = None
     inserted: tuple[int, ...] = ()
+    origin: tuple[tuple[int, np.ndarray], ...] = ()
 
     @property
     def is_series(self) -> bool:
@@ -76,14 +79,16 @@ class Numbers:
 
     def place(self, where: str, index: Index) -> tuple[str, str]:
         """Return the name and the index, or row and column, by which the user knows an element."""
-        rows, hidden = self.rows, {*self.inserted}
+        rows, hidden, there = self.rows, {*self.inserted}, list(index)
+        for axis, numbers in self.origin:
+            there[axis] = int(numbers[index[axis]])
         if self.listed:
             b = LAYOUTS[self.listed].index('batch')
-            where, hidden = f'{where}[{index[b]}]', {*hidden, b}
+            where, hidden = f'{where}[{there[b]}]', {*hidden, b}
             rows = None if rows is None else rows[index[b]]
-        index = tuple(i for axis, i in enumerate(index) if axis not in hidden)
         if rows is None:
-            return where, f'index {index}'
+            return where, f'index {tuple(i for axis, i in enumerate(there) if axis not in hidden)}'
+        index = tuple(i for axis, i in enumerate(index) if axis not in hidden)
         name = self.columns[index[-1] if len(index) > 1 else 0] if self.columns else None
         column = '' if name is None else f', column {brief(name)}'
         return where, f'row {frames.label(rows[index[0]])}{column}'

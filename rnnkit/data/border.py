@@ -209,7 +209,13 @@ class Border:
         arrays |= {field.name: np.ones((1, sizes[0]), field.dtype) for field in moves.masks}
         return [arrays[field.name] for field in [*self.inputs, *self.masks]], form
 
-    def read_batch(self, data: object, where: str, empty: bool = False) -> list[np.ndarray]:
+    def read_batch(
+        self,
+        data: object,
+        where: str,
+        empty: bool = False,
+        origin: Mapping[str, np.ndarray] | None = None,
+    ) -> list[np.ndarray]:
         """Check and convert inputs, target, weights and masks.
 
         Parameters
@@ -219,6 +225,8 @@ class Border:
             The call, for messages.
         empty : bool
             Whether a mask may have examples without a real step.
+        origin : dict of str to array of int, optional
+            By the name of an axis: which part of the user's arrays the batch is, for messages.
 
         Raises
         ------
@@ -228,6 +236,23 @@ class Border:
         """
         if self._is_ready(data):
             return self._blank(data)
+        given = self._named(data, where)
+        return self._read(self.fields, given, where, empty=empty, origin=origin)[0]
+
+    def check_shapes(self, data: object, where: str) -> Form:
+        """Check a batch of which only the outlines are known; return the form of the first input.
+
+        Raises
+        ------
+        ShapeError, DataError
+            As `read_batch`, but for values.
+        """
+        given = self._named(data, where)
+        read = Reading(self.inputs, self.masks, self.layout, where)
+        return read.shapes(self.fields, given)
+
+    def _named(self, data: object, where: str) -> dict[str, object]:
+        """Return the arrays of a batch by name."""
         names = [field.name for field in self.fields]
         without = names[: len(names) - len(self.masks)]  # lists of sequences bring their masks
         optional = names[len(without) :]
@@ -235,8 +260,7 @@ class Border:
             data = [data]
         self._check_mistakes(data, where, without, len(names))
         having = {'weighted': bool(self.weights), 'masked': bool(self.masks)}
-        given = dict(zip(names, in_order(data, names, where, optional, having), strict=False))
-        return self._read(self.fields, given, where, empty=empty)[0]
+        return dict(zip(names, in_order(data, names, where, optional, having), strict=False))
 
     def _check_mistakes(self, data: object, where: str, names: Sequence[str], most: int) -> None:
         """Raise a DataError for x alone, and for a list of batches."""
@@ -352,6 +376,7 @@ class Border:
         where: str,
         all_real: bool = False,
         empty: bool = False,
+        origin: Mapping[str, np.ndarray] | None = None,
     ) -> tuple[list[np.ndarray], Form]:
         """Return the arrays of `fields` in the inner layout, and how the first was passed."""
         read = Reading(
@@ -362,6 +387,7 @@ class Border:
             all_real=all_real,
             empty=empty,
             columns=self.columns,
+            origin=origin,
         )
         arrays = [
             self.turn(array, field.has_time)

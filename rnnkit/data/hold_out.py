@@ -15,11 +15,11 @@ from rnnkit.data.datasets import Seed, generator_for
 from rnnkit.data.field import Field
 from rnnkit.data.passes import maker, makes_batches
 from rnnkit.data.ragged import is_list_of_arrays, is_ragged
+from rnnkit.data.stored import Chosen, Stored, StoredList, holds_stored, holds_stored_list, outlined
 from rnnkit.data.unpack import is_one_array
-from rnnkit.errors import ConfigError, DataError
+from rnnkit.errors import ConfigError, DataError, ShapeError
 
 TAIL = 'tail'
-Chosen = slice | np.ndarray  # some of the examples, or time steps
 
 
 @dataclass(frozen=True)
@@ -250,6 +250,8 @@ class Parts:
 
     def _refuse(self) -> None:
         """Raise the error with which the network refuses these data."""
+        if holds_stored(self.data):
+            self._refuse_stored()
         arrays = self.border.read_batch(self.data, 'train')
         shapes = ', '.join(str(array.shape) for array in arrays)
         raise DataError(f'train: arrays of the shapes {shapes} cannot be split; pass valid= data')
@@ -260,6 +262,8 @@ class Parts:
             return False
         if _ndim(value) >= field.ndim:
             return False
+        if holds_stored(self.data):
+            return self.border.check_shapes(outlined(self.data), 'train').single
         self.border.read_batch(self.data, 'train')  # unless the network reads it, an error
         return True
 
@@ -267,6 +271,8 @@ class Parts:
         """Return whether an array is given as one array for each sequence."""
         if not field.clock or value is None:
             return False
+        if isinstance(value, StoredList):
+            return True
         sizes = {field.ndim - 1, field.ndim - 2} if field.kind == 'weights' else {field.ndim - 1}
         if self.masked and field.kind != 'mask':
             return any(is_ragged(value, n) for n in sizes - {0})
@@ -280,11 +286,26 @@ class Parts:
             return 0  # such as one weight for each sequence
         return field.axes.index('batch' if 'batch' in field.axes else 'examples')
 
+    def _refuse_stored(self) -> None:
+        """Raise the error for data on disk, without reading them."""
+        if not holds_stored_list(self.data):
+            self.border.check_shapes(outlined(self.data), 'train')
+        names = [field.name for field in self.fields] if hasattr(self, 'axes') else []
+        counts = [
+            f'{name} has {1 if axis is None else _length(value, axis)}'
+            for name, axis, value in zip(names, getattr(self, 'axes', []), self.values, strict=True)
+            if value is not None
+        ]
+        if counts:
+            raise ShapeError(
+                f'train: the arrays have different numbers of examples: {", ".join(counts)}'
+            )
+
     def take(self, chosen: Chosen) -> Any:
         """Return the chosen examples, in the form of the data."""
-        return self._formed(
+        return self.formed(
             [
-                value if value is None else _taken(value, chosen, axis or 0)
+                value if value is None else part_of(value, chosen, axis or 0)
                 for value, axis in zip(self.values, self.axes, strict=True)
             ]
         )
@@ -293,12 +314,18 @@ class Parts:
         """Return all examples up to a time step, and from there on."""
         without = [f.name for f, _ in self._pairs if f.is_target and not f.has_time]
         clocks = {f.clock for f, _ in self._pairs if f.has_time}
+        lazy = [f.name for f, v in self._pairs if isinstance(v, StoredList)]
+        if lazy:
+            raise ConfigError(
+                f'{where} cuts long series along time, and {lazy[0]} is a list of sequences that '
+                f'are read one by one; pass validation data'
+            )
         if without:
             raise ConfigError(
                 f'{where} cuts a long series along time, and {without[0]} is one target for each '
                 f'sequence; cut it into windows before'
             )
-        axes = [self._time_axis(f, v) for f, v in self._pairs]
+        axes = [self.time_axis(f, v) for f, v in self._pairs]
         steps = {
             _length(one, axis)
             for axis, is_list, value in zip(axes, self.lists, self.values, strict=True)
@@ -324,12 +351,12 @@ class Parts:
             if axis is None:
                 cut.append(value)
             elif is_list:
-                cut.append([_taken(one, time, axis) for one in value])
+                cut.append([part_of(one, time, axis) for one in value])
             else:
-                cut.append(_taken(value, time, axis))
-        return self._formed(cut)
+                cut.append(part_of(value, time, axis))
+        return self.formed(cut)
 
-    def _time_axis(self, field: Field, value: Any) -> int | None:
+    def time_axis(self, field: Field, value: Any) -> int | None:
         """Return the axis that counts time, or None."""
         if value is None or not field.has_time:
             return None
@@ -337,7 +364,7 @@ class Parts:
             return 0
         return None if _ndim(value) == 1 else field.axes.index('time')
 
-    def _formed(self, values: list[Any]) -> Any:
+    def formed(self, values: list[Any]) -> Any:
         """Return arrays in the form in which the user passed the data."""
         if isinstance(self.data, dict):
             return dict(zip(self.data, values, strict=True))
@@ -363,8 +390,10 @@ def _length(value: Any, axis: int) -> int:
         return 0
 
 
-def _taken(value: Any, chosen: Chosen, axis: int) -> Any:
+def part_of(value: Any, chosen: Chosen, axis: int) -> Any:
     """Return a part of an array, frame or list along an axis."""
+    if isinstance(value, Stored | StoredList):
+        return value.part(axis, chosen)
     if axis == 0 and isinstance(value, list | tuple):
         return value[chosen] if isinstance(chosen, slice) else [value[k] for k in chosen]
     if axis == 0 and hasattr(value, 'iloc'):  # which keeps the names of columns

@@ -1,6 +1,6 @@
 """Learn the names of classes from the labels that count in training data. NumPy only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +16,8 @@ from rnnkit.data.classes import (
     kind_of_label,
     several,
 )
+from rnnkit.data.examples import Examples
+from rnnkit.data.stored import Stored, StoredList, holds_stored, pieces
 from rnnkit.errors import DataError
 
 MANY = 2**40  # numbers from here on are not labels
@@ -90,12 +92,22 @@ def learn(border: Border, n: int, sources: Sequence[tuple[object, str]]) -> np.n
     reading = border.with_target(field)
     counts = np.zeros(0, 'int64')
     for data, where in given:
-        counts = _counted(reading, reading.read_batch(data, where), counts, len(found.labels))
+        for batch in _read(reading, data, where):
+            counts = _counted(reading, batch, counts, len(found.labels))
     used = [(label, k) for label, k in zip(found.labels, counts.tolist(), strict=True) if k]
     if not used:
         return None
     where = f'{" and ".join(where for _, where in given)}: {field.name}'
     return _named(where, used, n, field.owner)
+
+
+def _read(border: Border, data: object, where: str) -> Iterator[list[np.ndarray]]:
+    """Return data as the border reads them; of data on disk, in pieces what is needed."""
+    if not holds_stored(data):
+        yield border.read_batch(data, where)
+        return
+    needed = [border.target.name, *(field.name for field in [*border.weights, *border.masks])]
+    yield from Examples(border, data, where).scan(needed)
 
 
 def _counted(border: Border, batch: list[np.ndarray], before: np.ndarray, n: int) -> np.ndarray:
@@ -128,6 +140,8 @@ def _labels_in(border: Border, data: object) -> object:
 
 def _is_plain(labels: object, n: int) -> bool:
     """Return whether all labels are 0 to n - 1, in integer arrays, without reading the batch."""
+    if isinstance(labels, Stored | StoredList):
+        return all(_is_plain(piece, n) for piece in pieces(labels, 'train: y'))
     if isinstance(labels, list | tuple) and labels:
         return all(isinstance(one, np.ndarray) and _is_plain(one, n) for one in labels)
     if not isinstance(labels, np.ndarray) or labels.dtype.kind not in 'iu':

@@ -180,17 +180,20 @@ def stacked(
     ndim: int | None = None,
     lengths: Sequence[int] | None = None,
     steps: int = 0,
+    names: Sequence[int] | None = None,
 ) -> Numbers:
     """Return sequences side by side, (T, B, ...), with 0 beyond their ends; values as they are.
 
-    Parameters are those of `pad`, which checks the values.
+    Parameters are those of `pad`, which checks the values; `names` are the numbers of the sequences
+    in messages.
     """
     if len(sequences) == 0:
         raise DataError(f'{where} is empty: it is a list without a sequence')
-    read = [_read(f'{where}[{k}]', value) for k, value in enumerate(sequences)]
+    names = range(len(sequences)) if names is None else names
+    read = [_read(f'{where}[{k}]', value) for k, value in zip(names, sequences, strict=True)]
     arrays = [numbers.array for numbers in read]
     columns = _common_columns(where, read)
-    _check_alike(arrays, ndim, lengths, where)
+    _check_alike(arrays, ndim, lengths, where, names)
     T, B = max(steps, *map(len, arrays)), len(arrays)
     array = np.zeros((T, B, *arrays[0].shape[1:]), np.result_type(*{a.dtype for a in arrays}))
     for k, sequence in enumerate(arrays):
@@ -219,12 +222,16 @@ def _read(where: str, value: object) -> Numbers:
 
 
 def _check_alike(
-    arrays: list[np.ndarray], ndim: int | None, lengths: Sequence[int] | None, where: str
+    arrays: list[np.ndarray],
+    ndim: int | None,
+    lengths: Sequence[int] | None,
+    where: str,
+    names: Sequence[int],
 ) -> None:
     ndim = arrays[0].ndim if ndim is None else ndim
     if lengths is not None and len(lengths) != len(arrays):
         raise ShapeError(f'{where} has {len(arrays)} sequences, but x has {len(lengths)}')
-    for k, one in enumerate(arrays):
+    for n, (k, one) in enumerate(zip(names, arrays, strict=True)):
         if one.ndim != ndim:
             axes = '(time, features)' if ndim == 2 else f'an array of {ndim} axes'
             hint = ''
@@ -235,9 +242,9 @@ def _check_alike(
             )
         if one.shape[1:] != arrays[0].shape[1:]:
             mine, first = (a.shape[-1] if a.ndim == 2 else a.shape[1:] for a in (one, arrays[0]))
-            raise ShapeError(f'{where}[{k}] has {mine} features; {where}[0] has {first}')
-        if lengths is not None and len(one) != lengths[k]:
-            raise ShapeError(f'{where}[{k}] has {len(one)} steps, but x[{k}] has {lengths[k]}')
+            raise ShapeError(f'{where}[{k}] has {mine} features; {where}[{names[0]}] has {first}')
+        if lengths is not None and len(one) != lengths[n]:
+            raise ShapeError(f'{where}[{k}] has {len(one)} steps, but x[{k}] has {lengths[n]}')
 
 
 @checked

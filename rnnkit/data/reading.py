@@ -38,6 +38,8 @@ class Reading:
         Whether a mask may have examples without a real step.
     columns : Columns, optional
         The columns that frames must have.
+    origin : dict of str to array of int, optional
+        By the name of an axis: which part of the user's arrays the batch is, for messages.
 
     Attributes
     ----------
@@ -55,10 +57,11 @@ class Reading:
         all_real: bool = False,
         empty: bool = False,
         columns: Columns | None = None,
+        origin: Mapping[str, np.ndarray] | None = None,
     ):
         self.inputs, self.masks, self.layout, self.where = inputs, masks, layout, where
         self.columns, self.form = columns, PLAIN
-        self.all_real, self.empty = all_real, empty
+        self.all_real, self.empty, self.origin = all_real, empty, origin or {}
         self._numbers: dict[str, Numbers] = {}
         self._lists: dict[str, tuple[str, list[int]]] = {}  # by clock: the first list, its lengths
         self._values: dict[str, np.ndarray] = {}
@@ -76,6 +79,24 @@ class Reading:
         for field in [*weights, *(f for f in fields if f.kind not in ('mask', 'weights'))]:
             self._values[field.name] = self._checked(field, weights)
         return [self._values[field.name] for field in fields]
+
+    def shapes(self, fields: Sequence[Field], given: Mapping[str, object]) -> Form:
+        """Check the shapes of arrays of which only the outlines are known; return the first form.
+
+        An outline of labels has numbers in their place.
+        """
+        for field in fields:
+            value = given.get(field.name)
+            if field.kind != 'mask':
+                outline = isinstance(value, np.ndarray) and not any(value.strides)
+                self._take(replace(field, classes=None) if outline else field, value, fields)
+        for field in fields:
+            value = given.get(field.name)
+            if field.kind == 'mask' and value is not None:
+                self._mask_shaped(field, value)
+            elif field.kind == 'mask':
+                self._mask(field, None)
+        return self.form
 
     # --- shapes
 
@@ -152,7 +173,8 @@ class Reading:
         if known is None and not self.masks and field.name in {f.name for f in self.inputs}:
             self._check_equal(where, value)
         ndim = None if field.kind == 'weights' else axes
-        numbers = ragged.stacked(where, value, ndim, known, field.steps or 0)
+        names = self.origin.get('batch')
+        numbers = ragged.stacked(where, value, ndim, known, field.steps or 0, names)
         if field.kind != 'weights' and axes < field.ndim - 1:
             numbers = with_features(numbers)
         if known is None and not self.masks:
@@ -279,16 +301,29 @@ class Reading:
 
     def _read_mask(self, field: Field, value: object) -> np.ndarray:
         where = f'{self.where}: {field.name}'
+        numbers = self._mask_shaped(field, value)
+        mask = field.values(where, self._placed(field, numbers))
+        real = mask.any(axis=LAYOUTS[self.layout].index('time'))
+        if not (self.empty or real.all()):
+            k = int(np.flatnonzero(~real)[0])
+            k = int(self.origin['batch'][k]) if 'batch' in self.origin else k
+            raise DataError(f'{where} has no real step in example {k}')
+        return mask
+
+    def _mask_shaped(self, field: Field, value: object) -> Numbers:
+        """Return a mask whose shape has been checked."""
+        where = f'{self.where}: {field.name}'
         numbers = as_numbers(where, value)
         if self.form.single:
             numbers = with_batch(field, numbers)
         field.check_shape(where, numbers)
         self._check_lengths(field, numbers)
-        mask = field.values(where, numbers)
-        real = mask.any(axis=LAYOUTS[self.layout].index('time'))
-        if not (self.empty or real.all()):
-            raise DataError(f'{where} has no real step in example {int(np.flatnonzero(~real)[0])}')
-        return mask
+        return numbers
+
+    def _placed(self, field: Field, numbers: Numbers) -> Numbers:
+        """Return numbers that know which part of the user's array they are."""
+        origin = ((k, self.origin[a]) for k, a in enumerate(field.axes) if a in self.origin)
+        return replace(numbers, origin=tuple(origin)) if self.origin else numbers
 
     # --- values
 
@@ -310,7 +345,7 @@ class Reading:
             counts = np.broadcast_to(counts, shape)
         return field.values(
             f'{self.where}: {field.name}',
-            numbers,
+            self._placed(field, numbers),
             counts,
             self._hint(field, is_input, weight is not None),
             blank=is_input and field.kind == 'numbers',

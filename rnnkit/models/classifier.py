@@ -13,6 +13,7 @@ from rnnkit.common.calls import checked_methods
 from rnnkit.common.old_words import warn
 from rnnkit.data.classes import Classes
 from rnnkit.data.learn_classes import learn
+from rnnkit.data.stored import wrapped
 from rnnkit.errors import ConfigError
 from rnnkit.inference.sampling import Sampling
 from rnnkit.inference.states import State
@@ -116,7 +117,7 @@ class Classifier(Network):
         self._settle()
         if self._classes.names is None and algo not in WITHOUT_TARGETS:
             undo.add(partial(self._classes.name, None))
-            sources = [(train, 'train'), (valid, 'valid')]
+            sources = [(wrapped(train, 'train'), 'train'), (wrapped(valid, 'valid'), 'valid')]
             self._classes.name(learn(self._border, self._classes.n, sources))
 
     def _finish_last_layer(self, loss: Loss) -> None:

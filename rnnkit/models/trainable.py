@@ -14,6 +14,7 @@ from rnnkit.data.classes import Classes
 from rnnkit.data.columns import Columns
 from rnnkit.data.hold_out import split
 from rnnkit.data.passes import makes_new_batches
+from rnnkit.data.stored import columns, wrapped
 from rnnkit.errors import ConfigError
 from rnnkit.models import frozen
 from rnnkit.models.parameters import Parameters
@@ -226,6 +227,8 @@ class Trainable(Parameters):
         place : Place, optional
             Where it is recorded, if it is a stage of another training.
         """
+        names = [field.name for field in self._border.fields]
+        train, valid = columns(train, names), columns(valid, names)
         undo = Undo(
             partial(setattr, self, '_trainings', self._trainings),
             partial(setattr, self._columns, 'known', dict(self._columns.known)),
@@ -308,10 +311,11 @@ class Trainable(Parameters):
     ) -> tuple[Batches, Iterable[Batch], bool]:
         """Return the batches of training and of validation, and whether these are other data."""
         where, carry_state = config.where, config.options.carry_state
+        train, valid = wrapped(train, 'train'), wrapped(valid, 'valid')
         train, valid = split(where, self._border, train, valid, seed, along_time=carry_state)
         batching = Batching(self._border, config.options, carries, where, team)
         batches, validation = batching(train, valid, seed)
-        self._weigh_classes(config, batching.train_arrays, team)
+        self._weigh_classes(config, batching.train_pieces, team)
         return batches, validation, valid is not None or makes_new_batches(train)
 
     def _parts(
@@ -322,17 +326,12 @@ class Trainable(Parameters):
         seed = self.seed if seed is None else seed
         return split(where, self._border, train, valid, seed, inputs_only=True)
 
-    def _weigh_classes(self, config: TrainingConfig, arrays: Batch, team: Team) -> None:
+    def _weigh_classes(self, config: TrainingConfig, pieces: Iterable[Batch], team: Team) -> None:
         """Set the class weights of a training that has any."""
         if config.options.class_weight is not None and self._classes is not None:
+            counted = team if config.options.shard else ALONE
             self._train_steps.set_class_weights(
-                class_weights.read(
-                    config,
-                    self._classes,
-                    self._border,
-                    arrays,
-                    team if config.options.shard else ALONE,
-                )
+                class_weights.read(config, self._classes, self._border, pieces, counted)
             )
 
 

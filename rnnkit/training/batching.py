@@ -6,9 +6,13 @@ from functools import partial
 import numpy as np
 
 from rnnkit.data import datasets
+from rnnkit.data.blocks import Blocks
 from rnnkit.data.border import Border
+from rnnkit.data.examples import Examples
 from rnnkit.data.passes import Passes, makes_batches, makes_new_batches
 from rnnkit.data.share import WHOLE
+from rnnkit.data.stored import holds_stored
+from rnnkit.data.stored_windows import StoredWindows
 from rnnkit.data.windows import Windows
 from rnnkit.errors import ConfigError
 from rnnkit.parallel import ALONE, Team
@@ -36,8 +40,8 @@ class Batching:
 
     Attributes
     ----------
-    train_arrays : sequence of arrays
-        The training data, as the border has read them, if they are arrays; else none.
+    train_pieces : iterable of batches
+        All training data, as the border has read them, if they are arrays; else none.
     """
 
     def __init__(
@@ -50,7 +54,7 @@ class Batching:
     ):
         self.border, self.options, self.carries = border, options, carries
         self.where, self.team = where, team
-        self.train_arrays: Sequence[np.ndarray] = ()
+        self.train_pieces: Iterable[Sequence[np.ndarray]] = ()
 
     def __call__(
         self, train: Data, valid: Data | None, seed: Seed
@@ -67,7 +71,10 @@ class Batching:
         options = self.options
         self._check(train, valid)
         batches = self._build(train, 'train', options.train_batches, seed)
-        self.train_arrays = getattr(batches, 'arrays', ())
+        if isinstance(batches, Blocks | StoredWindows):
+            self.train_pieces = batches.scan()
+        elif isinstance(batches, datasets.Arrays | Windows):
+            self.train_pieces = [batches.arrays]
         if valid is None:
             validation = batches.in_order(options.valid_batches)
         else:
@@ -119,7 +126,9 @@ class Batching:
 
     def _build(
         self, data: Data, where: str, n: int | None, seed: Seed
-    ) -> datasets.Arrays | datasets.Stream | Windows | Passes:
+    ) -> datasets.Arrays | datasets.Stream | Windows | Passes | Blocks | StoredWindows:
+        if holds_stored(data):
+            return self._build_stored(data, where, n, seed)
         axes = [field.batch_axis for field in self.border.fields]
         if self.team.rank and callable(data):  # each process draws batches of its own
             seed = [*np.atleast_1d(0 if seed is None else seed).tolist(), self.team.rank]
@@ -134,6 +143,22 @@ class Batching:
             self._make,
             purpose=where,
         )
+
+    def _build_stored(
+        self, data: Data, where: str, n: int | None, seed: Seed
+    ) -> Blocks | StoredWindows:
+        """Return batches of data on disk."""
+        options, training = self.options, where == 'train'
+        examples, size = Examples(self.border, data, where), options.batch_size
+        share = WHOLE if options.shard else self.team.share
+        if options.carry_state:
+            steps = options.bptt_steps or BPTT_STEPS
+            return StoredWindows(examples, steps, size, n, anew=not training, share=share)
+        if options.shard:  # with fewer batches in a pass, an epoch goes on with the next one
+            cuts = self._cuts(examples.n, size)
+            size, n = -(-examples.n // cuts), (n or cuts) if training else n
+        shuffled = seed if training else None
+        return Blocks(examples, size, n, shuffled, bucket=options.bucket, share=share)
 
     def _make(
         self,

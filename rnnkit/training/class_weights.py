@@ -1,6 +1,6 @@
 """Class weights of a training: how much the targets of each class count."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -59,7 +59,7 @@ def read(
     config: TrainingConfig,
     classes: Classes,
     border: Border,
-    arrays: Sequence[np.ndarray],
+    pieces: Iterable[Sequence[np.ndarray]],
     team: Team = ALONE,
 ) -> np.ndarray:
     """Return the weight of each class.
@@ -71,8 +71,8 @@ def read(
     config : TrainingConfig
     classes : Classes
     border : Border
-    arrays : list of arrays
-        The training data, as the border has read them; for ``'balanced'`` only.
+    pieces : iterable of batches
+        All training data, as the border has read them; for ``'balanced'`` only.
     team : Team
         The processes whose data count together.
 
@@ -83,7 +83,7 @@ def read(
     """
     where, value = config.where, config.options.class_weight
     if not isinstance(value, Mapping):
-        return balanced(*_counting(border, arrays), classes.n, team)
+        return _balanced((_counting(border, arrays) for arrays in pieces), classes.n, team)
     weights = np.ones(classes.n)
     for name, weight in value.items():
         number = classes.number_of(name)
@@ -105,7 +105,7 @@ def read(
     return weights
 
 
-def balanced(labels: np.ndarray, weights: np.ndarray, n: int, team: Team = ALONE) -> np.ndarray:
+def balanced(labels: np.ndarray, weights: np.ndarray, n: int) -> np.ndarray:
     r"""Return :math:`\sum w / (K \sum_{y = k} w)` for each class k of the K that there are.
 
     So all classes weigh the same together. Those without a target weigh 1.
@@ -117,16 +117,24 @@ def balanced(labels: np.ndarray, weights: np.ndarray, n: int, team: Team = ALONE
         0 for what does not count.
     n : int
         The number of classes.
-    team : Team
-        The processes whose labels count together.
 
     Examples
     --------
     >>> balanced(np.array([0, 0, 0, 2]), np.ones(4), 3).tolist()
     [0.6666666666666666, 1.0, 2.0]
     """
-    ours = np.bincount(labels.ravel(), weights.astype('float64').ravel(), n)
-    total = sum(team.gather('the weight of all labels', weights.sum(dtype='float64')))
+    return _balanced([(labels, weights)], n)
+
+
+def _balanced(
+    pieces: Iterable[tuple[np.ndarray, np.ndarray]], n: int, team: Team = ALONE
+) -> np.ndarray:
+    """Return what `balanced` does, of labels and weights that come in pieces to some processes."""
+    ours, total = np.zeros(n), 0.0
+    for labels, weights in pieces:
+        ours += np.bincount(labels.ravel(), weights.astype('float64').ravel(), n)
+        total += weights.sum(dtype='float64')
+    total = sum(team.gather('the weight of all labels', total))
     counts = np.sum(team.gather('the weights of classes', ours), axis=0)
     there = counts > 0
     counts[~there] = 1
