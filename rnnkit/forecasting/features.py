@@ -51,8 +51,7 @@ def _read(
         y[recent] - y[recent - lag[..., None]],
     ]
     if design.season > 1:
-        parts.append(histories.level[at])
-        parts[-1][..., -1] = _compressed(parts[-1][..., -1], unit[..., 0])
+        parts.append(levels(histories, at, unit[..., 0]))
     parts += gaps(design, histories, at, base, usual)
     if not histories.has_base:
         parts.append(now.copy())
@@ -61,7 +60,7 @@ def _read(
         marks.append(lag[..., None] == np.array(design.lags))
     if histories.has_base:
         marks.append(histories.choices.seasons[series][..., None] > 1)
-    marks += _covariates(design, histories, at, series)
+    marks += covariates(design, histories, at, series)
     ends = np.cumsum([part.shape[-1] for part in parts + marks])
     x = np.empty((*at.shape, ends[-1]), 'float32')
     for part in parts:
@@ -73,9 +72,14 @@ def _read(
     return x
 
 
-def _compressed(swing: np.ndarray, unit: np.ndarray) -> np.ndarray:
-    """Return log(1 + swing / scale) · scale, where `unit` is 1 / scale."""
-    return np.log1p(swing * unit) * inverse(unit)
+def levels(histories: Histories, at: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Return the levels of some steps, (..., L), where `unit` is 1 / scale.
+
+    Instead of how large the season is, log(1 + size / scale) · scale.
+    """
+    level = histories.level[at]
+    level[..., -1] = np.log1p(level[..., -1] * unit) * inverse(unit)
+    return level
 
 
 def gaps(
@@ -150,7 +154,7 @@ def inverse(scale: np.ndarray) -> np.ndarray:
     return np.where(scale > 0, 1 / np.where(scale > 0, scale, 1), 0)
 
 
-def _covariates(
+def covariates(
     design: Design, histories: Histories, at: np.ndarray, series: np.ndarray
 ) -> list[np.ndarray]:
     """Return the standardized covariates: known ones of the steps to predict, past, static."""

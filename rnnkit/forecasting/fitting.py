@@ -4,6 +4,7 @@ import copy
 
 import numpy as np
 
+from rnnkit.data import datasets
 from rnnkit.forecasting import decoding, features, windows
 from rnnkit.forecasting.design import Design
 from rnnkit.forecasting.histories import Histories
@@ -96,7 +97,8 @@ def train(
     judged = valid is not None and valid[-1].any()
     how = dict(validate_every=1, patience=options.patience)
     if not judged:  # `train` validates at the end at least
-        valid, how = batches(rng), dict(validate_every=epochs, restore_best=False)
+        valid = datasets.copied(batches(rng))  # training fills the same arrays again
+        how = dict(validate_every=epochs, restore_best=False)
     if not valid[-1].any():
         return net, updates
     with workers.working_for(net) as worker:

@@ -7,6 +7,7 @@ import numpy as np
 from rnnkit.forecasting import features
 from rnnkit.forecasting.design import Design
 from rnnkit.forecasting.histories import Histories
+from rnnkit.forecasting.strips import Strips
 
 # The first step of each window and its series, (B,) -> a batch, as `train` takes it
 Make = Callable[[np.ndarray, np.ndarray], list[np.ndarray]]
@@ -22,6 +23,8 @@ def draw(
 ) -> Draw | None:
     """Return a callable that draws batches; None if there is nothing to learn from.
 
+    It may fill the same arrays each time.
+
     Parameters
     ----------
     design, histories
@@ -32,8 +35,11 @@ def draw(
     size : int
         Windows in a batch. Each series is equally likely.
     """
+    strips = Strips.of(design, histories, steps, size)
 
     def make(start: np.ndarray, series: np.ndarray) -> list[np.ndarray]:
+        if strips is not None:
+            return strips(start, series, stop[series])
         return window(design, histories, start, series, stop[series], steps)
 
     return random_steps(histories, stop, steps + min(steps, design.horizon), size, make)
