@@ -3,7 +3,7 @@
     python benchmarks/many_machines.py [--sizes small medium large] [--ranks 2] [--rounds 3]
 
 Prints the milliseconds of an update of an LSTM by one process with as many threads as there are
-ranks, and by that many ranks with one thread each, in turns; then those of the exchange alone. Needs
+ranks, and by that many ranks with one thread each, in turns; then of the exchange alone. Needs
 mpi4py and an ``mpiexec``; use as many ranks as there are free cores.
 """
 

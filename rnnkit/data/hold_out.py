@@ -23,7 +23,7 @@ TAIL = 'tail'
 
 
 @dataclass(frozen=True)
-class Share:
+class HeldOut:
     """A share of the training data, as it is asked for by ``valid=``.
 
     Attributes
@@ -45,7 +45,7 @@ class Share:
         return f"valid=('{TAIL}', {self.fraction:g})" if self.tail else f'valid={self.fraction:g}'
 
 
-def read_share(where: str, valid: object) -> Share | None:
+def read_share(where: str, valid: object) -> HeldOut | None:
     """Return the share that ``valid=`` asks for; None for validation data, or without any.
 
     Raises
@@ -56,7 +56,7 @@ def read_share(where: str, valid: object) -> Share | None:
     Examples
     --------
     >>> read_share('train()', ('tail', 0.2))
-    Share(fraction=0.2, tail=True)
+    HeldOut(fraction=0.2, tail=True)
     """
     expected = f"validation data, a share such as 0.2, or ('{TAIL}', 0.2) for the last ones"
     if isinstance(valid, bool | np.bool_ | str):
@@ -64,12 +64,12 @@ def read_share(where: str, valid: object) -> Share | None:
     if isinstance(valid, np.ndarray) and valid.ndim == 0 and valid.dtype.kind in 'fiu':
         valid = valid.item()
     if isinstance(valid, Real):
-        return Share(_fraction(where, valid), False)
+        return HeldOut(_fraction(where, valid), False)
     if not isinstance(valid, list | tuple) or not any(isinstance(v, str) for v in valid):
         return None
     if len(valid) == 2 and isinstance(valid[1], Real):
         if valid[0] == TAIL:
-            return Share(_fraction(where, valid[1]), True)
+            return HeldOut(_fraction(where, valid[1]), True)
         near = suggestion(valid[0], [TAIL])
         raise ConfigError(f'{where}: valid must be {expected}; got {brief(valid)}{near}')
     raise ConfigError(f'{where}: valid must be {expected}; got {brief(valid)}')
@@ -155,7 +155,7 @@ def split_arrays(
     return [array[kept] for array in arrays], [array[out] for array in arrays]
 
 
-def _check_arrays(where: str, share: Share, train: Any) -> None:
+def _check_arrays(where: str, share: HeldOut, train: Any) -> None:
     if makes_batches(train):
         raise ConfigError(
             f'{where}: {share} holds out a part of arrays, and train is {maker(train)}, which '
@@ -164,7 +164,7 @@ def _check_arrays(where: str, share: Share, train: Any) -> None:
 
 
 def _choose(
-    where: str, share: Share, n: int, seed: Seed, what: str, instead: str = ''
+    where: str, share: HeldOut, n: int, seed: Seed, what: str, instead: str = ''
 ) -> tuple[Chosen, Chosen]:
     """Return which of `n` examples are for training, and which are held out."""
     if n < 2:
@@ -310,7 +310,7 @@ class Parts:
             ]
         )
 
-    def cut(self, share: Share, where: str) -> tuple[Any, Any]:
+    def cut(self, share: HeldOut, where: str) -> tuple[Any, Any]:
         """Return all examples up to a time step, and from there on."""
         without = [f.name for f, _ in self._pairs if f.is_target and not f.has_time]
         clocks = {f.clock for f, _ in self._pairs if f.has_time}

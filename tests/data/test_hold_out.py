@@ -8,7 +8,7 @@ from long_forms import long
 
 import rnnkit
 from rnnkit.data.datasets import generator_for
-from rnnkit.data.hold_out import Share, read_share, split
+from rnnkit.data.hold_out import HeldOut, read_share, split
 from rnnkit.errors import ConfigError, DataError, ShapeError
 
 T, B = 6, 10
@@ -71,7 +71,7 @@ def test_the_seed_alone_chooses_and_not_the_number_of_the_training():
     ('fraction', 'n', 'k'), [(0.01, 10, 1), (0.99, 10, 9), (0.5, 2, 1), (0.25, 10, 2), (0.26, 9, 2)]
 )
 def test_there_is_at_least_one_in_each_part(fraction, n, k):
-    assert Share(fraction, False).of(n) == k
+    assert HeldOut(fraction, False).of(n) == k
     train, valid = held_out([X[:, :n], Y[:, :n]], np.float32(fraction))
     assert (train[0].shape[1], valid[0].shape[1]) == (n - k, k)
 
