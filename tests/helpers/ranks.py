@@ -1,5 +1,6 @@
 """Programs that run on several processes, for tests: ``mpiexec -n 2 python ranks.py ...``."""
 
+import contextlib
 import importlib
 import os
 import pickle
@@ -7,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -70,10 +72,8 @@ def run(
 
 def _end(job: subprocess.Popen) -> None:
     """End a job and all its processes."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(job.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     job.wait()
 
 
@@ -98,10 +98,13 @@ def main(module: str, folder: str, *names: str) -> None:
 def _called(function: Callable, comm: str | None, folder: str, name: str) -> Any:
     own = Path(folder, name)
     own.mkdir(exist_ok=True)
+    start = time.perf_counter()
     try:
         return function(comm, own)
     except Exception:  # the others' results are still of use
         return traceback.format_exc()
+    finally:
+        print(f'{name}: {time.perf_counter() - start:.2f} s', flush=True)
 
 
 if __name__ == '__main__':
