@@ -309,3 +309,46 @@ def resumed_carrying_parts(comm, folder):
     data = [Ranks(comm).part(a) for a in series(9, 31)]
     options = dict(carry_state=True, bptt_steps=7, batch_size=None, train_batches=3)
     return _go_on(comm, folder, regressor, data, shard=comm is not None, **options)
+
+
+# --- a chain of jobs, each with another number of processes
+
+
+def _link(comm, folder, net, data, epochs, *, resume=True, **options):
+    """Train up to an epoch, from and to a checkpoint that all jobs in turn see."""
+    path = folder.parent / f'{net.__name__}.rnn'
+    options |= dict(checkpoint=path, resume=path if resume else None)
+    return train(comm, net(), data, epochs=epochs, **options)
+
+
+def _chain(net, data, **options):
+    """Return scenarios: at once in one process while two write; three resume; one resumes."""
+
+    def begun(comm, folder):
+        if comm is None:
+            return train(None, net(), data(), epochs=8, **options)
+        return _link(comm, folder, net, data(), 3, resume=False, **options)
+
+    def continued(comm, folder):
+        return {} if comm is None else _link(comm, folder, net, data(), 6, **options)
+
+    def ended(comm, folder):
+        return {} if comm is None else _link(comm, folder, net, data(), 8, **options)
+
+    return begun, continued, ended
+
+
+def masked_net():
+    return regressor(masked=True)
+
+
+def carrying_net():
+    return regressor()
+
+
+noisy = dict(valid=0.2, hidden_dropout=0.2, input_noise=0.1, save_every=1)
+begun, continued, ended = _chain(masked_net, lambda: [*series(), ragged()], **noisy)
+carrying = dict(carry_state=True, bptt_steps=7, hidden_dropout=0.2, train_batches=3)
+carried_begun, carried_continued, carried_ended = _chain(
+    carrying_net, lambda: series(9, 31), **carrying
+)
