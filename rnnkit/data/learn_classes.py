@@ -1,7 +1,8 @@
 """Learn the names of classes from the labels that count in training data. NumPy only."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from rnnkit.data.examples import Examples
 from rnnkit.data.stored import Stored, StoredList, holds_stored, pieces
 from rnnkit.errors import DataError
 
+T = TypeVar('T')
 MANY = 2**40  # numbers from here on are not labels
 IGNORED = -100  # PyTorch's label for targets that do not count
 PLACEHOLDERS = (-1, IGNORED)
@@ -40,13 +42,14 @@ class Found:
 
     def _find(self, labels: np.ndarray) -> np.ndarray:
         if labels.dtype.kind == 'O':
-            numbers = [self._number_of(label) for label in labels.ravel()]
+            numbers = [self.number_of(label) for label in labels.ravel()]
             return np.array(numbers, 'int64').reshape(labels.shape)
         distinct, inverse = np.unique(labels, return_inverse=True)
-        numbers = [self._number_of(label, finite=False) for label in distinct]
+        numbers = [self.number_of(label, finite=False) for label in distinct]
         return np.array(numbers, 'int64')[inverse].reshape(labels.shape)
 
-    def _number_of(self, label: object, finite: bool = True) -> int:
+    def number_of(self, label: object, finite: bool = True) -> int:
+        """Return the number of a label, a new one if it is new; -1 for what is none."""
         if (finite and not is_label(label)) or label == '':
             return -1
         value = label.item() if isinstance(label, np.generic) else label
@@ -66,7 +69,17 @@ class Found:
         return f'contains {brief(label, 40)}; labels are strings, numbers or bools{decode}'
 
 
-def learn(border: Border, n: int, sources: Sequence[tuple[object, str]]) -> np.ndarray | None:
+def alone(value: T) -> list[T]:
+    """Return the value in a list."""
+    return [value]
+
+
+def learn(
+    border: Border,
+    n: int,
+    sources: Sequence[tuple[object, str]],
+    gather: Callable[[Any], list[Any]] = alone,
+) -> np.ndarray | None:
     """Return the names of the classes in some data, sorted; or None if labels are 0 to n - 1.
 
     Parameters
@@ -77,6 +90,8 @@ def learn(border: Border, n: int, sources: Sequence[tuple[object, str]]) -> np.n
     sources : sequence of (data, str)
         Batches as users pass them, each with its name for messages. Those that are not made of
         arrays, such as callables, are left out.
+    gather : callable
+        Returns what several processes have found, each in a part of the data.
 
     Raises
     ------
@@ -85,7 +100,8 @@ def learn(border: Border, n: int, sources: Sequence[tuple[object, str]]) -> np.n
         whole numbers are left to the errors that the border raises.
     """
     given = [(data, where) for data, where in sources if _labels_in(border, data) is not None]
-    if all(_is_plain(_labels_in(border, data), n) for data, _ in given):
+    plain = all(_is_plain(_labels_in(border, data), n) for data, _ in given)
+    if all(gather(plain)):
         return None
     found = Found()
     field = replace(border.target, classes=found, size=MANY)
@@ -94,7 +110,8 @@ def learn(border: Border, n: int, sources: Sequence[tuple[object, str]]) -> np.n
     for data, where in given:
         for batch in _read(reading, data, where):
             counts = _counted(reading, batch, counts, len(found.labels))
-    used = [(label, k) for label, k in zip(found.labels, counts.tolist(), strict=True) if k]
+    ours = [(label, k) for label, k in zip(found.labels, counts.tolist(), strict=True) if k]
+    used = _joined(gather(ours))
     if not used:
         return None
     where = f'{" and ".join(where for _, where in given)}: {field.name}'
@@ -108,6 +125,17 @@ def _read(border: Border, data: object, where: str) -> Iterator[list[np.ndarray]
         return
     needed = [border.target.name, *(field.name for field in [*border.weights, *border.masks])]
     yield from Examples(border, data, where).scan(needed)
+
+
+def _joined(found: Sequence[Sequence[tuple[object, int]]]) -> list[tuple[object, int]]:
+    """Return the labels that several processes have found, with their counts."""
+    every = Found()
+    counts: list[int] = []
+    for label, k in (pair for pairs in found for pair in pairs):
+        number = every.number_of(label, finite=False)
+        counts += [0] * (number == len(counts))
+        counts[number] += k
+    return list(zip(every.labels, counts, strict=True))
 
 
 def _counted(border: Border, batch: list[np.ndarray], before: np.ndarray, n: int) -> np.ndarray:

@@ -21,6 +21,7 @@ from rnnkit.layers import Dense, Tied
 from rnnkit.losses import Loss, accuracy
 from rnnkit.models.files import models
 from rnnkit.models.network import LayerSpec, Network
+from rnnkit.parallel import Team
 from rnnkit.training.protocols import Arrays, Data, Inputs, Valid
 from rnnkit.training.undo import Undo
 
@@ -113,12 +114,13 @@ class Classifier(Network):
         if self._classes.names is None and any('acc' in record for record in self.history):
             self._classes.name(np.arange(self._classes.n))
 
-    def _learn_classes(self, train: Data, valid: Valid, algo: str, undo: Undo) -> None:
+    def _learn_classes(self, train: Data, valid: Valid, algo: str, undo: Undo, team: Team) -> None:
         self._settle()
         if self._classes.names is None and algo not in WITHOUT_TARGETS:
             undo.add(partial(self._classes.name, None))
+            gather = partial(team.gather, 'the classes')
             sources = [(wrapped(train, 'train'), 'train'), (wrapped(valid, 'valid'), 'valid')]
-            self._classes.name(learn(self._border, self._classes.n, sources))
+            self._classes.name(learn(self._border, self._classes.n, sources, gather))
 
     def _finish_last_layer(self, loss: Loss) -> None:
         super()._finish_last_layer(loss)

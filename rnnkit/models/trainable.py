@@ -235,12 +235,12 @@ class Trainable(Parameters):
         )
         team = choose(where, keywords.get('comm'))
         with team.guard(), undo.on_error():
-            self._learn_classes(train, valid, algo, undo)
+            self._learn_classes(train, valid, algo, undo, team if keywords.get('shard') else ALONE)
             with self._columns.learning():
                 return self._ready(where, train, valid, algo, keywords, place, undo, team)
 
-    def _learn_classes(self, train: Data, valid: Valid, algo: str, undo: Undo) -> None:
-        """Learn the names of the classes from the data, if there are classes."""
+    def _learn_classes(self, train: Data, valid: Valid, algo: str, undo: Undo, team: Team) -> None:
+        """Learn the names of the classes from the data of all processes, if there are classes."""
 
     def _ready(
         self,

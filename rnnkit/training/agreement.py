@@ -56,16 +56,22 @@ def _inner(name: str, ours: Any, theirs: Any) -> tuple[str, Any, Any]:
     return name, ours, theirs
 
 
-def spread(team: Team, what: str, variables: Sequence[SharedVariable], undo: Undo) -> None:
-    """Give shared variables the values that they have in the first process, if they differ."""
-    if team.size == 1:
-        return
-    digest = 0
+def digest(variables: Sequence[SharedVariable]) -> int:
+    """Return a number that differs if the values of shared variables differ."""
+    found = 0
     for variable in variables:
-        digest = zlib.crc32(np.ascontiguousarray(variable.get_value(borrow=True)), digest)
-    if len(set(team.gather(f'a digest of {what}', digest))) == 1:
+        found = zlib.crc32(np.ascontiguousarray(variable.get_value(borrow=True)), found)
+    return found
+
+
+def spread(
+    team: Team, what: str, variables: Sequence[SharedVariable], undo: Undo | None = None
+) -> None:
+    """Give shared variables the values that they have in the first process, if they differ."""
+    if team.size == 1 or len(set(team.gather(f'a digest of {what}', digest(variables)))) == 1:
         return
     values = team.lead(what, lambda: [variable.get_value() for variable in variables])
     for variable, value in zip(variables, values, strict=True):
-        undo.add(partial(variable.set_value, variable.get_value()))
+        if undo is not None:
+            undo.add(partial(variable.set_value, variable.get_value()))
         variable.set_value(value)

@@ -143,6 +143,11 @@ class Followed:
         """The number of batches, if it is known."""
         return getattr(self.batches, 'n_batches', None)
 
+    @property
+    def n_examples(self) -> int:
+        """The number of examples here, if it is known; else 0."""
+        return getattr(self.batches, 'n_examples', 0)
+
     def draw(self) -> None:
         """Draw batches that are drawn once; see `rnnkit.data.datasets.Kept`."""
         if isinstance(self.batches, Kept):
@@ -155,7 +160,8 @@ class Followed:
             for name, variables in self.carry.states.items()
         }
         found = self.team.gather('the carried state', (ours, self.carry.examples))
-        examples = sum(n for _, n in found)
+        counts = [n for _, n in found]
+        examples = sum(counts)
         parts = [states for states, n in found if n or not examples]
         states = {
             name: [np.concatenate(values) for values in zip(*(p[name] for p in parts), strict=True)]
@@ -163,12 +169,17 @@ class Followed:
         }
         if not examples:  # nothing was carried yet
             states = ours
-        return {'batches': self.batches.get_state(), 'states': states, 'examples': examples}
+        batches = self.batches.get_state()
+        return {'batches': batches, 'states': states, 'examples': examples, 'parts': counts}
 
     def set_state(self, state: Saved) -> None:
         """Continue from what `get_state` returned."""
         self.batches.set_state(state['batches'])
         share = self.team.share.of(state['examples'])
+        counts, rank = state.get('parts', ()), self.team.rank
+        if len(counts) == self.team.size:  # they may be unequal
+            start = sum(counts[:rank])
+            share = slice(start, start + counts[rank])
         self.carry.examples = share.stop - share.start
         for name, variables in self.carry.states.items():
             for variable, value in zip(variables, state['states'][name], strict=True):

@@ -170,7 +170,7 @@ class Checkpoints:
         """
         if self.source is None and self.options.checkpoint is None:
             return None
-        own = settings(config, batches)
+        own = settings(config, batches, self.team)
         trainings = self.net._trainings + 1
         if self.header is not None:
             self._compare(plain(self.header['settings']), own)
@@ -219,13 +219,16 @@ class Checkpoints:
                 )
 
 
-def settings(config: TrainingConfig, batches: Batches) -> dict[str, Any]:
+def settings(config: TrainingConfig, batches: Batches, team: Team = ALONE) -> dict[str, Any]:
     """Return all settings that a training depends on, as JSON."""
     # Without defaults, so that files stay readable when there are new options.
     own = {n: v for n, v in vars(config.options).items() if n not in FREE}
     own = {n: v for n, v in own.items() if plain(v) != DEFAULTS[n]}
     own |= judge.settings(config.where, config.options.restore_best)
-    data = {'algo': config.algo, **config.terms, 'the shapes of the data': batches.describe()}
+    shapes = batches.describe()
+    if config.options.shard:  # of parts, which are other ones with another number of processes
+        shapes = sum(team.gather('the number of examples', getattr(batches, 'n_examples', 0)))
+    data = {'algo': config.algo, **config.terms, 'the shapes of the data': shapes}
     # The first difference is reported: the rule says more than the hyperparameters it implies.
     return plain({'algo': None, **own, **config.rule.switched, **config.hyperparameters, **data})
 

@@ -164,6 +164,11 @@ def _check_inputs(
 
 
 def _refuse_network_options(options: Mapping[str, object]) -> None:
+    if options.get('comm') is not None:
+        raise ConfigError(
+            'minimize(): comm is for networks; here a single process computes the loss: leave it '
+            'out'
+        )
     for name in ('bucket', 'carry_state', 'bptt_steps'):
         if options.get(name):
             raise ConfigError(f'minimize(): {name} is for networks; here is no time axis')

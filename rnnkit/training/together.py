@@ -14,7 +14,6 @@ from rnnkit.training.protocols import Batch
 from rnnkit.training.trainer import Trainer
 
 FREE = ('epochs', 'patience', 'restore_best', 'shard')  # not among the settings of a checkpoint
-DATA = 'the shapes of the data'
 
 
 def check(config: TrainingConfig) -> None:
@@ -57,9 +56,7 @@ def join(net: Any, border: Border, trainer: Trainer, config: TrainingConfig) -> 
 
 
 def _facts(net: Any, trainer: Trainer, config: TrainingConfig) -> dict[str, Any]:
-    own, options = settings(config, trainer.batches), vars(config.options)
-    if config.options.shard:
-        del own[DATA]  # each has other data; but how many batches there are must agree
+    own, options = settings(config, trainer.batches, trainer.team), vars(config.options)
     return {
         **agreement.VERSIONS,
         'the layers': [brief(layer) for layer in net.layers],

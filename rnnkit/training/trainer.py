@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
@@ -28,6 +28,8 @@ from rnnkit.training.validation import Validation
 COUNTS = ('training', 'epoch', 'updates', 'failures')
 MONITORS = ('best', 'latest', 'trained')
 Seed = int | list[int] | None
+# Why and how to end, and whether batches are watched; the record; weights of losses; parameters.
+Called = tuple[tuple[str | None, bool, bool], Record, list[float], list[np.ndarray]]
 
 
 class Place(NamedTuple):
@@ -158,8 +160,7 @@ class Trainer:
         if self.begin is not None:
             self.begin()
         self.draw()
-        every = getattr(self.net, 'params', self.params)
-        agreement.spread(self.team, 'the parameters', every, self.undo)
+        agreement.spread(self.team, 'the parameters', self.all_params, self.undo)
         own(self.params)
         self.step.start(self.seed, **self.hyperparameters, **self._rate())
         failed = True
@@ -250,6 +251,7 @@ class Trainer:
         self.trained = without_norm(means)
         self.record = self._record(means, seconds)
         due = self.epoch % self.options.validate_every == 0
+        agreement.spread(self.team, 'the parameters', self.all_params)  # processors may round apart
         last = self._reason_to_end(patient=True) is not None
         self.unplanned = last and not due
         state = self._validate_epoch() if due or last else None
@@ -291,16 +293,30 @@ class Trainer:
 
     def _call(self, hook: Callable[[], None]) -> None:
         """Call callbacks, in the first process; all others learn what they have changed."""
-        self.team.lead('callbacks', hook)
-        if self.team.size > 1:
-            agreement.spread(self.team, 'the parameters', self.params, self.undo)
-            found = self.team.lead('what callbacks have changed', self._changeable)
-            self.stopping, self.left, self.hooks.watches, record = found
-            self.record.clear()
-            self.record.update(record)
+        if self.team.size == 1:
+            hook()
+            return
+        (self.stopping, self.left, self.hooks.watches), record, weights, values = self.team.lead(
+            'callbacks', partial(self._called, hook)
+        )
+        if self.team.rank == 0:
+            return
+        self.record.clear()
+        self.record.update(record)
+        for term, weight in zip(self._losses, weights, strict=True):
+            if term.weight != weight:
+                term.weight = weight
+        for p, value in zip(self.all_params, values, strict=False):  # or none
+            p.set_value(value)
 
-    def _changeable(self) -> tuple[str | None, bool, bool, Record]:
-        return self.stopping, self.left, self.hooks.watches, self.record
+    def _called(self, hook: Callable[[], None]) -> Called:
+        """Call callbacks; return what they can change, with parameters only if they have."""
+        before = agreement.digest(self.all_params)
+        hook()
+        same = agreement.digest(self.all_params) == before
+        values = [] if same else [p.get_value() for p in self.all_params]
+        flags = self.stopping, self.left, self.hooks.watches
+        return flags, self.record, [term.weight for term in self._losses], values
 
     def leave(self, values: Iterable[np.ndarray]) -> None:
         """End with these values of the parameters, which a callback prefers to the best ones."""
@@ -322,6 +338,15 @@ class Trainer:
     def params(self) -> Sequence[SharedVariable]:
         """The parameters that are trained."""
         return self.step.objective.params
+
+    @property
+    def all_params(self) -> Sequence[SharedVariable]:
+        """Those of the network, also if they are not trained."""
+        return getattr(self.net, 'params', self.params)
+
+    @property
+    def _losses(self) -> Sequence[Any]:
+        return getattr(self.net, 'losses', ())
 
     @property
     def param_names(self) -> list[str]:
@@ -378,15 +403,10 @@ class Trainer:
                 health.append(tuple(values.pop().tolist()))
             rows.append((float(norm), *map(float, values)))
             if watched:
-                self.stopping = self.team.lead('on_batch_end', self._end_batch)
+                self._call(self.hooks.batch_end)
                 if self.stopping is not None:
                     break
         return self._reported(rows, health), time.perf_counter() - self.began
-
-    def _end_batch(self) -> str | None:
-        """Call callbacks after a batch; return why the training is to end, if one says so."""
-        self.hooks.batch_end()
-        return self.stopping
 
     def _reported(self, rows: list[tuple], health: list[tuple]) -> Monitors:
         """Return the means over batches of what they report."""
@@ -445,8 +465,7 @@ class Trainer:
     def _blame(self, batch: Batch | None) -> tuple[str, str] | None:
         found = None
         if batch is not None:
-            params = getattr(self.net, 'params', self.params)
-            found = not_finite(self.step.objective, params, batch, self.updates)
+            found = not_finite(self.step.objective, self.all_params, batch, self.updates)
         return next((pair for pair in self.team.gather('the cause', found) if pair), None)
 
     def _odd_gradient(self, batch: Batch) -> str:

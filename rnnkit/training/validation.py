@@ -67,7 +67,9 @@ class Validation:
         if not any(map(self.evaluate.counts, rows)):
             name = 'valid' if self.held_out else 'train'
             raise DataError(f'{name}: all weights are 0, so there is nothing to validate on')
-        return self.evaluate.average(rows), culprit
+        # One process decides for all: a metric may be random, and processors may round apart.
+        results = self.team.lead('the results', lambda: self.evaluate.average(rows))
+        return results, culprit
 
     def _rows(self) -> tuple[list[list[Any] | None], Batch | None]:
         """Return what each batch reports, None if it is empty; and the first that is not finite."""

@@ -1,5 +1,6 @@
 """Programs that run on several processes, for tests: ``mpiexec -n 2 python ranks.py ...``."""
 
+import contextlib
 import importlib
 import os
 import pickle
@@ -7,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -28,9 +30,9 @@ def mpiexec() -> str:
 
 
 def run(
-    n: int, module: str, names: Sequence[str], folder: Path, **env: str
+    n: int, modules: str, names: Sequence[str], folder: Path, **env: str
 ) -> list[dict[str, Any]]:
-    """Call functions of a module of this folder on `n` processes, and return what they return.
+    """Call functions of modules of this folder on `n` processes, and return what they return.
 
     Each function is called as ``function('mpi', folder)`` by all processes, and as
     ``function(None, folder)`` by one of them; the folder is its own.
@@ -44,7 +46,7 @@ def run(
     program = mpiexec()
     version = subprocess.run([program, '--version'], capture_output=True, text=True, timeout=LIMIT)
     more = ['--oversubscribe', '--allow-run-as-root'] if 'Open MPI' in version.stdout else []
-    command = [program, *more, '-n', str(n), sys.executable, __file__, module, str(folder), *names]
+    command = [program, *more, '-n', str(n), sys.executable, __file__, modules, str(folder), *names]
     flags = os.environ['PYTENSOR_FLAGS']
     given = {'RNNKIT_KERNELS': 'on', 'OMP_NUM_THREADS': '1', 'PYTENSOR_FLAGS': flags, **env}
     root = str(Path(__file__).parents[2])
@@ -70,18 +72,16 @@ def run(
 
 def _end(job: subprocess.Popen) -> None:
     """End a job and all its processes."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(job.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     job.wait()
 
 
-def main(module: str, folder: str, *names: str) -> None:
+def main(modules: str, folder: str, *names: str) -> None:
     """Run the functions, as one of the processes."""
     from quick_mode import hasten
 
-    functions = importlib.import_module(module)
+    functions = namespace(modules)
     from mpi4py import MPI
 
     hasten()
@@ -89,19 +89,30 @@ def main(module: str, folder: str, *names: str) -> None:
     found: dict[Any, Any] = {}
     for k, name in enumerate(names):
         if k % size == rank:
-            found[name, None] = _called(getattr(functions, name), None, folder, f'{name}-alone')
+            found[name, None] = _called(functions[name], None, folder, f'{name}-alone')
     for name in names:
-        found[name] = _called(getattr(functions, name), 'mpi', folder, name)
+        found[name] = _called(functions[name], 'mpi', folder, name)
     Path(folder, f'rank_{rank}').write_bytes(pickle.dumps(found))
+
+
+def namespace(modules: str) -> dict[str, Any]:
+    """Return what some modules have, which are separated by commas."""
+    found: dict[str, Any] = {}
+    for module in modules.split(','):
+        found |= vars(importlib.import_module(module))
+    return found
 
 
 def _called(function: Callable, comm: str | None, folder: str, name: str) -> Any:
     own = Path(folder, name)
     own.mkdir(exist_ok=True)
+    start = time.perf_counter()
     try:
         return function(comm, own)
     except Exception:  # the others' results are still of use
         return traceback.format_exc()
+    finally:
+        print(f'{name}: {time.perf_counter() - start:.2f} s', flush=True)
 
 
 if __name__ == '__main__':

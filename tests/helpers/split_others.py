@@ -1,0 +1,105 @@
+"""Trainings of other networks and by other ways to train, for `ranks.run`."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytensor.tensor as pt
+from split_scenarios import B, generator, labels, ragged, regressor, series, state, train
+
+import rnnkit
+from rnnkit.theanets import Experiment
+
+
+class State(NamedTuple):
+    h: object
+
+
+@rnnkit.layers.add('half_leaky')
+class HalfLeaky(rnnkit.Cell):
+    """A cell of a user's own."""
+
+    state, gates = State, 'h'
+    params = {'xh': ('I', 'H'), 'hh': ('H', 'H'), 'b': ('H',)}
+
+    def step(self, z, s, p):
+        return State(0.5 * s.h + 0.5 * pt.tanh(z + s.h @ p.hh))
+
+
+def own_cell(comm, folder):
+    net = regressor([2, ('half_leaky', 3), 1], masked=True)
+    return train(comm, net, [*series(), ragged()], valid=0.2, epochs=4)
+
+
+def encoder_and_decoder(comm, folder):
+    """Two time axes, each with a mask."""
+    layers = [
+        2,
+        dict(form='lstm', size=3, name='encoder'),
+        dict(form='input', size=1, name='given'),
+        dict(form='lstm', size=3, h_0='encoder', name='decoder', inputs='given'),
+        1,
+    ]
+    lengths = 1 + np.arange(B) % 4
+    given = generator().normal(size=(4, B, 1))
+    mask = (np.arange(4)[:, None] < lengths).astype('float64')
+    data = [series()[0], given, np.cumsum(given, 0), ragged(), mask]
+    return train(comm, regressor(layers, masked=True), data, valid=0.2, hidden_l1=0.1)
+
+
+def both_directions(comm, folder):
+    layers = [2, dict(form='bidirectional', worker='lstm', size=4), 1]
+    return train(comm, regressor(layers, masked=True), [*series(), ragged()], valid=0.2)
+
+
+def experiment(comm, folder):
+    net = regressor(masked=True)
+    exp = Experiment(net)
+    data, found = [*series(), ragged()], []
+    for both in exp.itertrain(data, algo='adam', batch_size=5, epochs=3, comm=comm):
+        found.append(both)
+    return {'found': found, **state(net)}
+
+
+def estimators(comm, folder):
+    from rnnkit.sklearn import SequenceClassifier, SequenceRegressor
+
+    x, y = series()
+    settings = dict(layers=[('gru', 3)], epochs=4, batch_size=5, dtype='float64', random_state=1)
+    options = {'comm': comm} if comm else {}
+    one = SequenceRegressor(**settings, options=options).fit(x.swapaxes(0, 1), y[-1, :, 0])
+    named = np.array(['no', 'some', 'very'])[labels()[1][-1]]
+    other = SequenceClassifier(**settings, options=options).fit(x.swapaxes(0, 1), named)
+    return {'regressor': state(one.net_), 'classifier': state(other.net_)}
+
+
+def groups(comm, folder):
+    """Two groups of processes train at the same time, each a network of its own."""
+    if comm is not None:
+        from mpi4py import MPI
+
+        world = MPI.COMM_WORLD
+        group = world.Get_rank() % 2
+        comm = world.Split(group)
+        found = train(comm, regressor(seed=group), series(), valid=0.2)
+        return next(f for g, f in world.allgather((group, found)) if g == 1)
+    return train(None, regressor(seed=1), series(), valid=0.2)
+
+
+def refused(comm, folder):
+    """Ways to train that need more than the gradient of a batch say so, without waiting."""
+    import pytensor
+
+    if comm is None:
+        return {}
+    found = []
+    for algo in ('lbfgs', 'esgd', 'layerwise', 'sample'):
+        try:
+            regressor().train(series(), algo=algo, comm=comm)
+        except rnnkit.ConfigError as error:
+            found.append(str(error))
+    w = pytensor.shared(np.array([3.0]), name='w')
+    try:
+        rnnkit.minimize((w**2).sum(), comm=comm)
+    except rnnkit.ConfigError as error:
+        found.append(str(error))
+    return {'messages': found}

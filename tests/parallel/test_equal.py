@@ -1,0 +1,109 @@
+"""Trainings on several processes give the parameters and the history of one process."""
+
+import numpy as np
+import pytensor
+import pytest
+import ranks
+
+import rnnkit
+
+# The most important ones, whose layers compile nothing.
+FIRST = [
+    'masked_lstm',
+    'lists',
+    'weights_and_mask',
+    'tiny_batches',
+    'carried_with_mask',
+    'class_names',
+    'table_tiny',
+    'changing_parameters',
+    'parts',
+    'resumed_parts',
+]
+
+
+def check(found, expected, tolerance=1e-10, where=''):
+    """Compare dicts, lists and arrays; numbers up to a tolerance, all else exactly."""
+    if isinstance(expected, dict):
+        assert list(found) == list(expected), where
+        for name, value in expected.items():
+            check(found[name], value, tolerance, f'{where}.{name}')
+    elif isinstance(expected, list | tuple):
+        assert len(found) == len(expected), where
+        for k, (ours, theirs) in enumerate(zip(found, expected, strict=True)):
+            check(ours, theirs, tolerance, f'{where}[{k}]')
+    elif isinstance(expected, float | np.ndarray):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance, err_msg=where)
+    else:
+        assert found == expected, where
+
+
+def same(n, module, names, folder, tolerance=1e-10, **env):
+    """Check that `n` processes return what one does; and the same one and all, to the bit."""
+    every = ranks.run(n, module, names, folder, **env)
+    for k, name in enumerate(names):
+        alone, first = every[k % n][name, None], every[0][name]
+        assert not isinstance(first, str), f'{name}, {n} ranks: {first}'
+        assert not isinstance(alone, str), f'{name}, one process: {alone}'
+        for rank in range(1, n):
+            check(every[rank][name], first, 0, f'{name}, rank {rank}')
+        if alone:  # else there is nothing to compare with
+            check(first, alone, tolerance, f'{name}, {n} ranks')
+    return every
+
+
+def scenarios(module):
+    """Return the names of all scenarios of a module."""
+    found = ranks.namespace(module).items()
+    codes = {name: value.__code__ for name, value in found if hasattr(value, '__code__')}
+    return [
+        name
+        for name, code in codes.items()
+        if code.co_varnames[:2] == ('comm', 'folder') and not name.startswith('_')
+    ]
+
+
+CHAIN = ['begun', 'continued', 'ended']
+CHAINS = [CHAIN, [f'carried_{name}' for name in CHAIN]]
+MODULES = ['split_scenarios', 'split_courses', 'split_others']
+SEVERAL = 8  # in one job
+JOBS = [
+    (n, module, names[k : k + SEVERAL])
+    for module in MODULES
+    for names in [[name for name in scenarios(module) if name not in sum(CHAINS, [])]]
+    for k in range(0, len(names), SEVERAL)
+    for n in (2, 3)
+]
+
+
+def test_two_ranks_train_as_one(tmp_path):
+    same(2, ','.join(MODULES[:2]), FIRST, tmp_path)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(('n', 'module', 'names'), JOBS, ids=lambda part: str(part)[:40])
+def test_ranks_train_as_one(n, module, names, tmp_path):
+    tolerance = 1e-6 if 'float32' in names else 1e-10
+    same(n, module, names, tmp_path, tolerance)
+
+
+@pytest.mark.long
+def test_a_training_goes_on_with_another_number_of_ranks(tmp_path):
+    jobs = [(2, 'begun'), (3, 'continued'), (1, 'ended')]
+    for k, (n, _) in enumerate(jobs):
+        names = [chain[k] for chain in CHAINS]
+        found = ranks.run(n, 'split_courses', names, tmp_path)
+        if k == 0:
+            expected = [found[0][names[0], None], found[1][names[1], None]]
+    for name, right in zip(names, expected, strict=True):
+        assert not isinstance(found[0][name], str), found[0][name]
+        check(found[0][name], right, where=name)
+
+
+def test_what_needs_more_than_gradients_is_refused():
+    w = pytensor.shared(np.array([3.0]), name='w')
+    with pytest.raises(rnnkit.ConfigError) as caught:
+        rnnkit.minimize((w**2).sum(), comm='mpi')
+    assert str(caught.value) == (
+        'minimize(): comm is for networks; here a single process computes the loss: leave it out'
+    )
