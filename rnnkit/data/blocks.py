@@ -10,17 +10,17 @@ import numpy as np
 from rnnkit.data.background import Background
 from rnnkit.data.datasets import Seed, generator_for, lengths_of
 from rnnkit.data.examples import Examples
-from rnnkit.data.field import Field
 from rnnkit.data.share import WHOLE, Share
 from rnnkit.data.stored import holds_stored
 from rnnkit.errors import ConfigError
 
-BUFFER = 2**26  # bytes of examples that are shuffled together
+BUFFER = 2**25  # bytes of examples that are shuffled together
 IN_ORDER = 2**23  # bytes that are read ahead where nothing is shuffled
 
 OVERHEAD = 24  # bytes of the numbers of an example
 
 Key = tuple[int, int]  # a pass, and the number of a buffer in it
+Found = list[tuple[list[Any], np.ndarray]]  # the arrays of a buffer, and the rows of a batch
 
 
 class Buffer(NamedTuple):
@@ -34,21 +34,22 @@ class Buffer(NamedTuple):
         The examples, in the order of the pass.
     numbers : array of int
         Those in memory, in ascending order.
-    loaded : list
-        The arrays that were on disk.
+    arrays : list
+        Their arrays, checked and converted by the border; or as they were on disk, if sequences
+        are padded batch by batch.
     """
 
     start: int
     order: np.ndarray
     numbers: np.ndarray
-    loaded: list[Any]
+    arrays: list[Any]
 
 
 class Blocks:
     """Examples on disk; every epoch they are shuffled and cut into batches.
 
     Examples that lie side by side are a block, of about a MiB. In each pass blocks come in another
-    order. Several of them, 64 MiB, are read into a buffer, and the examples in it are shuffled. So
+    order. Several of them, 32 MiB, are read into a buffer, and the examples in it are shuffled. So
     the disk is read by long slices, and never more than two buffers are in memory. While batches
     come from a buffer, a thread reads the next one.
 
@@ -110,6 +111,7 @@ class Blocks:
             self._together = self._blocks
         self.n_buffers = -(-self._blocks // self._together)
         self._lengths = _lengths(examples) if bucket else {}
+        self._padded = any(examples.parts.lists)
         self._drawn = 0  # batches so far
         self._pass: tuple[int, np.ndarray] = (-1, np.zeros(0, int))  # a pass, and its blocks
         self._held: dict[Key, Buffer] = {}
@@ -233,13 +235,15 @@ class Blocks:
         while place < end:
             buffer = self._buffer((number, b))
             some = buffer.order[place - buffer.start : end - buffer.start]
-            found.append((buffer.loaded, np.searchsorted(buffer.numbers, some)))
+            found.append((buffer.arrays, np.searchsorted(buffer.numbers, some)))
             numbers.append(some)
             place += len(some)
             b += 1
         self._go_on_after((number, b - 1))
         examples = np.concatenate(numbers)
-        return self.examples.batch(self._joined(found), examples, longest=self._longest(examples))
+        if self._padded:
+            return self.examples.batch(self._unread(found), examples)
+        return self._taken(found, examples)
 
     def _nothing(self) -> list[np.ndarray]:
         """Return a batch without an example, for a share that has none."""
@@ -248,28 +252,32 @@ class Blocks:
         axes = [field.batch_axis for field in self.examples.border.fields]
         return [array.take([], axis) for array, axis in zip(batch, axes, strict=True)]
 
-    def _joined(self, found: list[tuple[list[Any], np.ndarray]]) -> list[Any]:
-        """Return the examples of a batch, which may come from several buffers."""
-        joined = []
-        for k, (value, axis) in enumerate(
-            zip(self.examples.values, self.examples.axes, strict=True)
-        ):
-            if not holds_stored(value):
-                joined.append(None)
-                continue
-            parts = [self.examples.cut(loaded, rows, k) for loaded, rows in found]
-            if len(parts) == 1:
-                joined.append(parts[0])
-            elif isinstance(parts[0], list):
+    def _unread(self, found: Found) -> list[Any]:
+        """Return examples as they were on disk; they may come from several buffers."""
+        examples, joined = self.examples, []
+        for k, (value, axis) in enumerate(zip(examples.values, examples.axes, strict=True)):
+            parts: list[Any] = [None]
+            if holds_stored(value):
+                parts = [examples.cut(loaded, rows, k) for loaded, rows in found]
+            if len(parts) > 1 and isinstance(parts[0], list):
                 joined.append([one for part in parts for one in part])
             else:
-                joined.append(np.concatenate(parts, axis))
+                joined.append(parts[0] if len(parts) == 1 else np.concatenate(parts, axis))
         return joined
 
-    def _longest(self, numbers: np.ndarray) -> Callable[[Field], int | None]:
-        """Return a function that returns up to which step an array of a batch is read."""
+    def _taken(self, found: Found, numbers: np.ndarray) -> list[np.ndarray]:
+        """Return the arrays of a batch, without the time that none of its examples has."""
         longest = {clock: int(of[numbers].max()) for clock, of in self._lengths.items()}
-        return lambda field: longest.get(field.clock)
+        batch = []
+        for k, field in enumerate(self.examples.border.fields):
+            axis, parts = field.batch_axis, []
+            for arrays, rows in found:
+                array = arrays[k]
+                if field.has_time and field.clock in longest:
+                    array = array[: longest[field.clock]]
+                parts.append(array.take(rows, axis))
+            batch.append(parts[0] if len(parts) == 1 else np.concatenate(parts, axis))
+        return batch
 
     def _buffer_at(self, number: int, place: int) -> int:
         """Return which buffer has an example, by its place in the pass."""
@@ -309,7 +317,10 @@ class Blocks:
         if self.share != WHOLE:
             here = order[self._shared(np.arange(start, start + len(order)))]
         numbers = np.sort(here)
-        return Buffer(start, order, numbers, self.examples.load(numbers, self.block, wanted))
+        arrays = self.examples.load(numbers, self.block, wanted) if len(numbers) else []
+        if wanted() and len(numbers) and not self._padded:
+            arrays = self.examples.batch(arrays, numbers)
+        return Buffer(start, order, numbers, arrays)
 
     def _shared(self, places: np.ndarray) -> np.ndarray:
         """Return which places of a pass are in the share."""

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from rnnkit.data.border import Border
-from rnnkit.data.field import Field
 from rnnkit.data.hold_out import Parts, part_of
 from rnnkit.data.stored import (
     Stored,
@@ -68,12 +67,18 @@ class Examples:
         return shapes
 
     def sizes(self) -> tuple[int, int]:
-        """Return the bytes on disk of one example, and how many examples a piece has."""
+        """Return the bytes of one example in memory, and how many examples a piece has."""
         if self.parts.single:
             return 1, 1
         values = [self.values[k] for k in self._stored]
         axes = [self.axes[k] or 0 for k in self._stored]
-        each = sum(value.bytes_of_one(axis) for value, axis in zip(values, axes, strict=True))
+        each = 0
+        for k, value, axis in zip(self._stored, values, axes, strict=True):
+            size = value.bytes_of_one(axis)
+            if isinstance(value, Stored):
+                wider = np.dtype(self.fields[k].dtype).itemsize / value.dtype.itemsize
+                size = int(size * max(1, wider))
+            each += size
         return each, examples_of(values, axes)
 
     def time_axes(self) -> list[int | None]:
@@ -133,7 +138,6 @@ class Examples:
         loaded: Sequence[Any],
         numbers: np.ndarray,
         time: slice | None = None,
-        longest: Callable[[Field], int | None] = lambda field: None,
         empty: bool = False,
     ) -> list[np.ndarray]:
         """Return a batch, checked and converted by the border.
@@ -146,8 +150,6 @@ class Examples:
             The examples.
         time : slice, optional
             The time steps that were loaded.
-        longest : callable
-            Returns up to which step an array is read; None for all steps.
         empty : bool
             Whether a mask may have examples without a real step.
         """
@@ -162,9 +164,6 @@ class Examples:
                 value = self._in_time(k, value, time, times[k])
             elif value is not None:
                 value = loaded[k]
-            steps = longest(field)
-            if steps is not None and not self.parts.lists[k]:  # which are cut by themselves
-                value = self._in_time(k, value, slice(0, steps), times[k])
             if isinstance(value, list) and isinstance(self.values[k], StoredList):
                 value = value if field.clock else np.asarray(value)
             values.append(value)

@@ -1,5 +1,6 @@
 """Time series as users pass them, one or many: arrays, lists, dicts, frames. NumPy only."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from rnnkit.common.spelling import brief
 from rnnkit.data.arrays import LAYOUTS, Numbers, as_numbers
 from rnnkit.data.frames import listed, other_columns
 from rnnkit.data.ragged import are_unequal, is_list_of_arrays
+from rnnkit.data.stored import is_mapped
 from rnnkit.errors import ConfigError, DataError, ShapeError
 
 
@@ -124,9 +126,21 @@ def read(where: str, series: object, layout: str) -> Collection:
             raise other_columns(name, numbers.columns, _short(names[0]), first.columns)
     begins = np.cumsum([0, *(len(numbers.array) for numbers in each)])
     arrays = [numbers.array for numbers in each]
-    array = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+    array = _joined(series, arrays)
     ids = _ids(keys) if isinstance(series, Mapping) else np.arange(len(each))
     return Collection(array, begins, ids, each, names)
+
+
+def _joined(series: object, arrays: list[np.ndarray]) -> np.ndarray:
+    """Return series end to end; those of a memory map as a view of it, if they are end to end."""
+    if len(arrays) == 1:
+        return arrays[0]
+    if isinstance(series, np.ndarray) and is_mapped(series):
+        one = len(arrays[0]) * arrays[0].strides[0]
+        gaps = {b.ctypes.data - a.ctypes.data for a, b in itertools.pairwise(arrays)}
+        if gaps == {one} and arrays[0].flags.c_contiguous:
+            return series.view(np.ndarray).reshape(-1, arrays[0].shape[1])
+    return np.concatenate(arrays)
 
 
 def _short(name: str) -> str:

@@ -162,6 +162,11 @@ def _is_lazy_list(value: object) -> bool:
     return True
 
 
+def is_mapped(array: np.ndarray) -> bool:
+    """Return whether an array is a memory map, or a view of one."""
+    return _mapping(array) is not None
+
+
 def _mapping(array: np.ndarray) -> object:
     """Return the memory map that an array is, or is a view of; else None."""
     base: object = array
@@ -284,7 +289,7 @@ class Stored:
                 array[into] = piece if near is None else piece[_along(axis, near, self.ndim)]
                 done += len(some)
                 if isinstance(self.source, np.ndarray):
-                    _release(self.source, piece)
+                    release(self.source, piece)
         return array
 
     def _inner(self, axis: int) -> Chosen:
@@ -391,7 +396,7 @@ class StoredList:
     def _copied(self, sequence: Any) -> np.ndarray:
         array = np.array(sequence[...] if len(sequence.shape) else sequence)
         if isinstance(sequence, np.ndarray):
-            _release(sequence, sequence)
+            release(sequence, sequence)
         return array
 
 
@@ -442,7 +447,7 @@ def _along(axis: int, chosen: Chosen, ndim: int) -> tuple[Any, ...]:
     return tuple(chosen if k == axis else slice(None) for k in range(ndim))
 
 
-def _release(array: np.ndarray, piece: np.ndarray) -> None:
+def release(array: np.ndarray, piece: np.ndarray) -> None:
     """Take pages of a memory map that have been read out of the memory of this process.
 
     They stay in the cache of the system, and are mapped again where they are read again. Private

@@ -10,9 +10,12 @@ from rnnkit.common.calls import checked, checked_methods
 from rnnkit.common.checks import choice, flag, generator, real, whole
 from rnnkit.data import series as all_series
 from rnnkit.data.arrays import LAYOUTS, MOST
+from rnnkit.data.regular import Regular, places
 from rnnkit.data.series import Collection
+from rnnkit.data.stored import release
 from rnnkit.errors import ConfigError, DataError, ShapeError
 
+CHECKED = 2**16  # rows that are checked at a time
 FORMS = ('sequence', 'direct', 'next')
 
 
@@ -73,7 +76,7 @@ class SeriesWindows:
     ([1, 2, 3], [4, 5])
     """
 
-    def __init__(self, parts: Parts, number: np.ndarray, start: np.ndarray):
+    def __init__(self, parts: Parts, number: np.ndarray, start: np.ndarray | Regular):
         self._parts, self._number, self._start = parts, number, start
         self.past, self.future = parts.past, parts.future
 
@@ -82,9 +85,10 @@ class SeriesWindows:
 
     def __getitem__(self, chosen: object) -> 'SeriesWindows':
         """Return some of the windows: by a slice, an array of numbers, or one of True and False."""
-        numbers = np.arange(len(self))
         try:
-            numbers = np.atleast_1d(numbers[chosen])  # type: ignore[index]
+            if isinstance(chosen, slice):
+                return SeriesWindows(self._parts, self._number[chosen], self._start[chosen])
+            numbers = np.atleast_1d(places(len(self), chosen))
         except (IndexError, TypeError, ValueError) as error:
             raise ConfigError(f'there are {len(self)} windows: {error}') from None
         return SeriesWindows(self._parts, self._number[numbers], self._start[numbers])
@@ -111,8 +115,9 @@ class SeriesWindows:
     def index(self) -> WindowIndex:
         """The origin of each window: its series, and its first step there."""
         series = self._parts.series
-        labels = series.labels()[series.begins[self._number] + self._start]
-        return WindowIndex(series.ids[self._number], self._start.copy(), labels)
+        start = np.array(self._start)
+        labels = series.labels()[series.begins[self._number] + start]
+        return WindowIndex(series.ids[self._number], start, labels)
 
     @property
     def times(self) -> np.ndarray:
@@ -172,16 +177,22 @@ class SeriesWindows:
         """
         real('split(): valid', valid, above=0, below=1)
         lengths = self._parts.series.lengths
-        cut = (lengths - np.round(valid * lengths).astype(int))[self._number]
-        before = self._start + self.past + self.future <= cut
-        after = self._start + self.past >= cut
-        if not (before.any() and after.any()):
-            part = 'training' if after.any() else 'validation'
+        cuts = lengths - np.round(valid * lengths).astype(int)
+        if isinstance(self._start, Regular) and len(self) and self._start.step > 0:
+            cut = cuts[self._number[0]]
+            before = self[: self._start.up_to(cut - self.past - self.future)]
+            after = self[self._start.up_to(cut - self.past - 1) :]
+        else:
+            start, cut = self._start[...], cuts[self._number]
+            before = self[start + self.past + self.future <= cut]
+            after = self[start + self.past >= cut]
+        if not (len(before) and len(after)):
+            part = 'training' if len(after) else 'validation'
             raise ShapeError(
                 f'split(): with valid={valid} no window is left for {part}; the longest series has '
                 f'{lengths.max()} steps, and a window {self.past + self.future}'
             )
-        return self[before], self[after]
+        return before, after
 
     def __repr__(self) -> str:
         parts = self._parts
@@ -207,20 +218,28 @@ class SeriesWindows:
 
     def _at(self, cut: Collection, offset: int, steps: int, chosen: object = ...) -> np.ndarray:
         """Return the rows of the series that some steps of windows are, (steps, N)."""
-        first = (cut.begins[self._number] + self._start + offset)[chosen]
+        first = cut.begins[self._number[chosen]] + self._start[chosen] + offset
         steps = np.arange(steps)
         return first[:, None] + steps if self._parts.layout == 'batch' else steps[:, None] + first
 
     def _view(self, cut: Collection, offset: int, steps: int) -> np.ndarray:
         """Return some steps of all windows, without a copy where that is possible."""
-        first = cut.begins[self._number] + self._start + offset
-        gaps = set(np.diff(first).tolist()) or {1}
-        if len(gaps) > 1 or min(gaps) < 1:
+        begin, gap = self._distance(cut)
+        if gap < 1:
             return cut.array.take(self._at(cut, offset, steps), axis=0)
         # (rows, F, steps): one for each row at which a window may start
         every = np.lib.stride_tricks.sliding_window_view(cut.array, steps, axis=0)
-        some = every[first[0] : first[-1] + 1 : min(gaps)]
+        first = begin + offset
+        some = every[first : first + gap * (len(self) - 1) + 1 : gap]
         return some.transpose((0, 2, 1) if self._parts.layout == 'batch' else (2, 0, 1))
+
+    def _distance(self, cut: Collection) -> tuple[int, int]:
+        """Return the row of the first window, and the distance of the next; 0 if they differ."""
+        if isinstance(self._start, Regular) and len(self):
+            return int(cut.begins[self._number[0]]) + self._start.first, self._start.step
+        first = cut.begins[self._number] + self._start[...]
+        gaps = set(np.diff(first).tolist()) or {1}
+        return int(first[0]), min(gaps) if len(gaps) == 1 else 0
 
     def _cut(self, chosen: np.ndarray, form: str) -> list[np.ndarray]:
         """Return the arrays of some windows."""
@@ -228,8 +247,8 @@ class SeriesWindows:
         offset, steps = self._ahead('targets')
         if form == 'next':
             offset, steps = 1, self.past
-        x = parts.series.array.take(self._at(parts.series, 0, self.past, chosen), axis=0)
-        y = parts.series.array.take(self._at(parts.series, offset, steps, chosen), axis=0)
+        x = _rows(parts.series, self._at(parts.series, 0, self.past, chosen))
+        y = _rows(parts.series, self._at(parts.series, offset, steps, chosen))
         y = y[..., self._columns]
         if form == 'direct':
             by_window = y if parts.layout == 'batch' else y.swapaxes(0, 1)
@@ -237,7 +256,14 @@ class SeriesWindows:
         if parts.known is None:
             return [x, y]
         at = self._at(parts.known, offset, steps, chosen)
-        return [x, parts.known.array.take(at, axis=0), y]
+        return [x, _rows(parts.known, at), y]
+
+
+def _rows(cut: Collection, at: np.ndarray) -> np.ndarray:
+    """Return some rows of all series."""
+    rows = cut.array.take(at, axis=0)
+    release(cut.array, cut.array)
+    return rows
 
 
 @checked
@@ -307,6 +333,10 @@ def of(
     parts = _parts(where, series, past, future, known, target, layout)
     lengths, steps = parts.series.lengths, past + future
     _check_lengths(where, lengths, steps, f'past={past}, future={future}')
+    if len(lengths) == 1:
+        n = int(lengths[0] - steps) // stride + 1
+        number = np.broadcast_to(np.zeros((), int), (n,))
+        return _usable(where, SeriesWindows(parts, number, Regular(0, stride, n)), skip)
     starts = [np.arange(0, n - steps + 1, stride) for n in lengths]
     number = np.repeat(np.arange(len(lengths)), [len(one) for one in starts])
     return _usable(where, SeriesWindows(parts, number, np.concatenate(starts)), skip)
@@ -427,22 +457,32 @@ def _usable(where: str, windows: SeriesWindows, skip: bool) -> SeriesWindows:
         read.append((parts.series, parts.target, windows.past, windows.future))
     if parts.known is not None:
         read.append((parts.known, slice(None), windows.past, windows.future))
-    good = np.ones(len(windows), bool)
+    good: np.ndarray | None = None
     for cut, columns, offset, steps in read:
-        bad = ~np.isfinite(cut.array[:, columns]).all(axis=1)
-        if not bad.any():
+        bad = _not_finite(cut.array, columns)
+        if not len(bad):
             continue
-        before = np.concatenate([[0], np.cumsum(bad)])  # bad rows before each row
-        first = cut.begins[windows._number] + windows._start + offset
-        wrong = before[first + steps] > before[first]
+        first = cut.begins[windows._number] + windows._start[...] + offset
+        wrong = np.searchsorted(bad, first + steps) > np.searchsorted(bad, first)
         if wrong.any() and not skip:
-            at = first[wrong.argmax()]
-            row = at + int(bad[at : at + steps].argmax())
+            row = bad[np.searchsorted(bad, first[wrong.argmax()])]
             finite = np.isfinite(cut.array[row])
             column = next(c for c in np.arange(len(finite))[columns] if not finite[c])
             otherwise = ', or leave out such windows by skip=True' if parts.has_y else ''
             raise DataError(f'{cut.place(row, int(column))}; fill it{otherwise}')
-        good &= ~wrong
+        good = ~wrong if good is None else good & ~wrong
+    if good is None or good.all():
+        return windows
     if not good.any():
         raise DataError(f'{where}: every window contains NaN or infinity')
-    return windows if good.all() else windows[good]
+    return windows[good]
+
+
+def _not_finite(array: np.ndarray, columns: object) -> np.ndarray:
+    """Return the numbers of the rows that contain NaN or infinity in some columns."""
+    found = []
+    for start in range(0, len(array), CHECKED):
+        piece = array[start : start + CHECKED]
+        found.append(start + np.flatnonzero(~np.isfinite(piece[:, columns]).all(axis=1)))
+        release(array, piece)
+    return np.concatenate(found) if found else np.zeros(0, int)

@@ -14,6 +14,7 @@ from rnnkit.common.checks import choice, generator, whole
 from rnnkit.common.spelling import brief
 from rnnkit.data.arrays import LAYOUTS, MOST, as_plain
 from rnnkit.data.share import WHOLE, Share
+from rnnkit.data.stored import is_mapped, release
 from rnnkit.errors import ShapeError
 
 
@@ -158,7 +159,8 @@ def fold(series: ArrayLike, streams: int, layout: str = 'time') -> np.ndarray:
     Returns
     -------
     array : (T, B, ...)
-        T is ``T_total // streams``; the steps that are left over are dropped.
+        T is ``T_total // streams``; the steps that are left over are dropped. Of a memory map it
+        is a view.
 
     Raises
     ------
@@ -184,7 +186,10 @@ def fold(series: ArrayLike, streams: int, layout: str = 'time') -> np.ndarray:
         raise ShapeError(f'fold(): a series of {total} steps cannot be cut into {streams} streams')
     T = total // streams
     array = series[: T * streams].reshape(streams, T, *series.shape[1:])
-    return array if layout == 'batch' else np.ascontiguousarray(array.swapaxes(0, 1))
+    if layout == 'batch':
+        return array
+    turned = array.swapaxes(0, 1)
+    return turned if is_mapped(series) else np.ascontiguousarray(turned)
 
 
 def _shown(single: np.ndarray) -> str:
@@ -266,6 +271,9 @@ def batches(
         at = offsets + rng.integers(total - steps + 1, size=batch_size)  # (T, B)
         if layout == 'batch':
             at = at.T
-        return [array.take(at, axis=0) for array in series]
+        drawn = [array.take(at, axis=0) for array in series]
+        for array in series:
+            release(array, array)
+        return drawn
 
     return draw

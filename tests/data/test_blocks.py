@@ -2,6 +2,7 @@
 
 import re
 import threading
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -45,6 +46,10 @@ def drawn(dataset):
     return [y[:, 0].astype(int).tolist() for _, y in dataset]
 
 
+def joined(lists):
+    return list(chain.from_iterable(lists))
+
+
 def kinds(tmp_path):
     x, y = numbered()
     return {
@@ -62,13 +67,13 @@ def test_a_pass_has_every_example_once_in_an_order_of_its_own(tmp_path, small, k
     passes = [drawn(dataset) for _ in range(3)]
     for batches in passes:
         assert [len(batch) for batch in batches] == [8] * 12 + [7]
-        assert sorted(sum(batches, [])) == list(range(N))
+        assert sorted(joined(batches)) == list(range(N))
     assert len({str(batches) for batches in passes}) == 3
 
 
 def test_examples_of_several_blocks_are_shuffled_together(tmp_path, small):
     dataset = Blocks(examples(*kinds(tmp_path)['memmap']), 8, seed=0)
-    first = sum(drawn(dataset), [])[:30]  # a buffer
+    first = joined(drawn(dataset))[:30]  # a buffer
     assert len({k // 10 for k in first}) in (3, 4)
     neighbours = np.abs(np.diff(first)) == 1
     assert neighbours.mean() < 0.2
@@ -127,7 +132,7 @@ def test_shares_of_processes_are_the_batches_of_one(tmp_path, small, monkeypatch
     whole = Blocks(examples(*data), 8, seed=0)
     for _ in range(2):
         parts = zip(*map(drawn, each), strict=True)
-        assert [sum(part, []) for part in parts] == drawn(whole)
+        assert [joined(part) for part in parts] == drawn(whole)
 
 
 def test_a_share_without_an_example_is_an_empty_batch(tmp_path):
@@ -160,16 +165,14 @@ def test_bucket_sorts_the_sequences_of_a_buffer_by_length(tmp_path, small, monke
     assert all(
         s == lengths[b[1][:, 0].astype(int)].max() for s, b in zip(steps, batches, strict=True)
     )
-    assert sum(s * b[0].shape[1] for s, b in zip(steps, batches, strict=True)) < 0.75 * 8 * N
-    with pytest.raises(
-        ConfigError,
-        match='^'
-        + re.escape(
-            'train: bucket=True sorts sequences by length, and their lengths are on disk, too; pass '
-            'the mask as an array in memory, or leave bucket out'
-        ),
-    ):
+    read = sum(s * b[0].shape[1] for s, b in zip(steps, batches, strict=True))
+    assert read < 0.75 * 8 * N
+    with pytest.raises(ConfigError) as error:
         net.train([mapped(tmp_path, x), y, mapped(tmp_path, mask)], bucket=True)
+    assert str(error.value) == (
+        'train: bucket=True sorts sequences by length, and their lengths are on disk, too; pass '
+        'the mask as an array in memory, or leave bucket out'
+    )
 
 
 # --- threads
@@ -199,11 +202,10 @@ def test_an_error_of_the_thread_is_raised_where_its_batch_is_due(tmp_path, small
     next(epoch)
     dataset._ahead[1].wait()
     source.broken = True
-    got = []
-    with pytest.raises(DataError, match=r'^train: x cannot be read from \d+ to \d+, OSError: gone'):
-        for _, one in epoch:
-            got.append(len(one))
-    assert got == [8] * 6  # the two buffers that had been read
+    for _ in range(6):  # from the two buffers that have been read
+        assert len(next(epoch)[1]) == 8
+    with pytest.raises(DataError, match='^train: x cannot be read from .* OSError: gone$'):
+        next(epoch)
     assert not readers()
     source.broken = False
     assert len(drawn(dataset)[0]) == 8
@@ -264,9 +266,7 @@ def test_a_source_that_changes_its_length_is_an_error(small):
     source = Slices(x)
     dataset = Blocks(examples(source, y), 8, seed=0)
     source.array = x[:95]
-    with pytest.raises(
-        DataError, match=r'^train: x has changed: from \d+ to \d+ on axis 0 its shape'
-    ):
+    with pytest.raises(DataError, match='^train: x has changed: from .* its shape is'):
         drawn(dataset)
 
 

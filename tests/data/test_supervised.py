@@ -2,9 +2,11 @@
 
 import logging
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
+from disk import mapped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -311,3 +313,36 @@ def test_a_forecaster_in_a_few_lines():
     net.train(train.arrays('direct'), valid.arrays('direct'), algo='adam', learning_rate=0.01,
               epochs=30)  # fmt: skip
     assert net.score(*valid.arrays('direct')) > 0.95
+
+
+def test_windows_of_a_memory_map_are_views_of_it(tmp_path):
+    series = np.random.default_rng(0).standard_normal((50, 2)).astype('float32')
+    disk = mapped(tmp_path, series)
+    one, two = windows.of(disk, 5, 2, 3), windows.of(series, 5, 2, 3)
+    assert np.shares_memory(one.x, disk)
+    for name in ('x', 'y', 'times'):
+        np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
+    for a, b in zip(one.batches(4, seed=1)(), two.batches(4, seed=1)(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    for a, b in zip(one.split(0.3), two.split(0.3), strict=True):
+        np.testing.assert_array_equal(a.index.start, b.index.start)
+        np.testing.assert_array_equal(a.x, b.x)
+    many = mapped(tmp_path, series.reshape(5, 10, 2))
+    three = windows.of(many, 3, 1, layout='batch')
+    assert np.shares_memory(three._parts.series.array, many)
+    np.testing.assert_array_equal(three.x, windows.of(np.array(many), 3, 1, layout='batch').x)
+
+
+def test_windows_of_a_long_series_take_no_memory(tmp_path):
+    n = 2**21
+    disk = np.memmap(tmp_path / 'x', 'uint8', 'w+', shape=(n, 1))  # sparse
+    tracemalloc.start()
+    long = windows.of(disk, 20, 4)
+    train, valid = long.split(0.2)
+    draw = train[10:].batches(8, seed=0)
+    draw()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20
+    assert len(long) == n - 23
+    assert len(train) + len(valid) == n - 23 - 3

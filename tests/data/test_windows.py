@@ -4,6 +4,7 @@ from itertools import islice, pairwise
 
 import numpy as np
 import pytest
+from disk import mapped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -220,3 +221,11 @@ def test_generators():
         generator(-1)
     with pytest.raises(ConfigError, match='got True'):
         generator(True)
+
+
+def test_a_memory_map_is_folded_without_a_copy(tmp_path):
+    array = mapped(tmp_path, np.arange(20.0).reshape(10, 2))
+    for layout in ('time', 'batch'):
+        folded = fold(array, 3, layout)
+        assert np.shares_memory(folded, array)
+        np.testing.assert_array_equal(folded, fold(np.array(array), 3, layout))
