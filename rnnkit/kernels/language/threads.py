@@ -11,6 +11,7 @@ import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import llvmlite.binding as llvm
 from llvmlite import ir
@@ -28,15 +29,35 @@ _settings = (ctypes.c_int64 * 2)(1, SMALLEST_PART)
 
 
 def available_threads() -> int:
-    """Return how many cores this process may use: those of its affinity, or OMP_NUM_THREADS.
+    """Return how many cores this process may use.
 
+    They are those of its affinity, or as many as the quota of a container or OMP_NUM_THREADS says.
     joblib and others set the variable for workers that share the cores of a machine.
     """
     cores = os.cpu_count() or 1
     if hasattr(os, 'sched_getaffinity'):
         cores = len(os.sched_getaffinity(0))
+    cores = min(cores, _quota(Path('/sys/fs/cgroup')) or cores)
     most = os.environ.get('OMP_NUM_THREADS', '').split(',')[0].strip()
     return min(cores, int(most)) if most.isdecimal() and int(most) else cores
+
+
+def _quota(folder: Path) -> int | None:
+    """Return how many cores the control group of a container may use, rounded up, if limited.
+
+    Containers see all cores of their machine, and are stopped when they have used their share of
+    the time: more threads than that wait for each other.
+    """
+    files = [['cpu.max'], ['cpu/cpu.cfs_quota_us', 'cpu/cpu.cfs_period_us']]  # versions 2 and 1
+    for names in files:
+        try:
+            words = ' '.join((folder / name).read_text(encoding='ascii') for name in names).split()
+            time, period = map(int, words)
+        except (OSError, ValueError):  # no such file, or 'max'
+            continue
+        if time > 0 and period > 0:
+            return -(-time // period)
+    return None
 
 
 @checked
@@ -47,7 +68,7 @@ def set_threads(n: int | None = None) -> None:
     ----------
     n : int, optional
         From 1 to 256; if not given, the cores that this process may use, or fewer if the
-        environment variable ``OMP_NUM_THREADS`` says so.
+        environment variable ``OMP_NUM_THREADS`` or the CPU quota of a container says so.
     """
     most = min(available_threads(), MOST)
     _settings[0] = most if n is None else whole('set_threads(): the number of threads', n, 1, MOST)

@@ -38,6 +38,29 @@ def test_the_default_is_no_more_than_omp_num_threads(variable, most, monkeypatch
     assert threads.get_threads() == (most or cores)
 
 
+@pytest.mark.parametrize(
+    ('files', 'cores'),
+    [
+        ({'cpu.max': '200000 100000\n'}, 2),
+        ({'cpu.max': '150000 100000\n'}, 2),
+        ({'cpu.max': '5000 100000\n'}, 1),
+        ({'cpu.max': 'max 100000\n'}, None),
+        ({'cpu/cpu.cfs_quota_us': '300000\n', 'cpu/cpu.cfs_period_us': '100000\n'}, 3),
+        ({'cpu/cpu.cfs_quota_us': '-1\n', 'cpu/cpu.cfs_period_us': '100000\n'}, None),
+        ({}, None),
+    ],
+)
+def test_the_quota_of_a_container(files, cores, tmp_path, monkeypatch):
+    (tmp_path / 'cpu').mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert threads._quota(tmp_path) == cores
+    monkeypatch.setattr(threads, '_quota', lambda folder: cores)
+    monkeypatch.setattr(threads.os, 'sched_getaffinity', lambda process: range(64), raising=False)
+    monkeypatch.delenv('OMP_NUM_THREADS', raising=False)
+    assert threads.available_threads() == (cores or 64)
+
+
 @pytest.mark.parametrize('wrong', [0, -1, 257, 2.0, True, 'two'])
 def test_other_numbers_are_refused(wrong):
     with pytest.raises(ConfigError, match='number of threads'):
