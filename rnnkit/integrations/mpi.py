@@ -1,6 +1,5 @@
 """Communicators of mpi4py."""
 
-import atexit
 from typing import Any
 
 from rnnkit.common.spelling import brief
@@ -49,7 +48,6 @@ def communicator(where: str, comm: object) -> Any:
             return ours
     ours = comm.Dup()  # type: ignore[attr-defined]
     _duplicates.append((comm, ours))
-    atexit.register(_free, ours)
     return ours
 
 
@@ -58,9 +56,3 @@ def _alike(comm: Any, ours: Any) -> bool:
 
     return MPI.Comm.Compare(comm, ours) == MPI.CONGRUENT
 
-
-def _free(comm: Any) -> None:
-    from mpi4py import MPI
-
-    if not MPI.Is_finalized():
-        comm.Free()

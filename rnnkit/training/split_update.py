@@ -79,17 +79,15 @@ class SplitUpdate:
         self._dense = [k for k in range(len(graph.shapes)) if k not in tables]
         n = len(self._shares) + 1 if self._shares or self.noise else 0
         self.team, self.count = team, count
-        self.exchange = Exchange(team, shapes, self._weighed_by, graph.dtype, n)
+        self.exchange = Exchange(team, shapes, self._weighed_by, graph.dtype, n, bool(self._shares))
         self._first = True
 
-    def each(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+    def each(self, batches: Iterable[Batch], watched: bool) -> Iterator[Batch]:
         """Yield the batches of an epoch, which has as many in all processes."""
-        self.exchange.begin_epoch()
-        try:
-            yield from batches
-        except GeneratorExit:  # a callback has ended the epoch, in all processes
-            self.team.exchange = None
-            raise
+        self.exchange.begin_epoch(watched)
+        for batch in batches:
+            yield batch
+            self.exchange.begin_batch()
         self.exchange.end_epoch()
 
     def __call__(self, *batch: np.ndarray) -> list[np.ndarray]:
@@ -110,7 +108,6 @@ class SplitUpdate:
             reports[0] = reports[self._addends].sum()
         norm, *health = run(lambda: self._applied(reports[0], gathered))
         self._first = False
-        exchange.end_update()
         return [norm, *reports, *health]
 
     def _announce(self, batch: Batch, n: int) -> None:
