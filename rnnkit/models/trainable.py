@@ -260,9 +260,21 @@ class Trainable(Parameters):
         config = read_training(where, algo, keywords, max_gradient_norm=limit)
         config.check_data(train)
         together.check(config)
+        return self._trainer(config, train, valid, place, undo, team)
+
+    def _trainer(
+        self,
+        config: TrainingConfig,
+        train: Data,
+        valid: Valid,
+        place: Place | None,
+        undo: Undo,
+        team: Team,
+    ) -> Trainer:
+        """Return the trainer by one update rule."""
         with kernels.allowed(self._kernel):
             step, evaluate, carries = self._train_steps.train_step(config, team.size > 1)
-        files = Checkpoints(where, self, config.options, team)
+        files = Checkpoints(config.where, self, config.options, team)
         batches, validation, held_out = self._data(config, carries, files.seed, train, valid, team)
         alarm = None if team.rank else self._train_steps.alarm(config.options)
         trainer = Trainer(

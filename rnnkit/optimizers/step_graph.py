@@ -79,13 +79,8 @@ class StepGraph:
         names = [*rule.slots, *['velocity'] * momentum]
         self.slots = {n: self._shared_zeros(n, (self.size,)) for n in names}  # flat vectors
         count = self._shared_zeros('updates', ())
-        loss, (gradients, ids) = objective.loss, self._gradients(objective.loss)
-        self.tables = list(ids)
-        if split:
-            self.computed, self.inputs = self._apart(loss, gradients, ids)
-            loss, *gradients = self.inputs[: 1 + len(self.params)]
-            ids = dict(zip(ids, self.inputs[1 + len(self.params) :], strict=True))
-        arguments = self._arguments(loss, gradients, ids, count)
+        found = objective.loss, *self._gradients(objective.loss)
+        arguments = self._arguments(count, *(self._received(*found) if split else found))
         fused = kernels.update_params(self._change, self._plain, arguments, self.shapes, watched)
         norm, *new = self._plain(arguments, watched) if fused is None else fused
         self.health = [*gradient_names(self.params), 'clipped'] if watched else []
@@ -104,10 +99,10 @@ class StepGraph:
 
     def _arguments(
         self,
+        count: TensorSharedVariable,
         loss: TensorVariable,
         gradients: list[TensorVariable],
         ids: dict[int, TensorVariable],
-        count: TensorSharedVariable,
     ) -> Arguments:
         """Return the arguments of the update."""
         self.probe, curvatures = None, []
@@ -137,13 +132,14 @@ class StepGraph:
             return gradients_by_rows(loss, self.params)
         return pytensor.grad(loss, self.params, disconnected_inputs='ignore'), {}
 
-    def _apart(
+    def _received(
         self,
         loss: TensorVariable,
         gradients: list[TensorVariable],
         ids: dict[int, TensorVariable],
-    ) -> tuple[list[TensorVariable], list[TensorVariable]]:
-        """Return what one function computes, and the same as the inputs of another one."""
+    ) -> tuple[TensorVariable, list[TensorVariable], dict[int, TensorVariable]]:
+        """Return the same as inputs of a function, and set what another function computes."""
+        self.tables = list(ids)
         computed = [g.astype(self.dtype) for g in gradients]
         for k in ids:
             computed[k] = computed[k].reshape((-1, self.shapes[k][1]))
@@ -151,8 +147,10 @@ class StepGraph:
         received = [pt.tensor(dtype=self.dtype, shape=shape) for shape in self.shapes]
         for k in ids:
             received[k] = pt.tensor(dtype=self.dtype, shape=(None, self.shapes[k][1]))
-        numbers = [pt.tensor(dtype='int64', shape=(None,)) for _ in ids]
-        return computed, [loss.astype(self.dtype).type(), *received, *numbers]
+        numbers = {k: pt.tensor(dtype='int64', shape=(None,)) for k in ids}
+        total = loss.astype(self.dtype).type()
+        self.computed, self.inputs = computed, [total, *received, *numbers.values()]
+        return total, received, numbers
 
     def _shared_zeros(self, name: str, shape: tuple[int, ...]) -> TensorSharedVariable:
         return pytensor.shared(np.zeros(shape, self.dtype), name, shape=shape)

@@ -85,7 +85,8 @@ class Validation:
         """Append what each batch reports to `rows`, and the first odd batch to `odd`."""
         inspect = self.inspect
         for batch in self.batches:
-            if not all(array.size for array in batch):  # fewer examples than processes
+            if self.team.size > 1 and not all(array.size for array in batch):
+                # There are fewer examples than processes.
                 rows.append(None)
                 yield
                 continue
