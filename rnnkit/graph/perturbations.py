@@ -204,7 +204,10 @@ class Disturbance:
         if not stds:
             return outputs
         params = {p.name: p for layer in self.graph.layers for p in layer.params.values()}
-        noisy = {params[n]: params[n] + std * noise.normal(params[n]) for n, std in stds.items()}
+        noisy = {
+            params[n]: params[n] + std * noise.normal(params[n], examples=False)
+            for n, std in stds.items()
+        }
         return dict(zip(outputs, clone_replace(list(outputs.values()), noisy), strict=True))
 
     def _noisy(self, noise: Noise, name: str, x: TensorVariable) -> TensorVariable:

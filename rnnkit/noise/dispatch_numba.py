@@ -16,7 +16,7 @@ from pytensor.graph.basic import Apply
 from pytensor.link.numba.dispatch.basic import numba_njit, register_funcify_and_cache_key
 
 from rnnkit.noise import philox
-from rnnkit.noise.ops import Advance, Codes, Draw, Drop
+from rnnkit.noise.ops import MISFIT, Advance, Codes, Draw, Drop
 
 # In the keys of PyTensor's cache, which looks at no source itself. The module's name is part of it,
 # for what is kept on disk imports the functions from there.
@@ -58,19 +58,129 @@ def bits(state, draw, n):
     return made
 
 
+# --- a part of a draw: None, or (here, row, first, size)
+#
+# Of each `row` numbers those from `first` on are here, `size` of them, and `here` in all. Only the
+# functions of parts have code for this: it would double the time that Numba takes for others.
+
+
 @njit
-def uniform32(state, draw, n):
-    """Return `n` numbers from [0, 1) of 24 bits."""
-    made, b = np.empty(n, np.float32), bits(state, draw, n)
-    for i in range(n):  # by a signed number, since only AVX-512 converts the others
+def is_here(p, part):
+    """Return whether number `p` of a draw is in this part."""
+    _, row, first, size = part
+    return first <= p % row < first + size
+
+
+@njit
+def run(j, end, words, part):
+    """Return the length of a run of blocks, and whether it is needed.
+
+    It starts at block number `j` and stops before `end`. The numbers of a block are `end` apart,
+    `words` of them. Throughout the run, each of these is in this part or each is not.
+    """
+    _, row, first, size = part
+    length, needed = end - j, False
+    for k in range(words):
+        p = k * end + j
+        r = p % row
+        stop = first if r < first else first + size if r < first + size else row
+        length = min(length, stop - r)
+        needed = needed or is_here(p, part)
+    return length, needed
+
+
+@njit
+def at(p, k, part):
+    """Return where to store number `p` of a draw, which is number `k` of its block."""
+    here, row, first, size = part
+    if is_here(p, part):
+        return np.uint64(p // row * size + p % row - first)
+    return np.uint64(here + k * row)
+
+
+@njit
+def room(part):
+    """Return how much memory a part takes: other numbers of needed blocks are stored behind it."""
+    here, row, _, size = part
+    return here + 4 * row if size < row else here
+
+
+@njit
+def bits_of_part(state, draw, n, part):
+    """Return what is in a part of `bits`, without the blocks that have nothing of it."""
+    k, m, low, high = wide(state)
+    full, made, number, j = n // 4, np.empty(room(part), np.uint32), np.uint64(draw), 0
+    while j < full:
+        length, needed = run(j, full, 4, part)
+        v, w = at(j, 0, part), at(full + j, 1, part)
+        x, y = at(2 * full + j, 2, part), at(3 * full + j, 3, part)
+        for i in range(np.uint64(length if needed else 0)):
+            a, b, c, d = block(np.uint64(j) + i, number, low, high, k, m)
+            made[v + i], made[w + i] = np.uint32(a), np.uint32(b)
+            made[x + i], made[y + i] = np.uint32(c), np.uint32(d)
+        j += length
+    last = block(np.uint64(full), number, low, high, k, m)
+    for i in range(4 * full, n):
+        if is_here(i, part):
+            made[at(i, 0, part)] = np.uint32(last[i - 4 * full])
+    return made[: part[0]]
+
+
+@njit
+def box_muller_of_part(u, part, one):
+    """Return what is in a part of `box_muller`; `u` are all the uniform numbers."""
+    # An odd draw has a number too many: it is stored behind the last.
+    made, half, j = np.empty(room(part) + 1, u.dtype), u.size // 2, 0
+    while j < half:
+        length, needed = run(j, half, 2, part)
+        v, w = at(j, 0, part), at(half + j, 1, part)
+        for i in range(np.uint64(length if needed else 0)):
+            p = np.uint64(j) + i
+            radius = np.sqrt(-2 * one * np.log(one - u[p]))
+            angle = u[np.uint64(half) + p] * (2 * np.pi * one)
+            made[v + i], made[w + i] = radius * np.cos(angle), radius * np.sin(angle)
+        j += length
+    return made[: part[0]]
+
+
+@njit
+def drop_of_part(state, draw, x, rate, one, n, part):
+    """Return what is in a part of both results of `drop`; `x` is in this part."""
+    made, kept, b = np.empty_like(x), np.empty_like(x), bits_of_part(state, draw, n, part)
+    least = np.uint64(np.float64(rate) * 2.0**32)
+    zero, scale = one - one, one / (one - rate)
+    for i in range(x.size):
+        kept[i] = scale if np.uint64(b[i]) >= least else zero
+        made[i] = x[i] * kept[i]
+    return made, kept
+
+
+# --- uniform and normal numbers, and what is made of them
+
+
+@njit
+def uniform32(state, draw, n, part=None):
+    """Return `n` numbers from [0, 1) of 24 bits, or those of a part."""
+    if part is None:  # noqa: SIM108 - of two branches, Numba compiles only what it needs
+        b = bits(state, draw, n)
+    else:
+        b = bits_of_part(state, draw, n, part)
+    made = np.empty(b.size, np.float32)
+    for i in range(b.size):  # by a signed number, since only AVX-512 converts the others
         made[i] = np.float32(np.int32(b[i] >> np.uint32(8))) * np.float32(2**-24)
     return made
 
 
 @njit
-def uniform64(state, draw, n):
-    """Return `n` numbers from [0, 1) of 53 bits."""
-    made, b = np.empty(n, np.float64), bits(state, draw, 2 * n)
+def uniform64(state, draw, n, part=None):
+    """Return `n` numbers from [0, 1) of 53 bits, or those of a part."""
+    if part is None:
+        b = bits(state, draw, 2 * n)
+    else:
+        here, row, first, size = part
+        b = bits_of_part(state, draw, 2 * n, (2 * here, row, first, size))
+    n = b.size // 2
+    made = np.empty(n, np.float64)
     for i in range(n):
         high = np.float64(np.int32(b[i] >> np.uint32(5)))
         low = np.float64(np.int32(b[n + i] >> np.uint32(6)))
@@ -134,8 +244,14 @@ def codes32(state, draw, n, rate, value, made):
 @njit
 def codes64(state, draw, n, rate, value, made):
     """Add `value` to each of `n` numbers in `made` where its `uniform64` is below `rate`."""
-    u, zero = uniform64(state, draw, n), value - value
-    for i in range(n):
+    add_below(uniform64(state, draw, n), rate, value, made)
+
+
+@njit
+def add_below(u, rate, value, made):
+    """Add `value` to each number in `made` where that of `u` is below `rate`."""
+    zero = value - value
+    for i in range(u.size):
         made[i] += value if u[i] < rate else zero
 
 
@@ -158,7 +274,19 @@ def draw_in_numba(op: Draw, node: Apply, **kwargs: object) -> tuple[Callable[...
             return box_muller(uniform(state, number, n + n % 2), n, one).reshape(shape)
         return uniform(state, number, n).reshape(shape)
 
-    return numba_njit(noise_draw), _key('draw', op._props(), ndim)
+    if len(node.inputs) == 2:
+        return numba_njit(noise_draw), _key('draw', op._props(), ndim)
+    part_of = _part_of(op.place(node.inputs[1].type.ndim), ndim)
+
+    def noise_draw_of_part(state, like, examples):
+        shape = shape_of(like, width)
+        n, part = part_of(shape, examples)
+        if normal:  # of two numbers each, one of which may be anywhere
+            return box_muller_of_part(uniform(state, number, n + n % 2), part, one).reshape(shape)
+        return uniform(state, number, n, part).reshape(shape)
+
+    key = _key('draw of part', op._props(), ndim, node.inputs[1].type.ndim)
+    return numba_njit(noise_draw_of_part), key
 
 
 @register_funcify_and_cache_key(Advance)
@@ -191,7 +319,20 @@ def codes_in_numba(op: Codes, node: Apply, **kwargs: object) -> tuple[Callable[.
             value = value + value
         return made.reshape((T, B, width))
 
-    return numba_njit(noise_codes), _key('codes', op._props(), dtype)
+    if len(node.inputs) == 3:
+        return numba_njit(noise_codes), _key('codes', op._props(), dtype)
+    part_of, uniform = _part_of(1, 3), uniform32 if dtype == 'float32' else uniform64
+
+    def noise_codes_of_part(state, like, rate, examples):
+        shape, value = (like.shape[0], like.shape[1], width), one
+        n, part = part_of(shape, examples)
+        made = np.zeros(part[0], like.dtype)
+        for bit in range(n_bits):
+            add_below(uniform(state, first + bit, n, part), rate.item(), value, made)
+            value = value + value
+        return made.reshape(shape)
+
+    return numba_njit(noise_codes_of_part), _key('codes of part', op._props(), dtype)
 
 
 @register_funcify_and_cache_key(Drop)
@@ -204,7 +345,47 @@ def drop_in_numba(op: Drop, node: Apply, **kwargs: object) -> tuple[Callable[...
         made, kept = drop(state, number, flat, rate.item(), one)
         return made.reshape(x.shape), kept.reshape(x.shape)
 
-    return numba_njit(noise_drop), _key('drop', op._props(), one.dtype)
+    if len(node.inputs) == 3:
+        return numba_njit(noise_drop), _key('drop', op._props(), one.dtype)
+    ndim = node.inputs[1].type.ndim
+    part_of = _part_of(ndim - 2, ndim)
+
+    def noise_drop_of_part(state, x, rate, examples):
+        n, part = part_of(x.shape, examples)
+        flat = np.ascontiguousarray(x).reshape(-1)
+        made, kept = drop_of_part(state, number, flat, rate.item(), one, n, part)
+        return made.reshape(x.shape), kept.reshape(x.shape)
+
+    key = _key('drop of part', op._props(), one.dtype, ndim)
+    return numba_njit(noise_drop_of_part), key
+
+
+def _part_of(axis: int, ndim: int) -> Callable[..., tuple[int, tuple[int, ...]]]:
+    """Return a Numba function: of a shape and examples, the size of a draw and which part is here.
+
+    Parameters
+    ----------
+    axis : int
+        The axis of examples.
+    ndim : int
+        The number of axes.
+    """
+
+    def part_of(shape, examples):
+        outer, inner = 1, 1
+        for k in range(axis):
+            outer *= shape[k]
+        for k in range(axis + 1, ndim):
+            inner *= shape[k]
+        size, first, total = shape[axis] * inner, np.int64(examples[0]), np.int64(examples[1])
+        n = outer * size
+        if total == 0:  # all of it, as one row
+            return n, (n, n, 0, n)
+        if first + shape[axis] > total:
+            raise ValueError(MISFIT)
+        return outer * total * inner, (n, total * inner, first * inner, size)
+
+    return njit(part_of)
 
 
 def _compiled(source: str, name: str) -> Callable[..., tuple[int, ...]]:

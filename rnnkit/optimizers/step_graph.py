@@ -143,7 +143,7 @@ class StepGraph:
         computed = [g.astype(self.dtype) for g in gradients]
         for k in ids:
             computed[k] = computed[k].reshape((-1, self.shapes[k][1]))
-        computed += [numbers.ravel() for numbers in ids.values()]
+        computed += [numbers.ravel().astype('int64') for numbers in ids.values()]
         received = [pt.tensor(dtype=self.dtype, shape=shape) for shape in self.shapes]
         for k in ids:
             received[k] = pt.tensor(dtype=self.dtype, shape=(None, self.shapes[k][1]))

@@ -17,6 +17,9 @@ from rnnkit.training.exchange import Exchange
 from rnnkit.training.protocols import Batch
 
 Count = Callable[[Batch], int]
+# What each example of a share counts whose targets weigh nothing: penalties change the parameters
+# even if all shares are such, and else it is rounded away.
+LITTLE = 1e-20
 
 
 class SplitUpdate:
@@ -114,18 +117,20 @@ class SplitUpdate:
         """Tell the others how many examples are here, and what they weigh."""
         weights = np.zeros(len(self._shares))
         if self._shares and n:
-            weights[:] = self._weights(*batch)
+            weights[:] = np.maximum(self._weights(*batch), n * LITTLE)
         found = self.exchange.announce([n, *weights])
         counts, total = found[:, 0].astype(int), found[:, 1:].sum(axis=0)
         if self.noise:
             self.noise.share(int(counts[: self.team.rank].sum()), int(counts.sum()))
         for shared, ours, every in zip(self._shares, weights, total, strict=True):
-            shared.set_value(np.asarray(ours / every if every > 0 else 0, shared.dtype))
+            shared.set_value(np.asarray(ours / every, shared.dtype))
 
     def _local(self, batch: Batch, n: int) -> list[tuple[np.ndarray, np.ndarray]]:
         """Put the gradients of the share of this process; return the rows of tables."""
         graph, tables = self.graph, self.graph.tables
         if not n:
+            if self.noise:
+                self.noise.advance()  # as the function does
             empty = [np.zeros((0, graph.shapes[k][1]), graph.dtype) for k in tables]
             return [(rows, np.zeros(0, 'int64')) for rows in empty]
         found = self._compute(*batch)
@@ -133,6 +138,7 @@ class SplitUpdate:
         gradients = found[self._n_reports : self._n_reports + len(graph.shapes)]
         for place, k in zip(self.exchange.gradients, self._dense, strict=True):
             place[...] = gradients[k]
+        reports[1] = reports[1] or n * LITTLE
         weight = 1.0 if self._shares else reports[1]
         self.exchange.put(reports, weight)
         numbers = found[self._n_reports + len(graph.shapes) :]

@@ -25,6 +25,8 @@ from rnnkit.training.monitors import Watch, compared_by, read, watched, wholes_o
 from rnnkit.training.options import Options, TrainingConfig
 from rnnkit.training.protocols import MonitorSpec, Step
 
+PLAIN = (False, False, False)  # no state is carried, no class weights, no shared noise
+
 
 class Functions(NamedTuple):
     """The compiled functions of a training, and the hidden states that they carry, if any."""
@@ -101,15 +103,16 @@ class TrainSteps:
         amounts = perturbations.read(self.graph, self.criterion.compared, others)
         watch = self._watch(options.monitors, options.monitor_gradients)
         carry, by_class = bool(options.carry_state), options.class_weight is not None
+        disturbance = Disturbance(self.graph, sorted(amounts))
+        shared = split and self._noisy(disturbance)
         kind = (
-            (carry, by_class),
+            (carry, by_class, shared),
             watch.key,
             tuple((n, term.key) for n, term in terms.items()),
             tuple(sorted(amounts)),
         )
         if kind not in self._variants:
-            disturbance = Disturbance(self.graph, sorted(amounts))
-            self._variants[kind] = self._make(terms, disturbance, (carry, by_class), watch)
+            self._variants[kind] = self._make(terms, disturbance, kind[0], watch)
         variant = self._variants[kind]
         if rule.full_batch and (variant.noise or variant.training.limits):
             raise ConfigError(
@@ -143,10 +146,10 @@ class TrainSteps:
         watch = self._watch(monitors)
         if watch.gradients:
             raise ConfigError('monitors: an evaluation has no gradients; leave them out')
-        kind = ((False, False), watch.key, (), ())  # as in a training without further options
+        kind = (PLAIN, watch.key, (), ())  # as in a training without further options
         if kind not in self._variants:
             silent = Disturbance(self.graph, [])
-            self._variants[kind] = self._make({}, silent, (False, False), watch)
+            self._variants[kind] = self._make({}, silent, PLAIN, watch)
         return self._variants[kind].evaluate
 
     def _watch(self, monitors: MonitorSpec, gradients: bool = False) -> Watch:
@@ -175,21 +178,21 @@ class TrainSteps:
         self,
         terms: dict[str, Term],
         disturbance: Disturbance,
-        kind: tuple[bool, bool],
+        kind: tuple[bool, bool, bool],
         watch: Watch,
     ) -> Variant:
         """Return the variant with these regularizers and monitors.
 
-        `kind` says whether a state is carried, and whether there are class weights.
+        `kind` says whether a state is carried, whether there are class weights, and whether several
+        processes share the noise.
         """
-        carry, by_class = kind
+        carry, by_class, shared = kind
         if len({regularizers[name] for name in terms}) < len(terms):
             raise ConfigError(f'two of {", ".join(terms)} are the same regularizer')
         zero = np.zeros((), self.graph.dtype)
         weights = {name: pytensor.shared(zero, name, shape=()) for name in terms}
         carries = (Carry(self.graph), Carry(self.graph)) if carry else None
-        noisy = disturbance.random or any('noise' in layer.needs for layer in self.graph.layers)
-        noise = Noise() if noisy else None
+        noise = Noise(shared) if self._noisy(disturbance) else None
 
         def objective(
             again: Callable[..., Outputs], carry: Carry | None
@@ -213,6 +216,10 @@ class TrainSteps:
         training = replace(training, limits=disturbance.limits())
         evaluate = self._evaluation(validation, outputs, watch)
         return Variant(training, evaluate, weights, disturbance, noise, carries, watch)
+
+    def _noisy(self, disturbance: Disturbance) -> bool:
+        """Return whether training needs random numbers."""
+        return disturbance.random or any('noise' in layer.needs for layer in self.graph.layers)
 
     def _evaluation(self, objective: Objective, outputs: Outputs, watch: Watch) -> Evaluation:
         """Return the function of validations."""
