@@ -192,7 +192,7 @@ class Ranks:
         except BaseException as shared:
             # One traceback, where it has happened; the original is the context.
             shared.__context__, shared.__suppress_context__ = error, True
-            raise shared.with_traceback(error.__traceback__)
+            raise shared.with_traceback(error.__traceback__) from None
         raise error  # never reached
 
     def end(self) -> None:

@@ -5,6 +5,7 @@ All processes then have the same parameters, as one process would have that had 
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import pytensor
@@ -16,6 +17,7 @@ from rnnkit.parallel import Ranks
 from rnnkit.training.exchange import Exchange
 from rnnkit.training.protocols import Batch
 
+T = TypeVar('T')
 Count = Callable[[Batch], int]
 # What each example of a share counts whose targets weigh nothing: penalties change the parameters
 # even if all shares are such, and else it is rounded away.
@@ -99,8 +101,7 @@ class SplitUpdate:
         if self._shares or self.noise:
             self._announce(batch, n)
         exchange.clear()
-        run = exchange.in_turn if self._first else _now
-        tables = run(lambda: self._local(batch, n))
+        tables = self._in_turn(lambda: self._local(batch, n))
         reports = exchange.add()
         gathered = [exchange.gather_rows(*table) for table in tables]
         if not self._shares:
@@ -109,7 +110,7 @@ class SplitUpdate:
                 rows /= reports[1] if reports[1] > 0 else 1
         if self._addends:
             reports[0] = reports[self._addends].sum()
-        norm, *health = run(lambda: self._applied(reports[0], gathered))
+        norm, *health = self._in_turn(lambda: self._applied(reports[0], gathered))
         self._first = False
         return [norm, *reports, *health]
 
@@ -156,6 +157,6 @@ class SplitUpdate:
         ordered = [gradients[k] for k in range(len(gradients))]
         return self._apply(loss, *ordered, *numbers)
 
-
-def _now(function: Callable[[], list]) -> list:
-    return function()
+    def _in_turn(self, function: Callable[[], T]) -> T:
+        """Call a function which is compiled in the first update, in one process after the other."""
+        return self.exchange.in_turn(function) if self._first else function()
