@@ -1,8 +1,8 @@
 """Communicators of mpi4py."""
 
-import atexit
 from typing import Any
 
+from rnnkit.common.registry import hint
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 
@@ -34,6 +34,11 @@ def communicator(where: str, comm: object) -> Any:
                 f"'rnnkit[mpi]'"
             ) from None
         comm = MPI.COMM_WORLD
+    if isinstance(comm, str):
+        raise ConfigError(
+            f"{where}: comm must be 'mpi', or a communicator of mpi4py; got {comm!r}; "
+            f'{hint(comm.lower(), ["mpi"])}'
+        )
     missing = [name for name in METHODS if not callable(getattr(comm, name, None))]
     if missing or isinstance(comm, type):
         raise ConfigError(
@@ -49,7 +54,6 @@ def communicator(where: str, comm: object) -> Any:
             return ours
     ours = comm.Dup()  # type: ignore[attr-defined]
     _duplicates.append((comm, ours))
-    atexit.register(_free, ours)
     return ours
 
 
@@ -57,10 +61,3 @@ def _alike(comm: Any, ours: Any) -> bool:
     from mpi4py import MPI
 
     return MPI.Comm.Compare(comm, ours) == MPI.CONGRUENT
-
-
-def _free(comm: Any) -> None:
-    from mpi4py import MPI
-
-    if not MPI.Is_finalized():
-        comm.Free()

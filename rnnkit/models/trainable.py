@@ -159,7 +159,8 @@ class Trainable(Parameters):
         """
         keywords = _keywords(locals(), options)
         make = partial(self._start, 'train()', train, valid, algo, keywords)
-        with lines.shown(_shown('train()', progress, verbose, comm)):
+        team = choose('train()', comm)
+        with team.guard(), lines.shown(_shown('train()', progress, verbose, team)):
             return self._sessions.train('train()', make)
 
     @old_words.of_training
@@ -206,8 +207,10 @@ class Trainable(Parameters):
         """
         keywords = _keywords(locals(), options)
         make = partial(self._start, 'itertrain()', train, valid, algo, keywords)
-        show = _shown('itertrain()', progress, verbose, comm)
-        return lines.each(show, self._sessions.itertrain, 'itertrain()', make)
+        team = choose('itertrain()', comm)
+        with team.guard():
+            show = _shown('itertrain()', progress, verbose, team)
+            return lines.each(show, self._sessions.itertrain, 'itertrain()', make)
 
     def _start(
         self,
@@ -263,6 +266,7 @@ class Trainable(Parameters):
         config = read_training(where, algo, keywords, max_gradient_norm=limit)
         config.check_data(train)
         together.check(config)
+        together.agree(self, config, team)
         return self._trainer(config, train, valid, place, undo, team)
 
     def _trainer(
@@ -335,10 +339,10 @@ class Trainable(Parameters):
             )
 
 
-def _shown(where: str, progress: object, verbose: object, comm: object) -> bool | None:
+def _shown(where: str, progress: object, verbose: object, team: Team) -> bool | None:
     """Return whether lines are shown: of several processes, the first one shows them."""
     shown = lines.choice(where, progress, verbose)
-    return False if choose(where, comm).rank else shown
+    return False if team.rank else shown
 
 
 def _keywords(arguments: Mapping[str, object], others: Mapping[str, object]) -> dict[str, object]:

@@ -18,6 +18,10 @@ class Alone:
         """Return the value in a list."""
         return [value]
 
+    def ask(self, what: str, function: Callable[[], T]) -> list[T]:
+        """Return what a function returns, in a list."""
+        return [function()]
+
     def lead(self, what: str, function: Callable[[], T]) -> T:
         """Return what a function returns."""
         return function()
@@ -25,6 +29,9 @@ class Alone:
     def in_turn(self, function: Callable[[], T]) -> T:
         """Return what a function returns."""
         return function()
+
+    def leave_updates(self) -> None:
+        """Do nothing."""
 
     @contextmanager
     def guard(self) -> Iterator[None]:

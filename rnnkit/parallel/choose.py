@@ -1,5 +1,6 @@
 """The processes that the option ``comm`` of a training stands for."""
 
+import atexit
 import os
 import platform
 
@@ -34,9 +35,12 @@ def choose(where: str, comm: object) -> Team:
     if ours.Get_size() == 1:
         return ALONE
     if id(ours) not in _teams:
-        _teams[id(ours)] = team = Ranks(ours)
+        team = Ranks(ours)
         abort_when_uncaught(ours)
-        share_cores(team)
+        with team.guard():
+            share_cores(team)
+        _teams[id(ours)] = team
+        atexit.register(_end, team, os.getpid())
     return _teams[id(ours)]
 
 
@@ -53,3 +57,8 @@ def share_cores(team: Ranks) -> None:
     n = len(cores) if cores else os.cpu_count() or 1
     if get_threads() == n:
         kernels.set_threads(max(1, n // neighbours))
+
+
+def _end(team: Ranks, process: int) -> None:
+    if os.getpid() == process:  # not in one that was forked
+        team.end()

@@ -6,25 +6,27 @@ which only an update does (`rnnkit.training.exchange`). An error in one process 
 the next call of its kind, so that all others learn of it where they are.
 """
 
-import builtins
 import contextlib
-import signal
+import os
+import pickle
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
-from rnnkit import errors
 from rnnkit.common import progress
+from rnnkit.common.calls import without_stop_iteration
 from rnnkit.data.share import Share
-from rnnkit.errors import RankError
+from rnnkit.errors import ConfigError, RankError
+from rnnkit.parallel.failures import Failure, common, describe, is_of_all, is_shown_here, of_all
+from rnnkit.parallel.interrupts import INTERRUPTS
 from rnnkit.parallel.team import Communicator
 
 T = TypeVar('T')
-LEFT = 'left'
+PATIENCE = 60.0  # seconds until a process says that it is waiting
+END = 'the end of its program'
 
 
 class Message(NamedTuple):
@@ -35,15 +37,15 @@ class Message(NamedTuple):
     what : str
         What this is about; the same in all processes.
     value : object
-    failed : str
-        The name of the class of the error that has happened instead, if any; or `LEFT`.
+    failed : Failure or None
+        The error that has happened instead, if any.
     interrupted : bool
         Whether Ctrl-C was pressed in this process.
     """
 
     what: str
     value: Any = None
-    failed: str = ''
+    failed: Failure | None = None
     interrupted: bool = False
 
 
@@ -57,7 +59,7 @@ class Ranks:
 
     Attributes
     ----------
-    exchange : callable or None
+    in_update : callable or None
         Set while the other processes may be in an update: tells them there of an error.
     """
 
@@ -65,9 +67,9 @@ class Ranks:
         self.comm = comm
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
         self.share = Share(self.rank, self.size)
-        self.exchange: Callable[[], None] | None = None
-        self.interrupted = False
+        self.in_update: Callable[[], None] | None = None
         self._depth = 0  # of guarded blocks
+        self._thread = 0  # which is in them
 
     # --- what all processes do together
 
@@ -83,13 +85,16 @@ class Ranks:
         """
         return self._exchange(Message(what, value))
 
+    def ask(self, what: str, function: Callable[[], T]) -> list[T]:
+        """Return what a function returns in each process, by rank."""
+        in_update, self.in_update = self.in_update, None  # the others wait here for an object
+        found = self.gather(what, self._call(function))
+        self.in_update = in_update
+        return found
+
     def lead(self, what: str, function: Callable[[], T]) -> T:
         """Return, in every process, what a function returns in the first one, which calls it."""
-        exchange, self.exchange = self.exchange, None  # the others wait here for an object
-        value = None if self.rank else self._call(function)
-        found = self.gather(what, value)[0]
-        self.exchange = exchange
-        return found  # type: ignore[return-value]
+        return self.ask(what, _nothing if self.rank else function)[0]  # type: ignore[return-value]
 
     def in_turn(self, function: Callable[[], T]) -> T:
         """Call a function in the first process, then in all others."""
@@ -100,141 +105,123 @@ class Ranks:
             self.gather('a turn', None)
         return value
 
+    def leave_updates(self) -> None:
+        """Say that no process is in an update from here on."""
+        self.in_update = None
+
     def _call(self, function: Callable[[], T]) -> T:
         try:
             return function()
         except BaseException as error:
             self._fail(error)
-            raise  # never reached
 
     def _exchange(self, message: Message) -> list[Any]:
-        message = message._replace(interrupted=self.interrupted)
-        self.wait()
-        found: list[Message] = self.comm.allgather(message)
-        failures = [(rank, other) for rank, other in enumerate(found) if other.failed]
-        if failures:
-            raise self._common(failures)
-        self.interrupted = False
+        message = message._replace(interrupted=INTERRUPTS.noted)
+        try:
+            data = pickle.dumps(message)  # before the others are involved
+        except Exception as why:
+            raise RankError(f'{message.what} cannot be sent to the other ranks: {why}') from why
+        self.wait(message.what)
+        found: list[Message] = [pickle.loads(other) for other in self.comm.allgather(data)]
+        if any(other.failed for other in found):
+            raise common([other.failed for other in found], self.rank)
         if any(other.interrupted for other in found):
-            raise of_all(KeyboardInterrupt())
+            INTERRUPTS.noted = False
+            raise of_all(KeyboardInterrupt(), not self.rank)
         names = [other.what for other in found]
         if len(set(names)) > 1:
             k = next(k for k, name in enumerate(names) if name != names[0])
+            text = f'rank 0 is at {names[0]}, rank {k} at {names[k]}'
             raise of_all(
-                RankError(
-                    f'rank 0 is at {names[0]}, rank {k} at {names[k]}: all ranks must make the '
-                    f'same calls in the same order'
-                )
+                RankError(f'{text}: all ranks must make the same calls in the same order'),
+                not self.rank,
             )
         return [other.value for other in found]
 
-    def wait(self) -> None:
+    def wait(self, what: str) -> None:
         """Wait until all processes are here, leaving the processor to others: they may compile."""
-        request, pause = self.comm.Ibarrier(), 0.0
+        request, pause, start = self.comm.Ibarrier(), 0.0, time.monotonic()
+        warned = what == END
         while not request.Test():
             time.sleep(pause)
             pause = min(pause + 1e-5, 2e-3)
+            if not warned and time.monotonic() - start > PATIENCE:
+                warned = True
+                progress.LOGGER.warning(
+                    'rank %d has waited at %s for %.0f s; other ranks compile or compute, or do '
+                    'not call train() at all',
+                    *(self.rank, what, PATIENCE),
+                )
 
     # --- errors
 
     @contextmanager
     def guard(self) -> Iterator[None]:
-        """Raise errors of this block in all processes, and Ctrl-C in all at the same point."""
-        with self._holding_interrupts():
+        """Raise errors of this block in all processes, and Ctrl-C in all at the same point.
+
+        Raises
+        ------
+        ConfigError
+            If another thread is in such a block.
+        """
+        if self._depth and self._thread != threading.get_ident():
+            raise ConfigError(
+                'comm: another thread trains with this communicator; give each its own, comm.Dup()'
+            )
+        with INTERRUPTS.only_noted(lambda: self.comm.Abort(130)):
+            self._depth, self._thread = self._depth + 1, threading.get_ident()
             try:
                 yield
+                if self._depth == 1:  # so that Ctrl-C of the last moment ends all
+                    self.gather('the end of the call', None)
             except BaseException as error:
-                if getattr(error, 'of_all_ranks', False):
-                    self.exchange = None
-                    raise
                 self._fail(error)
+            finally:
+                self._depth -= 1
 
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, error: BaseException) -> NoReturn:
         """Tell the others of an error, and raise what all raise."""
-        if getattr(error, 'of_all_ranks', False):
+        in_update, self.in_update = self.in_update, None
+        if is_of_all(error):
             raise error
-        exchange, self.exchange = self.exchange, None
-        if exchange is not None:
-            exchange()  # the others are in an update, and come here from there
-        if isinstance(error, GeneratorExit):
-            name, text = LEFT, 'has left the loop over itertrain()'
-        else:
-            name, text = type(error).__name__, str(error)
+        error = without_stop_iteration(error)
+        if in_update is not None:
+            in_update()  # the others are in an update, and come here from there
         try:
-            self._exchange(Message('an error', text, name))
-        except GeneratorExit:  # all have left
-            raise of_all(error) from None
-        except KeyboardInterrupt:
-            raise
-        except Exception as common:
-            if isinstance(error, GeneratorExit):  # Python takes no other exception here
-                progress.LOGGER.error('%s', common)
-                raise of_all(error) from None
-            raise common from error
+            self._exchange(Message('an error', failed=describe(error)))
+        except BaseException as shared:
+            # One traceback, where it has happened; the original is the context.
+            shared.__context__, shared.__suppress_context__ = error, True
+            raise shared.with_traceback(error.__traceback__) from None
+        raise error  # never reached
 
-    def _common(self, failures: list[tuple[int, Message]]) -> BaseException:
-        """Return the exception that all processes raise."""
-        everywhere = len(failures) == self.size
-        names = {other.failed for _, other in failures}
-        if everywhere and names == {LEFT}:
-            return of_all(GeneratorExit())
-        first = next((f for f in failures if f[1].failed != LEFT), failures[0])
-        rank, (_, text, name, _) = first
-        if name == 'KeyboardInterrupt':
-            return of_all(KeyboardInterrupt())
-        if name == LEFT:
-            return of_all(RankError(f'rank {rank} {text}, and others have not'))
-        same = everywhere and all(other.value == text for _, other in failures)
-        text = text if same else f'rank {rank}: {text}'
-        kind = getattr(errors, name, None) or getattr(builtins, name, None)
-        if isinstance(kind, type) and issubclass(kind, Exception):
-            with contextlib.suppress(TypeError):  # some need more than a text
-                return of_all(kind(text))
-        return of_all(RankError(f'rank {rank} raised {name}: {first[1].value}'))
-
-    @contextmanager
-    def _holding_interrupts(self) -> Iterator[None]:
-        """Only note Ctrl-C in this block: the next call tells all processes; twice ends them all.
-
-        An exception in the middle of a call of MPI would leave the others waiting.
-        """
-        outer = self._depth == 0 and threading.current_thread() is threading.main_thread()
-        before: Any = None
-        if outer:
-            before = signal.getsignal(signal.SIGINT)
-            if before is signal.default_int_handler:
-                signal.signal(signal.SIGINT, self._note)
-            else:
-                outer = False  # somebody else handles it
-        self._depth += 1
-        try:
-            yield
-        finally:
-            self._depth -= 1
-            if outer:
-                signal.signal(signal.SIGINT, before)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.interrupted:
-            self.comm.Abort(130)
-        self.interrupted = True
+    def end(self) -> None:
+        """Wait for the end of the programs of all processes; others that train raise an error."""
+        while True:
+            try:
+                self.gather(END, None)
+                return
+            except RankError as error:
+                progress.LOGGER.error('%s', error)
 
 
-def of_all(error: BaseException) -> BaseException:
-    """Mark an exception that every process raises."""
-    error.of_all_ranks = True  # type: ignore[attr-defined]
-    return error
+def _nothing() -> None:
+    """Return None."""
 
 
 def abort_when_uncaught(comm: Communicator) -> None:
-    """End all processes when this one ends by an error that the others do not have."""
-    before = sys.excepthook
+    """End all processes when this one ends by an error that the others do not have.
+
+    Of an error that all of them have, one shows the traceback.
+    """
+    before, process = sys.excepthook, os.getpid()
 
     def hook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-        before(kind, error, trace)
-        if not getattr(error, 'of_all_ranks', False):
+        if os.getpid() != process or is_shown_here(error):
+            before(kind, error, trace)
+        if os.getpid() == process and not is_of_all(error):
             with contextlib.suppress(Exception):
                 sys.stderr.flush()
-            comm.Abort(1)
+            comm.Abort(130 if issubclass(kind, KeyboardInterrupt) else 1)
 
     sys.excepthook = hook

@@ -49,11 +49,17 @@ class Team(Protocol):
     def gather(self, what: str, value: T) -> list[T]:
         """Return the values of all processes, by rank; `what` names them in messages."""
 
+    def ask(self, what: str, function: Callable[[], T]) -> list[T]:
+        """Return what a function returns in each process, by rank."""
+
     def lead(self, what: str, function: Callable[[], T]) -> T:
         """Return, in every process, what a function returns in the first one, which calls it."""
 
     def in_turn(self, function: Callable[[], T]) -> T:
         """Call a function in the first process, then in all others, which read its caches."""
+
+    def leave_updates(self) -> None:
+        """Say that no process is in an update from here on."""
 
     def guard(self) -> AbstractContextManager[None]:
         """Return a block whose errors in one process are raised in all of them."""

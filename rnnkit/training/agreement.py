@@ -19,7 +19,11 @@ from rnnkit.parallel import Team
 from rnnkit.training.undo import Undo
 from rnnkit.version import __version__
 
-VERSIONS = {'the version of rnnkit': __version__, 'that of PyTensor': pytensor.__version__}
+VERSIONS = {
+    'the version of rnnkit': __version__,
+    'the version of PyTensor': pytensor.__version__,
+    'the version of NumPy': np.__version__,  # its generators shuffle
+}
 
 
 def check(where: str, team: Team, facts: Mapping[str, object]) -> None:

@@ -16,7 +16,8 @@ import numpy as np
 
 from rnnkit.errors import DataError
 from rnnkit.parallel import Ranks
-from rnnkit.parallel.ranks import of_all
+from rnnkit.parallel.failures import of_all
+from rnnkit.parallel.interrupts import INTERRUPTS
 
 FAILED, ENDED, INTERRUPTED, N_FLAGS = range(4)
 T = TypeVar('T')
@@ -35,6 +36,10 @@ class Exchange:
     dtype : str
     n_announced : int
         How many numbers about its share each process announces before an update; 0 for none.
+    weighs : bool
+        Whether a function has to be compiled for what is announced.
+    watched : bool
+        Whether the others wait for the callbacks of the first process after each update.
 
     Attributes
     ----------
@@ -51,6 +56,7 @@ class Exchange:
         weighed_by: Sequence[int | None],
         dtype: str,
         n_announced: int,
+        weighs: bool = False,
     ):
         self.team = team
         self._places = [k if at is None else at for k, at in enumerate(weighed_by)]
@@ -63,22 +69,42 @@ class Exchange:
         self._reports = slice(self._size, self._size + n)
         self._announced = np.zeros(N_FLAGS + n_announced)
         self._made = 0  # updates of this epoch
-        self._first = self.announce if n_announced else self.add
-        self._next: Callable[..., object] = self._first
+        self._announces, self._weighs = bool(n_announced), weighs
+        self._plan = self._calls(first=True)
+        self.watched = False
 
-    def begin_epoch(self) -> None:
+    def _calls(self, first: bool) -> list[Callable[[], object]]:
+        """Return the calls of an update in their order; the first update compiles in turn."""
+        turn: list[Callable[[], object]] = [self._signal] * first
+        announce = [*turn[: self._weighs], self.announce] if self._announces else []
+        return [*announce, *turn, self.add, *turn]
+
+    def _made_call(self) -> None:
+        """Go on to the next call; after those of an update, to those of the next one."""
+        del self._plan[0]
+        if not self._plan:
+            self._made += 1
+            self._plan = self._calls(first=False)
+            if self.watched:
+                self.team.in_update = None
+
+    def begin_epoch(self, watched: bool) -> None:
         """Prepare for the batches of an epoch; from here on errors are told by `fail`."""
-        self._made, self._next = 0, self._first
-        self.team.exchange = self.fail
+        self._made, self.watched = 0, watched
+        self.begin_batch()
+
+    def begin_batch(self) -> None:
+        """Say that the next call of all processes is that of an update."""
+        self.team.in_update = self.fail
 
     def announce(self, values: Sequence[float] = ()) -> np.ndarray:
         """Return the numbers that each process announces of its share, (ranks, n)."""
         self._announced[N_FLAGS : N_FLAGS + len(values)] = values
         found = np.zeros((self.team.size, len(self._announced)))
-        self._announced[INTERRUPTED] = self.team.interrupted
+        self._announced[INTERRUPTED] = INTERRUPTS.noted
         self.team.comm.Allgather(self._announced, found)
         self._check(found[:, :N_FLAGS].sum(axis=0), self._announced)
-        self._next = self.add
+        self._made_call()
         return found[:, N_FLAGS:]
 
     def clear(self) -> None:
@@ -93,9 +119,10 @@ class Exchange:
     def add(self) -> np.ndarray:
         """Add up what all processes have put; return the reports of the whole batch."""
         flags = self._ours[-N_FLAGS:]
-        flags[INTERRUPTED] = self.team.interrupted
+        flags[INTERRUPTED] = INTERRUPTS.noted
         self.team.comm.Allreduce(self._ours, self._all)
         self._check(self._all[-N_FLAGS:], flags)
+        self._made_call()
         sums = self._all[self._reports].astype('float64')
         weights = sums[self._places]
         return np.where(self._means, sums / np.where(weights > 0, weights, 1), sums)
@@ -118,7 +145,6 @@ class Exchange:
 
     def in_turn(self, function: Callable[[], T]) -> T:
         """Call a function in the first process, then in all others, which read its caches."""
-        self._next = self._signal
         if self.team.rank:
             self._signal()
         value = function()
@@ -128,17 +154,12 @@ class Exchange:
 
     def _signal(self) -> None:
         """Come to where the others are; it may take until they have compiled something."""
-        self.team.wait()
+        self.team.wait('a turn')
         ours, found = self._announced[:N_FLAGS], np.zeros(N_FLAGS)
-        ours[INTERRUPTED] = self.team.interrupted
+        ours[INTERRUPTED] = INTERRUPTS.noted
         self.team.comm.Allreduce(ours, found)
         self._check(found, ours)
-        self._next = self.add
-
-    def end_update(self) -> None:
-        """Prepare for the next batch."""
-        self._made += 1
-        self._next = self._first
+        self._made_call()
 
     def end_epoch(self) -> None:
         """Say that this process has no further batch in this epoch.
@@ -149,7 +170,7 @@ class Exchange:
             If others have some.
         """
         self._raise_flag(ENDED)
-        self.team.exchange = None
+        self.team.leave_updates()
 
     def fail(self) -> None:
         """Tell the others that this process has failed."""
@@ -158,9 +179,11 @@ class Exchange:
     def _raise_flag(self, flag: int) -> None:
         self.clear()
         self._ours[-N_FLAGS:][flag] = self._announced[flag] = 1
+        plan = [*self._plan]
         try:
-            self._next()
+            plan[0]()
         finally:
+            self._plan = plan  # no update was made
             self.clear()
             self._announced[:] = 0
 
@@ -171,8 +194,8 @@ class Exchange:
         if flags[FAILED]:
             self.team.gather('an error', None)  # raises it
         if flags[INTERRUPTED]:
-            self.team.interrupted = False
-            raise of_all(KeyboardInterrupt())
+            INTERRUPTS.noted = False
+            raise of_all(KeyboardInterrupt(), not self.team.rank)
         found = self.team.gather('the end of an epoch', (bool(ours[ENDED]), self._made))
         ends = [rank for rank, (over, _) in enumerate(found) if over]
         if len(ends) < len(found):
@@ -182,7 +205,8 @@ class Exchange:
                 DataError(
                     f'train: rank {ends[0]} has {n} batches in an epoch, and rank {other} has '
                     f'more; all ranks must have as many: say how many, train_batches={n}'
-                )
+                ),
+                not self.team.rank,
             )
 
 

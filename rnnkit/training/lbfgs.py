@@ -177,7 +177,7 @@ class LBFGSStep:
     def join(self, team: Team, count: Callable[[Batch], int]) -> None:
         """Do nothing: a training on several processes refuses this rule."""
 
-    def each(self, batches: Iterable[Batch]) -> Iterable[Batch]:
+    def each(self, batches: Iterable[Batch], watched: bool) -> Iterable[Batch]:
         """Return the batches."""
         return batches
 

@@ -65,8 +65,8 @@ class Step(Protocol):
     def join(self, team: Team, count: Callable[[Batch], int]) -> None:
         """Make updates together with other processes; `count` returns the examples of a batch."""
 
-    def each(self, batches: Iterable[Batch]) -> Iterable[Batch]:
-        """Return the batches of an epoch, one after the other."""
+    def each(self, batches: Iterable[Batch], watched: bool) -> Iterable[Batch]:
+        """Return the batches of an epoch, one after the other; `watched` if callbacks see each."""
 
     def update(self, *batch: np.ndarray) -> list[Any]:
         """Make one update; return the norm of the gradient, loss, weight, monitors and health.

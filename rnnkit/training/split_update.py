@@ -5,6 +5,7 @@ All processes then have the same parameters, as one process would have that had 
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import pytensor
@@ -16,6 +17,7 @@ from rnnkit.parallel import Ranks
 from rnnkit.training.exchange import Exchange
 from rnnkit.training.protocols import Batch
 
+T = TypeVar('T')
 Count = Callable[[Batch], int]
 # What each example of a share counts whose targets weigh nothing: penalties change the parameters
 # even if all shares are such, and else it is rounded away.
@@ -82,17 +84,15 @@ class SplitUpdate:
         self._dense = [k for k in range(len(graph.shapes)) if k not in tables]
         n = len(self._shares) + 1 if self._shares or self.noise else 0
         self.team, self.count = team, count
-        self.exchange = Exchange(team, shapes, self._weighed_by, graph.dtype, n)
+        self.exchange = Exchange(team, shapes, self._weighed_by, graph.dtype, n, bool(self._shares))
         self._first = True
 
-    def each(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+    def each(self, batches: Iterable[Batch], watched: bool) -> Iterator[Batch]:
         """Yield the batches of an epoch, which has as many in all processes."""
-        self.exchange.begin_epoch()
-        try:
-            yield from batches
-        except GeneratorExit:  # a callback has ended the epoch, in all processes
-            self.team.exchange = None
-            raise
+        self.exchange.begin_epoch(watched)
+        for batch in batches:
+            yield batch
+            self.exchange.begin_batch()
         self.exchange.end_epoch()
 
     def __call__(self, *batch: np.ndarray) -> list[np.ndarray]:
@@ -101,8 +101,7 @@ class SplitUpdate:
         if self._shares or self.noise:
             self._announce(batch, n)
         exchange.clear()
-        run = exchange.in_turn if self._first else _now
-        tables = run(lambda: self._local(batch, n))
+        tables = self._in_turn(lambda: self._local(batch, n))
         reports = exchange.add()
         gathered = [exchange.gather_rows(*table) for table in tables]
         if not self._shares:
@@ -111,9 +110,8 @@ class SplitUpdate:
                 rows /= reports[1] if reports[1] > 0 else 1
         if self._addends:
             reports[0] = reports[self._addends].sum()
-        norm, *health = run(lambda: self._applied(reports[0], gathered))
+        norm, *health = self._in_turn(lambda: self._applied(reports[0], gathered))
         self._first = False
-        exchange.end_update()
         return [norm, *reports, *health]
 
     def _announce(self, batch: Batch, n: int) -> None:
@@ -159,6 +157,6 @@ class SplitUpdate:
         ordered = [gradients[k] for k in range(len(gradients))]
         return self._apply(loss, *ordered, *numbers)
 
-
-def _now(function: Callable[[], list]) -> list:
-    return function()
+    def _in_turn(self, function: Callable[[], T]) -> T:
+        """Call a function which is compiled in the first update, in one process after the other."""
+        return self.exchange.in_turn(function) if self._first else function()

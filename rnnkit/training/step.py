@@ -91,9 +91,9 @@ class TrainStep:
         if self.split is not None:
             self.split.join(team, count)
 
-    def each(self, batches: Iterable[Batch]) -> Iterable[Batch]:
+    def each(self, batches: Iterable[Batch], watched: bool) -> Iterable[Batch]:
         """Return the batches of an epoch, one after the other."""
-        return batches if self.split is None else self.split.each(batches)
+        return batches if self.split is None else self.split.each(batches, watched)
 
     @property
     def variables(self) -> list[SharedVariable]:

@@ -7,13 +7,17 @@ import pytensor
 from rnnkit.common.spelling import brief
 from rnnkit.data.border import Border
 from rnnkit.errors import ConfigError
+from rnnkit.parallel import Team
 from rnnkit.training import agreement
 from rnnkit.training.checkpoints import plain, settings
 from rnnkit.training.options import TrainingConfig
 from rnnkit.training.protocols import Batch
 from rnnkit.training.trainer import Trainer
 
-FREE = ('epochs', 'patience', 'restore_best', 'shard')  # not among the settings of a checkpoint
+# Options that the first process alone needs, and those of which it is enough that all have some.
+OWN = ('callbacks', 'progress', 'verbose', 'comm', 'checkpoint', 'resume')
+PATHS = ('checkpoint', 'resume')
+DATA = 'the shapes of the data'
 
 
 def check(config: TrainingConfig) -> None:
@@ -37,34 +41,54 @@ def check(config: TrainingConfig) -> None:
         )
 
 
-def join(net: Any, border: Border, trainer: Trainer, config: TrainingConfig) -> None:
-    """Make sure that all processes are about to do the same, and connect their updates.
+def agree(net: Any, config: TrainingConfig, team: Team) -> None:
+    """Make sure that all processes train the same network by the same options.
+
+    Called before anything else is said: what that is depends on the options.
 
     Raises
     ------
     ConfigError
-        In all processes, if the network, an option, the data or a version is another one in one of
-        them.
+        In all processes, if something differs.
+    """
+    if team.size == 1:
+        return
+    options = {name: value for name, value in vars(config.options).items() if name not in OWN}
+    agreement.check(
+        config.where,
+        team,
+        {
+            **agreement.VERSIONS,
+            'the call': config.where,
+            'the layers': [brief(layer) for layer in net.layers],
+            'the parameters': [
+                [p.name, *p.get_value(borrow=True).shape, p.dtype] for p in net.params
+            ],
+            'algo': config.algo,
+            **plain({**options, **config.rule.switched, **config.hyperparameters, **config.terms}),
+            **{name: vars(config.options)[name] and 'a path' for name in PATHS},
+        },
+    )
+
+
+def join(net: Any, border: Border, trainer: Trainer, config: TrainingConfig) -> None:
+    """Make sure that all processes have data of the same kind, and connect their updates.
+
+    Raises
+    ------
+    ConfigError
+        In all processes, if something differs.
     """
     team, first = trainer.team, border.fields[0]
 
     def count(batch: Batch) -> int:
         return batch[0].shape[first.batch_axis]
 
-    agreement.check(config.where, team, _facts(net, trainer, config))
-    trainer.step.join(team, count)
-
-
-def _facts(net: Any, trainer: Trainer, config: TrainingConfig) -> dict[str, Any]:
-    own, options = settings(config, trainer.batches, trainer.team), vars(config.options)
-    return {
-        **agreement.VERSIONS,
-        'the layers': [brief(layer) for layer in net.layers],
-        'the parameters': [[p.name, *p.get_value(borrow=True).shape, p.dtype] for p in net.params],
+    facts = {
         'the classes': None if net._classes is None else plain(net._classes.names),
-        **{name: plain(options[name]) for name in FREE},
-        **own,
-        'checkpoint': options['checkpoint'] is not None,
+        DATA: settings(config, trainer.batches, team)[DATA],
         'the number of batches': getattr(trainer.batches, 'n_batches', None),
         'validation data': trainer.validation.held_out,
     }
+    agreement.check(config.where, team, facts)
+    trainer.step.join(team, count)

@@ -13,7 +13,7 @@ from rnnkit.callbacks import Hooks, Training
 from rnnkit.common import progress
 from rnnkit.common.calls import without_stop_iteration
 from rnnkit.common.compiled import own
-from rnnkit.errors import FormatError, RnnkitError, TrainingError
+from rnnkit.errors import FormatError, RankError, RnnkitError, TrainingError
 from rnnkit.parallel import ALONE, Team
 from rnnkit.training import agreement
 from rnnkit.training.blame import SMALLER_STEPS, not_finite
@@ -153,8 +153,14 @@ class Trainer:
             If the loss or a gradient is not finite.
         """
         progress.prepare_logging()
-        with self.team.guard(), self.undo.on_error(unless=lambda: self.updates > 0):
-            yield from self._itertrain()
+        try:
+            with self.team.guard(), self.undo.on_error(unless=lambda: self.updates > 0):
+                yield from self._itertrain()
+        except RankError as error:
+            if not isinstance(error.__context__, GeneratorExit):
+                raise
+            # This process alone has left the loop, where Python would not raise an error.
+            progress.LOGGER.error('%s', error)
 
     def _itertrain(self) -> Iterator[tuple[Monitors, Monitors]]:
         if self.begin is not None:
@@ -230,6 +236,8 @@ class Trainer:
             raise
         finally:
             if not self.validated:
+                # Where one process has failed, not all may have made the last update.
+                agreement.spread(self.team, 'the parameters', self.params, self.undo)
                 self.validate()
 
     def stop(self, reason: str) -> None:
@@ -257,9 +265,10 @@ class Trainer:
         state = self._validate_epoch() if due or last else None
         self._say()
         try:
-            if self.validated:
-                self._call(self.hooks.validation_end)
-            self._call(self.hooks.epoch_end)
+            with self.team.guard():  # all keep the epoch, or none
+                if self.validated:
+                    self._call(self.hooks.validation_end)
+                self._call(self.hooks.epoch_end)
         except BaseException:
             self._keep(True, state)  # the epoch is complete
             raise
@@ -389,7 +398,7 @@ class Trainer:
         self.began = time.perf_counter()
         self.rows, self.health = rows, health = [], []
         watched = self.hooks.watches
-        for k, batch in enumerate(self.step.each(self.batches), 1):
+        for k, batch in enumerate(self.step.each(self.batches, watched), 1):
             self.step.prepare(self.updates, **self._rate())
             norm, *values = self.step.update(*batch)
             self.updates += 1
@@ -405,6 +414,7 @@ class Trainer:
             if watched:
                 self._call(self.hooks.batch_end)
                 if self.stopping is not None:
+                    self.team.leave_updates()
                     break
         return self._reported(rows, health), time.perf_counter() - self.began
 
@@ -463,13 +473,15 @@ class Trainer:
         return '; '.join(part for part in parts if part) + (f'. {advice}' if advice else '')
 
     def _blame(self, batch: Batch | None) -> tuple[str, str] | None:
-        found = None
-        if batch is not None:
-            found = not_finite(self.step.objective, self.all_params, batch, self.updates)
-        return next((pair for pair in self.team.gather('the cause', found) if pair), None)
+        def find() -> tuple[str, str] | None:
+            if batch is None:
+                return None
+            return not_finite(self.step.objective, self.all_params, batch, self.updates)
+
+        return next((pair for pair in self.team.ask('the cause', find) if pair), None)
 
     def _odd_gradient(self, batch: Batch) -> str:
-        found = self.team.gather('the gradient', self.step.blame(batch))
+        found = self.team.ask('the gradient', lambda: self.step.blame(batch))
         return next((text for text in found if 'not finite' in text), found[0])
 
     def _record(self, train: Monitors, seconds: float) -> Record:
