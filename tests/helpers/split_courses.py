@@ -326,7 +326,8 @@ def _chain(net, data, **options):
 
     def begun(comm, folder):
         if comm is None:
-            return train(None, net(), data(), epochs=8, **options)
+            alone = options | dict(checkpoint=folder / 'net.rnn')
+            return train(None, net(), data(), epochs=8, **alone)
         return _link(comm, folder, net, data(), 3, resume=False, **options)
 
     def continued(comm, folder):

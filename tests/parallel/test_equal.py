@@ -98,6 +98,7 @@ def test_a_training_goes_on_with_another_number_of_ranks(tmp_path):
             expected = [found[0][names[0], None], found[1][names[1], None]]
     for name, right in zip(names, expected, strict=True):
         assert not isinstance(found[0][name], str), found[0][name]
+        assert not isinstance(right, str), right
         check(found[0][name], right, where=name)
 
 
