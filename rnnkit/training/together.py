@@ -8,6 +8,7 @@ import pytensor
 from rnnkit.common.spelling import brief
 from rnnkit.data.border import Border
 from rnnkit.errors import ConfigError
+from rnnkit.losses.base import name_of
 from rnnkit.parallel import Team
 from rnnkit.training import agreement
 from rnnkit.training.checkpoints import plain, settings
@@ -24,8 +25,8 @@ MOST = 100  # numbers of each array that are compared
 Glimpse = tuple[list[int], np.ndarray]
 
 
-def check(config: TrainingConfig) -> None:
-    """Raise a ConfigError if updates by this rule, or on this backend, cannot be shared.
+def check(net: Any, config: TrainingConfig) -> None:
+    """Raise a ConfigError if updates by this rule, or of these losses, cannot be shared.
 
     Raised for a single process, too: a program that is tried on one is meant for several.
     """
@@ -37,6 +38,12 @@ def check(config: TrainingConfig) -> None:
             f'{where}: comm cannot be used with algo {config.algo!r}, whose updates need more than '
             f"the gradient of a batch; choose another one, such as algo='adam'"
         )
+    for term in net.losses:
+        if term.loss.of_batch:
+            raise ConfigError(
+                f'{where}: comm cannot be used with the loss {name_of(term.loss)!r}, which '
+                f'measures a batch as a whole, and not example by example; leave comm out'
+            )
     mode = str(pytensor.config.mode)
     if 'JAX' in mode.upper():
         raise ConfigError(

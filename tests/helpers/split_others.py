@@ -4,7 +4,18 @@ from typing import NamedTuple
 
 import numpy as np
 import pytensor.tensor as pt
-from split_scenarios import B, generator, labels, ragged, regressor, series, state, train
+from split_scenarios import (
+    B,
+    T,
+    classifier,
+    generator,
+    labels,
+    ragged,
+    regressor,
+    series,
+    state,
+    train,
+)
 
 import rnnkit
 from rnnkit.theanets import Experiment
@@ -97,6 +108,11 @@ def refused(comm, folder):
             regressor().train(series(), algo=algo, comm=comm)
         except rnnkit.ConfigError as error:
             found.append(str(error))
+    net = regressor([2, 3, 1], loss='mmd')
+    try:
+        net.train([series()[0][0], series()[1][0]], comm=comm)
+    except rnnkit.ConfigError as error:
+        found.append(str(error))
     w = pytensor.shared(np.array([3.0]), name='w')
     try:
         rnnkit.minimize((w**2).sum(), comm=comm)
@@ -119,3 +135,12 @@ def other_data(comm, folder):
         except rnnkit.ConfigError as error:
             found.append(str(error))
     return {'messages': found}
+
+
+def classes_with_noise(comm, folder):
+    """Losses whose weight is computed by the kernel of the error, behind dropout."""
+    net = classifier(masked=True, weighted=True)
+    net.add_loss('hinge', weight=0.1)
+    weights = generator().integers(0, 3, (T, B)).astype('float64')
+    options = dict(hidden_dropout=0.3, hidden_l1=0.1, class_weight={1: 3.0}, batch_size=2)
+    return train(comm, net, [*labels(), weights, ragged()], epochs=2, **options)
