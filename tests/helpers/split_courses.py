@@ -63,7 +63,7 @@ def stopping_in_an_epoch(comm, folder):
 
 
 def changing_parameters(comm, folder):
-    """Of trained and of other layers, and the weight of a loss."""
+    """Of trained and of other layers, after an update and after an epoch."""
 
     class Change(Callback):
         def on_batch_end(self, training):
@@ -71,17 +71,23 @@ def changing_parameters(comm, folder):
                 training.net.find('out', 'w').set_value(np.full((4, 1), 0.3))
 
         def on_epoch_end(self, training):
-            net = training.net
             if training.epoch == 2:
-                net.find('out', 'b').set_value(np.array([0.7]))
-                net.find('hid1', 'b').set_value(np.linspace(-1, 1, 16))
-                net.losses[1].weight = 2.0
+                training.net.find('out', 'b').set_value(np.array([0.7]))
+                training.net.find('hid1', 'b').set_value(np.linspace(-1, 1, 16))
                 training.record['mine'] = 5.0
 
     net = regressor()
-    net.add_loss('mae', weight=0.5)
     net.freeze('hid1')
     return train(comm, net, series(), valid=0.2, epochs=4, callbacks=[Change()])
+
+
+def changing_the_weight_of_a_loss(comm, folder):
+    def change(training):
+        training.net.losses[1].weight = 1.0 + training.epoch
+
+    net = regressor()
+    net.add_loss('mae', weight=0.5)
+    return train(comm, net, series(), valid=0.2, epochs=4, callbacks=[change])
 
 
 def leaving(comm, folder):
