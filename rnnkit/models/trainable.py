@@ -157,9 +157,7 @@ class Trainable(Parameters):
         RankError
             With `comm`: if another process has failed.
         """
-        keywords = _keywords(locals(), options)
-        make = partial(self._start, 'train()', train, valid, algo, keywords)
-        team = choose('train()', comm)
+        make, team = self._called('train()', locals(), options)
         with team.guard(), lines.shown(_shown('train()', progress, verbose, team)):
             return self._sessions.train('train()', make)
 
@@ -205,12 +203,18 @@ class Trainable(Parameters):
         The second dict reports the latest validation. When the caller leaves the loop,
         training ends and the best parameters are restored.
         """
-        keywords = _keywords(locals(), options)
-        make = partial(self._start, 'itertrain()', train, valid, algo, keywords)
-        team = choose('itertrain()', comm)
+        make, team = self._called('itertrain()', locals(), options)
         with team.guard():
             show = _shown('itertrain()', progress, verbose, team)
             return lines.each(show, self._sessions.itertrain, 'itertrain()', make)
+
+    def _called(
+        self, where: str, arguments: Mapping[str, Any], others: Mapping[str, object]
+    ) -> tuple[Callable[[], Any], Team]:
+        """Return a function that makes a training ready, and the processes that take part."""
+        data = (arguments[name] for name in ('train', 'valid', 'algo'))
+        make = partial(self._start, where, *data, _keywords(arguments, others))
+        return make, choose(where, arguments['comm'])
 
     def _start(
         self,

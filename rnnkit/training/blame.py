@@ -1,14 +1,65 @@
 """Explain a loss that is not finite by the first parameter or array of a batch that causes it."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 
+from rnnkit.errors import TrainingError
 from rnnkit.optimizers import Objective
-from rnnkit.training.protocols import Batch
+from rnnkit.parallel import Team
+from rnnkit.training.protocols import Batch, Step
+from rnnkit.training.validation import Validation
 
 SMALLER_STEPS = 'Try a smaller learning_rate or max_gradient_norm'
+
+
+class Run(Protocol):
+    """A trainer, as this module uses it."""
+
+    step: Step
+    validation: Validation
+    team: Team
+    epoch: int
+    updates: int
+
+    @property
+    def all_params(self) -> Sequence[SharedVariable]:
+        """All parameters, the frozen ones among them."""
+
+
+def of_update(run: Run, loss: float, number: int, batch: Batch) -> TrainingError:
+    """Return the error for an update that was not made; `number` is that of the batch."""
+    found = _cause(run, batch)
+    if found is None:
+        texts = run.team.ask('the gradient', lambda: run.step.blame(batch))
+        found = next((t for t in texts if 'not finite' in t), texts[0]), SMALLER_STEPS
+    return TrainingError(
+        f'the loss is {loss} in epoch {run.epoch}, batch {number}; {found[0]}. '
+        f'The parameters were not updated. {found[1]}'
+    )
+
+
+def of_validation(run: Run, loss: float, batch: Batch | None) -> TrainingError:
+    """Return the error for the loss of a validation; `batch` is the first that explains it."""
+    name = 'validation loss' if run.validation.held_out else 'loss on the training data'
+    when = f'after epoch {run.epoch}' if run.epoch else 'before the first epoch'
+    what, advice = _cause(run, batch) or ('', SMALLER_STEPS if run.updates else '')
+    parts = [f'the {name} is {loss} {when}', what, 'the best parameters are kept']
+    text = '; '.join(part for part in parts if part)
+    return TrainingError(text + (f'. {advice}' if advice else ''))
+
+
+def _cause(run: Run, batch: Batch | None) -> tuple[str, str] | None:
+    """Return what explains it in the first process that knows, and what to do."""
+
+    def find() -> tuple[str, str] | None:
+        if batch is None:
+            return None
+        return not_finite(run.step.objective, run.all_params, batch, run.updates)
+
+    return next((pair for pair in run.team.ask('the cause', find) if pair), None)
 
 
 def not_finite(

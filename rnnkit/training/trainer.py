@@ -13,15 +13,15 @@ from rnnkit.callbacks import Hooks, Training
 from rnnkit.common import progress
 from rnnkit.common.calls import without_stop_iteration
 from rnnkit.common.compiled import own
-from rnnkit.errors import FormatError, RankError, RnnkitError, TrainingError
+from rnnkit.errors import FormatError, RankError, RnnkitError
 from rnnkit.parallel import ALONE, Team
-from rnnkit.training import agreement
-from rnnkit.training.blame import SMALLER_STEPS, not_finite
+from rnnkit.training import agreement, blame
 from rnnkit.training.epoch_line import epoch_line
 from rnnkit.training.history import History
 from rnnkit.training.judge import Judge, column
 from rnnkit.training.options import TrainingConfig
-from rnnkit.training.protocols import Batch, Batches, Monitors, Record, State, Step
+from rnnkit.training.protocols import Batches, Monitors, Record, State, Step
+from rnnkit.training.reports import Reports, without_norm
 from rnnkit.training.undo import Undo
 from rnnkit.training.validation import Validation
 
@@ -114,8 +114,7 @@ class Trainer:
         self.trained: Monitors = {}
         self.epoch = self.updates = self.failures = 0
         self.record: Record = {}  # of the latest epoch
-        # Of this epoch's batches: gradient norm, loss, other reports; and the gradients' health.
-        self.rows, self.health = list[tuple](), list[tuple]()
+        self.reports = Reports(step.objective, step.health)  # of this epoch
         self.began = time.perf_counter()  # this epoch
         self.stopping: str | None = None  # why it is to end, if a callback says so
         self.validated = self.unplanned = False
@@ -138,8 +137,8 @@ class Trainer:
         """Return the two dicts of `train`, once the training has ended."""
         best = self.best if self.options.restore_best else self.latest
         trained = self.trained
-        if not trained and self.rows:  # interrupted in the first epoch
-            trained = without_norm(self._reported(self.rows, self.health))
+        if not trained and self.reports.rows:  # interrupted in the first epoch
+            trained = without_norm(self.reports.means())
         elif not trained:  # before its first update
             trained = dict.fromkeys(best, math.nan) if self.validation.held_out else self.latest
         return dict(trained), self.validation.measure()[0] if self.left else dict(best)
@@ -396,43 +395,30 @@ class Trainer:
         """Train for an epoch; return the means of what its batches report, and its seconds."""
         self.epoch += 1
         self.began = time.perf_counter()
-        self.rows, self.health = rows, health = [], []
+        self.reports = reports = Reports(self.step.objective, self.step.health)
         watched = self.hooks.watches
         for k, batch in enumerate(self.step.each(self.batches, watched), 1):
             self.step.prepare(self.updates, **self._rate())
-            norm, *values = self.step.update(*batch)
+            values = self.step.update(*batch)
             self.updates += 1
-            if not math.isfinite(norm + values[0]):
-                what, advice = self._blame(batch) or (self._odd_gradient(batch), SMALLER_STEPS)
-                raise TrainingError(
-                    f'the loss is {float(values[0])} in epoch {self.epoch}, batch {k}; {what}. '
-                    f'The parameters were not updated. {advice}'
-                )
-            if self.step.health:
-                health.append(tuple(values.pop().tolist()))
-            rows.append((float(norm), *map(float, values)))
+            if not math.isfinite(values[0] + values[1]):
+                raise blame.of_update(self, float(values[1]), k, batch)
+            reports.add(values)
             if watched:
                 self._call(self.hooks.batch_end)
                 if self.stopping is not None:
                     self.team.leave_updates()
                     break
-        return self._reported(rows, health), time.perf_counter() - self.began
-
-    def _reported(self, rows: list[tuple], health: list[tuple]) -> Monitors:
-        """Return the means over batches of what they report."""
-        means = self.step.objective.average([row[1:] for row in rows])
-        norms, _, weights = np.array(rows, 'float64').T[:3]
-        mean = np.average(norms, weights=weights) if weights.any() else 0.0
-        means['gradient_norm'] = float(mean)
-        for name, values in zip(self.step.health, np.array(health, 'float64').T, strict=True):
-            means[name] = float(values.mean())
-        return means
+        return reports.means(), time.perf_counter() - self.began
 
     def monitors_of_batch(self) -> Monitors:
         """Return what the latest batch of this epoch reports; nothing if there is none."""
-        if not self.rows:
-            return {}
-        return self._reported(self.rows[-1:], self.health[-1:])
+        return self.reports.means(latest=1) if self.rows else {}
+
+    @property
+    def rows(self) -> list[tuple[float, ...]]:
+        """What the batches of this epoch have reported."""
+        return self.reports.rows
 
     def _rate(self) -> dict[str, float]:
         """Return the learning rate of the next update, if the rule has one."""
@@ -452,7 +438,7 @@ class Trainer:
         """
         result, culprit = self.validation.measure()
         if not np.isfinite(result['loss']):
-            raise TrainingError(self._not_finite(result['loss'], culprit))
+            raise blame.of_validation(self, result['loss'], culprit)
         self.judge.check(result)
         self.latest, self.validated = result, True
         if self.schedule is not None:
@@ -463,26 +449,6 @@ class Trainer:
             self.best_params = [p.get_value() for p in self.params]
         else:
             self.failures += 1
-
-    def _not_finite(self, loss: float, batch: Batch | None) -> str:
-        """Describe a validation loss that is not finite; `batch` is the first that explains it."""
-        name = 'validation loss' if self.validation.held_out else 'loss on the training data'
-        when = f'after epoch {self.epoch}' if self.epoch else 'before the first epoch'
-        what, advice = self._blame(batch) or ('', SMALLER_STEPS if self.updates else '')
-        parts = [f'the {name} is {loss} {when}', what, 'the best parameters are kept']
-        return '; '.join(part for part in parts if part) + (f'. {advice}' if advice else '')
-
-    def _blame(self, batch: Batch | None) -> tuple[str, str] | None:
-        def find() -> tuple[str, str] | None:
-            if batch is None:
-                return None
-            return not_finite(self.step.objective, self.all_params, batch, self.updates)
-
-        return next((pair for pair in self.team.ask('the cause', find) if pair), None)
-
-    def _odd_gradient(self, batch: Batch) -> str:
-        found = self.team.ask('the gradient', lambda: self.step.blame(batch))
-        return next((text for text in found if 'not finite' in text), found[0])
 
     def _record(self, train: Monitors, seconds: float) -> Record:
         """Append a record of an epoch to the history, and return it."""
@@ -504,8 +470,3 @@ class Trainer:
     def _restore(self) -> None:
         for p, value in zip(self.params, self.best_params, strict=True):
             p.set_value(value)
-
-
-def without_norm(means: Monitors) -> Monitors:
-    """Return what is reported of an epoch, but for the gradient norm."""
-    return {name: value for name, value in means.items() if name != 'gradient_norm'}
