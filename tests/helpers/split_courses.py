@@ -284,9 +284,9 @@ def callable_of_windows(comm, folder):
 # --- checkpoints: the jobs of a training that goes on with another number of processes
 
 
-def _go_on(comm: Any, folder: Path, net: Any, data: Any, **options: Any) -> dict[str, Any]:
+def go_on(comm: Any, place: Path, net: Any, data: Any, **options: Any) -> dict[str, Any]:
     """Train in two halves, of which the second resumes the first."""
-    path = folder / 'net.rnn'
+    path = place / 'net.rnn'
     train(comm, net(), data, epochs=4, checkpoint=path, **options)
     second = net()
     resumed = train(comm, second, data, epochs=8, checkpoint=path, resume=path, **options)
@@ -297,24 +297,24 @@ def _go_on(comm: Any, folder: Path, net: Any, data: Any, **options: Any) -> dict
 
 def resumed(comm, folder):
     options = dict(valid=0.2, hidden_dropout=0.2, monitors=['r2'])
-    return _go_on(comm, folder, lambda: regressor(masked=True), [*series(), ragged()], **options)
+    return go_on(comm, folder, lambda: regressor(masked=True), [*series(), ragged()], **options)
 
 
 def resumed_carrying(comm, folder):
     options = dict(carry_state=True, bptt_steps=7, hidden_dropout=0.2, train_batches=3)
-    return _go_on(comm, folder, regressor, series(9, 31), **options)
+    return go_on(comm, folder, regressor, series(9, 31), **options)
 
 
 def resumed_parts(comm, folder):
     data = [Ranks(comm).part(a) for a in series()]
     options = dict(batch_size=100, shard=comm is not None)
-    return _go_on(comm, folder, regressor, data, **options)
+    return go_on(comm, folder, regressor, data, **options)
 
 
 def resumed_carrying_parts(comm, folder):
     data = [Ranks(comm).part(a) for a in series(9, 31)]
     options = dict(carry_state=True, bptt_steps=7, batch_size=None, train_batches=3)
-    return _go_on(comm, folder, regressor, data, shard=comm is not None, **options)
+    return go_on(comm, folder, regressor, data, shard=comm is not None, **options)
 
 
 # --- a chain of jobs, each with another number of processes

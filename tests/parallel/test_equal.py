@@ -83,7 +83,7 @@ CHAIN = ['begun', 'continued', 'ended']
 CHAINS = [CHAIN, [f'carried_{name}' for name in CHAIN]]
 LINKS = {*CHAINS[0], *CHAINS[1]}
 MODULES = ['split_scenarios', 'split_courses', 'split_others']
-SEVERAL = 8  # in one job
+SEVERAL = 5  # in one job
 JOBS = [
     (n, module, names[k : k + SEVERAL])
     for module in MODULES
