@@ -49,6 +49,8 @@ class Loss(Abstract):
     kinds : tuple of str
         For each output that the loss reads, how it follows if targets are scaled: as 'value', or
         as 'variance'.
+    of_batch : bool
+        Whether it measures a batch as a whole, and is no mean over its examples.
     predicts : str
         The meaning of the output, if it is of another kind than the target, such as the mean of a
         distribution; else ''.
@@ -72,6 +74,7 @@ class Loss(Abstract):
     integer_targets: ClassVar[bool] = False
     binary: ClassVar[bool] = False
     activation: ClassVar[str | None] = None
+    of_batch: ClassVar[bool] = False
     options: ClassVar[dict[str, object]] = {}
     predicts: ClassVar[str] = ''  # what the output is, if it is not like a target
     kinds: tuple[str, ...] = (VALUE,)

@@ -122,6 +122,7 @@ class MaximumMeanDiscrepancy(Loss):
     """
 
     options = {'kernel': 1.0}
+    of_batch = True
 
     def setup(self):
         self.kernel = real(f'{self._where}: kernel', self.kernel, above=0)

@@ -269,7 +269,7 @@ class Trainable(Parameters):
         limit = 1.0 if self._recurrent else 0.0  # 0: gradients are not clipped
         config = read_training(where, algo, keywords, max_gradient_norm=limit)
         config.check_data(train)
-        together.check(config)
+        together.check(self, config)
         together.agree(self, config, team)
         return self._trainer(config, train, valid, place, undo, team)
 

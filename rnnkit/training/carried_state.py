@@ -170,7 +170,8 @@ class Followed:
         if not examples:  # nothing was carried yet
             states = ours
         batches = self.batches.get_state()
-        return {'batches': batches, 'states': states, 'examples': examples, 'parts': counts}
+        parts = {'parts': counts} if len(counts) > 1 else {}
+        return {'batches': batches, 'states': states, 'examples': examples, **parts}
 
     def set_state(self, state: Saved) -> None:
         """Continue from what `get_state` returned."""

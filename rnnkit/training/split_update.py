@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 import pytensor
+from pytensor.tensor import TensorVariable
 
 from rnnkit.common.compiled import Compiled
 from rnnkit.noise import Noise
@@ -58,9 +59,8 @@ class SplitUpdate:
             objective = replace(objective, loss=sum(terms[1:], terms[0]))
         self.graph = graph = make_graph(objective)
         reports = self.objective.reports()
-        self._weights = Compiled(
-            'the weights', objective.inputs, [reports[place] for place, _ in parts]
-        )
+        weights = [_alone(reports[place]) for place, _ in parts]
+        self._weights = Compiled('the weights', objective.inputs, weights)
         self._compute = Compiled(
             'the gradients', objective.inputs, [*reports, *graph.computed], objective.updates
         )
@@ -118,6 +118,8 @@ class SplitUpdate:
         """Tell the others how many examples are here, and what they weigh."""
         weights = np.zeros(len(self._shares))
         if self._shares and n:
+            if self.noise:
+                self.noise.share(0, 0)  # its lengths may be read, which those of a share must fit
             weights[:] = np.maximum(self._weights(*batch), n * LITTLE)
         found = self.exchange.announce([n, *weights])
         counts, total = found[:, 0].astype(int), found[:, 1:].sum(axis=0)
@@ -160,3 +162,10 @@ class SplitUpdate:
     def _in_turn(self, function: Callable[[], T]) -> T:
         """Call a function which is compiled in the first update, in one process after the other."""
         return self.exchange.in_turn(function) if self._first else function()
+
+
+def _alone(weight: TensorVariable) -> TensorVariable:
+    """Return a weight that is not computed together with an error, which is far more work."""
+    node = weight.owner
+    meaning = getattr(node.op, 'meaning', None) if node else None
+    return weight if meaning is None else meaning(node.inputs)[node.outputs.index(weight)]

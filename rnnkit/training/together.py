@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import numpy as np
 import pytensor
 
 from rnnkit.common.spelling import brief
 from rnnkit.data.border import Border
 from rnnkit.errors import ConfigError
+from rnnkit.losses.base import name_of
 from rnnkit.parallel import Team
 from rnnkit.training import agreement
 from rnnkit.training.checkpoints import plain, settings
@@ -18,10 +20,13 @@ from rnnkit.training.trainer import Trainer
 OWN = ('callbacks', 'progress', 'verbose', 'comm', 'checkpoint', 'resume')
 PATHS = ('checkpoint', 'resume')
 DATA = 'the shapes of the data'
+MOST = 100  # numbers of each array that are compared
+
+Glimpse = tuple[list[int], np.ndarray]
 
 
-def check(config: TrainingConfig) -> None:
-    """Raise a ConfigError if updates by this rule, or on this backend, cannot be shared.
+def check(net: Any, config: TrainingConfig) -> None:
+    """Raise a ConfigError if updates by this rule, or of these losses, cannot be shared.
 
     Raised for a single process, too: a program that is tried on one is meant for several.
     """
@@ -33,6 +38,12 @@ def check(config: TrainingConfig) -> None:
             f'{where}: comm cannot be used with algo {config.algo!r}, whose updates need more than '
             f"the gradient of a batch; choose another one, such as algo='adam'"
         )
+    for term in net.losses:
+        if term.loss.of_batch:
+            raise ConfigError(
+                f'{where}: comm cannot be used with the loss {name_of(term.loss)!r}, which '
+                f'measures a batch as a whole, and not example by example; leave comm out'
+            )
     mode = str(pytensor.config.mode)
     if 'JAX' in mode.upper():
         raise ConfigError(
@@ -84,6 +95,9 @@ def join(net: Any, border: Border, trainer: Trainer, config: TrainingConfig) -> 
     def count(batch: Batch) -> int:
         return batch[0].shape[first.batch_axis]
 
+    if not config.options.shard:
+        for batches in (trainer.batches, trainer.validation.batches):
+            _check_data(config.where, team, batches)
     facts = {
         'the classes': None if net._classes is None else plain(net._classes.names),
         DATA: settings(config, trainer.batches, team)[DATA],
@@ -92,3 +106,42 @@ def join(net: Any, border: Border, trainer: Trainer, config: TrainingConfig) -> 
     }
     agreement.check(config.where, team, facts)
     trainer.step.join(team, count)
+
+
+def _check_data(where: str, team: Team, batches: object) -> None:
+    """Raise a ConfigError if arrays of which each process takes a share differ between them.
+
+    Shapes and a few numbers are compared, which tells parts of the data from the whole.
+    """
+    first, *others = team.gather('a glimpse of the data', _glimpse(batches))
+    for rank, other in enumerate(others, 1):
+        if len(other) == len(first) and all(map(_alike, first, other)):
+            continue
+        shapes, more = [[shape for shape, _ in one] for one in (first, other)], 'other numbers'
+        if shapes[0] != shapes[1]:
+            more = f'arrays of shapes {brief(shapes[0])} and {brief(shapes[1])}'
+        raise ConfigError(
+            f'{where}: rank 0 and rank {rank} were given {more}; all ranks must have the same '
+            f'data, of which each takes its share of every batch. If each has a part of them, '
+            f'write shard=True'
+        )
+
+
+def _alike(ours: Glimpse, theirs: Glimpse) -> bool:
+    if ours[0] != theirs[0]:
+        return False
+    # Unlike processors may have rounded apart.
+    return np.allclose(ours[1], theirs[1], rtol=1e-3, atol=1e-6, equal_nan=True)
+
+
+def _glimpse(batches: Any) -> list[Glimpse]:
+    """Return the shapes of arrays, and some numbers of their first and their last example."""
+    while batches is not None and not hasattr(batches, 'arrays'):
+        batches = getattr(batches, 'batches', getattr(batches, 'dataset', None))
+    if batches is None:  # of a callable or an iterable: each process has batches of its own
+        return []
+    found = []
+    for array, axis in zip(batches.arrays, batches.axes, strict=True):
+        ends = np.asarray(array.take([0, -1], axis), 'float64').ravel()
+        found.append((list(array.shape), ends[:: 1 + len(ends) // MOST]))
+    return found

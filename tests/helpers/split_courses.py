@@ -63,7 +63,7 @@ def stopping_in_an_epoch(comm, folder):
 
 
 def changing_parameters(comm, folder):
-    """Of trained and of other layers, and the weight of a loss."""
+    """Of trained and of other layers, after an update and after an epoch."""
 
     class Change(Callback):
         def on_batch_end(self, training):
@@ -71,17 +71,23 @@ def changing_parameters(comm, folder):
                 training.net.find('out', 'w').set_value(np.full((4, 1), 0.3))
 
         def on_epoch_end(self, training):
-            net = training.net
             if training.epoch == 2:
-                net.find('out', 'b').set_value(np.array([0.7]))
-                net.find('hid1', 'b').set_value(np.linspace(-1, 1, 16))
-                net.losses[1].weight = 2.0
+                training.net.find('out', 'b').set_value(np.array([0.7]))
+                training.net.find('hid1', 'b').set_value(np.linspace(-1, 1, 16))
                 training.record['mine'] = 5.0
 
     net = regressor()
-    net.add_loss('mae', weight=0.5)
     net.freeze('hid1')
     return train(comm, net, series(), valid=0.2, epochs=4, callbacks=[Change()])
+
+
+def changing_the_weight_of_a_loss(comm, folder):
+    def change(training):
+        training.net.losses[1].weight = 1.0 + training.epoch
+
+    net = regressor()
+    net.add_loss('mae', weight=0.5)
+    return train(comm, net, series(), valid=0.2, epochs=4, callbacks=[change])
 
 
 def leaving(comm, folder):
@@ -278,9 +284,9 @@ def callable_of_windows(comm, folder):
 # --- checkpoints: the jobs of a training that goes on with another number of processes
 
 
-def _go_on(comm: Any, folder: Path, net: Any, data: Any, **options: Any) -> dict[str, Any]:
+def go_on(comm: Any, place: Path, net: Any, data: Any, **options: Any) -> dict[str, Any]:
     """Train in two halves, of which the second resumes the first."""
-    path = folder / 'net.rnn'
+    path = place / 'net.rnn'
     train(comm, net(), data, epochs=4, checkpoint=path, **options)
     second = net()
     resumed = train(comm, second, data, epochs=8, checkpoint=path, resume=path, **options)
@@ -291,24 +297,24 @@ def _go_on(comm: Any, folder: Path, net: Any, data: Any, **options: Any) -> dict
 
 def resumed(comm, folder):
     options = dict(valid=0.2, hidden_dropout=0.2, monitors=['r2'])
-    return _go_on(comm, folder, lambda: regressor(masked=True), [*series(), ragged()], **options)
+    return go_on(comm, folder, lambda: regressor(masked=True), [*series(), ragged()], **options)
 
 
 def resumed_carrying(comm, folder):
     options = dict(carry_state=True, bptt_steps=7, hidden_dropout=0.2, train_batches=3)
-    return _go_on(comm, folder, regressor, series(9, 31), **options)
+    return go_on(comm, folder, regressor, series(9, 31), **options)
 
 
 def resumed_parts(comm, folder):
     data = [Ranks(comm).part(a) for a in series()]
     options = dict(batch_size=100, shard=comm is not None)
-    return _go_on(comm, folder, regressor, data, **options)
+    return go_on(comm, folder, regressor, data, **options)
 
 
 def resumed_carrying_parts(comm, folder):
     data = [Ranks(comm).part(a) for a in series(9, 31)]
     options = dict(carry_state=True, bptt_steps=7, batch_size=None, train_batches=3)
-    return _go_on(comm, folder, regressor, data, shard=comm is not None, **options)
+    return go_on(comm, folder, regressor, data, shard=comm is not None, **options)
 
 
 # --- a chain of jobs, each with another number of processes
@@ -326,7 +332,8 @@ def _chain(net, data, **options):
 
     def begun(comm, folder):
         if comm is None:
-            return train(None, net(), data(), epochs=8, **options)
+            alone = options | dict(checkpoint=folder / 'net.rnn')
+            return train(None, net(), data(), epochs=8, **alone)
         return _link(comm, folder, net, data(), 3, resume=False, **options)
 
     def continued(comm, folder):

@@ -1,10 +1,23 @@
 """Trainings of other networks and by other ways to train, for `ranks.run`."""
 
+import os
 from typing import NamedTuple
 
 import numpy as np
 import pytensor.tensor as pt
-from split_scenarios import B, generator, labels, ragged, regressor, series, state, train
+from split_courses import Ranks, go_on
+from split_scenarios import (
+    B,
+    T,
+    classifier,
+    generator,
+    labels,
+    ragged,
+    regressor,
+    series,
+    state,
+    train,
+)
 
 import rnnkit
 from rnnkit.theanets import Experiment
@@ -97,9 +110,98 @@ def refused(comm, folder):
             regressor().train(series(), algo=algo, comm=comm)
         except rnnkit.ConfigError as error:
             found.append(str(error))
+    net = regressor([2, 3, 1], loss='mmd')
+    try:
+        net.train([series()[0][0], series()[1][0]], comm=comm)
+    except rnnkit.ConfigError as error:
+        found.append(str(error))
     w = pytensor.shared(np.array([3.0]), name='w')
     try:
         rnnkit.minimize((w**2).sum(), comm=comm)
     except rnnkit.ConfigError as error:
         found.append(str(error))
     return {'messages': found}
+
+
+def other_data(comm, folder):
+    """Without shard=True, all processes must have the same arrays."""
+    if comm is None:
+        return {}
+    found, ranks = [], Ranks(comm)
+    x, y = series()
+    for data in ([x + ranks.rank, y], [ranks.part(x), ranks.part(y)]):
+        try:
+            train(comm, regressor(), data)
+        except rnnkit.ConfigError as error:
+            found.append(str(error))
+    return {'messages': found}
+
+
+def classes_with_noise(comm, folder):
+    """Losses whose weight is computed by the kernel of the error, behind dropout."""
+    net = classifier(masked=True, weighted=True)
+    net.add_loss('hinge', weight=0.1)
+    weights = generator().integers(0, 3, (T, B)).astype('float64')
+    options = dict(hidden_dropout=0.3, hidden_l1=0.1, class_weight={1: 3.0}, batch_size=2)
+    return train(comm, net, [*labels(), weights, ragged()], epochs=2, **options)
+
+
+# --- data on disk
+
+
+def _on_disk(folder, arrays):
+    """Return arrays (B, T, ...) as memory-mapped files."""
+    found = []
+    for k, array in enumerate(arrays):
+        np.save(folder / f'{k}.npy', np.ascontiguousarray(array.swapaxes(0, 1)))
+        found.append(np.load(folder / f'{k}.npy', mmap_mode='r'))
+    return found
+
+
+def _own(folder, name):
+    """Return a folder of this process."""
+    path = folder / f'{name}{os.getpid()}'
+    path.mkdir()
+    return path
+
+
+def stored(comm, folder):
+    data = _on_disk(_own(folder, 'a'), [*series(), ragged()])
+    layers = [2, 'standardize', ('lstm', 4), 1]
+    net = regressor(layers, masked=True, layout='batch', scale_targets=True)
+    return train(comm, net, data, valid=0.2, hidden_dropout=0.2)
+
+
+def stored_in_buckets(comm, folder):
+    data = _on_disk(_own(folder, 'a'), [*series(), ragged()])
+    net = regressor(masked=True, layout='batch')
+    return train(comm, net, data, valid=('tail', 0.2), bucket=True, batch_size=2, epochs=3)
+
+
+def stored_series(comm, folder):
+    data = _on_disk(_own(folder, 'a'), series(5, 31))
+    options = dict(carry_state=True, bptt_steps=7, batch_size=2, valid=0.3, epochs=4)
+    return train(comm, regressor(layout='batch'), data, **options)
+
+
+def stored_classes(comm, folder):
+    data = _on_disk(_own(folder, 'a'), [*labels(), ragged()])
+    net = classifier(masked=True, layout='batch')
+    return train(comm, net, data, valid=0.2, class_weight='balanced', epochs=4)
+
+
+def stored_parts(comm, folder):
+    ranks = Ranks(comm)
+    data = _on_disk(_own(folder, 'a'), [ranks.part(a) for a in (*series(), ragged())])
+    layers = [2, 'standardize', ('lstm', 4), 1]
+    net = regressor(layers, masked=True, layout='batch', scale_targets=True)
+    return train(comm, net, data, batch_size=100, shard=comm is not None)
+
+
+def stored_and_resumed(comm, folder):
+    data = _on_disk(_own(folder, 'a'), [*series(), ragged()])
+
+    def net():
+        return regressor(masked=True, layout='batch')
+
+    return go_on(comm, folder, net, data, valid=0.2, batch_size=4)

@@ -1,25 +1,41 @@
 """Trainings on several processes give the parameters and the history of one process."""
 
+import os
+
 import numpy as np
-import pytensor
 import pytest
 import ranks
 
-import rnnkit
-
-# The most important ones, whose layers compile nothing.
+# The most important ones, of layers that compile nothing in the default mode.
 FIRST = [
     'masked_lstm',
     'lists',
-    'weights_and_mask',
     'tiny_batches',
-    'carried_with_mask',
-    'class_names',
-    'table_tiny',
-    'changing_parameters',
+    'carried_state',
     'parts',
-    'resumed_parts',
+    'parts_of_classes',
+    'changing_parameters',
+    'leaving',
+    'sequence_classes',
+    'other_data',
+    'refused',
 ]
+ALGO = "train(): comm cannot be used with algo '{}'"
+REFUSED = [
+    *[
+        f'{ALGO.format(algo)}, whose updates need more than the gradient of a batch; choose '
+        f"another one, such as algo='adam'"
+        for algo in ('lbfgs', 'esgd')
+    ],
+    *[f'{ALGO.format(algo)}; leave it out' for algo in ('layerwise', 'sample')],
+    "train(): comm cannot be used with the loss 'mmd', which measures a batch as a whole, and not "
+    'example by example; leave comm out',
+    'minimize(): comm is for networks; here a single process computes the loss: leave it out',
+]
+OTHERS = (
+    'train(): rank 0 and rank 1 were given {}; all ranks must have the same data, of which each '
+    'takes its share of every batch. If each has a part of them, write shard=True'
+)
 
 
 def check(found, expected, tolerance=1e-10, where=''):
@@ -65,19 +81,25 @@ def scenarios(module):
 
 CHAIN = ['begun', 'continued', 'ended']
 CHAINS = [CHAIN, [f'carried_{name}' for name in CHAIN]]
+LINKS = {*CHAINS[0], *CHAINS[1]}
 MODULES = ['split_scenarios', 'split_courses', 'split_others']
-SEVERAL = 8  # in one job
+SEVERAL = 5  # in one job
 JOBS = [
     (n, module, names[k : k + SEVERAL])
     for module in MODULES
-    for names in [[name for name in scenarios(module) if name not in sum(CHAINS, [])]]
+    for names in [[name for name in scenarios(module) if name not in LINKS]]
     for k in range(0, len(names), SEVERAL)
     for n in (2, 3)
 ]
 
 
 def test_two_ranks_train_as_one(tmp_path):
-    same(2, ','.join(MODULES[:2]), FIRST, tmp_path)
+    mode = os.environ['PYTENSOR_FLAGS'] + ',mode=NUMBA'
+    found = same(2, ','.join(MODULES), FIRST, tmp_path, PYTENSOR_FLAGS=mode)[1]
+    assert found['refused']['messages'] == REFUSED
+    shapes = 'arrays of shapes [[7, 7, 2], [7, 7, 1]] and [[7, 14, 2], [7, 14, 1]]'
+    texts = [OTHERS.format(more) for more in ('other numbers', shapes)]
+    assert found['other_data']['messages'] == texts
 
 
 @pytest.mark.long
@@ -97,13 +119,5 @@ def test_a_training_goes_on_with_another_number_of_ranks(tmp_path):
             expected = [found[0][names[0], None], found[1][names[1], None]]
     for name, right in zip(names, expected, strict=True):
         assert not isinstance(found[0][name], str), found[0][name]
+        assert not isinstance(right, str), right
         check(found[0][name], right, where=name)
-
-
-def test_what_needs_more_than_gradients_is_refused():
-    w = pytensor.shared(np.array([3.0]), name='w')
-    with pytest.raises(rnnkit.ConfigError) as caught:
-        rnnkit.minimize((w**2).sum(), comm='mpi')
-    assert str(caught.value) == (
-        'minimize(): comm is for networks; here a single process computes the loss: leave it out'
-    )
