@@ -222,8 +222,9 @@ class Trainer:
                     self.validated = False
                     means, seconds = self._train_epoch()
                     self._end_epoch(means, seconds)
-                    yield dict(self.trained), dict(self.latest)
-                    self.team.gather('the next epoch', self.epoch)
+                    with self.team.paused():
+                        yield dict(self.trained), dict(self.latest)
+                    self._go_on()
             self.ended = reason
             if self.stopping is not None:
                 progress.say('training %s, after epoch %d', reason, self.epoch)
@@ -238,6 +239,14 @@ class Trainer:
                 # Where one process has failed, not all may have made the last update.
                 agreement.spread(self.team, 'the parameters', self.params, self.undo)
                 self.validate()
+
+    def _go_on(self) -> None:
+        """Begin the next epoch together."""
+        try:
+            self.team.gather('the next epoch', self.epoch)
+        except Exception:
+            self.validated = True  # the others may not be there any more
+            raise
 
     def stop(self, reason: str) -> None:
         """End the training at the next point where it can end normally."""
@@ -459,7 +468,11 @@ class Trainer:
             params = getattr(self.net, 'params', self.params)
             return not_finite(self.step.objective, params, batch, self.updates)
 
-        return next((pair for pair in self.team.ask('the cause', find) if pair), None)
+        for rank, pair in enumerate(self.team.ask('the cause', find)):
+            if pair is not None:
+                what, advice = pair
+                return (what if self.team.size == 1 else f'rank {rank}: {what}'), advice
+        return None
 
     def _odd_gradient(self, batch: Batch) -> str:
         found = self.team.ask('the gradient', lambda: self.step.blame(batch))

@@ -446,7 +446,9 @@ def run(name):
         error, text = type(caught).__name__, str(caught)
         code = getattr(caught, 'errno', None)
     digest = zlib.crc32(b''.join(p.get_value().tobytes() for p in net.params))
-    same = all(np.array_equal(p.get_value(), old) for p, old in zip(net.params, before, strict=True))
+    same = all(
+        np.array_equal(p.get_value(), old) for p, old in zip(net.params, before, strict=True)
+    )
     left = [digest, len(net.history), net._trainings]
     after = train(network(), progress=False)[0]['loss']  # it still works
     return {'error': error, 'text': text, 'errno': code, 'left': left, 'same': same, 'after': after}
