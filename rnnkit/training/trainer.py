@@ -230,7 +230,8 @@ class Trainer:
                 progress.say('training %s, after epoch %d', reason, self.epoch)
         except KeyboardInterrupt:
             self.ended = 'interrupted'
-            progress.LOGGER.warning('training interrupted in epoch %d', self.epoch)
+            if not self.team.rank:
+                progress.LOGGER.warning('training interrupted in epoch %d', self.epoch)
         except RnnkitError:
             self.validated = True  # another validation would fail the same way
             raise
