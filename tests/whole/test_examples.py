@@ -40,6 +40,10 @@ SHORT = {
         },
         3.3,
     ),
+    'many_machines': (
+        {'examples': 200, 'steps': 4, 'size': 8, 'batch_size': 32, 'updates': 100},
+        0.1,
+    ),
     'many_series': (
         {'shops_': 4, 'weeks': 3, 'horizon': 24, 'size': 8, 'updates': 80},
         0.9,
@@ -128,7 +132,12 @@ SHORT = {
 MEASURES = {'seq2seq': 'loss'}  # it takes longer until all characters of an answer are right
 
 
-COMPILED = {'forecast', 'many_series', 'search'}  # all of their networks are machine code
+COMPILED = {
+    'forecast',
+    'many_machines',
+    'many_series',
+    'search',
+}  # all of their networks are machine code
 
 
 def load(path):
