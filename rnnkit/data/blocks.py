@@ -14,7 +14,7 @@ from rnnkit.data.share import WHOLE, Share
 from rnnkit.data.stored import holds_stored
 from rnnkit.errors import ConfigError
 
-BUFFER = 2**25  # bytes of examples that are shuffled together
+BUFFER = 2**24  # bytes of examples that are shuffled together
 IN_ORDER = 2**23  # bytes that are read ahead where nothing is shuffled
 
 OVERHEAD = 24  # bytes of the numbers of an example
@@ -48,8 +48,8 @@ class Buffer(NamedTuple):
 class Blocks:
     """Examples on disk; every epoch they are shuffled and cut into batches.
 
-    Examples that lie side by side are a block, of about a MiB. In each pass blocks come in another
-    order. Several of them, 32 MiB, are read into a buffer, and the examples in it are shuffled. So
+    Examples that lie side by side are a block, of half a MiB. In each pass blocks come in another
+    order. Several of them, 16 MiB, are read into a buffer, and the examples in it are shuffled. So
     the disk is read by long slices, and never more than two buffers are in memory. While batches
     come from a buffer, a thread reads the next one.
 

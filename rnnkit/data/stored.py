@@ -13,7 +13,7 @@ import numpy as np
 from rnnkit.data.frames import is_table
 from rnnkit.errors import DataError
 
-PIECE = 2**20  # bytes that are read at a time
+PIECE = 2**19  # bytes that are read at a time
 PROBED = 16  # sequences whose mean size stands for that of all
 
 # In memory, and quick to convert: what shares its memory, and what is no array or list.

@@ -1,11 +1,13 @@
 """Long series on disk, of which windows are read in order."""
 
+import itertools
 import re
 import threading
 
 import numpy as np
 import pytest
 from disk import Lazy, Slices, mapped
+from long_forms import long_unless
 
 from rnnkit import Regressor
 from rnnkit.data import stored_windows
@@ -63,8 +65,13 @@ def test_windows_are_those_of_arrays(tmp_path, monkeypatch, together, n_batches)
     assert not [t for t in threading.enumerate() if t.name == 'rnnkit reads ahead']
 
 
-@pytest.mark.parametrize('layout', ['batch', 'time'])
-@pytest.mark.parametrize('valid', [None, ('tail', 0.2)])
+@pytest.mark.parametrize(
+    ('layout', 'valid'),
+    long_unless(
+        lambda layout, valid: layout == 'batch' and valid,
+        itertools.product(['batch', 'time'], [None, ('tail', 0.2)]),
+    ),
+)
 def test_training_with_a_carried_state(tmp_path, layout, valid):
     turn = (lambda a: a) if layout == 'batch' else (lambda a: a.swapaxes(0, 1))
     data = [turn(X), turn(Y)]
@@ -73,6 +80,7 @@ def test_training_with_a_carried_state(tmp_path, layout, valid):
     assert_same(trained(network(layout), on_disk, valid=valid, batch_size=2), expected)
 
 
+@pytest.mark.long
 def test_one_long_series_without_an_axis_for_series(tmp_path):
     data = [X.reshape(-1, 2), Y.reshape(-1, 1)]
     for valid in (None, ('tail', 0.2)):
@@ -81,6 +89,7 @@ def test_one_long_series_without_an_axis_for_series(tmp_path):
         assert_same(trained(network('time'), on_disk, valid=valid), expected)
 
 
+@pytest.mark.long
 def test_masks_are_read_with_their_windows(tmp_path):
     mask = np.arange(T) < RNG.integers(8, T, B)[:, None]
     expected = trained(network(masked=True), [X, Y, mask])
