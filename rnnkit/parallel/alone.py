@@ -38,5 +38,10 @@ class Alone:
         """Do nothing."""
         yield
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Do nothing."""
+        yield
+
 
 ALONE = Alone()

@@ -61,6 +61,8 @@ class Ranks:
     ----------
     in_update : callable or None
         Set while the other processes may be in an update: tells them there of an error.
+    failures : int
+        How many errors there were.
     """
 
     def __init__(self, comm: Communicator):
@@ -68,6 +70,7 @@ class Ranks:
         self.rank, self.size = comm.Get_rank(), comm.Get_size()
         self.share = Share(self.rank, self.size)
         self.in_update: Callable[[], None] | None = None
+        self.failures = 0
         self._depth = 0  # of guarded blocks
         self._thread = 0  # which is in them
 
@@ -123,11 +126,9 @@ class Ranks:
             raise RankError(f'{message.what} cannot be sent to the other ranks: {why}') from why
         self.wait(message.what)
         found: list[Message] = [pickle.loads(other) for other in self.comm.allgather(data)]
+        self.failures += 1  # unless this returns
         if any(other.failed for other in found):
             raise common([other.failed for other in found], self.rank)
-        if any(other.interrupted for other in found):
-            INTERRUPTS.noted = False
-            raise of_all(KeyboardInterrupt(), not self.rank)
         names = [other.what for other in found]
         if len(set(names)) > 1:
             k = next(k for k, name in enumerate(names) if name != names[0])
@@ -136,6 +137,10 @@ class Ranks:
                 RankError(f'{text}: all ranks must make the same calls in the same order'),
                 not self.rank,
             )
+        if any(other.interrupted for other in found):
+            INTERRUPTS.noted = False
+            raise of_all(KeyboardInterrupt(), not self.rank)
+        self.failures -= 1
         return [other.value for other in found]
 
     def wait(self, what: str) -> None:
@@ -178,6 +183,17 @@ class Ranks:
                 self._fail(error)
             finally:
                 self._depth -= 1
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """In this block, a generator yields to the code of users, which may make other calls."""
+        failures = self.failures
+        try:
+            yield
+        except GeneratorExit:
+            if self.failures == failures:
+                raise
+            raise of_all(RankError('the loop over itertrain() has ended by an error')) from None
 
     def _fail(self, error: BaseException) -> NoReturn:
         """Tell the others of an error, and raise what all raise."""

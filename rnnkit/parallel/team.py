@@ -63,3 +63,6 @@ class Team(Protocol):
 
     def guard(self) -> AbstractContextManager[None]:
         """Return a block whose errors in one process are raised in all of them."""
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Return a block in which the caller of a generator has the word."""

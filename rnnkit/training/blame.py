@@ -59,7 +59,11 @@ def _cause(run: Run, batch: Batch | None) -> tuple[str, str] | None:
             return None
         return not_finite(run.step.objective, run.all_params, batch, run.updates)
 
-    return next((pair for pair in run.team.ask('the cause', find) if pair), None)
+    for rank, pair in enumerate(run.team.ask('the cause', find)):
+        if pair is not None:
+            what, advice = pair
+            return (what if run.team.size == 1 else f'rank {rank}: {what}'), advice
+    return None
 
 
 def not_finite(

@@ -7,7 +7,7 @@ import pytensor
 
 from rnnkit.common.spelling import brief
 from rnnkit.data.border import Border
-from rnnkit.errors import ConfigError
+from rnnkit.errors import ConfigError, RnnkitError
 from rnnkit.losses.base import name_of
 from rnnkit.parallel import Team
 from rnnkit.training import agreement
@@ -18,6 +18,7 @@ from rnnkit.training.trainer import Trainer
 
 # Options that the first process alone needs, and those of which it is enough that all have some.
 OWN = ('callbacks', 'progress', 'verbose', 'comm', 'checkpoint', 'resume')
+OTHER = ('seed', 'columns')  # parts of a spec that may differ
 PATHS = ('checkpoint', 'resume')
 DATA = 'the shapes of the data'
 MOST = 100  # numbers of each array that are compared
@@ -71,7 +72,7 @@ def agree(net: Any, config: TrainingConfig, team: Team) -> None:
         {
             **agreement.VERSIONS,
             'the call': config.where,
-            'the layers': [brief(layer) for layer in net.layers],
+            'the network': _spec(net),
             'the parameters': [
                 [p.name, *p.get_value(borrow=True).shape, p.dtype] for p in net.params
             ],
@@ -80,6 +81,14 @@ def agree(net: Any, config: TrainingConfig, team: Team) -> None:
             **{name: vars(config.options)[name] and 'a path' for name in PATHS},
         },
     )
+
+
+def _spec(net: Any) -> object:
+    """Return a description of a network, without its seed, which only the first one uses."""
+    try:
+        return plain({name: part for name, part in net.to_spec().items() if name not in OTHER})
+    except RnnkitError:  # of a function, which no file can hold
+        return [brief(layer) for layer in net.layers]
 
 
 def join(net: Any, border: Border, trainer: Trainer, config: TrainingConfig) -> None:

@@ -222,14 +222,16 @@ class Trainer:
                     self.validated = False
                     means, seconds = self._train_epoch()
                     self._end_epoch(means, seconds)
-                    yield dict(self.trained), dict(self.latest)
-                    self.team.gather('the next epoch', self.epoch)
+                    with self.team.paused():
+                        yield dict(self.trained), dict(self.latest)
+                    self._go_on()
             self.ended = reason
             if self.stopping is not None:
                 progress.say('training %s, after epoch %d', reason, self.epoch)
         except KeyboardInterrupt:
             self.ended = 'interrupted'
-            progress.LOGGER.warning('training interrupted in epoch %d', self.epoch)
+            if not self.team.rank:
+                progress.LOGGER.warning('training interrupted in epoch %d', self.epoch)
         except RnnkitError:
             self.validated = True  # another validation would fail the same way
             raise
@@ -238,6 +240,14 @@ class Trainer:
                 # Where one process has failed, not all may have made the last update.
                 agreement.spread(self.team, 'the parameters', self.params, self.undo)
                 self.validate()
+
+    def _go_on(self) -> None:
+        """Begin the next epoch together."""
+        try:
+            self.team.gather('the next epoch', self.epoch)
+        except Exception:
+            self.validated = True  # the others may not be there any more
+            raise
 
     def stop(self, reason: str) -> None:
         """End the training at the next point where it can end normally."""

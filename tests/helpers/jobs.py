@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import pytensor
 from ranks import mpiexec
 
 HELPERS = Path(__file__).parent
@@ -43,8 +44,9 @@ def job(
         Of the interpreter.
     """
     path = os.pathsep.join([str(HELPERS.parents[1]), str(HELPERS)])
-    # Kernels alone, which compile in no time.
-    own = {'RNNKIT_KERNELS': 'on', 'PYTHONPATH': path, **env}
+    # The mode of users, in which kernels compile nothing.
+    flags = f'base_compiledir={pytensor.config.base_compiledir}'
+    own = {'RNNKIT_KERNELS': 'on', 'PYTHONPATH': path, 'PYTENSOR_FLAGS': flags, **env}
     command = [mpiexec(), '-n', str(n), sys.executable, *options, str(HELPERS / program)]
     start = time.monotonic()
     running = subprocess.Popen(

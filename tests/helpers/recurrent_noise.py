@@ -29,6 +29,7 @@ class Known:
 
     def codes(self, rate, like, width, n):
         assert width == H
+        rate = rate.get_value()
         return pt.constant(sum((next(self._uniform) < rate) * 2.0**bit for bit in range(n)))
 
 

@@ -44,6 +44,10 @@ SHORT = {
         {'shops_': 4, 'weeks': 3, 'horizon': 24, 'size': 8, 'updates': 80},
         0.9,
     ),
+    'larger_than_memory': (
+        {'mib': 1, 'size': 8, 'updates': 100, 'learning_rate': 0.02},
+        0.2,
+    ),
     'memory_task': (
         {'steps': 3, 'values': 1, 'size': 8, 'updates': 50, 'learning_rate': 0.06},
         0.3,
