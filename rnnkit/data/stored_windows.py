@@ -143,10 +143,17 @@ class StoredWindows:
             self._held = self._ahead = None
 
     def _series(self, group: int) -> np.ndarray:
-        """Return the series of a group that are in the share."""
+        """Return the series of a group that are in the share; if none are, the group's first."""
         first = group * self.batch_size
+        if self._is_empty(group):
+            return np.array([first])
         part = self.share.of(min(self.batch_size, self.n_examples - first))
         return np.arange(first + part.start, first + part.stop)
+
+    def _is_empty(self, group: int) -> bool:
+        """Return whether no series of a group is in the share."""
+        part = self.share.of(min(self.batch_size, self.n_examples - group * self.batch_size))
+        return part.start == part.stop
 
     def _time(self, first: int, n: int) -> slice:
         return slice(first * self.steps, min((first + n) * self.steps, self.length))
@@ -155,18 +162,17 @@ class StoredWindows:
         """Return the arrays of window k of a group."""
         key = (group, k // self._together)
         loaded, series, time = self._piece(key), self._series(group), self._time(k, 1)
-        if not len(series):
-            raise ConfigError(
-                f'{self.examples.where}: with carry_state each process has some of the series, '
-                f'and there are only {min(self.batch_size, self.n_examples)} in a batch'
-            )
         begin = self._time(key[1] * self._together, 1).start
         inside = slice(time.start - begin, time.stop - begin)
         window = [
             value if value is None or axis is None else part_of(value, inside, axis)
             for value, axis in zip(loaded, self.times, strict=True)
         ]
-        return self.examples.batch(window, series, time, empty=True)
+        batch = self.examples.batch(window, series, time, empty=True)
+        if self._is_empty(group):
+            axes = [field.batch_axis for field in self.examples.border.fields]
+            return [array.take([], axis) for array, axis in zip(batch, axes, strict=True)]
+        return batch
 
     def _piece(self, key: Key) -> list[Any]:
         """Return the windows that are read together; begin to read the next ones."""

@@ -173,7 +173,7 @@ def stored(comm, folder):
 
 
 def stored_in_buckets(comm, folder):
-    data = _on_disk(_own(folder, 'a'), [*series(), ragged()])
+    data = [*_on_disk(_own(folder, 'a'), series()), ragged().T]
     net = regressor(masked=True, layout='batch')
     return train(comm, net, data, valid=('tail', 0.2), bucket=True, batch_size=2, epochs=3)
 

@@ -83,13 +83,12 @@ CHAIN = ['begun', 'continued', 'ended']
 CHAINS = [CHAIN, [f'carried_{name}' for name in CHAIN]]
 LINKS = {*CHAINS[0], *CHAINS[1]}
 MODULES = ['split_scenarios', 'split_courses', 'split_others']
-SEVERAL = 5  # in one job
+SEVERAL = 3  # in one job
 JOBS = [
-    (n, module, names[k : k + SEVERAL])
+    (module, names[k : k + SEVERAL])
     for module in MODULES
     for names in [[name for name in scenarios(module) if name not in LINKS]]
     for k in range(0, len(names), SEVERAL)
-    for n in (2, 3)
 ]
 
 
@@ -103,10 +102,16 @@ def test_two_ranks_train_as_one(tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(('n', 'module', 'names'), JOBS, ids=lambda part: str(part)[:40])
-def test_ranks_train_as_one(n, module, names, tmp_path):
+@pytest.mark.parametrize(('module', 'names'), JOBS, ids=[names[0] for _, names in JOBS])
+def test_three_ranks_train_as_one(module, names, tmp_path):
     tolerance = 1e-6 if 'float32' in names else 1e-10
-    same(n, module, names, tmp_path, tolerance)
+    same(3, module, names, tmp_path, tolerance)
+
+
+@pytest.mark.long
+def test_without_kernels_numba_compiles_both_functions(tmp_path):
+    mode = os.environ['PYTENSOR_FLAGS'] + ',mode=NUMBA'
+    same(2, 'split_others', ['own_cell'], tmp_path, RNNKIT_KERNELS='off', PYTENSOR_FLAGS=mode)
 
 
 @pytest.mark.long
