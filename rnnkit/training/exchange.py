@@ -91,6 +91,7 @@ class Exchange:
     def begin_epoch(self, watched: bool) -> None:
         """Prepare for the batches of an epoch; from here on errors are told by `fail`."""
         self._made, self.watched = 0, watched
+        self.team.gather('the batches of an epoch', None)  # all are in updates from the same point
         self.begin_batch()
 
     def begin_batch(self) -> None:

@@ -118,6 +118,7 @@ class Trainer:
         self.began = time.perf_counter()  # this epoch
         self.stopping: str | None = None  # why it is to end, if a callback says so
         self.validated = self.unplanned = False
+        self._apart = False  # whether processes do not end this together
         self.hooks = Hooks(self.options.callbacks, Training(self), self.options.shows_bar)
 
     def train(self) -> tuple[Monitors, Monitors]:
@@ -233,11 +234,11 @@ class Trainer:
             if not self.team.rank:
                 progress.LOGGER.warning('training interrupted in epoch %d', self.epoch)
         except RnnkitError:
-            self.validated = True  # another validation would fail the same way
+            self._apart = True  # another validation would fail the same way
             raise
         finally:
-            if not self.validated:
-                # Where one process has failed, not all may have made the last update.
+            # Where one process has failed, not all may have made the last update or validation.
+            if not (self._apart or all(self.team.gather('the last epoch', self.validated))):
                 agreement.spread(self.team, 'the parameters', self.params, self.undo)
                 self.validate()
 
@@ -246,7 +247,7 @@ class Trainer:
         try:
             self.team.gather('the next epoch', self.epoch)
         except Exception:
-            self.validated = True  # the others may not be there any more
+            self._apart = True  # the others may not be there any more
             raise
 
     def stop(self, reason: str) -> None:

@@ -29,17 +29,10 @@ UNEQUAL = (
 
 # By fault of rank 1 of two: the class and the text of the error in all ranks.
 QUICK = {
-    'callable_ValueError': ('ValueError', 'rank 1: no number'),
     'callable_MyError': ('MyError', 'rank 1: a class of mine'),
-    'callable_first': ('ValueError', 'rank 1: no number'),
-    'callable_KeyboardInterrupt': ('', ''),  # ends the training
-    'on_batch_end': ('MyError', 'rank 0: in on_batch_end'),
     'schedule_and_callback': ('ValueError', 'rank 1: no rate'),
-    'nan_in_data': ('DataError', NAN),
     'overflow': ('TrainingError', INF),
     'unequal_iterables': ('DataError', UNEQUAL),
-    'disk_full': ('OSError', 'rank 0: [Errno 28] No space left on device'),
-    'option_epochs': ('ConfigError', f'{SAME}epochs is 3 on rank 0, and 4 on rank 1'),
     'other_net_in_loop': (
         'RankError',
         f'rank 0 is at the next epoch, rank 1 at the options of each rank{ORDER}',
@@ -47,6 +40,13 @@ QUICK = {
     'loop_left': [('RankError', LOOP), ('', '')],
 }
 FURTHER = {
+    'callable_ValueError': ('ValueError', 'rank 1: no number'),
+    'disk_full': ('OSError', 'rank 0: [Errno 28] No space left on device'),
+    'on_batch_end': ('MyError', 'rank 0: in on_batch_end'),
+    'option_epochs': ('ConfigError', f'{SAME}epochs is 3 on rank 0, and 4 on rank 1'),
+    'nan_in_data': ('DataError', NAN),
+    'callable_KeyboardInterrupt': ('', ''),  # ends the training
+    'callable_first': ('ValueError', 'rank 1: no number'),
     'callable_Picky': ('RankError', 'rank 1 raised Picky: needs and two'),
     'callable_MemoryError': ('MemoryError', 'rank 1: too much'),
     'callable_StopIteration': (
