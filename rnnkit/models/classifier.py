@@ -21,7 +21,7 @@ from rnnkit.layers import Dense, Tied
 from rnnkit.losses import Loss, accuracy
 from rnnkit.models.files import models
 from rnnkit.models.network import LayerSpec, Network
-from rnnkit.parallel import Team
+from rnnkit.parallel import ALONE, Team
 from rnnkit.training.protocols import Arrays, Data, Inputs, Valid
 from rnnkit.training.undo import Undo
 
