@@ -114,7 +114,9 @@ class Classifier(Network):
         if self._classes.names is None and any('acc' in record for record in self.history):
             self._classes.name(np.arange(self._classes.n))
 
-    def _learn_classes(self, train: Data, valid: Valid, algo: str, undo: Undo, team: Team) -> None:
+    def _learn_classes(
+        self, train: Data, valid: Valid, algo: str, undo: Undo, team: Team = ALONE
+    ) -> None:
         self._settle()
         if self._classes.names is None and algo not in WITHOUT_TARGETS:
             undo.add(partial(self._classes.name, None))

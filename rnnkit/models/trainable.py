@@ -246,7 +246,9 @@ class Trainable(Parameters):
             with self._columns.learning():
                 return self._ready(where, train, valid, algo, keywords, place, undo, team)
 
-    def _learn_classes(self, train: Data, valid: Valid, algo: str, undo: Undo, team: Team) -> None:
+    def _learn_classes(
+        self, train: Data, valid: Valid, algo: str, undo: Undo, team: Team = ALONE
+    ) -> None:
         """Learn the names of the classes from the data of all processes, if there are classes."""
 
     def _ready(
