@@ -194,7 +194,8 @@ def parts_in_batches(comm, folder):
     """All processes have the same result; a single one has other batches."""
     data = [Ranks(comm).part(a) for a in (*series(), ragged())]
     net = regressor(masked=True)
-    train(comm, net, data, valid=0.2, shard=comm is not None, bucket=True)
+    options = dict(batch_size=10, bucket=True, shard=comm is not None)
+    train(comm, net, data, valid=0.2, **options)
     return {} if comm is None else state(net)
 
 
