@@ -273,6 +273,7 @@ class Trainer:
         self.unplanned = last and not due
         state = self._validate_epoch() if due or last else None
         self._say()
+        self.team.gather('the end of an epoch', self.epoch)
         try:
             with self.team.guard():  # all keep the epoch, or none
                 if self.validated:
@@ -445,9 +446,10 @@ class Trainer:
         if not np.isfinite(result['loss']):
             raise TrainingError(self._not_finite(result['loss'], culprit))
         self.judge.check(result)
-        self.latest, self.validated = result, True
         if self.schedule is not None:
             self.schedule.observe(result['loss'])
+        self.team.gather('a result', None)  # all keep the parameters, or none
+        self.latest, self.validated = result, True
         # The first validation always counts.
         if not self.best_params or self.judge.prefers(result, self.best):
             self.best, self.failures = result, 0
