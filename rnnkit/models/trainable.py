@@ -1,6 +1,7 @@
 """Training of networks: the calls of users, and a training made ready."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -158,8 +159,7 @@ class Trainable(Parameters):
         """
         keywords = _keywords(locals(), options)
         make = partial(self._start, 'train()', train, valid, algo, keywords)
-        team = choose('train()', comm)
-        with team.guard(), lines.shown(_shown('train()', progress, verbose, team)):
+        with _together('train()', progress, verbose, comm) as show, lines.shown(show):
             return self._sessions.train('train()', make)
 
     @old_words.of_training
@@ -206,9 +206,7 @@ class Trainable(Parameters):
         """
         keywords = _keywords(locals(), options)
         make = partial(self._start, 'itertrain()', train, valid, algo, keywords)
-        team = choose('itertrain()', comm)
-        with team.guard():
-            show = _shown('itertrain()', progress, verbose, team)
+        with _together('itertrain()', progress, verbose, comm) as show:
             return lines.each(show, self._sessions.itertrain, 'itertrain()', make)
 
     def _start(
@@ -340,10 +338,13 @@ class Trainable(Parameters):
             )
 
 
-def _shown(where: str, progress: object, verbose: object, team: Team) -> bool | None:
-    """Return whether lines are shown: of several processes, the first one shows them."""
-    shown = lines.choice(where, progress, verbose)
-    return False if team.rank else shown
+@contextmanager
+def _together(where: str, progress: object, verbose: object, comm: object) -> Iterator[bool | None]:
+    """Raise errors of this block in all processes; yield whether the first one shows lines."""
+    team = choose(where, comm)
+    with team.guard():
+        shown = lines.choice(where, progress, verbose)
+        yield False if team.rank else shown
 
 
 def _keywords(arguments: Mapping[str, object], others: Mapping[str, object]) -> dict[str, object]:

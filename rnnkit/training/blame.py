@@ -6,7 +6,8 @@ import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 
 from rnnkit.optimizers import Objective
-from rnnkit.training.protocols import Batch
+from rnnkit.parallel import Team
+from rnnkit.training.protocols import Batch, Step
 
 SMALLER_STEPS = 'Try a smaller learning_rate or max_gradient_norm'
 
@@ -40,3 +41,28 @@ def not_finite(
             what = f'array {variable.name!r} of the batch has values up to {largest:.3g}, too large'
             return f'{what} for sums and squares in {array.dtype}', 'Scale the data'
     return None
+
+
+def find_cause(
+    team: Team,
+    objective: Objective,
+    params: Sequence[SharedVariable],
+    batch: Batch | None,
+    updates: int,
+) -> tuple[str, str] | None:
+    """Return what `not_finite` finds in the first process in which it finds anything."""
+
+    def find() -> tuple[str, str] | None:
+        return None if batch is None else not_finite(objective, params, batch, updates)
+
+    for rank, pair in enumerate(team.ask('the cause', find)):
+        if pair is not None:
+            what, advice = pair
+            return (what if team.size == 1 else f'rank {rank}: {what}'), advice
+    return None
+
+
+def odd_gradient(team: Team, step: Step, batch: Batch) -> str:
+    """Say which gradient is the first that is not finite, in any process."""
+    found = team.ask('the gradient', lambda: step.blame(batch))
+    return next((text for text in found if 'not finite' in text), found[0])

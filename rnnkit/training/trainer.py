@@ -16,7 +16,7 @@ from rnnkit.common.compiled import own
 from rnnkit.errors import FormatError, RankError, RnnkitError, TrainingError
 from rnnkit.parallel import ALONE, Team
 from rnnkit.training import agreement
-from rnnkit.training.blame import SMALLER_STEPS, not_finite
+from rnnkit.training.blame import SMALLER_STEPS, find_cause, odd_gradient
 from rnnkit.training.epoch_line import epoch_line
 from rnnkit.training.history import History
 from rnnkit.training.judge import Judge, column
@@ -225,12 +225,14 @@ class Trainer:
                     self._end_epoch(means, seconds)
                     with self.team.paused():
                         yield dict(self.trained), dict(self.latest)
-                    self._go_on()
+                    self._apart = True  # if there is an error: the others may not be here any more
+                    self.team.gather('the next epoch', self.epoch)
+                    self._apart = False
             self.ended = reason
             if self.stopping is not None:
                 progress.say('training %s, after epoch %d', reason, self.epoch)
         except KeyboardInterrupt:
-            self.ended = 'interrupted'
+            self.ended, self._apart = 'interrupted', False
             if not self.team.rank:
                 progress.LOGGER.warning('training interrupted in epoch %d', self.epoch)
         except RnnkitError:
@@ -241,14 +243,6 @@ class Trainer:
             if not (self._apart or all(self.team.gather('the last epoch', self.validated))):
                 agreement.spread(self.team, 'the parameters', self.params, self.undo)
                 self.validate()
-
-    def _go_on(self) -> None:
-        """Begin the next epoch together."""
-        try:
-            self.team.gather('the next epoch', self.epoch)
-        except Exception:
-            self._apart = True  # the others may not be there any more
-            raise
 
     def stop(self, reason: str) -> None:
         """End the training at the next point where it can end normally."""
@@ -390,7 +384,10 @@ class Trainer:
             norm, *values = self.step.update(*batch)
             self.updates += 1
             if not math.isfinite(norm + values[0]):
-                what, advice = self._blame(batch) or (self._odd_gradient(batch), SMALLER_STEPS)
+                what, advice = self._blame(batch) or (
+                    odd_gradient(self.team, self.step, batch),
+                    SMALLER_STEPS,
+                )
                 raise TrainingError(
                     f'the loss is {float(values[0])} in epoch {self.epoch}, batch {k}; {what}. '
                     f'The parameters were not updated. {advice}'
@@ -466,21 +463,8 @@ class Trainer:
         return '; '.join(part for part in parts if part) + (f'. {advice}' if advice else '')
 
     def _blame(self, batch: Batch | None) -> tuple[str, str] | None:
-        def find() -> tuple[str, str] | None:
-            if batch is None:
-                return None
-            params = getattr(self.net, 'params', self.params)
-            return not_finite(self.step.objective, params, batch, self.updates)
-
-        for rank, pair in enumerate(self.team.ask('the cause', find)):
-            if pair is not None:
-                what, advice = pair
-                return (what if self.team.size == 1 else f'rank {rank}: {what}'), advice
-        return None
-
-    def _odd_gradient(self, batch: Batch) -> str:
-        found = self.team.ask('the gradient', lambda: self.step.blame(batch))
-        return next((text for text in found if 'not finite' in text), found[0])
+        params = getattr(self.net, 'params', self.params)
+        return find_cause(self.team, self.step.objective, params, batch, self.updates)
 
     def _record(self, train: Monitors, seconds: float) -> Record:
         """Append a record of an epoch to the history, and return it."""
