@@ -225,12 +225,14 @@ class Trainer:
                     self._end_epoch(means, seconds)
                     with self.team.paused():
                         yield dict(self.trained), dict(self.latest)
-                    self._go_on()
+                    self._apart = True  # if there is an error: the others may not be here any more
+                    self.team.gather('the next epoch', self.epoch)
+                    self._apart = False
             self.ended = reason
             if self.stopping is not None:
                 progress.say('training %s, after epoch %d', reason, self.epoch)
         except KeyboardInterrupt:
-            self.ended = 'interrupted'
+            self.ended, self._apart = 'interrupted', False
             if not self.team.rank:
                 progress.LOGGER.warning('training interrupted in epoch %d', self.epoch)
         except RnnkitError:
@@ -241,14 +243,6 @@ class Trainer:
             if not (self._apart or all(self.team.gather('the last epoch', self.validated))):
                 agreement.spread(self.team, 'the parameters', self.params, self.undo)
                 self.validate()
-
-    def _go_on(self) -> None:
-        """Begin the next epoch together."""
-        try:
-            self.team.gather('the next epoch', self.epoch)
-        except Exception:
-            self._apart = True  # the others may not be there any more
-            raise
 
     def stop(self, reason: str) -> None:
         """End the training at the next point where it can end normally."""
@@ -274,6 +268,7 @@ class Trainer:
         self.unplanned = last and not due
         state = self._validate_epoch() if due or last else None
         self._say()
+        self.team.gather('the end of an epoch', self.epoch)
         try:
             with self.team.guard():  # all keep the epoch, or none
                 if self.validated:
@@ -451,9 +446,10 @@ class Trainer:
         if not np.isfinite(result['loss']):
             raise blame.of_validation(self, result['loss'], culprit)
         self.judge.check(result)
-        self.latest, self.validated = result, True
         if self.schedule is not None:
             self.schedule.observe(result['loss'])
+        self.team.gather('a result', None)  # all keep the parameters, or none
+        self.latest, self.validated = result, True
         # The first validation always counts.
         if not self.best_params or self.judge.prefers(result, self.best):
             self.best, self.failures = result, 0

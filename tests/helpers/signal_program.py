@@ -25,8 +25,9 @@ def ready(training=None):
         path.with_suffix('.part').rename(path)
 
 
-def make():
-    if net.history:
+def make(calls=[0]):  # noqa: B006 - it counts
+    calls[0] += 1
+    if calls[0] > 12:  # there were epochs since it has begun
         ready()
     time.sleep(0.002)
     return [X, Y]

@@ -1,0 +1,47 @@
+import sys
+
+import numpy as np
+import pytest
+
+import rnnkit
+
+X = np.zeros((2, 3, 1))
+
+
+def network():
+    return rnnkit.Regressor([1, ('rnn', 2), 1], seed=0)
+
+
+class Between:
+    """Stands for an intercommunicator."""
+
+    def Is_inter(self):  # noqa: N802
+        return True
+
+    Get_rank = Get_size = Dup = Ibarrier = allgather = Allreduce = Is_inter
+
+
+EXPECTED = "comm must be 'mpi' or an intracommunicator of mpi4py, such as MPI.COMM_WORLD; got "
+
+
+@pytest.mark.parametrize(
+    ('comm', 'message'),
+    [
+        ('MPI', "comm must be 'mpi', or a communicator of mpi4py; got 'MPI'; did you mean 'mpi'?"),
+        ('mpi4py', "comm must be 'mpi', or a communicator of mpi4py; got 'mpi4py'; known are: mpi"),
+        (Between, EXPECTED),
+        (np, EXPECTED),
+        (4, f'{EXPECTED}4'),
+        (Between(), 'comm must be an intracommunicator; merge it: comm.Merge()'),
+    ],
+)
+def test_another_communicator_is_refused(comm, message):
+    with pytest.raises(rnnkit.ConfigError) as caught:
+        network().train([X, X], epochs=1, comm=comm)
+    assert str(caught.value).startswith(f'train(): {message}')
+
+
+def test_without_mpi4py(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'mpi4py', None)
+    with pytest.raises(rnnkit.ConfigError, match=r"comm='mpi' needs mpi4py.*rnnkit\[mpi\]"):
+        network().train([X, X], epochs=1, comm='mpi')
