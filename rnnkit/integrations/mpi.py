@@ -25,7 +25,7 @@ def communicator(where: str, comm: object) -> Any:
     ConfigError
         If mpi4py is not installed, or `comm` is something else.
     """
-    if comm == 'mpi':
+    if isinstance(comm, str) and comm == 'mpi':  # an array would be compared by its elements
         try:
             from mpi4py import MPI
         except ImportError as why:
@@ -44,6 +44,11 @@ def communicator(where: str, comm: object) -> Any:
         raise ConfigError(
             f"{where}: comm must be 'mpi' or an intracommunicator of mpi4py, such as "
             f'MPI.COMM_WORLD; got {brief(comm)}'
+        )
+    if not comm:  # Split gives it to processes without a color
+        raise ConfigError(
+            f'{where}: comm is MPI.COMM_NULL, a communicator without processes: this process is in '
+            f'no group, and must not train'
         )
     if comm.Is_inter():  # type: ignore[attr-defined]
         raise ConfigError(f'{where}: comm must be an intracommunicator; merge it: comm.Merge()')

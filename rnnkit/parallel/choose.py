@@ -5,7 +5,8 @@ import os
 import platform
 
 from rnnkit import kernels
-from rnnkit.kernels.language.threads import get_threads
+from rnnkit.kernels.language.threads import available_threads, get_threads
+from rnnkit.kernels.language.workers import MOST
 from rnnkit.parallel.alone import ALONE
 from rnnkit.parallel.ranks import Ranks, abort_when_uncaught
 from rnnkit.parallel.team import Team
@@ -54,9 +55,9 @@ def share_cores(team: Ranks) -> None:
     neighbours = team.gather('the cores of each rank', here).count(here)
     if neighbours == 1 or os.environ.get('OMP_NUM_THREADS'):
         return
-    n = len(cores) if cores else os.cpu_count() or 1
-    if get_threads() == n:
-        kernels.set_threads(max(1, n // neighbours))
+    n = available_threads()  # fewer than `cores` in a container that is limited
+    if get_threads() == min(n, MOST):
+        kernels.set_threads(min(max(1, n // neighbours), MOST))
 
 
 def _end(team: Ranks, process: int) -> None:

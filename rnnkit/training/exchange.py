@@ -38,8 +38,6 @@ class Exchange:
         How many numbers about its share each process announces before an update; 0 for none.
     weighs : bool
         Whether a function has to be compiled for what is announced.
-    watched : bool
-        Whether the others wait for the callbacks of the first process after each update.
 
     Attributes
     ----------
@@ -47,6 +45,8 @@ class Exchange:
         Where a process puts its own.
     totals : list of arrays
         The sums of all of them.
+    watched : bool
+        Whether the others wait for the callbacks of the first process after each update.
     """
 
     def __init__(

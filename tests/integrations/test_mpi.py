@@ -32,6 +32,7 @@ EXPECTED = "comm must be 'mpi' or an intracommunicator of mpi4py, such as MPI.CO
         (Between, EXPECTED),
         (np, EXPECTED),
         (4, f'{EXPECTED}4'),
+        (np.zeros(2), f'{EXPECTED}array'),
         (Between(), 'comm must be an intracommunicator; merge it: comm.Merge()'),
     ],
 )
@@ -39,6 +40,16 @@ def test_another_communicator_is_refused(comm, message):
     with pytest.raises(rnnkit.ConfigError) as caught:
         network().train([X, X], epochs=1, comm=comm)
     assert str(caught.value).startswith(f'train(): {message}')
+
+
+def test_a_process_in_no_group_is_told():
+    null = pytest.importorskip('mpi4py.MPI').COMM_NULL
+    with pytest.raises(rnnkit.ConfigError) as caught:
+        network().train([X, X], epochs=1, comm=null)
+    assert str(caught.value) == (
+        'train(): comm is MPI.COMM_NULL, a communicator without processes: this process is in no '
+        'group, and must not train'
+    )
 
 
 def test_without_mpi4py(monkeypatch):

@@ -46,5 +46,5 @@ def test_one_process_compiles(options, tmp_path):
     assert ended.code == 0, ended.output
     first, *others = json.loads(ended.output.splitlines()[-1])
     assert first[0] > 0
-    # One kernel tells each process, before it trains, that kernels can be built.
-    assert others == [[1, 0]], (first, others)
+    # At most the kernel that tells each process, before it trains, whether kernels can be built.
+    assert others in ([[0, 0]], [[1, 0]]), (first, others)
