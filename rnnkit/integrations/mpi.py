@@ -23,15 +23,21 @@ def communicator(where: str, comm: object) -> Any:
     Raises
     ------
     ConfigError
-        If mpi4py is not installed, or `comm` is something else.
+        If mpi4py or an MPI is not installed, or `comm` is something else.
     """
     if isinstance(comm, str) and comm == 'mpi':  # an array would be compared by its elements
         try:
             from mpi4py import MPI
-        except ImportError as why:
+        except ModuleNotFoundError as why:
             raise ConfigError(
                 f"{where}: comm='mpi' needs mpi4py, which cannot be imported ({why}): pip install "
                 f"'rnnkit[mpi]'"
+            ) from None
+        except (ImportError, RuntimeError) as why:  # the second is of wheels
+            reason = str(why).partition('\n')[0]
+            raise ConfigError(
+                f"{where}: comm='mpi' needs an MPI, and mpi4py has found none ({reason}): "
+                f'pip install mpich, or load the MPI of the cluster'
             ) from None
         comm = MPI.COMM_WORLD
     if isinstance(comm, str):

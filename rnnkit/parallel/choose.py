@@ -26,7 +26,7 @@ def choose(where: str, comm: object) -> Team:
     Raises
     ------
     ConfigError
-        If mpi4py is not installed, or `comm` is something else.
+        If mpi4py or an MPI is not installed, or `comm` is something else.
     """
     if comm is None:
         return ALONE

@@ -42,10 +42,19 @@ def test_another_communicator_is_refused(comm, message):
     assert str(caught.value).startswith(f'train(): {message}')
 
 
+class Null(Between):
+    """Stands for MPI.COMM_NULL."""
+
+    def __bool__(self):
+        return False
+
+    def Is_inter(self):  # noqa: N802
+        raise RuntimeError('Invalid communicator')
+
+
 def test_a_process_in_no_group_is_told():
-    null = pytest.importorskip('mpi4py.MPI').COMM_NULL
     with pytest.raises(rnnkit.ConfigError) as caught:
-        network().train([X, X], epochs=1, comm=null)
+        network().train([X, X], epochs=1, comm=Null())
     assert str(caught.value) == (
         'train(): comm is MPI.COMM_NULL, a communicator without processes: this process is in no '
         'group, and must not train'
@@ -56,3 +65,25 @@ def test_without_mpi4py(monkeypatch):
     monkeypatch.setitem(sys.modules, 'mpi4py', None)
     with pytest.raises(rnnkit.ConfigError, match=r"comm='mpi' needs mpi4py.*rnnkit\[mpi\]"):
         network().train([X, X], epochs=1, comm='mpi')
+
+
+class WithoutLibrary:
+    """Stands for mpi4py where no MPI is installed."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __getattr__(self, name):
+        raise self.error
+
+
+@pytest.mark.parametrize('kind', [RuntimeError, ImportError])
+def test_without_an_mpi(kind, monkeypatch):
+    error = kind('cannot load MPI library\nlibmpi.so: cannot open shared object file')
+    monkeypatch.setitem(sys.modules, 'mpi4py', WithoutLibrary(error))
+    with pytest.raises(rnnkit.ConfigError) as caught:
+        network().train([X, X], epochs=1, comm='mpi')
+    assert str(caught.value) == (
+        "train(): comm='mpi' needs an MPI, and mpi4py has found none (cannot load MPI library): "
+        'pip install mpich, or load the MPI of the cluster'
+    )
