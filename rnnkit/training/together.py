@@ -1,12 +1,15 @@
 """A training that several processes make ready together."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytensor
 
 from rnnkit.common.spelling import brief
+from rnnkit.data.blocks import Blocks
 from rnnkit.data.border import Border
+from rnnkit.data.stored_windows import StoredWindows
 from rnnkit.errors import ConfigError, RnnkitError
 from rnnkit.losses.base import name_of
 from rnnkit.parallel import Team
@@ -118,12 +121,17 @@ def join(net: Any, border: Border, trainer: Trainer, config: TrainingConfig) -> 
 
 
 def _check_data(where: str, team: Team, batches: object) -> None:
-    """Raise a ConfigError if arrays of which each process takes a share differ between them.
+    """Raise a ConfigError if data of which each process takes a share differ between them.
 
     Shapes and a few numbers are compared, which tells parts of the data from the whole.
     """
-    first, *others = team.gather('a glimpse of the data', _glimpse(batches))
-    for rank, other in enumerate(others, 1):
+    (kind, first), *others = team.gather('a glimpse of the data', _glimpse(batches))
+    for rank, (other_kind, other) in enumerate(others, 1):
+        if kind != other_kind:
+            raise ConfigError(
+                f'{where}: rank 0 was given {kind}, and rank {rank} {other_kind}; all ranks must '
+                f'have data of the same kind'
+            )
         if len(other) == len(first) and all(map(_alike, first, other)):
             continue
         shapes, more = [[shape for shape, _ in one] for one in (first, other)], 'other numbers'
@@ -137,20 +145,34 @@ def _check_data(where: str, team: Team, batches: object) -> None:
 
 
 def _alike(ours: Glimpse, theirs: Glimpse) -> bool:
-    if ours[0] != theirs[0]:
+    if ours[0] != theirs[0] or ours[1].shape != theirs[1].shape:
         return False
     # Unlike processors may have rounded apart.
     return np.allclose(ours[1], theirs[1], rtol=1e-3, atol=1e-6, equal_nan=True)
 
 
-def _glimpse(batches: Any) -> list[Glimpse]:
-    """Return the shapes of arrays, and some numbers of their first and their last example."""
+def _glimpse(batches: Any) -> tuple[str, list[Glimpse]]:
+    """Return the kind of data; of arrays shapes and some numbers of the first and last example."""
     while batches is not None and not hasattr(batches, 'arrays'):
+        if isinstance(batches, Blocks | StoredWindows):
+            return 'data on disk', _paired(batches.describe(), _ends(batches))
         batches = getattr(batches, 'batches', getattr(batches, 'dataset', None))
     if batches is None:  # of a callable or an iterable: each process has batches of its own
-        return []
-    found = []
-    for array, axis in zip(batches.arrays, batches.axes, strict=True):
-        ends = np.asarray(array.take([0, -1], axis), 'float64').ravel()
-        found.append((list(array.shape), ends[:: 1 + len(ends) // MOST]))
-    return found
+        return 'a callable or an iterable', []
+    ends = [a.take([0, -1], axis) for a, axis in zip(batches.arrays, batches.axes, strict=True)]
+    return 'arrays', _paired(batches.describe(), ends)
+
+
+def _paired(shapes: Sequence[list[int]], arrays: Sequence[np.ndarray]) -> list[Glimpse]:
+    """Return shapes with some numbers of arrays."""
+    flat = [np.asarray(array, 'float64').ravel() for array in arrays]
+    return [(s, a[:: 1 + len(a) // MOST]) for s, a in zip(shapes, flat, strict=True)]
+
+
+def _ends(batches: Blocks | StoredWindows) -> list[np.ndarray]:
+    """Return the first and the last example of data on disk; of long series, their beginning."""
+    examples, time = batches.examples, None
+    if isinstance(batches, StoredWindows):
+        time = slice(0, batches.steps)
+    numbers = np.unique([0, examples.n - 1])
+    return examples.batch(examples.load(numbers, time=time), numbers, time, empty=True)

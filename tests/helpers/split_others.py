@@ -124,14 +124,25 @@ def refused(comm, folder):
 
 
 def other_data(comm, folder):
-    """Without shard=True, all processes must have the same arrays."""
+    """Without shard=True, all processes must have the same arrays, in memory or on disk."""
     if comm is None:
         return {}
     found, ranks = [], Ranks(comm)
     x, y = series()
-    for data in ([x + ranks.rank, y], [ranks.part(x), ranks.part(y)]):
+    other = [x + ranks.rank, y]
+    on_disk = _on_disk(_own(folder, 'a'), other)
+    carrying = dict(carry_state=True, bptt_steps=3)
+    for data, options in (
+        (other, {}),
+        ([ranks.part(x), ranks.part(y)], {}),
+        (on_disk, {'layout': 'batch'}),
+        (on_disk, {'layout': 'batch', **carrying}),
+        ((lambda: other) if ranks.rank else other, {'train_batches': 2}),
+        (on_disk if ranks.rank else [a.swapaxes(0, 1) for a in other], {'layout': 'batch'}),
+    ):
+        net = regressor(**{k: options.pop(k) for k in ('layout',) if k in options})
         try:
-            train(comm, regressor(), data)
+            train(comm, net, data, **options)
         except rnnkit.ConfigError as error:
             found.append(str(error))
     return {'messages': found}

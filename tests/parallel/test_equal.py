@@ -36,6 +36,7 @@ OTHERS = (
     'train(): rank 0 and rank 1 were given {}; all ranks must have the same data, of which each '
     'takes its share of every batch. If each has a part of them, write shard=True'
 )
+KINDS = 'train(): rank 0 was given arrays, and rank 1 {}; all ranks must have data of the same kind'
 
 
 def check(found, expected, tolerance=1e-10, where=''):
@@ -97,8 +98,9 @@ def test_two_ranks_train_as_one(tmp_path):
     found = same(2, ','.join(MODULES), FIRST, tmp_path, PYTENSOR_FLAGS=mode)[1]
     assert found['refused']['messages'] == REFUSED
     shapes = 'arrays of shapes [[7, 7, 2], [7, 7, 1]] and [[7, 14, 2], [7, 14, 1]]'
-    texts = [OTHERS.format(more) for more in ('other numbers', shapes)]
-    assert found['other_data']['messages'] == texts
+    first, parts = (OTHERS.format(more) for more in ('other numbers', shapes))
+    kinds = [KINDS.format(kind) for kind in ('a callable or an iterable', 'data on disk')]
+    assert found['other_data']['messages'] == [first, parts, first, first, *kinds]
 
 
 @pytest.mark.long
