@@ -1,7 +1,6 @@
 """A training that several processes make ready together."""
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytensor
@@ -26,7 +25,22 @@ PATHS = ('checkpoint', 'resume')
 DATA = 'the shapes of the data'
 MOST = 100  # numbers of each array that are compared
 
-Glimpse = tuple[list[int], np.ndarray]
+
+class Glimpse(NamedTuple):
+    """The part of some data that is compared between processes.
+
+    Attributes
+    ----------
+    kind : str
+    shapes : list of list of int
+        Of all arrays.
+    numbers : list of arrays
+        Some of each array.
+    """
+
+    kind: str
+    shapes: list[list[int]]
+    numbers: list[np.ndarray]
 
 
 def check(net: Any, config: TrainingConfig) -> None:
@@ -125,18 +139,18 @@ def _check_data(where: str, team: Team, batches: object) -> None:
 
     Shapes and a few numbers are compared, which tells parts of the data from the whole.
     """
-    (kind, first), *others = team.gather('a glimpse of the data', _glimpse(batches))
-    for rank, (other_kind, other) in enumerate(others, 1):
-        if kind != other_kind:
+    first, *others = team.gather('a glimpse of the data', _glimpse(batches))
+    for rank, other in enumerate(others, 1):
+        if first.kind != other.kind:
             raise ConfigError(
-                f'{where}: rank 0 was given {kind}, and rank {rank} {other_kind}; all ranks must '
-                f'have data of the same kind'
+                f'{where}: rank 0 was given {first.kind}, and rank {rank} {other.kind}; all ranks '
+                f'must have data of the same kind'
             )
-        if len(other) == len(first) and all(map(_alike, first, other)):
+        if first.shapes == other.shapes and all(map(_alike, first.numbers, other.numbers)):
             continue
-        shapes, more = [[shape for shape, _ in one] for one in (first, other)], 'other numbers'
-        if shapes[0] != shapes[1]:
-            more = f'arrays of shapes {brief(shapes[0])} and {brief(shapes[1])}'
+        more = 'other numbers'
+        if first.shapes != other.shapes:
+            more = f'arrays of shapes {brief(first.shapes)} and {brief(other.shapes)}'
         raise ConfigError(
             f'{where}: rank 0 and rank {rank} were given {more}; all ranks must have the same '
             f'data, of which each takes its share of every batch. If each has a part of them, '
@@ -144,29 +158,29 @@ def _check_data(where: str, team: Team, batches: object) -> None:
         )
 
 
-def _alike(ours: Glimpse, theirs: Glimpse) -> bool:
-    if ours[0] != theirs[0] or ours[1].shape != theirs[1].shape:
-        return False
+def _alike(ours: np.ndarray, theirs: np.ndarray) -> bool:
     # Unlike processors may have rounded apart.
-    return np.allclose(ours[1], theirs[1], rtol=1e-3, atol=1e-6, equal_nan=True)
+    return ours.shape == theirs.shape and np.allclose(
+        ours, theirs, rtol=1e-3, atol=1e-6, equal_nan=True
+    )
 
 
-def _glimpse(batches: Any) -> tuple[str, list[Glimpse]]:
+def _glimpse(batches: Any) -> Glimpse:
     """Return the kind of data; of arrays shapes and some numbers of the first and last example."""
     while batches is not None and not hasattr(batches, 'arrays'):
         if isinstance(batches, Blocks | StoredWindows):
-            return 'data on disk', _paired(batches.describe(), _ends(batches))
+            return Glimpse('data on disk', batches.describe(), [*map(_some, _ends(batches))])
         batches = getattr(batches, 'batches', getattr(batches, 'dataset', None))
-    if batches is None:  # of a callable or an iterable: each process has batches of its own
-        return 'a callable or an iterable', []
+    if batches is None:  # each process has batches of its own
+        return Glimpse('a callable or an iterable', [], [])
     ends = [a.take([0, -1], axis) for a, axis in zip(batches.arrays, batches.axes, strict=True)]
-    return 'arrays', _paired(batches.describe(), ends)
+    return Glimpse('arrays', batches.describe(), [*map(_some, ends)])
 
 
-def _paired(shapes: Sequence[list[int]], arrays: Sequence[np.ndarray]) -> list[Glimpse]:
-    """Return shapes with some numbers of arrays."""
-    flat = [np.asarray(array, 'float64').ravel() for array in arrays]
-    return [(s, a[:: 1 + len(a) // MOST]) for s, a in zip(shapes, flat, strict=True)]
+def _some(array: np.ndarray) -> np.ndarray:
+    """Return at most `MOST` numbers of an array."""
+    flat = np.asarray(array, 'float64').ravel()
+    return flat[:: 1 + len(flat) // MOST]
 
 
 def _ends(batches: Blocks | StoredWindows) -> list[np.ndarray]:

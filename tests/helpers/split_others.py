@@ -189,6 +189,20 @@ def stored_in_buckets(comm, folder):
     return train(comm, net, data, valid=('tail', 0.2), bucket=True, batch_size=2, epochs=3)
 
 
+def stored_lists(comm, folder):
+    """Sequences in files of their own; the masks are made of their lengths."""
+    lengths = ragged().sum(axis=0).astype(int)
+    arrays = [[a[:n, k] for k, n in enumerate(lengths)] for a in series()]
+    data = []
+    for k, array in enumerate(arrays):
+        path = _own(folder, f'{k}_')
+        names = [path / f'{i}.npy' for i in range(len(array))]
+        for name, sequence in zip(names, array, strict=True):
+            np.save(name, sequence)
+        data.append([np.load(name, mmap_mode='r') for name in names])
+    return train(comm, regressor(masked=True, layout='batch'), data, epochs=3)
+
+
 def stored_series(comm, folder):
     data = _on_disk(_own(folder, 'a'), series(5, 31))
     options = dict(carry_state=True, bptt_steps=7, batch_size=2, valid=0.3, epochs=4)
