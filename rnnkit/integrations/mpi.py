@@ -26,20 +26,7 @@ def communicator(where: str, comm: object) -> Any:
         If mpi4py or an MPI is not installed, or `comm` is something else.
     """
     if isinstance(comm, str) and comm == 'mpi':  # an array would be compared by its elements
-        try:
-            from mpi4py import MPI
-        except ModuleNotFoundError as why:
-            raise ConfigError(
-                f"{where}: comm='mpi' needs mpi4py, which cannot be imported ({why}): pip install "
-                f"'rnnkit[mpi]'"
-            ) from None
-        except (ImportError, RuntimeError) as why:  # the second is of wheels
-            reason = str(why).partition('\n')[0]
-            raise ConfigError(
-                f"{where}: comm='mpi' needs an MPI, and mpi4py has found none ({reason}): "
-                f'pip install mpich, or load the MPI of the cluster'
-            ) from None
-        comm = MPI.COMM_WORLD
+        comm = _world(where)
     if isinstance(comm, str):
         raise ConfigError(
             f"{where}: comm must be 'mpi', or a communicator of mpi4py; got {comm!r}; "
@@ -66,6 +53,23 @@ def communicator(where: str, comm: object) -> Any:
     ours = comm.Dup()  # type: ignore[attr-defined]
     _duplicates.append((comm, ours))
     return ours
+
+
+def _world(where: str) -> Any:
+    try:
+        from mpi4py import MPI
+    except ModuleNotFoundError as why:
+        raise ConfigError(
+            f"{where}: comm='mpi' needs mpi4py, which cannot be imported ({why}): pip install "
+            f"'rnnkit[mpi]'"
+        ) from None
+    except (ImportError, RuntimeError) as why:  # the second is of wheels
+        reason = str(why).partition('\n')[0]
+        raise ConfigError(
+            f"{where}: comm='mpi' needs an MPI, and mpi4py has found none ({reason}): "
+            f'pip install mpich, or load the MPI of the cluster'
+        ) from None
+    return MPI.COMM_WORLD
 
 
 def _alike(comm: Any, ours: Any) -> bool:

@@ -135,7 +135,7 @@ class Trainable(Parameters):
             lines without a bar.
         comm : 'mpi' or mpi4py.MPI.Comm, optional
             Train on several processes, started by ``mpiexec -n 4 python train.py``. Each computes
-            the gradient of its share of every batch; the result is that of one process.
+            the gradient of its share of every batch; the result equals that of one process.
         shard : bool
             Whether each process was given a part of the data of its own.
         **options

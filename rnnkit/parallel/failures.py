@@ -13,7 +13,7 @@ LEFT = 'has left the loop over itertrain()'
 
 
 class Failure(NamedTuple):
-    """What a process tells of an exception.
+    """The description of an exception, for other processes.
 
     Attributes
     ----------

@@ -30,7 +30,7 @@ END = 'the end of its program'
 
 
 class Message(NamedTuple):
-    """What a process says to all others.
+    """A message of one process to all others.
 
     Attributes
     ----------

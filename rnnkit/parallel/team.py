@@ -65,4 +65,4 @@ class Team(Protocol):
         """Return a block whose errors in one process are raised in all of them."""
 
     def paused(self) -> AbstractContextManager[None]:
-        """Return a block in which the caller of a generator has the word."""
+        """Return a block in which a generator yields to its caller."""

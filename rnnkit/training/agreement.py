@@ -1,4 +1,4 @@
-"""What several processes must have in common before they train together, and what the first gives.
+"""Facts that several processes compare before they train together, and values of the first one.
 
 All processes run the same program, so a difference is a mistake, such as another version on one
 machine; it would show as an error that says nothing of the cause, or not at all.

@@ -183,7 +183,7 @@ class LBFGSStep:
 
     @property
     def variables(self) -> list[SharedVariable]:
-        """What is remembered from iteration to iteration."""
+        """The memory of past iterations."""
         return list(self.slots.values())
 
     def end(self) -> None:

@@ -1,4 +1,4 @@
-"""What the batches of an epoch report, and its means."""
+"""Reports of the batches of an epoch, and their means."""
 
 from collections.abc import Sequence
 
@@ -48,5 +48,5 @@ class Reports:
 
 
 def without_norm(means: Monitors) -> Monitors:
-    """Return what is reported of an epoch, but for the gradient norm."""
+    """Return the reports of an epoch without the gradient norm."""
     return {name: value for name, value in means.items() if name != NORM}

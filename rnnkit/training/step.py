@@ -97,7 +97,7 @@ class TrainStep:
 
     @property
     def variables(self) -> list[SharedVariable]:
-        """What the rule remembers."""
+        """The state of the rule."""
         return list(self.graph.slots.values())
 
     def end(self) -> None:

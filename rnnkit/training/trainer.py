@@ -423,7 +423,7 @@ class Trainer:
 
     @property
     def rows(self) -> list[tuple[float, ...]]:
-        """What the batches of this epoch have reported."""
+        """The reports of the batches of this epoch."""
         return self.reports.rows
 
     def _rate(self) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What goes wrong in one process is one clear error in all of them, and nothing hangs."""
+"""An error in one process is one clear error in all of them, and nothing hangs."""
 
 import json
 import os
