@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 from compilations import numba_mode
+from jobs import job
 from repository import ROOT
 
 import rnnkit
@@ -277,6 +278,34 @@ def test_a_callback_stays_in_its_process():
         'here, with n_jobs=1, and start several processes on one study instead; to pickle an '
         'estimator, leave the callback out of its options: set_params(options=None)'
     )
+
+
+TRIAL_OF_RANKS = """
+import numpy as np, optuna, rnnkit
+from mpi4py import MPI
+from rnnkit.integrations.optuna import PruningCallback
+
+late = optuna.pruners.ThresholdPruner(upper=0, n_warmup_steps=3)
+rank, study = MPI.COMM_WORLD.rank, optuna.create_study(pruner=late)
+x = np.ones((4, 6, 1))
+net = rnnkit.Regressor([1, ('rnn', 3), 1], seed=0)
+try:
+    net.train(
+        [x, x], epochs=6, validate_every=1, progress=False, comm='mpi',
+        callbacks=PruningCallback(study.ask()) if rank == 0 else None,
+    )
+except optuna.TrialPruned as error:
+    print(f'in {rank}, after {len(net.history)} epochs: {error}\\n', end='', flush=True)
+"""
+
+
+def test_a_trial_on_two_ranks_is_pruned_in_both(tmp_path):
+    program = tmp_path / 'trial.py'
+    program.write_text(TRIAL_OF_RANKS)
+    ended = job(2, program, OMP_NUM_THREADS='1')
+    assert ended.code == 0, ended.output
+    for rank in (0, 1):
+        assert f'in {rank}, after 3 epochs: rank 0: pruned at step 3: training_loss' in ended.output
 
 
 @pytest.mark.long
