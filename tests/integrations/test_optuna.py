@@ -287,6 +287,13 @@ def test_a_callback_stays_in_its_process():
     )
 
 
+@pytest.mark.parametrize('offset', [-1, 1.5, True, '2'])
+def test_a_state_of_a_checkpoint_is_checked(offset):
+    with pytest.raises(ValueError) as raised:  # noqa: PT011
+        PruningCallback(ask()).set_state({'offset': offset})
+    assert str(raised.value) == f'offset must be a whole number of at least 0; got {offset!r}'
+
+
 TRIAL_OF_RANKS = """
 import numpy as np, optuna, rnnkit
 from mpi4py import MPI
