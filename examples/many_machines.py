@@ -6,7 +6,7 @@
 
 The task is to add two marked numbers of a sequence. All processes run this program. Each computes
 the gradient of its share of every batch; the gradients are added up, and all make the same update.
-So the result does not depend on the number of processes, but for the rounding of sums.
+So the result does not depend on the number of processes, except for the rounding of sums.
 
 With --checkpoint FILE the training is saved as it proceeds, and goes on from there when the program
 is started again, with any number of processes. Ctrl-C ends it in all processes after the same
