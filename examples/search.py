@@ -4,15 +4,15 @@
     python search.py --journal study.log --trials 40   # on a file that is kept
     python search.py --journal study.log --processes 1 # meanwhile, or later, here or elsewhere
 
-The processes know of each other only by the journal, a file. Whoever can write it may join, also
-from other machines that share the folder: each process asks the study for a trial, reports the
-validation loss of each epoch, and leaves a trial that is worse than half of the others were at the
-same epoch. Nothing else has to run, neither a server nor a database.
+The processes share only the journal, a file. Any process that can write it may join, also from
+other machines that share the folder: each process asks the study for a trial, reports the
+validation loss of each epoch, and ends a trial that is worse than half of the others were at the
+same epoch. Neither a server nor a database has to run.
 
 The task is to tell noisy waves apart: sines, squares and sawtooths of unknown frequency and phase.
-A trial trains on the training data, and the study compares trials by the validation data. What is
-chosen on data looks better on them than it is. So the program trains the best network once more,
-and reports its errors on test data that no trial has seen.
+A trial trains on the training data, and the study compares trials by the validation data. The best
+of many trials looks better than it is on the data by which it was chosen. So the program trains the
+best network once more, and reports its errors on test data that no trial has seen.
 
 It needs Optuna: pip install 'rnnkit[optuna]'.
 """
@@ -136,7 +136,7 @@ def run_all(journal, trials, processes, task):
         work(journal, share[0], task)
         failed = [other.args for other in others if other.wait()]
         if failed:
-            sys.exit(f'{len(failed)} of {processes} processes have failed')
+            sys.exit(f'{len(failed)} of {processes} processes failed; their errors are above')
     finally:
         for other in others:
             other.kill()
@@ -160,9 +160,10 @@ def main(
     Returns
     -------
     results : dict
-        ``'error'``, the share of test waves that are told wrong; ``'best'``, the validation loss of
-        the best trial; the number of ``'trials'`` in the journal, of those that are ``'complete'``
-        and ``'pruned'``; the ``'updates'`` of the best network; the ``'seconds'`` of the search.
+        ``'error'``, the share of test waves that are misclassified; ``'best'``, the validation loss
+        of the best trial; the number of ``'trials'`` in the journal, of those that are
+        ``'complete'`` and ``'pruned'``; the ``'updates'`` of the best network; the ``'seconds'`` of
+        the search.
     """
     task = dict(examples=examples, steps=steps, noise=noise, updates=updates, seed=seed)
     begin = time.perf_counter()
@@ -202,6 +203,8 @@ def draw(path, trials, best):
     axes = figure.subplots()
     looks = {'PRUNED': ('tab:red', 'pruned'), 'COMPLETE': ('0.6', 'complete')}
     for trial in trials:
+        if not trial.intermediate_values:  # as of a process that was killed in its first epoch
+            continue
         color, label = looks.get(trial.state.name, ('0.8', 'other'))
         if trial.number == best.number:
             color, label = 'tab:blue', 'best'
@@ -238,6 +241,8 @@ if __name__ == '__main__':
         task = {name: options[name] for name in ('examples', 'steps', 'noise', 'updates', 'seed')}
         work(options['journal'], options['trials'], task, rank)
         sys.exit()
+    if min(options['trials'], options['processes']) < 1:
+        parser.error('--trials and --processes must be at least 1')
     results = main(**options)
     print(
         f'{results["trials"]} trials: {results["complete"]} complete, {results["pruned"]} pruned, '

@@ -73,8 +73,9 @@ class TrainingError(RnnkitError, ArithmeticError):
 class RankError(RnnkitError, RuntimeError):
     """Training on several processes cannot go on because of an error in one of them.
 
-    Raised in all processes by `train` with ``comm``, if the error is not one of rnnkit's own, which
-    keep their class; the message says in which process it has happened, by its rank.
+    Raised in all processes by `train` with ``comm`` if one of them ends its program or makes other
+    calls than the others, or if it raised an exception whose class cannot be made of a text. Other
+    exceptions keep their class. The message names the process by its rank.
     """
 
 

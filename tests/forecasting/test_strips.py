@@ -59,6 +59,18 @@ def test_strips_give_the_bits_of_single_steps(case):
     check(plan, many(plan), steps=12)
 
 
+def test_a_batch_of_series_without_changes_has_no_weight():
+    plan = design()
+    found = many(plan)
+    one = np.full(5, 4)
+    start, stop = found.first[one] + np.arange(5), found.end[one]
+    at = start + np.arange(12)[:, None]
+    expected = features.both(plan, found, at, one, stop)
+    *_, weights = batch = Strips(plan, found, 12, 5)(start, one, stop)
+    assert not weights.any()
+    assert [array.tobytes() for array in batch] == [part.tobytes() for part in expected]
+
+
 def test_strips_give_the_bits_of_covariates():
     each = {'known': 2, 'past': 1, 'static': 2}
     moments = {name: (np.full(n, 0.5), np.full(n, 2.0)) for name, n in each.items()}

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 from compilations import numba_mode
+from jobs import job
 from repository import ROOT
 
 import rnnkit
@@ -179,6 +180,12 @@ def test_a_resumed_training_continues_its_own_steps(tmp_path):
     reports = study.trials[0].intermediate_values
     assert sorted(reports) == [1, 2, 3, 4, 5, 6]
     assert [reports[k] for k in (3, 4, 5, 6)] == net.history['valid_loss']
+    # Again from the same checkpoint: Optuna would warn of steps that are reported twice.
+    callback = PruningCallback(trial)
+    train(new(), callback, epochs=5, resume=tmp_path / 'run')
+    assert sorted(study.trials[0].intermediate_values) == [1, 2, 3, 4, 5, 6, 7]
+    train(new(), callback, epochs=2)
+    assert sorted(study.trials[0].intermediate_values) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
 
 
 def test_a_retried_trial_may_have_the_reports_of_the_first():
@@ -242,7 +249,8 @@ def test_an_unknown_monitor_is_refused(monitor, message):
     with pytest.raises(ConfigError) as raised:
         train(net, PruningCallback(ask(), monitor))
     assert str(raised.value).startswith(f'PruningCallback: {message}')
-    assert len(net.history) <= 1
+    # Columns of validations are known before the first epoch.
+    assert len(net.history) == (0 if monitor.startswith('valid_') else 1)
 
 
 def test_what_is_not_a_trial_is_refused():
@@ -277,6 +285,41 @@ def test_a_callback_stays_in_its_process():
         'here, with n_jobs=1, and start several processes on one study instead; to pickle an '
         'estimator, leave the callback out of its options: set_params(options=None)'
     )
+
+
+@pytest.mark.parametrize('offset', [-1, 1.5, True, '2'])
+def test_a_state_of_a_checkpoint_is_checked(offset):
+    with pytest.raises(ValueError) as raised:  # noqa: PT011
+        PruningCallback(ask()).set_state({'offset': offset})
+    assert str(raised.value) == f'offset must be a whole number of at least 0; got {offset!r}'
+
+
+TRIAL_OF_RANKS = """
+import numpy as np, optuna, rnnkit
+from mpi4py import MPI
+from rnnkit.integrations.optuna import PruningCallback
+
+late = optuna.pruners.ThresholdPruner(upper=0, n_warmup_steps=3)
+rank, study = MPI.COMM_WORLD.rank, optuna.create_study(pruner=late)
+x = np.ones((4, 6, 1))
+net = rnnkit.Regressor([1, ('rnn', 3), 1], seed=0)
+try:
+    net.train(
+        [x, x], epochs=6, validate_every=1, progress=False, comm='mpi',
+        callbacks=PruningCallback(study.ask()) if rank == 0 else None,
+    )
+except optuna.TrialPruned as error:
+    print(f'in {rank}, after {len(net.history)} epochs: {error}\\n', end='', flush=True)
+"""
+
+
+def test_a_trial_on_two_ranks_is_pruned_in_both(tmp_path):
+    program = tmp_path / 'trial.py'
+    program.write_text(TRIAL_OF_RANKS)
+    ended = job(2, program, OMP_NUM_THREADS='1')
+    assert ended.code == 0, ended.output
+    for rank in (0, 1):
+        assert f'in {rank}, after 3 epochs: rank 0: pruned at step 3: training_loss' in ended.output
 
 
 @pytest.mark.long
