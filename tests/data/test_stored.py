@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -278,6 +279,12 @@ def test_a_closed_file_is_an_error(tmp_path):
         x = file.create_dataset('x', data=X)
     with pytest.raises(DataError, match=r'^train: x cannot be read, .*; is its file open\?$'):
         regressor().train([x, Y])
+
+
+def test_a_file_of_arrays_is_passed_as_a_dict():
+    message = r'got mappingproxy; pass a dict, such as dict\(data\)$'
+    with pytest.raises(DataError, match=message):
+        regressor().train(types.MappingProxyType({'x': X, 'y': Y}))
 
 
 def test_time_on_the_first_axis_of_a_list_is_told(tmp_path):
