@@ -74,12 +74,12 @@ class Examples:
         axes = [self.axes[k] or 0 for k in self._stored]
         each = 0
         for k, value, axis in zip(self._stored, values, axes, strict=True):
-            size = value.bytes_of_one(axis)
+            size = value.bytes_of_one(axis, f'{self.where}: {self.fields[k].name}')
             if isinstance(value, Stored):
                 wider = np.dtype(self.fields[k].dtype).itemsize / value.dtype.itemsize
                 size = int(size * max(1, wider))
             each += size
-        return each, examples_of(values, axes)
+        return each, examples_of(values, axes, self.where)
 
     def time_axes(self) -> list[int | None]:
         """Return the axis of each array that counts time, in the user's layout."""
@@ -153,10 +153,11 @@ class Examples:
         empty : bool
             Whether a mask may have examples without a real step.
         """
-        origin = {'batch': numbers, 'examples': numbers}
+        there = self._origin(numbers, self.axes)
+        origin = {'batch': there, 'examples': there}
         times = self.time_axes()
         if time is not None:
-            origin['time'] = np.arange(time.start, time.stop)
+            origin['time'] = self._origin(np.arange(time.start, time.stop), times)
         values = []
         for k, (field, value) in enumerate(zip(self.fields, self.values, strict=True)):
             if loaded[k] is None and value is not None:
@@ -169,6 +170,14 @@ class Examples:
             values.append(value)
         data = self.parts.formed(values)
         return self.border.read_batch(data, self.where, empty=empty, origin=origin)
+
+    def _origin(self, numbers: np.ndarray, axes: Sequence[int | None]) -> np.ndarray:
+        """Return the numbers of examples or steps in the arrays of the user, before a hold-out."""
+        for k in self._stored:
+            axis = axes[k]
+            if axis is not None:
+                return self.values[k].origin(axis, numbers)
+        return numbers
 
     def _in_time(self, k: int, value: Any, time: slice | None, axis: int | None) -> Any:
         """Return some time steps of array k, or of each of its sequences."""

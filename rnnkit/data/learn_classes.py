@@ -100,7 +100,8 @@ def learn(
         whole numbers are left to the errors that the border raises.
     """
     given = [(data, where) for data, where in sources if _labels_in(border, data) is not None]
-    plain = all(_is_plain(_labels_in(border, data), n) for data, _ in given)
+    name = border.target.name
+    plain = all(_is_plain(_labels_in(border, data), n, f'{where}: {name}') for data, where in given)
     if all(gather(plain)):
         return None
     found = Found()
@@ -166,12 +167,12 @@ def _labels_in(border: Border, data: object) -> object:
     return data[names.index(border.target.name)]
 
 
-def _is_plain(labels: object, n: int) -> bool:
+def _is_plain(labels: object, n: int, where: str) -> bool:
     """Return whether all labels are 0 to n - 1, in integer arrays, without reading the batch."""
     if isinstance(labels, Stored | StoredList):
-        return all(_is_plain(piece, n) for piece in pieces(labels, 'train: y'))
+        return all(_is_plain(piece, n, where) for piece in pieces(labels, where))
     if isinstance(labels, list | tuple) and labels:
-        return all(isinstance(one, np.ndarray) and _is_plain(one, n) for one in labels)
+        return all(isinstance(one, np.ndarray) and _is_plain(one, n, where) for one in labels)
     if not isinstance(labels, np.ndarray) or labels.dtype.kind not in 'iu':
         return False
     return not labels.size or (labels.min() >= 0 and labels.max() < n)

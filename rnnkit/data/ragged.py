@@ -217,7 +217,7 @@ def _common_columns(where: str, read: Sequence[Numbers]) -> tuple[object, ...]:
 
 def _read(where: str, value: object) -> Numbers:
     if isinstance(value, Real) or getattr(value, 'ndim', 1) == 0:
-        raise ShapeError(f'{where} is a single number, {value!r}; a sequence is an array')
+        raise ShapeError(f'{where} is a single number, {value!s}; a sequence is an array')
     return as_numbers(where, value)
 
 

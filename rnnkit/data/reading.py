@@ -185,7 +185,8 @@ class Reading:
         return replace(numbers, array=numbers.array.swapaxes(0, 1), listed='batch')
 
     def _check_equal(self, where: str, value: Sequence[object]) -> None:
-        lengths = {len(one) for one in value if hasattr(one, '__len__')}  # type: ignore[arg-type]
+        sized = (one for one in value if hasattr(one, '__len__') and getattr(one, 'ndim', 1))
+        lengths = {len(one) for one in sized}  # type: ignore[arg-type]
         if len(lengths) > 1:
             raise ShapeError(
                 f'{where} is ragged, sequences of {min(lengths)} to {max(lengths)} steps; a '

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnkit.common.masked_arrays import without_mask
 from rnnkit.data.frames import is_table
 from rnnkit.errors import DataError
 
@@ -26,8 +27,10 @@ Chosen = slice | np.ndarray  # some examples or steps: a slice, or numbers in as
 # --- which data are read piece by piece
 
 
-def wrapped(data: Any, where: str) -> Any:
+def wrapped(data: Any, where: str, names: Sequence[str] = ()) -> Any:
     """Return training data in which each array on disk is a `Stored`; others stay as they are.
+
+    `names` are those of the arrays of a list, for messages.
 
     Raises
     ------
@@ -37,10 +40,21 @@ def wrapped(data: Any, where: str) -> Any:
     if isinstance(data, dict):
         return {name: wrap(value, f'{where}: {name}') for name, value in data.items()}
     if isinstance(data, list | tuple) and not any(isinstance(one, str) for one in data):
-        parts = [wrap(value, f'{where}[{k}]') for k, value in enumerate(data)]
+        named = [f'{where}[{k}]' for k in range(len(data))]
+        if len(data) <= len(names):
+            named = [f'{where}: {name}' for name in names[: len(data)]]
+        elif _are_sequences(data, names, where):
+            return [StoredList(data)]
+        parts = [wrap(value, name) for value, name in zip(data, named, strict=True)]
         changed = any(new is not old for new, old in zip(parts, data, strict=True))
         return parts if changed else data
     return Stored(data) if _is_array(data, where) else data
+
+
+def _are_sequences(data: Sequence[object], names: Sequence[str], where: str) -> bool:
+    """Return whether a list is the one array of a network, such as an autoencoder's."""
+    arrays = [name for name in names if name != 'mask']
+    return len(arrays) == 1 and all(_is_array(one, where) for one in data)
 
 
 def wrap(value: object, where: str) -> object:
@@ -137,7 +151,8 @@ def _is_array(value: object, where: str) -> bool:
     if hasattr(value, '__array__'):
         return False
     raise DataError(
-        f'{where} is a {type(value).__name__}, which has a shape but no slices, such as array[0:32]'
+        f'{where} is a {type(value).__name__}, which has a shape but no slices, such as '
+        f'array[0:32]; pass an object that can be sliced, or an array in memory'
     )
 
 
@@ -231,7 +246,11 @@ class Stored:
         inner = before.get(axis, slice(0, int(self.source.shape[axis])))
         return replace(self, chosen=tuple({**before, axis: _within(inner, chosen)}.items()))
 
-    def bytes_of_one(self, axis: int) -> int:
+    def origin(self, axis: int, numbers: np.ndarray) -> np.ndarray:
+        """Return the numbers of some examples or steps in the whole array."""
+        return _within(self._inner(axis), numbers)
+
+    def bytes_of_one(self, axis: int, where: str = 'train') -> int:
         """Return the size of one example."""
         each = [n for k, n in enumerate(self.shape) if k != axis]
         return max(1, int(np.prod(each, dtype='int64')) * self.dtype.itemsize)
@@ -306,9 +325,11 @@ class Stored:
         index[axis] = slice(first, last)
         expected = [n if k != axis else last - first for k, n in enumerate(self.shape)]
         try:
-            piece = np.asarray(self.source[tuple(index)])
+            read = self.source[tuple(index)]
+            piece = np.asarray(read)
         except Exception as error:  # the source may be of any class
             raise unreadable(where, first, last, error) from error
+        without_mask(where, read)
         if list(piece.shape) != expected:
             raise DataError(
                 f'{where} has changed: from {first} to {last} on axis {axis} its shape is '
@@ -347,10 +368,14 @@ class StoredList:
         numbers = np.arange(len(self.source)) if self.numbers is None else self.numbers
         return StoredList(self.source, numbers[chosen])
 
-    def bytes_of_one(self, axis: int = 0) -> int:
+    def origin(self, axis: int, numbers: np.ndarray) -> np.ndarray:
+        """Return the numbers of some examples in the whole list."""
+        return numbers if self.numbers is None else self.numbers[numbers]
+
+    def bytes_of_one(self, axis: int = 0, where: str = 'train') -> int:
         """Return the mean size of an example, of the first ones."""
         if self._of_one is None:
-            some = self.load(slice(0, min(PROBED, len(self))), 0, 'train')
+            some = self.load(slice(0, min(PROBED, len(self))), 0, where)
             self._of_one = max(1, sum(one.nbytes for one in some) // max(len(some), 1))
         return self._of_one
 
@@ -382,10 +407,13 @@ class StoredList:
         first, last = int(numbers[0]), int(numbers[-1]) + 1
         try:
             if isinstance(self.source, list | tuple):
-                return [self._copied(self.source[k]) for k in numbers]
+                return [self._copied(self.source[k], f'{where}[{k}]') for k in numbers]
             piece = list(self.source[first:last])
             if len(piece) == last - first:
-                return [np.asarray(piece[k - first]) for k in numbers]
+                some = [(k, piece[k - first]) for k in numbers]
+                return [np.asarray(without_mask(f'{where}[{k}]', one)) for k, one in some]
+        except DataError:
+            raise
         except Exception as error:  # the source may be of any class
             raise unreadable(where, first, last, error) from error
         raise DataError(
@@ -393,8 +421,9 @@ class StoredList:
             f'were {last - first}'
         )
 
-    def _copied(self, sequence: Any) -> np.ndarray:
-        array = np.array(sequence[...] if len(sequence.shape) else sequence)
+    def _copied(self, sequence: Any, where: str) -> np.ndarray:
+        read = sequence[...] if len(sequence.shape) else sequence
+        array = np.array(without_mask(where, read))
         if isinstance(sequence, np.ndarray):
             release(sequence, sequence)
         return array
@@ -403,16 +432,19 @@ class StoredList:
 def pieces(value: Stored | StoredList, where: str) -> Iterator[Any]:
     """Read all of an array along its first axis, in pieces."""
     n, axis = value.shape[0], 0
-    size = examples_of([value], [axis])
+    size = examples_of([value], [axis], where)
     for start in range(0, n, size):
         yield value.load(slice(start, min(start + size, n)), axis, where, size)
 
 
 def examples_of(
-    values: Sequence[Stored | StoredList], axes: Sequence[int], size: int = PIECE
+    values: Sequence[Stored | StoredList],
+    axes: Sequence[int],
+    where: str,
+    size: int = PIECE,
 ) -> int:
     """Return how many examples have about `size` bytes: whole chunks of the largest array."""
-    each = [value.bytes_of_one(axis) for value, axis in zip(values, axes, strict=True)]
+    each = [value.bytes_of_one(axis, where) for value, axis in zip(values, axes, strict=True)]
     largest = int(np.argmax(each))
     chunk = values[largest].chunk(axes[largest])
     return max(1, round(size / (sum(each) * chunk))) * chunk

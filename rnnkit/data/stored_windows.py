@@ -21,8 +21,8 @@ Key = tuple[int, int]  # a group of series, and the number of a piece of them
 class StoredWindows:
     """Long series on disk, cut along time as `Windows` cuts arrays.
 
-    Several windows are read together, a MiB or a chunk of the file. While they are used, a thread
-    reads the next ones.
+    Several windows are read together, half a MiB or a chunk of the file. While they are used, a
+    thread reads the next ones.
 
     Parameters
     ----------

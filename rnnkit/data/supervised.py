@@ -287,7 +287,8 @@ def of(
     ----------
     series : array of shape (T,) or (T, F); frame; Series; list or dict of these
         One series or many, of any lengths, with the same features. An array of three axes has
-        several series of one length, in the `layout`.
+        several series of one length, in the `layout`. Of a memory map, windows are read when they
+        are needed; several of them are joined in memory.
     past, future : int
         Steps of x and of y. With ``future=0`` there is no y.
     stride : int

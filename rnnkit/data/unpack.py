@@ -47,6 +47,8 @@ def in_order(
         hint = ''
         if len(names) > 1 and getattr(data, 'shape', ()):
             hint = f'; pass all arrays in one list: [{expected}]'
+        elif isinstance(data, Mapping):
+            hint = '; pass a dict, such as dict(data)'
         elif hasattr(data, '__getitem__') and not isinstance(data, str | bytes):
             hint = (
                 '; batches of a dataset are made by a data loader, DataLoader(data, batch_size=32)'

@@ -121,7 +121,9 @@ class Classifier(Network):
         if self._classes.names is None and algo not in WITHOUT_TARGETS:
             undo.add(partial(self._classes.name, None))
             gather = partial(team.gather, 'the classes')
-            sources = [(wrapped(train, 'train'), 'train'), (wrapped(valid, 'valid'), 'valid')]
+            names = [field.name for field in self._border.fields]
+            given = ((train, 'train'), (valid, 'valid'))
+            sources = [(wrapped(data, where, names), where) for data, where in given]
             self._classes.name(learn(self._border, self._classes.n, sources, gather))
 
     def _finish_last_layer(self, loss: Loss) -> None:

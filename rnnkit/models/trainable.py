@@ -321,7 +321,8 @@ class Trainable(Parameters):
     ) -> tuple[Batches, Iterable[Batch], bool]:
         """Return the batches of training and of validation, and whether these are other data."""
         where, carry_state = config.where, config.options.carry_state
-        train, valid = wrapped(train, 'train'), wrapped(valid, 'valid')
+        names = [field.name for field in self._border.fields]
+        train, valid = wrapped(train, 'train', names), wrapped(valid, 'valid', names)
         train, valid = split(where, self._border, train, valid, seed, along_time=carry_state)
         batching = Batching(self._border, config.options, carries, where, team)
         batches, validation = batching(train, valid, seed)

@@ -227,6 +227,46 @@ def test_a_number_that_is_not_finite_is_named_by_its_index_on_disk(tmp_path, sma
         assert 'index (57, 1, 0)' in str(error.value)
 
 
+@pytest.mark.parametrize('valid', [0.2, ('tail', 0.6)])
+def test_its_index_is_that_before_a_part_was_held_out(tmp_path, valid):
+    x, y = numbered()
+    x[57, 1, 0] = np.nan
+    for data in ([mapped(tmp_path, x), y], [x, mapped(tmp_path, y)], [Slices(x), Slices(y)]):
+        with pytest.raises(DataError, match=r'x contains nan at index \(57, 1, 0\);'):
+            network().train(data, valid=valid)
+    with pytest.raises(DataError, match=r'x\[57\] contains nan at index \(1, 0\);'):
+        network().train([Lazy(list(x)), Lazy(list(y))], valid=valid)
+
+
+def test_masked_arrays_of_a_file_are_refused():
+    x, y = numbered()
+    masked = np.ma.masked_equal(x, x.flat[9])
+    message = 'is a NumPy masked array, and its mask would be lost'
+    for data in (Slices(masked), Lazy(masked), [Slices(one) for one in masked]):
+        with pytest.raises(DataError, match=rf'^train: x(\[\d+\])? {message}'):
+            network().train([data, y])
+    network().train([Slices(np.ma.array(x)), y], algo='sgd', epochs=1, verbose=0)
+
+
+@pytest.mark.parametrize('one', [None, 3.0])
+def test_an_example_that_is_no_sequence_is_named(one):
+    x, y = numbered()
+    sequences = list(x)
+    sequences[11] = one
+    message = rf'^train: x\[11\] is a single number, {one}; a sequence is an array$'
+    with pytest.raises(ShapeError, match=message):
+        network().train([Lazy(sequences), Lazy(list(y))])
+
+
+def test_labels_that_cannot_be_read_are_named():
+    x, _ = numbered()
+    broken = Slices(np.zeros(N, 'int64'))
+    broken.broken = True
+    net = Classifier([1, ('rnn', 2), 'last', 3], layout='batch', seed=0)
+    with pytest.raises(DataError, match='^valid: y cannot be read from .* OSError: gone$'):
+        net.train([x, np.zeros(N, 'int64')], [x, broken])
+
+
 def test_a_label_out_of_range_is_named_by_its_index_on_disk(tmp_path, small):
     x, _ = numbered()
     labels = np.zeros(N, 'int64')
@@ -289,6 +329,10 @@ def test_a_shape_without_slices_is_an_error():
     with pytest.raises(
         DataError,
         match='^'
-        + re.escape('train[0] is a Shape, which has a shape but no slices, such as array[0:32]'),
+        + re.escape(
+            'train: x is a Shape, which has a shape but no slices, such as array[0:32]; pass an '
+            'object that can be sliced, or an array in memory'
+        )
+        + '$',
     ):
         network().train([Shape(), y])

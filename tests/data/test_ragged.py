@@ -128,7 +128,7 @@ BAD = [
         'axis of its own: array[:, None]',
     ),
     ([[[1.0]], 3.0], ShapeError, 'x[1] is a single number, 3.0; a sequence is an array'),
-    ([np.array(3.0)], ShapeError, 'x[0] is a single number, array(3.); a sequence is an array'),
+    ([np.array(3.0)], ShapeError, 'x[0] is a single number, 3.0; a sequence is an array'),
     ([[[1.0], [2.0, 3.0]]], ShapeError, 'x[0] is ragged'),
     ([], DataError, 'x is empty: it is a list without a sequence'),
     (np.ones((2, 3, 1)), DataError, 'x must be a list of sequences; got ndarray'),

@@ -24,6 +24,8 @@ class Slices:
         self.broken = False
 
     def __getitem__(self, index):
+        if index is ...:
+            return self.array
         assert all(isinstance(one, slice) for one in index)
         if self.broken:
             raise OSError('gone')
