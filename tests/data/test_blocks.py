@@ -149,6 +149,15 @@ def test_only_slices_of_a_chunk_or_more_are_read(small):
     assert {(s.start % 20, s.stop - s.start) for s in read} == {(0, 20), (0, 3)}
 
 
+def test_blocks_come_in_another_order_in_each_pass(small):
+    x, y = numbered()
+    dataset = Blocks(examples(Slices(x), y), 8, seed=0)
+    passes = [np.concatenate([batch[1][:, 0] for batch in dataset]) // 10 for _ in range(3)]
+    first = {tuple(np.unique(blocks_of[:28]).tolist()) for blocks_of in passes}
+    assert len(first) == 3
+    assert all(len(some) in (3, 4) for some in first)  # of one buffer, or two at the short block
+
+
 def test_bucket_sorts_the_sequences_of_a_buffer_by_length(tmp_path, small, monkeypatch):
     monkeypatch.setattr(blocks, 'BUFFER', 50 * (32 + blocks.OVERHEAD))
     rng = np.random.default_rng(0)
