@@ -139,7 +139,12 @@ FURTHER = {
         'rank 1: train(): epochs must be a whole number of at least 1; got -1',
     ),
     'misspelt': ('ConfigError', "rank 1: train(): unknown option 'epoch', did you mean 'epochs'?"),
+    'unsendable_record': (
+        'RankError',
+        'rank 0: callbacks cannot be sent to the other ranks: this stays here',
+    ),
     'loop_left_by_all': ('', ''),
+    'loop_fails_on_all': [('MyError', f'in the loop of rank {k}') for k in (0, 1)],
     'loop_fails': [('RankError', LOOP), ('MyError', 'in the loop')],
     'train_in_loop': (
         'ConfigError',
