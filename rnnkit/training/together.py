@@ -148,7 +148,7 @@ def _check_data(where: str, team: Team, batches: object) -> None:
             )
         if first.shapes == other.shapes and all(map(_alike, first.numbers, other.numbers)):
             continue
-        more = 'other numbers'
+        more = 'different numbers'
         if first.shapes != other.shapes:
             more = f'arrays of shapes {brief(first.shapes)} and {brief(other.shapes)}'
         raise ConfigError(

@@ -98,7 +98,7 @@ def test_two_ranks_train_as_one(tmp_path):
     found = same(2, ','.join(MODULES), FIRST, tmp_path, PYTENSOR_FLAGS=mode)[1]
     assert found['refused']['messages'] == REFUSED
     shapes = 'arrays of shapes [[7, 7, 2], [7, 7, 1]] and [[7, 14, 2], [7, 14, 1]]'
-    first, parts = (OTHERS.format(more) for more in ('other numbers', shapes))
+    first, parts = (OTHERS.format(more) for more in ('different numbers', shapes))
     kinds = [KINDS.format(kind) for kind in ('a callable or an iterable', 'data on disk')]
     assert found['other_data']['messages'] == [first, parts, first, first, *kinds]
 

@@ -26,6 +26,11 @@ UNEQUAL = (
     'train: rank 0 has 2 batches in an epoch, and rank 1 has more; all ranks must have as many: '
     'say how many, train_batches=2'
 )
+SHAPES = (
+    'train(): rank 0 and rank 1 were given arrays of shapes [[6, 16, 3], [6, 16, 1]] and [{}, {}]; '
+    'all ranks must have the same data, of which each takes its share of every batch. If each has '
+    'a part of them, write shard=True'
+)
 
 # By fault of rank 1 of two: the class and the text of the error in all ranks.
 QUICK = {
@@ -76,7 +81,7 @@ FURTHER = {
         'ConfigError',
         f'{SAME}the number of batches is 2 on rank 0, and 3 on rank 1',
     ),
-    'whole_metric': ('ConfigError', "monitors: 'odd' raised ValueError: a metric failed"),
+    'whole_metric': ('ConfigError', "rank 0: monitors: 'odd' raised ValueError: a metric failed"),
     'schedule': ('ValueError', 'rank 1: no rate'),
     'no_file': (
         'FileNotFoundError',
@@ -119,10 +124,8 @@ FURTHER = {
         'ConfigError',
         f"{SAME}the network['dtype'] is 'float64' on rank 0, and 'float32' on rank 1",
     ),
-    'other_shapes': (
-        'ConfigError',
-        f'{SAME}the shapes of the data[0][1] is 16 on rank 0, and 12 on rank 1',
-    ),
+    'other_shapes': ('ConfigError', SHAPES.format([6, 12, 3], [6, 12, 1])),
+    'other_steps': ('ConfigError', SHAPES.format([5, 16, 3], [5, 16, 1])),
     'no_validation_data': (
         'ConfigError',
         f'{SAME}validation data is True on rank 0, and False on rank 1',
@@ -136,7 +139,12 @@ FURTHER = {
         'rank 1: train(): epochs must be a whole number of at least 1; got -1',
     ),
     'misspelt': ('ConfigError', "rank 1: train(): unknown option 'epoch', did you mean 'epochs'?"),
+    'unsendable_record': (
+        'RankError',
+        'rank 0: callbacks cannot be sent to the other ranks: this stays here',
+    ),
     'loop_left_by_all': ('', ''),
+    'loop_fails_on_all': [('MyError', f'in the loop of rank {k}') for k in (0, 1)],
     'loop_fails': [('RankError', LOOP), ('MyError', 'in the loop')],
     'train_in_loop': (
         'ConfigError',
