@@ -195,7 +195,8 @@ def test_ctrl_c_ends_the_training_on_all_ranks(where, whom, tmp_path):
     ended = job(2, 'signal_program.py', f'{tmp_path}/net.rnn', where, meddle=kill(tmp_path, whom))
     assert ended.code == 0, ended.output
     lines = ended.output.splitlines()
-    assert {f'rank {k} ended, validated: True' for k in (0, 1)} <= {*lines}, ended.output
+    for k in (0, 1):  # both may write in one line
+        assert f'rank {k} ended, validated: True' in ended.output
     assert len([line for line in lines if 'training interrupted in epoch' in line]) == 1
 
 
