@@ -113,7 +113,7 @@ def test_three_ranks_train_as_one(module, names, tmp_path):
 @pytest.mark.long
 def test_without_kernels_numba_compiles_both_functions(tmp_path):
     mode = os.environ['PYTENSOR_FLAGS'] + ',mode=NUMBA'
-    same(2, 'split_others', ['own_cell'], tmp_path, RNNKIT_KERNELS='off', PYTENSOR_FLAGS=mode)
+    same(2, 'split_scenarios', ['no_time'], tmp_path, RNNKIT_KERNELS='off', PYTENSOR_FLAGS=mode)
 
 
 @pytest.mark.long
