@@ -242,7 +242,8 @@ class Trainable(Parameters):
         )
         team = choose(where, keywords.get('comm'))
         with team.guard(), undo.on_error():
-            self._learn_classes(train, valid, algo, undo, team if keywords.get('shard') else ALONE)
+            parts = team if keywords.get('shard') is True else ALONE
+            self._learn_classes(train, valid, algo, undo, parts)
             with self._columns.learning():
                 return self._ready(where, train, valid, algo, keywords, place, undo, team)
 

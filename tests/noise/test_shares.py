@@ -124,6 +124,7 @@ PLACES = [3, dict(form='bidirectional', worker='gru', size=4, dropout=0.3), 'las
 FLAT = [3, ('tanh', 5), ('dropout', 0.5), 2]
 
 
+@pytest.mark.filterwarnings('ignore:.*np.dot.* is faster on contiguous arrays')
 @pytest.mark.parametrize(
     ('layers', 'masked', 'mode'),
     [
