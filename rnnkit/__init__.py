@@ -6,6 +6,7 @@
 491
 """
 
+import importlib
 from typing import TYPE_CHECKING
 
 from rnnkit.common import homeless  # noqa: F401  # before anything imports PyTensor
@@ -102,12 +103,12 @@ if TYPE_CHECKING:
     from rnnkit.forecasting import Forecaster
 else:  # or checkers would believe that every name exists
     _foreign = foreign_names.of_module(__name__)
+    # Names whose modules are imported when they are first used.
+    _LATER = {'Forecaster': 'rnnkit.forecasting'}
 
     def __getattr__(name: str) -> object:
-        """Import `Forecaster` when it is first used."""
-        if name == 'Forecaster':
-            from rnnkit.forecasting import Forecaster
-
-            globals()[name] = Forecaster
-            return Forecaster
+        """Import what is in `_LATER` when it is first used."""
+        if name in _LATER:
+            globals()[name] = getattr(importlib.import_module(_LATER[name]), name)
+            return globals()[name]
         return _foreign(name)

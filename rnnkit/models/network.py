@@ -31,6 +31,7 @@ from rnnkit.layers import Layer, parse_layers
 from rnnkit.losses import Loss
 from rnnkit.losses.base import name_of
 from rnnkit.models import frozen, travel
+from rnnkit.models.exports import Exports
 from rnnkit.models.files import Loader
 from rnnkit.models.trainable import Trainable
 from rnnkit.training import gradient_flow
@@ -48,7 +49,7 @@ LayerSpec = int | str | Sequence[object] | Mapping[str, object] | Layer
 
 
 @checked_methods
-class Network(Trainable):
+class Network(Trainable, Exports):
     """Connected layers that can be trained, used for predictions and saved.
 
     This abstract class is the common part of `Regressor`, `Classifier` and `Autoencoder`.
