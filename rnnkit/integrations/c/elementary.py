@@ -80,7 +80,7 @@ static inline real real_expm1(real x)
     const real y = real_ranged(x);
     const int32_t n = real_whole(y);
     const real h = real_half_power(n);
-    return real_expm1_small(real_rest(y, n)) * @two * h + (h * @two - @one);
+    return (real_expm1_small(real_rest(y, n)) * h + (h - @half)) * @two; /* 2 h may overflow */
 }
 """,
     'tanh': """
