@@ -75,6 +75,7 @@ __all__ = [
     '__version__',
     'activations',
     'callbacks',
+    'from_onnx',
     'from_spec',
     'initializers',
     'layers',
@@ -101,10 +102,14 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from rnnkit.forecasting import Forecaster
+    from rnnkit.integrations.onnx.reader import from_onnx
 else:  # or checkers would believe that every name exists
     _foreign = foreign_names.of_module(__name__)
     # Names whose modules are imported when they are first used.
-    _LATER = {'Forecaster': 'rnnkit.forecasting'}
+    _LATER = {
+        'Forecaster': 'rnnkit.forecasting',
+        'from_onnx': 'rnnkit.integrations.onnx.reader',
+    }
 
     def __getattr__(name: str) -> object:
         """Import what is in `_LATER` when it is first used."""
