@@ -1,1 +1,1 @@
-"""ONNX files: networks that are written for other runtimes, and networks that are read."""
+"""ONNX files: networks that go out to them, and those that come in."""

@@ -8,6 +8,7 @@ from rnnkit.common.output_names import join, layer_of, parts
 from rnnkit.errors import ConfigError
 from rnnkit.graph.course import Course, last_outputs, state_sizes
 from rnnkit.graph.graph import Graph
+from rnnkit.graph.units import SCALED
 from rnnkit.integrations.onnx.rows import label
 from rnnkit.integrations.onnx.writer import Writer, info
 from rnnkit.layers import Input, Layer
@@ -82,6 +83,8 @@ class Draft:
         while waiting:
             name = waiting.pop()
             owner = layer_of(name)
+            if self.graph.units and parts(name)[1] == SCALED:  # it is the main one, before scaling
+                name = join(owner)
             if name in fixed:
                 given.add(name)
                 continue
@@ -120,7 +123,7 @@ class Draft:
 
     def _add(self, name: str, axes: list[int | str], kind: str = 'FLOAT') -> str:
         """Add an input of the file; return the name of its value in the graph."""
-        name = self.writer.name(name)
+        self.writer.reserve([name])
         turn = self.batch_first and 'B' in axes[1:]
         shape = [axes[1], axes[0], *axes[2:]] if turn else axes
         self.inputs.append(info(name, shape, kind))
@@ -150,7 +153,8 @@ class Draft:
 
     def named(self, name: str, value: str, axes: Sequence[int | str]) -> onnx.ValueInfoProto:
         """Return a value as an output of the file."""
-        return info(self.writer.node('Identity', [value], name), axes)
+        self.writer.output(name, value)
+        return info(name, axes)
 
     # --- masks
 
@@ -182,15 +186,15 @@ class Draft:
         if (kind, clock) in self._masks:
             return self._masks[kind, clock]
         writer, first = self.writer, int(kind == 'Equal')
-        steps = writer.node('Shape', [x], 'steps', end=1)
-        steps = writer.node('Squeeze', [steps], 'steps')
-        steps = writer.node('Add', [steps, writer.scalar(first)], 'steps')
+        steps = writer.node('Shape', [x], '/steps', end=1)
+        steps = writer.node('Squeeze', [steps], '/steps')
+        steps = writer.node('Add', [steps, writer.scalar(first)], '/steps')
         ends = [writer.scalar(first), steps, writer.scalar(1)]
-        number = writer.node('Range', ends, 'number')  # (T,)
-        column = writer.node('Unsqueeze', [number, writer.whole(1, 2)], 'number')
-        row = writer.node('Cast', [self.lengths(clock)], 'lengths', to=onnx.TensorProto.INT64)
-        row = writer.node('Unsqueeze', [row, writer.whole(0, 2)], 'lengths')
-        self._masks[kind, clock] = writer.node(kind, [column, row], kind)
+        number = writer.node('Range', ends, '/number')  # (T,)
+        column = writer.node('Unsqueeze', [number, writer.whole(1, 2)], '/number')
+        row = writer.node('Cast', [self.lengths(clock)], '/lengths', to=onnx.TensorProto.INT64)
+        row = writer.node('Unsqueeze', [row, writer.whole(0, 2)], '/lengths')
+        self._masks[kind, clock] = writer.node(kind, [column, row], f'/{kind}')
         return self._masks[kind, clock]
 
     def masked(self, clock: str | None, x: str, otherwise: float = 0.0) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import onnx
 
-from rnnkit.common import open_files
+from rnnkit.common import file_kinds, open_files
 from rnnkit.common.checks import flag, whole
 from rnnkit.common.output_names import full, join
 from rnnkit.common.progress import LOGGER
@@ -30,11 +30,8 @@ OLDEST = 18  # the version of the operators since which reductions have axes as 
 def write(net: Any, path: PathOrFile, state: bool, opset: int, outputs: object) -> None:
     """Write a network to a file; see `rnnkit.Network.to_onnx`."""
     target = open_files.target(f'{WHERE}: path', path)
-    if not open_files.is_open_file(target) and target.suffix.lower() != '.onnx':
-        raise ConfigError(
-            f'{WHERE}: the name of an ONNX file ends with .onnx; got {target.name!r}; a suitable '
-            f"name is {target.stem + '.onnx'!r}; save() writes rnnkit's own files"
-        )
+    if not open_files.is_open_file(target):
+        file_kinds.check_onnx(WHERE, target.name)
     content = model_of(net, state, opset, outputs).SerializeToString()
     if net.dtype != 'float32':
         LOGGER.warning('%s: the network is %s; its ONNX file is float32', WHERE, net.dtype)
@@ -57,7 +54,9 @@ def model_of(net: Any, state: bool, opset: int, outputs: object) -> onnx.ModelPr
     whole(f'{WHERE}: opset', opset, OLDEST, newest)
     wanted = _outputs(graph, outputs)
     found = _course(graph, list(wanted.values())) if flag(f'{WHERE}: state', state) else None
-    draft = Draft(Writer(WHERE, opset), graph, net.layout == 'batch', list(wanted.values()), found)
+    writer = Writer(WHERE, opset)
+    writer.reserve(wanted)
+    draft = Draft(writer, graph, net.layout == 'batch', list(wanted.values()), found)
     for layer in graph.layers:
         if layer.name in draft.needed and join(layer.name) not in draft.values:
             written = layers.write(draft, layer)
@@ -66,7 +65,7 @@ def model_of(net: Any, state: bool, opset: int, outputs: object) -> onnx.ModelPr
     infos = [draft.output(name, output) for name, output in wanted.items()]
     for name, output in draft.last_states.items():
         infos.append(draft.named(f'{NEW}{name}', draft.values[output], draft.axes_of(output)))
-    model = draft.writer.model(draft.inputs, infos, properties(net, draft))
+    model = writer.model(draft.inputs, infos, properties(net, draft))
     model.producer_name, model.producer_version = 'rnnkit', __version__
     return model
 

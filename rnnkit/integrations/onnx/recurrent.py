@@ -222,15 +222,15 @@ def _starts(draft: Draft, ways: Sequence[Way], x: str) -> list[str]:
     if not any(name for way in ways for name in way.start.values()):
         return []
     writer, H = draft.writer, ways[0].layer.size
-    batch = writer.node('Shape', [x], 'batch', start=1, end=2)
-    shape = writer.node('Concat', [writer.whole(1), batch, writer.whole(H)], 'shape', axis=0)
+    batch = writer.node('Shape', [x], '/batch', start=1, end=2)
+    shape = writer.node('Concat', [writer.whole(1), batch, writer.whole(H)], '/shape', axis=0)
     starts = []
     for part in ways[0].start:
         each = []
         for way in ways:
             name = way.start[part] or writer.number(0)
             each.append(writer.node('Expand', [name, shape], f'{way.layer.name}/{part}'))
-        joined = writer.node('Concat', each, f'{part}_0', axis=0) if len(each) > 1 else each[0]
+        joined = writer.node('Concat', each, f'/{part}_0', axis=0) if len(each) > 1 else each[0]
         starts.append(joined)
     return starts
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels
+from rnnkit.errors import ConfigError
 from rnnkit.integrations.equations import Equations, Step, read_rows
 from rnnkit.integrations.onnx.writer import Writer
 from rnnkit.kernels.program.program import FLAGS
@@ -39,6 +40,11 @@ OPERATORS = {
 }
 REDUCTIONS = {'sum': 'ReduceSum', 'max': 'ReduceMax', 'min': 'ReduceMin', 'prod': 'ReduceProd'}
 
+POSSIBLE = (
+    'write it with elementwise functions, products with weights, slices, and sums or maxima over '
+    'the features'
+)
+
 
 def write_graph(
     writer: Writer,
@@ -68,14 +74,19 @@ def write_graph(
     """
     with kernels.allowed(False):
         outputs, inputs = build()
-    equations = read_rows(f'{writer.where}: {label(layer)}', outputs, inputs)
+    try:
+        equations = read_rows(f'{writer.where}: {label(layer)}', outputs, inputs)
+    except ConfigError as error:
+        raise ConfigError(f'{error}; {POSSIBLE}') from error
     written, names = _Written(writer, layer.name, equations, values), []
     for k, output in zip(equations.outputs, outputs, strict=True):
         own = equations.widths[k]
         name, width = written.number(k), output.type.shape[-1] or own
         if k not in written.of_rows or own != width:  # the same in all rows, or in all columns
             axes = writer.node('Shape', [like], f'{layer.name}/axes', end=-1)
-            shape = writer.node('Concat', [axes, writer.whole(width)], f'{layer.name}/shape', axis=0)
+            shape = writer.node(
+                'Concat', [axes, writer.whole(width)], f'{layer.name}/shape', axis=0
+            )
             name = writer.node('Expand', [name, shape], f'{layer.name}/rows')
         names.append(name)
     return names
@@ -95,9 +106,7 @@ class _Written:
         The values that depend on the inputs; others have no leading axes.
     """
 
-    def __init__(
-        self, writer: Writer, place: str, equations: Equations, inputs: Mapping[str, str]
-    ):
+    def __init__(self, writer: Writer, place: str, equations: Equations, inputs: Mapping[str, str]):
         self.writer, self.place, self.equations = writer, place, equations
         self.names: dict[int, str] = {k: inputs[name] for name, k in equations.inputs.items()}
         self.of_rows = set(equations.inputs.values())

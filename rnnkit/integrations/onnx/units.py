@@ -25,6 +25,4 @@ def in_units(draft: Draft) -> None:
             return [draft.graph.units.outputs({name: rows}, {})[name]], {'scaled': rows}
 
         draft.values[join(layer.name, SCALED)] = scaled
-        (draft.values[name],) = write_graph(
-            draft.writer, layer, build, {'scaled': scaled}, scaled
-        )
+        (draft.values[name],) = write_graph(draft.writer, layer, build, {'scaled': scaled}, scaled)

@@ -9,7 +9,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 from rnnkit.errors import ConfigError
 
-FORMAT = 10  # of the file, `ir_version`: the newest that onnxruntime 1.20 reads
 LARGEST = 2**31 - 2**20  # bytes of a file: a message of protobuf has less than 2 GiB
 CELLS = ('RNN', 'LSTM', 'GRU')  # outputs of these may be left out
 
@@ -49,6 +48,14 @@ class Writer:
         self._names.add(name)
         return name
 
+    def reserve(self, names: Iterable[str]) -> None:
+        """Keep names for the inputs and outputs of the file, which get no others."""
+        self._names |= set(names)
+
+    def output(self, name: str, value: str) -> None:
+        """Give a value the reserved name of an output."""
+        self.nodes.append(helper.make_node('Identity', [value], [name], name=name))
+
     def constant(self, wanted: str, value: np.ndarray) -> str:
         """Add an array of weights, as float32; return its name. Equal ones are kept once."""
         with np.errstate(over='ignore'):
@@ -61,15 +68,15 @@ class Writer:
 
     def number(self, value: float) -> str:
         """Add a number; return its name."""
-        return self._add('number', np.array(value, 'float32'))
+        return self._add('/number', np.array(value, 'float32'))
 
     def whole(self, *values: int) -> str:
         """Add a vector of whole numbers, such as a shape or axes; return its name."""
-        return self._add('whole', np.array(values, 'int64'))
+        return self._add('/whole', np.array(values, 'int64'))
 
     def scalar(self, value: int, dtype: str = 'int64') -> str:
         """Add a whole number without axes; return its name."""
-        return self._add('whole', np.array(value, dtype))
+        return self._add('/whole', np.array(value, dtype))
 
     def _add(self, wanted: str, array: np.ndarray) -> str:
         key = (wanted, array.dtype.name, array.shape, array.tobytes())
@@ -118,8 +125,9 @@ class Writer:
         constants = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
         graph = helper.make_graph(nodes, 'rnnkit', inputs, outputs, constants)
         imports = [helper.make_opsetid('', self.opset)]
-        form = max(FORMAT, helper.find_min_ir_version_for(imports))
-        model = helper.make_model(graph, opset_imports=imports, ir_version=form)
+        # The oldest format that has these operators: runtimes refuse newer ones than they know.
+        oldest = helper.find_min_ir_version_for(imports)
+        model = helper.make_model(graph, opset_imports=imports, ir_version=oldest)
         for key, text in properties.items():
             model.metadata_props.add(key=key, value=text)
         onnx.checker.check_model(model, full_check=True)
