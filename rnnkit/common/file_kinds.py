@@ -70,7 +70,8 @@ def check_name(where: str, path: str) -> None:
         other = WRITTEN.get(suffix.lower())
         if other:
             raise ConfigError(
-                f'{where}: {suffix} is the name of another format; {other} writes it; a suitable name for a safetensors file is {start + ".safetensors"!r}'
+                f'{where}: {suffix} is the name of another format; {other} writes it; a suitable '
+                f'name for a safetensors file is {start + ".safetensors"!r}'
             )
         raise ConfigError(
             f'{where}: {suffix} is the name of another format, {OTHERS[suffix.lower()]}; rnnkit '

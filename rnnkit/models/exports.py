@@ -69,7 +69,7 @@ class Exports(Abstract):
         Examples
         --------
         >>> import io, rnnkit
-        >>> net = rnnkit.Regressor([1, ('lstm', 3), 1], seed=0)
+        >>> net = rnnkit.Regressor([1, ('lstm', 3), 2], seed=0)
         >>> file = io.BytesIO()
         >>> net.to_onnx(file)
         >>> import onnx
