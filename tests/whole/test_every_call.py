@@ -136,6 +136,7 @@ def of_networks():
             'summary': {},
             'to_spec': {},
             'save': {'path': 'net.rnn'},
+            'to_onnx': {'path': 'net.onnx'},
             'add_loss': loss,
             'set_loss': loss,
         }

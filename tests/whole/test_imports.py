@@ -157,7 +157,7 @@ def test_import_rnnkit_loads_no_optional_package():
         'import sys, pytensor.tensor; before = set(sys.modules); import rnnkit; '
         'new = {name.split(".")[0] for name in set(sys.modules) - before}; '
         'print(sorted(new & {"matplotlib", "pandas", "numba", "torch", "jax", "sklearn", "sktime", '
-        '"tqdm", "optuna", "dask", "joblib"}), '
+        '"tqdm", "optuna", "dask", "joblib", "onnx"}), '
         '"matplotlib" in sys.modules, "pandas" in sys.modules)'
     )
     found = subprocess.run(
