@@ -76,6 +76,7 @@ __all__ = [
     'activations',
     'callbacks',
     'from_spec',
+    'from_torch',
     'initializers',
     'layers',
     'load',
@@ -101,10 +102,14 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from rnnkit.forecasting import Forecaster
+    from rnnkit.integrations.torch_weights import from_torch
 else:  # or checkers would believe that every name exists
     _foreign = foreign_names.of_module(__name__)
     # Names whose modules are imported when they are first used.
-    _LATER = {'Forecaster': 'rnnkit.forecasting'}
+    _LATER = {
+        'Forecaster': 'rnnkit.forecasting',
+        'from_torch': 'rnnkit.integrations.torch_weights',
+    }
 
     def __getattr__(name: str) -> object:
         """Import what is in `_LATER` when it is first used."""
