@@ -37,6 +37,8 @@ class Part(NamedTuple):
         Further keywords of the layer; of a bidirectional one also the worker.
     name : str or None
         The name of our layer; None for the default.
+    module : str
+        The name in the other library.
     """
 
     label: str
@@ -47,6 +49,7 @@ class Part(NamedTuple):
     params: dict[str, np.ndarray]
     options: dict[str, object] = {}
     name: str | None = None
+    module: str = ''
 
     @property
     def kind(self) -> str:

@@ -69,7 +69,8 @@ def _named(layers: list[Layer], names: Mapping[str, str | None] | None) -> list[
             )
     pairs = []
     for layer in layers:
-        name = given.get(str(layer.name), str(layer.name).replace('/', '.'))
+        own: str | None = str(layer.name).replace('/', '.')
+        name = given.get(str(layer.name), own)
         if layer.params and name is not None:
             pairs.append((layer, name))
     return pairs
@@ -78,21 +79,21 @@ def _named(layers: list[Layer], names: Mapping[str, str | None] | None) -> list[
 def _of_layer(layer: Layer, name: str) -> dict[str, np.ndarray]:
     """Return the weights of one layer by their full names."""
     values = {k: p.get_value() for k, p in layer.params.items()}
+    module = name
     if isinstance(layer, Recurrent | Bidirectional):
-        module, number = name, '0'
-        if match := NUMBERED.fullmatch(name):
-            module, number = match.groups()
-        own = _recurrent(layer)
-        own = {f'{last}_l{number}{back}': array for (last, back), array in own.items()}
+        match = NUMBERED.fullmatch(name)
+        module, number = match.groups() if match else (name, '0')
+        both = _recurrent(layer)
+        own = {f'{last}_l{number}{back}': array for (last, back), array in both.items()}
     elif isinstance(layer, Dense) and set(values) == {'w', 'b'}:
-        module, own = name, {'weight': values['w'].T, 'bias': values['b']}
+        own = {'weight': values['w'].T, 'bias': values['b']}
     elif isinstance(layer, Tied):
         # (V, E) of an embedding and (I, H) of a linear map are as PyTorch has them the other way.
-        module, own = name, {'weight': layer.mate.params['w'].get_value(), 'bias': values['b']}
+        own = {'weight': layer.mate.params['w'].get_value(), 'bias': values['b']}
     elif isinstance(layer, Embedding):
-        module, own = name, {'weight': values['w']}
+        own = {'weight': values['w']}
     elif isinstance(layer, LayerNorm):
-        module, own = name, {'weight': values['gamma'], 'bias': values['beta']}
+        own = {'weight': values['gamma'], 'bias': values['beta']}
     else:
         raise ConfigError(
             f'{WHERE}: layer {layer.name!r} ({layer.form}) with the parameters '

@@ -39,6 +39,7 @@ def from_torch(
     model: type[Network] | str = 'Regressor',
     prefix: str = '',
     key: str | None = None,
+    order: Sequence[str] | None = None,
     activation: str | None = None,
     **network: Any,
 ) -> Any:
@@ -65,6 +66,10 @@ def from_torch(
     key : str, optional
         Where the state dict is in a checkpoint: ``'state_dict'``, or with slashes,
         ``'ema/model'``. By default the only dict of weights in it.
+    order : sequence of str, optional
+        The modules in the order in which they are used, ``['embed', 'lstm', 'out']``. By default
+        that of the dict. Files of safetensors keep no order: the only one in which each module
+        takes what the one before it gives.
     activation : str, optional
         Of all ``nn.Linear`` but the last: ``'relu'``, ``'linear'``.
     **network
@@ -100,8 +105,9 @@ def from_torch(
     <Regressor: in (input 3) > lstm (lstm 8) > out (feedforward 1); 393 parameters, float64>
     """
     kind = all_parts.model_of(WHERE, model)
-    weights = _chosen(_state_dict(source, key), prefix)
-    found = _parts(weights)
+    state, ordered = _state_dict(source, key)
+    weights = _chosen(state, prefix)
+    found = _settled(_in_order(_parts(weights), order, ordered))
     network.setdefault('dtype', weight_files.dtype_for(weights))
     if layers is not None:
         if activation is not None:
@@ -114,9 +120,9 @@ def from_torch(
     return all_parts.build(WHERE, kind, _with_activation(found, activation), network)
 
 
-def _state_dict(source: object, key: str | None) -> Mapping[str, Any]:
-    """Return the dict of tensors that a user means."""
-    name = 'source'
+def _state_dict(source: object, key: str | None) -> tuple[Mapping[str, Any], bool]:
+    """Return the dict of tensors that a user means, and whether it has the order of modules."""
+    name, ordered = 'source', True
     if isinstance(source, Mapping):
         found: object = source
     elif hasattr(source, 'state_dict'):
@@ -134,8 +140,8 @@ def _state_dict(source: object, key: str | None) -> Mapping[str, Any]:
                     f'torch.save(module.state_dict(), path)'
                 )
             else:
-                found = weight_files.of_safetensors(file.read(), name)
-    return _dict_of_tensors(found, name, key)
+                found, ordered = weight_files.of_safetensors(file.read(), name), False
+    return _dict_of_tensors(found, name, key), ordered
 
 
 def _dict_of_tensors(found: object, name: str, key: str | None) -> Mapping[str, Any]:
@@ -216,7 +222,7 @@ def _parts(weights: Mapping[str, np.ndarray]) -> list[Part]:
             f'of nn.RNN, nn.LSTM, nn.GRU, nn.Linear, nn.Embedding and nn.LayerNorm are read; '
             f'prefix= leaves out others'
         )
-    return _settled(found)
+    return found
 
 
 def _recurrent(module: str, own: Module) -> list[Part]:
@@ -234,10 +240,8 @@ def _recurrent(module: str, own: Module) -> list[Part]:
         name = None
         if module:
             name = module.replace('.', '/') + (f'_l{k}' if len(by_layer) > 1 else '')
-        ways = by_layer[k]
-        directions = {
-            way: _direction(label, name, ways[way]) for way in ('fw', 'bw') if way in ways
-        }
+        sides = sorted(by_layer[k].items(), reverse=True)  # 'fw' comes first
+        directions = {way: _direction(module, label, name, one) for way, one in sides}
         if 'fw' not in directions:
             raise ConfigError(f'{WHERE}: {label} has weights of the backward direction only')
         found.append(directions['fw'] if len(directions) == 1 else _both(directions))
@@ -256,7 +260,7 @@ def _both(directions: Mapping[str, Part]) -> Part:
     )
 
 
-def _direction(label: str, name: str | None, own: Module) -> Part:
+def _direction(module: str, label: str, name: str | None, own: Module) -> Part:
     """Return one direction of one layer, from arrays (4H, I), (4H, H) and biases (4H,)."""
     missing = {'weight_ih', 'weight_hh'} - set(own)
     if missing:
@@ -286,11 +290,12 @@ def _direction(label: str, name: str | None, own: Module) -> Part:
             f'{biases[1].shape}'
         )
     params = {'xh': reordered(of_x.T, order, ours), 'hh': reordered(of_h.T, order, ours)}
-    params |= joined_biases(form, *(reordered(bias, order, ours) for bias in biases), 'after')
+    of_input, of_state = (reordered(bias, order, ours) for bias in biases)
+    params |= joined_biases(form, of_input, of_state, 'after')
     options: dict[str, object] = {}
     if project is not None:
         params['hr'], options = project.T, {'projection': gives}
-    return Part(label, form, size, of_x.shape[1], gives, params, options, name)
+    return Part(label, form, size, of_x.shape[1], gives, params, options, name, module)
 
 
 def _plain(module: str, own: Module) -> Part:
@@ -299,14 +304,63 @@ def _plain(module: str, own: Module) -> Part:
     label, name = repr(module), module.replace('.', '/') or None
     if w.ndim == 1:
         params = {'gamma': w, 'beta': np.zeros_like(w) if b is None else b}
-        return Part(label, 'layernorm', len(w), len(w), len(w), params, {}, name)
+        return Part(label, 'layernorm', len(w), len(w), len(w), params, {}, name, module)
     if w.ndim != 2 or (b is not None and b.shape != w.shape[:1]):
         raise ConfigError(
             f'{WHERE}: {label}: a weight (O, I) and a bias (O,) are expected; got {w.shape}'
             f'{"" if b is None else f" and {b.shape}"}'
         )
     params = {'w': w.T} if b is None else {'w': w.T, 'b': b}
-    return Part(label, 'feedforward', len(w), w.shape[1], len(w), params, {}, name)
+    return Part(label, 'feedforward', len(w), w.shape[1], len(w), params, {}, name, module)
+
+
+def _in_order(found: list[Part], order: object, ordered: bool) -> list[Part]:
+    """Return the parts in the order that the user gives, that they are in, or that is possible."""
+    modules = list(dict.fromkeys(part.module for part in found))
+    if order is not None:
+        if (
+            isinstance(order, str)
+            or not isinstance(order, Sequence)
+            or sorted(map(str, order)) != sorted(modules)
+        ):
+            raise ConfigError(
+                f'{WHERE}: order must be a list of the modules {", ".join(map(repr, modules))}; '
+                f'got {brief(order)}'
+            )
+        return sorted(found, key=lambda part: list(order).index(part.module))
+    if ordered or len(modules) == 1:
+        return found
+    groups = [[part for part in found if part.module == module] for module in modules]
+    chains = _chains(groups)
+    if len(chains) != 1:
+        raise ConfigError(
+            f'{WHERE}: a safetensors file does not say in which order its modules are used, and '
+            f'{"more than one is" if chains else "none is"} possible by their sizes; write order= '
+            f'with {", ".join(map(repr, modules))}'
+        )
+    return [part for group in chains[0] for part in group]
+
+
+def _chains(groups: list[list[Part]]) -> list[list[list[Part]]]:
+    """Return two orders in which each group takes what the one before it gives, or all if fewer."""
+    found: list[list[list[Part]]] = []
+    waiting = [[group] for group in groups]
+    for _ in range(10_000):
+        if not waiting or len(found) == 2:
+            return found
+        chain = waiting.pop()
+        if len(chain) == len(groups):
+            found.append(chain)
+        last = chain[-1][-1]
+        gives = {last.gives}
+        if len(chain) == 1 and set(last.params) == {'w'}:  # it may be an embedding
+            gives.add(last.reads)
+        waiting += [
+            [*chain, one]
+            for one in groups
+            if not any(one is other for other in chain) and one[0].reads in gives
+        ]
+    return found * 2  # too many to look at
 
 
 def _settled(found: list[Part]) -> list[Part]:

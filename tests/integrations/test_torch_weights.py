@@ -223,6 +223,34 @@ def test_checkpoints_prefixes_and_wrappers(rng):
         rnnkit.from_torch(state, prefix='a')
 
 
+def test_the_order_of_modules(tmp_path, rng):
+    from safetensors.numpy import save_file
+
+    state = {**linear(4, 1, rng, 'z.'), **prefixed(weights_of('gru', 3, rng), 'a.')}
+    state |= {'n.weight': rng.standard_normal((5, 3)), **linear(4, 4, rng, 'b.')}
+    more = {'model': rnnkit.Regressor, 'activation': 'relu', 'seed': 0}
+    with pytest.raises(ConfigError, match=r"'a' \(gru 4\) takes 3 features, and 'z'"):
+        rnnkit.from_torch(state, **more)
+    right = rnnkit.from_torch(state, order=['n', 'a', 'b', 'z'], **more)
+    assert [layer.form for layer in right.layers[1:3]] == ['embedding', 'gru']
+    save_file({k: np.ascontiguousarray(v) for k, v in state.items()}, tmp_path / 'a.safetensors')
+    net = rnnkit.from_torch(tmp_path / 'a.safetensors', **more)
+    assert [layer.name for layer in net.layers] == ['in', 'n', 'a', 'b', 'z']
+    for p, q in zip(net.params, right.params, strict=True):
+        np.testing.assert_array_equal(p.get_value(), q.get_value())
+    two = {**state, **linear(4, 4, rng, 'c.')}
+    save_file({k: np.ascontiguousarray(v) for k, v in two.items()}, tmp_path / 'a.safetensors')
+    with pytest.raises(ConfigError, match='more than one is possible by their sizes; write order='):
+        rnnkit.from_torch(tmp_path / 'a.safetensors', **more)
+    many = {k: v for c in 'abcdefghijkl' for k, v in linear(4, 4, rng, f'{c}.').items()}
+    save_file({**many, **linear(9, 9, rng, 'm.')}, tmp_path / 'a.safetensors')
+    with pytest.raises(ConfigError, match='is possible by their sizes'):
+        rnnkit.from_torch(tmp_path / 'a.safetensors', **more)
+    for order in ('n', ['n', 'a'], ['n', 'a', 'b', 'z', 'z'], 3):
+        with pytest.raises(ConfigError, match="order must be a list of the modules 'z', 'a', 'n'"):
+            rnnkit.from_torch(state, order=order, **more)
+
+
 class Tensor:
     """What a tensor of PyTorch has of methods."""
 
@@ -281,7 +309,7 @@ def test_what_does_not_fit_is_refused(rng):
         rnnkit.from_torch({**lstm, **out}, [I, ('lstm', H), 1], activation='relu')
     with pytest.raises(ConfigError, match='model must be rnnkit.Regressor'):
         rnnkit.from_torch(out, model=rnnkit.Network)
-    with pytest.raises(ConfigError, match="did you mean 'Classifier'"):
+    with pytest.raises(ConfigError, match="did you mean 'classifier'"):
         rnnkit.from_torch(out, model='Clasifier')
     with pytest.raises(ConfigError, match="did you mean 'layout'"):
         rnnkit.from_torch(out, layuot='batch')
