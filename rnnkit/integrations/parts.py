@@ -158,6 +158,11 @@ def build(
     return net
 
 
+def plain_option(value: object) -> object:
+    """Return an option, of which names are in lower case."""
+    return value.lower() if isinstance(value, str) else value
+
+
 def check_options(
     where: str, layer: Layer, what: str, allowed: Mapping[str, Sequence[object]]
 ) -> None:
@@ -177,7 +182,7 @@ def check_options(
     cell = layer.cell  # type: ignore[attr-defined]  # recurrent layers have one
     for option in (*cell.options, 'zoneout'):
         value = getattr(layer if option == 'zoneout' else cell, option)
-        value = value.lower() if isinstance(value, str) else value
+        value = plain_option(value)
         fine = (0, 0.0) if option == 'zoneout' else allowed.get(option, (cell.options[option],))
         if not any(type(value) is type(one) and value == one for one in fine):
             raise ConfigError(

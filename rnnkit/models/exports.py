@@ -4,6 +4,8 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from rnnkit.common.calls import Abstract, checked_methods
 
 
@@ -56,4 +58,32 @@ class Exports(Abstract):
         """
         state = importlib.import_module('rnnkit.integrations.torch_state')
         found: dict[str, Any] = state.state_dict(self, names, arrays)
+        return found
+
+    def to_keras(self) -> list[np.ndarray]:
+        """Return the parameters as a list of arrays for a model of Keras 3.
+
+        ``model.set_weights(net.to_keras())`` puts them into a model with the same layers in the
+        same order: `Dense` for a fully connected layer, `Normalization` for 'standardize', and so
+        on; a GRU with ``reset='before'`` is one with ``reset_after=False``.
+
+        Returns
+        -------
+        weights : list of array
+            In the order of ``model.get_weights()``, with copies of the values.
+
+        Raises
+        ------
+        ConfigError
+            If a layer has no counterpart, such as an LSTM with peepholes.
+
+        Examples
+        --------
+        >>> import rnnkit
+        >>> net = rnnkit.Regressor([3, ('gru', 8), 1], seed=0)
+        >>> [array.shape for array in net.to_keras()]
+        [(3, 24), (8, 24), (2, 24), (8, 1), (1,)]
+        """
+        keras = importlib.import_module('rnnkit.integrations.keras_weights')
+        found: list[np.ndarray] = keras.weights_of(self)
         return found
