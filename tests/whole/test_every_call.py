@@ -120,6 +120,7 @@ def of_networks():
             'predict_logit': {'x': X},
             'classify': {'x': X},
             'feed_forward': {'x': X},
+            'symbolic': {'x': X},
             'encode': {'x': X},
             'decode': {'z': X},
             'score': {'x': X, **target},
