@@ -1,9 +1,15 @@
 """Networks for other libraries and programs: ONNX, PyTorch, Keras, C."""
 
+import importlib
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from rnnkit.common.calls import Abstract, checked_methods
+from rnnkit.training.protocols import PathOrFile
 
 
 @checked_methods
@@ -12,6 +18,148 @@ class Exports(Abstract):
 
     Each partner has its own module in `rnnkit.integrations`, which is imported when it is needed.
     """
+
+    def to_onnx(
+        self,
+        path: PathOrFile,
+        state: bool = False,
+        opset: int = 22,
+        outputs: str | Sequence[str] | None = None,
+    ) -> None:
+        """Write the network to an ONNX file, which onnxruntime and other programs run.
+
+        The file computes what `predict` returns, and `predict_proba` of a classifier, for any
+        number T of time steps and any number B of examples. All numbers in it are float32, also
+        where the network is float64; a warning of the logger ``rnnkit`` then says so. Recurrent
+        layers become ONNX's operators RNN, LSTM and GRU, and cells without an operator, such as
+        those of your own, a loop of their equations, Scan.
+
+        The inputs are called like the input layers, and have the axes of the network's layout:
+        ``'in'``. A network with ``masked=True`` has the input ``'lengths'`` as well, int32 (B,),
+        with the number of real steps of each sequence, which padding follows; ``'lengths_in2'``
+        is that of a further time axis. The output is called like the last layer, ``'out'``.
+
+        Parameters
+        ----------
+        path : str, path-like or file object
+            An existing file is replaced only when the new one is complete. A file object is a
+            binary file that is open for writing, such as an ``io.BytesIO``; it stays open.
+        state : bool
+            Whether states are inputs and outputs, so that a sequence can be read in parts of any
+            length, as by `step`: the input ``'hid1:h'`` (B, H) is the state before the first
+            step, and the output ``'new:hid1:h'`` that after the last one. Outputs of layers that
+            stay the same, such as an encoder's, are inputs.
+        opset : int
+            The version of ONNX's operators, at least 18. Older runtimes read older versions only:
+            onnxruntime 1.14 reads 18.
+        outputs : str or sequence of str, optional
+            The outputs of the file: layers, ``'hid1'``, or their outputs, ``'hid1:c'``. They get
+            these names. By default the last layer.
+
+        Raises
+        ------
+        ConfigError
+            If a layer cannot be written, or cannot go on from a state, which the message names;
+            the name of the file promises another format; or an argument is wrong.
+        ImportError
+            If onnx is not installed: ``pip install 'rnnkit[onnx]'``.
+        OSError
+            If the file cannot be written.
+
+        Notes
+        -----
+        The entry ``'rnnkit'`` of the file's ``metadata_props`` is JSON: the kind of network, its
+        layout and spec, the names of its classes, and for each state where a sequence starts: 0,
+        learned values, or another output. ``'rnnkit.meta'`` is `meta`.
+
+        Examples
+        --------
+        >>> import io, rnnkit
+        >>> net = rnnkit.Regressor([1, ('lstm', 3), 2], seed=0)
+        >>> file = io.BytesIO()
+        >>> net.to_onnx(file)
+        >>> import onnx
+        >>> [node.op_type for node in onnx.load_from_string(file.getvalue()).graph.node]
+        ['LSTM', 'Squeeze', 'MatMul', 'Add', 'Identity']
+        """
+        from rnnkit.integrations.onnx.installed import check_installed
+
+        check_installed('to_onnx()')
+        from rnnkit.integrations.onnx import export
+
+        export.write(self, path, state, opset, outputs)
+
+    def to_torch(
+        self, names: Mapping[str, str | None] | None = None, *, arrays: bool = False
+    ) -> dict[str, Any]:
+        """Return the parameters as a state dict for modules of PyTorch.
+
+        ``module.load_state_dict(net.to_torch())`` puts them into a module whose parts are called
+        like the layers here. Only parameters go out; what happens between the layers, such as
+        ``'last'`` or an activation, is the `forward` of the module.
+
+        Parameters
+        ----------
+        names : dict of str to (str or None), optional
+            Other names than those of the layers: ``{'hid1': 'lstm', 'out': 'head.linear'}``. Names
+            that end in a number, ``'lstm_l0'`` and ``'lstm_l1'``, are for layers of one module;
+            ``''`` is for a module by itself, and None leaves a layer out. By default the layers'
+            own, with a dot for each slash.
+        arrays : bool
+            Whether values are NumPy arrays, as they are where PyTorch is not installed. By default
+            tensors.
+
+        Returns
+        -------
+        state : dict of str to tensor or array
+            ``'hid1.weight_ih_l0'``, ``'out.weight'``, ... with copies of the values. Biases are
+            all in ``bias_ih``, except for the one that a GRU's reset gate multiplies.
+
+        Raises
+        ------
+        ConfigError
+            If a layer has no counterpart, such as an LSTM with peepholes, or a name does not exist.
+
+        Examples
+        --------
+        >>> import rnnkit
+        >>> net = rnnkit.Regressor([3, ('gru', 8), 1], seed=0)
+        >>> state = net.to_torch({'hid1': 'gru'}, arrays=True)
+        >>> {name: array.shape for name, array in state.items()}  # doctest: +NORMALIZE_WHITESPACE
+        {'gru.weight_ih_l0': (24, 3), 'gru.weight_hh_l0': (24, 8), 'gru.bias_ih_l0': (24,),
+         'gru.bias_hh_l0': (24,), 'out.weight': (1, 8), 'out.bias': (1,)}
+        """
+        state = importlib.import_module('rnnkit.integrations.torch_state')
+        found: dict[str, Any] = state.state_dict(self, names, arrays)
+        return found
+
+    def to_keras(self) -> list[np.ndarray]:
+        """Return the parameters as a list of arrays for a model of Keras 3.
+
+        ``model.set_weights(net.to_keras())`` puts them into a model with the same layers in the
+        same order: `Dense` for a fully connected layer, `Normalization` for 'standardize', and so
+        on; a GRU with ``reset='before'`` is one with ``reset_after=False``.
+
+        Returns
+        -------
+        weights : list of array
+            In the order of ``model.get_weights()``, with copies of the values.
+
+        Raises
+        ------
+        ConfigError
+            If a layer has no counterpart, such as an LSTM with peepholes.
+
+        Examples
+        --------
+        >>> import rnnkit
+        >>> net = rnnkit.Regressor([3, ('gru', 8), 1], seed=0)
+        >>> [array.shape for array in net.to_keras()]
+        [(3, 24), (8, 24), (2, 24), (8, 1), (1,)]
+        """
+        keras = importlib.import_module('rnnkit.integrations.keras_weights')
+        found: list[np.ndarray] = keras.weights_of(self)
+        return found
 
     def to_c(
         self, folder: str | os.PathLike[str], name: str = 'net', *, dtype: str = 'float32'
@@ -67,3 +215,50 @@ class Exports(Abstract):
         from rnnkit.integrations.c import export
 
         return export.write(self, folder, name, dtype)
+
+    def load_draw(
+        self,
+        idata: Mapping[str, Any],
+        chain: int | None = None,
+        draw: int | None = None,
+        prefix: str = '',
+    ) -> list[str]:
+        """Set the parameters to one draw of a posterior, or to a point, such as PyMC's MAP.
+
+        Parameters
+        ----------
+        idata : DataTree, InferenceData, Dataset or dict
+            What ``pm.sample()`` returned, or its group ``posterior``; arrays (chain, draw, ...) by
+            the names of parameters; or a point, which has arrays of the shapes of parameters: what
+            ``pm.find_MAP()`` returned. Parameters that it lacks stay as they are.
+        chain, draw : int, optional
+            Their numbers, from 0, or from -1 backwards; by default the first ones.
+        prefix : str
+            What the names of parameters begin with in the model; see
+            `rnnkit.integrations.pymc.outputs`.
+
+        Returns
+        -------
+        names : list of str
+            The parameters that were set.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such chain or draw, or no parameter of this network.
+        ConfigError, ShapeError, DataError
+            If idata is something else, or an array is not of a parameter's shape, or not finite.
+
+        Examples
+        --------
+        >>> import numpy as np, rnnkit
+        >>> net = rnnkit.Regressor([1, 1], seed=0)
+        >>> draws = {'out.b': np.arange(6.0).reshape(2, 3, 1)}  # 2 chains, 3 draws
+        >>> net.load_draw(draws, chain=1, draw=-1)
+        ['out.b']
+        >>> net.find('out', 'b').get_value()
+        array([5.], dtype=float32)
+        """
+        from rnnkit.integrations import draws
+
+        return draws.load_draw(self, idata, chain, draw, prefix)
