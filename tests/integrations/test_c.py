@@ -253,7 +253,8 @@ def test_several_inputs(tmp_path):
     code.begin()
     np.testing.assert_array_equal(code.run(x, words, place, steps=T, shape=(T, 1)), found)
     header = code.header.read_text()
-    assert 'NET_TOKENS_WORDS = 6' in header and 'NET_INPUTS_PLACE = 2' in header
+    assert 'NET_TOKENS_WORDS = 6' in header
+    assert 'NET_INPUTS_PLACE = 2' in header
     assert run_test(net, tmp_path)[0] == 0
 
 
@@ -500,7 +501,8 @@ def test_what_belongs_to_the_network(tmp_path):
     net.meta = {'vocabulary': ['a */ b', 'ü'], 'mean': np.arange(2.0)}
     source, header, _ = net.to_c(tmp_path)
     text = header.read_text()
-    assert '"mean": [0.0, 1.0]' in text and 'a * / b' in text
+    assert '"mean": [0.0, 1.0]' in text
+    assert 'a * / b' in text
     assert 'extern const char *const net_class_names[NET_OUTPUTS];' in text
     assert '"b\\042\\134"' in source.read_text()
 

@@ -135,8 +135,7 @@ class Functions:
             for name in part.results
         ]
         arrays = {
-            name: self._array(layer, name, values)
-            for name, values in part.equations.arrays.items()
+            name: self._array(layer, name, values) for name, values in part.equations.arrays.items()
         }
         schedule = Schedule(simplified(part.equations), targets)
         body = Body(schedule, {**states, **inputs}, arrays, self.dtype, inner)
@@ -162,7 +161,8 @@ class Functions:
 
     def _comment(self, part: Part) -> str:
         layer = part.layer
-        return f'{layer.name}: {layer.form}, {layer.size} units; reads {", ".join(part.inputs.values())}'
+        read = ', '.join(part.inputs.values())
+        return f'{layer.name}: {layer.form}, {layer.size} units; reads {read}'
 
     def _call(self, part: Part, function: str, outs: list[str], read: list[str]) -> None:
         """Write the call of a layer's function, and the arrays that it needs."""
