@@ -27,7 +27,7 @@ class Examples:
     border : Border
         Checks and converts each batch.
     data : array, list, tuple or dict
-        As `rnnkit.data.stored.wrapped` returns them.
+        As `rnnkit.data.on_disk.wrapped` returns them.
     where : str
         Their name, for messages.
 

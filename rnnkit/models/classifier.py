@@ -13,7 +13,7 @@ from rnnkit.common.calls import checked_methods
 from rnnkit.common.old_words import warn
 from rnnkit.data.classes import Classes
 from rnnkit.data.learn_classes import learn
-from rnnkit.data.stored import wrapped
+from rnnkit.data.on_disk import wrapped
 from rnnkit.errors import ConfigError
 from rnnkit.inference.sampling import Sampling
 from rnnkit.inference.states import State

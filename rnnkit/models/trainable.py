@@ -13,8 +13,8 @@ from rnnkit.data.border import Border
 from rnnkit.data.classes import Classes
 from rnnkit.data.columns import Columns
 from rnnkit.data.hold_out import split
+from rnnkit.data.on_disk import columns, wrapped
 from rnnkit.data.passes import makes_new_batches
-from rnnkit.data.stored import columns, wrapped
 from rnnkit.errors import ConfigError
 from rnnkit.models import frozen
 from rnnkit.models.parameters import Parameters
