@@ -64,7 +64,7 @@ class StoredWindows:
                 f'one by one'
             )
         self.examples, self.anew, self.share = examples, anew, share
-        self.n_examples, self.times = examples.n, examples.time_axes()
+        self.n_examples, self.times = examples.n, examples.times
         lengths = {
             len(one) if is_list else np.shape(one)[time]
             for value, time, is_list in zip(
