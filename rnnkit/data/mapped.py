@@ -1,7 +1,5 @@
 """Arrays that are memory maps, and the memory that reading them takes. NumPy only."""
 
-import mmap
-
 import numpy as np
 
 
@@ -12,6 +10,8 @@ def is_mapped(array: np.ndarray) -> bool:
 
 def _mapping(array: np.ndarray) -> object:
     """Return the memory map that an array is, or is a view of; else None."""
+    import mmap  # programs without such data do not load it
+
     base: object = array
     while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
         base = base.base
@@ -28,6 +28,8 @@ def release(array: np.ndarray, piece: np.ndarray) -> None:
     advise = getattr(getattr(found, '_mmap', None), 'madvise', None)
     if advise is None or getattr(found, 'mode', 'c') not in ('r', 'r+', 'w+') or not piece.size:
         return
+    import mmap
+
     origin, _ = _bounds(np.frombuffer(found._mmap, 'uint8'))  # type: ignore[union-attr]
     first, end = (address - origin for address in _bounds(piece))
     start = first - first % mmap.PAGESIZE

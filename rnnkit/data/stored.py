@@ -1,7 +1,7 @@
 """Arrays and lists of sequences on disk, of which pieces are read. NumPy only."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -16,26 +16,25 @@ PROBED = 16  # sequences whose mean size stands for that of all
 Chosen = slice | np.ndarray  # some examples or steps: a slice, or numbers in ascending order
 
 
-@dataclass(frozen=True)
 class Stored:
     """An array on disk, or a part of one.
 
-    Attributes
+    Parameters
     ----------
     source : object
         Anything with ``shape``, ``dtype`` and slices.
-    chosen : tuple of (int, slice or array)
-        The parts of its axes that are meant; all of the others.
+    chosen : mapping of int to (slice or array), optional
+        Which part of an axis is meant; of other axes it is all.
     """
 
-    source: Any
-    chosen: tuple[tuple[int, Chosen], ...] = ()
+    def __init__(self, source: Any, chosen: Mapping[int, Chosen] = MappingProxyType({})):
+        self.source, self.chosen = source, chosen
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of the part."""
         shape = list(map(int, self.source.shape))
-        for axis, chosen in self.chosen:
+        for axis, chosen in self.chosen.items():
             shape[axis] = _size(chosen)
         return tuple(shape)
 
@@ -54,7 +53,7 @@ class Stored:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         array = np.asarray(self.source)
-        for axis, chosen in self.chosen:
+        for axis, chosen in self.chosen.items():
             array = array[_along(axis, chosen, array.ndim)]
         return array if dtype is None else array.astype(dtype)
 
@@ -65,9 +64,7 @@ class Stored:
 
     def part(self, axis: int, chosen: Chosen) -> 'Stored':
         """Return some of the examples or steps, without reading them."""
-        before = dict(self.chosen)
-        inner = before.get(axis, slice(0, int(self.source.shape[axis])))
-        return replace(self, chosen=tuple({**before, axis: _within(inner, chosen)}.items()))
+        return Stored(self.source, {**self.chosen, axis: _within(self._inner(axis), chosen)})
 
     def origin(self, axis: int, numbers: np.ndarray) -> np.ndarray:
         """Return the numbers of some examples or steps in the whole array."""
@@ -131,7 +128,7 @@ class Stored:
         return array
 
     def _inner(self, axis: int) -> Chosen:
-        return dict(self.chosen).get(axis, slice(0, int(self.source.shape[axis])))
+        return self.chosen.get(axis, slice(0, int(self.source.shape[axis])))
 
     def _read(
         self, numbers: np.ndarray, axis: int, rest: Mapping[int, Chosen], where: str

@@ -15,9 +15,9 @@ from typing import TypeVar
 import numpy as np
 
 from rnnkit.errors import DataError
-from rnnkit.parallel import Ranks
 from rnnkit.parallel.failures import of_all
 from rnnkit.parallel.interrupts import INTERRUPTS
+from rnnkit.parallel.ranks import Ranks
 
 FAILED, ENDED, INTERRUPTED, N_FLAGS = range(4)
 T = TypeVar('T')

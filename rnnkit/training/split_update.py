@@ -14,7 +14,7 @@ from pytensor.tensor import TensorVariable
 from rnnkit.common.compiled import Compiled
 from rnnkit.noise import Noise
 from rnnkit.optimizers import Objective, StepGraph
-from rnnkit.parallel import Ranks
+from rnnkit.parallel.ranks import Ranks
 from rnnkit.training.exchange import Exchange
 from rnnkit.training.protocols import Batch
 
