@@ -165,6 +165,11 @@ class Examples:
         data = self.parts.formed(values)
         return self.border.read_batch(data, self.where, empty=empty, origin=origin)
 
+    def emptied(self, batch: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return a batch without its examples, for a share that has none."""
+        axes = [field.batch_axis for field in self.border.fields]
+        return [array.take([], axis) for array, axis in zip(batch, axes, strict=True)]
+
     def _origin(self, numbers: np.ndarray, axes: Sequence[int | None]) -> np.ndarray:
         """Return the numbers of examples or steps in the arrays of the user, before a hold-out."""
         for k in self._stored:

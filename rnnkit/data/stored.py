@@ -251,13 +251,12 @@ def examples_of(
     values: Sequence[Stored | StoredList],
     axes: Sequence[int],
     where: str,
-    size: int = PIECE,
 ) -> int:
-    """Return how many examples have about `size` bytes: whole chunks of the largest array."""
+    """Return how many examples are read at a time: whole chunks of the largest array."""
     each = [value.bytes_of_one(axis, where) for value, axis in zip(values, axes, strict=True)]
     largest = int(np.argmax(each))
     chunk = values[largest].chunk(axes[largest])
-    return max(1, round(size / (sum(each) * chunk))) * chunk
+    return max(1, round(PIECE / (sum(each) * chunk))) * chunk
 
 
 def _unreadable(where: str, first: int, last: int, error: Exception) -> DataError:

@@ -20,8 +20,8 @@ from rnnkit.training.protocols import Batch
 
 T = TypeVar('T')
 Count = Callable[[Batch], int]
-# What each example of a share counts whose targets weigh nothing: penalties change the parameters
-# even if all shares are such, and else it is rounded away.
+# The weight of an example in a share whose targets weigh nothing. If all shares are such, penalties
+# still change the parameters; otherwise it is lost in rounding.
 LITTLE = 1e-20
 
 
@@ -165,7 +165,7 @@ class SplitUpdate:
 
 
 def _alone(weight: TensorVariable) -> TensorVariable:
-    """Return a weight that is not computed together with an error, which is far more work."""
+    """Return a weight as an expression of its own: with the error it would be far more work."""
     node = weight.owner
     meaning = getattr(node.op, 'meaning', None) if node else None
     return weight if meaning is None else meaning(node.inputs)[node.outputs.index(weight)]

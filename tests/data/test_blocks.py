@@ -23,7 +23,6 @@ N = 103
 def small(monkeypatch):
     """Make pieces of 10 examples of `numbered`, and buffers of 3 pieces."""
     monkeypatch.setattr(stored, 'PIECE', 120)
-    monkeypatch.setattr(stored.examples_of, '__defaults__', (120,))
     monkeypatch.setattr(blocks, 'BUFFER', 3 * 10 * (12 + blocks.OVERHEAD))
     monkeypatch.setattr(blocks, 'IN_ORDER', 10 * (12 + blocks.OVERHEAD))
 

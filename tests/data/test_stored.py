@@ -227,7 +227,7 @@ def test_integers_are_converted_batch_by_batch(tmp_path):
 
 def test_training_is_resumed_to_the_bit(tmp_path, monkeypatch):
     monkeypatch.setattr('rnnkit.data.blocks.BUFFER', 2000)
-    monkeypatch.setattr('rnnkit.data.stored.examples_of.__defaults__', (500,))
+    monkeypatch.setattr('rnnkit.data.stored.PIECE', 500)
     data = [mapped(tmp_path, X), mapped(tmp_path, Y)]
     file = tmp_path / 'training.safetensors'
     options = {'valid': [X[:8], Y[:8]], 'train_batches': 3}
