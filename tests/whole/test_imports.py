@@ -1,6 +1,7 @@
 """Which module may import which, and what `import rnnkit` does not import."""
 
 import ast
+import importlib.util
 import re
 import subprocess
 import sys
@@ -176,6 +177,21 @@ def test_import_rnnkit_loads_no_optional_package():
         cwd=ROOT.parent,
     )
     assert found.stdout.strip() == '[] False False'
+
+
+def test_import_rnnkit_loads_nothing_for_several_processes_and_data_on_disk():
+    later = [
+        *['data.blocks', 'data.examples', 'data.on_disk', 'data.stored_windows', 'parallel.ranks'],
+        *['training.exchange', 'training.split_update', 'training.together'],
+    ]
+    names = [f'rnnkit.{name}' for name in later]
+    for name in names:
+        assert importlib.util.find_spec(name), name
+    code = f'import sys, rnnkit; print([name for name in {names} if name in sys.modules])'
+    found = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, check=True, cwd=ROOT.parent
+    )
+    assert found.stdout.strip() == '[]'
 
 
 @pytest.mark.parametrize(('folder', 'most'), [(ROOT, 350), (TESTS, 500)])
