@@ -223,7 +223,7 @@ class Trainable(Parameters):
         algo: str,
         keywords: Mapping[str, object],
         place: Place | None = None,
-        team: Team = ALONE,
+        team: Team | None = None,
     ) -> Any:
         """Return a training that is ready to start, a `Run`.
 
@@ -233,8 +233,8 @@ class Trainable(Parameters):
         ----------
         place : Place, optional
             Where it is recorded, if it is a stage of another training.
-        team : Team
-            The processes that train together.
+        team : Team, optional
+            The processes that train together; by default those of the keyword `comm`.
         """
         from rnnkit.data.on_disk import columns  # the first training loads it
 
@@ -244,6 +244,7 @@ class Trainable(Parameters):
             partial(setattr, self, '_trainings', self._trainings),
             partial(setattr, self._columns, 'known', dict(self._columns.known)),
         )
+        team = choose(where, keywords.get('comm')) if team is None else team
         with team.guard(), undo.on_error():
             parts = team if keywords.get('shard') is True else ALONE
             self._learn_classes(train, valid, algo, undo, parts)
