@@ -49,8 +49,8 @@ def from_onnx(
         return net
     graph = walk.walk(name, model, weights or {}, layout)
     outputs = [one.name for one in model.graph.output]
-    main = walk.main_output(graph, outputs)
-    plans = build.ordered(graph, walk.needed(graph, outputs), main)
+    main, layers = walk.main_output(graph, outputs)
+    plans = build.ordered(graph, layers, main)
     order = build.layout_of(graph)
     classifies = _classifies(graph, plans)
     spec = build.Spec(graph, plans, classifies)
