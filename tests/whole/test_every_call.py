@@ -141,6 +141,7 @@ def of_networks():
             'load_weights': {'source': 'net.rnn'},
             'save': {'path': 'net.rnn'},
             'to_onnx': {'path': 'net.onnx'},
+            'to_c': {'folder': 'code'},
             'add_loss': loss,
             'set_loss': loss,
         }
