@@ -139,7 +139,7 @@ def test_a_dependency_has_one_door(name, doors):
 
 def test_optional_packages_are_imported_in_their_rooms_alone():
     optional = {'matplotlib', 'pandas', 'polars', 'sklearn', 'sktime', 'torch', 'onnx', 'tqdm'}
-    optional |= {'optuna', 'dask', 'distributed', 'joblib'}
+    optional |= {'optuna', 'dask', 'distributed', 'joblib', 'pymc', 'xarray'}
     for parts in MODULES:
         names = set()
         for node in ast.walk(source(parts)):
@@ -157,7 +157,7 @@ def test_import_rnnkit_loads_no_optional_package():
         'import sys, pytensor.tensor; before = set(sys.modules); import rnnkit; '
         'new = {name.split(".")[0] for name in set(sys.modules) - before}; '
         'print(sorted(new & {"matplotlib", "pandas", "numba", "torch", "jax", "sklearn", "sktime", '
-        '"tqdm", "optuna", "dask", "joblib"}), '
+        '"tqdm", "optuna", "dask", "joblib", "pymc", "xarray"}), '
         '"matplotlib" in sys.modules, "pandas" in sys.modules)'
     )
     found = subprocess.run(
