@@ -1,5 +1,6 @@
 """Networks for other libraries and programs: ONNX, PyTorch, Keras, C."""
 
+from collections.abc import Mapping
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from rnnkit.common.calls import Abstract, checked_methods
