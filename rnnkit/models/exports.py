@@ -1,15 +1,15 @@
 """Networks for other libraries and programs: ONNX, PyTorch, Keras, C."""
 
-from collections.abc import Mapping
+import importlib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+
 from rnnkit.common.calls import Abstract, checked_methods
 from rnnkit.training.protocols import PathOrFile
-from typing import Any
-from typing import Any, NamedTuple
-import importlib
-import numpy as np
-import os
 
 
 @checked_methods

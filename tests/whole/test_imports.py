@@ -153,11 +153,7 @@ def test_a_dependency_has_one_door(name, doors):
 
 def test_optional_packages_are_imported_in_their_rooms_alone():
     optional = {'matplotlib', 'pandas', 'polars', 'sklearn', 'sktime', 'torch', 'onnx', 'tqdm'}
-<<<<<<< HEAD
-    optional |= {'optuna', 'dask', 'distributed', 'joblib', 'keras', 'h5py'}
-=======
-    optional |= {'optuna', 'dask', 'distributed', 'joblib', 'pymc', 'xarray'}
->>>>>>> h16-pymc
+    optional |= {'optuna', 'dask', 'distributed', 'joblib', 'keras', 'h5py', 'pymc', 'xarray'}
     for parts in MODULES:
         names = packages(parts)
         allowed = {'integrations': optional, 'sklearn': {'sklearn'}}.get(parts[0], set())
@@ -170,15 +166,7 @@ def test_import_rnnkit_loads_no_optional_package():
         'import sys, pytensor.tensor; before = set(sys.modules); import rnnkit; '
         'new = {name.split(".")[0] for name in set(sys.modules) - before}; '
         'print(sorted(new & {"matplotlib", "pandas", "numba", "torch", "jax", "sklearn", "sktime", '
-<<<<<<< HEAD
-<<<<<<< HEAD
-        '"tqdm", "optuna", "dask", "joblib", "onnx"}), '
-=======
-        '"tqdm", "optuna", "dask", "joblib", "keras", "h5py"}), '
->>>>>>> h16-weights
-=======
-        '"tqdm", "optuna", "dask", "joblib", "pymc", "xarray"}), '
->>>>>>> h16-pymc
+        '"tqdm", "optuna", "dask", "joblib", "onnx", "keras", "h5py", "pymc", "xarray"}), '
         '"matplotlib" in sys.modules, "pandas" in sys.modules)'
     )
     found = subprocess.run(
