@@ -40,6 +40,10 @@ SHORT = {
         },
         3.3,
     ),
+    'onnx_export': (
+        {'steps': 30, 'size': 8, 'updates': 60, 'learning_rate': 0.06},
+        0.8,
+    ),
     'many_machines': (
         {'examples': 200, 'steps': 4, 'size': 8, 'batch_size': 32, 'updates': 100},
         0.1,

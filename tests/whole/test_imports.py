@@ -1,6 +1,7 @@
 """Which module may import which, and what `import rnnkit` does not import."""
 
 import ast
+import importlib.util
 import re
 import subprocess
 import sys
@@ -152,7 +153,7 @@ def test_a_dependency_has_one_door(name, doors):
 
 def test_optional_packages_are_imported_in_their_rooms_alone():
     optional = {'matplotlib', 'pandas', 'polars', 'sklearn', 'sktime', 'torch', 'onnx', 'tqdm'}
-    optional |= {'optuna', 'dask', 'distributed', 'joblib'}
+    optional |= {'optuna', 'dask', 'distributed', 'joblib', 'keras', 'h5py', 'pymc', 'xarray'}
     for parts in MODULES:
         names = packages(parts)
         allowed = {'integrations': optional, 'sklearn': {'sklearn'}}.get(parts[0], set())
@@ -165,7 +166,7 @@ def test_import_rnnkit_loads_no_optional_package():
         'import sys, pytensor.tensor; before = set(sys.modules); import rnnkit; '
         'new = {name.split(".")[0] for name in set(sys.modules) - before}; '
         'print(sorted(new & {"matplotlib", "pandas", "numba", "torch", "jax", "sklearn", "sktime", '
-        '"tqdm", "optuna", "dask", "joblib", "onnx"}), '
+        '"tqdm", "optuna", "dask", "joblib", "onnx", "keras", "h5py", "pymc", "xarray"}), '
         '"matplotlib" in sys.modules, "pandas" in sys.modules)'
     )
     found = subprocess.run(
@@ -176,6 +177,21 @@ def test_import_rnnkit_loads_no_optional_package():
         cwd=ROOT.parent,
     )
     assert found.stdout.strip() == '[] False False'
+
+
+def test_import_rnnkit_loads_nothing_for_several_processes_and_data_on_disk():
+    later = [
+        *['data.blocks', 'data.examples', 'data.on_disk', 'data.stored_windows', 'parallel.ranks'],
+        *['training.exchange', 'training.split_update', 'training.together'],
+    ]
+    names = [f'rnnkit.{name}' for name in later]
+    for name in names:
+        assert importlib.util.find_spec(name), name
+    code = f'import sys, rnnkit; print([name for name in {names} if name in sys.modules])'
+    found = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, check=True, cwd=ROOT.parent
+    )
+    assert found.stdout.strip() == '[]'
 
 
 @pytest.mark.parametrize(('folder', 'most'), [(ROOT, 350), (TESTS, 500)])
