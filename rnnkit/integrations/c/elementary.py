@@ -263,9 +263,8 @@ NEEDS = {
 TEXTS = {'select': SELECT, 'exp range': EXP, **TEXTS}
 ORDER = [
     'select', 'exp range', 'exp', 'expm1', 'tanh', 'sigmoid', 'log', 'log1p', 'softplus', 'sqrt',
-    'abs',
-    'erf', 'erfc', 'sign', 'max', 'min', 'sum of', 'prod of', 'max of', 'min of', 'softmax',
-    'add_product',
+    'abs', 'erf', 'erfc', 'sign', 'max', 'min', 'sum of', 'prod of', 'max of', 'min of',
+    'softmax', 'add_product',
 ]  # fmt: skip
 
 
