@@ -259,6 +259,30 @@ def test_several_inputs(tmp_path):
 
 
 @needs_compiler
+def test_a_state_that_starts_from_a_layer(tmp_path):
+    net = rnnkit.Regressor(
+        [
+            dict(form='input', size=2, name='place', ndim=2),
+            dict(form='ff', size=4, name='d', activation='tanh'),
+            dict(form='input', size=3, name='series'),
+            dict(form='lstm', size=4, c_0='d', h_0='learn'),
+            1,
+        ],
+        seed=1,
+    )
+    settled(net)
+    rng = np.random.default_rng(0)
+    x, place = rng.standard_normal((T, 3)), rng.standard_normal(2)
+    code = Library(net, tmp_path)
+    expected = net.predict([place[None], x[:, None]])[:, 0]
+    for _ in range(2):
+        code.begin()
+        found = [code.step(place, x_t, width=1) for x_t in x]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
+    assert run_test(net, tmp_path)[0] == 0
+
+
+@needs_compiler
 def test_a_token_that_does_not_exist(tmp_path):
     net = NETWORKS['tokens']()
     code = Library(net, tmp_path)
@@ -421,15 +445,18 @@ def test_every_activation(tmp_path):
             r"'hid3' \(concatenate\) reads 'hid2:out', which depends on the whole sequence",
         ),
         (
-            [2, dict(form='rnn', size=2, h_0='place'), 1],
-            r"'hid2' \(rnn\) starts from another layer, h_0='place'",
+            [
+                2,
+                dict(form='gru', size=2, name='encoder'),
+                dict(form='input', size=2, name='x'),
+                dict(form='rnn', size=2, h_0='encoder'),
+                1,
+            ],
+            r"'hid\d' \(rnn\) starts from what another sequence ends with, h_0='encoder'",
         ),
     ],
 )
 def test_layers_that_are_refused(layers, message, tmp_path):
-    if 'place' in str(layers):
-        layers = [dict(form='input', size=2, name='place', ndim=2), *layers]
-        layers[1:2] = [dict(form='input', size=2, name='x')]
     net = rnnkit.Regressor(layers, seed=0)
     with pytest.raises(ConfigError, match=message):
         net.to_c(tmp_path / 'new')

@@ -54,6 +54,8 @@ class Functions:
         The operations that are used.
     scratch : int
         The most numbers that arrays in functions have at a time.
+    begins : bool
+        Whether the first step of a sequence differs: states start from outputs of layers.
     """
 
     def __init__(self, graph: Graph, steps: Steps, name: str, dtype: str):
@@ -72,6 +74,8 @@ class Functions:
         self.calls: list[str] = []
         self.used: set[str] = set()
         self.scratch, self._kept = 0, 0
+        self.begins = False
+        self.members.new('begun')
         self._arrays: dict[str, str] = {}
         self._places = {join(layer): argument for layer, argument in self.arguments.items()}
         for part in steps.parts:
@@ -80,6 +84,8 @@ class Functions:
             else:
                 self._part(part)
         self._result()
+        if self.begins:
+            self.calls.append('s->begun = 1;')
         self.scratch += self._kept
 
     def _result(self) -> None:
@@ -175,6 +181,11 @@ class Functions:
             comment = f'{part.layer.form} {layer!r}: {name}'
             self.fields.append(Field(member, state.width, start, comment))
             given.append(f's->{member}')
+            if state.source:
+                self.begins = True
+                size = f'{state.width} * sizeof(real)'
+                place = self._place(state.source)
+                self.calls += ['if (!s->begun)', f'    memcpy(s->{member}, {place}, {size});']
             for output, which in part.outputs.items():
                 if which == name:
                     self._places[output] = f's->{member}'

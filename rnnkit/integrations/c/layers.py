@@ -155,9 +155,9 @@ def _check(where: str, graph: Graph, layer: Layer) -> None:
         why = 'runs backward, from the last time step'
     elif not layer.causal and not isinstance(layer, Last | Mean | Max):
         why = 'needs the whole sequence at once'
-    elif layer.start_sources:
+    elif any(_is_summary(graph, name) for name in graph.plan.starts[layer.name].values()):
         part, source = next(iter(layer.start_sources.items()))
-        why = f'starts from another layer, {layer.start_part(part)}_0={source!r}'
+        why = f'starts from what another sequence ends with, {part}_0={source!r}'
     elif layer.state is not None and not isinstance(layer, Recurrent | Last | Mean | Max):
         why = 'has a state whose equations are not those of a cell'
     if why:

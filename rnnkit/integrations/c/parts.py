@@ -21,10 +21,20 @@ Rows = dict[str, TensorVariable]
 
 
 class State(NamedTuple):
-    """A part of a layer's state: its width, and its start, or None for 0."""
+    """A part of a layer's state.
+
+    Attributes
+    ----------
+    width : int
+    start : array, optional
+        From what it starts; by default from 0.
+    source : str
+        The output from which it starts, as ``'hid1:out'``, if there is one.
+    """
 
     width: int
-    start: np.ndarray | None
+    start: np.ndarray | None = None
+    source: str = ''
 
 
 class Part(NamedTuple):
@@ -106,7 +116,8 @@ def part_of(where: str, graph: Graph, layer: Layer, needed: Sequence[str]) -> Pa
             f'{where}: {described(layer)} cannot be computed for a single time step (B, I): '
             f'{type(why).__name__}: {why}'
         ) from why
-    kept = {name: state for name, (_, state) in states.items()}
+    starts = graph.plan.starts[layer.name]
+    kept = {name: s._replace(source=starts.get(name, '')) for name, (_, s) in states.items()}
     return Part(layer, inputs, kept, equations, list(outputs), same)
 
 
@@ -144,7 +155,7 @@ def pooled(layer: Layer, rows: Rows, needed: Sequence[str]) -> Read:
     (x,), one = rows.values(), np.ones((), rows['x0'].dtype)
     first, count = layer.state._fields
     states = {
-        name: (variable(name, x.dtype, (None, width)), State(width, None))
+        name: (variable(name, x.dtype, (None, width)), State(width))
         for name, width in ((first, layer.size), (count, 1))
     }
     kept, steps = (row for row, _ in states.values())

@@ -136,6 +136,8 @@ class Texts:
         for field in self.functions.fields:
             comment = literals.comment(field.comment)
             lines.append(f'    {self.name}_real {field.name}[{field.width}]; /* {comment} */')
+        if self.functions.begins:
+            lines.append('    int begun; /* whether a step has been made */')
         if not self.functions.fields:
             lines.append('    char unused; /* this network keeps nothing from step to step */')
         return [*lines, f'}} {self.name}_state;']
@@ -232,6 +234,8 @@ class Texts:
             else:
                 lines.append(f'    for (j = 0; j < {field.width}; ++j)')
                 lines.append(f'        s->{field.name}[j] = {zero};')
+        if self.functions.begins:
+            lines.append('    s->begun = 0;')
         if not self.functions.fields:
             lines.append('    s->unused = 0;')
         return [*lines, '}', '']
