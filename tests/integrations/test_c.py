@@ -9,7 +9,7 @@ import numpy as np
 import pytensor.tensor as pt
 import pytest
 from c_code import Library, build, needs_compiler, run_test
-from long_forms import long_unless
+from long_forms import long, long_unless
 from pytensor.tensor import TensorVariable
 from scipy import special
 
@@ -142,8 +142,8 @@ NETWORKS = {
     ),
     'autoencoder': lambda: rnnkit.Autoencoder([3, ('rnn', 2), 3], seed=1),
 }
-SHORT = {'lstm peepholes', 'gru', 'gru before', 'c_mgu', 'c_swap', 'clockwork', 'stack', 'tokens'}
-SHORT |= {'last', 'pools', 'scaled', 'odd names', 'scrn'}
+SHORT = {'lstm peepholes', 'gru', 'c_mgu', 'c_swap', 'clockwork', 'stack', 'tokens'}
+SHORT |= {'pools', 'scaled', 'odd names'}
 
 
 def settled(net):
@@ -203,7 +203,7 @@ def test_steps_and_sequences(name, tmp_path):
 
 
 @needs_compiler
-@pytest.mark.parametrize('name', ['stack', 'tokens', 'no time', 'mean'])
+@pytest.mark.parametrize('name', ['stack', 'tokens', long('no time'), long('mean')])
 def test_the_program_that_tests(name, tmp_path):
     net = NETWORKS[name]()
     settled(net)
