@@ -99,13 +99,13 @@ class Graphs:
 def written(name, equations):
     """Return the text of a function, of its weights, and what it uses."""
     targets = [Target(state, state, INPUTS[state]) for state in STATES] + [Target('y', '', OUT)]
-    arrays = {key: f'{name}_{k}' for k, key in enumerate(equations.arrays)}
+    schedule = Schedule(simplified(equations), targets)
+    arrays = {key: f'{name}_{k}' for k, key in enumerate(schedule.arrays)}
     lines = []
-    for key, values in equations.arrays.items():
-        rows = literals.array(values, 'float64')
+    for key in arrays:
+        rows = literals.array(equations.arrays[key], 'float64')
         lines += [f'static const real {arrays[key]}[] = {{', *rows, '};']
     names = Names(*INSIDE, *INPUTS, 'y')
-    schedule = Schedule(simplified(equations), targets)
     body = Body(schedule, {key: key for key in INPUTS}, arrays, 'float64', names)
     arguments = 'real *restrict a, real *restrict b, real *restrict n, const real *restrict x'
     declaration = f'void {name}({arguments}, real *restrict y)'

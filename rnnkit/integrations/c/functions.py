@@ -140,10 +140,9 @@ class Functions:
             else Target(outs[name], '', width_of(self.graph, name))
             for name in part.results
         ]
-        arrays = {
-            name: self._array(layer, name, values) for name, values in part.equations.arrays.items()
-        }
         schedule = Schedule(simplified(part.equations), targets)
+        weights = part.equations.arrays
+        arrays = {name: self._array(layer, name, weights[name]) for name in schedule.arrays}
         body = Body(schedule, {**states, **inputs}, arrays, self.dtype, inner)
         lines = body.write()
         if any('for (j' in line for line in lines):
