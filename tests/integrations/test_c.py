@@ -44,10 +44,11 @@ class SwapState(NamedTuple):
     a: TensorVariable
     b: TensorVariable
     n: TensorVariable
+    fixed: TensorVariable
 
 
 class Swap(Cell):
-    """States that take each other's place, columns in another order, and a number of a row."""
+    """States that take each other's place, or never change, columns in another order, numbers."""
 
     state = SwapState
     params = {'xh': ('I', 'H'), 'hh': ('H', 'H'), 'b': ('H',), 'scale': ('1',)}
@@ -62,7 +63,9 @@ class Swap(Cell):
         turned = pt.concatenate([s.a[:, 1:], s.a[:, :1]], axis=-1)
         total = s.b.sum(axis=-1, keepdims=True)
         b = pt.tanh(z + turned @ p.hh) * p.scale + s.n
-        return SwapState(s.b, pt.switch(pt.gt(b, s.a) & pt.lt(z, 1), b, turned), total * p.scale)
+        return SwapState(
+            s.b, pt.switch(pt.gt(b, s.a) & pt.lt(z, 1), b, turned), total * p.scale, s.fixed
+        )
 
     def output(self, s, p):
         return pt.concatenate([s.a[..., :1], s.n], axis=-1) + 1

@@ -16,6 +16,8 @@ from rnnkit.integrations.equations import FUNCTIONS, REDUCTIONS, read_rows
 from rnnkit.kernels.language import elementary
 
 B = 4
+
+
 def check(outputs, inputs, rng):
     """Compare equations with PyTensor's own result."""
     given = {name: rng.standard_normal((B, v.type.shape[-1])) for name, v in inputs.items()}

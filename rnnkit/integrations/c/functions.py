@@ -150,8 +150,9 @@ class Functions:
         self.used |= body.functions
         self.scratch = max(self.scratch, body.scratch)
         function = self.names.new(layer, 'step')
-        arguments = [f'real *restrict {name}' for name in (*states.values(), *outs.values())]
         text = '\n'.join(lines)
+        kept = {key: name for key, name in states.items() if _occurs(name, text)}
+        arguments = [f'real *restrict {name}' for name in (*kept.values(), *outs.values())]
         read = {key: name for key, name in inputs.items() if _occurs(name, text)}
         arguments += [f'const real *restrict {name}' for name in read.values()]
         self.functions += [
@@ -162,14 +163,14 @@ class Functions:
             '}',
             '',
         ]
-        self._call(part, function, list(outs), list(read))
+        self._call(part, function, list(outs), [*kept, *read])
 
     def _comment(self, part: Part) -> str:
         layer = part.layer
         read = ', '.join(part.inputs.values())
         return f'{layer.name}: {layer.form}, {layer.size} units; reads {read}'
 
-    def _call(self, part: Part, function: str, outs: list[str], read: list[str]) -> None:
+    def _call(self, part: Part, function: str, outs: list[str], used: list[str]) -> None:
         """Write the call of a layer's function, and the arrays that it needs."""
         layer, given = part.layer.name, []
         for name, state in part.states.items():
@@ -179,7 +180,7 @@ class Functions:
                 start = self._array(layer, f'{layer}.{name}_0', state.start)
             comment = f'{part.layer.form} {layer!r}: {name}'
             self.fields.append(Field(member, state.width, start, comment))
-            given.append(f's->{member}')
+            given += [f's->{member}'] * (name in used)
             if state.source:
                 self.begins = True
                 size = f'{state.width} * sizeof(real)'
@@ -197,7 +198,7 @@ class Functions:
                 self._kept += width
             self._places[name] = place
             given.append(place)
-        given += [self._place(part.inputs[key]) for key in read]
+        given += [self._place(source) for key, source in part.inputs.items() if key in used]
         self.calls += _wrapped(f'{function}(', given, ');')
 
 
