@@ -4,12 +4,33 @@ import importlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from rnnkit.common.calls import Abstract, checked_methods
 from rnnkit.training.protocols import PathOrFile
+
+
+class LoadedWeights(NamedTuple):
+    """What `Network.load_weights` has done, as names of parameters.
+
+    Attributes
+    ----------
+    loaded : tuple of str
+        Those of the network that have new values.
+    unused : tuple of str
+        Those of the source that have no place in the network.
+    missing : tuple of str
+        Those of the network that the source does not have.
+    """
+
+    loaded: tuple[str, ...]
+    unused: tuple[str, ...]
+    missing: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return '; '.join(f'{k}: {", ".join(v) or "none"}' for k, v in self._asdict().items())
 
 
 @checked_methods

@@ -104,9 +104,7 @@ def torch_file(graph, last=True):
     else:
         y = graph.node('Add', b, graph.node('MatMul', y, graph.array(H, 5)))
     y = graph.node('Relu', y)
-    y = graph.node(
-        'Gemm' if last else 'MatMul', y, graph.array(5, 2), *[graph.array(2)] * bool(last)
-    )
+    y = graph.node('Gemm' if last else 'MatMul', y, graph.array(5, 2), *[graph.array(2)] * bool(last))
     return graph.node('Softmax', y, axis=-1)
 
 

@@ -135,7 +135,8 @@ class Functions:
             for name in part.results
         ]
         arrays = {
-            name: self._array(layer, name, values) for name, values in part.equations.arrays.items()
+            name: self._array(layer, name, values)
+            for name, values in part.equations.arrays.items()
         }
         schedule = Schedule(simplified(part.equations), targets)
         body = Body(schedule, {**states, **inputs}, arrays, self.dtype, inner)

@@ -7,121 +7,23 @@ from rnnkit.errors import ConfigError
 
 LONGEST = 31  # characters that compilers must tell apart, C99 5.2.4.1; less than 63 for safety
 KEYWORDS = frozenset(
-    [
-        'auto',
-        'break',
-        'case',
-        'char',
-        'const',
-        'continue',
-        'default',
-        'do',
-        'double',
-        'else',
-        'enum',
-        'extern',
-        'float',
-        'for',
-        'goto',
-        'if',
-        'inline',
-        'int',
-        'long',
-        'register',
-        'restrict',
-        'return',
-        'short',
-        'signed',
-        'sizeof',
-        'static',
-        'struct',
-        'switch',
-        'typedef',
-        'union',
-        'unsigned',
-        'void',
-        'volatile',
-        'while',
-        'alignas',
-        'alignof',
-        'and',
-        'and_eq',
-        'asm',
-        'bitand',
-        'bitor',
-        'bool',
-        'catch',
-        'class',
-        'compl',
-        'const_cast',
-        'constexpr',
-        'decltype',
-        'delete',
-        'dynamic_cast',
-        'explicit',
-        'export',
-        'false',
-        'friend',
-        'mutable',
-        'namespace',
-        'new',
-        'noexcept',
-        'not',
-        'not_eq',
-        'nullptr',
-        'operator',
-        'or',
-        'or_eq',
-        'private',
-        'protected',
-        'public',
-        'reinterpret_cast',
-        'static_assert',
-        'static_cast',
-        'template',
-        'this',
-        'thread_local',
-        'throw',
-        'true',
-        'try',
-        'typeid',
-        'typename',
-        'using',
-        'virtual',
-        'wchar_t',
-        'xor',
-        'xor_eq',
-        'main',
-    ]
+    """
+    auto break case char const continue default do double else enum extern float for goto if inline
+    int long register restrict return short signed sizeof static struct switch typedef union
+    unsigned void volatile while
+    alignas alignof and and_eq asm bitand bitor bool catch class compl const_cast constexpr
+    decltype delete dynamic_cast explicit export false friend mutable namespace new noexcept not
+    not_eq nullptr operator or or_eq private protected public reinterpret_cast static_assert
+    static_cast template this thread_local throw true try typeid typename using virtual wchar_t xor
+    xor_eq main
+    """.split()
 )  # of C and C++, whose programs include the header
 
 HEADERS = frozenset(
-    [
-        'assert',
-        'complex',
-        'ctype',
-        'errno',
-        'fenv',
-        'float',
-        'inttypes',
-        'iso646',
-        'limits',
-        'locale',
-        'math',
-        'setjmp',
-        'signal',
-        'stdarg',
-        'stdbool',
-        'stddef',
-        'stdint',
-        'stdio',
-        'stdlib',
-        'string',
-        'tgmath',
-        'time',
-        'wchar',
-        'wctype',
-    ]
+    """
+    assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdarg
+    stdbool stddef stdint stdio stdlib string tgmath time wchar wctype
+    """.split()
 )
 
 

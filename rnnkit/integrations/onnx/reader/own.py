@@ -61,14 +61,7 @@ class Own:
             return None
         try:
             return reader(self._entries[key])
-        except (
-            ValueError,
-            TypeError,
-            KeyError,
-            AttributeError,
-            RecursionError,
-            ConfigError,
-        ) as why:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ConfigError) as why:
             raise self._damaged(key, str(why)) from why
 
     def _meta(self, text: str) -> dict[str, Any]:
