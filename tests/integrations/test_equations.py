@@ -67,7 +67,9 @@ def test_cells(name, rng):
     assert {k for k in equations.arrays if '.' in k} <= {p.name for p in net.params}
 
 
-ACTIVATIONS = ['maxout:3' if name == 'maxout' else name for name in rnnkit.activations.activations]
+ACTIVATIONS = [
+    'maxout:3' if name == 'maxout' else name for name in rnnkit.activations.activations
+]
 SHORT = {'softmax', 'norm:z', 'norm:max', 'prelu', 'maxout:3', 'gelu', 'elu', 'hard_sigmoid', 'exp'}
 
 
@@ -85,12 +87,7 @@ def matrix(name, width):
 def test_columns_joins_and_reductions(rng):
     x, y = matrix('x', 4), matrix('y', 3)
     both = pt.concatenate([x[:, 1:3], y, x], axis=-1)
-    outputs = [
-        both[:, 1:6],
-        x.sum(axis=1, keepdims=True) * y,
-        y.min(axis=-1),
-        x.prod(axis=1)[:, None],
-    ]
+    outputs = [both[:, 1:6], x.sum(axis=1, keepdims=True) * y, y.min(axis=-1), x.prod(axis=1)[:, None]]
     found = check([o if o.ndim == 2 else o[:, None] for o in outputs], {'x': x, 'y': y}, rng)
     assert [found.widths[k] for k in found.outputs] == [5, 3, 1, 1]
 
@@ -118,7 +115,5 @@ def test_what_rows_do_not_enter_is_computed_once(rng):
 )
 def test_what_is_no_row(make, why):
     x = matrix('x', 3)
-    with pytest.raises(
-        ConfigError, match=f'here: cannot be written as equations of one row: .*({why})'
-    ):
+    with pytest.raises(ConfigError, match=f'here: cannot be written as equations of one row: .*({why})'):
         read_rows('here', [make(x)], {'x': x})

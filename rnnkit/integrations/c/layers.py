@@ -141,9 +141,7 @@ def _is_nothing(part: Part, same: dict[str, str]) -> bool:
 def _check_inputs(where: str, graph: Graph, owners: set[str]) -> None:
     unread = [x.name for x in graph.layers if isinstance(x, Input) and x.name not in owners]
     if unread:
-        raise ConfigError(
-            f'{where}: the output does not depend on input {unread[0]!r}; leave it out'
-        )
+        raise ConfigError(f'{where}: the output does not depend on input {unread[0]!r}; leave it out')
 
 
 def _check(where: str, graph: Graph, layer: Layer) -> None:

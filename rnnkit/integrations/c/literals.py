@@ -51,8 +51,6 @@ def string(text: str) -> str:
 def comment(text: str) -> str:
     """Return a text that can stand in a comment."""
     plain = text.encode('ascii', 'backslashreplace').decode()
-    return (
-        ''.join(c if c.isprintable() else ' ' for c in plain)
-        .replace('*/', '* /')
-        .replace('/*', '/ *')
+    return ''.join(c if c.isprintable() else ' ' for c in plain).replace('*/', '* /').replace(
+        '/*', '/ *'
     )
