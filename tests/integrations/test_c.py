@@ -140,7 +140,8 @@ NETWORKS = {
     'odd names': regressor(
         dict(form='input', size=3, name='int'),
         dict(form='rnn', size=4, name='my layer'),
-        dict(form='rnn', size=4, name='my-layer'),
+        dict(form='rnn', size=4, name='my-layer/'),
+        dict(form='rnn', size=4, name='ü'),
         dict(size=2, name='static'),
     ),
     'autoencoder': lambda: rnnkit.Autoencoder([3, ('rnn', 2), 3], seed=1),
@@ -524,6 +525,12 @@ def test_a_parameter_that_is_not_finite(tmp_path):
     net.find('hid1', 'b').set_value(np.array([np.nan], 'float32'))
     with pytest.raises(ConfigError, match="'hid1.b' contains NaN"):
         net.to_c(tmp_path)
+    net = regressor(1, ('rnn', 1), 1, dtype='float64')()
+    net.set('hid1', 'b', [1e200])
+    with pytest.raises(ConfigError, match="'hid1.b' has numbers that do not fit float32"):
+        net.to_c(tmp_path)
+    assert not list(tmp_path.iterdir())
+    net.to_c(tmp_path, dtype='float64')
 
 
 def test_what_belongs_to_the_network(tmp_path):

@@ -173,5 +173,3 @@ def stateless(layer: Layer, rows: Rows, needed: Sequence[str]) -> Read:
     outputs = layer.transform(*rows.values(), **dict.fromkeys(layer.needs))
     named = {join(layer.name, name): out for name, out in outputs.items()}
     return {}, {name: out for name, out in named.items() if name in needed}, {}
-
-
