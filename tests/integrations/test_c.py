@@ -42,7 +42,7 @@ class MGU(Cell):
 
 class SwapState(NamedTuple):
     a: TensorVariable
-    b: TensorVariable
+    x: TensorVariable  # as the input is called
     n: TensorVariable
     fixed: TensorVariable
 
@@ -61,10 +61,10 @@ class Swap(Cell):
 
     def step(self, z, s, p):
         turned = pt.concatenate([s.a[:, 1:], s.a[:, :1]], axis=-1)
-        total = s.b.sum(axis=-1, keepdims=True)
+        total = s.x.sum(axis=-1, keepdims=True)
         b = pt.tanh(z + turned @ p.hh) * p.scale + s.n
         return SwapState(
-            s.b, pt.switch(pt.gt(b, s.a) & pt.lt(z, 1), b, turned), total * p.scale, s.fixed
+            s.x, pt.switch(pt.gt(b, s.a) & pt.lt(z, 1), b, turned), total * p.scale, s.fixed
         )
 
     def output(self, s, p):

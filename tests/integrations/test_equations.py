@@ -67,9 +67,7 @@ def test_cells(name, rng):
     assert {k for k in equations.arrays if '.' in k} <= {p.name for p in net.params}
 
 
-ACTIVATIONS = [
-    'maxout:3' if name == 'maxout' else name for name in rnnkit.activations.activations
-]
+ACTIVATIONS = ['maxout:3' if name == 'maxout' else name for name in rnnkit.activations.activations]
 SHORT = {'softmax', 'norm:z', 'norm:max', 'prelu', 'maxout:3', 'gelu', 'elu', 'hard_sigmoid', 'exp'}
 
 
@@ -87,7 +85,12 @@ def matrix(name, width):
 def test_columns_joins_and_reductions(rng):
     x, y = matrix('x', 4), matrix('y', 3)
     both = pt.concatenate([x[:, 1:3], y, x], axis=-1)
-    outputs = [both[:, 1:6], x.sum(axis=1, keepdims=True) * y, y.min(axis=-1), x.prod(axis=1)[:, None]]
+    outputs = [
+        both[:, 1:6],
+        x.sum(axis=1, keepdims=True) * y,
+        y.min(axis=-1),
+        x.prod(axis=1)[:, None],
+    ]
     found = check([o if o.ndim == 2 else o[:, None] for o in outputs], {'x': x, 'y': y}, rng)
     assert [found.widths[k] for k in found.outputs] == [5, 3, 1, 1]
 
@@ -99,6 +102,13 @@ def test_what_rows_do_not_enter_is_computed_once(rng):
     assert {step.kind for step in equations.steps.values()} == {'product'}
     (array,) = equations.arrays.values()
     np.testing.assert_allclose(array, np.exp(w.get_value()))
+
+
+def test_weights_of_the_same_name(rng):
+    x = matrix('x', 3)
+    one, two, three = (pytensor.shared(rng.standard_normal(3), 'w', shape=(3,)) for _ in range(3))
+    equations = check([(x + one) * two - three], {'x': x}, rng)
+    assert list(equations.arrays) == ['w', 'w_', 'w__']
 
 
 @pytest.mark.parametrize(
@@ -115,5 +125,7 @@ def test_what_rows_do_not_enter_is_computed_once(rng):
 )
 def test_what_is_no_row(make, why):
     x = matrix('x', 3)
-    with pytest.raises(ConfigError, match=f'here: cannot be written as equations of one row: .*({why})'):
+    with pytest.raises(
+        ConfigError, match=f'here: cannot be written as equations of one row: .*({why})'
+    ):
         read_rows('here', [make(x)], {'x': x})

@@ -76,7 +76,7 @@ class Functions:
         self.scratch, self._kept = 0, 0
         self.begins = False
         self.members.new('begun')
-        self._arrays: dict[str, str] = {}
+        self._arrays: dict[str, tuple[str, np.ndarray]] = {}
         self._places = {join(layer): argument for layer, argument in self.arguments.items()}
         for part in steps.parts:
             if isinstance(part, Table):
@@ -104,8 +104,10 @@ class Functions:
     def _array(self, layer: str, name: str, values: np.ndarray) -> str:
         """Define an array of weights; return its name."""
         key = name if '.' in name else f'{layer}.{name}'  # of a parameter, which layers may share
-        if key not in self._arrays:
-            c_name = self._arrays[key] = self.names.new(*key.split('.', 1))
+        c_name, known = self._arrays.get(key, ('', values))
+        if not c_name or not np.array_equal(known, values):
+            c_name = self.names.new(*key.split('.', 1))
+            self._arrays[key] = c_name, values
             size = ' * '.join(map(str, values.shape))
             self.weights += [
                 f'static const real {c_name}[{size}] = {{',
@@ -113,7 +115,7 @@ class Functions:
                 '};',
                 '',
             ]
-        return self._arrays[key]
+        return c_name
 
     def _table(self, table: Table) -> None:
         layer = table.layer

@@ -96,8 +96,9 @@ def part_of(where: str, graph: Graph, layer: Layer, needed: Sequence[str]) -> Pa
         reader = pooled
     sources = graph.plan.sources[layer.name]
     widths = [width_of(graph, name) for name in sources]
-    rows = {
-        f'x{k}': variable(f'x{k}', graph.dtype, (None, width)) for k, width in enumerate(widths)
+    rows = {  # not by identifiers, since states have such names
+        f'input {k}': variable(f'input {k}', graph.dtype, (None, width))
+        for k, width in enumerate(widths)
     }
     inputs = dict(zip(rows, sources, strict=True))
     try:
@@ -127,7 +128,7 @@ Read = tuple[dict[str, tuple[TensorVariable, State]], Rows, dict[str, str]]
 
 def recurrent(layer: Recurrent, rows: Rows, needed: Sequence[str]) -> Read:
     """Return the step of a cell."""
-    x = rows['x0']
+    (x,) = rows.values()
     cell = layer.cell if not layer.zoneout else wrapped(Mixed, layer.cell, layer.zoneout)
     params = {name: layer.params[name] for name in layer.cell.params}
     p = SimpleNamespace(**cell.prepare(params, layer.size))
@@ -152,7 +153,8 @@ def recurrent(layer: Recurrent, rows: Rows, needed: Sequence[str]) -> Read:
 
 def pooled(layer: Layer, rows: Rows, needed: Sequence[str]) -> Read:
     """Return the mean or the maximum of the steps so far."""
-    (x,), one = rows.values(), np.ones((), rows['x0'].dtype)
+    (x,) = rows.values()
+    one = np.ones((), x.dtype)
     first, count = layer.state._fields
     states = {
         name: (variable(name, x.dtype, (None, width)), State(width))
