@@ -223,6 +223,24 @@ def test_the_program_that_tests(name, tmp_path):
 
 
 @needs_compiler
+@pytest.mark.long
+@pytest.mark.parametrize('flags', ['-fsanitize=address,undefined', '-O3 -march=native -ffast-math'])
+@pytest.mark.parametrize('name', NETWORKS)
+def test_other_ways_to_compile(name, flags, tmp_path):
+    flags = flags.split()
+    probe = tmp_path / 'probe.c'
+    probe.write_text('int main(void) { return 0; }\n')
+    try:
+        build(probe, out=tmp_path / 'probe', flags=flags)
+    except AssertionError:
+        pytest.skip(f'the compiler does not know {flags}')
+    net = NETWORKS[name]()
+    settled(net)
+    status, printed = run_test(net, tmp_path, flags=flags)
+    assert status == 0, printed
+
+
+@needs_compiler
 def test_double_precision(tmp_path):
     net = rnnkit.Regressor([3, ('lstm', 6), ('rnn', 4), 2], seed=1, dtype='float64')
     x = settled(net)
