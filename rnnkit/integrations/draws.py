@@ -8,12 +8,12 @@ from numpy.typing import ArrayLike
 
 from rnnkit.common.calls import checked
 from rnnkit.common.checks import is_whole
-from rnnkit.common.output_names import full
 from rnnkit.common.registry import hint
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, DataError, NotFoundError, ShapeError
 from rnnkit.models.network import Network
 from rnnkit.models.parameters import assign
+from rnnkit.models.symbolic import named_outputs
 from rnnkit.training.protocols import Inputs
 
 Draws = Mapping[str, Any]  # or an object with the attribute `posterior`, such as ArviZ's
@@ -183,12 +183,9 @@ def posterior_predict(
             f'{where}: idata is a single point, without chains and draws; write '
             f'net.load_draw(point), and then net.predict(x)'
         )
-    name = full(net.layers[-1].name) if output is None else output
-    if not isinstance(name, str) or full(name) not in net.outputs:
-        raise NotFoundError(
-            f'{where}: no output named {brief(name)}; {hint(str(name), net.outputs)}'
-        )
-    rows = net._inference.with_params(where, full(name), x, mask, posterior.params, posterior)
+    chosen = net.layers[-1].name if output is None else output
+    (name,) = named_outputs(where, net._graph, [chosen])
+    rows = net._inference.with_params(where, name, x, mask, posterior.params, posterior)
     return _gathered(rows, posterior.lengths)
 
 

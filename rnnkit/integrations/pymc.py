@@ -133,8 +133,9 @@ def outputs(
     if not isinstance(prefix, str):
         raise ConfigError(f"{WHERE}: prefix must be text, such as 'first_'; got {brief(prefix)}")
     chosen = _chosen(net, priors, only)
-    for name, prior in chosen.items():
-        _check(model, f'{prefix}{name}', prior)
+    for p in net.params:
+        if p.name in chosen:
+            _check(model, f'{prefix}{p.name}', chosen[p.name])
     places = {p.name: p.type(p.name) for p in net.params}
     values = net.symbolic(x, mask, params=places, state=state)
     fan_in = _fan_in(net)

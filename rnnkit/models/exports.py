@@ -4,12 +4,33 @@ import importlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from rnnkit.common.calls import Abstract, checked_methods
 from rnnkit.training.protocols import PathOrFile
+
+
+class LoadedWeights(NamedTuple):
+    """What `Network.load_weights` has done, as names of parameters.
+
+    Attributes
+    ----------
+    loaded : tuple of str
+        Those of the network that have new values.
+    unused : tuple of str
+        Those of the source that have no place in the network.
+    missing : tuple of str
+        Those of the network that the source does not have.
+    """
+
+    loaded: tuple[str, ...]
+    unused: tuple[str, ...]
+    missing: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return '; '.join(f'{k}: {", ".join(v) or "none"}' for k, v in self._asdict().items())
 
 
 @checked_methods
@@ -215,6 +236,63 @@ class Exports(Abstract):
         from rnnkit.integrations.c import export
 
         return export.write(self, folder, name, dtype)
+
+    def load_weights(
+        self,
+        source: Any,
+        *,
+        only: str | Sequence[str] = '*',
+        names: Mapping[str, str] | None = None,
+        strict: bool = True,
+    ) -> LoadedWeights:
+        """Take over parameters of another network, by their names.
+
+        They are copied, in the dtype of this network. If anything is wrong, no parameter has
+        changed. The history and what is frozen stay as they are.
+
+        Parameters
+        ----------
+        source : path, file object, dict or Network
+            A file that `save` or a training has written, of which a checkpoint has its best
+            parameters; a file of safetensors with these names; arrays by name, ``'hid1.xh'``; or
+            another network.
+        only : str or sequence of str
+            Patterns of names in this network, ``'hid*'`` or ``['hid1.*', 'out.b']``. Others are
+            left alone on both sides.
+        names : dict of str to str, optional
+            Layers of the source and what they are called here: ``{'encoder': 'hid1'}``.
+        strict : bool
+            Whether all parameters must be in the source, and all of the source be parameters. If
+            not, the result says which are not; shapes must agree all the same.
+
+        Returns
+        -------
+        report : LoadedWeights
+            The names that were `loaded`; those of the source that are `unused`; and those here
+            that are `missing` in the source.
+
+        Raises
+        ------
+        NotFoundError
+            If names are unused or missing with ``strict=True``, or nothing is left to be loaded.
+        ConfigError
+            If the source is something else, or `only` matches nothing.
+        ShapeError, DataError
+            If an array has another shape than its parameter, or no finite numbers.
+        FormatError, FileNotFoundError
+            If a file cannot be read.
+
+        Examples
+        --------
+        >>> import rnnkit
+        >>> old = rnnkit.Regressor([3, ('gru', 8), 1], seed=0)
+        >>> new = rnnkit.Regressor([3, ('gru', 8), 5], seed=1)
+        >>> new.load_weights(old, only='hid1.*')
+        loaded: hid1.xh, hid1.hh, hid1.b, hid1.bn; unused: none; missing: none
+        """
+        loading = importlib.import_module('rnnkit.integrations.load_weights')
+        report: LoadedWeights = loading.load(self, source, only, names, strict)
+        return report
 
     def load_draw(
         self,

@@ -133,7 +133,7 @@ class Symbolic(Abstract):
         where, names = 'symbolic()', list(self._graph.outputs)
         one = isinstance(outputs, str)
         if outputs is not None:
-            names = _named(where, self._graph, [outputs] if one else outputs)
+            names = named_outputs(where, self._graph, [outputs] if one else outputs)
         found = self._symbolic(where, x, mask, names, params, state)
         return found[names[0]] if one else found
 
@@ -182,8 +182,14 @@ class Symbolic(Abstract):
         return variable
 
 
-def _named(where: str, graph: Graph, names: object) -> list[str]:
-    """Return the full names of outputs."""
+def named_outputs(where: str, graph: Graph, names: object) -> list[str]:
+    """Return the full names of outputs.
+
+    Raises
+    ------
+    NotFoundError, ConfigError
+        If there is no such output, or these are no names.
+    """
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
         raise ConfigError(
             f"{where}: outputs must be names, such as 'hid1' or ['hid1', 'out:pre']; got "

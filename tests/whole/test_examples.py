@@ -106,6 +106,10 @@ SHORT = {
         },
         0.1,
     ),
+    'to_c': (
+        {'steps': 20, 'size': 8, 'batch_size': 16, 'updates': 100, 'learning_rate': 0.03},
+        0.9,
+    ),
     'transfer_learning': (
         {
             'steps': 20,

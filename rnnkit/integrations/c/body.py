@@ -140,8 +140,6 @@ class Body:
             return f'({args[0]} {INFIX[value.op]} {args[1]})'
         if value.op == 'not':
             return f'(!{args[0]})'
-        if value.op == 'select':
-            return f'({args[0]} ? {_bare(args[1])} : {_bare(args[2])})'
         self.functions.add(value.op)
         return f'real_{value.op}({", ".join(map(_bare, args))})'
 

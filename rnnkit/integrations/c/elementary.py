@@ -2,8 +2,8 @@
 
 They are those of `rnnkit.kernels.language.elementary`: one polynomial, of ``exp(r) - 1`` for
 ``|r| <= log(2) / 2``, and one series, of the inverse hyperbolic tangent. Errors are a few units
-in the last place; NaN gives NaN, and infinity what it should. No number is rounded by adding a
-large one, which ``-ffast-math`` would undo.
+in the last place; NaN gives NaN, and infinity what it should. Numbers are
+chosen by masks of bits: ``?:`` may become a branch, and then a loop has no vectors. No number is rounded by adding a large one, which ``-ffast-math`` would undo.
 """
 
 import math
@@ -12,19 +12,34 @@ from collections.abc import Iterable
 from rnnkit.integrations.c.literals import number
 from rnnkit.kernels.language.elementary import FORMATS
 
+SELECT = """
+/* yes or no: both are computed, and a loop has no branch. */
+static inline real real_select(int which, real yes, real no)
+{
+    const @bits mask = (@bits)0 - (@bits)which;
+    @bits a, b;
+    real y;
+    memcpy(&a, &yes, sizeof a);
+    memcpy(&b, &no, sizeof b);
+    a = (a & mask) | (b & ~mask);
+    memcpy(&y, &a, sizeof y);
+    return y;
+}
+"""
+
 EXP = """
 /* exp(x) = 2 exp(r) h, where r = real_rest(x, n) is small, h = 2^(n - 1) = real_half_power(n),
-   and n = real_whole(x). x is between @low and @high; for others, and NaN, see real_ranged. */
+   and n = real_whole(x), for x between @low and @high, and n is anything for NaN. */
 static inline real real_ranged(real x)
 {
-    const real least = x > @low ? x : @low; /* also where x is NaN */
-    return least < @high ? least : @high;
+    const real least = real_select(x < @low, @low, x); /* NaN stays */
+    return real_select(least > @high, @high, least);
 }
 
 static inline int32_t real_whole(real x)
 {
-    const real y = x * @per_log2;
-    return (int32_t)(y + (y < @zero ? -@half : @half));
+    const real y = real_select(x > @low, x, @low) * @per_log2; /* not NaN, which no integer is */
+    return (int32_t)(y + @copysign(@half, y));
 }
 
 static inline real real_rest(real x, int32_t n)
@@ -56,8 +71,7 @@ static inline real real_exp(real x)
 {
     const real y = real_ranged(x);
     const int32_t n = real_whole(y);
-    const real e = (real_expm1_small(real_rest(y, n)) * @two + @two) * real_half_power(n);
-    return x != x ? x : e;
+    return (real_expm1_small(real_rest(y, n)) * @two + @two) * real_half_power(n);
 }
 """,
     'expm1': """
@@ -66,15 +80,14 @@ static inline real real_expm1(real x)
     const real y = real_ranged(x);
     const int32_t n = real_whole(y);
     const real h = real_half_power(n);
-    const real e = real_expm1_small(real_rest(y, n)) * @two * h + (h * @two - @one);
-    return x != x ? x : e;
+    return (real_expm1_small(real_rest(y, n)) * h + (h - @half)) * @two; /* 2 h may overflow */
 }
 """,
     'tanh': """
 static inline real real_tanh(real x)
 {
     const real a = @fabs(x);
-    const real e = real_expm1((a > @flat ? @flat : a) * @two);
+    const real e = real_expm1(real_select(a > @flat, @flat, a) * @two);
     return @copysign(e / (e + @two), x);
 }
 """,
@@ -87,37 +100,38 @@ static inline real real_sigmoid(real x)
     'log': """
 static inline real real_log(real x)
 {
+    const real usual = real_select((x >= @tiny) & (x < INFINITY), x, @one);
+    real other = real_select(x < @tiny, -INFINITY, @zero); /* denormal numbers count as 0 */
     @bits bits;
     real m, e, s, z, p;
-    memcpy(&bits, &x, sizeof bits);
+    other = real_select(x < @zero, NAN, other);
+    other = real_select(x < INFINITY, other, x); /* also NaN */
+    memcpy(&bits, &usual, sizeof bits);
     e = (real)((int32_t)(bits >> @mantissa) - @bias); /* x = m 2^e, and m is between 1 and 2 */
     bits = (bits & @mantissa_bits) | @one_bits;
     memcpy(&m, &bits, sizeof m);
-    e = m > @root ? e + @one : e;
-    m = m > @root ? m * @half : m;
+    e += real_select(m > @root, @one, @zero);
+    m *= real_select(m > @root, @half, @one);
     s = (m - @one) / (m + @one);
     z = s * s;
     p = @first_log;
 @log_terms
-    p = e * @log2_high + (e * @log2_low + (p * z * s + s * @two));
-    p = x < @tiny ? -INFINITY : p; /* denormal numbers count as 0 */
-    p = x < @zero ? NAN : p;
-    return x < INFINITY ? p : x; /* also NaN */
+    return (e * @log2_high + (e * @log2_low + (p * z * s + s * @two))) + other;
 }
 """,
     'log1p': """
 static inline real real_log1p(real x)
 {
     const real w = x + @one, d = w - @one; /* Kahan: undoes the rounding of w */
-    const real exact = (d == @zero) | (w == INFINITY) ? @one : @zero;
-    const real y = real_log(w) * (x / (exact > @zero ? @one : d));
-    return exact > @zero ? x : y;
+    const real divisor = real_select((d == @zero) | (w == INFINITY), @one, d);
+    const real small = real_select(d == @zero, x, @zero);
+    return real_log(w) * (x / divisor) + small;
 }
 """,
     'softplus': """
 static inline real real_softplus(real x)
 {
-    return (x < @zero ? @zero : x) + real_log1p(real_exp(-@fabs(x)));
+    return real_select(x < @zero, @zero, x) + real_log1p(real_exp(-@fabs(x)));
 }
 """,
     'sqrt': 'static inline real real_sqrt(real x)\n{\n    return @sqrt(x);\n}\n',
@@ -127,20 +141,19 @@ static inline real real_softplus(real x)
     'sign': """
 static inline real real_sign(real x)
 {
-    const real s = x > @zero ? @one : x; /* 0 and NaN stay */
-    return x < @zero ? -@one : s;
+    return real_select(x < @zero, -@one, real_select(x > @zero, @one, x)); /* 0 and NaN stay */
 }
 """,
     'max': """
 static inline real real_max(real a, real b)
 {
-    return (b != b) | (a < b) ? b : a; /* NaN if either is */
+    return real_select((b != b) | (a < b), b, a); /* NaN if either is */
 }
 """,
     'min': """
 static inline real real_min(real a, real b)
 {
-    return (b != b) | (a > b) ? b : a;
+    return real_select((b != b) | (a > b), b, a);
 }
 """,
     'sum of': """
@@ -228,8 +241,13 @@ static inline void add_product(real *restrict y, const real *restrict x, const r
 """,
 }
 NEEDS = {
+    'exp range': ['select'],
     'expm1': ['exp range'],
     'exp': ['exp range'],
+    'log': ['select'],
+    'sign': ['select'],
+    'max': ['select'],
+    'min': ['select'],
     'tanh': ['expm1'],
     'sigmoid': ['exp'],
     'log1p': ['log'],
@@ -238,9 +256,9 @@ NEEDS = {
     'min of': ['min'],
     'softmax': ['exp', 'max of', 'sum of'],
 }
-TEXTS = {'exp range': EXP, **TEXTS}
+TEXTS = {'select': SELECT, 'exp range': EXP, **TEXTS}
 ORDER = [
-    'exp range', 'exp', 'expm1', 'tanh', 'sigmoid', 'log', 'log1p', 'softplus', 'sqrt', 'abs',
+    'select', 'exp range', 'exp', 'expm1', 'tanh', 'sigmoid', 'log', 'log1p', 'softplus', 'sqrt', 'abs',
     'erf', 'erfc', 'sign', 'max', 'min', 'sum of', 'prod of', 'max of', 'min of', 'softmax',
     'add_product',
 ]  # fmt: skip

@@ -95,11 +95,14 @@ def _classes(net: Exported, steps: Steps) -> list[str] | None:
 
 
 def _folder(folder: object) -> Path:
-    if not isinstance(folder, str | os.PathLike) or not (path := os.fspath(folder)):
+    try:
+        text = os.fsdecode(folder)  # type: ignore[arg-type]
+        os.fsencode(text)
+    except (TypeError, ValueError):  # no path at all, or letters that no path can have
+        text = ''
+    if not text or '\0' in text:
         raise ConfigError(f'{WHERE}: folder must be the path of a folder; got {brief(folder)}')
-    if not isinstance(path, str) or '\0' in path:
-        raise ConfigError(f'{WHERE}: folder must be the path of a folder; got {brief(folder)}')
-    return Path(path)
+    return Path(text)
 
 
 def _check_free(path: Path) -> None:

@@ -19,20 +19,37 @@ KEYWORDS = frozenset(
     """.split()
 )  # of C and C++, whose programs include the header
 
+HEADERS = frozenset(
+    """
+    assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdarg
+    stdbool stddef stdint stdio stdlib string tgmath time wchar wctype
+    """.split()
+)
+
 
 def checked(where: str, name: object) -> str:
     """Return a name that a user gave to a network, or raise a ConfigError."""
-    given = isinstance(name, str)
-    if given and name not in KEYWORDS and re.fullmatch('[A-Za-z][A-Za-z0-9_]*', name):
-        if len(name) <= LONGEST:
-            return name
-        raise ConfigError(f'{where}: name has {len(name)} characters; at most {LONGEST} can be used')
-    what = 'a keyword of C or C++' if given and name in KEYWORDS else 'no identifier of C'
-    likely = identifier(name)[:LONGEST] if given and name else 'net'
+    why = _trouble(name)
+    if isinstance(name, str) and not why:
+        return name
+    likely = identifier(name)[:LONGEST] if isinstance(name, str) and name else 'net'
     raise ConfigError(
         f'{where}: name must start with a letter and contain letters, digits and _ alone, since '
-        f'files and functions are called so; got {brief(name)}, which is {what}; {likely!r} would do'
+        f'files and functions are called so; got {brief(name)}{why}; {likely!r} would do'
     )
+
+
+def _trouble(name: object) -> str:
+    """Return why something cannot be the name of a network; empty if it can."""
+    if not isinstance(name, str):
+        return ''
+    if name in KEYWORDS:
+        return ', which is a keyword of C or C++'
+    if name.lower() in HEADERS:
+        return ", which is a header of C's own library"
+    if not re.fullmatch('[A-Za-z][A-Za-z0-9_]*', name):
+        return ', which is no identifier of C'
+    return f', of more than {LONGEST} characters' if len(name) > LONGEST else ''
 
 
 def identifier(text: str) -> str:
@@ -40,7 +57,7 @@ def identifier(text: str) -> str:
     name = re.sub('[^A-Za-z0-9]+', '_', text).strip('_') or 'it'
     if name[0].isdigit():
         name = f'n{name}'
-    return f'{name}_' if name in KEYWORDS else name
+    return f'{name}_' if name in KEYWORDS | HEADERS else name
 
 
 class Names:

@@ -18,6 +18,7 @@ from rnnkit.graph.graph import Graph
 from rnnkit.integrations.onnx import layers
 from rnnkit.integrations.onnx.draft import NEW, Draft
 from rnnkit.integrations.onnx.properties import properties
+from rnnkit.integrations.onnx.reader import params
 from rnnkit.integrations.onnx.units import in_units
 from rnnkit.integrations.onnx.writer import Writer
 from rnnkit.training.protocols import PathOrFile
@@ -66,6 +67,8 @@ def model_of(net: Any, state: bool, opset: int, outputs: object) -> onnx.ModelPr
     for name, output in draft.last_states.items():
         infos.append(draft.named(f'{NEW}{name}', draft.values[output], draft.axes_of(output)))
     model = writer.model(draft.inputs, infos, properties(net, draft))
+    if text := params.missing(model, net.params):
+        model.metadata_props.add(key=params.PARAMS, value=text)
     model.producer_name, model.producer_version = 'rnnkit', __version__
     return model
 

@@ -13,6 +13,7 @@ from rnnkit.errors import ConfigError, FormatError
 from rnnkit.integrations.onnx.reader import build, file, walk
 from rnnkit.integrations.onnx.reader.nodes import Graph
 from rnnkit.integrations.onnx.reader.values import Plan
+from rnnkit.models.network import Network
 from rnnkit.training.protocols import PathOrFile
 
 DTYPES = ('float32', 'float64')
@@ -38,10 +39,18 @@ def from_onnx(
             f'{brief(weights)}'
         )
     name, model = file.read(path)
+    from rnnkit.integrations.onnx.reader.own import Own  # which needs onnx
+
+    own = Own(name, model)
+    options = {key: v for key, v in (('dtype', dtype), ('seed', seed)) if v is not None}
+    net = own.network(options)
+    if net is not None:
+        _check_own(name, net, layout, weights)
+        return net
     graph = walk.walk(name, model, weights or {}, layout)
     outputs = [one.name for one in model.graph.output]
-    main = walk.main_output(graph, outputs)
-    plans = build.ordered(graph, walk.needed(graph, outputs), main)
+    main, layers = walk.main_output(graph, outputs)
+    plans = build.ordered(graph, layers, main)
     order = build.layout_of(graph)
     classifies = _classifies(graph, plans)
     spec = build.Spec(graph, plans, classifies)
@@ -59,6 +68,19 @@ def from_onnx(
         },
         spec.arrays,
     )
+
+
+def _check_own(
+    name: str, net: Network, layout: str | None, weights: Mapping[str, ArrayLike] | None
+) -> None:
+    if layout not in (None, net.layout):
+        raise ConfigError(
+            f'from_onnx(): {name} has layout={net.layout!r}; got {layout!r}. Leave it out'
+        )
+    if weights:
+        raise ConfigError(
+            f'from_onnx(): weights: {name} has all of them; got {brief(next(iter(weights)))}'
+        )
 
 
 def _classifies(graph: Graph, plans: list[Plan]) -> bool:

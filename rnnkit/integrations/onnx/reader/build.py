@@ -22,8 +22,10 @@ def ordered(graph: Graph, plans: list[Plan], main: Flow) -> list[Plan]:
     An output that another layer reads, or that is not the main one of its layer, gets a layer of
     its own, which passes it on.
     """
-    places = {plan: k for k, plan in enumerate(graph.inputs.values())}
-    inputs = sorted((p for p in plans if p.form == 'input'), key=lambda plan: places[plan])
+    names = [*graph.values]  # the inputs in the order of the graph
+    inputs = sorted(
+        (plan for plan in plans if plan.form == 'input'), key=lambda plan: names.index(plan.hint)
+    )
     rest = [plan for plan in plans if plan.form != 'input']
     plan = main.plan
     is_read = any(one is plan for other in rest for one, _ in other.all_sources())
@@ -177,7 +179,7 @@ def network(graph: Graph, spec: Mapping[str, object], arrays: Mapping[str, np.nd
     cast = {}
     for name, value in arrays.items():
         with np.errstate(over='ignore'):
-            cast[name] = np.ascontiguousarray(value, spec['dtype'])
+            cast[name] = np.array(value, spec['dtype'], order='C')
         if not np.isfinite(cast[name]).all():
             raise FormatError(f'{graph.name}: the parameter {name} has values that are not finite')
     try:

@@ -6,7 +6,7 @@ from rnnkit.integrations.onnx.reader import constants
 from rnnkit.integrations.onnx.reader.axes import BATCH, FEATURE, Atom, Axis, length
 from rnnkit.integrations.onnx.reader.nodes import Node, reads
 from rnnkit.integrations.onnx.reader.roles import is_time
-from rnnkit.integrations.onnx.reader.values import Flow, Outside, Plan, Spread, Value, kind
+from rnnkit.integrations.onnx.reader.values import Flow, Outside, Plan, Spread, Stack, Value, kind
 
 WAYS = ('fw_', 'bw_')
 END = 2**31 - 1  # and larger numbers stand for the end of an axis
@@ -23,7 +23,7 @@ def gather(node: Node) -> Value:
         return constants.gather(node, axis)
     if isinstance(value, Spread):
         raise node.fail(f'it chooses from {kind(value)}')
-    flow = node.flow(0)
+    flow = value if isinstance(value, Stack) else node.flow(0)
     k = node.place(axis, flow.axes)
     index = node.constant(1, 'the index')
     if index.size != 1 or index.ndim > 1 or index.dtype.kind != 'i':
@@ -56,9 +56,14 @@ def embedded(node: Node, table: np.ndarray, axis: int) -> Flow:
     return Flow(node.graph.add(plan), 'out', (*flow.axes, (features,)), (features,))
 
 
-def chosen(node: Node, flow: Flow, k: int, index: int) -> Flow:
+def chosen(node: Node, flow: Flow | Stack, k: int, index: int) -> Flow:
     """Return one entry of axis `k` of an array, which becomes an axis of length 1."""
     axis, n = flow.axes[k], length(flow.axes[k])
+    if isinstance(flow, Stack):
+        if k or not isinstance(n, int) or not -n <= index < n:
+            raise node.fail(f'it chooses entry {index} of axis {k} of {flow}')
+        flow, index = flow.at(index % n)
+        return chosen(node, flow, 0, index)
     if axis and len(axis) == 1 and axis[0].label == 'directions' and index in (0, 1, -1, -2):
         return _replaced(flow, WAYS[index] + flow.output, k, flow.features[1:])
     if not axis and index in (0, -1):
@@ -150,6 +155,12 @@ def _sliced(node: Node, value: Value, start: int, stop: int, k: int, by: int) ->
         return value[(slice(None),) * k + (slice(start, stop, by),)]
     if start == 0 and stop >= END and by == 1:
         return value
+    if isinstance(value, Stack) and k == 0 and by == 1:
+        return _layers(node, value, start, stop)
+    if isinstance(value, Outside) and k == 0 and by == 1 and len(value.axes) == 3:
+        part = _of_state(value, start, stop)
+        if part is not None:
+            return part
     lengths = _lengths(value)
     n = lengths[k] if isinstance(value, Spread) else length(lengths[k])
     if by == 1 and isinstance(n, int) and n <= 2**20:
@@ -165,10 +176,31 @@ def _sliced(node: Node, value: Value, start: int, stop: int, k: int, by: int) ->
     if isinstance(value, Spread) or right - left != 1:
         raise node.fail(f'it cuts axis {k} of {kind(value)} at {start} to {stop}')
     if isinstance(value, Outside):
-        value = node.flow(0) if value == node.value(0) else value
+        value = node.flow(0)
     if not isinstance(value, Flow):
         raise node.fail(f'it cuts {kind(value)}')
     return chosen(node, value, k, left)
+
+
+def _layers(node: Node, stack: Stack, start: int, stop: int) -> Flow:
+    """Return the final state of one layer, or of one of its directions."""
+    n = length(stack.axes[0])
+    left, right, _ = slice(start, stop).indices(n if isinstance(n, int) else 0)
+    if right - left == 1:
+        return chosen(node, stack, 0, left)
+    if right - left == 2:
+        part, at = stack.at(left)
+        if at == 0 and part.axes[0]:
+            return part
+    raise node.fail(f'it cuts {stack} at {start} to {stop}; possible is one layer')
+
+
+def _of_state(value: Outside, start: int, stop: int) -> Outside | None:
+    """Return the part of an input that is the initial state of one layer, if it can be one."""
+    atom = value.axes[0][0] if len(value.axes[0]) == 1 else None
+    if value.whole or atom is None or atom.role is not None or stop - start not in (1, 2):
+        return None
+    return Outside(value.name, ((Atom('layers', stop - start),), *value.axes[1:]), False, True)
 
 
 def _cut_spread(value: Spread, k: int, start: int, stop: int) -> Spread:

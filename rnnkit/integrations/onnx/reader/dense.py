@@ -7,7 +7,7 @@ import numpy as np
 from rnnkit.integrations.onnx.reader import constants, functions
 from rnnkit.integrations.onnx.reader.axes import FEATURE, Atom, length
 from rnnkit.integrations.onnx.reader.nodes import Node, reads
-from rnnkit.integrations.onnx.reader.roles import features_last, join, plain, sized, source
+from rnnkit.integrations.onnx.reader.roles import features_last, join, plain, repeated, sized, source
 from rnnkit.integrations.onnx.reader.values import Flow, Plan, Spread, Value, kind
 
 PRODUCT, BIASED = 'product', 'biased'
@@ -180,7 +180,8 @@ def joined(node: Node, form: str, flows: list[Flow]) -> Flow:
     axes = join(node, flows, but=-1)
     plan = Plan(form, None, {}, [plain(node, flow) for flow in flows], hint=node.hint)
     features = Atom('features', widths.pop(), FEATURE)
-    return Flow(node.graph.add(plan), 'out', (*axes[:-1], (features,)), (features,))
+    axes, time = (*axes[:-1], (features,)), repeated(flows)
+    return Flow(node.graph.add(plan), 'out', axes, (features,), repeated=time)
 
 
 def _swish(node: Node, flows: list[Flow]) -> Flow | None:

@@ -69,6 +69,13 @@ def recurrent(node: Node) -> list[Flow]:
     return _outputs(node, node.graph.add(plan), has, time, batch)
 
 
+def weights(node: Node) -> list[dict[str, np.ndarray]]:
+    """Return the parameters of each direction."""
+    has = _settings(node)
+    _options(node, has)
+    return [_params(node, has, k) for k in range(has.ways)]
+
+
 def _settings(node: Node) -> Settings:
     direction = node.text('direction', 'forward')
     if direction not in DIRECTIONS:

@@ -5,8 +5,8 @@ import numpy as np
 from rnnkit.integrations.onnx.reader import constants
 from rnnkit.integrations.onnx.reader.axes import FEATURE, Atom, length
 from rnnkit.integrations.onnx.reader.nodes import Node, reads
-from rnnkit.integrations.onnx.reader.roles import features_last, give, is_time, join, plain, source
-from rnnkit.integrations.onnx.reader.values import Flow, Plan, Value, kind
+from rnnkit.integrations.onnx.reader.roles import features_last, give, is_time, join, plain, repeated, source
+from rnnkit.integrations.onnx.reader.values import Flow, Plan, Stack, Value, kind
 
 MERGED = {'fw_out': 'out', 'fw_last': 'last', 'fw_last_c': 'last_c'}
 
@@ -24,6 +24,9 @@ def concat(node: Node) -> Value:
         except ValueError as error:
             raise node.fail(f'it concatenates {", ".join(map(kind, values))}') from error
     flows = [node.flow(k) for k in range(len(node.inputs))]
+    if axis == 0 and all(map(_is_final, flows)):
+        join(node, [flow.with_axes(flow.axes[1:]) for flow in flows], but=-1)
+        return Stack(tuple(flows))
     if {node.place(axis, flow.axes) for flow in flows} != {len(flows[0].axes) - 1}:
         raise node.fail(
             f'its axis must be the features, the last one; got axis {axis} of {flows[0]}'
@@ -39,7 +42,15 @@ def concat(node: Node) -> Value:
         raise node.fail(f'the number of features of {flows[0]} is not known')
     plan = Plan('concatenate', None, {}, [plain(node, flow) for flow in flows], hint=node.hint)
     features = Atom('features', sum(n), FEATURE)
-    return Flow(node.graph.add(plan), 'out', (*axes[:-1], (features,)), (features,))
+    axes, time = (*axes[:-1], (features,)), repeated(flows)
+    return Flow(node.graph.add(plan), 'out', axes, (features,), repeated=time)
+
+
+def _is_final(flow: Flow) -> bool:
+    """Return whether an array is the final state of a layer, with an axis of its directions."""
+    if len(flow.axes) != 3 or not flow.output.startswith('last'):
+        return False
+    return not flow.axes[0] or [atom.label for atom in flow.axes[0]] == ['directions']
 
 
 def _both_directions(flows: list[Flow]) -> Flow | None:

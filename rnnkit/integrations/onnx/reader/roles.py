@@ -123,6 +123,12 @@ def join(node: Node, flows: list[Flow], but: int | None = None) -> tuple[Axis, .
     return tuple(joint)
 
 
+def repeated(flows: list[Flow]) -> Atom | None:
+    """Return the time, if what is combined are only vectors that are repeated at all steps."""
+    timed = [flow for flow in flows if any(map(is_time, flow.axes))]
+    return timed[0].repeated if timed and all(flow.repeated for flow in timed) else None
+
+
 def _same(one: Axis, other: Axis) -> bool:
     """Return whether two axes stand for the same; note it where one of them was not known."""
     if len(one) != len(other):

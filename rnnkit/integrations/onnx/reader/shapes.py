@@ -21,7 +21,7 @@ def moved(node: Node, value: Value, axes: tuple[Axis, ...]) -> Value:
     if isinstance(value, Flow):
         return value.with_axes(axes)
     if isinstance(value, Outside):
-        return Outside(value.name, axes, value.whole)
+        return Outside(value.name, axes, value.whole, value.cut)
     raise node.fail(f'it changes the axes of {kind(value)}')
 
 

@@ -85,6 +85,37 @@ class Flow:
 
 
 @dataclass(frozen=True)
+class Stack:
+    """Final states of several layers, one after the other along the first axis.
+
+    Attributes
+    ----------
+    parts : tuple of Flow
+        Each with the axes (directions or 1, B, H).
+    """
+
+    parts: tuple[Flow, ...]
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The axes; the first is a new one."""
+        count = sum(part.axes[0][0].length or 1 if part.axes[0] else 1 for part in self.parts)
+        return ((Atom('layers', count),), *self.parts[0].axes[1:])
+
+    def at(self, k: int) -> tuple[Flow, int]:
+        """Return the part with entry `k` of the first axis, and the number of that in it."""
+        for part in self.parts:
+            n = 2 if part.axes[0] else 1
+            if k < n:
+                return part, k
+            k -= n
+        raise IndexError(k)
+
+    def __str__(self) -> str:
+        return f'the final states of {len(self.parts)} layers {shown(self.axes)}'
+
+
+@dataclass(frozen=True)
 class Spread:
     """Constant values, repeated along axes: what Expand and ConstantOfShape make.
 
@@ -113,18 +144,21 @@ class Outside:
         None if the file does not say how many there are.
     whole : bool
         Whether its type is one of whole numbers.
+    cut : bool
+        Whether this is a part of it, as that of one layer of all initial states.
     """
 
     name: str
     axes: tuple[Axis, ...]
     whole: bool
+    cut: bool = False
 
     def __str__(self) -> str:
         return f'the input {self.name!r} of the graph'
 
 
 # Arrays of dtype object hold lengths of axes, as ints and Lengths.
-Value = np.ndarray | Flow | Spread | Outside
+Value = np.ndarray | Flow | Stack | Spread | Outside
 
 
 def kind(value: object) -> str:

@@ -21,7 +21,7 @@ from rnnkit.integrations.onnx.reader import (  # noqa: F401  # they register wha
 )
 from rnnkit.integrations.onnx.reader.axes import BATCH, TIME, Atom
 from rnnkit.integrations.onnx.reader.nodes import Graph, Node
-from rnnkit.integrations.onnx.reader.values import Flow, Outside, Plan, kind
+from rnnkit.integrations.onnx.reader.values import Flow, Outside, Plan, Stack, kind
 
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
@@ -124,31 +124,35 @@ def _check_lengths(graph: Graph) -> None:
         )
 
 
-def main_output(graph: Graph, outputs: list[str]) -> Flow:
-    """Return the array that is the output of the network: the first that is no final state.
+def main_output(graph: Graph, outputs: list[str]) -> tuple[Flow, list[Plan]]:
+    """Return the output of the network, the first that is no final state, and the layers needed.
 
     Raises
     ------
     FormatError
         If an output is not that of a layer.
     """
-    flows = []
+    flows: list[Flow] = []
+    states: list[Flow] = []
     for name in outputs:
         value = graph.values.get(name)
-        if isinstance(value, Outside) or not isinstance(value, Flow):
+        if isinstance(value, Stack):
+            states += value.parts
+            continue
+        if not isinstance(value, Flow) or value.repeated:
             raise FormatError(
                 f'{graph.name}: the output {name!r} must be that of a layer; it is {kind(value)}'
             )
         flows.append(value)
     if not flows:
-        raise FormatError(f'{graph.name}: its graph has no output')
+        raise FormatError(f'{graph.name}: its graph has no output that is that of one layer')
     ends = [f for f in flows if f.output.startswith('last') and f.plan in graph.streamed]
-    return next((flow for flow in flows if flow not in ends), flows[0])
+    main = next((flow for flow in flows if flow not in ends), flows[0])
+    return main, needed(graph, [flow.plan for flow in flows + states])
 
 
-def needed(graph: Graph, outputs: list[str]) -> list[Plan]:
-    """Return the layers on which outputs depend, in their order."""
-    waiting = [graph.values[name].plan for name in outputs]
+def needed(graph: Graph, waiting: list[Plan]) -> list[Plan]:
+    """Return the layers that these depend on, in their order."""
     seen: set[Plan] = set()
     while waiting:
         plan = waiting.pop()
