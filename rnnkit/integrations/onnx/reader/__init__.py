@@ -53,21 +53,22 @@ def from_onnx(
     plans = build.ordered(graph, layers, main)
     order = build.layout_of(graph)
     classifies = _classifies(graph, plans)
-    spec = build.Spec(graph, plans, classifies)
-    return build.network(
-        graph,
-        {
-            'model': 'Classifier' if classifies else 'Regressor',
-            'layers': spec.layers,
-            'loss': 'xe' if classifies else 'mse',
-            'weighted': False,
-            'masked': graph.lengths is not None,
-            'layout': order,
-            'dtype': dtype or _dtype(spec.arrays),
-            'seed': seed,
-        },
-        spec.arrays,
-    )
+    built = build.Spec(graph, plans, classifies)
+    spec = {
+        'model': 'Classifier' if classifies else 'Regressor',
+        'layers': built.layers,
+        'loss': 'xe' if classifies else 'mse',
+        'weighted': False,
+        'masked': graph.lengths is not None,
+        'layout': order,
+        'dtype': dtype or _dtype(built.arrays),
+        'seed': seed,
+    }
+    if classifies and own.classes is not None:
+        spec['classes'] = own.classes
+    net = build.network(graph, spec, built.arrays)
+    net._meta = own.meta
+    return net
 
 
 def _check_own(

@@ -7,7 +7,14 @@ import numpy as np
 from rnnkit.integrations.onnx.reader import constants, functions
 from rnnkit.integrations.onnx.reader.axes import FEATURE, Atom, length
 from rnnkit.integrations.onnx.reader.nodes import Node, reads
-from rnnkit.integrations.onnx.reader.roles import features_last, join, plain, repeated, sized, source
+from rnnkit.integrations.onnx.reader.roles import (
+    features_last,
+    join,
+    plain,
+    repeated,
+    sized,
+    source,
+)
 from rnnkit.integrations.onnx.reader.values import Flow, Plan, Spread, Value, kind
 
 PRODUCT, BIASED = 'product', 'biased'

@@ -237,7 +237,9 @@ class Node:
         """Make an input of the graph an input of the network."""
         graph = self.graph
         if value.cut:
-            raise self.fail(f'it reads a part of the input {value.name!r}; data are read as a whole')
+            raise self.fail(
+                f'it reads a part of the input {value.name!r}; data are read as a whole'
+            )
         if value.name in graph.states:
             raise self.fail(
                 f'the input {value.name!r} is read as data, and as {graph.states[value.name]} too'
