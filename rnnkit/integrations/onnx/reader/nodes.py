@@ -261,9 +261,9 @@ class Node:
 
 def _known(value: Value) -> Value:
     """Return lengths of axes as whole numbers, if all of them are known."""
-    if isinstance(value, np.ndarray) and value.dtype == object:
-        if all(isinstance(n, int) for n in value.reshape(-1)):
-            return value.astype(np.int64)
+    is_lengths = isinstance(value, np.ndarray) and value.dtype == object
+    if is_lengths and all(isinstance(n, int) for n in value.reshape(-1)):
+        return value.astype(np.int64)
     return value
 
 
