@@ -7,13 +7,14 @@ from pytensor.tensor import TensorVariable
 from rnnkit import activations
 from rnnkit.cells.base import Cell, cells
 from rnnkit.common.checks import flag, optional_real
+from rnnkit.common.checks import size as size_of
 from rnnkit.common.tensors import clipped, split
 
 
 class LSTMState(NamedTuple):
     """State of the LSTM."""
 
-    h: TensorVariable  # (B, H), the hidden state, which is the output
+    h: TensorVariable  # (B, H), or projected (B, P), the hidden state, which is the output
     c: TensorVariable  # (B, H), the cell state
 
 
@@ -51,13 +52,17 @@ class LSTMCell(Cell):
     cell_clip : float, optional
         Clip the new cell state :math:`c_t` to [-cell_clip, cell_clip], before the output gate
         and the next step read it, as TensorFlow's ``cell_clip`` does.
+    projection : int, optional
+        The number P of units that the hidden state has after a projection,
+        :math:`h_t = (\sigma(o) \phi(c_t)) W_{hr}`, as with PyTorch's ``proj_size``. The
+        output then has P features, ``hh`` the shape (P, 4H) and ``hr`` (H, P).
 
     References
     ----------
     Hochreiter & Schmidhuber 1997, Neural Computation 9(8); Gers et al. 2000, Neural
     Computation 12(10); with peepholes, Graves 2013, arXiv:1308.0850, equations 7-11; with coupled
-    gates, Greff et al. 2017, IEEE TNNLS 28(10), section III; with a clipped cell state, Sak et
-    al. 2014, Interspeech.
+    gates, Greff et al. 2017, IEEE TNNLS 28(10), section III; with a clipped cell state or a
+    projection, Sak et al. 2014, Interspeech.
     """
 
     state = LSTMState
@@ -78,6 +83,7 @@ class LSTMCell(Cell):
         'coupled': False,
         'clip': None,
         'cell_clip': None,
+        'projection': None,
     }
 
     def setup(self):
@@ -93,6 +99,14 @@ class LSTMCell(Cell):
             self.gates, self.initial = 'igo', {'b': {'i': -1.0}}
             blocks = {'xh': ('I', '3H'), 'hh': ('H', '3H'), 'b': ('3H',)}
             self.params = {k: v for k, v in {**self.params, **blocks}.items() if k != 'cf'}
+        if self.projection is not None:
+            self.projection = size_of('lstm: projection', self.projection)
+            blocks = ('P', self.params['hh'][1])
+            self.params = {**self.params, 'hh': blocks, 'hr': ('H', 'P')}
+            self.initial, self.axes = {**self.initial, 'hr': 'glorot'}, {'h': 'P'}
+
+    def lengths(self, size):
+        return {'H': size, 'P': self.projection or size}
 
     def step(self, z, s, p):  # z: (B, 4H), or (B, 3H) with coupled gates
         blocks = split(z + s.h @ p.hh, len(self.gates))
@@ -105,4 +119,5 @@ class LSTMCell(Cell):
         c = clipped(f * s.c + i * self.phi(clipped(g, self.clip)), self.cell_clip)
         if self.peepholes:
             o = o + p.co * c
-        return LSTMState(h=self.sigma(clipped(o, self.clip)) * self.phi(c), c=c)
+        h = self.sigma(clipped(o, self.clip)) * self.phi(c)
+        return LSTMState(h=h if self.projection is None else h @ p.hr, c=c)

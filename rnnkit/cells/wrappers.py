@@ -83,6 +83,8 @@ class Dropped(Wrapper):
         self.state = namedtuple('DroppedState', ('fed', *cell.state._fields, 'kept'))
         fields = cell.state._fields
         self.place = fields.index('h') if 'h' in fields else 0  # SCRN does not feed back its output
+        letter = cell.axes.get(fields[self.place], 'H')
+        self.axes = {**cell.axes, 'fed': letter, 'kept': letter}
 
     def start(self, state: Sequence[TensorVariable], kept: TensorVariable) -> State:
         """Return the initial state, given the cell's own and the mask (B, H)."""

@@ -131,7 +131,7 @@ def read(source: str | os.PathLike[str] | BinaryIO) -> File:
     if open_files.is_open_file(source):
         return unpack(open_files.read(source), open_files.name_of(source))
     path = Path(source)
-    with _opened(path) as file:
+    with opened(path) as file:
         found = os.fstat(file.fileno())
         occupied = 512 * getattr(found, 'st_blocks', 0)
         return _read(str(path), file, found.st_size, occupied)
@@ -185,7 +185,7 @@ def _is_inner(name: str) -> bool:
     return bool(colon) and '.' not in first
 
 
-def _opened(path: Path) -> BinaryIO:
+def opened(path: Path) -> BinaryIO:
     """Open a file to be read; a pipe or a device is refused, and a folder is the usual error."""
     flags = getattr(os, 'O_NONBLOCK', 0) | getattr(os, 'O_BINARY', 0)  # a pipe is not waited for
     file = open(path, 'rb', opener=lambda name, mode: os.open(name, mode | flags))  # noqa: SIM115

@@ -31,7 +31,7 @@ NOT_READ = (
     'net.find(layer, param).set_value(array)'
 )
 STARTS = {
-    b'\x89HDF\r\n\x1a\n': 'an HDF5 file, as Keras writes them (.h5)',
+    b'\x89HDF\r\n\x1a\n': 'an HDF5 file (.h5); rnnkit.from_keras(path, layers) reads those of Keras',
     b'\x93NUMPY': "an array of NumPy's (.npy)",
     b'\x1f\x8b': 'compressed by gzip',
     b'BZh': 'compressed by bzip2',
@@ -127,9 +127,9 @@ def kind_of(name: str, content: bytes) -> str:
 def _zip(content: bytes) -> str:
     """Say who wrote a ZIP file; the names of its members are in it as they are."""
     if b'data.pkl' in content:
-        return 'a file of PyTorch (torch.save); rnnkit reads none'
+        return 'a file of PyTorch (torch.save); rnnkit.from_torch(path) reads its weights'
     if b'model.weights.h5' in content:
-        return 'a file of Keras (.keras); rnnkit reads none'
+        return 'a file of Keras (.keras); rnnkit.from_keras(path) reads it'
     if b'.npy' in content:
         return "a file of arrays of NumPy's (.npz)"
     return 'a ZIP file'

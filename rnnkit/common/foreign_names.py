@@ -67,14 +67,16 @@ ATTRIBUTES = {
         ),
         _PARAMS,
     ),
-    **dict.fromkeys(('state_dict', 'get_weights', 'get_param_values', 'get_values'), _VALUES),
-    **dict.fromkeys(
-        ('load_state_dict', 'set_weights', 'set_params', 'set_param_values', 'set_value'), _SET
-    ),
-    **dict.fromkeys(
-        ('save_weights', 'save_params', 'save_model', 'load_weights', 'load_params', 'load_model'),
-        _FILE,
-    ),
+    **dict.fromkeys(('get_param_values', 'get_values'), _VALUES),
+    'state_dict': 'net.to_torch() is one for PyTorch; net.save(path) writes a network',
+    'get_weights': 'net.to_keras() is the list for Keras; net.save(path) writes a network',
+    'load_state_dict': 'rnnkit.from_torch(state_dict, layers) builds a network from it; '
+    'net.load_weights(source) takes over parameters of another network',
+    'set_weights': 'rnnkit.from_keras(weights, layers) builds a network from those of Keras; '
+    'net.load_weights(source) takes over parameters of another network',
+    **dict.fromkeys(('set_params', 'set_param_values', 'set_value'), _SET),
+    **dict.fromkeys(('save_weights', 'save_params', 'save_model', 'load_model'), _FILE),
+    'load_params': 'net.load_weights(source) takes over parameters of a file or another network',
     'eval': _MODE,
     'training': _MODE,
     **dict.fromkeys(('to', 'cuda', 'cpu', 'device'), _CPU),
@@ -107,6 +109,8 @@ _LOSS = 'losses are written by name: loss={!r}'
 _SCHEDULE = 'write rnnkit.schedules.{}, as learning_rate'
 _CALLBACK = 'write rnnkit.callbacks.{}, as callbacks'
 _NETWORK = "write rnnkit.Regressor([3, ('lstm', 10), 1]), or rnnkit.Classifier"
+_LOAD = 'write rnnkit.load(path); rnnkit.from_torch(path) and from_keras(path) read other files'
+_TORCH = 'write rnnkit.from_torch(path)'
 _TEXT = 'rnnkit.recurrent.Text turns text into labels'
 
 # Of a module, in lower case.
@@ -220,9 +224,11 @@ NAMES = {
         ),
         'pass any function of the number of updates as learning_rate',
     ),
-    **dict.fromkeys(
-        ('load_model', 'load_weights', 'load_state_dict', 'load_params'), 'write rnnkit.load(path)'
-    ),
+    **dict.fromkeys(('load_model', 'load_params'), _LOAD),
+    'load_weights': 'write net.load_weights(path)',
+    'load_state_dict': 'write rnnkit.from_torch(state_dict, layers)',
+    **dict.fromkeys(('from_pytorch', 'from_pt', 'from_state_dict', 'load_torch'), _TORCH),
+    **dict.fromkeys(('load_keras', 'from_h5'), 'write rnnkit.from_keras(path)'),
     'save_model': 'write net.save(path)',
     'save': 'write net.save(path)',
     'train': 'write net.train([x, y])',
@@ -304,9 +310,12 @@ def of_layer(form: str) -> str | None:
 
 
 def of_call(kind: type, classifies: bool) -> str:
-    """Return the message about a network that is called, as PyTorch's and Keras's are."""
+    """Return the message about a network that is called with arrays, as PyTorch's and Keras's."""
     more = ', or net.predict_proba(x) for probabilities' if classifies else ''
-    return f'a {kind.__name__} is not called: write net.predict(x){more}'
+    return (
+        f'a {kind.__name__} is called with PyTensor variables, to be a part of a graph; for arrays '
+        f'write net.predict(x){more}'
+    )
 
 
 def of_network(kind: type, name: str, names: Iterable[str]) -> str:

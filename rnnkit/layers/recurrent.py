@@ -164,7 +164,8 @@ class Recurrent(Layer):
         if self.dropout:
             cell = wrapped(Dropped, cell)
             # Drawn without the axis of time, so that all steps share the mask.
-            kept = noise.keep(changeable(self.dropout, x.dtype), x, (1,), self.size)
+            width = cell.widths(self.size)[0]  # of the state that is dropped
+            kept = noise.keep(changeable(self.dropout, x.dtype), x, (1,), width)
             if start is None:  # the wrapper computes its own initial state from it
                 start = [
                     pt.zeros((1, width), dtype=x.dtype) for width in self.cell.widths(self.size)

@@ -14,7 +14,7 @@ from rnnkit.common.calls import Abstract, checked_methods
 from rnnkit.common.checks import is_whole
 from rnnkit.common.registry import hint
 from rnnkit.common.spelling import brief
-from rnnkit.errors import CallError, DataError, NotFoundError
+from rnnkit.errors import DataError, NotFoundError
 from rnnkit.layers import Layer, measured
 from rnnkit.models import frozen
 from rnnkit.training.loss_term import LossTerm
@@ -29,13 +29,27 @@ def find(where: str, layers: Sequence[Layer], layer: object, param: object) -> A
     return _pick(where, f'parameter of layer {owner.name!r}', owner.params, param)
 
 
-def assign(where: str, parameter: TensorSharedVariable, value: ArrayLike) -> None:
-    """Give a parameter a copy of an array, in its own dtype; see `rnnkit.Network.set`."""
-    array = param_values.fitting(where, parameter, value)
-    if not np.isfinite(array).all():
-        at = tuple(map(int, np.argwhere(~np.isfinite(array))[0]))
-        raise DataError(f'{where}: {parameter.name} must be finite; got {array[at]} at {at}')
-    parameter.set_value(array, borrow=True)
+def assign_all(
+    where: str, layers: Sequence[Layer], values: Sequence[tuple[TensorSharedVariable, ArrayLike]]
+) -> None:
+    """Give parameters copies of arrays, each in its own dtype, or none of them if one is wrong.
+
+    Raises
+    ------
+    ShapeError, DataError
+        As `rnnkit.Network.set`.
+    """
+    ready = []
+    for parameter, value in values:
+        measured.check_value(where, layers, parameter, value)
+        array = param_values.fitting(where, parameter, value)
+        if not np.isfinite(array).all():
+            at = tuple(map(int, np.argwhere(~np.isfinite(array))[0]))
+            raise DataError(f'{where}: {parameter.name} must be finite; got {array[at]} at {at}')
+        ready.append((parameter, array))
+    for parameter, array in ready:
+        parameter.set_value(array, borrow=True)
+        measured.note_value(layers, parameter)
 
 
 def _pick(where: str, what: str, members: Mapping[str, Any], key: object) -> Any:
@@ -178,15 +192,9 @@ class Parameters(Abstract):
         array([0.5], dtype=float32)
         """
         parameter = find('set()', self.layers, layer, param)
-        measured.check_value('set()', self.layers, parameter, value)
-        assign('set()', parameter, value)
-        measured.note_value(self.layers, parameter)
+        assign_all('set()', self.layers, [(parameter, value)])
 
     if not TYPE_CHECKING:  # or checkers would believe that every name exists
-
-        def __call__(self, *args: object, **keywords: object) -> object:
-            """Say what to call instead, as for PyTorch's modules."""
-            raise CallError(foreign_names.of_call(type(self), hasattr(self, 'predict_proba')))
 
         def __getattr__(self, name: str) -> object:
             """Say what replaces an attribute of other libraries."""

@@ -120,6 +120,7 @@ def of_networks():
             'predict_logit': {'x': X},
             'classify': {'x': X},
             'feed_forward': {'x': X},
+            'symbolic': {'x': X},
             'encode': {'x': X},
             'decode': {'z': X},
             'score': {'x': X, **target},
@@ -135,8 +136,12 @@ def of_networks():
             'output': {},
             'summary': {},
             'to_spec': {},
+            'to_torch': {'arrays': True},
+            'to_keras': {},
+            'load_weights': {'source': 'net.rnn'},
             'save': {'path': 'net.rnn'},
             'to_onnx': {'path': 'net.onnx'},
+            'to_c': {'folder': 'code'},
             'add_loss': loss,
             'set_loss': loss,
         }
@@ -305,6 +310,12 @@ CALLS = {
     'load': Call(rnnkit.load, {'path': 'net.rnn'}),
     'from_onnx': Call(rnnkit.from_onnx, {'path': 'net.onnx'}),
     'from_spec': Call(rnnkit.from_spec, {'spec': rnnkit.Regressor([1, 1]).to_spec()}),
+    'from_torch': Call(
+        rnnkit.from_torch, {'source': {'out.weight': np.ones((1, 2)), 'out.bias': np.ones(1)}}
+    ),
+    'from_keras': Call(
+        rnnkit.from_keras, {'source': [np.ones((2, 1)), np.ones(1)], 'layers': [2, 1]}
+    ),
     'minimize': Call(
         rnnkit.minimize,
         {'loss': (PARAM**2).sum(), 'params': [PARAM], 'epochs': 1, 'learning_rate': 0},
@@ -401,6 +412,7 @@ LEFT_OUT = [
     'layerwise',
     'pretrain',
     'sample',
+    'LoadedWeights',  # that of `Network.load_weights`
     'Backtest',  # that of `Forecaster.backtest`
     'Scores',
     'Stepper',  # to name a wrong argument would cost each step a tenth of a microsecond

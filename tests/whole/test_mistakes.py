@@ -90,10 +90,9 @@ ATTRIBUTES = {
     "with the layers: rnnkit.Regressor(layers, loss='mae')",
     'forward': 'write net.predict(x)',
     'parameters': 'net.params is the list of parameters, net.find(layer, name) is one of them',
-    'state_dict': '{p.name: p.get_value() for p in net.params} are the values, net.save(path) '
-    'writes them',
-    'load_state_dict': "net.set('hid1', 'xh', array) changes a parameter, rnnkit.load(path) reads "
-    'a network',
+    'state_dict': 'net.to_torch() is one for PyTorch; net.save(path) writes a network',
+    'load_state_dict': 'rnnkit.from_torch(state_dict, layers) builds a network from it; '
+    'net.load_weights(source) takes over parameters of another network',
     'eval': 'there are no modes; dropout and noise are active in train() alone',
     'predict_proba': 'it is for rnnkit.Classifier; predict() returns the outputs of this network',
     'reset_states': 'a network keeps no state between calls; pass state= to predict() and step()',
