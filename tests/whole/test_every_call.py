@@ -308,6 +308,7 @@ CALLS = {
     'Classifier': Call(rnnkit.Classifier, {'layers': [1, 2]}),
     'Autoencoder': Call(rnnkit.Autoencoder, {'layers': [1, 1]}),
     'load': Call(rnnkit.load, {'path': 'net.rnn'}),
+    'from_onnx': Call(rnnkit.from_onnx, {'path': 'net.onnx'}),
     'from_spec': Call(rnnkit.from_spec, {'spec': rnnkit.Regressor([1, 1]).to_spec()}),
     'from_torch': Call(
         rnnkit.from_torch, {'source': {'out.weight': np.ones((1, 2)), 'out.bias': np.ones(1)}}
@@ -441,6 +442,7 @@ def a_folder(tmp_path_factory):
     before = os.getcwd()
     os.chdir(tmp_path_factory.mktemp('calls'))
     NETS['Regressor'].save('net.rnn')
+    NETS['Regressor'].to_onnx('net.onnx')
     yield
     os.chdir(before)
     rnnkit.set_threads()
