@@ -113,7 +113,8 @@ def from_keras(
             f"{WHERE}: weights alone need layers=, such as layers=[3, ('lstm', 10), 1]; a file "
             f'.keras of model.save() describes its layers'
         )
-    net = all_parts.model_of(WHERE, model or 'Regressor')(layers, **network)
+    kind = all_parts.model_of(WHERE, 'Regressor' if model is None else model)
+    net = kind(layers, **network)
     if not isinstance(source, list | tuple):
         arrays = _in_turn(net, found.arrays)
     all_parts.fill(WHERE, net, _taken(net, arrays))

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rnnkit.common import file_format
+from rnnkit.common.checks import flag
 from rnnkit.common.registry import glob, hint, suggestion
 from rnnkit.common.spelling import FEW, brief
 from rnnkit.errors import ConfigError, NotFoundError
@@ -22,8 +23,7 @@ TORCH = re.compile(r'(weight|bias)(_(ih|hh|hr)(_l\d+)?(_reverse)?)?')
 
 def load(net: 'Network', source: object, only: Any, names: Any, strict: object) -> LoadedWeights:
     """Copy parameters by name; see `rnnkit.Network.load_weights`."""
-    if not isinstance(strict, bool):
-        raise ConfigError(f'{WHERE}: strict must be True or False; got {brief(strict)}')
+    strict = flag(f'{WHERE}: strict', strict)
     params = {str(p.name): p for p in net.params}
     patterns = [only] if isinstance(only, str) else only
     if not isinstance(patterns, list | tuple) or not patterns:

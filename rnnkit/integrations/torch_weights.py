@@ -107,7 +107,7 @@ def from_torch(
     kind = all_parts.model_of(WHERE, model)
     state, ordered = _state_dict(source, key)
     weights = _chosen(state, prefix)
-    found = _settled(_in_order(_parts(weights), order, ordered))
+    found = _in_order(_parts(weights), order, ordered)
     network.setdefault('dtype', weight_files.dtype_for(weights))
     if layers is not None:
         if activation is not None:
@@ -115,9 +115,10 @@ def from_torch(
                 f'{WHERE}: activation is for networks without layers=; write it there'
             )
         net = kind(layers, **network)
-        all_parts.fill(WHERE, net, found)
+        all_parts.fill(WHERE, net, _settled(found, _starts_with_embedding(net)))
         return net
-    return all_parts.build(WHERE, kind, _with_activation(found, activation), network)
+    found = _with_activation(_settled(found, None), activation)
+    return all_parts.build(WHERE, kind, found, network)
 
 
 def _state_dict(source: object, key: str | None) -> tuple[Mapping[str, Any], bool]:
@@ -146,6 +147,8 @@ def _state_dict(source: object, key: str | None) -> tuple[Mapping[str, Any], boo
 
 def _dict_of_tensors(found: object, name: str, key: str | None) -> Mapping[str, Any]:
     """Return the dict of weights within nested dicts: that of a key, or the only one."""
+    if not isinstance(key, str | None):
+        raise ConfigError(f"{WHERE}: key must be a str such as 'state_dict'; got {brief(key)}")
     for step in key.split('/') if key else ():
         if not isinstance(found, Mapping) or step not in found:
             there = ', '.join(map(brief, found)) if isinstance(found, Mapping) else 'no dict'
@@ -363,17 +366,25 @@ def _chains(groups: list[list[Part]]) -> list[list[list[Part]]]:
     return found * 2  # too many to look at
 
 
-def _settled(found: list[Part]) -> list[Part]:
+def _starts_with_embedding(net: Network) -> bool:
+    """Return whether the first layer with parameters is an embedding."""
+    return next((layer.form for layer in net.layers if layer.params), '') == 'embedding'
+
+
+def _settled(found: list[Part], embedding: bool | None) -> list[Part]:
     """Return the parts, with an embedding or a bias of 0 where a module has a weight alone.
 
-    An nn.Linear may have no bias, as an nn.Embedding has none. The first module is an embedding
-    (V, E) if what follows reads its columns; what follows a linear map (O, I) reads its rows.
+    An nn.Linear may have no bias, as an nn.Embedding has none. If it is not known what the first
+    one is, it is an embedding (V, E) if what follows reads its columns; what follows a linear
+    map (O, I) reads its rows.
     """
     settled = []
+    if embedding is None:
+        embedding = len(found) > 1 and found[1].reads == found[0].reads
     for k, part in enumerate(found):
         if part.form == 'feedforward' and 'b' not in part.params:
             w = part.params['w']  # (I, O), or the table transposed, (E, V)
-            if k == 0 and len(found) > 1 and found[1].reads == len(w):
+            if k == 0 and embedding:
                 size, vocabulary = w.shape
                 part = Part(
                     part.label, 'embedding', size, vocabulary, size, {'w': w.T}, name=part.name

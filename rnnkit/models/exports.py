@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnnkit.common.calls import Abstract, checked_methods
+from rnnkit.common.checks import flag
 
 
 class LoadedWeights(NamedTuple):
@@ -78,6 +79,7 @@ class Exports(Abstract):
          'gru.bias_hh_l0': (24,), 'out.weight': (1, 8), 'out.bias': (1,)}
         """
         state = importlib.import_module('rnnkit.integrations.torch_state')
+        flag('to_torch(): arrays', arrays)
         found: dict[str, Any] = state.state_dict(self, names, arrays)
         return found
 

@@ -93,7 +93,6 @@ ATTRIBUTES = {
     'state_dict': 'net.to_torch() is one for PyTorch; net.save(path) writes a network',
     'load_state_dict': 'rnnkit.from_torch(state_dict, layers) builds a network from it; '
     'net.load_weights(source) takes over parameters of another network',
-    'a network',
     'eval': 'there are no modes; dropout and noise are active in train() alone',
     'predict_proba': 'it is for rnnkit.Classifier; predict() returns the outputs of this network',
     'reset_states': 'a network keeps no state between calls; pass state= to predict() and step()',
