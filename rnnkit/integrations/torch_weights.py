@@ -330,7 +330,8 @@ def _in_order(found: list[Part], order: object, ordered: bool) -> list[Part]:
                 f'{WHERE}: order must be a list of the modules {", ".join(map(repr, modules))}; '
                 f'got {brief(order)}'
             )
-        return sorted(found, key=lambda part: list(order).index(part.module))
+        places = {str(module): k for k, module in enumerate(order)}
+        return sorted(found, key=lambda part: places[part.module])
     if ordered or len(modules) == 1:
         return found
     groups = [[part for part in found if part.module == module] for module in modules]

@@ -1,9 +1,11 @@
 """Weights of PyTorch: into networks, checked against PyTorch's equations in NumPy, and out."""
 
 import io
+import re
 
 import numpy as np
 import pytest
+from repository import ROOT
 from torch_files import saved
 
 import rnnkit
@@ -407,6 +409,20 @@ def test_tied_weights_go_out():
     out = net.to_torch(arrays=True)
     np.testing.assert_array_equal(out['out.weight'], out['hid1.weight'])
     assert out['out.bias'].shape == (7,)
+
+
+@pytest.mark.parametrize('page', ['docs/pytorch.rst', 'rnnkit/integrations/gates.py'])
+def test_the_tables_in_words_are_the_table_of_the_code(page):
+    rows = re.findall(
+        r'^(rnnkit|PyTorch|Keras|ONNX)  +((?:\w )+\w)  +((?:\w )+\w)  ',
+        (ROOT / page).read_text(),
+        re.M,
+    )
+    found = {name: {'lstm': a.replace(' ', ''), 'gru': b.replace(' ', '')} for name, a, b in rows}
+    names = {'rnnkit': 'rnnkit', 'PyTorch': 'torch', 'Keras': 'keras', 'ONNX': 'onnx'}
+    assert found == {
+        name: {form: ORDERS[key][form] for form in ('lstm', 'gru')} for name, key in names.items()
+    }
 
 
 def test_the_table_of_gates_is_that_of_these_equations():
