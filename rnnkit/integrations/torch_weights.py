@@ -134,7 +134,7 @@ def _state_dict(source: object, key: str | None) -> tuple[Mapping[str, Any], boo
             start = weight_files.first_bytes(file)
             if start.startswith(weight_files.ZIP):
                 found = torch_file.read(file, name)
-            elif start.startswith(torch_file.LEGACY) or start[:1] == b'\x80':
+            elif start.startswith(torch_file.LEGACY) or _is_pickle(start):
                 raise FormatError(
                     f'{name}: a pickle, as PyTorch before 1.6 wrote them, which is not read; load '
                     f'it there and save it again with torch 1.6 or newer: '
@@ -143,6 +143,11 @@ def _state_dict(source: object, key: str | None) -> tuple[Mapping[str, Any], boo
             else:
                 found, ordered = weight_files.of_safetensors(file.read(), name), False
     return _dict_of_tensors(found, name, key), ordered
+
+
+def _is_pickle(start: bytes) -> bool:
+    """Return whether a file begins like a pickle, and not like safetensors: a length, and JSON."""
+    return start[:1] == b'\x80' and start[8:9] != b'{'
 
 
 def _dict_of_tensors(found: object, name: str, key: str | None) -> Mapping[str, Any]:

@@ -45,7 +45,7 @@ class Exports(Abstract):
 
         ``module.load_state_dict(net.to_torch())`` puts them into a module whose parts are called
         like the layers here. Only parameters go out; what happens between the layers, such as
-        ``'last'`` or an activation, is the `forward` of the module.
+        ``'last'`` or an activation, is in the module's ``forward``.
 
         Parameters
         ----------
@@ -87,8 +87,8 @@ class Exports(Abstract):
         """Return the parameters as a list of arrays for a model of Keras 3.
 
         ``model.set_weights(net.to_keras())`` puts them into a model with the same layers in the
-        same order: `Dense` for a fully connected layer, `Normalization` for 'standardize', and so
-        on; a GRU with ``reset='before'`` is one with ``reset_after=False``.
+        same order: ``Dense`` for a fully connected layer, ``Normalization`` for 'standardize', and
+        so on; a GRU with ``reset='before'`` is one with ``reset_after=False``.
 
         Returns
         -------

@@ -225,6 +225,17 @@ def test_checkpoints_prefixes_and_wrappers(rng):
         rnnkit.from_torch(state, prefix='a')
 
 
+def test_safetensors_of_every_length_of_the_header_are_no_pickles():
+    from safetensors.numpy import save
+
+    starts = set()
+    for n in range(40):
+        content = save({'out.weight': np.ones((1, 2), 'f4')}, {'a': 'x' * 8 * n})
+        starts.add(content[0])
+        assert rnnkit.from_torch(io.BytesIO(content), [2, 1], seed=0).num_params == 3
+    assert 0x80 in starts  # with which a pickle begins
+
+
 def test_the_order_of_modules(tmp_path, rng):
     from safetensors.numpy import save_file
 
