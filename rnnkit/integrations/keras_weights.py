@@ -47,11 +47,12 @@ def from_keras(
 ) -> Any:
     """Build a network from a model of Keras 3, or from its weights. Keras is not needed.
 
-    A file ``.keras`` describes its layers: ``Embedding``, ``Masking``, ``SimpleRNN``, ``LSTM``, ``GRU``,
-    ``Bidirectional``, ``Dense``, ``TimeDistributed`` around one, ``Activation`` after one, ``Dropout``,
-    ``LayerNormalization``, ``Normalization``, ``GlobalAveragePooling1D``, ``GlobalMaxPooling1D``,
-    ``RepeatVector`` and ``Flatten``, in a Sequential model or a functional one that is a chain. They
-    keep their names. A layer without ``return_sequences`` has ``'last'`` after it.
+    A file ``.keras`` describes its layers: ``Embedding``, ``Masking``, ``SimpleRNN``, ``LSTM``,
+    ``GRU``, ``Bidirectional``, ``Dense``, ``TimeDistributed`` around one, ``Activation`` after
+    one, ``Dropout``, ``LayerNormalization``, ``Normalization``, ``GlobalAveragePooling1D``,
+    ``GlobalMaxPooling1D``, ``RepeatVector`` and ``Flatten``, in a Sequential model or a functional
+    one that is a chain. They keep their names. A layer without ``return_sequences`` has
+    ``'last'`` after it.
 
     Parameters
     ----------
