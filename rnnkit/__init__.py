@@ -76,6 +76,7 @@ __all__ = [
     'activations',
     'callbacks',
     'from_keras',
+    'from_onnx',
     'from_spec',
     'from_torch',
     'initializers',
@@ -104,12 +105,14 @@ def __dir__() -> list[str]:
 if TYPE_CHECKING:
     from rnnkit.forecasting import Forecaster
     from rnnkit.integrations.keras_weights import from_keras
+    from rnnkit.integrations.onnx.reader import from_onnx
     from rnnkit.integrations.torch_weights import from_torch
 else:  # or checkers would believe that every name exists
     _foreign = foreign_names.of_module(__name__)
     # Names whose modules are imported when they are first used.
     _LATER = {
         'Forecaster': 'rnnkit.forecasting',
+        'from_onnx': 'rnnkit.integrations.onnx.reader',
         'from_keras': 'rnnkit.integrations.keras_weights',
         'from_torch': 'rnnkit.integrations.torch_weights',
     }

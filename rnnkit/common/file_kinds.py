@@ -23,6 +23,7 @@ OTHERS = {
     '.msgpack': "Flax's",
     '.gguf': 'GGUF',
 }
+WRITTEN = {'.joblib': 'joblib.dump(net, path)', '.onnx': 'net.to_onnx(path)'}  # by other calls
 PICKLES = re.compile(r'\.(pkl|pickle)(\.gz)?$', re.IGNORECASE)
 NOT_READ = (
     '. rnnkit reads none, because that runs code from the file, which here would need Theano; '
@@ -66,14 +67,27 @@ def check_name(where: str, path: str) -> None:
         return
     start, suffix = os.path.splitext(name)
     if suffix.lower() in OTHERS:
-        if suffix.lower() == '.joblib':
+        other = WRITTEN.get(suffix.lower())
+        if other:
             raise ConfigError(
-                f'{where}: {suffix} is the name of another format; joblib.dump(net, path) writes '
-                f'it; a suitable name for a safetensors file is {start + ".safetensors"!r}'
+                f'{where}: {suffix} is the name of another format; {other} writes it; a suitable '
+                f'name for a safetensors file is {start + ".safetensors"!r}'
             )
         raise ConfigError(
             f'{where}: {suffix} is the name of another format, {OTHERS[suffix.lower()]}; rnnkit '
             f'writes safetensors files; a suitable name is {start + ".safetensors"!r}'
+        )
+
+
+def check_onnx(where: str, path: str) -> None:
+    """Raise a ConfigError if a name promises another format than ONNX."""
+    name = PurePath(path).name
+    start, suffix = os.path.splitext(name)
+    others = {**OTHERS, '.safetensors': 'safetensors'}
+    if suffix.lower() in others and suffix.lower() != '.onnx':
+        raise ConfigError(
+            f'{where}: {suffix} is the name of another format, {others[suffix.lower()]}; this is '
+            f'an ONNX file; a suitable name is {start + ".onnx"!r}'
         )
 
 

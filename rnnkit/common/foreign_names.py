@@ -310,9 +310,12 @@ def of_layer(form: str) -> str | None:
 
 
 def of_call(kind: type, classifies: bool) -> str:
-    """Return the message about a network that is called, as PyTorch's and Keras's are."""
+    """Return the message about a network that is called with arrays, as PyTorch's and Keras's."""
     more = ', or net.predict_proba(x) for probabilities' if classifies else ''
-    return f'a {kind.__name__} is not called: write net.predict(x){more}'
+    return (
+        f'a {kind.__name__} is called with PyTensor variables, to be a part of a graph; for arrays '
+        f'write net.predict(x){more}'
+    )
 
 
 def of_network(kind: type, name: str, names: Iterable[str]) -> str:

@@ -50,8 +50,8 @@ class Blocks:
 
     Examples that lie side by side are a block, of half a MiB. In each pass blocks come in another
     order. Several of them, 16 MiB, are read into a buffer, and the examples in it are shuffled. So
-    the disk is read by long slices, and never more than two buffers are in memory. While batches
-    come from a buffer, a thread reads the next one.
+    the disk is read by long slices. While batches come from a buffer, a thread reads the next one.
+    Besides these two, a copy of one is in memory while it is converted.
 
     Data that fit one buffer are read once, and have the batches that `Arrays` makes of them.
 
@@ -213,9 +213,7 @@ class Blocks:
             size = self.batch_size * math.ceil(math.sqrt(-(-n // self.batch_size)))
         groups = [order[k : k + size] for k in range(0, n, size)]
         order = np.concatenate([g[lengths[g].argsort(kind='stable')] for g in groups])
-        first = min(
-            -start % self.batch_size, n
-        )  # they complete the last batch of the buffer before
+        first = min(-start % self.batch_size, n)  # complete the last batch of the buffer before
         full = first + (n - first) // self.batch_size * self.batch_size
         batches = order[first:full].reshape(-1, self.batch_size)
         if rng is not None:
@@ -248,9 +246,7 @@ class Blocks:
     def _nothing(self) -> list[np.ndarray]:
         """Return a batch without an example, for a share that has none."""
         one = np.arange(1)
-        batch = self.examples.batch(self.examples.load(one), one)
-        axes = [field.batch_axis for field in self.examples.border.fields]
-        return [array.take([], axis) for array, axis in zip(batch, axes, strict=True)]
+        return self.examples.emptied(self.examples.batch(self.examples.load(one), one))
 
     def _unread(self, found: Found) -> list[Any]:
         """Return examples as they were on disk; they may come from several buffers."""

@@ -148,21 +148,26 @@ class Border:
         form : Form
             How the first input was passed.
         """
-        if mask is not None and not self.masks:
-            raise ConfigError(
-                f'{where}: a mask is for a network with masked=True; this one was built without'
-            )
+        self.check_mask(where, mask)
         first = self.inputs[0]
         if len(self.inputs) == 1 and not self.masks and self.layout == 'time' and first.is_ready(x):
             return [x], PLAIN
         names = [field.name for field in self.inputs]
         alone = len(names) == 1 and not isinstance(x, dict)
         given = dict(zip(names, [x] if alone else in_order(x, names, where), strict=True))
-        given |= self._named_masks(mask, where)
+        given |= self.named_masks(mask, where)
         fields = [*self.inputs, *self.masks]
         return self._read(fields, given, where, all_real=True, empty=True)
 
-    def _named_masks(self, mask: object, where: str) -> dict[str, object]:
+    def check_mask(self, where: str, mask: object) -> None:
+        """Raise a ConfigError for a mask where the network has none."""
+        if mask is not None and not self.masks:
+            raise ConfigError(
+                f'{where}: a mask is for a network with masked=True; this one was built without'
+            )
+
+    def named_masks(self, mask: object, where: str) -> dict[str, object]:
+        """Return masks by their names, as they were given."""
         if mask is None or isinstance(mask, dict):
             unknown = set(mask or ()) - {field.name for field in self.masks}
             if unknown:

@@ -27,7 +27,7 @@ class Examples:
     border : Border
         Checks and converts each batch.
     data : array, list, tuple or dict
-        As `rnnkit.data.stored.wrapped` returns them.
+        As `rnnkit.data.on_disk.wrapped` returns them.
     where : str
         Their name, for messages.
 
@@ -35,6 +35,9 @@ class Examples:
     ----------
     n : int
         The number of examples.
+    axes, times : list of (int or None)
+        The axis of each array that counts examples, and the one that counts time, in the user's
+        layout.
 
     Raises
     ------
@@ -46,13 +49,11 @@ class Examples:
         self.border, self.where = border, where
         if not holds_stored_list(data):
             border.check_shapes(outlined(data), where)
-        self.parts = Parts(border, data)
-        self.n = self.parts.n_examples
-        self.fields, self.values, self.axes = (
-            self.parts.fields,
-            self.parts.values,
-            self.parts.axes,
-        )
+        self.parts = parts = Parts(border, data)
+        self.n = parts.n_examples
+        self.fields, self.values, self.axes = parts.fields, parts.values, parts.axes
+        pairs = zip(self.fields, self.values, strict=True)
+        self.times = [parts.time_axis(field, value) for field, value in pairs]
         self._stored = [k for k, value in enumerate(self.values) if holds_stored(value)]
 
     @property
@@ -80,11 +81,6 @@ class Examples:
                 size = int(size * max(1, wider))
             each += size
         return each, examples_of(values, axes, self.where)
-
-    def time_axes(self) -> list[int | None]:
-        """Return the axis of each array that counts time, in the user's layout."""
-        pairs = zip(self.fields, self.values, strict=True)
-        return [self.parts.time_axis(field, value) for field, value in pairs]
 
     def load(
         self,
@@ -115,13 +111,12 @@ class Examples:
             An array, or a list of sequences, for each array on disk; None for the others.
         """
         loaded: list[Any] = [None] * len(self.values)
-        times = self.time_axes() if time is not None else [None] * len(self.values)
         for k in self._stored:
             value, axis = self.values[k], self.axes[k]
             if k in skip:
                 continue
-            if time is not None and times[k] is not None:
-                value = value.part(times[k], time)
+            if time is not None and self.times[k] is not None:
+                value = value.part(self.times[k], time)
             # One series without an axis for examples is read whole.
             which = slice(0, value.shape[0]) if axis is None else numbers
             name = f'{self.where}: {self.fields[k].name}'
@@ -155,14 +150,13 @@ class Examples:
         """
         there = self._origin(numbers, self.axes)
         origin = {'batch': there, 'examples': there}
-        times = self.time_axes()
         if time is not None:
-            origin['time'] = self._origin(np.arange(time.start, time.stop), times)
+            origin['time'] = self._origin(np.arange(time.start, time.stop), self.times)
         values = []
         for k, (field, value) in enumerate(zip(self.fields, self.values, strict=True)):
             if loaded[k] is None and value is not None:
                 value = value if self.axes[k] is None else part_of(value, numbers, self.axes[k])
-                value = self._in_time(k, value, time, times[k])
+                value = self._in_time(k, value, time)
             elif value is not None:
                 value = loaded[k]
             if isinstance(value, list) and isinstance(self.values[k], StoredList):
@@ -170,6 +164,11 @@ class Examples:
             values.append(value)
         data = self.parts.formed(values)
         return self.border.read_batch(data, self.where, empty=empty, origin=origin)
+
+    def emptied(self, batch: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return a batch without its examples, for a share that has none."""
+        axes = [field.batch_axis for field in self.border.fields]
+        return [array.take([], axis) for array, axis in zip(batch, axes, strict=True)]
 
     def _origin(self, numbers: np.ndarray, axes: Sequence[int | None]) -> np.ndarray:
         """Return the numbers of examples or steps in the arrays of the user, before a hold-out."""
@@ -179,8 +178,9 @@ class Examples:
                 return self.values[k].origin(axis, numbers)
         return numbers
 
-    def _in_time(self, k: int, value: Any, time: slice | None, axis: int | None) -> Any:
+    def _in_time(self, k: int, value: Any, time: slice | None) -> Any:
         """Return some time steps of array k, or of each of its sequences."""
+        axis = self.times[k]
         if time is None or axis is None:
             return value
         if self.parts.lists[k]:

@@ -17,7 +17,6 @@ from rnnkit.data.classes import (
     kind_of_label,
     several,
 )
-from rnnkit.data.examples import Examples
 from rnnkit.data.stored import Stored, StoredList, holds_stored, pieces
 from rnnkit.errors import DataError
 
@@ -124,6 +123,8 @@ def _read(border: Border, data: object, where: str) -> Iterator[list[np.ndarray]
     if not holds_stored(data):
         yield border.read_batch(data, where)
         return
+    from rnnkit.data.examples import Examples  # only data on disk load it
+
     needed = [border.target.name, *(field.name for field in [*border.weights, *border.masks])]
     yield from Examples(border, data, where).scan(needed)
 

@@ -11,8 +11,8 @@ from rnnkit.common.registry import suggestion
 from rnnkit.common.spelling import brief
 from rnnkit.data.arrays import LAYOUTS, Numbers, as_numbers
 from rnnkit.data.frames import listed, other_columns
+from rnnkit.data.mapped import is_mapped
 from rnnkit.data.ragged import are_unequal, is_list_of_arrays
-from rnnkit.data.stored import is_mapped
 from rnnkit.errors import ConfigError, DataError, ShapeError
 
 

@@ -64,7 +64,7 @@ class StoredWindows:
                 f'one by one'
             )
         self.examples, self.anew, self.share = examples, anew, share
-        self.n_examples, self.times = examples.n, examples.time_axes()
+        self.n_examples, self.times = examples.n, examples.times
         lengths = {
             len(one) if is_list else np.shape(one)[time]
             for value, time, is_list in zip(
@@ -169,10 +169,7 @@ class StoredWindows:
             for value, axis in zip(loaded, self.times, strict=True)
         ]
         batch = self.examples.batch(window, series, time, empty=True)
-        if self._is_empty(group):
-            axes = [field.batch_axis for field in self.examples.border.fields]
-            return [array.take([], axis) for array, axis in zip(batch, axes, strict=True)]
-        return batch
+        return self.examples.emptied(batch) if self._is_empty(group) else batch
 
     def _piece(self, key: Key) -> list[Any]:
         """Return the windows that are read together; begin to read the next ones."""

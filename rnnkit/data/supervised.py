@@ -10,9 +10,9 @@ from rnnkit.common.calls import checked, checked_methods
 from rnnkit.common.checks import choice, flag, generator, real, whole
 from rnnkit.data import series as all_series
 from rnnkit.data.arrays import LAYOUTS, MOST
+from rnnkit.data.mapped import release
 from rnnkit.data.regular import Regular, places
 from rnnkit.data.series import Collection
-from rnnkit.data.stored import release
 from rnnkit.errors import ConfigError, DataError, ShapeError
 
 CHECKED = 2**16  # rows that are checked at a time

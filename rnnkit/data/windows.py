@@ -13,8 +13,8 @@ from rnnkit.common.calls import checked, checked_methods
 from rnnkit.common.checks import choice, generator, whole
 from rnnkit.common.spelling import brief
 from rnnkit.data.arrays import LAYOUTS, MOST, as_plain
+from rnnkit.data.mapped import is_mapped, release
 from rnnkit.data.share import WHOLE, Share
-from rnnkit.data.stored import is_mapped, release
 from rnnkit.errors import ShapeError
 
 

@@ -1,10 +1,11 @@
 """The use of a network after training: predictions, scores, single time steps."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from pytensor.graph.replace import graph_replace
 from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels
@@ -310,6 +311,31 @@ class Inference:
         arrays, form = self.border.read_inputs(x, where, mask)
         out = self._outputs(arrays, name)
         return self._as_user_array(out, self.border.mask_of(clock, arrays), form, clock)
+
+    def with_params(
+        self,
+        where: str,
+        name: str,
+        x: Inputs,
+        mask: Arrays | None,
+        params: Sequence[TensorVariable],
+        draws: Iterable[Sequence[np.ndarray]],
+    ) -> Iterator[Any]:
+        """Yield one output for `x`, as `output`, for each of some values of parameters."""
+        clock = self.graph.plan.clock_of(name, self.graph.by_name)
+        arrays, form = self.border.read_inputs(x, where, mask)
+        key = f'the output {name!r} from {", ".join(str(p.name) for p in params)}'
+        if key not in self._functions:
+            given = {p: p.type(p.name) for p in params}
+            with kernels.allowed(self.kernel):
+                found = graph_replace([self.graph.outputs[name]], given, strict=False)
+            inputs = [*self.graph.inputs, *self.graph.masks.values(), *given.values()]
+            self._functions[key] = Compiled(f'the output {name!r}', inputs, found)
+        function, real = self._functions[key], self.border.mask_of(clock, arrays)
+        for draw in draws:
+            (out,) = function(*arrays, *draw)
+            self._check(where, out, real)
+            yield self._as_user_array(out, real, form, clock)
 
     def decode(self, where: str, name: str, z: Inputs, mask: Arrays | None) -> Any:
         """Return the output of the last layer, given one of the outputs before it."""

@@ -97,12 +97,12 @@ class StateForm:
             shape = (*[None] * (ndim - 2), -1, size)
             parts.append(Part(f'state {name!r}', state[name], shape))
         for name, sizes in self.sizes.items():
-            values = self._of_layer(where, name, state[name])
+            values = self.of_layer(where, name, state[name])
             for (part, size), value in zip(sizes.items(), values, strict=True):
                 parts.append(Part(f'state {part!r} of layer {name!r}', value, (-1, size)))
         return parts
 
-    def _of_layer(self, where: str, name: str, given: object) -> list[object]:
+    def of_layer(self, where: str, name: str, given: object) -> list[object]:
         """Return the parts of the state of a layer: by names, or in their order."""
         kind, names = self.kinds[name], list(self.sizes[name])
         fields = getattr(given, '_fields', None)

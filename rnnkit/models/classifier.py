@@ -13,7 +13,6 @@ from rnnkit.common.calls import checked_methods
 from rnnkit.common.old_words import warn
 from rnnkit.data.classes import Classes
 from rnnkit.data.learn_classes import learn
-from rnnkit.data.stored import wrapped
 from rnnkit.errors import ConfigError
 from rnnkit.inference.sampling import Sampling
 from rnnkit.inference.states import State
@@ -117,6 +116,8 @@ class Classifier(Network):
     def _learn_classes(
         self, train: Data, valid: Valid, algo: str, undo: Undo, team: Team = ALONE
     ) -> None:
+        from rnnkit.data.on_disk import wrapped
+
         self._settle()
         if self._classes.names is None and algo not in WITHOUT_TARGETS:
             undo.add(partial(self._classes.name, None))

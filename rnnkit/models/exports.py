@@ -1,13 +1,16 @@
 """Networks for other libraries and programs: ONNX, PyTorch, Keras, C."""
 
 import importlib
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rnnkit.common.calls import Abstract, checked_methods
 from rnnkit.common.checks import flag
+from rnnkit.training.protocols import PathOrFile
 
 
 class LoadedWeights(NamedTuple):
@@ -37,6 +40,76 @@ class Exports(Abstract):
 
     Each partner has its own module in `rnnkit.integrations`, which is imported when it is needed.
     """
+
+    def to_onnx(
+        self,
+        path: PathOrFile,
+        state: bool = False,
+        opset: int = 22,
+        outputs: str | Sequence[str] | None = None,
+    ) -> None:
+        """Write the network to an ONNX file, which onnxruntime and other programs run.
+
+        The file computes what `predict` returns, and `predict_proba` of a classifier, for any
+        number T of time steps and any number B of examples. All numbers in it are float32, also
+        where the network is float64; a warning of the logger ``rnnkit`` then says so. Recurrent
+        layers become ONNX's operators RNN, LSTM and GRU, and cells without an operator, such as
+        those of your own, a loop of their equations, Scan.
+
+        The inputs are called like the input layers, and have the axes of the network's layout:
+        ``'in'``. A network with ``masked=True`` has the input ``'lengths'`` as well, int32 (B,),
+        with the number of real steps of each sequence, which padding follows; ``'lengths_in2'``
+        is that of a further time axis. The output is called like the last layer, ``'out'``.
+
+        Parameters
+        ----------
+        path : str, path-like or file object
+            An existing file is replaced only when the new one is complete. A file object is a
+            binary file that is open for writing, such as an ``io.BytesIO``; it stays open.
+        state : bool
+            Whether states are inputs and outputs, so that a sequence can be read in parts of any
+            length, as by `step`: the input ``'hid1:h'`` (B, H) is the state before the first
+            step, and the output ``'new:hid1:h'`` that after the last one. Outputs of layers that
+            stay the same, such as an encoder's, are inputs.
+        opset : int
+            The version of ONNX's operators, at least 18. Older runtimes read older versions only:
+            onnxruntime 1.14 reads 18.
+        outputs : str or sequence of str, optional
+            The outputs of the file: layers, ``'hid1'``, or their outputs, ``'hid1:c'``. They get
+            these names. By default the last layer.
+
+        Raises
+        ------
+        ConfigError
+            If a layer cannot be written, or cannot go on from a state, which the message names;
+            the name of the file promises another format; or an argument is wrong.
+        ImportError
+            If onnx is not installed: ``pip install 'rnnkit[onnx]'``.
+        OSError
+            If the file cannot be written.
+
+        Notes
+        -----
+        The entry ``'rnnkit'`` of the file's ``metadata_props`` is JSON: the kind of network, its
+        layout and spec, the names of its classes, and for each state where a sequence starts: 0,
+        learned values, or another output. ``'rnnkit.meta'`` is `meta`.
+
+        Examples
+        --------
+        >>> import io, rnnkit
+        >>> net = rnnkit.Regressor([1, ('lstm', 3), 2], seed=0)
+        >>> file = io.BytesIO()
+        >>> net.to_onnx(file)
+        >>> import onnx
+        >>> [node.op_type for node in onnx.load_from_string(file.getvalue()).graph.node]
+        ['LSTM', 'Squeeze', 'MatMul', 'Add', 'Identity']
+        """
+        from rnnkit.integrations.onnx.installed import check_installed
+
+        check_installed('to_onnx()')
+        from rnnkit.integrations.onnx import export
+
+        export.write(self, path, state, opset, outputs)
 
     def to_torch(
         self, names: Mapping[str, str | None] | None = None, *, arrays: bool = False
@@ -111,6 +184,61 @@ class Exports(Abstract):
         found: list[np.ndarray] = keras.weights_of(self)
         return found
 
+    def to_c(
+        self, folder: str | os.PathLike[str], name: str = 'net', *, dtype: str = 'float32'
+    ) -> list[Path]:
+        """Write the network as C99: a source file, a header, and a program that tests both.
+
+        The code computes what `stepper` does, one time step after the other, and whole sequences.
+        It needs the C library alone, allocates nothing, and has the weights as constants; the
+        state is a struct of the caller's. The header says how to call it. Each layer is one
+        function, written from the same equations as the kernels, so that cells and activations of
+        your own go, too.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            Where the files are written; it is created if there is none.
+        name : str
+            An identifier of C. The files are ``net.c``, ``net.h`` and ``net_test.c``, and the
+            functions ``net_init``, ``net_step`` and ``net_run``. Files of the same names that
+            `to_c` has written are replaced.
+        dtype : {'float32', 'float64'}
+            Whether the code computes with float or double.
+
+        Returns
+        -------
+        paths : list of Path
+            The source, the header and the test.
+
+        Raises
+        ------
+        ConfigError
+            If a layer cannot be computed step by step, such as a bidirectional one; a parameter is
+            not finite; the name is no identifier of C; or a file exists that `to_c` has not
+            written.
+        OSError
+            If a file cannot be written. Each file is replaced only by a complete new one.
+
+        Notes
+        -----
+        Outputs are those of `predict` (for a classifier, of `predict_proba`), up to rounding. Masks
+        are not needed: steps of padding are simply not computed. Layers that are not computed
+        step by step are those that `step` refuses; and, so far, layers that start from the state
+        of another one, as in an encoder-decoder. The same network gives the same bytes.
+
+        Examples
+        --------
+        >>> import tempfile, rnnkit
+        >>> net = rnnkit.Regressor([1, ('lstm', 8), 1], seed=0)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     [path.name for path in net.to_c(folder, 'forecast')]
+        ['forecast.c', 'forecast.h', 'forecast_test.c']
+        """
+        from rnnkit.integrations.c import export
+
+        return export.write(self, folder, name, dtype)
+
     def load_weights(
         self,
         source: Any,
@@ -167,3 +295,50 @@ class Exports(Abstract):
         loading = importlib.import_module('rnnkit.integrations.load_weights')
         report: LoadedWeights = loading.load(self, source, only, names, strict)
         return report
+
+    def load_draw(
+        self,
+        idata: Mapping[str, Any],
+        chain: int | None = None,
+        draw: int | None = None,
+        prefix: str = '',
+    ) -> list[str]:
+        """Set the parameters to one draw of a posterior, or to a point, such as PyMC's MAP.
+
+        Parameters
+        ----------
+        idata : DataTree, InferenceData, Dataset or dict
+            What ``pm.sample()`` returned, or its group ``posterior``; arrays (chain, draw, ...) by
+            the names of parameters; or a point, which has arrays of the shapes of parameters: what
+            ``pm.find_MAP()`` returned. Parameters that it lacks stay as they are.
+        chain, draw : int, optional
+            Their numbers, from 0, or from -1 backwards; by default the first ones.
+        prefix : str
+            What the names of parameters begin with in the model; see
+            `rnnkit.integrations.pymc.outputs`.
+
+        Returns
+        -------
+        names : list of str
+            The parameters that were set.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such chain or draw, or no parameter of this network.
+        ConfigError, ShapeError, DataError
+            If idata is something else, or an array is not of a parameter's shape, or not finite.
+
+        Examples
+        --------
+        >>> import numpy as np, rnnkit
+        >>> net = rnnkit.Regressor([1, 1], seed=0)
+        >>> draws = {'out.b': np.arange(6.0).reshape(2, 3, 1)}  # 2 chains, 3 draws
+        >>> net.load_draw(draws, chain=1, draw=-1)
+        ['out.b']
+        >>> net.find('out', 'b').get_value()
+        array([5.], dtype=float32)
+        """
+        from rnnkit.integrations import draws
+
+        return draws.load_draw(self, idata, chain, draw, prefix)

@@ -33,6 +33,7 @@ from rnnkit.losses.base import name_of
 from rnnkit.models import frozen, travel
 from rnnkit.models.exports import Exports
 from rnnkit.models.files import Loader
+from rnnkit.models.symbolic import Symbolic
 from rnnkit.models.trainable import Trainable
 from rnnkit.training import gradient_flow
 from rnnkit.training.criterion import Criterion
@@ -49,7 +50,7 @@ LayerSpec = int | str | Sequence[object] | Mapping[str, object] | Layer
 
 
 @checked_methods
-class Network(Trainable, Exports):
+class Network(Trainable, Symbolic, Exports):
     """Connected layers that can be trained, used for predictions and saved.
 
     This abstract class is the common part of `Regressor`, `Classifier` and `Autoencoder`.

@@ -14,7 +14,7 @@ from rnnkit.common.calls import Abstract, checked_methods
 from rnnkit.common.checks import is_whole
 from rnnkit.common.registry import hint
 from rnnkit.common.spelling import brief
-from rnnkit.errors import CallError, DataError, NotFoundError
+from rnnkit.errors import DataError, NotFoundError
 from rnnkit.layers import Layer, measured
 from rnnkit.models import frozen
 from rnnkit.training.loss_term import LossTerm
@@ -195,10 +195,6 @@ class Parameters(Abstract):
         assign_all('set()', self.layers, [(parameter, value)])
 
     if not TYPE_CHECKING:  # or checkers would believe that every name exists
-
-        def __call__(self, *args: object, **keywords: object) -> object:
-            """Say what to call instead, as for PyTorch's modules."""
-            raise CallError(foreign_names.of_call(type(self), hasattr(self, 'predict_proba')))
 
         def __getattr__(self, name: str) -> object:
             """Say what replaces an attribute of other libraries."""

@@ -14,12 +14,11 @@ from rnnkit.data.classes import Classes
 from rnnkit.data.columns import Columns
 from rnnkit.data.hold_out import split
 from rnnkit.data.passes import makes_new_batches
-from rnnkit.data.stored import columns, wrapped
 from rnnkit.errors import ConfigError
 from rnnkit.models import frozen
 from rnnkit.models.parameters import Parameters
 from rnnkit.parallel import ALONE, Team, choose
-from rnnkit.training import class_weights, together
+from rnnkit.training import class_weights
 from rnnkit.training.batching import Batching
 from rnnkit.training.carried_state import Carry
 from rnnkit.training.checkpoints import Checkpoints
@@ -213,8 +212,8 @@ class Trainable(Parameters):
     ) -> tuple[Callable[[], Any], Team]:
         """Return a function that makes a training ready, and the processes that take part."""
         data = (arguments[name] for name in ('train', 'valid', 'algo'))
-        make = partial(self._start, where, *data, _keywords(arguments, others))
-        return make, choose(where, arguments['comm'])
+        team = choose(where, arguments['comm'])
+        return partial(self._start, where, *data, _keywords(arguments, others), team=team), team
 
     def _start(
         self,
@@ -224,6 +223,7 @@ class Trainable(Parameters):
         algo: str,
         keywords: Mapping[str, object],
         place: Place | None = None,
+        team: Team | None = None,
     ) -> Any:
         """Return a training that is ready to start, a `Run`.
 
@@ -233,14 +233,18 @@ class Trainable(Parameters):
         ----------
         place : Place, optional
             Where it is recorded, if it is a stage of another training.
+        team : Team, optional
+            The processes that train together; by default those of the keyword `comm`.
         """
+        from rnnkit.data.on_disk import columns  # the first training loads it
+
         names = [field.name for field in self._border.fields]
         train, valid = columns(train, names), columns(valid, names)
         undo = Undo(
             partial(setattr, self, '_trainings', self._trainings),
             partial(setattr, self._columns, 'known', dict(self._columns.known)),
         )
-        team = choose(where, keywords.get('comm'))
+        team = choose(where, keywords.get('comm')) if team is None else team
         with team.guard(), undo.on_error():
             parts = team if keywords.get('shard') is True else ALONE
             self._learn_classes(train, valid, algo, undo, parts)
@@ -272,8 +276,11 @@ class Trainable(Parameters):
         limit = 1.0 if self._recurrent else 0.0  # 0: gradients are not clipped
         config = read_training(where, algo, keywords, max_gradient_norm=limit)
         config.check_data(train)
-        together.check(self, config)
-        together.agree(self, config, team)
+        if config.options.comm is not None:
+            from rnnkit.training import together  # only programs of several processes load it
+
+            together.check(self, config)
+            together.agree(self, config, team)
         return self._trainer(config, train, valid, place, undo, team)
 
     def _trainer(
@@ -307,6 +314,8 @@ class Trainable(Parameters):
             team=team,
         )
         if team.size > 1:
+            from rnnkit.training import together
+
             together.join(self, self._border, trainer, config)
         files.check(trainer)
         return trainer
@@ -321,6 +330,8 @@ class Trainable(Parameters):
         team: Team,
     ) -> tuple[Batches, Iterable[Batch], bool]:
         """Return the batches of training and of validation, and whether these are other data."""
+        from rnnkit.data.on_disk import wrapped
+
         where, carry_state = config.where, config.options.carry_state
         names = [field.name for field in self._border.fields]
         train, valid = wrapped(train, 'train', names), wrapped(valid, 'valid', names)

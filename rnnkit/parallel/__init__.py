@@ -2,7 +2,6 @@
 
 from rnnkit.parallel.alone import ALONE, Alone
 from rnnkit.parallel.choose import choose
-from rnnkit.parallel.ranks import Ranks
 from rnnkit.parallel.team import Communicator, Team
 
-__all__ = ['ALONE', 'Alone', 'Communicator', 'Ranks', 'Team', 'choose']
+__all__ = ['ALONE', 'Alone', 'Communicator', 'Team', 'choose']

@@ -2,16 +2,18 @@
 
 import atexit
 import os
-import platform
+from typing import TYPE_CHECKING
 
 from rnnkit import kernels
 from rnnkit.kernels.language.threads import available_threads, get_threads
 from rnnkit.kernels.language.workers import MOST
 from rnnkit.parallel.alone import ALONE
-from rnnkit.parallel.ranks import Ranks, abort_when_uncaught
 from rnnkit.parallel.team import Team
 
-_teams: dict[int, Ranks] = {}  # by the id of a communicator, which is kept
+if TYPE_CHECKING:
+    from rnnkit.parallel.ranks import Ranks
+
+_teams: dict[int, 'Ranks'] = {}  # by the id of a communicator, which is kept
 
 
 def choose(where: str, comm: object) -> Team:
@@ -30,7 +32,9 @@ def choose(where: str, comm: object) -> Team:
     """
     if comm is None:
         return ALONE
+    # Programs of one process do not load these.
     from rnnkit.integrations import mpi
+    from rnnkit.parallel.ranks import Ranks, abort_when_uncaught
 
     ours = mpi.communicator(where, comm)
     if ours.Get_size() == 1:
@@ -45,11 +49,13 @@ def choose(where: str, comm: object) -> Team:
     return _teams[id(ours)]
 
 
-def share_cores(team: Ranks) -> None:
+def share_cores(team: Team) -> None:
     """Use fewer threads, if processes of one machine may use the same cores.
 
     Nothing is changed where ``OMP_NUM_THREADS`` or `rnnkit.set_threads` has chosen a number.
     """
+    import platform  # programs of one process do not load it
+
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else None
     here = (platform.node(), cores)
     neighbours = team.gather('the cores of each rank', here).count(here)
@@ -60,6 +66,6 @@ def share_cores(team: Ranks) -> None:
         kernels.set_threads(min(max(1, n // neighbours), MOST))
 
 
-def _end(team: Ranks, process: int) -> None:
+def _end(team: 'Ranks', process: int) -> None:
     if os.getpid() == process:  # not in one that was forked
         team.end()

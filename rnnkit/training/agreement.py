@@ -1,7 +1,7 @@
 """Facts that several processes compare before they train together, and values of the first one.
 
 All processes run the same program, so a difference is a mistake, such as another version on one
-machine; it would show as an error that says nothing of the cause, or not at all.
+machine. Without this check it would cause an obscure error later, or none.
 """
 
 import zlib

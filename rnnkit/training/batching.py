@@ -2,17 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rnnkit.data import datasets
-from rnnkit.data.blocks import Blocks
 from rnnkit.data.border import Border
-from rnnkit.data.examples import Examples
 from rnnkit.data.passes import Passes, makes_batches, makes_new_batches
 from rnnkit.data.share import WHOLE
 from rnnkit.data.stored import holds_stored
-from rnnkit.data.stored_windows import StoredWindows
 from rnnkit.data.windows import Windows
 from rnnkit.errors import ConfigError
 from rnnkit.parallel import ALONE, Team
@@ -20,6 +18,10 @@ from rnnkit.training.carried_state import Carry, Followed
 from rnnkit.training.options import Options
 from rnnkit.training.protocols import Batch, Batches, Data
 from rnnkit.training.trainer import Seed
+
+if TYPE_CHECKING:
+    from rnnkit.data.blocks import Blocks
+    from rnnkit.data.stored_windows import StoredWindows
 
 BPTT_STEPS = 100  # the default length of a window
 
@@ -71,7 +73,7 @@ class Batching:
         options = self.options
         self._check(train, valid)
         batches = self._build(train, 'train', options.train_batches, seed)
-        if isinstance(batches, Blocks | StoredWindows):
+        if holds_stored(train):
             self.train_pieces = batches.scan()
         elif isinstance(batches, datasets.Arrays | Windows):
             self.train_pieces = [batches.arrays]
@@ -126,7 +128,7 @@ class Batching:
 
     def _build(
         self, data: Data, where: str, n: int | None, seed: Seed
-    ) -> datasets.Arrays | datasets.Stream | Windows | Passes | Blocks | StoredWindows:
+    ) -> 'datasets.Arrays | datasets.Stream | Windows | Passes | Blocks | StoredWindows':
         if holds_stored(data):
             return self._build_stored(data, where, n, seed)
         axes = [field.batch_axis for field in self.border.fields]
@@ -146,8 +148,13 @@ class Batching:
 
     def _build_stored(
         self, data: Data, where: str, n: int | None, seed: Seed
-    ) -> Blocks | StoredWindows:
+    ) -> 'Blocks | StoredWindows':
         """Return batches of data on disk."""
+        # Only trainings on such data load what reads them.
+        from rnnkit.data.blocks import Blocks
+        from rnnkit.data.examples import Examples
+        from rnnkit.data.stored_windows import StoredWindows
+
         options, training = self.options, where == 'train'
         examples, size = Examples(self.border, data, where), options.batch_size
         share = WHOLE if options.shard else self.team.share

@@ -1,12 +1,12 @@
 """The calls that all processes make in an update, each on its share of a batch.
 
-In: what each process has computed on its share. Out: the same for the whole batch, the same numbers
-in every process. Everything is in one flat buffer, because a call costs more than the bytes of a
-small network: gradients and reports, each times the weight of its share; the weights; and flags,
-which say that a process has no further batch, or has failed.
+Each process puts in what it has computed on its share, and all get the same numbers for the whole
+batch. All is in one flat buffer, because a call costs more than the bytes of a small network:
+gradients and reports, each times the weight of its share; the weights; and flags, which say that a
+process has no further batch, has failed, or was interrupted.
 
-An error in one process takes the place of the call that the others make next. So it is always known
-which one that is.
+A process that fails makes the call that the others make next, with a flag in place of its numbers.
+So each process keeps a plan of the calls of an update.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,9 +15,9 @@ from typing import TypeVar
 import numpy as np
 
 from rnnkit.errors import DataError
-from rnnkit.parallel import Ranks
 from rnnkit.parallel.failures import of_all
 from rnnkit.parallel.interrupts import INTERRUPTS
+from rnnkit.parallel.ranks import Ranks
 
 FAILED, ENDED, INTERRUPTED, N_FLAGS = range(4)
 T = TypeVar('T')

@@ -6,11 +6,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rnnkit.data.blocks import Blocks
 from rnnkit.data.datasets import copied
 from rnnkit.data.field import Field
 from rnnkit.data.moments import Moments
-from rnnkit.data.stored_windows import StoredWindows
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.graph.graph import Graph
 from rnnkit.layers import Standardize
@@ -246,7 +244,7 @@ def _batches(trainer: Reads) -> Iterable[Sequence[np.ndarray]]:
     batches = holder.batches
     if hasattr(batches, 'arrays'):
         return [batches.arrays]
-    if isinstance(batches, Blocks | StoredWindows):
+    if hasattr(batches, 'scan'):  # they are on disk
         return batches.scan()
     holder.batches = ahead = Ahead(batches)
     return ahead.look()

@@ -14,14 +14,14 @@ from pytensor.tensor import TensorVariable
 from rnnkit.common.compiled import Compiled
 from rnnkit.noise import Noise
 from rnnkit.optimizers import Objective, StepGraph
-from rnnkit.parallel import Ranks
+from rnnkit.parallel.ranks import Ranks
 from rnnkit.training.exchange import Exchange
 from rnnkit.training.protocols import Batch
 
 T = TypeVar('T')
 Count = Callable[[Batch], int]
-# What each example of a share counts whose targets weigh nothing: penalties change the parameters
-# even if all shares are such, and else it is rounded away.
+# The weight of an example in a share whose targets weigh nothing. If all shares are such, penalties
+# still change the parameters; otherwise it is lost in rounding.
 LITTLE = 1e-20
 
 
@@ -165,7 +165,7 @@ class SplitUpdate:
 
 
 def _alone(weight: TensorVariable) -> TensorVariable:
-    """Return a weight that is not computed together with an error, which is far more work."""
+    """Return a weight as an expression of its own: with the error it would be far more work."""
     node = weight.owner
     meaning = getattr(node.op, 'meaning', None) if node else None
     return weight if meaning is None else meaning(node.inputs)[node.outputs.index(weight)]

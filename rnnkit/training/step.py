@@ -1,6 +1,7 @@
 """The compiled update of the parameters by one batch."""
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytensor
@@ -11,7 +12,9 @@ from rnnkit.noise import Noise
 from rnnkit.optimizers import Objective, Optimizer, StepGraph
 from rnnkit.parallel import Team
 from rnnkit.training.protocols import Batch, Monitors, State
-from rnnkit.training.split_update import SplitUpdate
+
+if TYPE_CHECKING:
+    from rnnkit.training.split_update import SplitUpdate
 
 
 class TrainStep:
@@ -55,7 +58,9 @@ class TrainStep:
             return StepGraph(objective, rule, momentum, nesterov, watched, split)
 
         if split:
-            self.update = self.split = SplitUpdate(objective, make_graph, noise)
+            from rnnkit.training import split_update  # only programs of several processes load it
+
+            self.update = self.split = split_update.SplitUpdate(objective, make_graph, noise)
             self.graph = self.split.graph
         else:
             self.graph = graph = make_graph(objective)

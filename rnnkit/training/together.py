@@ -46,11 +46,10 @@ class Glimpse(NamedTuple):
 def check(net: Any, config: TrainingConfig) -> None:
     """Raise a ConfigError if updates by this rule, or of these losses, cannot be shared.
 
-    Raised for a single process, too: a program that is tried on one is meant for several.
+    With `comm` it is raised in a single process, too: a program that is tried there is meant for
+    several.
     """
     where, rule = config.where, config.rule
-    if config.options.comm is None:
-        return
     if rule.full_batch or 'curvature' in rule.reads:
         raise ConfigError(
             f'{where}: comm cannot be used with algo {config.algo!r}, whose updates need more than '

@@ -9,7 +9,7 @@ import pytest
 from disk import Lazy, Slices, mapped
 
 from rnnkit import Classifier, Regressor
-from rnnkit.data import blocks, stored
+from rnnkit.data import blocks, on_disk, stored
 from rnnkit.data.blocks import Blocks
 from rnnkit.data.datasets import Arrays
 from rnnkit.data.examples import Examples
@@ -23,7 +23,6 @@ N = 103
 def small(monkeypatch):
     """Make pieces of 10 examples of `numbered`, and buffers of 3 pieces."""
     monkeypatch.setattr(stored, 'PIECE', 120)
-    monkeypatch.setattr(stored.examples_of, '__defaults__', (120,))
     monkeypatch.setattr(blocks, 'BUFFER', 3 * 10 * (12 + blocks.OVERHEAD))
     monkeypatch.setattr(blocks, 'IN_ORDER', 10 * (12 + blocks.OVERHEAD))
 
@@ -39,7 +38,7 @@ def network(**options):
 
 
 def examples(x, y, **options):
-    return Examples(network(**options)._border, stored.wrapped([x, y], 'train'), 'train')
+    return Examples(network(**options)._border, on_disk.wrapped([x, y], 'train'), 'train')
 
 
 def drawn(dataset):
@@ -166,7 +165,7 @@ def test_bucket_sorts_the_sequences_of_a_buffer_by_length(tmp_path, small, monke
     x = rng.standard_normal((N, 8, 1)).astype('float32')
     y = np.arange(N, dtype='float32')[:, None]
     net = network(masked=True)
-    data = stored.wrapped([mapped(tmp_path, x), y, mask], 'train')
+    data = on_disk.wrapped([mapped(tmp_path, x), y, mask], 'train')
     dataset = Blocks(Examples(net._border, data, 'train'), 4, seed=0, bucket=True)
     batches = list(dataset)
     assert sorted(np.concatenate([b[1][:, 0] for b in batches]).tolist()) == list(range(N))

@@ -1,4 +1,4 @@
-"""What is read piece by piece, and the same training from every kind of source."""
+"""Arrays on disk are read piece by piece: every kind of source trains as arrays in memory do."""
 
 import functools
 import itertools
@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import types
 
 import numpy as np
 import pytest
@@ -14,8 +13,8 @@ from disk import Lazy, Slices, mapped
 from long_forms import long_unless
 
 from rnnkit import Autoencoder, Classifier, Regressor
-from rnnkit.data.stored import Stored, StoredList, columns, wrapped
-from rnnkit.errors import ConfigError, DataError
+from rnnkit.data.stored import Stored
+from rnnkit.errors import ConfigError
 
 N, T = 40, 5
 RNG = np.random.default_rng(0)
@@ -228,24 +227,13 @@ def test_integers_are_converted_batch_by_batch(tmp_path):
 
 def test_training_is_resumed_to_the_bit(tmp_path, monkeypatch):
     monkeypatch.setattr('rnnkit.data.blocks.BUFFER', 2000)
-    monkeypatch.setattr('rnnkit.data.stored.examples_of.__defaults__', (500,))
+    monkeypatch.setattr('rnnkit.data.stored.PIECE', 500)
     data = [mapped(tmp_path, X), mapped(tmp_path, Y)]
     file = tmp_path / 'training.safetensors'
     options = {'valid': [X[:8], Y[:8]], 'train_batches': 3}
     expected = trained(regressor(), data, **{**options, 'epochs': 4})
     trained(regressor(), data, checkpoint=file, **options)
     assert_same(trained(regressor(), data, resume=file, **{**options, 'epochs': 4}), expected)
-
-
-def test_what_is_read_piece_by_piece(tmp_path):
-    maps = mapped(tmp_path, X)
-    kinds = wrapped(
-        [maps, maps[3:], np.asarray(maps).reshape(-1, 2), Slices(X), Lazy([1])], 'train'
-    )
-    assert [type(one) for one in kinds] == [Stored] * 4 + [StoredList]
-    data = [X, X.tolist(), range(3), np.ma.array(X), b'', None, np.float32(1)]
-    assert wrapped(data, 'train') is data
-    assert columns(data, ['x', 'y']) is data
 
 
 def test_parts_of_parts_are_read_from_the_right_places(tmp_path):
@@ -261,30 +249,6 @@ def test_parts_of_parts_are_read_from_the_right_places(tmp_path):
         np.testing.assert_array_equal(part.load(slice(0, 4), 0, 'train: x', 4), expected)
         np.testing.assert_array_equal(part.load(np.array([1, 3]), 0, 'train: x'), expected[[1, 3]])
         assert part.shape == (4, 2)
-
-
-def test_a_private_map_keeps_its_changes(tmp_path):
-    np.save(tmp_path / 'x.npy', X)
-    private = np.load(tmp_path / 'x.npy', mmap_mode='c')
-    private[:] = 1
-    loaded = Stored(private).load(slice(0, N), 0, 'train: x')
-    assert (loaded == 1).all()
-    assert (private == 1).all()
-    assert (Stored(private).load(slice(0, N), 0, 'train: x') == 1).all()
-
-
-def test_a_closed_file_is_an_error(tmp_path):
-    h5py = pytest.importorskip('h5py')
-    with h5py.File(tmp_path / 'x.h5', 'w') as file:
-        x = file.create_dataset('x', data=X)
-    with pytest.raises(DataError, match=r'^train: x cannot be read, .*; is its file open\?$'):
-        regressor().train([x, Y])
-
-
-def test_a_file_of_arrays_is_passed_as_a_dict():
-    message = r'got mappingproxy; pass a dict, such as dict\(data\)$'
-    with pytest.raises(DataError, match=message):
-        regressor().train(types.MappingProxyType({'x': X, 'y': Y}))
 
 
 def test_time_on_the_first_axis_of_a_list_is_told(tmp_path):

@@ -12,8 +12,8 @@ from long_forms import long_unless
 from rnnkit import Regressor
 from rnnkit.data import stored_windows
 from rnnkit.data.examples import Examples
+from rnnkit.data.on_disk import wrapped
 from rnnkit.data.share import Share
-from rnnkit.data.stored import wrapped
 from rnnkit.data.stored_windows import StoredWindows
 from rnnkit.data.windows import Windows
 from rnnkit.errors import ConfigError, DataError

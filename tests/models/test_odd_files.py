@@ -277,7 +277,7 @@ def test_parameters_that_are_not_finite_are_named(tmp_path, content):
 @pytest.mark.parametrize(
     ('name', 'format_'),
     [
-        ('a.onnx', 'ONNX'), ('a.pt', "PyTorch's"), ('a.PTH', "PyTorch's"), ('a.h5', 'HDF5'),
+        ('a.pb', "TensorFlow's"), ('a.pt', "PyTorch's"), ('a.PTH', "PyTorch's"), ('a.h5', 'HDF5'),
         ('a.keras', "Keras's"), ('a.npz', "NumPy's"), ('a.tflite', "TensorFlow Lite's"),
     ],
 )  # fmt: skip

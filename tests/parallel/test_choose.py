@@ -1,11 +1,14 @@
-"""How many threads each of several processes uses."""
+"""Which processes train together, and how many threads each of them uses."""
 
 import os
 import platform
 
+import numpy as np
 import pytest
 
+from rnnkit import Regressor
 from rnnkit.kernels.language import threads
+from rnnkit.parallel import ALONE
 from rnnkit.parallel.choose import share_cores
 
 ONE = ('node_1', [0, 1, 2, 3])  # a machine, and which of its cores
@@ -68,3 +71,14 @@ def test_a_chosen_number_stays(machine, monkeypatch):
     monkeypatch.setenv('OMP_NUM_THREADS', '4')
     share_cores(Several(ONE))
     assert threads.get_threads() == 4
+
+
+def test_the_processes_are_chosen_once_in_a_call(monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        'rnnkit.models.trainable.choose', lambda *given: calls.append(given) or ALONE
+    )
+    net, data = Regressor([1, 2, 1], seed=0), [np.zeros((4, 1)), np.ones((4, 1))]
+    net.train(data, epochs=1, comm='mpi')
+    next(iter(net.itertrain(data, epochs=1)))
+    assert calls == [('train()', 'mpi'), ('itertrain()', None)]

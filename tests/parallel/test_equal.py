@@ -69,33 +69,50 @@ def same(n, module, names, folder, tolerance=1e-10, **env):
     return every
 
 
-def scenarios(module):
-    """Return the names of all scenarios of a module."""
-    found = ranks.namespace(module).items()
+def scenarios():
+    """Return the names of all scenarios, without those of chains."""
+    found = ranks.namespace(MODULES).items()
     codes = {name: value.__code__ for name, value in found if hasattr(value, '__code__')}
     return [
         name
         for name, code in codes.items()
-        if code.co_varnames[:2] == ('comm', 'folder') and not name.startswith('_')
+        if code.co_varnames[:2] == ('comm', 'folder')
+        and not name.startswith('_')
+        and name not in LINKS
     ]
 
 
 CHAIN = ['begun', 'continued', 'ended']
 CHAINS = [CHAIN, [f'carried_{name}' for name in CHAIN]]
 LINKS = {*CHAINS[0], *CHAINS[1]}
-MODULES = ['split_scenarios', 'split_courses', 'split_others']
-SEVERAL = 3  # in one job
-JOBS = [
-    (module, names[k : k + SEVERAL])
-    for module in MODULES
-    for names in [[name for name in scenarios(module) if name not in LINKS]]
-    for k in range(0, len(names), SEVERAL)
+MODULES = 'split_scenarios,split_courses,split_others'
+# Of each kind of training some, in jobs of about 15 s.
+CHOSEN = [
+    ['masked_lstm', 'lists', 'bucketed'],
+    ['weights_and_mask', 'batches_that_weigh_nothing', 'class_weights'],
+    ['table', 'table_watched', 'table_tiny'],
+    ['dropout_and_noise', 'recurrent_dropout', 'carried_dropout'],
+    ['several_losses', 'regularized_masked', 'own_monitors'],
+    ['carried_with_mask', 'encoder_and_decoder', 'scaled'],
+    ['patience', 'early_stop', 'steps_of_a_loop'],
+    ['resumed', 'resumed_carrying', 'changing_parameters'],
+    ['parts', 'parts_in_batches', 'callables'],
+    ['stored', 'stored_lists', 'stored_series'],
 ]
+
+
+def all_jobs():
+    """Return the names of all scenarios, three in a job; they take ten minutes."""
+    names = scenarios()
+    return [names[k : k + 3] for k in range(0, len(names), 3)]
+
+
+JOBS = all_jobs() if os.environ.get('RNNKIT_RANKS') == 'all' else CHOSEN
 
 
 def test_two_ranks_train_as_one(tmp_path):
     mode = os.environ['PYTENSOR_FLAGS'] + ',mode=NUMBA'
-    found = same(2, ','.join(MODULES), FIRST, tmp_path, PYTENSOR_FLAGS=mode)[1]
+    found = same(2, MODULES, FIRST, tmp_path, PYTENSOR_FLAGS=mode)[1]
     assert found['refused']['messages'] == REFUSED
     shapes = 'arrays of shapes [[7, 7, 2], [7, 7, 1]] and [[7, 14, 2], [7, 14, 1]]'
     first, parts = (OTHERS.format(more) for more in ('different numbers', shapes))
@@ -103,15 +120,11 @@ def test_two_ranks_train_as_one(tmp_path):
     assert found['other_data']['messages'] == [first, parts, first, first, *kinds]
 
 
-# They take ten minutes.
-CHOSEN = JOBS if os.environ.get('RNNKIT_RANKS') == 'all' else JOBS[::3]
-
-
 @pytest.mark.long
-@pytest.mark.parametrize(('module', 'names'), CHOSEN, ids=[names[0] for _, names in CHOSEN])
-def test_three_ranks_train_as_one(module, names, tmp_path):
+@pytest.mark.parametrize('names', JOBS, ids=lambda names: names[0])
+def test_three_ranks_train_as_one(names, tmp_path):
     tolerance = 1e-6 if 'float32' in names else 1e-10
-    same(3, module, names, tmp_path, tolerance)
+    same(3, MODULES, names, tmp_path, tolerance)
 
 
 @pytest.mark.long

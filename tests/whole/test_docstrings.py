@@ -3,6 +3,7 @@
 import doctest
 import importlib
 import pkgutil
+from importlib.util import find_spec
 
 import pytest
 
@@ -12,6 +13,8 @@ NEEDS_MORE = {
     'rnnkit.kernels.recurrent.dispatch_jax',
     'rnnkit.noise.dispatch_jax',
 }  # JAX, which is not there in general
+if find_spec('pymc') is None:  # as on Python 3.11
+    NEEDS_MORE.add('rnnkit.integrations.pymc')
 FOUND = {m.name for m in pkgutil.walk_packages(rnnkit.__path__, 'rnnkit.')}
 MODULES = ['rnnkit', *sorted(FOUND - NEEDS_MORE)]
 

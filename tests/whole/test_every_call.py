@@ -120,6 +120,7 @@ def of_networks():
             'predict_logit': {'x': X},
             'classify': {'x': X},
             'feed_forward': {'x': X},
+            'symbolic': {'x': X},
             'encode': {'x': X},
             'decode': {'z': X},
             'score': {'x': X, **target},
@@ -139,6 +140,8 @@ def of_networks():
             'to_keras': {},
             'load_weights': {'source': 'net.rnn'},
             'save': {'path': 'net.rnn'},
+            'to_onnx': {'path': 'net.onnx'},
+            'to_c': {'folder': 'code'},
             'add_loss': loss,
             'set_loss': loss,
         }

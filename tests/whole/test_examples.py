@@ -40,6 +40,10 @@ SHORT = {
         },
         3.3,
     ),
+    'onnx_export': (
+        {'steps': 30, 'size': 8, 'updates': 60, 'learning_rate': 0.06},
+        0.8,
+    ),
     'many_machines': (
         {'examples': 200, 'steps': 4, 'size': 8, 'batch_size': 32, 'updates': 100},
         0.1,
@@ -101,6 +105,10 @@ SHORT = {
             'learning_rate': 0.03,
         },
         0.1,
+    ),
+    'to_c': (
+        {'steps': 20, 'size': 8, 'batch_size': 16, 'updates': 100, 'learning_rate': 0.03},
+        0.9,
     ),
     'transfer_learning': (
         {

@@ -1,9 +1,11 @@
 """Which module may import which, and what `import rnnkit` does not import."""
 
 import ast
+import importlib.util
 import re
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -18,19 +20,42 @@ ROOT = Path(rnnkit.__file__).parent
 MODULES = sorted(path.relative_to(ROOT).with_suffix('').parts for path in ROOT.rglob('*.py'))
 
 
+@cache
 def source(parts):
     return ast.parse(ROOT.joinpath(*parts).with_suffix('.py').read_text(encoding='utf-8'))
 
 
+@cache
+def imports(parts):
+    """Return all import statements of a module."""
+    kinds = (ast.Import, ast.ImportFrom)
+    return [node for node in ast.walk(source(parts)) if isinstance(node, kinds)]
+
+
+@cache
 def imported(parts):
-    """Yield the modules of rnnkit that one imports, as tuples such as ('cells', 'base')."""
-    for node in ast.walk(source(parts)):
+    """Return the modules of rnnkit that one imports, as tuples such as ('cells', 'base')."""
+    found = []
+    for node in imports(parts):
         if isinstance(node, ast.Import):
-            yield from (tuple(a.name.split('.')[1:]) for a in node.names if is_ours(a.name))
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f'{parts}: imports are absolute'
-            if is_ours(node.module):
-                yield from (target(node.module, alias.name) for alias in node.names)
+            found += [tuple(a.name.split('.')[1:]) for a in node.names if is_ours(a.name)]
+            continue
+        assert node.level == 0, f'{parts}: imports are absolute'
+        if is_ours(node.module):
+            found += [target(node.module, alias.name) for alias in node.names]
+    return found
+
+
+def packages(parts):
+    """Return the packages that a module imports, by their first names."""
+    names = [
+        name
+        for node in imports(parts)
+        for name in (
+            [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module]
+        )
+    ]
+    return {name.partition('.')[0] for name in names}
 
 
 def is_ours(name):
@@ -94,18 +119,7 @@ def test_data_is_numpy_alone():
     while waiting:
         parts = waiting.pop()
         seen.add(parts)
-        names = {
-            name.partition('.')[0]
-            for node in ast.walk(source(parts))
-            for name in (
-                [alias.name for alias in node.names]
-                if isinstance(node, ast.Import)
-                else [node.module]
-                if isinstance(node, ast.ImportFrom)
-                else []
-            )
-        }
-        assert 'pytensor' not in names, parts
+        assert 'pytensor' not in packages(parts), parts
         found = [other if other in MODULES else (*other, '__init__') for other in imported(parts)]
         waiting += [other for other in found if other not in seen]
 
@@ -139,14 +153,9 @@ def test_a_dependency_has_one_door(name, doors):
 
 def test_optional_packages_are_imported_in_their_rooms_alone():
     optional = {'matplotlib', 'pandas', 'polars', 'sklearn', 'sktime', 'torch', 'onnx', 'tqdm'}
-    optional |= {'optuna', 'dask', 'distributed', 'joblib', 'keras', 'h5py'}
+    optional |= {'optuna', 'dask', 'distributed', 'joblib', 'keras', 'h5py', 'pymc', 'xarray'}
     for parts in MODULES:
-        names = set()
-        for node in ast.walk(source(parts)):
-            if isinstance(node, ast.Import):
-                names |= {alias.name.split('.')[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                names.add(node.module.split('.')[0])
+        names = packages(parts)
         allowed = {'integrations': optional, 'sklearn': {'sklearn'}}.get(parts[0], set())
         assert not names & optional - allowed, parts
 
@@ -157,7 +166,7 @@ def test_import_rnnkit_loads_no_optional_package():
         'import sys, pytensor.tensor; before = set(sys.modules); import rnnkit; '
         'new = {name.split(".")[0] for name in set(sys.modules) - before}; '
         'print(sorted(new & {"matplotlib", "pandas", "numba", "torch", "jax", "sklearn", "sktime", '
-        '"tqdm", "optuna", "dask", "joblib", "keras", "h5py"}), '
+        '"tqdm", "optuna", "dask", "joblib", "onnx", "keras", "h5py", "pymc", "xarray"}), '
         '"matplotlib" in sys.modules, "pandas" in sys.modules)'
     )
     found = subprocess.run(
@@ -170,16 +179,36 @@ def test_import_rnnkit_loads_no_optional_package():
     assert found.stdout.strip() == '[] False False'
 
 
+def test_import_rnnkit_loads_nothing_for_several_processes_and_data_on_disk():
+    later = [
+        *['data.blocks', 'data.examples', 'data.on_disk', 'data.stored_windows', 'parallel.ranks'],
+        *['training.exchange', 'training.split_update', 'training.together'],
+    ]
+    names = [f'rnnkit.{name}' for name in later]
+    for name in names:
+        assert importlib.util.find_spec(name), name
+    code = f'import sys, rnnkit; print([name for name in {names} if name in sys.modules])'
+    found = subprocess.run(
+        [sys.executable, '-c', code], capture_output=True, text=True, check=True, cwd=ROOT.parent
+    )
+    assert found.stdout.strip() == '[]'
+
+
 @pytest.mark.parametrize(('folder', 'most'), [(ROOT, 350), (TESTS, 500)])
 def test_files_are_not_long(folder, most):
-    long = {path.name: n for path in folder.rglob('*.py') if (n := Source(path).lines) > most}
+    long = {path.name: n for path in folder.rglob('*.py') if (n := sizes(path).lines) > most}
     assert not long
+
+
+@cache
+def sizes(path):
+    return Source(path)
 
 
 def functions():
     """Yield each function of rnnkit with its name."""
     for parts in MODULES:
-        for function in Source(ROOT.joinpath(*parts).with_suffix('.py')).functions:
+        for function in sizes(ROOT.joinpath(*parts).with_suffix('.py')).functions:
             yield '.'.join((*parts, function.name)), function
 
 

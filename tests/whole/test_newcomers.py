@@ -185,11 +185,15 @@ KERAS = {
     ),
 }
 PYTORCH = {
-    'a call': (lambda: NET(X), 'a Regressor is not called: write net.predict(x)'),
+    'a call': (
+        lambda: NET(X),
+        'a Regressor is called with PyTensor variables, to be a part of a graph; for arrays write '
+        'net.predict(x)',
+    ),
     'a call of a classifier': (
         lambda: CLASSIFIER(X),
-        'a Classifier is not called: write net.predict(x), or net.predict_proba(x) for '
-        'probabilities',
+        'a Classifier is called with PyTensor variables, to be a part of a graph; for arrays write '
+        'net.predict(x), or net.predict_proba(x) for probabilities',
     ),
     'nn.LSTM': (
         lambda: rnnkit.nn.LSTM(2, 10),

@@ -51,7 +51,7 @@ def _quota(folder: Path) -> int | None:
     files = [['cpu.max'], ['cpu/cpu.cfs_quota_us', 'cpu/cpu.cfs_period_us']]  # versions 2 and 1
     for names in files:
         try:
-            words = ' '.join((folder / name).read_text(encoding='ascii') for name in names).split()
+            words = ' '.join((folder / name).read_text(encoding='utf-8') for name in names).split()
             time, period = map(int, words)
         except (OSError, ValueError):  # no such file, or 'max'
             continue

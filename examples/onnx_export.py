@@ -1,0 +1,157 @@
+"""Run a network without rnnkit: train it, write it to an ONNX file, and run that by onnxruntime.
+
+The network forecasts a noisy wave: from the steps so far it predicts the next one. Repeating the
+last value is the baseline. It is written twice: for whole sequences, and with `state=True` for a
+stream, of which each call reads a single step. Both must give what `predict` gives. Other programs,
+in C++ or JavaScript, say, run the same two files.
+
+The cell of the network is one that ONNX knows, such as an LSTM, or another one, whose equations are
+then written as a loop: `--form mut1`.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+import rnnkit
+
+
+def waves(steps, batch_size, rng):
+    """Return noisy waves (T + 1, B, 1) of random periods and phases."""
+    period = rng.uniform(8, 24, batch_size)
+    phase = rng.uniform(0, 2 * np.pi, batch_size)
+    wave = np.sin(2 * np.pi * np.arange(steps + 1)[:, None] / period + phase)
+    return (wave + 0.1 * rng.standard_normal(wave.shape)).astype('float32')[..., None]
+
+
+def opened(path):
+    """Return a session of onnxruntime on one thread."""
+    try:
+        import onnxruntime
+    except ImportError:
+        sys.exit('onnxruntime is missing; run: pip install onnxruntime')
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(path, options, providers=['CPUExecutionProvider'])
+
+
+def stream(session, x):
+    """Yield the output for each step of x (T, B, 1), and the seconds that it takes."""
+    starts = json.loads(session.get_modelmeta().custom_metadata_map['rnnkit'])['states']
+    sizes = {each.name: each.shape[1] for each in session.get_inputs()}
+    # A sequence starts at 0, or at the values that the network has learned.
+    states = {
+        name: np.zeros((x.shape[1], sizes[name]), 'float32') + np.array(start, 'float32')
+        for name, start in starts.items()
+    }
+    for x_t in x:
+        start = time.perf_counter()
+        y_t, *new = session.run(None, {'in': x_t[None], **states})
+        states = dict(zip(states, new, strict=True))
+        yield y_t[0], time.perf_counter() - start
+
+
+def main(
+    *,
+    form='lstm',
+    steps=60,
+    size=24,
+    learning_rate=0.01,
+    updates=1000,
+    folder='',
+    seed=1,
+    plot='onnx_export.png',
+):
+    """Train a network, write it, run both files.
+
+    Returns
+    -------
+    results : dict
+        ``'error'``: that of the forecasts relative to the ``'baseline'``, both mean squared;
+        ``'difference'``, the largest one between onnxruntime's outputs and those of rnnkit;
+        the number of ``'updates'``; the microseconds of a ``'step'`` in onnxruntime.
+    """
+    rng = np.random.default_rng(seed)
+    net = rnnkit.Regressor([1, (form, size), 1], seed=seed)
+
+    def draw_batch():
+        wave = waves(steps, 32, rng)
+        return [wave[:-1], wave[1:]]
+
+    net.train(
+        draw_batch, epochs=1, train_batches=updates, algo='adam', learning_rate=learning_rate
+    )
+    wave = waves(steps, 500, rng)
+    x, y = wave[:-1], wave[1:]
+    expected = net.predict(x)
+
+    with tempfile.TemporaryDirectory() as temporary:
+        where = Path(folder or temporary)
+        net.to_onnx(where / 'whole.onnx')
+        net.to_onnx(where / 'stream.onnx', state=True)
+        (found,) = opened(where / 'whole.onnx').run(None, {'in': x})
+        session = opened(where / 'stream.onnx')
+    streamed = np.stack([y_t for y_t, _ in stream(session, x)])
+    seconds = [taken for _, taken in stream(session, x[:, :1])]
+
+    baseline = float(np.mean((x - y) ** 2))
+    if plot:
+        draw(plot, y[:, 0, 0], expected[:, 0, 0], streamed[:, 0, 0])
+    return {
+        'error': float(np.mean((streamed - y) ** 2)) / baseline,
+        'baseline': baseline,
+        'difference': float(max(np.abs(found - expected).max(), np.abs(streamed - expected).max())),
+        'updates': net.history[-1]['updates'],
+        'step': 1e6 * float(np.median(seconds)),
+    }
+
+
+def draw(path, target, ours, streamed):
+    """Draw a new wave (T,) and the forecasts of both programs."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        print("no picture: matplotlib is missing; run: pip install 'rnnkit[plot]'")
+        return
+    figure = Figure(figsize=(7, 3), layout='constrained')
+    axes = figure.subplots()
+    axes.plot(target, '.-', color='0.65', label='a new wave')
+    axes.plot(ours, color='tab:blue', lw=3, alpha=0.5, label='rnnkit')
+    axes.plot(streamed, '--', color='tab:orange', label='onnxruntime, step by step')
+    axes.set(xlabel='time step', ylabel='value')
+    axes.legend(loc='upper right', ncols=3, fontsize='small')
+    figure.savefig(path, dpi=130)
+    print(f'picture: {path}')
+
+
+if __name__ == '__main__':
+    parser = argparse.ArgumentParser(
+        description='Train a network, write it to ONNX files, and run these by onnxruntime.',
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    option = parser.add_argument
+    option('--form', metavar='CELL', help="form of the recurrent layer, such as 'mut1'")
+    option('--steps', type=int, metavar='T', help='length of a sequence')
+    option('--size', type=int, metavar='H', help='number of recurrent units')
+    option('--learning-rate', type=float, metavar='RATE', help='step size of the update rule')
+    option('--updates', type=int, metavar='N', help='number of updates')
+    option('--folder', help="where to keep the files; '' for nowhere")
+    option('--tolerance', type=float, metavar='E', help='fail if the error is not below this')
+    option('--seed', type=int, help='random seed of the initial weights and the data')
+    option('--plot', metavar='FILE', help="file for the picture; '' for none")
+    parser.set_defaults(**main.__kwdefaults__, tolerance=0.3)
+    options = vars(parser.parse_args())
+    tolerance = options.pop('tolerance')
+    results = main(**options)
+    print(f'largest difference between onnxruntime and rnnkit: {results["difference"]:.1e}')
+    print(f'a step of one sequence takes {results["step"]:.0f} microseconds in onnxruntime')
+    print(f'error {results["error"]:.3f} times that of repeating the last value')
+    if not results['error'] < tolerance:
+        sys.exit(f'FAILED: the error is not below {tolerance:g}')
+    if not results['difference'] < 1e-5:
+        sys.exit('FAILED: onnxruntime computes something else')

@@ -1,0 +1,1 @@
+"""ONNX files: networks that go out to them, and those that come in."""

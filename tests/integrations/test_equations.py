@@ -1,0 +1,179 @@
+"""Equations of one row, computed by NumPy, beside the graphs that they are read from."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytensor
+import pytensor.tensor as pt
+import pytest
+from long_forms import long_unless
+from scipy import special
+
+import rnnkit
+from rnnkit.cells import cells
+from rnnkit.errors import ConfigError
+from rnnkit.integrations.equations import FUNCTIONS, REDUCTIONS, read_rows
+from rnnkit.kernels.language import elementary
+
+B = 4
+ELEMENTWISE = {
+    'tanh': np.tanh,
+    'sigmoid': special.expit,
+    'exp': np.exp,
+    'expm1': np.expm1,
+    'log': np.log,
+    'log1p': np.log1p,
+    'softplus': lambda x: np.logaddexp(0, x),
+    'sqrt': np.sqrt,
+    'abs': np.abs,
+    'sign': np.sign,
+    'erf': special.erf,
+    'erfc': special.erfc,
+    'add': np.add,
+    'sub': np.subtract,
+    'mul': np.multiply,
+    'div': np.divide,
+    'max': np.maximum,
+    'min': np.minimum,
+    'lt': np.less,
+    'le': np.less_equal,
+    'gt': np.greater,
+    'ge': np.greater_equal,
+    'eq': np.equal,
+    'ne': np.not_equal,
+    'and': np.logical_and,
+    'or': np.logical_or,
+    'xor': np.logical_xor,
+    'not': np.logical_not,
+    'select': np.where,
+}
+STEPS = {
+    'array': lambda w, s: w,
+    'product': lambda w, s, x: x @ w,
+    'columns': lambda w, s, x: x[..., s.start : s.stop],
+    'join': lambda w, s, *parts: np.concatenate(parts, axis=-1),
+    'softmax': lambda w, s, x: special.softmax(x, axis=-1),
+    'sum': lambda w, s, x: x.sum(axis=-1, keepdims=True),
+    'max': lambda w, s, x: x.max(axis=-1, keepdims=True),
+    'min': lambda w, s, x: x.min(axis=-1, keepdims=True),
+    'prod': lambda w, s, x: x.prod(axis=-1, keepdims=True),
+}
+
+
+def computed(equations, given):
+    """Return the outputs of equations, by NumPy, for inputs (B, n) by name."""
+    values = {}
+    for k in equations.needed:
+        op, *operands = equations.program.nodes[k]
+        read = [values[j] for j in equations.operands(k)]
+        if k in equations.steps:
+            step = equations.steps[k]
+            values[k] = STEPS[step.kind](equations.arrays.get(step.array), step, *read)
+        elif op == 'input':
+            values[k] = given[operands[0]]
+        else:
+            values[k] = operands[0] if op == 'constant' else ELEMENTWISE[op](*read)
+        if np.ndim(values[k]):
+            assert values[k].shape[-1] == equations.widths[k]
+    return [values[k] for k in equations.outputs]
+
+
+def check(outputs, inputs, rng):
+    """Compare equations with PyTensor's own result."""
+    given = {name: rng.standard_normal((B, v.type.shape[-1])) for name, v in inputs.items()}
+    function = pytensor.function(
+        list(inputs.values()), outputs, mode='FAST_COMPILE', on_unused_input='ignore'
+    )
+    expected = function(*given.values())
+    equations = read_rows('here', outputs, inputs)
+    for one, other in zip(computed(equations, given), expected, strict=True):
+        other = np.asarray(other)
+        np.testing.assert_allclose(np.broadcast_to(one, other.shape), other, rtol=0, atol=1e-12)
+    return equations
+
+
+def test_the_tables_are_complete():
+    assert set(ELEMENTWISE) == set(elementary.OPERATIONS) | set(FUNCTIONS.values())
+    assert set(REDUCTIONS.values()) < set(STEPS)
+
+
+OPTIONS = {'bcrnn': {'num_modules': 2}, 'clockwork': {'periods': [1, 2]}}
+MORE = {
+    'gru before': ('gru', {'reset': 'before'}),
+    'lstm peepholes': ('lstm', {'peepholes': True}),
+    'lstm coupled': ('lstm', {'coupled': True, 'clip': 0.5, 'cell_clip': 0.3}),
+}
+CELLS = {name: (name, OPTIONS.get(name, {})) for name in cells} | MORE
+
+
+@pytest.mark.parametrize('name', CELLS)
+def test_cells(name, rng):
+    form, options = CELLS[name]
+    net = rnnkit.Regressor([3, dict(form=form, size=6, **options), 2], seed=0, dtype='float64')
+    layer = net.layers[1]
+    cell = layer.cell
+    for param in net.params:
+        value = param.get_value()
+        param.set_value(value + 0.1 * rng.standard_normal(value.shape))
+    params = {key: layer.params[key] for key in cell.params}
+    p = SimpleNamespace(**cell.prepare(params, 6))
+    x = pt.tensor('x', dtype='float64', shape=(None, 3))
+    state = {
+        key: pt.tensor(key, dtype='float64', shape=(None, width))
+        for key, width in zip(cell.state._fields, cell.widths(6), strict=True)
+    }
+    new = cell.step(cell.project(x, p), cell.state(*state.values()), p)
+    equations = check(list(new), {'x': x, **state}, rng)
+    assert {k for k in equations.arrays if '.' in k} <= {p.name for p in net.params}
+
+
+ACTIVATIONS = [
+    'maxout:3' if name == 'maxout' else name for name in rnnkit.activations.activations
+]
+SHORT = {'softmax', 'norm:z', 'norm:max', 'prelu', 'maxout:3', 'gelu', 'elu', 'hard_sigmoid', 'exp'}
+
+
+@pytest.mark.parametrize('name', long_unless(SHORT.__contains__, ACTIVATIONS))
+def test_dense_layers_and_activations(name, rng):
+    dense = dict(form='ff', size=6, activation=name)
+    net = rnnkit.Regressor([3, dense, 'layernorm', 2], seed=0, dtype='float64', kernel=False)
+    check([net.outputs['hid2:out']], {'x': net.inputs[0]}, rng)
+
+
+def matrix(name, width):
+    return pt.tensor(name, dtype='float64', shape=(None, width))
+
+
+def test_columns_joins_and_reductions(rng):
+    x, y = matrix('x', 4), matrix('y', 3)
+    both = pt.concatenate([x[:, 1:3], y, x], axis=-1)
+    outputs = [both[:, 1:6], x.sum(axis=1, keepdims=True) * y, y.min(axis=-1), x.prod(axis=1)[:, None]]
+    found = check([o if o.ndim == 2 else o[:, None] for o in outputs], {'x': x, 'y': y}, rng)
+    assert [found.widths[k] for k in found.outputs] == [5, 3, 1, 1]
+
+
+def test_what_rows_do_not_enter_is_computed_once(rng):
+    w = pytensor.shared(rng.standard_normal((3, 2)), 'w')
+    x = matrix('x', 3)
+    equations = check([x @ pt.exp(w) + pt.tanh(w).sum()], {'x': x}, rng)
+    assert {step.kind for step in equations.steps.values()} == {'product'}
+    (array,) = equations.arrays.values()
+    np.testing.assert_allclose(array, np.exp(w.get_value()))
+
+
+@pytest.mark.parametrize(
+    ('make', 'why'),
+    [
+        (lambda x: x[::-1], 'a subscript other than of columns'),
+        (lambda x: x - x.mean(axis=0), 'Sum|sum'),
+        (lambda x: pt.cumsum(x, axis=1), 'Cum'),
+        (lambda x: x.T @ x, 'transposition|product'),
+        (lambda x: x[:, ::2], 'no run of columns'),
+        (lambda x: x * pt.tensor('free', dtype='float64', shape=(3,)), 'the free variable free'),
+        (lambda x: x**x, 'a power other than'),
+    ],
+)
+def test_what_is_no_row(make, why):
+    x = matrix('x', 3)
+    with pytest.raises(ConfigError, match=f'here: cannot be written as equations of one row: .*({why})'):
+        read_rows('here', [make(x)], {'x': x})
