@@ -35,6 +35,7 @@ CELLS = {
     'lstm, one learned': ('LSTM', dict(c_0='learn', peepholes=True)),
     'lstm, dropout': ('LSTM', dict(dropout=0.5, bptt_limit=3)),
     'lstm, cell_clip': ('Scan', dict(cell_clip=0.2)),
+    'lstm, projection': ('Scan', dict(projection=3)),
     'lstm, zoneout': ('Scan', dict(zoneout=0.2)),
     'gru': ('GRU', {}),
     'gru, clip': ('GRU', dict(clip=0.3)),
