@@ -20,7 +20,7 @@ from repository import ROOT
 import rnnkit
 from rnnkit.errors import CallError, ConfigError, RnnkitError
 from rnnkit.graph.perturbations import WORDS
-from rnnkit.integrations import plots
+from rnnkit.integrations import draws, plots
 
 T, B = 3, 2
 X = np.linspace(-1, 1, T * B * 2).reshape(T, B, 2)
@@ -121,6 +121,7 @@ def of_networks():
             'classify': {'x': X},
             'feed_forward': {'x': X},
             'symbolic': {'x': X},
+            'load_draw': {'idata': {'hid1.b': np.zeros((1, 1, 2))}},
             'encode': {'x': X},
             'decode': {'z': X},
             'score': {'x': X, **target},
@@ -304,6 +305,10 @@ CALLS = {
     'Autoencoder': Call(rnnkit.Autoencoder, {'layers': [1, 1]}),
     'load': Call(rnnkit.load, {'path': 'net.rnn'}),
     'from_spec': Call(rnnkit.from_spec, {'spec': rnnkit.Regressor([1, 1]).to_spec()}),
+    'posterior_predict': Call(
+        draws.posterior_predict,
+        {'net': NETS['Regressor'], 'idata': {'hid1.b': np.zeros((1, 1, 2))}, 'x': X},
+    ),
     'minimize': Call(
         rnnkit.minimize,
         {'loss': (PARAM**2).sum(), 'params': [PARAM], 'epochs': 1, 'learning_rate': 0},
