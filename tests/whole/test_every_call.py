@@ -20,7 +20,7 @@ from repository import ROOT
 import rnnkit
 from rnnkit.errors import CallError, ConfigError, RnnkitError
 from rnnkit.graph.perturbations import WORDS
-from rnnkit.integrations import plots
+from rnnkit.integrations import draws, plots
 
 T, B = 3, 2
 X = np.linspace(-1, 1, T * B * 2).reshape(T, B, 2)
@@ -121,6 +121,7 @@ def of_networks():
             'classify': {'x': X},
             'feed_forward': {'x': X},
             'symbolic': {'x': X},
+            'load_draw': {'idata': {'hid1.b': np.zeros((1, 1, 2))}},
             'encode': {'x': X},
             'decode': {'z': X},
             'score': {'x': X, **target},
@@ -315,6 +316,10 @@ CALLS = {
     ),
     'from_keras': Call(
         rnnkit.from_keras, {'source': [np.ones((2, 1)), np.ones(1)], 'layers': [2, 1]}
+    ),
+    'posterior_predict': Call(
+        draws.posterior_predict,
+        {'net': NETS['Regressor'], 'idata': {'hid1.b': np.zeros((1, 1, 2))}, 'x': X},
     ),
     'minimize': Call(
         rnnkit.minimize,
