@@ -31,7 +31,7 @@ NOT_READ = (
     'net.find(layer, param).set_value(array)'
 )
 STARTS = {
-    b'\x89HDF\r\n\x1a\n': 'an HDF5 file (.h5); rnnkit.from_keras(path, layers) reads those of Keras',
+    b'\x89HDF\r\n\x1a\n': 'an HDF5 file; rnnkit.from_keras(path, layers) reads those of Keras',
     b'\x93NUMPY': "an array of NumPy's (.npy)",
     b'\x1f\x8b': 'compressed by gzip',
     b'BZh': 'compressed by bzip2',

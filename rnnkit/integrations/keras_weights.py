@@ -47,11 +47,12 @@ def from_keras(
 ) -> Any:
     """Build a network from a model of Keras 3, or from its weights. Keras is not needed.
 
-    A file ``.keras`` describes its layers: `Embedding`, `Masking`, `SimpleRNN`, `LSTM`, `GRU`,
-    `Bidirectional`, `Dense`, `TimeDistributed` around one, `Activation` after one, `Dropout`,
-    `LayerNormalization`, `Normalization`, `GlobalAveragePooling1D`, `GlobalMaxPooling1D`,
-    `RepeatVector` and `Flatten`, in a Sequential model or a functional one that is a chain. They
-    keep their names. A layer without ``return_sequences`` has ``'last'`` after it.
+    A file ``.keras`` describes its layers: ``Embedding``, ``Masking``, ``SimpleRNN``, ``LSTM``,
+    ``GRU``, ``Bidirectional``, ``Dense``, ``TimeDistributed`` around one, ``Activation`` after
+    one, ``Dropout``, ``LayerNormalization``, ``Normalization``, ``GlobalAveragePooling1D``,
+    ``GlobalMaxPooling1D``, ``RepeatVector`` and ``Flatten``, in a Sequential model or a functional
+    one that is a chain. They keep their names. A layer without ``return_sequences`` has
+    ``'last'`` after it.
 
     Parameters
     ----------
@@ -113,7 +114,8 @@ def from_keras(
             f"{WHERE}: weights alone need layers=, such as layers=[3, ('lstm', 10), 1]; a file "
             f'.keras of model.save() describes its layers'
         )
-    net = all_parts.model_of(WHERE, model or 'Regressor')(layers, **network)
+    kind = all_parts.model_of(WHERE, 'Regressor' if model is None else model)
+    net = kind(layers, **network)
     if not isinstance(source, list | tuple):
         arrays = _in_turn(net, found.arrays)
     all_parts.fill(WHERE, net, _taken(net, arrays))

@@ -1,10 +1,12 @@
 """Parameters that a network takes over by name: from a file, a dict of arrays, or a network."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rnnkit.common import file_format
+from rnnkit.common.checks import flag
 from rnnkit.common.registry import glob, hint, suggestion
 from rnnkit.common.spelling import FEW, brief
 from rnnkit.errors import ConfigError, NotFoundError
@@ -22,8 +24,7 @@ TORCH = re.compile(r'(weight|bias)(_(ih|hh|hr)(_l\d+)?(_reverse)?)?')
 
 def load(net: 'Network', source: object, only: Any, names: Any, strict: object) -> LoadedWeights:
     """Copy parameters by name; see `rnnkit.Network.load_weights`."""
-    if not isinstance(strict, bool):
-        raise ConfigError(f'{WHERE}: strict must be True or False; got {brief(strict)}')
+    strict = flag(f'{WHERE}: strict', strict)
     params = {str(p.name): p for p in net.params}
     patterns = [only] if isinstance(only, str) else only
     if not isinstance(patterns, list | tuple) or not patterns:
@@ -70,12 +71,18 @@ def _arrays(source: Any) -> dict[str, Any]:
             raise ConfigError(f'{WHERE}: {name}: {FOREIGN}')
         content = file.read()
     arrays = weight_files.of_safetensors(content, name)
-    if any(':' in key for key in arrays):  # a checkpoint, or data that are kept with a network
-        found = file_format.unpack(content, name)
-        if found.training is None:
-            return dict(found.arrays)
-        return {p.name: p.get_value() for p in files.network(name, found).params}
-    return dict(arrays)
+    if not _is_own(content):
+        return dict(arrays)
+    found = file_format.unpack(content, name)  # which checks that nothing was changed
+    if found.training is None:
+        return dict(found.arrays)
+    return {p.name: p.get_value() for p in files.network(name, found).params}
+
+
+def _is_own(content: bytes) -> bool:
+    """Return whether a safetensors file is one that rnnkit has written."""
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], 'little')])
+    return header.get('__metadata__', {}).get('format') == file_format.FORMAT
 
 
 FOREIGN = (

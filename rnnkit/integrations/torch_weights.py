@@ -107,7 +107,7 @@ def from_torch(
     kind = all_parts.model_of(WHERE, model)
     state, ordered = _state_dict(source, key)
     weights = _chosen(state, prefix)
-    found = _settled(_in_order(_parts(weights), order, ordered))
+    found = _in_order(_parts(weights), order, ordered)
     network.setdefault('dtype', weight_files.dtype_for(weights))
     if layers is not None:
         if activation is not None:
@@ -115,9 +115,10 @@ def from_torch(
                 f'{WHERE}: activation is for networks without layers=; write it there'
             )
         net = kind(layers, **network)
-        all_parts.fill(WHERE, net, found)
+        all_parts.fill(WHERE, net, _settled(found, _starts_with_embedding(net)))
         return net
-    return all_parts.build(WHERE, kind, _with_activation(found, activation), network)
+    found = _with_activation(_settled(found, None), activation)
+    return all_parts.build(WHERE, kind, found, network)
 
 
 def _state_dict(source: object, key: str | None) -> tuple[Mapping[str, Any], bool]:
@@ -133,7 +134,7 @@ def _state_dict(source: object, key: str | None) -> tuple[Mapping[str, Any], boo
             start = weight_files.first_bytes(file)
             if start.startswith(weight_files.ZIP):
                 found = torch_file.read(file, name)
-            elif start.startswith(torch_file.LEGACY) or start[:1] == b'\x80':
+            elif start.startswith(torch_file.LEGACY) or _is_pickle(start):
                 raise FormatError(
                     f'{name}: a pickle, as PyTorch before 1.6 wrote them, which is not read; load '
                     f'it there and save it again with torch 1.6 or newer: '
@@ -144,8 +145,15 @@ def _state_dict(source: object, key: str | None) -> tuple[Mapping[str, Any], boo
     return _dict_of_tensors(found, name, key), ordered
 
 
+def _is_pickle(start: bytes) -> bool:
+    """Return whether a file begins like a pickle, and not like safetensors: a length, and JSON."""
+    return start[:1] == b'\x80' and start[8:9] != b'{'
+
+
 def _dict_of_tensors(found: object, name: str, key: str | None) -> Mapping[str, Any]:
     """Return the dict of weights within nested dicts: that of a key, or the only one."""
+    if not isinstance(key, str | None):
+        raise ConfigError(f"{WHERE}: key must be a str such as 'state_dict'; got {brief(key)}")
     for step in key.split('/') if key else ():
         if not isinstance(found, Mapping) or step not in found:
             there = ', '.join(map(brief, found)) if isinstance(found, Mapping) else 'no dict'
@@ -327,7 +335,8 @@ def _in_order(found: list[Part], order: object, ordered: bool) -> list[Part]:
                 f'{WHERE}: order must be a list of the modules {", ".join(map(repr, modules))}; '
                 f'got {brief(order)}'
             )
-        return sorted(found, key=lambda part: list(order).index(part.module))
+        places = {str(module): k for k, module in enumerate(order)}
+        return sorted(found, key=lambda part: places[part.module])
     if ordered or len(modules) == 1:
         return found
     groups = [[part for part in found if part.module == module] for module in modules]
@@ -363,17 +372,25 @@ def _chains(groups: list[list[Part]]) -> list[list[list[Part]]]:
     return found * 2  # too many to look at
 
 
-def _settled(found: list[Part]) -> list[Part]:
+def _starts_with_embedding(net: Network) -> bool:
+    """Return whether the first layer with parameters is an embedding."""
+    return next((layer.form for layer in net.layers if layer.params), '') == 'embedding'
+
+
+def _settled(found: list[Part], embedding: bool | None) -> list[Part]:
     """Return the parts, with an embedding or a bias of 0 where a module has a weight alone.
 
-    An nn.Linear may have no bias, as an nn.Embedding has none. The first module is an embedding
-    (V, E) if what follows reads its columns; what follows a linear map (O, I) reads its rows.
+    An nn.Linear may have no bias, as an nn.Embedding has none. If it is not known what the first
+    one is, it is an embedding (V, E) if what follows reads its columns; what follows a linear
+    map (O, I) reads its rows.
     """
     settled = []
+    if embedding is None:
+        embedding = len(found) > 1 and found[1].reads == found[0].reads
     for k, part in enumerate(found):
         if part.form == 'feedforward' and 'b' not in part.params:
             w = part.params['w']  # (I, O), or the table transposed, (E, V)
-            if k == 0 and len(found) > 1 and found[1].reads == len(w):
+            if k == 0 and embedding:
                 size, vocabulary = w.shape
                 part = Part(
                     part.label, 'embedding', size, vocabulary, size, {'w': w.T}, name=part.name

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnnkit.common.calls import Abstract, checked_methods
+from rnnkit.common.checks import flag
 from rnnkit.training.protocols import PathOrFile
 
 
@@ -117,7 +118,7 @@ class Exports(Abstract):
 
         ``module.load_state_dict(net.to_torch())`` puts them into a module whose parts are called
         like the layers here. Only parameters go out; what happens between the layers, such as
-        ``'last'`` or an activation, is the `forward` of the module.
+        ``'last'`` or an activation, is in the module's ``forward``.
 
         Parameters
         ----------
@@ -151,6 +152,7 @@ class Exports(Abstract):
          'gru.bias_hh_l0': (24,), 'out.weight': (1, 8), 'out.bias': (1,)}
         """
         state = importlib.import_module('rnnkit.integrations.torch_state')
+        flag('to_torch(): arrays', arrays)
         found: dict[str, Any] = state.state_dict(self, names, arrays)
         return found
 
@@ -158,8 +160,8 @@ class Exports(Abstract):
         """Return the parameters as a list of arrays for a model of Keras 3.
 
         ``model.set_weights(net.to_keras())`` puts them into a model with the same layers in the
-        same order: `Dense` for a fully connected layer, `Normalization` for 'standardize', and so
-        on; a GRU with ``reset='before'`` is one with ``reset_after=False``.
+        same order: ``Dense`` for a fully connected layer, ``Normalization`` for 'standardize', and
+        so on; a GRU with ``reset='before'`` is one with ``reset_after=False``.
 
         Returns
         -------

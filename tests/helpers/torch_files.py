@@ -98,7 +98,7 @@ class Archive:
 
     def __init__(self, big=False):
         self.order = '>' if big else '<'
-        self.members = {'byteorder': b'big' if big else b'little'}
+        self.members = {'version': b'3\n', 'byteorder': b'big' if big else b'little'}
         self.count = 0
 
     def storage(self, values, kind=None, count=None):

@@ -63,6 +63,13 @@ def test_paths_meta_and_checkpoints(tmp_path, rng):
     same(new, values(rnnkit.load(path)))
 
 
+def test_a_file_that_was_changed_is_refused():
+    content = bytearray(as_file(made(seed=1)).getvalue())
+    content[-1] ^= 1
+    with pytest.raises(FormatError, match='its content was changed'):
+        made().load_weights(io.BytesIO(bytes(content)))
+
+
 def test_parts_of_another_network():
     old, new = made(2, ('gru', 3), 4, seed=1), made(2, ('gru', 3), 1, seed=2)
     before = values(new)

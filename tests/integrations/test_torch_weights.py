@@ -1,9 +1,11 @@
 """Weights of PyTorch: into networks, checked against PyTorch's equations in NumPy, and out."""
 
 import io
+import re
 
 import numpy as np
 import pytest
+from repository import ROOT
 from torch_files import saved
 
 import rnnkit
@@ -223,6 +225,17 @@ def test_checkpoints_prefixes_and_wrappers(rng):
         rnnkit.from_torch(state, prefix='a')
 
 
+def test_safetensors_of_every_length_of_the_header_are_no_pickles():
+    from safetensors.numpy import save
+
+    starts = set()
+    for n in range(40):
+        content = save({'out.weight': np.ones((1, 2), 'f4')}, {'a': 'x' * 8 * n})
+        starts.add(content[0])
+        assert rnnkit.from_torch(io.BytesIO(content), [2, 1], seed=0).num_params == 3
+    assert 0x80 in starts  # with which a pickle begins
+
+
 def test_the_order_of_modules(tmp_path, rng):
     from safetensors.numpy import save_file
 
@@ -407,6 +420,20 @@ def test_tied_weights_go_out():
     out = net.to_torch(arrays=True)
     np.testing.assert_array_equal(out['out.weight'], out['hid1.weight'])
     assert out['out.bias'].shape == (7,)
+
+
+@pytest.mark.parametrize('page', ['docs/pytorch.rst', 'rnnkit/integrations/gates.py'])
+def test_the_tables_in_words_are_the_table_of_the_code(page):
+    rows = re.findall(
+        r'^(rnnkit|PyTorch|Keras|ONNX)  +((?:\w )+\w)  +((?:\w )+\w)  ',
+        (ROOT / page).read_text(),
+        re.M,
+    )
+    found = {name: {'lstm': a.replace(' ', ''), 'gru': b.replace(' ', '')} for name, a, b in rows}
+    names = {'rnnkit': 'rnnkit', 'PyTorch': 'torch', 'Keras': 'keras', 'ONNX': 'onnx'}
+    assert found == {
+        name: {form: ORDERS[key][form] for form in ('lstm', 'gru')} for name, key in names.items()
+    }
 
 
 def test_the_table_of_gates_is_that_of_these_equations():

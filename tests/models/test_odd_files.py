@@ -55,11 +55,20 @@ NOT = 'not a complete safetensors file: '
     ('made', 'kind'),
     [
         (b'', 'the file is empty'),
-        (in_zip('archive/data.pkl'), 'a file of PyTorch (torch.save); rnnkit.from_torch(path) reads'),
-        (in_zip('model.weights.h5'), 'it is a file of Keras (.keras); rnnkit.from_keras(path) reads it'),
+        (
+            in_zip('archive/data.pkl'),
+            'it is a file of PyTorch (torch.save); rnnkit.from_torch(path) reads its weights',
+        ),
+        (
+            in_zip('model.weights.h5'),
+            'it is a file of Keras (.keras); rnnkit.from_keras(path) reads it',
+        ),
         (in_zip('x.npy'), "it is a file of arrays of NumPy's (.npz)"),
         (in_zip('x'), 'it is a ZIP file'),
-        (b'\x89HDF\r\n\x1a\n' + bytes(90), 'it is an HDF5 file (.h5); rnnkit.from_keras(path, layers)'),
+        (
+            b'\x89HDF\r\n\x1a\n' + bytes(90),
+            'it is an HDF5 file; rnnkit.from_keras(path, layers) reads those of Keras',
+        ),
         (b'\x93NUMPY\x01\x00v\x00' + bytes(90), "it is an array of NumPy's (.npy)"),
         (b'\x08\x08\x12\x07pytorch' + bytes(90), 'it looks like an ONNX file'),
         (b'\x1f\x8b\x08\x00' + bytes(90), 'it is compressed by gzip'),

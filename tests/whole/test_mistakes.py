@@ -118,7 +118,8 @@ NAMES = {
     'metrics.f1_score': 'write rnnkit.metrics.f1',
     'metrics.mean_squared_error': 'write rnnkit.metrics.mse',
     'metrics.recall_score': 'rnnkit.metrics.confusion returns the counts that it is computed from',
-    'load_model': 'write rnnkit.load(path)',
+    'load_model': 'write rnnkit.load(path); rnnkit.from_torch(path) and from_keras(path) read '
+    'other files',
     'Regresor': "did you mean 'Regressor'?",
     'recurrent.pad_sequences': 'write rnnkit.recurrent.pad, or pass lists of sequences',
 }

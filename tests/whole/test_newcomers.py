@@ -299,7 +299,8 @@ PYTORCH = {
     ),
     'load_state_dict': (
         lambda: rnnkit.load_state_dict('x'),
-        "module 'rnnkit' has no attribute 'load_state_dict'; write rnnkit.from_torch(state_dict, layers)",
+        "module 'rnnkit' has no attribute 'load_state_dict'; write "
+        'rnnkit.from_torch(state_dict, layers)',
     ),
 }
 SKLEARN = {

@@ -65,6 +65,7 @@ def has_operator(layer: Recurrent, needed: set[str]) -> bool:
         type(cell) in KINDS
         and not layer.zoneout
         and getattr(cell, 'cell_clip', None) is None
+        and getattr(cell, 'projection', None) is None
         and all(function in FUNCTIONS for function in functions_of(layer))
         and needed <= OF_OPERATOR
     )
