@@ -70,6 +70,7 @@ class MGU(Cell):
     initial = {'hf': 'orthogonal'}
 
     def step(self, z, s, p):
+        """Return the state after one time step."""
         z_f, z_h = rnnkit.split(z, 2)
         f = pt.sigmoid(z_f + s.h @ p.hf)
         return MGUState((1 - f) * s.h + f * pt.tanh(z_h + (f * s.h) @ p.hh))

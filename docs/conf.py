@@ -30,7 +30,7 @@ default_role = 'autolink'
 nitpick_ignore_regex = [
     # Bases that have no page of their own.
     ('py:class', r'abc\.ABC|rnnkit\.cells\..*State|rnnkit\.layers\.pooling\..*'),
-    ('py:class', r'rnnkit\.models\.trainable\.Trainable'),
+    ('py:class', r'rnnkit\.models\.(exports\.Exports|symbolic\.Symbolic|trainable\.Trainable)'),
     ('py:class', r'sklearn\.base\..*|rnnkit\.sklearn\.base\.SequenceEstimator'),
     ('py:class', r'sktime\.forecasting\.base\..*'),
     ('py:class', r'None\. .*|an? .* (D|values|keys|items)'),  # what dict says of its methods

@@ -157,7 +157,7 @@ if __name__ == '__main__':
     option('--tolerance', type=float, metavar='E', help='fail if the error is not below this')
     option('--seed', type=int, help='random seed of weights and signals')
     option('--plot', metavar='FILE', help='file for a picture')
-    parser.set_defaults(**main.__kwdefaults__, tolerance=0.2)
+    parser.set_defaults(**main.__kwdefaults__, tolerance=0.3)
     options = vars(parser.parse_args())
     tolerance = options.pop('tolerance')
     results = main(**options)

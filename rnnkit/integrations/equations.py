@@ -224,9 +224,11 @@ class _Reader:
     def _array(self, variable: Variable, array: np.ndarray) -> str:
         """Keep an array; return its name."""
         if variable not in self.names:
-            shared = hasattr(variable, 'get_value') and variable.name
-            self.names[variable] = variable.name if shared else f'w{len(self.arrays)}'
-            self.arrays[self.names[variable]] = array
+            name = variable.name if hasattr(variable, 'get_value') else None
+            while not name or name in self.arrays:  # users' shared variables may share a name
+                name = f'w{len(self.arrays)}' if not name else f'{name}_'
+            self.names[variable] = name
+            self.arrays[name] = array
         return self.names[variable]
 
     # --- operations

@@ -25,34 +25,28 @@ from rnnkit.integrations.draws import check_network, posterior_predict
 from rnnkit.models import frozen
 from rnnkit.models.network import Network
 
+__all__ = ['outputs', 'posterior_predict']
+
 OLDEST = 6
-NEEDS = (
-    'rnnkit.integrations.pymc needs PyMC 6 or newer, on Python 3.12 or newer: '
-    "pip install 'rnnkit[pymc]'"
-)
+Prior = str | Variable | Callable[[str, tuple[int, ...]], Variable]
+WHERE = 'outputs()'
 
 
-def _check_version() -> None:
-    """Raise an ImportError if PyMC is missing or too old, before it is imported."""
+def _pymc() -> Any:
+    """Return the package; raise an ImportError if it is missing or too old."""
+    needs = (
+        f"{WHERE} needs PyMC {OLDEST} or newer, on Python 3.12 or newer: pip install 'rnnkit[pymc]'"
+    )
     try:
         found = version('pymc')
     except PackageNotFoundError:
-        raise ImportError(f'{NEEDS}; it is not installed') from None
+        raise ImportError(f'{needs}; it is not installed') from None
     if int(found.partition('.')[0]) < OLDEST:
-        # On Python 3.11, pip takes one of 2022, which fails in ways that name nothing of this.
-        raise ImportError(f'{NEEDS}; PyMC {found} is installed')
+        # On Python 3.11, pip takes one of 2022, whose import fails in ways that say nothing of it.
+        raise ImportError(f'{needs}; PyMC {found} is installed')
+    import pymc
 
-
-_check_version()
-
-import pymc as pm  # noqa: E402
-from pymc.distributions.shape_utils import change_dist_size  # noqa: E402
-from pytensor.tensor.random.op import RNGConsumerOp  # noqa: E402
-
-__all__ = ['outputs', 'posterior_predict']
-
-Prior = str | Variable | Callable[[str, tuple[int, ...]], Variable]
-WHERE = 'outputs()'
+    return pymc
 
 
 @checked
@@ -105,6 +99,8 @@ def outputs(
 
     Raises
     ------
+    ImportError
+        If PyMC is not installed, or older than 6.
     ConfigError
         If there is no model around the call, a pattern matches nothing, a prior is of no such
         kind, or the model has a variable of this name already.
@@ -128,8 +124,9 @@ def outputs(
     >>> [variable.name for variable in model.free_RVs]
     ['out.w', 'out.b', 'sigma']
     """
+    pm = _pymc()
     check_network(WHERE, net)
-    model = _model()
+    model = _model(pm)
     if not isinstance(prefix, str):
         raise ConfigError(f"{WHERE}: prefix must be text, such as 'first_'; got {brief(prefix)}")
     chosen = _chosen(net, priors, only)
@@ -173,7 +170,8 @@ def _numbers(values: Iterable[Variable], given: list[Variable]) -> list[SharedVa
     return [v for v in found if isinstance(v, SharedVariable) and v not in given]
 
 
-def _model() -> pm.Model:
+def _model(pm: Any) -> Any:
+    """Return the model around the call."""
     try:
         return pm.modelcontext(None)
     except TypeError:
@@ -211,7 +209,7 @@ def _some(where: str, net: Network, pattern: object, free: set[str], else_: str)
     return names & free
 
 
-def _check(model: pm.Model, name: str, prior: object) -> None:
+def _check(model: Any, name: str, prior: object) -> None:
     """Raise a ConfigError for what is no prior, before the model is changed."""
     if isinstance(prior, str):
         if prior != 'normal':
@@ -244,10 +242,11 @@ def _fan_in(net: Network) -> dict[str, int]:
     return found
 
 
-def _random(
-    model: pm.Model, name: str, prior: Any, value: np.ndarray, fan_in: int
-) -> TensorVariable:
+def _random(model: Any, name: str, prior: Any, value: np.ndarray, fan_in: int) -> TensorVariable:
     """Return the random variable that takes the place of a parameter."""
+    import pymc as pm
+    from pytensor.tensor.random.op import RNGConsumerOp
+
     if isinstance(prior, str):
         return pm.Normal(name, 0, fan_in**-0.5, shape=value.shape, initval=value)
     if not isinstance(prior, Variable):
@@ -270,6 +269,8 @@ def _random(
 
 def _spread(name: str, prior: Any, shape: tuple[int, ...]) -> TensorVariable:
     """Return the distribution of a whole parameter; one distribution may serve several."""
+    from pymc.distributions.shape_utils import change_dist_size
+
     support = prior.owner.op.ndim_supp
     given = prior.type.shape
     fits = len(given) <= len(shape) and all(

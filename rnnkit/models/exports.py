@@ -224,8 +224,8 @@ class Exports(Abstract):
         -----
         Outputs are those of `predict` (for a classifier, of `predict_proba`), up to rounding. Masks
         are not needed: steps of padding are simply not computed. Layers that are not computed
-        step by step are those that `step` refuses; and, so far, layers that start from the state
-        of another one, as in an encoder-decoder. The same network gives the same bytes.
+        step by step are those that `step` refuses; and, so far, those that start from what another
+        sequence ends with, as in an encoder-decoder. The same network gives the same bytes.
 
         Examples
         --------

@@ -9,7 +9,7 @@ import numpy as np
 import pytensor.tensor as pt
 import pytest
 from c_code import Library, build, needs_compiler, run_test
-from long_forms import long_unless
+from long_forms import long, long_unless
 from pytensor.tensor import TensorVariable
 from scipy import special
 
@@ -42,12 +42,13 @@ class MGU(Cell):
 
 class SwapState(NamedTuple):
     a: TensorVariable
-    b: TensorVariable
+    x: TensorVariable  # as the input is called
     n: TensorVariable
+    fixed: TensorVariable
 
 
 class Swap(Cell):
-    """States that take each other's place, columns in another order, and a number of a row."""
+    """States that take each other's place, or never change, columns in another order, numbers."""
 
     state = SwapState
     params = {'xh': ('I', 'H'), 'hh': ('H', 'H'), 'b': ('H',), 'scale': ('1',)}
@@ -60,9 +61,11 @@ class Swap(Cell):
 
     def step(self, z, s, p):
         turned = pt.concatenate([s.a[:, 1:], s.a[:, :1]], axis=-1)
-        total = s.b.sum(axis=-1, keepdims=True)
+        total = s.x.sum(axis=-1, keepdims=True)
         b = pt.tanh(z + turned @ p.hh) * p.scale + s.n
-        return SwapState(s.b, pt.switch(pt.gt(b, s.a) & pt.lt(z, 1), b, turned), total * p.scale)
+        return SwapState(
+            s.x, pt.switch(pt.gt(b, s.a) & pt.lt(z, 1), b, turned), total * p.scale, s.fixed
+        )
 
     def output(self, s, p):
         return pt.concatenate([s.a[..., :1], s.n], axis=-1) + 1
@@ -137,13 +140,14 @@ NETWORKS = {
     'odd names': regressor(
         dict(form='input', size=3, name='int'),
         dict(form='rnn', size=4, name='my layer'),
-        dict(form='rnn', size=4, name='my-layer'),
+        dict(form='rnn', size=4, name='my-layer/'),
+        dict(form='rnn', size=4, name='ü'),
         dict(size=2, name='static'),
     ),
     'autoencoder': lambda: rnnkit.Autoencoder([3, ('rnn', 2), 3], seed=1),
 }
-SHORT = {'lstm peepholes', 'gru', 'gru before', 'c_mgu', 'c_swap', 'clockwork', 'stack', 'tokens'}
-SHORT |= {'last', 'pools', 'scaled', 'odd names', 'scrn'}
+SHORT = {'lstm peepholes', 'gru', 'c_mgu', 'c_swap', 'clockwork', 'stack', 'tokens'}
+SHORT |= {'pools', 'scaled', 'odd names'}
 
 
 def settled(net):
@@ -203,7 +207,7 @@ def test_steps_and_sequences(name, tmp_path):
 
 
 @needs_compiler
-@pytest.mark.parametrize('name', ['stack', 'tokens', 'no time', 'mean'])
+@pytest.mark.parametrize('name', ['stack', 'tokens', long('no time'), long('mean')])
 def test_the_program_that_tests(name, tmp_path):
     net = NETWORKS[name]()
     settled(net)
@@ -216,6 +220,24 @@ def test_the_program_that_tests(name, tmp_path):
     source.write_text(old[:place] + '1.5f, ' + old[place:].split(',', 1)[1])
     build(source, tmp_path / 'net_test.c', out=tmp_path / 'other')
     assert subprocess.run([tmp_path / 'other'], capture_output=True).returncode == 1
+
+
+@needs_compiler
+@pytest.mark.long
+@pytest.mark.parametrize('flags', ['-fsanitize=address,undefined', '-O3 -march=native -ffast-math'])
+@pytest.mark.parametrize('name', NETWORKS)
+def test_other_ways_to_compile(name, flags, tmp_path):
+    flags = flags.split()
+    probe = tmp_path / 'probe.c'
+    probe.write_text('int main(void) { return 0; }\n')
+    try:
+        build(probe, out=tmp_path / 'probe', flags=flags)
+    except AssertionError:
+        pytest.skip(f'the compiler does not know {flags}')
+    net = NETWORKS[name]()
+    settled(net)
+    status, printed = run_test(net, tmp_path, flags=flags)
+    assert status == 0, printed
 
 
 @needs_compiler
@@ -253,7 +275,32 @@ def test_several_inputs(tmp_path):
     code.begin()
     np.testing.assert_array_equal(code.run(x, words, place, steps=T, shape=(T, 1)), found)
     header = code.header.read_text()
-    assert 'NET_TOKENS_WORDS = 6' in header and 'NET_INPUTS_PLACE = 2' in header
+    assert 'NET_TOKENS_WORDS = 6' in header
+    assert 'NET_INPUTS_PLACE = 2' in header
+    assert run_test(net, tmp_path)[0] == 0
+
+
+@needs_compiler
+def test_a_state_that_starts_from_a_layer(tmp_path):
+    net = rnnkit.Regressor(
+        [
+            dict(form='input', size=2, name='place', ndim=2),
+            dict(form='ff', size=4, name='d', activation='tanh'),
+            dict(form='input', size=3, name='series'),
+            dict(form='lstm', size=4, c_0='d', h_0='learn'),
+            1,
+        ],
+        seed=1,
+    )
+    settled(net)
+    rng = np.random.default_rng(0)
+    x, place = rng.standard_normal((T, 3)), rng.standard_normal(2)
+    code = Library(net, tmp_path)
+    expected = net.predict([place[None], x[:, None]])[:, 0]
+    for _ in range(2):
+        code.begin()
+        found = [code.step(place, x_t, width=1) for x_t in x]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
     assert run_test(net, tmp_path)[0] == 0
 
 
@@ -420,15 +467,18 @@ def test_every_activation(tmp_path):
             r"'hid3' \(concatenate\) reads 'hid2:out', which depends on the whole sequence",
         ),
         (
-            [2, dict(form='rnn', size=2, h_0='place'), 1],
-            r"'hid2' \(rnn\) starts from another layer, h_0='place'",
+            [
+                2,
+                dict(form='gru', size=2, name='encoder'),
+                dict(form='input', size=2, name='x'),
+                dict(form='rnn', size=2, h_0='encoder'),
+                1,
+            ],
+            r"'hid\d' \(rnn\) starts from what another sequence ends with, h_0='encoder'",
         ),
     ],
 )
 def test_layers_that_are_refused(layers, message, tmp_path):
-    if 'place' in str(layers):
-        layers = [dict(form='input', size=2, name='place', ndim=2), *layers]
-        layers[1:2] = [dict(form='input', size=2, name='x')]
     net = rnnkit.Regressor(layers, seed=0)
     with pytest.raises(ConfigError, match=message):
         net.to_c(tmp_path / 'new')
@@ -493,6 +543,12 @@ def test_a_parameter_that_is_not_finite(tmp_path):
     net.find('hid1', 'b').set_value(np.array([np.nan], 'float32'))
     with pytest.raises(ConfigError, match="'hid1.b' contains NaN"):
         net.to_c(tmp_path)
+    net = regressor(1, ('rnn', 1), 1, dtype='float64')()
+    net.set('hid1', 'b', [1e200])
+    with pytest.raises(ConfigError, match="'hid1.b' has numbers that do not fit float32"):
+        net.to_c(tmp_path)
+    assert not list(tmp_path.iterdir())
+    net.to_c(tmp_path, dtype='float64')
 
 
 def test_what_belongs_to_the_network(tmp_path):
@@ -500,7 +556,8 @@ def test_what_belongs_to_the_network(tmp_path):
     net.meta = {'vocabulary': ['a */ b', 'ü'], 'mean': np.arange(2.0)}
     source, header, _ = net.to_c(tmp_path)
     text = header.read_text()
-    assert '"mean": [0.0, 1.0]' in text and 'a * / b' in text
+    assert '"mean": [0.0, 1.0]' in text
+    assert 'a * / b' in text
     assert 'extern const char *const net_class_names[NET_OUTPUTS];' in text
     assert '"b\\042\\134"' in source.read_text()
 

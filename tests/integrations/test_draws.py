@@ -1,9 +1,12 @@
 """Draws from a posterior: predictions for each of them, against a loop of `set` and `predict`."""
 
+from importlib.metadata import PackageNotFoundError
+
 import numpy as np
 import pytest
 
 import rnnkit
+import rnnkit.integrations.pymc
 from rnnkit.errors import ConfigError, DataError, NotFoundError, ShapeError
 from rnnkit.integrations.draws import posterior_predict
 
@@ -184,3 +187,17 @@ GOOD = draws_of(NET)
 def test_what_is_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize(('found', 'end'), [(None, 'it is not installed'), ('4.0', 'PyMC 4.0 is')])
+def test_pymc_is_missing_or_too_old(found, end, monkeypatch):
+    def version(name):
+        if found is None:
+            raise PackageNotFoundError(name)
+        return found
+
+    monkeypatch.setattr(rnnkit.integrations.pymc, 'version', version)
+    with pytest.raises(
+        ImportError, match=rf"Python 3.12 or newer: pip install 'rnnkit\[pymc\]'; {end}"
+    ):
+        rnnkit.integrations.pymc.outputs(NET, X)

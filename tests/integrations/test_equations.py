@@ -7,7 +7,7 @@ import pytensor
 import pytensor.tensor as pt
 import pytest
 from long_forms import long_unless
-from scipy import special
+from rows import ELEMENTWISE, STEPS, computed
 
 import rnnkit
 from rnnkit.cells import cells
@@ -16,66 +16,6 @@ from rnnkit.integrations.equations import FUNCTIONS, REDUCTIONS, read_rows
 from rnnkit.kernels.language import elementary
 
 B = 4
-ELEMENTWISE = {
-    'tanh': np.tanh,
-    'sigmoid': special.expit,
-    'exp': np.exp,
-    'expm1': np.expm1,
-    'log': np.log,
-    'log1p': np.log1p,
-    'softplus': lambda x: np.logaddexp(0, x),
-    'sqrt': np.sqrt,
-    'abs': np.abs,
-    'sign': np.sign,
-    'erf': special.erf,
-    'erfc': special.erfc,
-    'add': np.add,
-    'sub': np.subtract,
-    'mul': np.multiply,
-    'div': np.divide,
-    'max': np.maximum,
-    'min': np.minimum,
-    'lt': np.less,
-    'le': np.less_equal,
-    'gt': np.greater,
-    'ge': np.greater_equal,
-    'eq': np.equal,
-    'ne': np.not_equal,
-    'and': np.logical_and,
-    'or': np.logical_or,
-    'xor': np.logical_xor,
-    'not': np.logical_not,
-    'select': np.where,
-}
-STEPS = {
-    'array': lambda w, s: w,
-    'product': lambda w, s, x: x @ w,
-    'columns': lambda w, s, x: x[..., s.start : s.stop],
-    'join': lambda w, s, *parts: np.concatenate(parts, axis=-1),
-    'softmax': lambda w, s, x: special.softmax(x, axis=-1),
-    'sum': lambda w, s, x: x.sum(axis=-1, keepdims=True),
-    'max': lambda w, s, x: x.max(axis=-1, keepdims=True),
-    'min': lambda w, s, x: x.min(axis=-1, keepdims=True),
-    'prod': lambda w, s, x: x.prod(axis=-1, keepdims=True),
-}
-
-
-def computed(equations, given):
-    """Return the outputs of equations, by NumPy, for inputs (B, n) by name."""
-    values = {}
-    for k in equations.needed:
-        op, *operands = equations.program.nodes[k]
-        read = [values[j] for j in equations.operands(k)]
-        if k in equations.steps:
-            step = equations.steps[k]
-            values[k] = STEPS[step.kind](equations.arrays.get(step.array), step, *read)
-        elif op == 'input':
-            values[k] = given[operands[0]]
-        else:
-            values[k] = operands[0] if op == 'constant' else ELEMENTWISE[op](*read)
-        if np.ndim(values[k]):
-            assert values[k].shape[-1] == equations.widths[k]
-    return [values[k] for k in equations.outputs]
 
 
 def check(outputs, inputs, rng):
@@ -127,9 +67,7 @@ def test_cells(name, rng):
     assert {k for k in equations.arrays if '.' in k} <= {p.name for p in net.params}
 
 
-ACTIVATIONS = [
-    'maxout:3' if name == 'maxout' else name for name in rnnkit.activations.activations
-]
+ACTIVATIONS = ['maxout:3' if name == 'maxout' else name for name in rnnkit.activations.activations]
 SHORT = {'softmax', 'norm:z', 'norm:max', 'prelu', 'maxout:3', 'gelu', 'elu', 'hard_sigmoid', 'exp'}
 
 
@@ -147,7 +85,12 @@ def matrix(name, width):
 def test_columns_joins_and_reductions(rng):
     x, y = matrix('x', 4), matrix('y', 3)
     both = pt.concatenate([x[:, 1:3], y, x], axis=-1)
-    outputs = [both[:, 1:6], x.sum(axis=1, keepdims=True) * y, y.min(axis=-1), x.prod(axis=1)[:, None]]
+    outputs = [
+        both[:, 1:6],
+        x.sum(axis=1, keepdims=True) * y,
+        y.min(axis=-1),
+        x.prod(axis=1)[:, None],
+    ]
     found = check([o if o.ndim == 2 else o[:, None] for o in outputs], {'x': x, 'y': y}, rng)
     assert [found.widths[k] for k in found.outputs] == [5, 3, 1, 1]
 
@@ -159,6 +102,13 @@ def test_what_rows_do_not_enter_is_computed_once(rng):
     assert {step.kind for step in equations.steps.values()} == {'product'}
     (array,) = equations.arrays.values()
     np.testing.assert_allclose(array, np.exp(w.get_value()))
+
+
+def test_weights_of_the_same_name(rng):
+    x = matrix('x', 3)
+    one, two, three = (pytensor.shared(rng.standard_normal(3), 'w', shape=(3,)) for _ in range(3))
+    equations = check([(x + one) * two - three], {'x': x}, rng)
+    assert list(equations.arrays) == ['w', 'w_', 'w__']
 
 
 @pytest.mark.parametrize(
@@ -175,5 +125,7 @@ def test_what_rows_do_not_enter_is_computed_once(rng):
 )
 def test_what_is_no_row(make, why):
     x = matrix('x', 3)
-    with pytest.raises(ConfigError, match=f'here: cannot be written as equations of one row: .*({why})'):
+    with pytest.raises(
+        ConfigError, match=f'here: cannot be written as equations of one row: .*({why})'
+    ):
         read_rows('here', [make(x)], {'x': x})

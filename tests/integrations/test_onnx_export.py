@@ -136,6 +136,20 @@ def test_other_outputs(outputs):
         np.testing.assert_allclose(array, expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize('layer', long_unless(lambda layer: layer == 'mut1', ['lstm', 'mut1']))
+def test_hidden_outputs_are_0_over_padding(layer):
+    names = ['hid1', 'hid1:last', *(['hid1:c'] if layer == 'lstm' else [])]
+    net = filled(rnnkit.Regressor([2, (layer, H), 3], masked=True))
+    x = np.random.default_rng(0).standard_normal((7, 3, 2)).astype('float32')
+    lengths = np.array([7, 3, 1], 'int32')
+    found = written(net, outputs=names)(**{'in': x, 'lengths': lengths})
+    values = net.feed_forward(x, mask=np.arange(7)[:, None] < lengths)
+    assert not found['hid1'][3:, 1].any()
+    for name, array in found.items():
+        expected = values[name if ':' in name else f'{name}:out']
+        np.testing.assert_allclose(array, expected, rtol=0, atol=1e-5)
+
+
 class FastState(NamedTuple):
     """State of a cell of the user's."""
 
@@ -151,7 +165,7 @@ class Fast(rnnkit.Cell):
 
     def step(self, z, s, p):
         h = pt.expm1(pt.minimum(pt.tanh(z + s.h @ p.hh), 0)) + p.a * pt.log1p(s.h * s.h)
-        return FastState(h, pt.neq(h, 0) * pt.ge(h, s.t - 1) + pt.cast(h < 0, h.dtype))
+        return FastState(h, pt.cast(pt.neq(h, 0) & pt.ge(h, s.t - 1), h.dtype))
 
     def output(self, s, p):
         return pt.special.softmax(s.h * p.a, axis=-1) + pt.erfc(s.t) * s.h.max(-1, keepdims=True)
@@ -177,6 +191,26 @@ def test_a_cell_of_ones_own(of_ones_own, end):
     layer = dict(form='fast', size=H, direction='backward')
     file = compare(filled(rnnkit.Regressor([2, layer, *end, 3], masked=True)), steps=(1, 7))
     assert 'Scan' in file.operators
+
+
+class Even(Fast):
+    """A cell with a state that is the same in all columns, and one that is so in all rows."""
+
+    def step(self, z, s, p):
+        sign = z.sum(axis=-1, keepdims=True) > 0
+        h = pt.switch(sign, pt.ones_like(s.h), pt.zeros_like(s.h))
+        return FastState(h, p.a + pt.zeros_like(s.t))
+
+    def output(self, s, p):
+        return s.h * p.xh[0] + s.t
+
+
+def test_equal_columns_and_equal_rows_are_whole_arrays(of_ones_own):
+    of_ones_own('even', Even)
+    net = filled(rnnkit.Regressor([2, dict(form='even', size=H), 3]))
+    compare(net, steps=(1, 7))
+    found = written(net, outputs=['hid1:last_h', 'hid1:last_t'])(**{'in': np.ones((4, 2, 2), 'f')})
+    assert [array.shape for array in found.values()] == [(2, H), (2, H)]
 
 
 def test_a_cell_that_cannot_be_written_is_named(of_ones_own):

@@ -119,6 +119,16 @@ def test_networks_without_a_mask(layers):
     np.testing.assert_allclose(found, net.predict(x), rtol=0, atol=TOLERANCE)
 
 
+def test_padding_becomes_0_in_a_flat_vector(rng):
+    net = filled(rnnkit.Regressor([2, (3, 'tanh'), ('flatten', 5), 2], masked=True))
+    x, lengths = rng.standard_normal((5, 3, 2)).astype('float32'), np.array([5, 2, 1], 'int32')
+    file = written(net)
+    (found,) = file(**{'in': x, 'lengths': lengths}).values()
+    expected = net.predict(x, mask=np.arange(5)[:, None] < lengths)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
+    assert file.session.get_inputs()[0].shape == [5, 'B', 2]
+
+
 def encoder_decoder(**options):
     layers = [
         dict(form='input', size=5, name='source'),

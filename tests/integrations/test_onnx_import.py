@@ -10,8 +10,8 @@ import rnnkit
 pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 
-T, B, I, H = 5, 2, 3, 4
-X = ('T', 'B', I)
+T, B, N, H = 5, 2, 3, 4
+X = ('T', 'B', N)
 # The operator, its attributes, and the options of the layer that comes of it.
 CELLS = [
     ('RNN', {}, {}),
@@ -43,8 +43,8 @@ SHORT = [CELLS[1], CELLS[6], CELLS[7], CELLS[10], CELLS[11]]
 )
 def test_cells_with_their_attributes(rng, op, attributes, options):
     graph = Graph({'x': X})
-    y, *_ = graph.cell(op, 'x', I, H, **attributes)
-    net = agree(graph, y, [data(rng, T, B, I)], turned=True)
+    y, *_ = graph.cell(op, 'x', N, H, **attributes)
+    net = agree(graph, y, [data(rng, T, B, N)], turned=True)
     layer = net.layers[1]
     ways = layer.children or [layer]
     assert [way.form for way in ways] == [op.lower()] * len(ways)
@@ -56,17 +56,17 @@ def test_cells_with_their_attributes(rng, op, attributes, options):
 def test_peepholes(rng, coupled):
     graph = Graph({'x': X})
     p = graph.array(1, 3 * H)
-    y, _, _ = graph.cell('LSTM', 'x', I, H, '', '', '', p, input_forget=coupled)
-    net = agree(graph, y, [data(rng, T, B, I)], turned=True)
+    y, _, _ = graph.cell('LSTM', 'x', N, H, '', '', '', p, input_forget=coupled)
+    net = agree(graph, y, [data(rng, T, B, N)], turned=True)
     assert [name for name in net.layers[1].params if name[0] == 'c'] == (
         ['ci', 'co'] if coupled else ['ci', 'cf', 'co']
     )
 
 
 def test_without_a_bias_and_with_other_weights_as_inputs(rng):
-    graph = Graph({'x': X, 'W': (1, H, I), 'R': (1, H, H)})
+    graph = Graph({'x': X, 'W': (1, H, N), 'R': (1, H, H)})
     y, _ = graph.node('RNN', 'x', 'W', 'R', outputs=2)
-    weights = {'W': data(rng, 1, H, I), 'R': data(rng, 1, H, H)}
+    weights = {'W': data(rng, 1, H, N), 'R': data(rng, 1, H, H)}
     net = graph.read(y, weights=weights)
     np.testing.assert_array_equal(net.find(1, 'xh').get_value(), weights['W'][0].T)
     assert not net.find(1, 'b').get_value().any()
@@ -77,7 +77,7 @@ def test_without_a_bias_and_with_other_weights_as_inputs(rng):
 
 
 def torch_file(graph, last=True):
-    """Return the output of a batch-first LSTM of two layers with a classifier, as PyTorch has it."""
+    """Return the output of a batch-first LSTM of two layers with a head, as PyTorch has it."""
     x = graph.node('Transpose', 'x', perm=[1, 0, 2])
     shape = graph.node('Shape', 'x')
     batch = graph.node('Gather', shape, graph.constant(0), axis=0)
@@ -86,7 +86,7 @@ def torch_file(graph, last=True):
     lengths = graph.node('Concat', ends[0], batch, ends[1], axis=0)
     zeros = graph.node('ConstantOfShape', lengths)
     finals = []
-    for k, n_in in enumerate((I, H)):
+    for k, n_in in enumerate((N, H)):
         part = [graph.constant([n]) for n in (k, k + 1, 0)]
         start = graph.node('Slice', zeros, *part)
         x, h, _ = graph.cell('LSTM', x, n_in, H, '', start, start)
@@ -104,14 +104,16 @@ def torch_file(graph, last=True):
     else:
         y = graph.node('Add', b, graph.node('MatMul', y, graph.array(H, 5)))
     y = graph.node('Relu', y)
-    y = graph.node('Gemm' if last else 'MatMul', y, graph.array(5, 2), *[graph.array(2)] * bool(last))
+    y = graph.node(
+        'Gemm' if last else 'MatMul', y, graph.array(5, 2), *[graph.array(2)] * bool(last)
+    )
     return graph.node('Softmax', y, axis=-1)
 
 
 @pytest.mark.parametrize('last', [True, False, 'state'])
 def test_two_layers_as_pytorch_writes_them(rng, last):
-    graph = Graph({'x': ('B', 'T', I)})
-    net = agree(graph, torch_file(graph, last), [data(rng, B, T, I)])
+    graph = Graph({'x': ('B', 'T', N)})
+    net = agree(graph, torch_file(graph, last), [data(rng, B, T, N)])
     assert isinstance(net, rnnkit.Classifier)
     assert net.layout == 'batch'
     between = ['last'] if last else []
@@ -121,11 +123,11 @@ def test_two_layers_as_pytorch_writes_them(rng, last):
 
 def test_two_directions_as_pytorch_writes_them(rng):
     graph = Graph({'x': X})
-    y, _ = graph.cell('GRU', 'x', I, H, direction='bidirectional', linear_before_reset=1)
+    y, _ = graph.cell('GRU', 'x', N, H, direction='bidirectional', linear_before_reset=1)
     y = graph.node('Transpose', y, perm=[0, 2, 1, 3])
     y = graph.node('Reshape', y, graph.constant([0, 0, -1]))
     y = graph.node('Add', graph.node('MatMul', y, graph.array(2 * H, 1)), graph.array(1))
-    net = agree(graph, y, [data(rng, T, B, I)])
+    net = agree(graph, y, [data(rng, T, B, N)])
     assert isinstance(net, rnnkit.Regressor)
     assert forms(net) == ['bidirectional', 'feedforward']
 
@@ -133,7 +135,7 @@ def test_two_directions_as_pytorch_writes_them(rng):
 @pytest.mark.parametrize('what', ['halves', 'end', 'backward'])
 def test_the_last_step_of_two_directions_is_not_their_final_state(rng, what):
     graph = Graph({'x': X})
-    y, h, _ = graph.cell('LSTM', 'x', I, H, direction='bidirectional')
+    y, h, _ = graph.cell('LSTM', 'x', N, H, direction='bidirectional')
     if what == 'halves':  # the final state of each direction
         h = [graph.node('Gather', h, graph.constant(k), axis=0) for k in (-2, -1)]
         out, expected = graph.node('Concat', *h, axis=-1), ['bidirectional', 'last']
@@ -144,15 +146,15 @@ def test_the_last_step_of_two_directions_is_not_their_final_state(rng, what):
     else:
         y = graph.node('Gather', y, graph.constant(1), axis=1)
         out, expected = graph.node('Gather', y, graph.constant(0)), None
-    net = agree(graph, out, [data(rng, T, B, I)])
+    net = agree(graph, out, [data(rng, T, B, N)])
     assert expected is None or forms(net) == expected
 
 
 def test_an_embedding_and_pooling_as_keras_writes_them(rng):
     graph = Graph({'x': ('B', 'T', 'int64')})
-    x = graph.node('Gather', graph.array(7, I), graph.node('Cast', 'x', to=6))
+    x = graph.node('Gather', graph.array(7, N), graph.node('Cast', 'x', to=6))
     x = graph.node('Transpose', x, perm=[1, 0, 2])
-    y, _ = graph.cell('GRU', x, I, H, linear_before_reset=1)
+    y, _ = graph.cell('GRU', x, N, H, linear_before_reset=1)
     y = graph.node('Transpose', y, perm=[2, 0, 3, 1])  # (B, T, H, 1)
     y = graph.node('Squeeze', y, graph.constant([3]))
     mean = graph.node('ReduceMean', y, axes=[1], keepdims=0)
@@ -166,26 +168,26 @@ def test_an_embedding_and_pooling_as_keras_writes_them(rng):
 
 def test_an_encoder_and_a_decoder(rng):
     graph = Graph({'x': X, 'z': ('S', 'B', 2)})
-    _, h, c = graph.cell('LSTM', 'x', I, H)
+    _, h, c = graph.cell('LSTM', 'x', N, H)
     y, _, _ = graph.cell('LSTM', 'z', 2, H, '', h, c)
     out = graph.node('Squeeze', y, graph.constant([1]))
-    net = agree(graph, out, [data(rng, T, B, I), data(rng, 3, B, 2)])
+    net = agree(graph, out, [data(rng, T, B, N), data(rng, 3, B, 2)])
     assert [layer.name for layer in net.layers] == ['in', 'z', 'hid2', 'out']
     assert (net.layers[-1].h_0, net.layers[-1].c_0) == ('hid2', 'hid2:last_c')
 
 
 def test_sums_products_and_normalization(rng):
     graph = Graph({'x': X})
-    y, _ = graph.cell('RNN', 'x', I, I)
+    y, _ = graph.cell('RNN', 'x', N, N)
     y = graph.node('Squeeze', y, graph.constant([1]))
     y = graph.node('Add', y, 'x')  # a residual connection
-    scale = graph.array(I), graph.array(I)
+    scale = graph.array(N), graph.array(N)
     y = graph.node('LayerNormalization', y, *scale, axis=-1, epsilon=1e-3)
     y = graph.node('Mul', y, 'x')
-    both = [graph.node('MatMul', value, graph.array(I, 2)) for value in ('x', y)]
+    both = [graph.node('MatMul', value, graph.array(N, 2)) for value in ('x', y)]
     y = graph.node('Add', graph.node('Add', *both), graph.array(2))
     out = graph.node('Tanh', y)
-    net = agree(graph, out, [data(rng, T, B, I)])
+    net = agree(graph, out, [data(rng, T, B, N)])
     assert forms(net) == ['rnn', 'sum', 'layernorm', 'product', 'feedforward']
     assert [*net.layers[-1].params] == ['w_in:out', 'w_hid4:out', 'b']
     assert net.layers[3].epsilon == 1e-3
@@ -193,15 +195,15 @@ def test_sums_products_and_normalization(rng):
 
 def test_standardized_data_and_activations_with_numbers(rng):
     graph = Graph({'x': X})
-    x = graph.node('Div', graph.node('Sub', 'x', graph.array(I)), graph.constant([2, 3, 0.5], 'f4'))
-    y, _ = graph.cell('RNN', x, I, H)
+    x = graph.node('Div', graph.node('Sub', 'x', graph.array(N)), graph.constant([2, 3, 0.5], 'f4'))
+    y, _ = graph.cell('RNN', x, N, H)
     y = graph.node('Relu', graph.node('Squeeze', y, graph.constant([1])))  # of no dense layer
     y = graph.node('MatMul', y, graph.array(H, H))
     y = graph.node('Mul', y, graph.node('Sigmoid', y))
     y = graph.node('LeakyRelu', graph.node('MatMul', y, graph.array(H, H)), alpha=0.1)
     y = graph.node('MatMul', y, graph.array(H, 2))
     out = graph.node('Elu', graph.node('Mul', y, graph.constant(3.0, 'f4')), alpha=0.5)
-    net = agree(graph, out, [data(rng, T, B, I)])
+    net = agree(graph, out, [data(rng, T, B, N)])
     dense = [layer for layer in net.layers if layer.form == 'feedforward']
     assert net.layers[1].form == 'standardize'
     assert [layer.options['activation'] or layer.given.get('activation') for layer in dense] == [
@@ -211,28 +213,28 @@ def test_standardized_data_and_activations_with_numbers(rng):
         'linear',
         'elu:gain',
     ]
-    assert [name for name in net.frozen if 'w' in name] == ['hid3.w', 'out.w']
+    assert [name for name in net.frozen if name.endswith('.w')] == ['hid3.w', 'out.w']
 
 
 def test_a_vector_at_all_steps_and_all_steps_as_a_vector(rng):
-    graph = Graph({'x': ('B', T, I), 'v': ('B', 2)})
+    graph = Graph({'x': ('B', T, N), 'v': ('B', 2)})
     steps = graph.node('Unsqueeze', 'v', graph.constant([1]))
     shape = graph.node('Slice', graph.node('Shape', 'x'), graph.constant([0]), graph.constant([2]))
     shape = graph.node('Concat', shape, graph.constant([1]), axis=0)
     both = graph.node('Concat', 'x', graph.node('Expand', steps, shape), axis=2)
     both = graph.node('Transpose', both, perm=[1, 0, 2])
-    y, _ = graph.cell('RNN', both, I + 2, H)
+    y, _ = graph.cell('RNN', both, N + 2, H)
     y = graph.node('Transpose', graph.node('Squeeze', y, graph.constant([1])), perm=[1, 0, 2])
     out = graph.node('MatMul', graph.node('Flatten', y), graph.array(T * H, 2))
-    net = agree(graph, out, [data(rng, B, T, I), data(rng, B, 2)])
+    net = agree(graph, out, [data(rng, B, T, N), data(rng, B, 2)])
     assert forms(net) == ['input', 'concatenate', 'rnn', 'flatten', 'feedforward']
 
 
 def test_lengths_make_a_masked_network(rng):
     graph = Graph({'x': X, 'lengths': ('B', 'int32')})
-    y, h = graph.cell('GRU', 'x', I, H, 'lengths', direction='bidirectional')
+    y, h = graph.cell('GRU', 'x', N, H, 'lengths', direction='bidirectional')
     lengths = np.array([2, T], 'int32')
-    x, mask = data(rng, T, B, I), np.arange(T)[:, None] < lengths
+    x, mask = data(rng, T, B, N), np.arange(T)[:, None] < lengths
     assert agree(graph, y, [x, lengths], turned=True, mask=mask).masked
     both = [graph.node('Gather', h, graph.constant(k), axis=0) for k in (0, 1)]
     agree(graph, graph.node('Concat', *both, axis=-1), [x, lengths], mask=mask)
@@ -241,7 +243,7 @@ def test_lengths_make_a_masked_network(rng):
 @pytest.mark.parametrize('kind', ['LogSoftmax', 'Softmax', 'one unit', 'inside'])
 def test_which_files_are_classifiers(rng, kind):
     graph = Graph({'x': X})
-    y, _ = graph.cell('RNN', 'x', I, H)
+    y, _ = graph.cell('RNN', 'x', N, H)
     y = graph.node('Squeeze', y, graph.constant([1]))
     y = graph.node('MatMul', y, graph.array(H, 1 if kind == 'one unit' else 3))
     out = graph.node('LogSoftmax' if kind == 'LogSoftmax' else 'Softmax', y, axis=-1)
@@ -257,22 +259,22 @@ def test_initial_states(rng):
     shape = graph.node('Shape', 'x', start=1, end=2)
     shape = graph.node('Concat', graph.constant([1]), shape, graph.constant([H]), axis=0)
     start = graph.node('Expand', graph.constant(rows), shape)
-    y, _ = graph.cell('RNN', 'x', I, H, '', start)
-    net = agree(graph, y, [data(rng, T, B, I)], turned=True)
+    y, _ = graph.cell('RNN', 'x', N, H, '', start)
+    net = agree(graph, y, [data(rng, T, B, N)], turned=True)
     np.testing.assert_array_equal(net.find(1, 'h_0').get_value(), rows[0, 0])
     graph = Graph({'x': X})
-    y, _ = graph.cell('RNN', 'x', I, H, '', graph.array(1, B, H))
+    y, _ = graph.cell('RNN', 'x', N, H, '', graph.array(1, B, H))
     with pytest.raises(rnnkit.FormatError, match='initial_h differs between examples'):
         graph.read(y)
 
 
 def test_states_that_are_inputs_start_at_0_and_are_carried(rng):
     graph = Graph({'x': X, 'h': (1, 'B', H), 'c': (1, 'B', H)})
-    y, h, c = graph.cell('LSTM', 'x', I, H, '', 'h', 'c')
+    y, h, c = graph.cell('LSTM', 'x', N, H, '', 'h', 'c')
     out = graph.node('MatMul', graph.node('Squeeze', y, graph.constant([1])), graph.array(H, 2))
     net = graph.read(h, out, c)
     assert forms(net) == ['lstm', 'feedforward']
-    x = data(rng, T, B, I)
+    x = data(rng, T, B, N)
     zero = np.zeros((1, B, H), 'f4')
     expected = computed(graph.content(out), {'x': x, 'h': zero, 'c': zero})[0]
     parts, state = [], None
@@ -286,7 +288,7 @@ def test_states_that_are_inputs_start_at_0_and_are_carried(rng):
 def test_other_dtypes(rng, kind, dtype):
     code = {'float16': 'float16', 'float64': 'double'}[kind]
     graph = Graph({'x': (*X, code)})
-    w, r = graph.array(1, H, I, dtype=kind), graph.array(1, H, H, dtype=kind)
+    w, r = graph.array(1, H, N, dtype=kind), graph.array(1, H, H, dtype=kind)
     y, _ = graph.node('RNN', 'x', w, r, outputs=2)
     net = graph.read(y)
     assert net.dtype == dtype
@@ -296,11 +298,11 @@ def test_other_dtypes(rng, kind, dtype):
 
 
 def test_without_time_or_with_axes_that_the_graph_does_not_tell(rng):
-    graph = Graph({'x': ('B', I)})
-    net = agree(graph, graph.node('MatMul', 'x', graph.array(I, 2)), [data(rng, B, I)])
-    assert net.predict(data(rng, B, I)).shape == (B, 2)
-    graph = Graph({'x': ('A', 'Z', I)})
-    out = graph.node('MatMul', 'x', graph.array(I, 2))
+    graph = Graph({'x': ('B', N)})
+    net = agree(graph, graph.node('MatMul', 'x', graph.array(N, 2)), [data(rng, B, N)])
+    assert net.predict(data(rng, B, N)).shape == (B, 2)
+    graph = Graph({'x': ('A', 'Z', N)})
+    out = graph.node('MatMul', 'x', graph.array(N, 2))
     with pytest.raises(rnnkit.FormatError, match=r"which axes of the input 'x'.*layout='time'"):
         graph.read(out)
     assert graph.read(out, layout='batch').layout == 'batch'
@@ -308,12 +310,12 @@ def test_without_time_or_with_axes_that_the_graph_does_not_tell(rng):
 
 def test_an_output_that_another_layer_reads(rng):
     graph = Graph({'x': X})
-    y, h = graph.cell('GRU', 'x', I, H)
+    y, _ = graph.cell('GRU', 'x', N, H)
     y = graph.node('Squeeze', y, graph.constant([1]))
     second = graph.node('MatMul', y, graph.array(H, 2))
     net = graph.read(y, second)
     assert forms(net) == ['gru', 'feedforward', 'concatenate']
-    found = net.feed_forward(x := data(rng, T, B, I))
+    found = net.feed_forward(x := data(rng, T, B, N))
     np.testing.assert_array_equal(found['out:out'], found['hid1:out'])
     (expected,) = computed(graph.content(second), {'x': x})
     np.testing.assert_allclose(found['hid2:out'], expected, rtol=1e-5, atol=1e-6)

@@ -57,6 +57,7 @@ def test_whole_numbers_are_cast():
 @pytest.mark.parametrize('layout', ['time', 'batch'])
 def test_masks_and_layouts(layout):
     net = rnnkit.Regressor(LAYERS, masked=True, layout=layout, seed=0, dtype='float64')
+    net.set('out', 'b', [0.5])
     x, mask = X.copy(), MASK
     x[MASK == 0] = np.nan  # padding may be anything
     if layout == 'batch':

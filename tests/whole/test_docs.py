@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from long_forms import long_unless
+from packages import has_pymc
 from quick_mode import hasten
 from repository import HELPERS, ROOT
 
@@ -27,6 +28,7 @@ SHORTER = {
         'rnnkit.Forecaster(horizon=12, season=12, seed=0)',
         'rnnkit.Forecaster(horizon=12, season=12, size=4, updates=4, seed=0)',
     ),
+    'pymc.rst': ('pm.sample(500, ', 'pm.sample(10, tune=10, chains=1, '),
     'README.md': (
         "net.train(generate, algo='rmsprop')",
         "net.train(generate, algo='rmsprop', epochs=1, train_batches=2, valid_batches=1)",
@@ -87,7 +89,7 @@ def run(path):
 
 
 # Pages in the mode that users have, because all of their networks are machine code.
-COMPILED = {'forecast.rst', 'search.rst'}
+COMPILED = {'forecast.rst', 'pymc.rst', 'search.rst'}
 
 
 def environment(page):
@@ -104,6 +106,12 @@ def environment(page):
     return found
 
 
+def missing(page):
+    """Return what a page says that it needs, ``.. needs: pymc``, if that is not there."""
+    needs = re.findall(r'^\.\. needs: (\w+)$', page.read_text(encoding='utf-8'), re.MULTILINE)
+    return [name for name in needs if name != 'pymc' or not has_pymc()]
+
+
 # The first pages that anyone reads; the others are part of the long form.
 FIRST = ('README.md', 'index.rst', 'first_five_minutes.rst')
 
@@ -114,6 +122,8 @@ FIRST = ('README.md', 'index.rst', 'first_five_minutes.rst')
     ids=lambda page: page.name,
 )
 def test_page_runs(page, tmp_path):
+    if missing(page):
+        pytest.skip(f'not installed: {", ".join(missing(page))}')
     done = subprocess.run(
         [sys.executable, __file__, str(page)],
         cwd=tmp_path,

@@ -3,9 +3,9 @@
 import doctest
 import importlib
 import pkgutil
-from importlib.util import find_spec
 
 import pytest
+from packages import has_pymc
 
 import rnnkit
 
@@ -13,7 +13,7 @@ NEEDS_MORE = {
     'rnnkit.kernels.recurrent.dispatch_jax',
     'rnnkit.noise.dispatch_jax',
 }  # JAX, which is not there in general
-if find_spec('pymc') is None:  # as on Python 3.11
+if not has_pymc():  # as on Python 3.11
     NEEDS_MORE.add('rnnkit.integrations.pymc')
 FOUND = {m.name for m in pkgutil.walk_packages(rnnkit.__path__, 'rnnkit.')}
 MODULES = ['rnnkit', *sorted(FOUND - NEEDS_MORE)]

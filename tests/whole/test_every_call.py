@@ -20,7 +20,7 @@ from repository import ROOT
 import rnnkit
 from rnnkit.errors import CallError, ConfigError, RnnkitError
 from rnnkit.graph.perturbations import WORDS
-from rnnkit.integrations import plots
+from rnnkit.integrations import draws, plots
 
 T, B = 3, 2
 X = np.linspace(-1, 1, T * B * 2).reshape(T, B, 2)
@@ -121,6 +121,7 @@ def of_networks():
             'classify': {'x': X},
             'feed_forward': {'x': X},
             'symbolic': {'x': X},
+            'load_draw': {'idata': {'hid1.b': np.zeros((1, 1, 2))}},
             'encode': {'x': X},
             'decode': {'z': X},
             'score': {'x': X, **target},
@@ -308,12 +309,17 @@ CALLS = {
     'Classifier': Call(rnnkit.Classifier, {'layers': [1, 2]}),
     'Autoencoder': Call(rnnkit.Autoencoder, {'layers': [1, 1]}),
     'load': Call(rnnkit.load, {'path': 'net.rnn'}),
+    'from_onnx': Call(rnnkit.from_onnx, {'path': 'net.onnx'}),
     'from_spec': Call(rnnkit.from_spec, {'spec': rnnkit.Regressor([1, 1]).to_spec()}),
     'from_torch': Call(
         rnnkit.from_torch, {'source': {'out.weight': np.ones((1, 2)), 'out.bias': np.ones(1)}}
     ),
     'from_keras': Call(
         rnnkit.from_keras, {'source': [np.ones((2, 1)), np.ones(1)], 'layers': [2, 1]}
+    ),
+    'posterior_predict': Call(
+        draws.posterior_predict,
+        {'net': NETS['Regressor'], 'idata': {'hid1.b': np.zeros((1, 1, 2))}, 'x': X},
     ),
     'minimize': Call(
         rnnkit.minimize,
@@ -441,6 +447,7 @@ def a_folder(tmp_path_factory):
     before = os.getcwd()
     os.chdir(tmp_path_factory.mktemp('calls'))
     NETS['Regressor'].save('net.rnn')
+    NETS['Regressor'].to_onnx('net.onnx')
     yield
     os.chdir(before)
     rnnkit.set_threads()

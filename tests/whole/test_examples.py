@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 from long_forms import long_unless
+from packages import has_pymc
 from repository import ROOT
 
 EXAMPLES = sorted((ROOT / 'examples').glob('*.py'))
@@ -12,6 +13,18 @@ EXAMPLES = sorted((ROOT / 'examples').glob('*.py'))
 # For each program a task so small that a few updates in pure Python will do: what
 # main() is given, and an error that it reaches only if the network learns to use its memory.
 SHORT = {
+    'bayesian_forecast': (
+        {
+            'steps': 60,
+            'noise': 0.1,
+            'size': 2,
+            'updates': 100,
+            'draws': 20,
+            'tune': 20,
+            'chains': 1,
+        },
+        1.0,
+    ),
     'addition_task': ({'length': 4, 'size': 8, 'updates': 50, 'learning_rate': 0.06}, 0.05),
     'dot_product': (
         {'length': 2, 'size': 8, 'examples': 200, 'updates': 300, 'learning_rate': 0.05},
@@ -141,6 +154,7 @@ MEASURES = {'seq2seq': 'loss'}  # it takes longer until all characters of an ans
 
 
 COMPILED = {
+    'bayesian_forecast',
     'forecast',
     'many_machines',
     'many_series',
@@ -177,6 +191,8 @@ def test_help(path, monkeypatch, capsys):
     ids=lambda path: path.stem,
 )
 def test_short_form_learns_and_draws(path, tmp_path, request):
+    if path.stem == 'bayesian_forecast' and not has_pymc():
+        pytest.skip('PyMC needs Python 3.12')
     if path.stem in COMPILED:
         request.getfixturevalue('machine_code')
     options, wanted = SHORT[path.stem]

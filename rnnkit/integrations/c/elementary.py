@@ -2,8 +2,9 @@
 
 They are those of `rnnkit.kernels.language.elementary`: one polynomial, of ``exp(r) - 1`` for
 ``|r| <= log(2) / 2``, and one series, of the inverse hyperbolic tangent. Errors are a few units
-in the last place; NaN gives NaN, and infinity what it should. Numbers are
-chosen by masks of bits: ``?:`` may become a branch, and then a loop has no vectors. No number is rounded by adding a large one, which ``-ffast-math`` would undo.
+in the last place; NaN gives NaN, and infinity what it should. Numbers are chosen by masks of bits,
+since ``?:`` may become a branch, and then a loop has no vectors. No number is rounded by adding a
+large one, which ``-ffast-math`` would undo.
 """
 
 import math
@@ -80,7 +81,8 @@ static inline real real_expm1(real x)
     const real y = real_ranged(x);
     const int32_t n = real_whole(y);
     const real h = real_half_power(n);
-    return (real_expm1_small(real_rest(y, n)) * h + (h - @half)) * @two; /* 2 h may overflow */
+    /* 2 h may overflow */
+    return (real_expm1_small(real_rest(y, n)) * h + (h - @half)) * @two;
 }
 """,
     'tanh': """
@@ -141,7 +143,8 @@ static inline real real_softplus(real x)
     'sign': """
 static inline real real_sign(real x)
 {
-    return real_select(x < @zero, -@one, real_select(x > @zero, @one, x)); /* 0 and NaN stay */
+    /* 0 and NaN stay */
+    return real_select(x < @zero, -@one, real_select(x > @zero, @one, x));
 }
 """,
     'max': """
@@ -167,7 +170,8 @@ static real real_sum_of(const real *x, int n)
             part[k] += x[i + k];
     for (k = 0; i < n; ++i, ++k)
         part[k] += x[i];
-    return ((part[0] + part[1]) + (part[2] + part[3])) + ((part[4] + part[5]) + (part[6] + part[7]));
+    return ((part[0] + part[1]) + (part[2] + part[3]))
+           + ((part[4] + part[5]) + (part[6] + part[7]));
 }
 """,
     'prod of': """
@@ -258,9 +262,9 @@ NEEDS = {
 }
 TEXTS = {'select': SELECT, 'exp range': EXP, **TEXTS}
 ORDER = [
-    'select', 'exp range', 'exp', 'expm1', 'tanh', 'sigmoid', 'log', 'log1p', 'softplus', 'sqrt', 'abs',
-    'erf', 'erfc', 'sign', 'max', 'min', 'sum of', 'prod of', 'max of', 'min of', 'softmax',
-    'add_product',
+    'select', 'exp range', 'exp', 'expm1', 'tanh', 'sigmoid', 'log', 'log1p', 'softplus', 'sqrt',
+    'abs', 'erf', 'erfc', 'sign', 'max', 'min', 'sum of', 'prod of', 'max of', 'min of',
+    'softmax', 'add_product',
 ]  # fmt: skip
 
 

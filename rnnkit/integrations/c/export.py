@@ -16,7 +16,7 @@ from rnnkit.graph.graph import Graph
 from rnnkit.inference.predict import Inference
 from rnnkit.integrations.c import names, program
 from rnnkit.integrations.c.functions import Functions
-from rnnkit.integrations.c.layers import Steps, finite, steps_of
+from rnnkit.integrations.c.layers import Steps, check_values, steps_of
 from rnnkit.integrations.c.source import MARK, Texts
 
 WHERE = 'to_c()'
@@ -55,7 +55,7 @@ def write(net: Exported, folder: object, name: object, dtype: object) -> list[Pa
 def texts(net: Exported, name: str, dtype: str) -> dict[str, str]:
     """Return the content of each file, by its name."""
     graph = net._graph
-    finite(WHERE, graph)
+    check_values(WHERE, graph, dtype)
     steps = steps_of(WHERE, graph)
     functions = Functions(graph, steps, name, dtype)
     kind = type(net).__name__
@@ -67,7 +67,7 @@ def texts(net: Exported, name: str, dtype: str) -> dict[str, str]:
     return {
         f'{name}.c': written.source(),
         f'{name}.h': written.header(),
-        f'{name}_test.c': test.replace('REAL', f'{name}_real'),
+        f'{name}_test.c': test,
     }
 
 

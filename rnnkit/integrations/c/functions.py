@@ -54,6 +54,8 @@ class Functions:
         The operations that are used.
     scratch : int
         The most numbers that arrays in functions have at a time.
+    begins : bool
+        Whether the first step of a sequence differs: states start from outputs of layers.
     """
 
     def __init__(self, graph: Graph, steps: Steps, name: str, dtype: str):
@@ -72,7 +74,9 @@ class Functions:
         self.calls: list[str] = []
         self.used: set[str] = set()
         self.scratch, self._kept = 0, 0
-        self._arrays: dict[str, str] = {}
+        self.begins = False
+        self.members.new('begun')
+        self._arrays: dict[str, tuple[str, np.ndarray]] = {}
         self._places = {join(layer): argument for layer, argument in self.arguments.items()}
         for part in steps.parts:
             if isinstance(part, Table):
@@ -80,6 +84,8 @@ class Functions:
             else:
                 self._part(part)
         self._result()
+        if self.begins:
+            self.calls.append('s->begun = 1;')
         self.scratch += self._kept
 
     def _result(self) -> None:
@@ -98,8 +104,10 @@ class Functions:
     def _array(self, layer: str, name: str, values: np.ndarray) -> str:
         """Define an array of weights; return its name."""
         key = name if '.' in name else f'{layer}.{name}'  # of a parameter, which layers may share
-        if key not in self._arrays:
-            c_name = self._arrays[key] = self.names.new(*key.split('.', 1))
+        c_name, known = self._arrays.get(key, ('', values))
+        if not c_name or not np.array_equal(known, values):
+            c_name = self.names.new(*key.split('.', 1))
+            self._arrays[key] = c_name, values
             size = ' * '.join(map(str, values.shape))
             self.weights += [
                 f'static const real {c_name}[{size}] = {{',
@@ -107,7 +115,7 @@ class Functions:
                 '};',
                 '',
             ]
-        return self._arrays[key]
+        return c_name
 
     def _table(self, table: Table) -> None:
         layer = table.layer
@@ -134,11 +142,9 @@ class Functions:
             else Target(outs[name], '', width_of(self.graph, name))
             for name in part.results
         ]
-        arrays = {
-            name: self._array(layer, name, values)
-            for name, values in part.equations.arrays.items()
-        }
         schedule = Schedule(simplified(part.equations), targets)
+        weights = part.equations.arrays
+        arrays = {name: self._array(layer, name, weights[name]) for name in schedule.arrays}
         body = Body(schedule, {**states, **inputs}, arrays, self.dtype, inner)
         lines = body.write()
         if any('for (j' in line for line in lines):
@@ -146,8 +152,9 @@ class Functions:
         self.used |= body.functions
         self.scratch = max(self.scratch, body.scratch)
         function = self.names.new(layer, 'step')
-        arguments = [f'real *restrict {name}' for name in (*states.values(), *outs.values())]
         text = '\n'.join(lines)
+        kept = {key: name for key, name in states.items() if _occurs(name, text)}
+        arguments = [f'real *restrict {name}' for name in (*kept.values(), *outs.values())]
         read = {key: name for key, name in inputs.items() if _occurs(name, text)}
         arguments += [f'const real *restrict {name}' for name in read.values()]
         self.functions += [
@@ -158,13 +165,14 @@ class Functions:
             '}',
             '',
         ]
-        self._call(part, function, list(outs), list(read))
+        self._call(part, function, list(outs), [*kept, *read])
 
     def _comment(self, part: Part) -> str:
         layer = part.layer
-        return f'{layer.name}: {layer.form}, {layer.size} units; reads {", ".join(part.inputs.values())}'
+        read = ', '.join(part.inputs.values())
+        return f'{layer.name}: {layer.form}, {layer.size} units; reads {read}'
 
-    def _call(self, part: Part, function: str, outs: list[str], read: list[str]) -> None:
+    def _call(self, part: Part, function: str, outs: list[str], used: list[str]) -> None:
         """Write the call of a layer's function, and the arrays that it needs."""
         layer, given = part.layer.name, []
         for name, state in part.states.items():
@@ -174,7 +182,12 @@ class Functions:
                 start = self._array(layer, f'{layer}.{name}_0', state.start)
             comment = f'{part.layer.form} {layer!r}: {name}'
             self.fields.append(Field(member, state.width, start, comment))
-            given.append(f's->{member}')
+            given += [f's->{member}'] * (name in used)
+            if state.source:
+                self.begins = True
+                size = f'{state.width} * sizeof(real)'
+                place = self._place(state.source)
+                self.calls += ['if (!s->begun)', f'    memcpy(s->{member}, {place}, {size});']
             for output, which in part.outputs.items():
                 if which == name:
                     self._places[output] = f's->{member}'
@@ -187,7 +200,7 @@ class Functions:
                 self._kept += width
             self._places[name] = place
             given.append(place)
-        given += [self._place(part.inputs[key]) for key in read]
+        given += [self._place(source) for key, source in part.inputs.items() if key in used]
         self.calls += _wrapped(f'{function}(', given, ');')
 
 

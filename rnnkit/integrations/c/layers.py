@@ -141,7 +141,9 @@ def _is_nothing(part: Part, same: dict[str, str]) -> bool:
 def _check_inputs(where: str, graph: Graph, owners: set[str]) -> None:
     unread = [x.name for x in graph.layers if isinstance(x, Input) and x.name not in owners]
     if unread:
-        raise ConfigError(f'{where}: the output does not depend on input {unread[0]!r}; leave it out')
+        raise ConfigError(
+            f'{where}: the output does not depend on input {unread[0]!r}; make a network without it'
+        )
 
 
 def _check(where: str, graph: Graph, layer: Layer) -> None:
@@ -153,9 +155,9 @@ def _check(where: str, graph: Graph, layer: Layer) -> None:
         why = 'runs backward, from the last time step'
     elif not layer.causal and not isinstance(layer, Last | Mean | Max):
         why = 'needs the whole sequence at once'
-    elif layer.start_sources:
+    elif any(_is_summary(graph, name) for name in graph.plan.starts[layer.name].values()):
         part, source = next(iter(layer.start_sources.items()))
-        why = f'starts from another layer, {layer.start_part(part)}_0={source!r}'
+        why = f'starts from what another sequence ends with, {part}_0={source!r}'
     elif layer.state is not None and not isinstance(layer, Recurrent | Last | Mean | Max):
         why = 'has a state whose equations are not those of a cell'
     if why:
@@ -195,9 +197,17 @@ def _clock(where: str, graph: Graph, layers: list[Layer]) -> str | None:
     return clocks[0] if clocks else None
 
 
-def finite(where: str, graph: Graph) -> None:
-    """Raise a ConfigError if a parameter is not a number."""
+def check_values(where: str, graph: Graph, dtype: str) -> None:
+    """Raise a ConfigError if a parameter is not a number in `dtype`."""
     for layer in graph.layers:
         for param in layer.params.values():
-            if not np.isfinite(param.get_value(borrow=True)).all():
+            value = param.get_value(borrow=True)
+            if not np.isfinite(value).all():
                 raise ConfigError(f'{where}: parameter {param.name!r} contains NaN or infinity')
+            with np.errstate(over='ignore'):
+                fits = np.isfinite(value.astype(dtype)).all()
+            if not fits:
+                raise ConfigError(
+                    f'{where}: parameter {param.name!r} has numbers that do not fit {dtype}; '
+                    f"dtype='float64' computes with doubles"
+                )

@@ -13,11 +13,13 @@ def number(value: float, dtype: str) -> str:
     It has as many digits as tell it from all other numbers of `dtype`: at most 9 for float32, 17
     for float64.
     """
+    with np.errstate(over='ignore'):
+        value = np.dtype(dtype).type(value)
     if math.isnan(value):
         return 'NAN'
     if math.isinf(value):
         return 'INFINITY' if value > 0 else '(-INFINITY)'
-    text = str(np.dtype(dtype).type(value))  # the shortest one that is read back as this number
+    text = str(value)  # the shortest one that is read back as this number
     if not set('.en') & set(text):
         text += '.0'
     text += 'f' if dtype == 'float32' else ''
@@ -51,6 +53,8 @@ def string(text: str) -> str:
 def comment(text: str) -> str:
     """Return a text that can stand in a comment."""
     plain = text.encode('ascii', 'backslashreplace').decode()
-    return ''.join(c if c.isprintable() else ' ' for c in plain).replace('*/', '* /').replace(
-        '/*', '/ *'
+    return (
+        ''.join(c if c.isprintable() else ' ' for c in plain)
+        .replace('*/', '* /')
+        .replace('/*', '/ *')
     )

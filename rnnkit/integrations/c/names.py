@@ -6,8 +6,7 @@ from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 
 LONGEST = 31  # characters that compilers must tell apart, C99 5.2.4.1; less than 63 for safety
-KEYWORDS = frozenset(
-    """
+C_WORDS = """
     auto break case char const continue default do double else enum extern float for goto if inline
     int long register restrict return short signed sizeof static struct switch typedef union
     unsigned void volatile while
@@ -16,15 +15,14 @@ KEYWORDS = frozenset(
     not_eq nullptr operator or or_eq private protected public reinterpret_cast static_assert
     static_cast template this thread_local throw true try typeid typename using virtual wchar_t xor
     xor_eq main
-    """.split()
-)  # of C and C++, whose programs include the header
+"""
+KEYWORDS = frozenset(C_WORDS.split())  # of C and C++, whose programs include the header
 
-HEADERS = frozenset(
-    """
+C_HEADERS = """
     assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdarg
     stdbool stddef stdint stdio stdlib string tgmath time wchar wctype
-    """.split()
-)
+"""
+HEADERS = frozenset(C_HEADERS.split())
 
 
 def checked(where: str, name: object) -> str:

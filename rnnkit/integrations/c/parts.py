@@ -21,10 +21,20 @@ Rows = dict[str, TensorVariable]
 
 
 class State(NamedTuple):
-    """A part of a layer's state: its width, and its start, or None for 0."""
+    """A part of a layer's state.
+
+    Attributes
+    ----------
+    width : int
+    start : array, optional
+        From what it starts; by default from 0.
+    source : str
+        The output from which it starts, as ``'hid1:out'``, if there is one.
+    """
 
     width: int
-    start: np.ndarray | None
+    start: np.ndarray | None = None
+    source: str = ''
 
 
 class Part(NamedTuple):
@@ -86,8 +96,9 @@ def part_of(where: str, graph: Graph, layer: Layer, needed: Sequence[str]) -> Pa
         reader = pooled
     sources = graph.plan.sources[layer.name]
     widths = [width_of(graph, name) for name in sources]
-    rows = {
-        f'x{k}': variable(f'x{k}', graph.dtype, (None, width)) for k, width in enumerate(widths)
+    rows = {  # not by identifiers, since states have such names
+        f'input {k}': variable(f'input {k}', graph.dtype, (None, width))
+        for k, width in enumerate(widths)
     }
     inputs = dict(zip(rows, sources, strict=True))
     try:
@@ -106,7 +117,8 @@ def part_of(where: str, graph: Graph, layer: Layer, needed: Sequence[str]) -> Pa
             f'{where}: {described(layer)} cannot be computed for a single time step (B, I): '
             f'{type(why).__name__}: {why}'
         ) from why
-    kept = {name: state for name, (_, state) in states.items()}
+    starts = graph.plan.starts[layer.name]
+    kept = {name: s._replace(source=starts.get(name, '')) for name, (_, s) in states.items()}
     return Part(layer, inputs, kept, equations, list(outputs), same)
 
 
@@ -116,7 +128,7 @@ Read = tuple[dict[str, tuple[TensorVariable, State]], Rows, dict[str, str]]
 
 def recurrent(layer: Recurrent, rows: Rows, needed: Sequence[str]) -> Read:
     """Return the step of a cell."""
-    x = rows['x0']
+    (x,) = rows.values()
     cell = layer.cell if not layer.zoneout else wrapped(Mixed, layer.cell, layer.zoneout)
     params = {name: layer.params[name] for name in layer.cell.params}
     p = SimpleNamespace(**cell.prepare(params, layer.size))
@@ -141,10 +153,11 @@ def recurrent(layer: Recurrent, rows: Rows, needed: Sequence[str]) -> Read:
 
 def pooled(layer: Layer, rows: Rows, needed: Sequence[str]) -> Read:
     """Return the mean or the maximum of the steps so far."""
-    (x,), one = rows.values(), np.ones((), rows['x0'].dtype)
+    (x,) = rows.values()
+    one = np.ones((), x.dtype)
     first, count = layer.state._fields
     states = {
-        name: (variable(name, x.dtype, (None, width)), State(width, None))
+        name: (variable(name, x.dtype, (None, width)), State(width))
         for name, width in ((first, layer.size), (count, 1))
     }
     kept, steps = (row for row, _ in states.values())
@@ -162,5 +175,3 @@ def stateless(layer: Layer, rows: Rows, needed: Sequence[str]) -> Read:
     outputs = layer.transform(*rows.values(), **dict.fromkeys(layer.needs))
     named = {join(layer.name, name): out for name, out in outputs.items()}
     return {}, {name: out for name, out in named.items() if name in needed}, {}
-
-

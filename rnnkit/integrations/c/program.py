@@ -85,12 +85,12 @@ def text(
         *DIFFERENCE,
         *_main(texts, steps, arrays),
     ]
-    return '\n'.join(lines) + '\n'
+    return '\n'.join(lines).replace('@real', f'{name}_real') + '\n'
 
 
 DIFFERENCE = """\
 /* The largest difference between the outputs and what is expected; infinity for NaN. */
-static double difference(const REAL *y)
+static double difference(const @real *y)
 {
     double largest = 0.0;
     int i;
@@ -108,7 +108,7 @@ def _array(name: str, source: Source, x: np.ndarray, dtype: str) -> list[str]:
     if source.tokens:
         tokens = ', '.join(map(str, np.atleast_1d(x).tolist()))
         return [f'static const int32_t {name}[] = {{{tokens}}};', '']
-    return _values(name, 'REAL', np.atleast_2d(x), dtype)
+    return _values(name, '@real', np.atleast_2d(x), dtype)
 
 
 def _values(name: str, kind: str, x: np.ndarray, dtype: str) -> list[str]:
@@ -131,7 +131,7 @@ def _main(texts: Texts, steps: Steps, arrays: Sequence[np.ndarray]) -> list[str]
         'int main(void)',
         '{',
         f'    static {name}_state s;',
-        '    static REAL y[COMPARED];',
+        '    static @real y[COMPARED];',
         '    double by_step, whole = 0.0;',
         '    int t;',
         f'    {name}_init(&s);',

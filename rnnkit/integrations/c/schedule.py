@@ -83,6 +83,17 @@ class Schedule:
                 waiting += self.values[k].args
         return seen
 
+    @property
+    def arrays(self) -> list[str]:
+        """The arrays of weights that are read, which may be fewer than those of the equations."""
+        read: dict[str, None] = {}
+        for k in self.needed:
+            value = self.values[k]
+            if value.op == 'array' or (value.op == 'affine' and value.name):
+                read[value.name] = None
+            read |= dict.fromkeys(product.array for product in value.products)
+        return list(read)
+
     # --- kinds of values
 
     def is_looped(self, k: int) -> bool:

@@ -135,11 +135,11 @@ class _Rewriter:
             a, b = map(self.read, self.program.operands(k))
             return self.add(Value('add', (a, b), width))
         biases = [i for i in leaves if i in self.steps and self.steps[i].kind == 'array']
-        biases = [i for i in biases if self.widths[i] == width][:1]
+        biases = [i for i in biases if self.widths[i] == width and not self._is_zero(i)][:1]
         bias = self.steps[biases[0]].array if biases else ''
         total = self._affine([self.steps[i] for i in products], bias, width)
         for i in leaves:
-            if i not in products and i not in biases:
+            if i not in products and i not in biases and not self._is_zero(i):
                 total = self.add(Value('add', (total, self.read(i)), width))
         return total
 
@@ -153,6 +153,13 @@ class _Rewriter:
     def _is_product(self, k: int, width: int) -> bool:
         is_one = k in self.steps and self.steps[k].kind == 'product'
         return is_one and self._uses[k] == 1 and self.widths[k] == width
+
+    def _is_zero(self, k: int) -> bool:
+        """Return whether a node is zeros that no parameter holds."""
+        step = self.steps.get(k)
+        if step is None or step.kind != 'array' or '.' in step.array:
+            return False
+        return not self.equations.arrays[step.array].any()
 
     def _affine(self, products: list[Step], bias: str, width: int) -> int:
         terms = []

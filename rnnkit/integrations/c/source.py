@@ -113,20 +113,19 @@ class Texts:
         return '\n'.join(lines) + '\n'
 
     def _about(self) -> list[str]:
-        arrays = sum(field.width for field in self.functions.fields)
-        size = 4 if self.dtype == 'float32' else 8
-        compile_by = f'cc -std=c99 -O3 -march=native -c {self.name}.c'
+        bytes_of = 4 if self.dtype == 'float32' else 8
+        state = bytes_of * sum(field.width for field in self.functions.fields)
+        stack = bytes_of * self.functions.scratch
         about = [
-            f'A recurrent network ({self.kind}) as plain C99, without allocation, global variables '
-            f'or dependencies but the mathematical library. Compile it by: {compile_by} (and link '
-            f'by -lm).',
+            f'A network ({self.kind}) as plain C99: it allocates nothing, changes no global '
+            f'variables, and needs the C library alone. Compile {self.name}.c by -O3 '
+            f'-march=native, or whatever makes vectors on your processor, and link by -lm.',
             f'All that it keeps is in a {self.name}_state of your own: make one for each sequence '
-            f'that is read at the same time; copies of it are copies of the sequence so far. Each '
-            f'belongs to one thread at a time. It has {arrays * size} bytes, and a step takes about '
-            f'{self.functions.scratch * size} bytes of the stack.',
-            'There is no padding and no mask: call it for the time steps that are real. If an input '
-            'contains NaN or infinity, outputs and state may become NaN, until the next '
-            f'{self.name}_init.',
+            f'that is read at the same time; a copy of it is a copy of the sequence so far. Each '
+            f'belongs to one thread at a time. It has {state} bytes, and arrays on the stack have '
+            f'about {stack}.',
+            f'There is no padding and no mask: call it for the time steps that are real. If an '
+            f'input is NaN or infinite, outputs and state may be NaN until {self.name}_init.',
         ]
         if self.meta:
             about.append('Kept with the network, as JSON: ' + _json(self.meta))
@@ -137,6 +136,8 @@ class Texts:
         for field in self.functions.fields:
             comment = literals.comment(field.comment)
             lines.append(f'    {self.name}_real {field.name}[{field.width}]; /* {comment} */')
+        if self.functions.begins:
+            lines.append('    int begun; /* whether a step has been made */')
         if not self.functions.fields:
             lines.append('    char unused; /* this network keeps nothing from step to step */')
         return [*lines, f'}} {self.name}_state;']
@@ -233,6 +234,8 @@ class Texts:
             else:
                 lines.append(f'    for (j = 0; j < {field.width}; ++j)')
                 lines.append(f'        s->{field.name}[j] = {zero};')
+        if self.functions.begins:
+            lines.append('    s->begun = 0;')
         if not self.functions.fields:
             lines.append('    s->unused = 0;')
         return [*lines, '}', '']
@@ -246,11 +249,10 @@ class Texts:
                     f'    if ({x} < 0 || {x} >= {self.size_name(source)})',
                     '        return -1;',
                 ]
-        # Declarations first, for those whose compilers warn about others.
         lines += [f'    {line}' for line in self.functions.calls]
         if not self.functions.fields:
             lines.append('    (void)s;')
-        return [*lines, '    return 0;' if self.tokens else '', '}', '']
+        return [*lines, *['    return 0;'] * self.tokens, '}', '']
 
     def _run(self) -> list[str]:
         given = ['s']

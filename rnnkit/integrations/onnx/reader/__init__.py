@@ -1,7 +1,7 @@
 """`rnnkit.from_onnx`: the network in an ONNX file."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,6 +16,11 @@ from rnnkit.integrations.onnx.reader.values import Plan
 from rnnkit.models.network import Network
 from rnnkit.training.protocols import PathOrFile
 
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from rnnkit.integrations.onnx.reader.own import Own
+
 DTYPES = ('float32', 'float64')
 
 
@@ -28,7 +33,77 @@ def from_onnx(
     weights: Mapping[str, ArrayLike] | None = None,
     seed: int | None = None,
 ) -> Any:
-    """TODO."""
+    """Return the network in an ONNX file.
+
+    A file of `Network.to_onnx` is the same network as before: its layers and their names, its
+    parameters to the bit, its loss, the names of its classes and its `meta`. This holds as long as
+    the graph is the one that `to_onnx` writes for that network; a graph that was changed later is
+    read like any other.
+
+    Files of other programs are read node by node. RNN, LSTM and GRU, in any direction and with all
+    their attributes, become recurrent layers, and MatMul, Gemm, activations, Gather (embeddings),
+    LayerNormalization, means, maxima and last steps the layers around them. What has no layer here
+    is an error that names the node. See the page *From ONNX* for all that can be read.
+
+    It is safe to read an untrusted file: no code in it is run, no other file is opened, and the
+    memory used is in proportion to its length.
+
+    Parameters
+    ----------
+    path : str, path-like or file object
+        A file object is a binary file that is open for reading, such as an ``io.BytesIO``.
+    layout : {'time', 'batch'}, optional
+        Whether data are (T, B, I) or (B, T, I). Recurrent operators tell; it is needed for graphs
+        without any.
+    dtype : {'float32', 'float64'}, optional
+        That of the network; by default 'float64' if weights are, else 'float32'. Weights of half
+        precision become float32.
+    weights : dict of str to array, optional
+        The values of inputs of the graph that are weights, by name.
+    seed : int, optional
+        That of the network, for later training; by default that in the file, or one that is drawn.
+
+    Returns
+    -------
+    net : Classifier, Regressor, or what `Network.to_onnx` has written
+        A `Classifier` if the output is a softmax, or its logarithm, of at least two units; else a
+        `Regressor`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FormatError
+        If the file is damaged, keeps arrays in other files, or has an operator, an attribute or an
+        arrangement of axes that no layer has.
+    ConfigError
+        If an argument is wrong.
+    ImportError
+        If onnx is not installed: ``pip install 'rnnkit[onnx]'``.
+
+    Examples
+    --------
+    >>> import io, rnnkit
+    >>> net = rnnkit.Classifier([3, ('gru', 4), 'last', 2], classes=['no', 'yes'], seed=0)
+    >>> net.to_onnx(file := io.BytesIO())
+    >>> other = rnnkit.from_onnx(io.BytesIO(file.getvalue()))
+    >>> other.to_spec() == net.to_spec()
+    True
+    """
+    _check_arguments(layout, dtype, weights, seed)
+    name, model = file.read(path)
+    from rnnkit.integrations.onnx.reader.own import Own  # it needs onnx
+
+    own = Own(name, model)
+    options = {key: v for key, v in (('dtype', dtype), ('seed', seed)) if v is not None}
+    net = own.network(options)
+    if net is not None:
+        _check_own(name, net, layout, weights)
+        return net
+    return _read(walk.walk(name, model, weights or {}, layout), model, own, options)
+
+
+def _check_arguments(layout: object, dtype: object, weights: object, seed: object) -> None:
     for name, value, known in (('layout', layout, tuple(walk.ORDERS)), ('dtype', dtype, DTYPES)):
         if value is not None:
             choice(f'from_onnx(): {name}', value, known)
@@ -38,36 +113,30 @@ def from_onnx(
             f'from_onnx(): weights must be a dict from names of inputs to arrays; got '
             f'{brief(weights)}'
         )
-    name, model = file.read(path)
-    from rnnkit.integrations.onnx.reader.own import Own  # which needs onnx
 
-    own = Own(name, model)
-    options = {key: v for key, v in (('dtype', dtype), ('seed', seed)) if v is not None}
-    net = own.network(options)
-    if net is not None:
-        _check_own(name, net, layout, weights)
-        return net
-    graph = walk.walk(name, model, weights or {}, layout)
-    outputs = [one.name for one in model.graph.output]
-    main, layers = walk.main_output(graph, outputs)
+
+def _read(graph: Graph, model: 'ModelProto', own: 'Own', options: Mapping[str, object]) -> Network:
+    """Return the network of a graph that has been read."""
+    main, layers = walk.main_output(graph, [one.name for one in model.graph.output])
     plans = build.ordered(graph, layers, main)
     order = build.layout_of(graph)
     classifies = _classifies(graph, plans)
-    spec = build.Spec(graph, plans, classifies)
-    return build.network(
-        graph,
-        {
-            'model': 'Classifier' if classifies else 'Regressor',
-            'layers': spec.layers,
-            'loss': 'xe' if classifies else 'mse',
-            'weighted': False,
-            'masked': graph.lengths is not None,
-            'layout': order,
-            'dtype': dtype or _dtype(spec.arrays),
-            'seed': seed,
-        },
-        spec.arrays,
-    )
+    built = build.Spec(graph, plans, classifies)
+    spec = {
+        'model': 'Classifier' if classifies else 'Regressor',
+        'layers': built.layers,
+        'loss': 'xe' if classifies else 'mse',
+        'weighted': False,
+        'masked': graph.lengths is not None,
+        'layout': order,
+        'dtype': _dtype(built.arrays),
+        'seed': None,
+    } | options
+    if classifies and own.classes is not None:
+        spec['classes'] = own.classes
+    net = build.network(graph, spec, built.arrays)
+    net._meta = own.meta
+    return net
 
 
 def _check_own(

@@ -1,7 +1,7 @@
 """Axes of the arrays of an ONNX graph: what they stand for, and how long they are.
 
-A layer of rnnkit has outputs of shape (T, B, features). An array of a graph has the same values with
-axes in any order, split, joined or of length 1. Each of its axes is a tuple of atoms, and the
+A layer of rnnkit has outputs of shape (T, B, features). An array of a graph has the same values
+with axes in any order, split, joined or of length 1. Each of its axes is a tuple of atoms, and the
 length of the axis is the product of theirs: () is an axis of length 1, (time, batch) one that has
 joined both.
 """

@@ -13,6 +13,8 @@ from rnnkit.layers.base import RESERVED
 from rnnkit.models import files
 from rnnkit.models.network import Network
 
+# Layers that need a time axis: what they read has one by itself.
+TIMED = ('rnn', 'lstm', 'gru', 'bidirectional', 'mean', 'max', 'last', 'flatten')
 CHILDREN = {'fw.': '_fw.', 'bw.': '_bw.'}
 
 
@@ -117,14 +119,13 @@ class Spec:
             self.layers.append(self._layer(plan, before, k == len(plans) - 1, classifies))
             for name, value in plan.params.items():
                 self.arrays[self._param(plan, name)] = value
-        timed = any(
-            p.form in ('rnn', 'lstm', 'gru', 'bidirectional', 'mean', 'max', 'last', 'flatten')
-            for p in plans
-        )
-        if not timed:
-            for layer, plan in zip(self.layers, plans, strict=True):
-                if plan.form == 'input' and len(graph.values[plan.hint].axes) == 3:
-                    layer['ndim'] = 3
+        timed = any(plan.form in TIMED for plan in plans)
+        for layer, plan in zip(self.layers, plans, strict=True):
+            if plan.form == 'input':
+                value = graph.values[plan.hint]
+                n = len(value.axes) + bool(plan.options.get('tokens'))
+                if timed != (n == 3):
+                    layer['ndim'] = n
 
     def _layer(
         self, plan: Plan, before: Plan | None, is_last: bool, classifies: bool

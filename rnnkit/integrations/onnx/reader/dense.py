@@ -7,7 +7,14 @@ import numpy as np
 from rnnkit.integrations.onnx.reader import constants, functions
 from rnnkit.integrations.onnx.reader.axes import FEATURE, Atom, length
 from rnnkit.integrations.onnx.reader.nodes import Node, reads
-from rnnkit.integrations.onnx.reader.roles import features_last, join, plain, repeated, sized, source
+from rnnkit.integrations.onnx.reader.roles import (
+    features_last,
+    join,
+    plain,
+    repeated,
+    sized,
+    source,
+)
 from rnnkit.integrations.onnx.reader.values import Flow, Plan, Spread, Value, kind
 
 PRODUCT, BIASED = 'product', 'biased'
@@ -135,7 +142,7 @@ def _deviation(node: Node, value: np.ndarray) -> np.ndarray:
 
 
 def diagonal(node: Node, flow: Flow, scale: np.ndarray, shift: np.ndarray) -> Plan:
-    """Return a layer that multiplies each feature by a number and adds one; its matrix is frozen."""
+    """Return a layer with a frozen diagonal matrix: each feature times a number, plus one."""
     n = len(scale)
     if n > WIDEST:
         raise node.fail(f'it reads {n:,} features one by one, and at most {WIDEST:,} are possible')

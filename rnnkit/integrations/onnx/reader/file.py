@@ -7,13 +7,13 @@ import numpy as np
 
 from rnnkit.common import open_files
 from rnnkit.errors import ConfigError, FormatError
+from rnnkit.integrations.onnx.installed import check_installed
 
 if TYPE_CHECKING:
     from onnx import ModelProto, TensorProto
 
 OLDEST = 7  # version of the operators; RNN, LSTM and GRU had other attributes before
 MOST_NODES = 100_000
-INSTALL = "from_onnx() needs the package onnx: pip install 'rnnkit[onnx]'"
 DTYPES = ('FLOAT', 'DOUBLE', 'FLOAT16', 'BFLOAT16', 'INT32', 'INT64', 'BOOL')
 
 
@@ -27,10 +27,9 @@ def read(path: str | Path | BinaryIO) -> tuple[str, 'ModelProto']:
     FormatError
         If the file is no ONNX model, or one that keeps arrays in other files.
     """
-    try:
-        import onnx
-    except ImportError as error:
-        raise ImportError(INSTALL) from error
+    check_installed('from_onnx()')
+    import onnx
+
     source = open_files.source('from_onnx(): path', path)
     if open_files.is_open_file(source):
         name, content = open_files.name_of(source), source.read()

@@ -237,7 +237,9 @@ class Node:
         """Make an input of the graph an input of the network."""
         graph = self.graph
         if value.cut:
-            raise self.fail(f'it reads a part of the input {value.name!r}; data are read as a whole')
+            raise self.fail(
+                f'it reads a part of the input {value.name!r}; data are read as a whole'
+            )
         if value.name in graph.states:
             raise self.fail(
                 f'the input {value.name!r} is read as data, and as {graph.states[value.name]} too'
@@ -259,9 +261,9 @@ class Node:
 
 def _known(value: Value) -> Value:
     """Return lengths of axes as whole numbers, if all of them are known."""
-    if isinstance(value, np.ndarray) and value.dtype == object:
-        if all(isinstance(n, int) for n in value.reshape(-1)):
-            return value.astype(np.int64)
+    is_lengths = isinstance(value, np.ndarray) and value.dtype == object
+    if is_lengths and all(isinstance(n, int) for n in value.reshape(-1)):
+        return value.astype(np.int64)
     return value
 
 

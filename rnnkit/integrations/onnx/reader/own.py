@@ -49,7 +49,9 @@ class Own:
         self.name, self.model = name, model
         self._entries = {one.key: one.value for one in model.metadata_props}
         about = self._read(properties.ABOUT, json.loads) or {}
-        self.spec = about.get('spec') if isinstance(about, dict) else about
+        if not isinstance(about, dict):
+            raise self._damaged(properties.ABOUT, f'it is {brief(about)}')
+        self.spec = about.get('spec')
         if not isinstance(self.spec, dict | None):
             raise self._damaged(properties.ABOUT, f'its spec is {brief(self.spec)}')
         self.states = about.get('states')
@@ -61,7 +63,14 @@ class Own:
             return None
         try:
             return reader(self._entries[key])
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ConfigError) as why:
+        except (
+            ValueError,
+            TypeError,
+            KeyError,
+            AttributeError,
+            RecursionError,
+            ConfigError,
+        ) as why:
             raise self._damaged(key, str(why)) from why
 
     def _meta(self, text: str) -> dict[str, Any]:

@@ -5,7 +5,15 @@ import numpy as np
 from rnnkit.integrations.onnx.reader import constants
 from rnnkit.integrations.onnx.reader.axes import FEATURE, Atom, length
 from rnnkit.integrations.onnx.reader.nodes import Node, reads
-from rnnkit.integrations.onnx.reader.roles import features_last, give, is_time, join, plain, repeated, source
+from rnnkit.integrations.onnx.reader.roles import (
+    features_last,
+    give,
+    is_time,
+    join,
+    plain,
+    repeated,
+    source,
+)
 from rnnkit.integrations.onnx.reader.values import Flow, Plan, Stack, Value, kind
 
 MERGED = {'fw_out': 'out', 'fw_last': 'last', 'fw_last_c': 'last_c'}

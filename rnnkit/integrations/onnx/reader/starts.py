@@ -1,4 +1,4 @@
-"""Initial states of recurrent layers: constants, outputs of other layers, or inputs of the graph."""
+"""Initial states of recurrent layers: constants, outputs of layers, or inputs of the graph."""
 
 import numpy as np
 
