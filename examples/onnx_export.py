@@ -83,9 +83,7 @@ def main(
         wave = waves(steps, 32, rng)
         return [wave[:-1], wave[1:]]
 
-    net.train(
-        draw_batch, epochs=1, train_batches=updates, algo='adam', learning_rate=learning_rate
-    )
+    net.train(draw_batch, epochs=1, train_batches=updates, algo='adam', learning_rate=learning_rate)
     wave = waves(steps, 500, rng)
     x, y = wave[:-1], wave[1:]
     expected = net.predict(x)

@@ -12,7 +12,7 @@ from rnnkit.common.registry import hint
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, DataError, NotFoundError, ShapeError
 from rnnkit.models.network import Network
-from rnnkit.models.parameters import assign
+from rnnkit.models.parameters import assign_all
 from rnnkit.models.symbolic import named_outputs
 from rnnkit.training.protocols import Inputs
 
@@ -115,8 +115,7 @@ def load_draw(
         raise ConfigError(
             f'{where}: idata is a single point, without chains and draws; leave them out'
         )
-    for parameter, value in zip(posterior.params, values, strict=True):
-        assign(where, parameter, value)
+    assign_all(where, net.layers, list(zip(posterior.params, values, strict=True)))
     return [parameter.name for parameter in posterior.params]
 
 

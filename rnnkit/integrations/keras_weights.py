@@ -77,7 +77,7 @@ def from_keras(
     Raises
     ------
     ConfigError
-        If a layer or an option has no counterpart, `layers` is missing, or are others than those
+        If a layer or an option has no counterpart, ``layers`` is missing, or has others than those
         in the weights.
     ShapeError, DataError
         If an array has another shape than its layer needs, or is no array of finite numbers.

@@ -84,7 +84,7 @@ def from_torch(
     Raises
     ------
     ConfigError
-        If a weight has no place in a network, the modules do not follow one another, or `layers`
+        If a weight has no place in a network, the modules do not follow one another, or ``layers``
         are others than those in the weights.
     ShapeError, DataError
         If an array has another shape than its layer needs, or is no array of finite numbers.

@@ -74,7 +74,11 @@ class Graph:
         model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
         for key, value in properties.items():
             model.metadata_props.add(key=key, value=value)
-        return shape_inference.infer_shapes(model).SerializeToString()  # outputs need shapes
+        model = shape_inference.infer_shapes(model)  # outputs need shapes
+        for info in model.graph.output:
+            if not info.type.tensor_type.HasField('shape'):  # of a graph that is wrong
+                info.type.tensor_type.shape.dim.add()
+        return model.SerializeToString()
 
     def read(self, *outputs: str, **options: Any) -> Any:
         """Return the network in the file."""

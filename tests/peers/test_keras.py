@@ -22,7 +22,7 @@ pytestmark = [
 L = keras.layers
 T, B, I = 6, 4, 3  # noqa: E741
 # Both compute in float32.
-TOLERANCE = 2e-6
+TOLERANCE = 1e-6
 
 
 def sequential(*layers, steps=None):

@@ -9,21 +9,27 @@ from rnnkit.integrations.onnx.reader.nodes import Node, reads
 from rnnkit.integrations.onnx.reader.values import Flow, Outside, Spread, Value, kind
 
 FEW = 64  # lengths that a graph computes with
+SMALL = 2**16  # constants that any graph may compute
 
 
 def folded(node: Node, value: np.ndarray) -> np.ndarray:
-    """Return an array that was computed from constants, if it is not too large.
+    """Return an array that was computed from constants, if all of these are not too large.
 
     A file could otherwise double an array at each node.
     """
-    most = max([FEW, *(v.size for v in map(node.graph.values.get, node.inputs) if _is_array(v))])
-    if value.size > most * max(1, len(node.inputs)):
-        raise node.fail(f'it makes an array of {value.size:,} constants')
+    spend(node, value.size)
     return value
 
 
-def _is_array(value: object) -> bool:
-    return isinstance(value, np.ndarray)
+def spend(node: Node, n: int) -> None:
+    """Count `n` constants that are computed; raise a FormatError if the file has far fewer."""
+    graph = node.graph
+    if graph.room is None:
+        arrays = [v for v in graph.values.values() if isinstance(v, np.ndarray)]
+        graph.room = 2 * sum(array.size for array in arrays) + SMALL
+    if n > graph.room:
+        raise node.fail(f'it makes {n:,} constants, more than the file has')
+    graph.room -= n
 
 
 @reads('Constant')
@@ -98,9 +104,10 @@ def products(node: Node) -> Value:
         if node.op == 'Div' and (left.dtype.kind != 'i' or not (right > 0).all()):
             raise TypeError('it divides')
         with np.errstate(all='ignore'):
-            return folded(node, np.asarray(operation[node.op](left, right)))
+            found = np.asarray(operation[node.op](left, right))
     except (TypeError, ValueError) as error:
         raise node.fail(f'it combines {kind(left)} and {kind(right)}: {error}') from error
+    return folded(node, found)
 
 
 def gather(node: Node, axis: int) -> Value:
@@ -109,9 +116,10 @@ def gather(node: Node, axis: int) -> Value:
     if at.dtype.kind != 'i' or not isinstance(value, np.ndarray) or at.size > FEW:
         raise node.fail(f'it chooses from {kind(value)} by {kind(at)}')
     try:
-        return folded(node, np.asarray(np.take(value, at, axis=axis), value.dtype))
+        found = np.asarray(np.take(value, at, axis=axis), value.dtype)
     except (IndexError, ValueError) as error:
         raise node.fail(f'it chooses from {kind(value)}: {error}') from error
+    return folded(node, found)
 
 
 def reshaped(node: Node, value: np.ndarray, lengths: list[int | Length], keep_0: bool) -> Value:

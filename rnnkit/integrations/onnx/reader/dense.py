@@ -146,6 +146,7 @@ def diagonal(node: Node, flow: Flow, scale: np.ndarray, shift: np.ndarray) -> Pl
     n = len(scale)
     if n > WIDEST:
         raise node.fail(f'it reads {n:,} features one by one, and at most {WIDEST:,} are possible')
+    constants.spend(node, n * n)
     params = {'w': np.diag(scale), 'b': shift}
     options: dict[str, object] = {'trainable': False}
     return node.graph.add(

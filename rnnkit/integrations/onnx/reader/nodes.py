@@ -50,6 +50,8 @@ class Graph:
         What each input that holds an initial state is the start of.
     streamed : set of Plan
         Layers whose initial states are such inputs.
+    room : int or None
+        How many constants may still be computed; None before the first one.
     unmasked : list of str
         Nodes that count padding, for messages.
     log_softmax : set of Plan
@@ -66,6 +68,7 @@ class Graph:
         self.states: dict[str, str] = {}
         self.streamed: set[Plan] = set()
         self.unmasked: list[str] = []
+        self.room: int | None = None
         self.log_softmax: set[Plan] = set()
         self.last_steps: dict[tuple[Plan, str], Plan] = {}
 

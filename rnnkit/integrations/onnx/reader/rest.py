@@ -28,9 +28,10 @@ def concat(node: Node) -> Value:
         raise node.fail('it has no axis')
     if all(isinstance(value, np.ndarray) for value in values):
         try:
-            return constants.folded(node, np.concatenate(values, axis))
+            joint = np.concatenate(values, axis)
         except ValueError as error:
             raise node.fail(f'it concatenates {", ".join(map(kind, values))}') from error
+        return constants.folded(node, joint)
     flows = [node.flow(k) for k in range(len(node.inputs))]
     if axis == 0 and all(map(_is_final, flows)):
         join(node, [flow.with_axes(flow.axes[1:]) for flow in flows], but=-1)

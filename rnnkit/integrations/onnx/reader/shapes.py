@@ -48,7 +48,9 @@ def _cast(node: Node, value: Value, to: int | None) -> Value:
     except (KeyError, TypeError, ValueError) as error:
         raise node.fail(f'it casts to {to}') from error
     if isinstance(value, np.ndarray):
-        return value if value.dtype == object else value.astype(dtype)
+        if value.dtype in (object, dtype):
+            return value
+        return constants.folded(node, value.astype(dtype))
     if isinstance(value, Flow) and dtype.kind != 'f':
         raise node.fail(f'it casts {value} to {dtype}; networks compute with real numbers')
     return value
