@@ -1,8 +1,8 @@
 """Activation functions by name, and chains of them such as ``'relu+norm:z'``.
 
 A registered name stands for a function of one tensor, or for a subclass of `Learned`, which has
-parameters. Layers that can own such parameters parse their activation with `Chain`; all others
-use `build`.
+parameters, or numbers of the user's. Layers that can own parameters parse their activation with
+`Chain`; all others use `build`.
 """
 
 from typing import TYPE_CHECKING
@@ -11,18 +11,23 @@ from rnnkit.activations.chain import MAX_STEPS, Chain, build, guarded, operation
 from rnnkit.activations.elementwise import linear, relu, sigmoid, softplus, tanh
 from rnnkit.activations.features import softmax
 from rnnkit.activations.learned import GainELU, LeakyGainReLU, Maxout, PReLU
+from rnnkit.activations.numbered import Affine, AlphaELU, LeakyReLU, ThresholdReLU
 from rnnkit.activations.registry import Activation, Learned, activations, add
 from rnnkit.common import foreign_names
 
 __all__ = [
     'MAX_STEPS',
     'Activation',
+    'Affine',
+    'AlphaELU',
     'Chain',
     'GainELU',
     'LeakyGainReLU',
+    'LeakyReLU',
     'Learned',
     'Maxout',
     'PReLU',
+    'ThresholdReLU',
     'activations',
     'add',
     'build',

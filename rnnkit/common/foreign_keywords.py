@@ -201,7 +201,6 @@ FOREIGN_KEYWORDS: dict[str, tuple[str, ...]] = {
     'brnn': ('bidirectional',),
     'multiply': ('product',),
     # activations, losses, initializers and rules by name
-    'leaky_relu': ('leaky-relu',),
     'leakyrelu': ('leaky-relu',),
     'hardsigmoid': ('hard_sigmoid',),
     'identity': ('linear',),

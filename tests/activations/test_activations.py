@@ -44,6 +44,11 @@ NUMPY = {
     'gelu': lambda z: z / 2 * (1 + erf(z / np.sqrt(2))),
     'gelu:tanh': gelu_tanh,
     'exp': np.exp,
+    'affine:2:-0.5': lambda z: 2 * z - 0.5,
+    'affine:0.2:0.5+rect:minmax': lambda z: np.clip(0.2 * z + 0.5, 0, 1),
+    'leaky_relu:0.3': lambda z: np.where(z > 0, z, 0.3 * z),
+    'alpha_elu:0.3': lambda z: np.where(z > 0, z, 0.3 * np.expm1(np.minimum(z, 0))),
+    'threshold_relu:0.3': lambda z: z * (z > 0.3),
     'softmax': softmax,
     'norm:mean': lambda z: z - z.mean(-1, keepdims=True),
     'norm:max': lambda z: z / (abs(z).max(-1, keepdims=True) + 1e-5),
@@ -74,7 +79,8 @@ def evaluate(spec, value):
 
 def test_every_activation_is_tested_here():
     found = set(activations.activations)
-    assert found - set(ALIASES) <= set(NUMPY) | LEARNED
+    tested = {*NUMPY, *(name.partition(':')[0] for name in NUMPY), *LEARNED}
+    assert found - set(ALIASES) <= tested
     for alias, name in ALIASES.items():
         assert activations.activations[alias] is activations.activations[name]
 
@@ -171,11 +177,17 @@ def test_a_function_is_an_activation():
         ('tahn', r"no activation named 'tahn'; did you mean 'tanh'\?"),
         ('relu+sofmax', r"no activation named 'sofmax'; did you mean 'softmax'\?"),
         ('relu+', "no activation named ''"),
-        ('zzzz', 'known are: norm:z, elu, elu:gain, exp, gelu'),
+        ('zzzz', 'known are: norm:z, affine, alpha_elu, elu, elu:gain'),
         ('tanh:3', r"no activation named 'tanh:3'; did you mean 'tanh'\?"),
         ('relu+norm:q', r"no activation named 'norm:q'; did you mean 'norm:z'\?"),
         (activations.PReLU, "got <class 'rnnkit.activations.learned.PReLU'>"),
         ('relu+prelu', r"'relu\+prelu' has parameters \(leak\), which this layer cannot create"),
+        (
+            'affine:2',
+            "'affine:2': it needs a slope and an intercept, as in 'affine:2:0.5'; got '2'",
+        ),
+        ('leaky_relu', "it needs a slope, as in 'leaky_relu:0.01'; got None"),
+        ('alpha_elu:inf', "it needs alpha, as in 'alpha_elu:0.5'; got 'inf'"),
         (3, 'a name or a function of one tensor; got 3'),
         (None, 'got None'),
     ],

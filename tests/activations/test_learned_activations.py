@@ -34,7 +34,8 @@ def given(spec, size, rng):
 
 def test_every_learned_activation_is_tested_here():
     members = activations.activations
-    learned = {members[name] for name in members if isinstance(members[name], type)}
+    kinds = {members[name] for name in members if isinstance(members[name], type)}
+    learned = {kind for kind in kinds if not hasattr(kind, 'parts')}  # without numbers
     assert learned == {type(Chain(name).steps[0][0]) for name in list(NUMPY)[:4]}
 
 

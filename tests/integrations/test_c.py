@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pytensor.tensor as pt
 import pytest
+from activation_specs import SPECS
 from c_code import Library, build, needs_compiler, run_test
 from long_forms import long, long_unless
 from pytensor.tensor import TensorVariable
@@ -442,11 +443,9 @@ def test_every_layer_agrees(form, tmp_path):
 
 @needs_compiler
 def test_every_activation(tmp_path):
-    known = rnnkit.activations.activations
-    names_ = [name if name != 'maxout' else 'maxout:3' for name in known]
     parts = [
         dict(form='ff', size=5, name=f'a{k}', inputs='in', activation=name)
-        for k, name in enumerate(names_)
+        for k, name in enumerate(SPECS)
     ]
     joined = dict(form='concat', inputs=tuple(part['name'] for part in parts))
     net = rnnkit.Regressor([dict(form='input', size=4, ndim=3), *parts, joined], seed=0)

@@ -6,6 +6,7 @@ import numpy as np
 import pytensor
 import pytensor.tensor as pt
 import pytest
+from activation_specs import SPECS
 from long_forms import long_unless
 from rows import ELEMENTWISE, STEPS, computed
 
@@ -67,11 +68,10 @@ def test_cells(name, rng):
     assert {k for k in equations.arrays if '.' in k} <= {p.name for p in net.params}
 
 
-ACTIVATIONS = ['maxout:3' if name == 'maxout' else name for name in rnnkit.activations.activations]
 SHORT = {'softmax', 'norm:z', 'norm:max', 'prelu', 'maxout:3', 'gelu', 'elu', 'hard_sigmoid', 'exp'}
 
 
-@pytest.mark.parametrize('name', long_unless(SHORT.__contains__, ACTIVATIONS))
+@pytest.mark.parametrize('name', long_unless(SHORT.__contains__, SPECS))
 def test_dense_layers_and_activations(name, rng):
     dense = dict(form='ff', size=6, activation=name)
     net = rnnkit.Regressor([3, dense, 'layernorm', 2], seed=0, dtype='float64', kernel=False)

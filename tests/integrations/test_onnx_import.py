@@ -18,6 +18,33 @@ CELLS = [
     ('RNN', dict(activations=['Relu'], clip=0.5), dict(activation='relu', clip=0.5)),
     ('RNN', dict(activations=['Affine'], activation_alpha=[1.0]), dict(activation='linear')),
     ('RNN', dict(direction='reverse'), dict(direction='backward')),
+    (
+        'RNN',
+        dict(activations=['LeakyRelu'], activation_alpha=[0.3]),
+        dict(activation='leaky_relu:0.3'),
+    ),
+    (
+        'RNN',
+        dict(activations=['ThresholdedRelu'], activation_alpha=[0.2]),
+        dict(activation='threshold_relu:0.2'),
+    ),
+    (
+        'LSTM',
+        dict(
+            activations=['HardSigmoid', 'ScaledTanh', 'ScaledTanh'],
+            activation_alpha=[0.2, 1.5, 1.5],
+            activation_beta=[0.5, 0.7, 0.7],
+        ),
+        dict(
+            gate_activation='affine:0.2:0.5+rect:minmax',
+            activation='affine:0.7:0+tanh+affine:1.5:0',
+        ),
+    ),
+    (
+        'GRU',
+        dict(activations=['Affine', 'Elu'], activation_alpha=[0.2, 0.5], activation_beta=[0.4]),
+        dict(gate_activation='affine:0.2:0.4', activation='alpha_elu:0.5', reset='before'),
+    ),
     ('LSTM', {}, {}),
     ('LSTM', dict(clip=0.1), dict(clip=0.1)),
     (
@@ -35,7 +62,7 @@ CELLS = [
         dict(gate_activation='softsign', activation='softplus', clip=0.4, reset='before'),
     ),
 ]
-SHORT = [CELLS[1], CELLS[6], CELLS[7], CELLS[10], CELLS[11]]
+SHORT = [CELLS[1], CELLS[6], CELLS[10], CELLS[11], CELLS[14], CELLS[15]]
 
 
 @pytest.mark.parametrize(
@@ -209,9 +236,9 @@ def test_standardized_data_and_activations_with_numbers(rng):
     assert [layer.options['activation'] or layer.given.get('activation') for layer in dense] == [
         None,  # relu, the default
         'swish',
-        'prelu',
+        'leaky_relu:0.1',
         'linear',
-        'elu:gain',
+        'alpha_elu:0.5',
     ]
     assert [name for name in net.frozen if name.endswith('.w')] == ['hid3.w', 'out.w']
 

@@ -210,16 +210,12 @@ def activation(node: Node) -> Flow:
 
 @reads('Elu', 'LeakyRelu', 'ThresholdedRelu', 'HardSigmoid')
 def with_numbers(node: Node) -> Flow:
-    """Read an activation with numbers; those of Elu and LeakyRelu may be any."""
+    """Read an activation with numbers."""
     low = node.op.lower()
     numbers = tuple(
         node.number(name, default)
         for name, default in zip(('alpha', 'beta'), functions.DEFAULTS[low], strict=False)
     )
-    learned = {'elu': ('elu:gain', 'gain'), 'leakyrelu': ('prelu', 'leak')}.get(low)
-    if learned and (low, numbers) not in functions.EXACT:
-        name, param = learned
-        return activated(node, name, {param: np.float64(numbers[0])})
     return activated(node, functions.named(node, node.op, numbers))
 
 

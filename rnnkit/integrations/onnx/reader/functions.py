@@ -1,5 +1,7 @@
 """Activations of ONNX under their names here."""
 
+import math
+
 from rnnkit.integrations.onnx.reader.nodes import Node, short
 
 # The names without parameters, in lower case: some files write 'tanh'.
@@ -19,7 +21,7 @@ DEFAULTS: dict[str, tuple[float, ...]] = {
     'hardsigmoid': (0.2, 0.5),
     'elu': (1.0,),
 }
-SIXTH = short(1 / 6)
+# Those that have a name of their own here.
 EXACT: dict[tuple[str, tuple[float, ...]], str] = {
     ('affine', (1.0, 0.0)): 'linear',
     ('leakyrelu', (0.0,)): 'relu',
@@ -27,8 +29,16 @@ EXACT: dict[tuple[str, tuple[float, ...]], str] = {
     ('thresholdedrelu', (1.0,)): 'trec',
     ('thresholdedrelu', (0.0,)): 'relu',
     ('scaledtanh', (1.0, 1.0)): 'tanh',
-    ('hardsigmoid', (SIXTH, 0.5)): 'hard_sigmoid',
+    ('hardsigmoid', (short(1 / 6), 0.5)): 'hard_sigmoid',
     ('elu', (1.0,)): 'elu',
+}
+NUMBERED = {
+    'affine': 'affine:{0}:{1}',
+    'leakyrelu': 'leaky_relu:{0}',
+    'thresholdedrelu': 'threshold_relu:{0}',
+    'scaledtanh': 'affine:{1}:0+tanh+affine:{0}:0',
+    'hardsigmoid': 'affine:{0}:{1}+rect:minmax',
+    'elu': 'alpha_elu:{0}',
 }
 # The number of activations of one direction, and the option that each of them sets.
 ROLES = {
@@ -57,12 +67,11 @@ def named(node: Node, name: str, numbers: tuple[float, ...] = ()) -> str:
         known = ', '.join([*PLAIN, *DEFAULTS])
         raise node.fail(f'there is no activation {name!r}; those that can be read are {known}')
     full = (*numbers, *DEFAULTS[low][len(numbers) :])
-    if (low, full) not in EXACT:
-        exact = ', '.join(str(b) for a, b in EXACT if a == low)
-        raise node.fail(
-            f'there is no activation {name!r} with alpha and beta {full}; there is one with {exact}'
-        )
-    return EXACT[low, full]
+    if not all(map(math.isfinite, full)):
+        raise node.fail(f'alpha and beta of {name!r} must be finite; got {full}')
+    # Without the sign of an exponent: a plus joins activations.
+    texts = (repr(number).replace('e+', 'e') for number in full)
+    return EXACT.get((low, full)) or NUMBERED[low].format(*texts)
 
 
 def of_layer(node: Node, form: str, ways: int) -> dict[str, object]:
