@@ -14,19 +14,24 @@ from rnnkit.losses.base import name_of
 
 
 def inputs_of(graph: Graph, layout: Axes) -> list[Field]:
-    """Return the inputs of a network: the first is x, others are named after their layers."""
+    """Return the inputs of a network: the first is x, others are named after their layers.
+
+    If another one is called x, the first is named after its layer as well.
+    """
     plan, inputs = graph.plan, []
 
     def least(clock: str | None) -> int:
         made = [graph.by_name[name] for name, origin in plan.made_of.items() if origin == clock]
         return next(n for n in count(1) if all(layer.steps_after(n) >= 1 for layer in made))
 
+    names = [layer.name for layer in graph.layers if isinstance(layer, Input)]
+    first = names[0] if 'x' in names[1:] else 'x'
     for layer in graph.layers:
         if isinstance(layer, Input):
             clock, tokens = plan.clocks[layer.name], layer.name in plan.words
             inputs.append(
                 Field(
-                    layer.name if inputs else 'x',
+                    layer.name if inputs else first,
                     'words' if tokens else 'numbers',
                     _axes(graph, layout, clock, not tokens),
                     layer.size,

@@ -26,6 +26,10 @@ ELEMENTWISE = [
     'gelu:tanh',
     'exp',
     'tanh+relu',
+    'affine:2:0.5',
+    'leaky_relu:0.3',
+    'alpha_elu:0.5',
+    'threshold_relu:0.5',
 ]
 ACROSS_UNITS = ['softmax', 'norm:mean', 'norm:max', 'norm:std', 'norm:z']
 
