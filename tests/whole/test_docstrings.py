@@ -21,7 +21,7 @@ MODULES = ['rnnkit', *sorted(FOUND - NEEDS_MORE)]
 
 @pytest.mark.parametrize('name', MODULES)
 def test_docstrings(name, request):
-    if name.startswith('rnnkit.sklearn'):  # whose examples train for 100 epochs
+    if name.startswith(('rnnkit.sklearn', 'rnnkit.forecasting')):  # whose examples train for long
         request.getfixturevalue('machine_code')
     module = importlib.import_module(name)
     failed, _ = doctest.testmod(module)
