@@ -69,6 +69,7 @@ def direct(y, horizon, **options):
 
 
 @pytest.mark.filterwarnings('ignore')
+@pytest.mark.usefixtures('machine_code')
 @pytest.mark.parametrize(
     'first', [True, pytest.param(False, marks=pytest.mark.long)], ids=['most', 'all']
 )

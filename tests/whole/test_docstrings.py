@@ -15,13 +15,15 @@ NEEDS_MORE = {
 }  # JAX, which is not there in general
 if not has_pymc():  # as on Python 3.11
     NEEDS_MORE.add('rnnkit.integrations.pymc')
+# Their examples train for long.
+SLOW = ('rnnkit.sklearn', 'rnnkit.forecasting', 'rnnkit.integrations.sktime')
 FOUND = {m.name for m in pkgutil.walk_packages(rnnkit.__path__, 'rnnkit.')}
 MODULES = ['rnnkit', *sorted(FOUND - NEEDS_MORE)]
 
 
 @pytest.mark.parametrize('name', MODULES)
 def test_docstrings(name, request):
-    if name.startswith(('rnnkit.sklearn', 'rnnkit.forecasting')):  # whose examples train for long
+    if name.startswith(SLOW):
         request.getfixturevalue('machine_code')
     module = importlib.import_module(name)
     failed, _ = doctest.testmod(module)
