@@ -2,6 +2,7 @@
 
 import io
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -338,6 +339,13 @@ def test_what_does_not_fit_is_refused(rng):
         rnnkit.from_torch(type('Module', (), {'state_dict': lambda self: {}})())
     with pytest.raises(FormatError, match='not a complete safetensors file'):
         rnnkit.from_torch(io.BytesIO(b'text'))
+    with pytest.raises(ConfigError, match=r'from_torch\(module.state_dict\(\)\); got list of 2$'):
+        rnnkit.from_torch(list(out.values()))
+    other = io.BytesIO()
+    with zipfile.ZipFile(other, 'w') as archive:
+        archive.writestr('model.weights.h5', b'')
+    with pytest.raises(FormatError, match=r'no data.pkl, .* rnnkit.from_keras\(path\) reads it'):
+        rnnkit.from_torch(io.BytesIO(other.getvalue()))
     with pytest.raises(FileNotFoundError):
         rnnkit.from_torch('nowhere.pt')
 
@@ -349,7 +357,7 @@ def test_layers_that_do_not_fit_name_both_sides(rng):
         (
             [I, ('gru', H), 1],
             ConfigError,
-            r"'hid1' \(gru 4\) .* of 'rec' \(lstm 4\), which gives xh",
+            r"'hid1' \(gru 4\) .* of 'rec' \(lstm 4\), with xh",
         ),
         (
             [I, dict(form='lstm', size=H, peepholes=True), 1],
@@ -376,12 +384,12 @@ def test_layers_that_do_not_fit_name_both_sides(rng):
 @pytest.mark.parametrize(
     ('layer', 'message'),
     [
-        (dict(form='lstm', size=4, peepholes=True), 'peepholes=True, which nn.LSTM has no'),
-        (dict(form='lstm', size=4, clip=1.0), 'clip=1.0, which nn.LSTM has no'),
-        (dict(form='gru', size=4, reset='before'), "reset='before', which nn.GRU has no"),
+        (dict(form='lstm', size=4, peepholes=True), 'peepholes=True, which nn.LSTM does not have'),
+        (dict(form='lstm', size=4, clip=1.0), 'clip=1.0, which nn.LSTM does not have'),
+        (dict(form='gru', size=4, reset='before'), "reset='before', which nn.GRU does not have"),
         (dict(form='gru', size=4, activation='relu'), "activation='relu', which nn.GRU"),
         (dict(form='rnn', size=4, activation='sigmoid'), "activation='sigmoid', which nn.RNN"),
-        (dict(form='gru', size=4, zoneout=0.1), 'zoneout=0.1, which nn.GRU has no'),
+        (dict(form='gru', size=4, zoneout=0.1), 'zoneout=0.1, which nn.GRU does not have'),
         (dict(form='gru', size=4, h_0='learn'), "h_0='learn', a parameter that nn.GRU"),
         (dict(form='gru', size=4, direction='backward'), 'runs backward, which'),
         (dict(form='mut1', size=4), r"layer 'hid1' \(mut1\) has no counterpart in PyTorch"),
