@@ -146,7 +146,10 @@ def _complaint(report: LoadedWeights, params: list[str], given: list[str]) -> st
     elif not report.loaded:
         parts.append('so that nothing is left to be loaded')
     else:
-        parts.append('only= chooses parameters, and strict=False loads what both have')
+        parts.append(
+            'only= chooses parameters, names= pairs layers of other names, and strict=False loads '
+            'what both have'
+        )
     return f'{WHERE}: {"; ".join(parts)}'
 
 
