@@ -111,6 +111,26 @@ def test_layers_and_directions_of_one_module(rng):
     assert set(back_and_forth(net)) == set(prefixed(w, 'rec.'))
 
 
+def test_the_last_output_of_both_directions_is_not_the_final_states(rng):
+    ends = ('_l0', '_l0_reverse')
+    w, out = {}, linear(2 * H, 1, rng)
+    for end in ends:
+        w |= weights_of('gru', I, rng, end)
+    x = rng.standard_normal((T, B, I))
+    there, back = (run('gru', x, w, end) for end in ends)
+    both = dict(form='bidirectional', worker='gru', size=2 * H)
+    page = (ROOT / 'docs' / 'pytorch.rst').read_text(encoding='utf-8')
+    step = "dict(form='concatenate', inputs='hid1'), 'last'"
+    assert page.count(step) == 2
+    for layers, hs in (
+        (['last'], (there[-1], back[0])),
+        (eval(f'[{step}]'), (there[-1], back[-1])),
+    ):
+        net = rnnkit.from_torch({**prefixed(w, 'rec.'), **out}, [I, both, *layers, 1])
+        right = np.concatenate(hs, axis=-1) @ out['out.weight'].T + out['out.bias']
+        np.testing.assert_allclose(net.predict(x), right, atol=TOLERANCE)
+
+
 def test_projections(rng):
     w = weights_of('lstm', I, rng, projection=3)
     net = rnnkit.from_torch({**prefixed(w, 'rec.'), **linear(3, 2, rng)})
