@@ -233,7 +233,7 @@ def _parts(weights: Mapping[str, np.ndarray]) -> list[Part]:
         raise ConfigError(
             f'{WHERE}: there is no layer for {", ".join(map(repr, unknown[:FEW]))}{more}; weights '
             f'of nn.RNN, nn.LSTM, nn.GRU, nn.Linear, nn.Embedding and nn.LayerNorm are read; '
-            f'prefix= leaves out others'
+            f'prefix=, or a dict without them, leaves others out'
         )
     return found
 
