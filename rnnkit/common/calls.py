@@ -106,7 +106,9 @@ def _wrong(
 
 def _too_many(where: str, places: list[str], known: list[str], n: int) -> str:
     """Return what is wrong with a call that has `n` arguments by position."""
-    listed = f'{len(places)} by position, {", ".join(places)}' if places else 'none by position'
+    listed = (
+        f'{len(places)} by position, {", ".join(places)}' if places else 'no arguments by position'
+    )
     others = [name for name in known if name not in places]
     end = f'; write the others with their names: {others[0]}=...' if others else ''
     return f'{where}: takes {listed}; got {n}{end}'

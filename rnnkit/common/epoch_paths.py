@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 
+from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 
 FilePath = str | os.PathLike[str]
@@ -32,7 +33,7 @@ def file_path(where: str, path: object) -> Path:
     except (TypeError, ValueError):  # no path at all, or letters that no file name can have
         text = ''
     if not text or '\0' in text:
-        raise ConfigError(f'{where} must be the path of a file; got {path!r}')
+        raise ConfigError(f'{where} must be the path of a file; got {brief(path)}')
     return Path(text)
 
 

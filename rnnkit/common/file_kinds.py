@@ -30,6 +30,7 @@ NOT_READ = (
     'save the parameters as arrays with theanets, and set them with '
     'net.find(layer, param).set_value(array)'
 )
+ONNX = re.compile(rb'\x08[\x03-\x0f][\x12\x1a\x22\x28\x32\x3a\x42]')  # the version, then a field
 STARTS = {
     b'\x89HDF\r\n\x1a\n': 'an HDF5 file; rnnkit.from_keras(path, layers) reads those of Keras',
     b'\x93NUMPY': "an array of NumPy's (.npy)",
@@ -108,7 +109,7 @@ def kind_of(name: str, content: bytes) -> str:
     if not content:
         return 'the file is empty'
     if content[:4] in (b'PK\x03\x04', b'PK\x05\x06'):
-        return f'it is {_zip(content)}'
+        return f'it is {zip_kind(content)}'
     pickle = content[:1] == b'\x80' and content[1:2] in b'\x02\x03\x04\x05' and content[1:2]
     if pickle and b'rnnkit.models.travel' in content:
         return 'it is a pickle of a network; pickle.load() reads it'
@@ -117,14 +118,14 @@ def kind_of(name: str, content: bytes) -> str:
     for start, kind in STARTS.items():
         if content.startswith(start):
             return f'it is {kind}'
-    if name.lower().endswith('.onnx') or content[:2] in (b'\x08\x07', b'\x08\x08', b'\x08\x09'):
-        return 'it looks like an ONNX file'
+    if name.lower().endswith('.onnx') or ONNX.match(content):
+        return 'it looks like an ONNX file; rnnkit.from_onnx(path) reads those'
     if _is_text(content[:200]):
         return 'it is a text'
     return ''
 
 
-def _zip(content: bytes) -> str:
+def zip_kind(content: bytes) -> str:
     """Say who wrote a ZIP file; the names of its members are in it as they are."""
     if b'data.pkl' in content:
         return 'a file of PyTorch (torch.save); rnnkit.from_torch(path) reads its weights'

@@ -59,6 +59,13 @@ _BATCH_FIRST = {
     'layout': "write layout='batch'",
     '': "it is an option of networks: rnnkit.Regressor(layers, layout='batch')",
 }
+_ONLY = {'only': "only='hid*' takes over a part, and strict=False what both networks have"}
+_BY_NAME = {'only': 'leave it out; parameters are taken over by their names'}
+_NAMES = {
+    'opset': 'inputs and outputs have the names of their layers: '
+    "dict(form='input', size=3, name='x')"
+}
+_FREE = {'opset': 'leave it out; the numbers of time steps and of examples are free'}
 _AMSGRAD = {'algo': "write algo='amsgrad'", '': "algo='amsgrad' is an option of train()"}
 _RHO = {'rms_halflife': 'write rms_halflife=rnnkit.optimizers.halflife(0.9)'}
 _MASK = {
@@ -194,6 +201,11 @@ EXPLAINED: dict[str, str | Mapping[str, str]] = {
     **dict.fromkeys(('padding', 'padding_side'), _AT_END),
     **dict.fromkeys(('value', 'padding_value', 'fill_value'), _ZEROS),
     **dict.fromkeys(('early_stopping', 'early_stop'), _PATIENCE),
+    **dict.fromkeys(('skip_mismatch', 'exclude'), _ONLY),
+    'by_name': _BY_NAME,
+    'opset_version': {'opset': 'write opset='},
+    **dict.fromkeys(('input_names', 'output_names'), _NAMES),
+    **dict.fromkeys(('dynamic_axes', 'dynamic_shapes'), _FREE),
     'amsgrad': _AMSGRAD,
     'rho': _RHO,
     **dict.fromkeys(('warmup', 'warmup_steps', 'warmup_epochs'), _WARM_UP),

@@ -74,6 +74,10 @@ ATTRIBUTES = {
     'net.load_weights(source) takes over parameters of another network',
     'set_weights': 'rnnkit.from_keras(weights, layers) builds a network from those of Keras; '
     'net.load_weights(source) takes over parameters of another network',
+    **dict.fromkeys(
+        ('export', 'save_onnx', 'to_tflite', 'to_torchscript'),
+        'net.to_onnx(path) writes an ONNX file, and net.to_c(folder) C',
+    ),
     **dict.fromkeys(('set_params', 'set_param_values', 'set_value'), _SET),
     **dict.fromkeys(('save_weights', 'save_params', 'save_model', 'load_model'), _FILE),
     'load_params': 'net.load_weights(source) takes over parameters of a file or another network',
@@ -228,7 +232,10 @@ NAMES = {
     'load_weights': 'write net.load_weights(path)',
     'load_state_dict': 'write rnnkit.from_torch(state_dict, layers)',
     **dict.fromkeys(('from_pytorch', 'from_pt', 'from_state_dict', 'load_torch'), _TORCH),
-    **dict.fromkeys(('load_keras', 'from_h5'), 'write rnnkit.from_keras(path)'),
+    **dict.fromkeys(
+        ('load_keras', 'from_h5', 'from_tensorflow', 'from_tf'), 'write rnnkit.from_keras(path)'
+    ),
+    **dict.fromkeys(('load_onnx', 'read_onnx', 'import_onnx'), 'write rnnkit.from_onnx(path)'),
     'save_model': 'write net.save(path)',
     'save': 'write net.save(path)',
     'train': 'write net.train([x, y])',

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+from rnnkit.common import file_kinds
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, FormatError
 
@@ -60,6 +61,9 @@ def read(where: str, file: BinaryIO, name: str, size: int) -> KerasFile:
     """
     try:
         with zipfile.ZipFile(file) as archive:
+            if CONFIG not in archive.namelist():
+                kind = file_kinds.zip_kind('\n'.join(archive.namelist()).encode())
+                raise FormatError(f'{name}: it has no {CONFIG}, which Keras writes; it is {kind}')
             config = json.loads(_member(archive, CONFIG, min(LONGEST_CONFIG, size), name))
             content = _member(archive, WEIGHTS, size, name)
     except zipfile.BadZipFile:

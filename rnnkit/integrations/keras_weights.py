@@ -198,7 +198,8 @@ def _taken(net: 'Network', arrays: list[np.ndarray]) -> list[Part]:
         form = next((k for k in FORMS if isinstance(layer, registry[k])), layer.form)
         reader.label = f'layer {layer.name!r} ({layer.form} {layer.size})'
         worker = str(layer.given.get('worker', 'rnn')).lower() if form == 'bidirectional' else None
-        parts.append(reader.part(form, worker, str(layer.given.get('reset', 'after'))))
+        part = reader.part(form, worker, str(layer.given.get('reset', 'after')))
+        parts.append(part._replace(label=f'the weights for {layer.name!r}'))
     reader.check_empty()
     return parts
 

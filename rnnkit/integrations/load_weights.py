@@ -9,7 +9,7 @@ from rnnkit.common import file_format
 from rnnkit.common.checks import flag
 from rnnkit.common.registry import glob, hint, suggestion
 from rnnkit.common.spelling import FEW, brief
-from rnnkit.errors import ConfigError, NotFoundError
+from rnnkit.errors import ConfigError, NotFoundError, ShapeError
 from rnnkit.integrations import torch_file, weight_files
 from rnnkit.models import files
 from rnnkit.models.exports import LoadedWeights
@@ -44,7 +44,12 @@ def load(net: 'Network', source: object, only: Any, names: Any, strict: object) 
     report = LoadedWeights(tuple(loaded), tuple(unused), tuple(missing))
     if not loaded or (strict and (unused or missing)):
         raise NotFoundError(_complaint(report, list(params), list(given)))
-    assign_all(WHERE, net.layers, [(params[name], given[name]) for name in loaded])
+    try:
+        assign_all(WHERE, net.layers, [(params[name], given[name]) for name in loaded])
+    except ShapeError as error:
+        raise ShapeError(
+            f"{error}; to leave it as it is, choose the others by only=, such as only='hid*'"
+        ) from None
     return report
 
 
@@ -64,6 +69,11 @@ def _arrays(source: Any) -> dict[str, Any]:
         if odd:
             raise ConfigError(f"{WHERE}: names must be str such as 'hid1.xh'; got {brief(odd[0])}")
         return {name: weight_files.array_of(WHERE, name, value) for name, value in source.items()}
+    if isinstance(source, list | tuple):
+        raise ConfigError(
+            f'{WHERE}: expects a file, a network, or arrays by name; got '
+            f'{type(source).__name__} of {len(source)}; {FOREIGN}'
+        )
     file, name, _ = weight_files.opened(f'{WHERE}: source', source)
     with file:
         start = weight_files.first_bytes(file)
@@ -136,7 +146,10 @@ def _complaint(report: LoadedWeights, params: list[str], given: list[str]) -> st
     elif not report.loaded:
         parts.append('so that nothing is left to be loaded')
     else:
-        parts.append('only= chooses parameters, and strict=False loads what both have')
+        parts.append(
+            'only= chooses parameters, names= pairs layers of other names, and strict=False loads '
+            'what both have'
+        )
     return f'{WHERE}: {"; ".join(parts)}'
 
 

@@ -130,7 +130,7 @@ def _check(where: str, layer: Layer, part: Part) -> None:
     if not same or names != set(part.params):
         raise ConfigError(
             f'{where}: {ours} has the parameters {", ".join(layer.params)}; it is the turn of '
-            f'{theirs}, which gives {", ".join(part.params)}'
+            f'{theirs}, with {", ".join(part.params)}{_reset(layer, part) if same else ""}'
         )
     wrong = [
         f'{layer.name}.{name} {layer.params[name].get_value(borrow=True).shape}, there {a.shape}'
@@ -139,6 +139,14 @@ def _check(where: str, layer: Layer, part: Part) -> None:
     ]
     if wrong:
         raise ShapeError(f'{where}: {ours} and {theirs} differ: {"; ".join(wrong)}')
+
+
+def _reset(layer: Layer, part: Part) -> str:
+    """Return advice where only the place of a GRU's reset gate differs."""
+    if {name.rpartition('.')[2] for name in set(_own(layer)) ^ set(part.params)} != {'bn'}:
+        return ''
+    reset = 'after' if any(name.endswith('bn') for name in part.params) else 'before'
+    return f'; write reset={reset!r} in layers'
 
 
 def build(
@@ -187,10 +195,10 @@ def check_options(
         if not any(type(value) is type(one) and value == one for one in fine):
             raise ConfigError(
                 f'{where}: layer {layer.name!r} ({layer.form}) has {option}={brief(value)}, '
-                f'which {what} has no counterpart of'
+                f'which {what} does not have'
             )
     if layer.learned:  # type: ignore[attr-defined]
         raise ConfigError(
             f"{where}: layer {layer.name!r} ({layer.form}) has {layer.learned[0]}_0='learn', "  # type: ignore[attr-defined]
-            f'a parameter that {what} has no counterpart of'
+            f'a parameter that {what} does not have'
         )

@@ -18,6 +18,7 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
+from rnnkit.common import file_kinds
 from rnnkit.common.spelling import brief
 from rnnkit.errors import FormatError
 
@@ -107,7 +108,8 @@ class _Reader:
         """Return what the pickle describes."""
         pickles = [one for one in self.members if one.partition('/')[2] == 'data.pkl']
         if len(pickles) != 1 or len(self.members) > MOST_MEMBERS:
-            raise self.wrong('it has no data.pkl, which torch.save writes')
+            kind = file_kinds.zip_kind('\n'.join(self.members).encode())
+            raise self.wrong(f'it has no data.pkl, which torch.save writes; it is {kind}')
         self.archive.fp.seek(0, os.SEEK_END)  # type: ignore[union-attr]  # it is open
         self.left = self.length = self.archive.fp.tell()  # type: ignore[union-attr]
         self.root = pickles[0].removesuffix('data.pkl')

@@ -34,8 +34,8 @@ def state_dict(
     """Return the parameters of a network for ``load_state_dict``; see `rnnkit.Network.to_torch`."""
     if net.scale_targets:
         raise ConfigError(
-            f'{WHERE}: the network has scale_targets=True: its outputs are multiplied by a '
-            f'deviation, which nn.Linear has no counterpart of'
+            f'{WHERE}: the network has scale_targets=True: its outputs are scaled by '
+            f'those of the targets, which nn.Linear does not do'
         )
     found: dict[str, np.ndarray] = {}
     for layer, name in _named(net.layers, names):

@@ -128,6 +128,11 @@ def _state_dict(source: object, key: str | None) -> tuple[Mapping[str, Any], boo
         found: object = source
     elif hasattr(source, 'state_dict'):
         raise ConfigError(f'{WHERE}: expects the weights; write from_torch(module.state_dict())')
+    elif isinstance(source, list | tuple):
+        raise ConfigError(
+            f'{WHERE}: expects weights by name; write from_torch(module.state_dict()); got '
+            f'{type(source).__name__} of {len(source)}'
+        )
     else:
         file, name, _ = weight_files.opened(f'{WHERE}: source', source)
         with file:
@@ -228,7 +233,7 @@ def _parts(weights: Mapping[str, np.ndarray]) -> list[Part]:
         raise ConfigError(
             f'{WHERE}: there is no layer for {", ".join(map(repr, unknown[:FEW]))}{more}; weights '
             f'of nn.RNN, nn.LSTM, nn.GRU, nn.Linear, nn.Embedding and nn.LayerNorm are read; '
-            f'prefix= leaves out others'
+            f'prefix=, or a dict without them, leaves others out'
         )
     return found
 

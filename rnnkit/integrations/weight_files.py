@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import safetensors
 
-from rnnkit.common import file_format, open_files
+from rnnkit.common import file_format, file_kinds, open_files
 from rnnkit.common.spelling import brief
 from rnnkit.errors import DataError, FormatError
 
@@ -66,7 +66,8 @@ def of_safetensors(content: bytes, name: str) -> dict[str, np.ndarray]:
     try:
         found = safetensors.deserialize(content)
     except (safetensors.SafetensorError, ValueError) as why:
-        raise FormatError(f'{name}: not a complete safetensors file: {why}') from None
+        kind = file_kinds.kind_of(name, content)
+        raise FormatError(f'{name}: not a complete safetensors file: {kind or why}') from None
     arrays = {}
     for key, one in found:
         if one['dtype'] not in DTYPES:

@@ -56,10 +56,10 @@ class Exports(Abstract):
         layers become ONNX's operators RNN, LSTM and GRU, and cells without an operator, such as
         those of your own, a loop of their equations, Scan.
 
-        The inputs are called like the input layers, and have the axes of the network's layout:
+        The inputs are named after the input layers, and have the axes of the network's layout:
         ``'in'``. A network with ``masked=True`` has the input ``'lengths'`` as well, int32 (B,),
         with the number of real steps of each sequence, which padding follows; ``'lengths_in2'``
-        is that of a further time axis. The output is called like the last layer, ``'out'``.
+        is that of a further time axis. The output is named after the last layer, ``'out'``.
 
         Parameters
         ----------
@@ -193,7 +193,7 @@ class Exports(Abstract):
         It needs the C library alone, allocates nothing, and has the weights as constants; the
         state is a struct of the caller's. The header says how to call it. Each layer is one
         function, written from the same equations as the kernels, so that cells and activations of
-        your own go, too.
+        your own work, too.
 
         Parameters
         ----------

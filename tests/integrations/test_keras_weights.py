@@ -1,6 +1,7 @@
 """Models and weights of Keras: into networks, checked against its equations in NumPy, and out."""
 
 import io
+import zipfile
 
 import numpy as np
 import pytest
@@ -316,7 +317,7 @@ def test_lists_that_do_not_fit_name_the_layer(rng):
             [*cell, *out],
             [I, dict(form='gru', size=H, reset='before'), 1],
             ConfigError,
-            'which gives xh, hh, b, bn',
+            r"the weights for 'hid1' \(gru 4\), with xh, hh, b, bn; write reset='after' in layers$",
         ),
         ([np.ones(2), -np.ones(2), *dense(I, 1, rng)], [I, 'standardize', 1], ConfigError, 'negat'),
     ):
@@ -419,6 +420,11 @@ def test_damaged_files_are_refused(rng):
         load(keras([], groups))
     with pytest.raises(ConfigError, match=r"'a' \(Dense\): the kernel \(I, O\) is missing"):
         load(keras(config, {}))
+    other = io.BytesIO()
+    with zipfile.ZipFile(other, 'w') as archive:
+        archive.writestr('model/data.pkl', b'')
+    with pytest.raises(FormatError, match=r'no config.json, .* rnnkit.from_torch\(path\) reads'):
+        load(other.getvalue())
     with pytest.raises(FileNotFoundError):
         rnnkit.from_keras('nowhere.keras')
 
@@ -432,9 +438,9 @@ def test_without_h5py_it_says_what_to_install(monkeypatch, rng):
 @pytest.mark.parametrize(
     ('one', 'message'),
     [
-        (dict(form='lstm', size=4, peepholes=True), 'peepholes=True, which LSTM has no'),
-        (dict(form='lstm', size=4, projection=2), 'projection=2, which LSTM has no'),
-        (dict(form='gru', size=4, clip=1.0), 'clip=1.0, which GRU has no'),
+        (dict(form='lstm', size=4, peepholes=True), 'peepholes=True, which LSTM does not have'),
+        (dict(form='lstm', size=4, projection=2), 'projection=2, which LSTM does not have'),
+        (dict(form='gru', size=4, clip=1.0), 'clip=1.0, which GRU does not have'),
         (dict(form='gru', size=4, h_0='learn'), "h_0='learn', a parameter that GRU"),
         (dict(form='mut1', size=4), r"layer 'hid1' \(mut1\) has no counterpart in Keras"),
         ((4, 'prelu'), 'with the parameters w, b, leak has no counterpart in Keras'),

@@ -7,7 +7,7 @@ import pytest
 from safetensors.numpy import save
 
 import rnnkit
-from rnnkit.errors import ConfigError, DataError, FormatError, NotFoundError, ShapeError
+from rnnkit.errors import CallError, ConfigError, DataError, FormatError, NotFoundError, ShapeError
 
 
 def made(*layers, seed=0, **options):
@@ -84,7 +84,9 @@ def test_parts_of_another_network():
 def test_strictness_lists_what_has_no_partner():
     old, new = made(2, ('gru', 3), 1, seed=1), made(2, ('gru', 3), 5, 1, seed=2)
     before = values(new)
-    with pytest.raises(NotFoundError, match=r"the source lacks 'hid2.w', 'hid2.b'; only= chooses"):
+    with pytest.raises(
+        NotFoundError, match=r"the source lacks 'hid2.w', 'hid2.b'; only= .*, names= pairs"
+    ):
         new.load_weights(
             {k: v for k, v in values(old).items() if k != 'out.w'} | {'out.w': before['out.w']}
         )
@@ -155,6 +157,15 @@ def test_float64_and_frozen_layers():
     assert new.frozen == ['hid1.xh', 'hid1.hh', 'hid1.b', 'hid1.bn']
 
 
+def test_another_head_is_left_out_by_only():
+    old, new = made(seed=1), made(2, ('gru', 3), 4)
+    with pytest.raises(ShapeError, match=r"got \(3, 1\); .* by only=, such as only='hid\*'"):
+        new.load_weights(old)
+    new.load_weights(old, only='hid*')
+    with pytest.raises(CallError, match="only='hid[*]' takes over a part"):
+        new.load_weights(old, skip_mismatch=True)
+
+
 def test_what_is_no_source_is_refused(tmp_path):
     net = made()
     torch = {'out.weight': np.ones((1, 3)), 'out.bias': np.ones(1)}
@@ -162,8 +173,13 @@ def test_what_is_no_source_is_refused(tmp_path):
         net.load_weights(torch)
     with pytest.raises(ConfigError, match=r'rnnkit.from_torch\(path, layers\)'):
         net.load_weights(io.BytesIO(b'PK\x03\x04aaaa'))
-    with pytest.raises(FormatError, match='not a complete safetensors file'):
-        net.load_weights(io.BytesIO(b'text'))
+    for content, message in (
+        (b'text', 'not a complete safetensors file: it is a text'),
+        (b'\x08\x0a\x12\x06rnnkit' + bytes(90), r'rnnkit.from_onnx\(path\) reads'),
+        (b'\x89HDF\r\n\x1a\n' + bytes(90), r'rnnkit.from_keras\(path, layers\) reads'),
+    ):
+        with pytest.raises(FormatError, match=message):
+            net.load_weights(io.BytesIO(content))
     with pytest.raises(FileNotFoundError):
         net.load_weights(tmp_path / 'nowhere')
     for given, message in (
@@ -172,6 +188,7 @@ def test_what_is_no_source_is_refused(tmp_path):
         ({'source': net, 'only': 3}, 'only must be a pattern'),
         ({'source': net, 'strict': 1}, 'strict must be True or False'),
         ({'source': 3}, 'must be the path of a file'),
+        ({'source': [np.ones(3)]}, 'arrays by name; got list of 1; weights of PyTorch are read'),
     ):
         with pytest.raises(ConfigError, match=message):
             net.load_weights(**given)

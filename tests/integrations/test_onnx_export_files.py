@@ -77,6 +77,9 @@ def test_save_says_who_writes_onnx():
         ({'outputs': ['out', 'out:out']}, "outputs: 'out' is given twice"),
         ({'outputs': []}, "outputs must be the name of a layer or output, such as 'hid1'"),
         ({'outputs': [3]}, "outputs must be the name of a layer or output, such as 'hid1'"),
+        ({'opset_version': 18}, "unknown option 'opset_version': write opset="),
+        ({'input_names': ['x']}, "unknown option 'input_names': inputs and outputs have the names"),
+        ({'dynamic_axes': {}}, "unknown option 'dynamic_axes': leave it out; the numbers of time"),
         ({'sate': True}, "unknown option 'sate', did you mean 'state'?"),
     ],
 )

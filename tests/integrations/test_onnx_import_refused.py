@@ -162,10 +162,15 @@ def test_paths_and_open_files(tmp_path):
         rnnkit.from_onnx(tmp_path / 'other.onnx')
     with pytest.raises(ConfigError, match='text mode'):
         rnnkit.from_onnx(io.StringIO('text'))
+    with pytest.raises(ConfigError, match=r'io.BytesIO\(model.SerializeToString\(\)\)'):
+        rnnkit.from_onnx(onnx.load(path))
     for content in (b'', b'text', b'\x80\x05', path.read_bytes()[:100]):
         path.write_bytes(content)
         with pytest.raises(FormatError, match='net.onnx: this is no ONNX file'):
             rnnkit.from_onnx(path)
+    path.write_bytes(b'PK\x03\x04 data.pkl')
+    with pytest.raises(FormatError, match=r'rnnkit.from_torch\(path\) reads its weights'):
+        rnnkit.from_onnx(path)
 
 
 def test_wrong_arguments():

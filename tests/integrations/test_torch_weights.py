@@ -2,6 +2,7 @@
 
 import io
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -108,6 +109,26 @@ def test_layers_and_directions_of_one_module(rng):
         y = np.concatenate([run('gru', y, w, f'_l{k}{e}') for e in ('', '_reverse')], axis=-1)
     np.testing.assert_allclose(net.predict(x), y.swapaxes(0, 1), atol=TOLERANCE)
     assert set(back_and_forth(net)) == set(prefixed(w, 'rec.'))
+
+
+def test_the_last_output_of_both_directions_is_not_the_final_states(rng):
+    ends = ('_l0', '_l0_reverse')
+    w, out = {}, linear(2 * H, 1, rng)
+    for end in ends:
+        w |= weights_of('gru', I, rng, end)
+    x = rng.standard_normal((T, B, I))
+    there, back = (run('gru', x, w, end) for end in ends)
+    both = dict(form='bidirectional', worker='gru', size=2 * H)
+    page = (ROOT / 'docs' / 'pytorch.rst').read_text(encoding='utf-8')
+    step = "dict(form='concatenate', inputs='hid1'), 'last'"
+    assert page.count(step) == 2
+    for layers, hs in (
+        (['last'], (there[-1], back[0])),
+        (eval(f'[{step}]'), (there[-1], back[-1])),
+    ):
+        net = rnnkit.from_torch({**prefixed(w, 'rec.'), **out}, [I, both, *layers, 1])
+        right = np.concatenate(hs, axis=-1) @ out['out.weight'].T + out['out.bias']
+        np.testing.assert_allclose(net.predict(x), right, atol=TOLERANCE)
 
 
 def test_projections(rng):
@@ -296,7 +317,9 @@ def test_what_does_not_fit_is_refused(rng):
     lstm, out = prefixed(weights_of('lstm', I, rng), 'rec.'), linear(H, 1, rng)
     with pytest.raises(ConfigError, match=r"'out' \(feedforward 1\) takes 5 features, and 'rec' "):
         rnnkit.from_torch({**lstm, **linear(5, 1, rng)})
-    with pytest.raises(ConfigError, match=r"no layer for 'crf.transitions'; weights of nn.RNN"):
+    with pytest.raises(
+        ConfigError, match=r"no layer for 'crf.transitions'; .*, or a dict without them"
+    ):
         rnnkit.from_torch({**lstm, 'crf.transitions': np.ones((2, 2))})
     with pytest.raises(
         ConfigError, match=r"no layer for 'bn.weight', 'bn.bias', 'bn.running_mean'"
@@ -338,6 +361,13 @@ def test_what_does_not_fit_is_refused(rng):
         rnnkit.from_torch(type('Module', (), {'state_dict': lambda self: {}})())
     with pytest.raises(FormatError, match='not a complete safetensors file'):
         rnnkit.from_torch(io.BytesIO(b'text'))
+    with pytest.raises(ConfigError, match=r'from_torch\(module.state_dict\(\)\); got list of 2$'):
+        rnnkit.from_torch(list(out.values()))
+    other = io.BytesIO()
+    with zipfile.ZipFile(other, 'w') as archive:
+        archive.writestr('model.weights.h5', b'')
+    with pytest.raises(FormatError, match=r'no data.pkl, .* rnnkit.from_keras\(path\) reads it'):
+        rnnkit.from_torch(io.BytesIO(other.getvalue()))
     with pytest.raises(FileNotFoundError):
         rnnkit.from_torch('nowhere.pt')
 
@@ -349,7 +379,7 @@ def test_layers_that_do_not_fit_name_both_sides(rng):
         (
             [I, ('gru', H), 1],
             ConfigError,
-            r"'hid1' \(gru 4\) .* of 'rec' \(lstm 4\), which gives xh",
+            r"'hid1' \(gru 4\) .* of 'rec' \(lstm 4\), with xh",
         ),
         (
             [I, dict(form='lstm', size=H, peepholes=True), 1],
@@ -376,12 +406,12 @@ def test_layers_that_do_not_fit_name_both_sides(rng):
 @pytest.mark.parametrize(
     ('layer', 'message'),
     [
-        (dict(form='lstm', size=4, peepholes=True), 'peepholes=True, which nn.LSTM has no'),
-        (dict(form='lstm', size=4, clip=1.0), 'clip=1.0, which nn.LSTM has no'),
-        (dict(form='gru', size=4, reset='before'), "reset='before', which nn.GRU has no"),
+        (dict(form='lstm', size=4, peepholes=True), 'peepholes=True, which nn.LSTM does not have'),
+        (dict(form='lstm', size=4, clip=1.0), 'clip=1.0, which nn.LSTM does not have'),
+        (dict(form='gru', size=4, reset='before'), "reset='before', which nn.GRU does not have"),
         (dict(form='gru', size=4, activation='relu'), "activation='relu', which nn.GRU"),
         (dict(form='rnn', size=4, activation='sigmoid'), "activation='sigmoid', which nn.RNN"),
-        (dict(form='gru', size=4, zoneout=0.1), 'zoneout=0.1, which nn.GRU has no'),
+        (dict(form='gru', size=4, zoneout=0.1), 'zoneout=0.1, which nn.GRU does not have'),
         (dict(form='gru', size=4, h_0='learn'), "h_0='learn', a parameter that nn.GRU"),
         (dict(form='gru', size=4, direction='backward'), 'runs backward, which'),
         (dict(form='mut1', size=4), r"layer 'hid1' \(mut1\) has no counterpart in PyTorch"),

@@ -48,6 +48,7 @@ def in_zip(name):
     return buffer.getvalue()
 
 
+ONNX = 'it looks like an ONNX file; rnnkit.from_onnx(path) reads those'
 NOT = 'not a complete safetensors file: '
 
 
@@ -70,7 +71,8 @@ NOT = 'not a complete safetensors file: '
             'it is an HDF5 file; rnnkit.from_keras(path, layers) reads those of Keras',
         ),
         (b'\x93NUMPY\x01\x00v\x00' + bytes(90), "it is an array of NumPy's (.npy)"),
-        (b'\x08\x08\x12\x07pytorch' + bytes(90), 'it looks like an ONNX file'),
+        (b'\x08\x08\x12\x07pytorch' + bytes(90), ONNX),
+        (b'\x08\x0a\x12\x06rnnkit' + bytes(90), ONNX),
         (b'\x1f\x8b\x08\x00' + bytes(90), 'it is compressed by gzip'),
         (b'{"model": "Regressor"}', 'it is a text'),
         ('Schöne Grüße an alle'.encode(), 'it is a text'),

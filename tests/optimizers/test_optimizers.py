@@ -261,7 +261,7 @@ def test_an_algorithm_is_given_by_its_name(algo, message):
             lambda: optimizers['sgd'](no_such_thing=1),
             "SGD(): unknown option 'no_such_thing', known are: learning_rate",
         ),
-        (lambda: Adam(1, 2, 3), 'Adam(): takes none by position; got 3'),
+        (lambda: Adam(1, 2, 3), 'Adam(): takes no arguments by position; got 3'),
         (lambda: halflife(), 'halflife(): decay is missing; write halflife(decay)'),
         (lambda: halflife(beat=1), "halflife(): unknown option 'beat', known are: decay"),
         (lambda: decay(), 'decay(): halflife is missing; write decay(halflife)'),

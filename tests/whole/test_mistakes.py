@@ -91,6 +91,7 @@ ATTRIBUTES = {
     'forward': 'write net.predict(x)',
     'parameters': 'net.params is the list of parameters, net.find(layer, name) is one of them',
     'state_dict': 'net.to_torch() is one for PyTorch; net.save(path) writes a network',
+    'export': 'net.to_onnx(path) writes an ONNX file, and net.to_c(folder) C',
     'load_state_dict': 'rnnkit.from_torch(state_dict, layers) builds a network from it; '
     'net.load_weights(source) takes over parameters of another network',
     'eval': 'there are no modes; dropout and noise are active in train() alone',
@@ -118,6 +119,8 @@ NAMES = {
     'metrics.f1_score': 'write rnnkit.metrics.f1',
     'metrics.mean_squared_error': 'write rnnkit.metrics.mse',
     'metrics.recall_score': 'rnnkit.metrics.confusion returns the counts that it is computed from',
+    'from_tensorflow': 'write rnnkit.from_keras(path)',
+    'load_onnx': 'write rnnkit.from_onnx(path)',
     'load_model': 'write rnnkit.load(path); rnnkit.from_torch(path) and from_keras(path) read '
     'other files',
     'Regresor': "did you mean 'Regressor'?",

@@ -33,7 +33,7 @@ def checked(where: str, name: object) -> str:
     likely = identifier(name)[:LONGEST] if isinstance(name, str) and name else 'net'
     raise ConfigError(
         f'{where}: name must start with a letter and contain letters, digits and _ alone, since '
-        f'files and functions are called so; got {brief(name)}{why}; {likely!r} would do'
+        f'files and functions are named after it; got {brief(name)}{why}; {likely!r} would do'
     )
 
 

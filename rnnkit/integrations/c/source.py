@@ -118,8 +118,8 @@ class Texts:
         stack = bytes_of * self.functions.scratch
         about = [
             f'A network ({self.kind}) as plain C99: it allocates nothing, changes no global '
-            f'variables, and needs the C library alone. Compile {self.name}.c by -O3 '
-            f'-march=native, or whatever makes vectors on your processor, and link by -lm.',
+            f'variables, and needs the C library alone. Compile {self.name}.c with -O3 '
+            f'-march=native, or whatever makes vectors on your processor, and link with -lm.',
             f'All that it keeps is in a {self.name}_state of your own: make one for each sequence '
             f'that is read at the same time; a copy of it is a copy of the sequence so far. Each '
             f'belongs to one thread at a time. It has {state} bytes, and arrays on the stack have '

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from rnnkit.common import open_files
+from rnnkit.common import file_kinds, open_files
 from rnnkit.errors import ConfigError, FormatError
 from rnnkit.integrations.onnx.installed import check_installed
 
@@ -30,6 +30,11 @@ def read(path: str | Path | BinaryIO) -> tuple[str, 'ModelProto']:
     check_installed('from_onnx()')
     import onnx
 
+    if hasattr(path, 'SerializeToString'):
+        raise ConfigError(
+            'from_onnx(): path must be a path or an open file; of a model in memory, write '
+            'from_onnx(io.BytesIO(model.SerializeToString()))'
+        )
     source = open_files.source('from_onnx(): path', path)
     if open_files.is_open_file(source):
         name, content = open_files.name_of(source), source.read()
@@ -40,7 +45,10 @@ def read(path: str | Path | BinaryIO) -> tuple[str, 'ModelProto']:
     try:
         model = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's own, of which there are several
-        raise FormatError(f'{name}: this is no ONNX file, or it is damaged: {error}') from error
+        kind = '' if file_kinds.ONNX.match(content) else file_kinds.kind_of('', content)
+        raise FormatError(
+            f'{name}: this is no ONNX file, or it is damaged: {kind or error}'
+        ) from error
     if not model.graph.node and not model.graph.output:
         raise FormatError(f'{name}: this is no ONNX file, or its graph is empty')
     _check(name, model)
