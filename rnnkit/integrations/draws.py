@@ -71,7 +71,9 @@ def of_network(where: str, net: Network, idata: Draws, prefix: str) -> Posterior
             f'{where}: all parameters must have as many chains and draws; got '
             f'{", ".join(map(str, sorted(lengths)))}'
         )
-    return Posterior(params, values, lengths.pop())
+    if 0 in (found := lengths.pop()):
+        raise DataError(f'{where}: idata is empty: it has {found[0]} chains of {found[1]} draws')
+    return Posterior(params, values, found)
 
 
 def _measured(layer: Any) -> list[str]:
@@ -89,10 +91,13 @@ def _array(where: str, value: Any, parameter: Any) -> np.ndarray:
     if array.shape != shape and (array.ndim != len(shape) + 2 or array.shape[2:] != shape):
         wanted = ', '.join(map(str, ('chain', 'draw', *shape)))
         raise ShapeError(f'{where} must have shape ({wanted}); got {array.shape}')
-    if not np.isfinite(array).all():
-        at = tuple(map(int, np.argwhere(~np.isfinite(array))[0]))
-        raise DataError(f'{where} must be finite; got {array[at]} at {at}')
-    return array.astype(parameter.dtype)
+    with np.errstate(over='ignore'):
+        cast = array.astype(parameter.dtype)
+    if not np.isfinite(cast).all():
+        at = tuple(map(int, np.argwhere(~np.isfinite(cast))[0]))
+        within = f' in {parameter.dtype}' if np.isfinite(array[at]) else ''
+        raise DataError(f'{where} must be finite{within}; got {array[at]} at {at}')
+    return cast
 
 
 def load_draw(

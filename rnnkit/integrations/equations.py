@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 from pytensor.graph.basic import Apply, Constant, Variable
-from pytensor.graph.traversal import ancestors
+from pytensor.graph.traversal import ancestors, io_toposort
 from pytensor.tensor import TensorVariable
 from pytensor.tensor.basic import Alloc, Join, Split
 from pytensor.tensor.elemwise import CAReduce, DimShuffle, Elemwise
@@ -139,19 +139,11 @@ class _Reader:
         self.inputs = {}
         for name, variable in inputs.items():
             self.inputs[name] = self.values[variable] = self.leaf(name, variable.type.shape[-1])
-        self.of_rows = set(inputs.values())
-        for variable in ancestors(outputs, blockers=list(inputs.values())):
-            self._mark(variable)
+        self.of_rows = set(inputs.values())  # what depends on the rows
+        for node in io_toposort(list(inputs.values()), outputs):
+            if not self.of_rows.isdisjoint(node.inputs):
+                self.of_rows.update(node.outputs)
         self.weights = self._evaluated(list(inputs.values()))
-
-    def _mark(self, variable: Variable) -> bool:
-        """Note whether a variable depends on the rows."""
-        if variable in self.of_rows:
-            return True
-        depends = variable.owner is not None and any(map(self._mark, variable.owner.inputs))
-        if depends:
-            self.of_rows.add(variable)
-        return depends
 
     def _evaluated(self, inputs: list[TensorVariable]) -> dict[Variable, np.ndarray]:
         """Return the values of all arrays that the rows meet but do not enter."""
@@ -187,8 +179,9 @@ class _Reader:
         return k
 
     def _grow(self, width: int) -> None:
-        """Give new values their width."""
-        self.widths += [width] * (len(self.program.nodes) - len(self.widths))
+        """Give new values their width; a constant beside them, such as the -1 of -x, has 1."""
+        new = self.program.nodes[len(self.widths) :]
+        self.widths += [1 if node[0] == 'constant' else width for node in new]
 
     def step(self, width: int, step: Step) -> int:
         """Add a value that a step computes."""
@@ -251,8 +244,7 @@ class _Reader:
         if isinstance(op, CAReduce):
             return [self._reduce(node)]
         if isinstance(op, Softmax):
-            k = self.read(node.inputs[0])
-            return [self.step(self.widths[k], Step('softmax', (k,)))]
+            return [self._softmax(node)]
         if _is_product(node):
             return [self._product(node)]
         raise Unsupported(f'the operation {op}')
@@ -326,15 +318,15 @@ class _Reader:
         """Return an end of a slice as a number."""
         if end is None or isinstance(end, int | np.integer):
             return None if end is None else int(end)
-        while isinstance(end, Variable) and end.owner is not None and len(end.owner.inputs) == 1:
+        while isinstance(end, Variable) and end.owner is not None and _is_the_same(end.owner):
             end = end.owner.inputs[0]
         if not isinstance(end, Constant):
             raise Unsupported('a slice with ends that are not constant')
         return int(end.data)
 
     def _cut(self, k: int, start: int, stop: int) -> int:
-        if (start, stop) == (0, self.widths[k]):
-            return k
+        if self.widths[k] == 1 or (start, stop) == (0, self.widths[k]):
+            return k  # of equal columns, all are the same
         return self.step(stop - start, Step('columns', (k,), '', start, stop))
 
     def _join(self, node: Apply) -> int:
@@ -357,6 +349,16 @@ class _Reader:
             raise Unsupported(f'{node.op} of equal columns')
         return self.step(1, Step(name, (k,)))
 
+    def _softmax(self, node: Apply) -> int:
+        axes, source = node.op.axis, node.inputs[0]
+        axes = [axes] if isinstance(axes, int) else axes
+        if axes is None or [axis % source.ndim for axis in axes] != [source.ndim - 1]:
+            raise Unsupported(f'the operation {node.op}')
+        k = self.read(source)
+        if self.widths[k] != source.type.shape[-1]:
+            raise Unsupported('a softmax of equal columns')
+        return self.step(self.widths[k], Step('softmax', (k,)))
+
     def _product(self, node: Apply) -> int:
         left, right = node.inputs
         if right not in self.weights or right.ndim != 2:
@@ -373,6 +375,12 @@ def _uncast(variable: Variable) -> Variable:
             break
         variable = variable.owner.inputs[0]
     return variable
+
+
+def _is_the_same(node: Apply) -> bool:
+    """Return whether a number is only given another type."""
+    op = getattr(node.op, 'scalar_op', node.op)
+    return type(op).__name__ in {'Cast', 'ScalarFromTensor', 'TensorFromScalar'}
 
 
 def _source(variable: Variable) -> Variable:

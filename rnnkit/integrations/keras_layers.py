@@ -356,10 +356,27 @@ def _activation(model: Model, options: _Options, group: str) -> None:
     before['activation'] = options.activation('activation')
 
 
+def _warn_of_padding(model: Model, options: _Options) -> None:
+    """Warn that a layer that has no masks in Keras reads padding there."""
+    if model.masked and model.time:
+        caller.warn(
+            f'{WHERE}: layer {options.name!r} ({options.kind}) ignores masks in Keras, and reads '
+            f'padding too; here it does not, so that outputs of padded sequences may differ'
+        )
+
+
+def _holds_its_output(model: Model) -> bool:
+    """Return whether what comes last repeats its last output over padding: a maximum stays."""
+    last = model.sources[-1] if model.sources else None
+    return last is not None and last.kind in CELLS and not last.config.get('zero_output_for_mask')
+
+
 def _pooling(form: str) -> Callable[[Model, _Options, str], None]:
     def pool(model: Model, options: _Options, group: str) -> None:
         options.only('data_format', 'channels_last', None)
         options.only('keepdims', False)
+        if form == 'max' and not _holds_its_output(model):
+            _warn_of_padding(model, options)
         model.time = False
         model.put(options, [{'form': form}])
 
@@ -397,6 +414,7 @@ def _flatten(model: Model, options: _Options, group: str) -> None:
             f'{WHERE}: layer {options.name!r} (Flatten) needs a model whose input has a fixed '
             f'number of steps'
         )
+    _warn_of_padding(model, options)
     model.time = False
     model.put(options, [{'form': 'flatten', 'steps': model.steps}])
 

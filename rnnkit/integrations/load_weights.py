@@ -92,7 +92,7 @@ def _arrays(source: Any) -> dict[str, Any]:
 def _is_own(content: bytes) -> bool:
     """Return whether a safetensors file is one that rnnkit has written."""
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], 'little')])
-    return header.get('__metadata__', {}).get('format') == file_format.FORMAT
+    return (header.get('__metadata__') or {}).get('format') == file_format.FORMAT
 
 
 FOREIGN = (

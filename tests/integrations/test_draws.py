@@ -159,6 +159,21 @@ GOOD = draws_of(NET)
             r'out.b must be finite; got nan at \(0, 0, 0\)',
         ),
         (
+            lambda: posterior_predict(NET, {'out.b': np.full((2, 3, 1), 1e300)}, X),
+            DataError,
+            r'out.b must be finite in float32; got 1e\+300 at \(0, 0, 0\)',
+        ),
+        (
+            lambda: posterior_predict(NET, {'out.b': np.zeros((2, 0, 1))}, X),
+            DataError,
+            'idata is empty: it has 2 chains of 0 draws',
+        ),
+        (
+            lambda: NET.load_draw({'out.b': np.zeros((0, 3, 1))}),
+            DataError,
+            'idata is empty: it has 0 chains of 3 draws',
+        ),
+        (
             lambda: posterior_predict(NET, {'out.b': np.full((2, 3, 1), 'a')}, X),
             DataError,
             'out.b must be an array of numbers',

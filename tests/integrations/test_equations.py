@@ -111,6 +111,29 @@ def test_weights_of_the_same_name(rng):
     assert list(equations.arrays) == ['w', 'w_', 'w__']
 
 
+def test_a_constant_has_no_width(rng):
+    # The -1 of a negation, and the 1 of a power, meet vectors of other widths.
+    x, y = matrix('x', 4), matrix('y', 3)
+    check([-x, x**2, pt.maximum(y, -1.0), 1 - y], {'x': x, 'y': y}, rng)
+
+
+def equal_columns(x):
+    return pt.zeros_like(x) + x.sum(axis=1, keepdims=True)
+
+
+def test_columns_of_equal_columns(rng):
+    x, y = matrix('x', 4), matrix('y', 2)
+    check([equal_columns(x)[:, 1:3] * y], {'x': x, 'y': y}, rng)
+
+
+def test_weights_that_share_much(rng):
+    v = pytensor.shared(rng.standard_normal(3), 'w', shape=(3,))
+    for _ in range(25):  # 2 ** 25 paths lead to w
+        v = 0.5 * v + 0.1 * v
+    x = matrix('x', 3)
+    check([x * v], {'x': x}, rng)
+
+
 @pytest.mark.parametrize(
     ('make', 'why'),
     [
@@ -121,6 +144,10 @@ def test_weights_of_the_same_name(rng):
         (lambda x: x[:, ::2], 'no run of columns'),
         (lambda x: x * pt.tensor('free', dtype='float64', shape=(3,)), 'the free variable free'),
         (lambda x: x**x, 'a power other than'),
+        (lambda x: pt.special.softmax(x, axis=0), 'Softmax'),
+        (lambda x: pt.special.softmax(x, axis=None), 'Softmax'),
+        (lambda x: pt.special.softmax(equal_columns(x), axis=-1), 'a softmax of equal columns'),
+        (lambda x: x[:, : -pt.constant(1)], 'ends that are not constant'),
     ],
 )
 def test_what_is_no_row(make, why):

@@ -244,6 +244,27 @@ def test_masking_and_constants(rng):
     assert net.layers[3].to_spec()['dropout'] == 0.1
 
 
+@pytest.mark.parametrize('kind', ['Flatten', 'GlobalMaxPooling1D'])
+def test_what_reads_padding_in_keras(kind, rng):
+    dense = layer('Dense', 'dense', units=H, activation='tanh')
+    for masks in ([], [layer('Masking', 'masking', mask_value=0.0)]):
+        config = sequential(*masks, dense, layer(kind, 'end'), shape=[None, 4, I])
+        file = keras(config, {'dense': [rng.standard_normal((I, H)), np.zeros(H)]})
+        if masks:
+            with pytest.warns(RuntimeWarning, match=f"'end' .{kind}. ignores masks in Keras"):
+                load(file)
+        else:
+            load(file)  # a warning would be an error
+
+
+def test_a_maximum_of_outputs_that_are_held_over_padding(rng):
+    lstm = layer('SimpleRNN', 'rnn', units=H, return_sequences=True)
+    config = sequential(
+        layer('Masking', 'masking'), lstm, layer('GlobalMaxPooling1D', 'end'), shape=[None, 4, I]
+    )
+    load(keras(config, {'simple_rnn/cell': weights_of('SimpleRNN', I, rng)}))
+
+
 REFUSED = [
     (layer('Conv1D', 'conv', filters=3), r"'conv' is a Conv1D, which has no counterpart here"),
     (layer('LSTM', 'a', units=H, activation='mish'), r"'a' \(LSTM\) has activation='mish'"),

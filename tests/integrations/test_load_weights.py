@@ -49,6 +49,15 @@ def test_every_source(kind):
     assert new.find('out', 'b').get_value() == 0  # a copy
 
 
+def test_a_file_whose_metadata_are_null():
+    old, new = made(seed=1), made(seed=2)
+    content = save(values(old))
+    length = int.from_bytes(content[:8], 'little')
+    header = b'{"__metadata__":null,' + content[9 : 8 + length]
+    new.load_weights(io.BytesIO(len(header).to_bytes(8, 'little') + header + content[8 + length :]))
+    same(new, values(old))
+
+
 def test_paths_meta_and_checkpoints(tmp_path, rng):
     old, new = made(seed=1), made(seed=2)
     old.meta['scaler'] = np.ones(3)

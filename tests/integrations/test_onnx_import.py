@@ -346,3 +346,43 @@ def test_an_output_that_another_layer_reads(rng):
     np.testing.assert_array_equal(found['out:out'], found['hid1:out'])
     (expected,) = computed(graph.content(second), {'x': x})
     np.testing.assert_allclose(found['hid2:out'], expected, rtol=1e-5, atol=1e-6)
+
+
+def _chained(g, y):
+    first, second = g.node('Tanh', y), g.node('Tanh', y)
+    return g.node('Relu', first), second
+
+
+def _renamed(g, y):
+    first = g.node('Tanh', y)
+    return g.node('Relu', g.node('Identity', first)), first
+
+
+def _swish(g, y):
+    return g.node('Mul', y, g.node('Sigmoid', y)), g.node('Tanh', y)
+
+
+def _twice_sigmoid(g, y):
+    first, second = g.node('Sigmoid', y), g.node('Sigmoid', y)
+    return g.node('Mul', y, first), second
+
+
+def _two_biases(g, y):
+    return g.node('Add', g.node('Identity', y), g.array(4)), g.node('Add', y, g.array(4))
+
+
+def _sum_of_products(g, y):
+    z = g.node('MatMul', g.node('Gemm', 'x', g.array(3, 4), g.array(4)), g.array(4, 4))
+    return g.node('Add', g.node('Identity', y), z), g.node('Relu', y)
+
+
+@pytest.mark.parametrize(
+    'branches', [_chained, _renamed, _swish, _twice_sigmoid, _two_biases, _sum_of_products]
+)
+def test_values_that_have_several_names(rng, branches):
+    # One of them may become a part of its layer only if nobody reads another.
+    graph = Graph({'x': ('B', 3)})
+    one, other = branches(graph, graph.node('MatMul', 'x', graph.array(3, 4)))
+    one, other = graph.node('Softsign', one), graph.node('Softsign', other)
+    ends = [graph.node('MatMul', v, graph.array(4, 2)) for v in (one, other)]
+    agree(graph, graph.node('Add', *ends), [data(rng, 5, 3)])

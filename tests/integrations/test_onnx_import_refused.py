@@ -27,6 +27,11 @@ def cell(graph, op='LSTM', **attributes):
     return graph.cell(op, 'x', N, H, **attributes)[0]
 
 
+def cast_data(graph, to):
+    x = graph.node('Cast', graph.node('Cast', 'x', to=to), to=1)
+    return graph.cell('LSTM', x, N, H)[0]
+
+
 NODES = {
     'Conv': lambda g: g.node('Conv', 'x', g.array(2, N, 1)),
     'Softmax over time': lambda g: g.node('Softmax', g.node('Squeeze', cell(g), g.c(1)), axis=0),
@@ -41,6 +46,11 @@ NODES = {
     'limits': lambda g: g.node('Clip', 'x', g.constant(-1.0, 'f4'), g.constant(1.0, 'f4')),
     'Selu': lambda g: g.node('Selu', 'x', alpha=1.0),
     'whole numbers': lambda g: g.node('Cast', g.node('Cast', cell(g), to=7), to=1),
+    'whole numbers of data': lambda g: cast_data(g, 7),
+    'truth values of data': lambda g: cast_data(g, 9),
+    'repeated features': lambda g: g.node(
+        'Tile', g.node('MatMul', 'x', g.array(N, H)), g.constant([1, 1, H])
+    ),
     'a difference': lambda g: g.node('Sub', cell(g), cell(g)),
     'a product with itself': lambda g: g.node('MatMul', cell(g), cell(g)),
     'removed batch': lambda g: g.node('Squeeze', g.node('Transpose', cell(g)), g.c(1)),
@@ -74,6 +84,9 @@ MESSAGES = {
     'limits': r'it clips to \[-1.0, 1.0\]',
     'Selu': 'alpha and gamma must be',
     'whole numbers': 'casts .* to int64',
+    'whole numbers of data': "casts the input 'x'.* to whole numbers, and back",
+    'truth values of data': "casts the input 'x'.* to bool",
+    'repeated features': 'it repeats an array',
     'a difference': 'there is no layer for the Sub of',
     'a product with itself': 'the matrix must be constant',
     'removed batch': 'has another length than 1',

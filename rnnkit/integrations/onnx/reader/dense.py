@@ -196,6 +196,7 @@ def _swish(node: Node, flows: list[Flow]) -> Flow | None:
     """Return the product of x and sigmoid(x) as one activation."""
     for (pre, out), name in zip((flows, flows[::-1]), node.inputs[::-1], strict=True):
         own = pre.plan is out.plan and (pre.output, out.output) == ('pre', 'out')
+        own = own and pre.plan not in node.graph.shared
         if own and node.graph.uses[name] == 1 and pre.plan.options.get('activation') == 'sigmoid':
             pre.plan.options['activation'] = 'swish'
             return out
@@ -279,10 +280,11 @@ def activated(node: Node, name: str, params: dict[str, np.ndarray] | None = None
         raise node.fail(f'the number of features of {flow} is not known')
     plan, options = flow.plan, flow.plan.options
     out = Flow(plan, 'out', flow.axes, flow.features)
-    alone = node.graph.uses[node.inputs[0]] == 1
+    alone = node.graph.uses[node.inputs[0]] == 1 and plan not in node.graph.shared
     if flow.stage in (PRODUCT, BIASED) and 'activation' not in options:
         options['activation'] = name
     elif flow.stage in (PRODUCT, BIASED) and options['activation'] == name and not params:
+        node.graph.shared.add(plan)
         return out
     elif plan.form == 'feedforward' and flow.output == 'out' and alone and not params:
         options['activation'] = f'{options["activation"]}+{name}'

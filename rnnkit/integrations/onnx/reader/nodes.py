@@ -56,6 +56,8 @@ class Graph:
         Nodes that count padding, for messages.
     log_softmax : set of Plan
         Layers whose activation is the logarithm of a softmax.
+    shared : set of Plan
+        Layers whose output has several names, as the file computes it more than once.
     """
 
     def __init__(self, name: str, version: int, uses: Counter[str]):
@@ -70,6 +72,7 @@ class Graph:
         self.unmasked: list[str] = []
         self.room: int | None = None
         self.log_softmax: set[Plan] = set()
+        self.shared: set[Plan] = set()
         self.last_steps: dict[tuple[Plan, str], Plan] = {}
 
     def add(self, plan: Plan) -> Plan:
@@ -119,9 +122,18 @@ class Node:
         outputs = found if isinstance(found, list) else [found]
         for name, value in zip(self.outputs, outputs, strict=False):
             self.graph.values[name] = _known(value)
+            self._note_uses(name, value)
         missing = [name for name in self.outputs[len(outputs) :] if name and self.graph.uses[name]]
         if missing:
             raise self.fail(f'its output {missing[0]!r} cannot be read')
+
+    def _note_uses(self, name: str, value: Value) -> None:
+        """Count those who read the same output of a layer by the name of an input."""
+        uses = self.graph.uses
+        for one in filter(None, self.inputs):
+            read = self.graph.values.get(one)
+            if isinstance(value, Flow) and isinstance(read, Flow) and value.is_that_of(read):
+                uses[name] = max(uses[name], uses[one])
 
     # --- attributes
 

@@ -1,5 +1,7 @@
 """Operators that give the same values other axes: Transpose, Reshape, Squeeze, Expand, ..."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from rnnkit.integrations.onnx.reader import constants
@@ -53,7 +55,17 @@ def _cast(node: Node, value: Value, to: int | None) -> Value:
         return constants.folded(node, value.astype(dtype))
     if isinstance(value, Flow) and dtype.kind != 'f':
         raise node.fail(f'it casts {value} to {dtype}; networks compute with real numbers')
-    return value
+    return _cast_input(node, value, dtype) if isinstance(value, Outside) else value
+
+
+def _cast_input(node: Node, value: Outside, dtype: np.dtype) -> Outside:
+    """Return an input of the graph as whole or real numbers, if that loses nothing."""
+    given = node.graph.values[value.name]
+    cut_off = dtype.kind == 'f' and value.whole and isinstance(given, Outside) and not given.whole
+    if dtype.kind == 'b' or cut_off:
+        what = 'bool' if dtype.kind == 'b' else 'whole numbers, and back'
+        raise node.fail(f'it casts {value} to {what}; networks read data as they are')
+    return replace(value, whole=value.whole or dtype.kind != 'f')
 
 
 @reads('Transpose')
@@ -236,7 +248,7 @@ def expand(node: Node) -> Value:
         raise node.fail(f'it repeats {flow} to {_text(lengths)}')
     axes = list(flow.axes)
     for k, n in enumerate(lengths):
-        if n in (1, length(axes[k])):
+        if n == 1 or (node.op == 'Expand' and n == length(axes[k])):
             continue
         if axes[k] or flow.repeated or any(map(is_time, flow.axes)):
             raise node.fail(f'it repeats {flow} to {_text(lengths)}')

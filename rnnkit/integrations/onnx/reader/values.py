@@ -76,6 +76,10 @@ class Flow:
     stage: str = ''
     repeated: Atom | None = None
 
+    def is_that_of(self, other: 'Flow') -> bool:
+        """Return whether it is the same output of a layer, perhaps with other axes."""
+        return self.plan is other.plan and self.output == other.output
+
     def with_axes(self, axes: tuple[Axis, ...]) -> 'Flow':
         """Return the same values with other axes."""
         return replace(self, axes=axes)
