@@ -66,6 +66,8 @@ def lstmp(v, d_h, d_c, mask=None):
     return [np.array(hs), np.array(cs)], {**grads, 'h0': dh, 'c0': dc}
 
 
+# The scan is compiled by Numba there.
+@pytest.mark.filterwarnings('ignore:.*np.dot.* is faster on contiguous arrays')
 @pytest.mark.parametrize(
     ('options', 'masked', 'kernels'),
     [
