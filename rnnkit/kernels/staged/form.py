@@ -17,8 +17,9 @@ Every vector has a *length*, a letter: ``'H'`` for the units of the layer, or an
 `rnnkit.Cell.lengths`; ``''`` is a single number for each example. Only vectors of one length, and
 numbers, meet in elementwise mathematics.
 
-The input's projection is not part of the loop. What the steps are given, z, is computed for
-all steps before (`rnnkit.Cell.project`), which takes the gradients by the input's weights as well.
+The input's projection is not part of the loop. What each step is given, z, is computed for all
+steps before (`rnnkit.Cell.project`); so the gradients by the input and by its weights are products
+outside of the loop, too.
 """
 
 import hashlib
@@ -74,7 +75,9 @@ class StagedForm:
 
     Inputs of the program, by name:
 
-    - ``z0``...: the blocks of what each step is given;
+    - ``z0``...: the blocks of z, the projected input of the step;
+    - ``direct0``...: the blocks of what else each step is given, by which nothing has a derivative:
+      random codes, and side inputs such as the time since the last step;
     - ``state0``...: the old states;
     - ``b:0``, ``b:1``...: the blocks of the vectors, here of one called b;
     - ``cut0:0``, ``cut0:1``...: the blocks of the result of cut 0, for a product; ``cut0:0`` for
@@ -89,14 +92,14 @@ class StagedForm:
     program : Program
     lengths : list of str
         The length of each node of the program. A constant has ``''``.
-    z : tuple of str
-        The lengths of the blocks of z, whose array is (T, B, sum of these).
-    n_fixed : int
-        So many of the blocks of z, the last ones, have no derivative.
+    z, direct : tuple of str
+        The lengths of the blocks of either array, (T, B, sum of these). A block of `direct` may be
+        of length ``''``, one column.
     states : tuple of str
-        The lengths of the states.
+        The lengths of the states; none is ``''``.
     vectors : dict of str to (str, int)
-        The length of a block of each vector, and the number of blocks.
+        The length of a block of each vector, and the number of blocks. A parameter of shape (1,) is
+        a vector of length ``''``.
     weights : dict of str to ((str, int), (str, int))
         For the rows and for the columns of each weight: length of a block, number of blocks.
     cuts : list of (Product or Total)
@@ -108,9 +111,8 @@ class StagedForm:
         of any lengths, whose sums over their units add up to the gradient by the sum. They need
         ``back`` of later cuts only.
     d_states, d_z, d_vectors : list of int
-        Nodes of the gradients. `d_vectors` has the blocks of all vectors in order. A gradient of a
-        length that is not that of the input's is to be summed over its units; it is for inputs
-        of length ``''`` alone.
+        Nodes of the gradients; `d_vectors` has the blocks of all vectors in order. That of a vector
+        of length ``''`` may be of any one length, and is summed over its units.
     residuals : list of int
         Nodes that the forward keeps for the backward, besides the states. With these, old states,
         vectors, z and the new states, the backward computes all that it needs without any
@@ -121,7 +123,7 @@ class StagedForm:
     program: Program
     lengths: list[str]
     z: tuple[str, ...]
-    n_fixed: int
+    direct: tuple[str, ...]
     states: tuple[str, ...]
     vectors: dict[str, tuple[str, int]]
     weights: dict[str, tuple[tuple[str, int], tuple[str, int]]]
