@@ -60,7 +60,7 @@ def resized(cell: Cell, sizes: dict[str, int]) -> Cell:
     inner = getattr(cell, 'cell', None)
     if isinstance(inner, Cell):  # a wrapper asks the cell in it
         other.cell = resized(inner, sizes)
-    other.lengths = lambda size: {k: n for k, n in sizes.items() if k != 'I'}
+    other.lengths = lambda size: dict(sizes)
     return other
 
 

@@ -25,7 +25,7 @@ from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.traversal import ancestors
 from pytensor.scalar.basic import Add
 from pytensor.tensor.basic import Join, Split
-from pytensor.tensor.elemwise import CAReduce, DimShuffle, Elemwise
+from pytensor.tensor.elemwise import CAReduce, DimShuffle
 from pytensor.tensor.subtensor import Subtensor, get_idx_list
 
 from rnnkit.cells import Cell
@@ -384,7 +384,8 @@ def _lengths(cell: Cell) -> list[str]:
 
 def _sides(cell: Cell) -> dict[str, str]:
     """Return names and widths of the further inputs of each step."""
-    return dict(getattr(cell, 'side', {}))
+    inner = getattr(cell, 'cell', None)
+    return _sides(inner) if isinstance(inner, Cell) else dict(getattr(cell, 'side', {}))
 
 
 def _tried(what: str, run):
