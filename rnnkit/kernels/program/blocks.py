@@ -12,6 +12,7 @@ broadcast, which would have to be recognised and removed again.
 """
 
 import copy
+import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ from rnnkit.cells import Cell
 from rnnkit.kernels.program.elementwise import axis_of
 from rnnkit.kernels.program.program import Unsupported
 
+RESERVED = re.compile('(z|x|mask|direct|residual|new|initial|length|cut|back|state|grad|tile)[0-9]*')
 MOST = 1000  # blocks of one length, far less than the primes
 
 
@@ -62,6 +64,12 @@ def resized(cell: Cell, sizes: dict[str, int]) -> Cell:
         other.cell = resized(inner, sizes)
     other.lengths = lambda size: dict(sizes)
     return other
+
+
+def check_name(name: str) -> None:
+    """Raise `Unsupported` if a parameter is called like an array or a value of the loops."""
+    if RESERVED.fullmatch(name):
+        raise Unsupported(f'a parameter is called {name!r}; kernels have an array of that name')
 
 
 def is_product(node: Apply) -> bool:

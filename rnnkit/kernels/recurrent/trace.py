@@ -21,7 +21,7 @@ from pytensor.graph.traversal import ancestors
 
 from rnnkit.cells import Cell
 from rnnkit.common.compiled import double_precision
-from rnnkit.kernels.program.blocks import Block, BlockReader, is_product, symbol
+from rnnkit.kernels.program.blocks import Block, BlockReader, check_name, is_product, symbol
 from rnnkit.kernels.program.program import Unsupported
 from rnnkit.kernels.recurrent.form import Equations, Form, differentiate
 
@@ -94,6 +94,7 @@ class _Tracer(BlockReader):
         self.states = [symbol(f'state{k}') for k in range(len(cell.state._fields))]
 
     def _parameter(self, name: str, shape: tuple[int, ...]) -> Variable:
+        check_name(name)
         variable = pt.tensor(name, dtype='float64', shape=shape)
         if len(shape) == 1 and shape[0] % SIZE == 0:
             self.vectors[name] = [symbol(f'{name}:{k}') for k in range(shape[0] // SIZE)]

@@ -30,18 +30,6 @@ class Kit(NamedTuple):
 NUMPY = Kit(np, arrays.OPERATIONS, numpy_scan)
 
 
-def names_of(form: StagedForm, walk: Walk) -> list[str]:
-    """Return the names of the forward's inputs, in order."""
-    return [
-        'z',
-        *['direct'] * bool(form.direct),
-        *form.weights,
-        *form.vectors,
-        *(f'initial{k}' for k in range(form.n_states)),
-        *['mask'] * walk.masked,
-    ]
-
-
 def forward(
     form: StagedForm, walk: Walk, inputs: dict[str, Array], kit: Kit = NUMPY
 ) -> tuple[list[Array], Array]:
@@ -52,7 +40,7 @@ def forward(
     form : StagedForm
     walk : Walk
     inputs : dict of str to array
-        By the names of `names_of`.
+        By the names of `rnnkit.kernels.staged.arrays_of.inputs_of`.
     kit : Kit
         NumPy, or JAX.
     """
@@ -84,7 +72,7 @@ class _Loops:
         self.form, self.walk, self.inputs = form, walk, inputs
         self.xp, self.operations, self.scan = kit
         self.dtype, (self.t, self.b) = inputs['z'].dtype, inputs['z'].shape[:2]
-        self.widths = self._find_widths()
+        self.widths = form.widths({name: array.shape for name, array in inputs.items()})
         self.fixed: dict[int, Array] = {
             self._input(f'length:{letter}'): float(n) for letter, n in self.widths.items()
         }
@@ -251,23 +239,6 @@ class _Loops:
 
     def _input(self, name: str) -> int:
         return self.form.program.input(name)
-
-    def _find_widths(self) -> dict[str, int]:
-        """Return the number of units of each length."""
-        form, inputs, found = self.form, self.inputs, {'': 1}
-        for k, length in enumerate(form.states):
-            found[length] = inputs[f'initial{k}'].shape[-1]
-        for name, axes in form.weights.items():
-            for (length, n), width in zip(axes, inputs[name].shape, strict=True):
-                found[length] = width // n
-        for name, (length, n) in form.vectors.items():
-            found[length] = inputs[name].shape[0] // n
-        for name, lengths in (('z', form.z), ('direct', form.direct)):
-            (rest,) = set(lengths) - set(found) or {''}
-            if rest:
-                known = sum(found[k] for k in lengths if k != rest)
-                found[rest] = (inputs[name].shape[-1] - known) // lengths.count(rest)
-        return found
 
     def _split(self, array: Array, lengths: Sequence[str]) -> list[Array]:
         """Return the blocks of an array along its last axis."""

@@ -14,7 +14,6 @@ the loop.
 """
 
 import logging
-import re
 from collections.abc import Sequence
 from types import SimpleNamespace
 from weakref import WeakKeyDictionary
@@ -33,6 +32,7 @@ from rnnkit.common.compiled import double_precision
 from rnnkit.kernels.program.blocks import (
     Block,
     BlockReader,
+    check_name,
     ends_of,
     is_product,
     primes,
@@ -121,8 +121,7 @@ class _Tracer(BlockReader):
         return letters[0]
 
     def _parameter(self, name: str, shape: tuple[int, ...]) -> Variable:
-        if re.fullmatch(r'(cut|back|length)\d*', name):
-            raise Unsupported(f'a parameter is called {name!r}; give it another name')
+        check_name(name)
         variable = pt.tensor(f'p.{name}', dtype='float64', shape=shape)
         try:
             axes = [self.letters(length) for length in shape]
