@@ -113,10 +113,13 @@ class StagedForm:
     d_states, d_z, d_vectors : list of int
         Nodes of the gradients; `d_vectors` has the blocks of all vectors in order. That of a vector
         of length ``''`` may be of any one length, and is summed over its units.
+    sides : tuple of str
+        The names of the side inputs that `step` reads. They are the first blocks of `direct`.
     residuals : list of int
         Nodes that the forward keeps for the backward, besides the states. With these, old states,
-        vectors, z and the new states, the backward computes all that it needs without any
-        forward cut.
+        vectors, z, direct and the new states, the backward computes all that it needs without
+        any forward cut. A new state may be the result of a cut itself (`new` then names that input,
+        such as ``cut1:0``).
     """
 
     name: str
@@ -134,6 +137,7 @@ class StagedForm:
     d_z: list[int] = field(default_factory=list)
     d_vectors: list[int] = field(default_factory=list)
     residuals: list[int] = field(default_factory=list)
+    sides: tuple[str, ...] = ()
 
     @property
     def n_states(self) -> int:
