@@ -14,7 +14,7 @@ from rnnkit.cells.scrn import SCRNCell
 from rnnkit.cells.wrappers import Dropped, Mixed, Zoned, wrapped
 from rnnkit.common.tensors import affine, split
 from rnnkit.kernels.recurrent.walk import Walk
-from rnnkit.kernels.staged.arrays import names_of
+from rnnkit.kernels.staged.arrays_of import inputs_of
 from rnnkit.kernels.staged.trace import trace
 
 
@@ -167,7 +167,7 @@ def case(
     if masked:
         inputs['mask'] = (rng.random((t, b)) < 0.7).astype(dtype)
     walk = Walk((rows,) * form.n_states, masked, **walk)
-    assert list(inputs) == names_of(form, walk)
+    assert list(inputs) == [array.name for array in inputs_of(form, walk)]
     return Case(cell, form, walk, inputs)
 
 
