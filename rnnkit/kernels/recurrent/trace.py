@@ -21,12 +21,19 @@ from pytensor.graph.traversal import ancestors
 
 from rnnkit.cells import Cell
 from rnnkit.common.compiled import double_precision
-from rnnkit.kernels.program.blocks import Block, BlockReader, check_name, is_product, symbol
-from rnnkit.kernels.program.program import Unsupported
+from rnnkit.kernels.program.blocks import (
+    OF_SIZE,
+    Block,
+    BlockReader,
+    check_name,
+    is_product,
+    symbol,
+)
+from rnnkit.kernels.program.program import Program, Unsupported
 from rnnkit.kernels.recurrent.form import Equations, Form, differentiate
 
 # Primes, so that only a multiple of the layer's size looks like one.
-SIZE, INPUTS = 10007, 7919
+SIZES, INPUTS = (10007, 30011), 7919
 
 
 # Weak keys: a cell's form lives as long as the cell. A cached function would keep every cell.
@@ -56,8 +63,10 @@ def trace(cell: Cell) -> Form:
     # The program is exact; it is rounded to the network's dtype when it is written. With a floatX
     # of float32, a cell's constant 0.2 would already be float32(0.2).
     with double_precision():
-        tracer = _Tracer(cell)
+        tracer, other = (_Tracer(cell, size) for size in SIZES)
         new = tracer.run()
+        if tracer.equal(new) != other.equal(other.run()):
+            raise Unsupported(OF_SIZE)
         return differentiate(
             Equations(
                 name=type(cell).__name__,
@@ -75,20 +84,22 @@ def trace(cell: Cell) -> Form:
 class _Tracer(BlockReader):
     """Reads the graph of one step as blocks; each block is a scalar variable."""
 
-    def __init__(self, cell: Cell):
-        super().__init__({'H': SIZE})
-        self.cell = cell
+    def __init__(self, cell: Cell, size: int):
+        super().__init__({'H': size})
+        self.cell, self.size = cell, size
         self.weights: dict[Variable, str] = {}
         self.h: list[Variable] = []  # one for each column block of the recurrent weight
         self.recurrent: str | None = None
         self.vectors: dict[str, list[Variable]] = {}
-        shapes = cell.inner_shapes(INPUTS, SIZE)
+        shapes = cell.inner_shapes(INPUTS, self.size)
         if 'xh' not in shapes or 'b' not in shapes or shapes['xh'][-1] != shapes['b'][-1]:
             raise Unsupported('there are no xh and b to project the input with')
         self.params = {name: self._parameter(name, shape) for name, shape in shapes.items()}
-        self.x = [symbol(f'x{k}') for k in range(shapes['xh'][-1] // SIZE)]
-        widths = cell.direct_widths(SIZE)
-        if any(width != SIZE for width in widths):
+        self.x = [symbol(f'x{k}') for k in range(shapes['xh'][-1] // self.size)]
+        if any(cell.axes.get(name, 'H') != 'H' for name in cell.state._fields):
+            raise Unsupported('a state is not of H units')
+        widths = cell.direct_widths(self.size)
+        if any(width != self.size for width in widths):
             raise Unsupported('what each step is given directly is not one number for each unit')
         self.direct = [symbol(f'direct{k}') for k in range(len(widths))]
         self.states = [symbol(f'state{k}') for k in range(len(cell.state._fields))]
@@ -96,12 +107,12 @@ class _Tracer(BlockReader):
     def _parameter(self, name: str, shape: tuple[int, ...]) -> Variable:
         check_name(name)
         variable = pt.tensor(name, dtype='float64', shape=shape)
-        if len(shape) == 1 and shape[0] % SIZE == 0:
-            self.vectors[name] = [symbol(f'{name}:{k}') for k in range(shape[0] // SIZE)]
+        if len(shape) == 1 and shape[0] % self.size == 0:
+            self.vectors[name] = [symbol(f'{name}:{k}') for k in range(shape[0] // self.size)]
             self.know(variable, [Block(v, 'H') for v in self.vectors[name]], 'U')
-        elif name == 'xh' and shape[0] == INPUTS and shape[1] % SIZE == 0:
+        elif name == 'xh' and shape[0] == INPUTS and shape[1] % self.size == 0:
             pass
-        elif len(shape) == 2 and shape[0] == SIZE and shape[1] % SIZE == 0:
+        elif len(shape) == 2 and shape[0] == self.size and shape[1] % self.size == 0:
             self.weights[variable] = name
         # Others may be parameters of the cell's output; the step must not read them.
         return variable
@@ -110,9 +121,9 @@ class _Tracer(BlockReader):
         """Run the step; return a scalar graph for each new state."""
         # The number of examples is unknown, so nothing in the step can depend on it.
         blocks = [*self.x, *self.direct]
-        z = pt.tensor('z', dtype='float64', shape=(None, len(blocks) * SIZE))
+        z = pt.tensor('z', dtype='float64', shape=(None, len(blocks) * self.size))
         self.know(z, [Block(v, 'H') for v in blocks], 'BU')
-        matrices = [pt.tensor(s.name, dtype='float64', shape=(None, SIZE)) for s in self.states]
+        matrices = [pt.tensor(s.name, dtype='float64', shape=(None, self.size)) for s in self.states]
         self.first = matrices[0]
         for matrix, state in zip(matrices, self.states, strict=True):
             self.know(matrix, [Block(state, 'H')], 'BU')
@@ -159,8 +170,14 @@ class _Tracer(BlockReader):
             raise Unsupported('a product other than of the first state with a weight')
         if self.recurrent is None:
             self.recurrent = self.weights[right]
-            n = right.type.shape[1] // SIZE
+            n = right.type.shape[1] // self.size
             self.h = [symbol(f'h{k}') for k in range(n)]
         if self.recurrent != self.weights[right]:
             raise Unsupported('more than one recurrent weight')
         return [Block(h, 'H') for h in self.h]
+
+    def equal(self, new: list[Variable]) -> tuple[object, ...]:
+        """Return what is equal for steps of the same mathematics."""
+        program, leaves = Program(), [v for v in ancestors(new) if v.owner is None and v.name]
+        nodes = {v: program.input(v.name) for v in sorted(leaves, key=lambda v: v.name)}
+        return program.absorb(new, nodes), program.nodes

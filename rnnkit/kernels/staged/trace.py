@@ -30,6 +30,7 @@ from pytensor.tensor.subtensor import Subtensor, get_idx_list
 from rnnkit.cells import Cell
 from rnnkit.common.compiled import double_precision
 from rnnkit.kernels.program.blocks import (
+    OF_SIZE,
     Block,
     BlockReader,
     check_name,
@@ -77,12 +78,8 @@ def trace(cell: Cell) -> StagedForm:
     """
     with double_precision():
         forms = [differentiate(_Tracer(cell, start).run()) for start in STARTS]
-    # A number that follows from the size, such as 1 / sqrt(H), is a constant of the graph like any
-    # other. It must not become one of the form, which is that of all sizes.
     if forms[0].key != forms[1].key:
-        raise Unsupported(
-            'step computes a number from the size of the layer; let prepare() return it'
-        )
+        raise Unsupported(OF_SIZE)
     return forms[0]
 
 

@@ -123,6 +123,9 @@ UNSUPPORTED = {
     ),
     'a column vector': lambda self, z, s, p: RNNState(pt.tanh(z + s.h @ p.hh * p.b[:, None])),
     'whole numbers': lambda self, z, s, p: RNNState(pt.cast(z + s.h @ p.hh, 'int32') * 1.0),
+    'a number that follows from the size': lambda self, z, s, p: RNNState(
+        pt.tanh(z + s.h @ p.hh) / z.type.shape[1] ** 0.5
+    ),
     'its own mistake': lambda self, z, s, p: RNNState(pt.tanh(z + s.h @ p.nothing)),
     'a number': lambda self, z, s, p: RNNState(0.0),
     'not a state': lambda self, z, s, p: pt.tanh(z + s.h @ p.hh),
