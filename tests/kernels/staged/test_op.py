@@ -103,6 +103,7 @@ CASES = [
 ]
 
 
+@pytest.mark.filterwarnings('ignore:.*np.dot.* is faster on contiguous arrays')
 @pytest.mark.parametrize(('name', 'dtype', 'options'), CASES)
 def test_kernels_equal_the_scan(name, dtype, options):
     got, arrays, kinds = results(training_graph(name, dtype, None, **options), planned())
