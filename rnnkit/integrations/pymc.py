@@ -21,7 +21,7 @@ from rnnkit.common.calls import checked
 from rnnkit.common.registry import hint
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, ShapeError
-from rnnkit.integrations.draws import check_network, posterior_predict
+from rnnkit.integrations.draws import check_network, check_prefix, posterior_predict
 from rnnkit.models import frozen
 from rnnkit.models.network import Network
 
@@ -127,8 +127,7 @@ def outputs(
     pm = _pymc()
     check_network(WHERE, net)
     model = _model(pm)
-    if not isinstance(prefix, str):
-        raise ConfigError(f"{WHERE}: prefix must be text, such as 'first_'; got {brief(prefix)}")
+    check_prefix(WHERE, prefix)
     chosen = _chosen(net, priors, only)
     for p in net.params:
         if p.name in chosen:
@@ -214,7 +213,7 @@ def _check(model: Any, name: str, prior: object) -> None:
     if isinstance(prior, str):
         if prior != 'normal':
             raise ConfigError(
-                f'{WHERE}: the prior of {name} must be {"normal"!r}, a distribution such as '
+                f"{WHERE}: the prior of {name} must be 'normal', a distribution such as "
                 f'pm.Normal.dist(0, 1), or a function; got {prior!r}; {hint(prior, ["normal"])}'
             )
     elif isinstance(prior, type) or not (isinstance(prior, Variable) or callable(prior)):
