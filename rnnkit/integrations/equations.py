@@ -318,11 +318,10 @@ class _Reader:
         """Return an end of a slice as a number."""
         if end is None or isinstance(end, int | np.integer):
             return None if end is None else int(end)
-        while isinstance(end, Variable) and end.owner is not None and _is_the_same(end.owner):
-            end = end.owner.inputs[0]
-        if not isinstance(end, Constant):
+        constant = _uncast(end) if isinstance(end, Variable) else end
+        if not isinstance(constant, Constant):
             raise Unsupported('a slice with ends that are not constant')
-        return int(end.data)
+        return int(constant.data)
 
     def _cut(self, k: int, start: int, stop: int) -> int:
         if self.widths[k] == 1 or (start, stop) == (0, self.widths[k]):
@@ -370,17 +369,14 @@ class _Reader:
 
 
 def _uncast(variable: Variable) -> Variable:
-    while variable.owner and isinstance(variable.owner.op, Elemwise):
-        if type(variable.owner.op.scalar_op).__name__ != 'Cast':
+    """Return the variable that has only been given another type."""
+    casts = {'Cast', 'ScalarFromTensor', 'TensorFromScalar'}
+    while variable.owner is not None:
+        op = getattr(variable.owner.op, 'scalar_op', variable.owner.op)
+        if type(op).__name__ not in casts:
             break
         variable = variable.owner.inputs[0]
     return variable
-
-
-def _is_the_same(node: Apply) -> bool:
-    """Return whether a number is only given another type."""
-    op = getattr(node.op, 'scalar_op', node.op)
-    return type(op).__name__ in {'Cast', 'ScalarFromTensor', 'TensorFromScalar'}
 
 
 def _source(variable: Variable) -> Variable:
