@@ -11,6 +11,7 @@ from rnnkit.common.checks import is_whole
 from rnnkit.common.registry import hint
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, DataError, NotFoundError, ShapeError
+from rnnkit.models import frozen
 from rnnkit.models.network import Network
 from rnnkit.models.parameters import assign_all
 from rnnkit.models.symbolic import named_outputs
@@ -55,7 +56,7 @@ def of_network(where: str, net: Network, idata: Draws, prefix: str) -> Posterior
             f'(chain, draw, ...) by name; got {brief(idata)}'
         )
     check_prefix(where, prefix)
-    fixed = {name for layer in net.layers for name in _measured(layer)}
+    fixed = frozen.measured(net.layers)
     params = [p for p in net.params if p.name not in fixed and f'{prefix}{p.name}' in group]
     if not params:
         wanted = f'{prefix}{net.params[0].name}' if net.params else prefix
@@ -73,10 +74,6 @@ def of_network(where: str, net: Network, idata: Draws, prefix: str) -> Posterior
     if 0 in (found := lengths.pop()):
         raise DataError(f'{where}: idata is empty: it has {found[0]} chains of {found[1]} draws')
     return Posterior(params, values, found)
-
-
-def _measured(layer: Any) -> list[str]:
-    return [layer.params[name].name for name in layer.measured]
 
 
 def _array(where: str, value: Any, parameter: Any) -> np.ndarray:

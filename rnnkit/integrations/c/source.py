@@ -128,7 +128,7 @@ class Texts:
             f'NaN or infinite, outputs and state may be NaN until {self.name}_init is called.',
         ]
         if self.meta:
-            about.append('Metadata of the network, as JSON: ' + _json(self.meta))
+            about.append('net.meta, as JSON: ' + _json(self.meta))
         return about
 
     def _struct(self) -> list[str]:
