@@ -267,14 +267,11 @@ class _Reader:
         kept = [axis for axis in order if axis != 'x']
         if kept != sorted(kept) or len(order) > 2:
             raise Unsupported('a transposition')
-        # (n,) may become (1, n), and one number for each row, (B,), may become (B, 1).
-        if source.ndim == 1 and order[-1] == 'x' and not self._is_column(source):
-            raise Unsupported('a vector turned into a column')
-        return self.read(source)
-
-    def _is_column(self, variable: Variable) -> bool:
-        """Return whether a vector has one number for each row."""
-        return variable in self.of_rows and self.widths[self.read(variable)] == 1
+        k = self.read(source)
+        # One number for each row, (B,), may become (B, 1), but not (1, B).
+        if source.ndim == 1 and (order[-1] != 'x' or self.widths[k] != 1):
+            raise Unsupported('numbers of all rows side by side')
+        return k
 
     def _split(self, node: Apply) -> list[int]:
         axis, (source, sizes) = axis_of(node, 1)
@@ -380,10 +377,10 @@ def _uncast(variable: Variable) -> Variable:
 
 
 def _source(variable: Variable) -> Variable:
-    """Return the vector or number that has only been given further axes."""
+    """Return the vector or number that has only been given further axes, before its own."""
     while variable.owner and isinstance(variable.owner.op, DimShuffle):
         source = variable.owner.inputs[0]
-        if source.ndim > 1:
+        if source.ndim > 1 or (source.ndim == 1 and variable.owner.op.new_order[-1] == 'x'):
             break
         variable = source
     return variable
