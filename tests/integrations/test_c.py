@@ -12,7 +12,7 @@ import pytest
 from activation_specs import SPECS
 from c_code import Library, build, needs_compiler, run_test
 from long_forms import long, long_unless
-from operations import FUNCTIONS
+from operations import BINARY, FUNCTIONS
 from pytensor.tensor import TensorVariable
 
 import rnnkit
@@ -366,6 +366,24 @@ def test_elementary_functions(dtype, flags, tmp_path):
         with np.errstate(invalid='ignore'):
             wrong = ~(same | (np.abs(y - expected) <= close))
         assert not wrong.any(), (name, x[wrong][:5], y[wrong][:5], expected[wrong][:5])
+
+
+@needs_compiler
+def test_extremes_of_two_numbers(tmp_path):
+    lines = ['#include <math.h>', '#include <stdint.h>', '#include <string.h>']
+    lines += ['typedef float real;', elementary.texts(['max', 'min'], 'float32')]
+    for name in ('max', 'min'):
+        declaration = f'real the_{name}(real a, real b)'
+        lines += [f'{declaration};', f'{declaration} {{ return real_{name}(a, b); }}']
+    source = tmp_path / 'extremes.c'
+    source.write_text('\n'.join(lines))
+    library = ctypes.CDLL(str(build(source, out=tmp_path / 'e.so', flags=['-fPIC', '-shared'])))
+    some = [np.nan, np.inf, -np.inf, -1.0, 0.0, 2.0]
+    for name in ('max', 'min'):
+        function = getattr(library, f'the_{name}')
+        function.argtypes, function.restype = [ctypes.c_float] * 2, ctypes.c_float
+        found = [[function(a, b) for b in some] for a in some]
+        np.testing.assert_array_equal(found, BINARY[name].outer(some, some))
 
 
 def network_with(form):
