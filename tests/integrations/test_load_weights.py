@@ -197,6 +197,7 @@ def test_what_is_no_source_is_refused(tmp_path):
         ({'source': net, 'only': 3}, 'only must be a pattern'),
         ({'source': net, 'strict': 1}, 'strict must be True or False'),
         ({'source': 3}, 'must be the path of a file'),
+        ({'source': net.layers[1]}, 'must be the path of a file'),
         ({'source': [np.ones(3)]}, 'arrays by name; got list of 1; weights of PyTorch are read'),
     ):
         with pytest.raises(ConfigError, match=message):
