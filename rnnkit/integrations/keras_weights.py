@@ -14,7 +14,8 @@ from rnnkit.errors import ConfigError
 from rnnkit.integrations import keras_file, keras_layers, weight_files
 from rnnkit.integrations import parts as all_parts
 from rnnkit.integrations.gates import ORDERS, joined_biases, parted_biases, reordered
-from rnnkit.integrations.keras_layers import WHERE, Source
+from rnnkit.integrations.keras_chain import WHERE
+from rnnkit.integrations.keras_layers import Source
 from rnnkit.integrations.parts import Part, check_options, plain_option
 from rnnkit.layers import Bidirectional, Dense, Embedding, Layer, LayerNorm, Standardize
 from rnnkit.layers.recurrent import Recurrent
@@ -48,11 +49,11 @@ def from_keras(
     """Build a network from a model of Keras 3, or from its weights. Keras is not needed.
 
     A file ``.keras`` describes its layers: ``Embedding``, ``Masking``, ``SimpleRNN``, ``LSTM``,
-    ``GRU``, ``Bidirectional``, ``Dense``, ``TimeDistributed`` around one, ``Activation`` after
-    one, ``Dropout``, ``LayerNormalization``, ``Normalization``, ``GlobalAveragePooling1D``,
-    ``GlobalMaxPooling1D``, ``RepeatVector`` and ``Flatten``, in a Sequential model or a functional
-    one that is a chain. They keep their names. A layer without ``return_sequences`` has
-    ``'last'`` after it.
+    ``GRU``, ``Bidirectional``, ``Dense``, ``TimeDistributed`` around one, ``Activation`` and
+    ``LeakyReLU`` after one, ``Dropout``, ``LayerNormalization``, ``Normalization``,
+    ``GlobalAveragePooling1D``, ``GlobalMaxPooling1D``, ``RepeatVector`` and ``Flatten``, in a
+    Sequential model or a functional one that is a chain. They keep their names. A layer without
+    ``return_sequences`` has ``'last'`` after it.
 
     Parameters
     ----------
@@ -106,7 +107,7 @@ def from_keras(
         with file:
             found = keras_file.read(WHERE, file, name, size)
         arrays = [array for group in found.arrays.values() for array in group]
-    network.setdefault('dtype', weight_files.dtype_for(dict(enumerate(arrays))))
+    network.setdefault('dtype', weight_files.dtype_for(arrays))
     if layers is None and found.config is not None:
         return _described(found, model, network)
     if layers is None:
@@ -114,7 +115,7 @@ def from_keras(
             f"{WHERE}: weights alone need layers=, such as layers=[3, ('lstm', 10), 1]; a file "
             f'.keras of model.save() describes its layers'
         )
-    kind = all_parts.model_of(WHERE, 'Regressor' if model is None else model)
+    kind = all_parts.model_of(from_keras, 'Regressor' if model is None else model, network)
     net = kind(layers, **network)
     if not isinstance(source, list | tuple):
         arrays = _in_turn(net, found.arrays)
@@ -129,7 +130,7 @@ def _described(found: keras_file.KerasFile, model: Any, network: dict[str, Any])
         softmax = described.specs[-1].get('activation') == 'softmax'
         model = 'Classifier' if softmax else 'Regressor'
     network.setdefault('masked', described.masked)
-    net = all_parts.model_of(WHERE, model)(described.specs, **network)
+    net = all_parts.model_of(from_keras, model, network)(described.specs, **network)
     weighted = [one for one in described.sources if one.form is not None]
     all_parts.fill(WHERE, net, [_of_source(one, found.arrays) for one in weighted])
     return net

@@ -4,18 +4,21 @@ Each reader makes a list of parts: one for each layer with weights. They become 
 new network, or fill one that the user has described.
 """
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from rnnkit.common import old_words
+from rnnkit.common.registry import reject_unknown
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, ShapeError
 from rnnkit.layers import Layer
 from rnnkit.layers.registry import layers as registry
 from rnnkit.models.files import models
-from rnnkit.models.network import Network
+from rnnkit.models.network import SETTINGS, Network
 from rnnkit.models.parameters import assign_all
 
 
@@ -64,22 +67,38 @@ class Part(NamedTuple):
         return {'form': self.form, **size, **own, **self.options}
 
 
-def model_of(where: str, model: object) -> type[Network]:
-    """Return a class of networks, given itself or its name.
+def model_of(
+    function: Callable[..., object], model: object, keywords: Mapping[str, object]
+) -> type[Network]:
+    """Return a class of networks, given itself or its name, that has the keywords.
+
+    Parameters
+    ----------
+    function : callable
+        The one that was called, which passes keywords on; it is named in messages.
+    model : class or str
+    keywords : dict
 
     Raises
     ------
     ConfigError
-        If it is neither.
+        If `model` is neither, or the function and the network both lack a keyword.
     """
+    where = f'{function.__name__}()'
     if isinstance(model, str):
-        return models[model]
-    if isinstance(model, type) and issubclass(model, Network) and not model.__abstractmethods__:
-        return model
-    raise ConfigError(
-        f'{where}: model must be rnnkit.Regressor, rnnkit.Classifier or rnnkit.Autoencoder, or the '
-        f'name of one; got {brief(model)}'
-    )
+        model = models[model]
+    if not (
+        isinstance(model, type) and issubclass(model, Network) and not model.__abstractmethods__
+    ):
+        raise ConfigError(
+            f'{where}: model must be rnnkit.Regressor, rnnkit.Classifier or rnnkit.Autoencoder, or '
+            f'the name of one; got {brief(model)}'
+        )
+    *own, _ = inspect.signature(function).parameters
+    olds = {*old_words.NETWORK, *old_words.NOT_OF_NETWORKS}  # which networks know themselves
+    given = [name for name in keywords if name not in olds]
+    reject_unknown(where, given, [*own, *SETTINGS, *model._own_settings])
+    return model
 
 
 def fill(where: str, net: Network, parts: Sequence[Part]) -> None:

@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -74,9 +74,14 @@ def of_safetensors(content: bytes, name: str) -> dict[str, np.ndarray]:
             raise FormatError(f'{name}: {brief(key)} has the dtype {one["dtype"]}, not read here')
         bits = np.frombuffer(one['data'], np.dtype(DTYPES[one['dtype']]).newbyteorder('<'))
         if one['dtype'] == 'BF16':
-            bits = (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
+            bits = of_bfloat16(bits)
         arrays[key] = bits.reshape(one['shape'])
     return arrays
+
+
+def of_bfloat16(bits: np.ndarray) -> np.ndarray:
+    """Return numbers in float32, given the bits of bfloat16, which are the first half of theirs."""
+    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
 def array_of(where: str, name: object, value: Any) -> np.ndarray:
@@ -102,6 +107,6 @@ def array_of(where: str, name: object, value: Any) -> np.ndarray:
     return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
-def dtype_for(arrays: Mapping[str, np.ndarray]) -> str:
+def dtype_for(arrays: Iterable[np.ndarray]) -> str:
     """Return the dtype of a network that loses nothing of the weights: float64 if one has it."""
-    return 'float64' if any(array.dtype == np.float64 for array in arrays.values()) else 'float32'
+    return 'float64' if any(array.dtype == np.float64 for array in arrays) else 'float32'

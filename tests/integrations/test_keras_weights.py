@@ -228,6 +228,36 @@ def test_a_functional_chain_with_a_mask(rng):
             load(keras(other, {}))
 
 
+def test_a_leaky_relu_is_the_activation_of_the_layer_before(rng):
+    hidden, out = dense(I, 5, rng), dense(5, 1, rng)
+    for given, slope in (({'negative_slope': 0.1}, 0.1), ({}, 0.3)):
+        config = sequential(
+            layer('Dense', 'hidden', units=5, activation='linear'),
+            layer('LeakyReLU', 'leaky', **given),
+            layer('Dense', 'out', units=1),
+            shape=[None, I],
+        )
+        net = load(keras(config, {'dense': hidden, 'dense_1': out}))
+        x = rng.standard_normal((B, I))
+        h = x @ hidden[0] + hidden[1]
+        right = np.where(h > 0, h, slope * h) @ out[0] + out[1]
+        np.testing.assert_allclose(net.predict(x), right, atol=TOLERANCE)
+
+
+def test_a_misspelt_keyword_names_the_call(rng):
+    config = sequential(layer('Dense', 'a', units=1), shape=[None, I])
+    file = keras(config, {'dense': dense(I, 1, rng)})
+    for given in ([file], [hdf5({'dense': dense(I, 1, rng)}), [I, 1]]):
+        for wrong, right in (('layuot', 'layout'), ('modle', 'model')):
+            with pytest.raises(
+                ConfigError,
+                match=rf"^from_keras\(\): unknown option '{wrong}', did you mean '{right}'",
+            ):
+                load(*given, **{wrong: 'batch'})
+    with pytest.raises(ConfigError, match="unknown option 'clases', did you mean 'classes'"):
+        load(file, model='Classifier', clases=['a', 'b'])
+
+
 def test_masking_and_constants(rng):
     cell = weights_of('SimpleRNN', I, rng)
     config = sequential(
@@ -282,6 +312,7 @@ REFUSED = [
     (layer('Normalization', 'a', axis=-1, invert=True), 'has invert=True'),
     (layer('GlobalMaxPooling1D', 'a', keepdims=True), 'has keepdims=True'),
     (layer('Activation', 'a', activation='tanh'), 'which must follow a Dense layer'),
+    (layer('LeakyReLU', 'a', negative_slope=0.1), 'which must follow a Dense layer'),
     (layer('TimeDistributed', 'a', layer=layer('LSTM', 'b', units=H)), "has layer='LSTM'"),
     (layer('Flatten', 'a'), 'needs a model whose input has a fixed number of steps'),
     (layer('Embedding', 'a', input_dim=3, output_dim=2), r'\(Embedding\) must be the first'),

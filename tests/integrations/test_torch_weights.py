@@ -242,6 +242,10 @@ def test_checkpoints_prefixes_and_wrappers(rng):
         ConfigError, match=r"key='ema/b': there is no 'b' in source; it has 'model'"
     ):
         rnnkit.from_torch(two, key='ema/b')
+    for key in ('ema', 'step'):
+        message = f"key='{key}': no weights are there; source has some in 'model', 'ema/model'$"
+        with pytest.raises(ConfigError, match=message):
+            rnnkit.from_torch({**two, 'step': 3}, key=key)
     with pytest.raises(ConfigError, match="no weight begins with 'a'; there are 'out.weight'"):
         rnnkit.from_torch(state, prefix='a')
 
@@ -347,8 +351,11 @@ def test_what_does_not_fit_is_refused(rng):
         rnnkit.from_torch(out, model=rnnkit.Network)
     with pytest.raises(ConfigError, match="did you mean 'classifier'"):
         rnnkit.from_torch(out, model='Clasifier')
-    with pytest.raises(ConfigError, match="did you mean 'layout'"):
-        rnnkit.from_torch(out, layuot='batch')
+    for wrong, right in (('layuot', 'layout'), ('actvation', 'activation'), ('prefx', 'prefix')):
+        with pytest.raises(
+            ConfigError, match=rf"^from_torch\(\): unknown option '{wrong}', did you mean '{right}'"
+        ):
+            rnnkit.from_torch(out, **{wrong: 'batch'})
     with pytest.raises(DataError, match=r'out.b must be finite; got nan at \(0,\)'):
         rnnkit.from_torch({**out, 'out.bias': np.array([np.nan])})
     with pytest.raises(
