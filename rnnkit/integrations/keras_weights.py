@@ -15,7 +15,7 @@ from rnnkit.integrations import keras_file, keras_layers, weight_files
 from rnnkit.integrations import parts as all_parts
 from rnnkit.integrations.gates import ORDERS, joined_biases, parted_biases, reordered
 from rnnkit.integrations.keras_chain import WHERE
-from rnnkit.integrations.keras_layers import Source
+from rnnkit.integrations.keras_layers import CELLS, Source
 from rnnkit.integrations.parts import Part, check_options, plain_option
 from rnnkit.layers import Bidirectional, Dense, Embedding, Layer, LayerNorm, Standardize
 from rnnkit.layers.recurrent import Recurrent
@@ -25,11 +25,10 @@ from rnnkit.training.protocols import PathOrFile
 if TYPE_CHECKING:
     from rnnkit.models.network import LayerSpec, Network
 
-KINDS = {'rnn': 'SimpleRNN', 'lstm': 'LSTM', 'gru': 'GRU'}
+KINDS = {ours: theirs for theirs, ours in CELLS.items()}
 GROUPS = {'rnn': 'simple_rnn', 'lstm': 'lstm', 'gru': 'gru', 'bidirectional': 'bidirectional'}
 GROUPS |= {'feedforward': 'dense', 'embedding': 'embedding'}
 GROUPS |= {'layernorm': 'layer_normalization', 'standardize': 'normalization'}
-FORMS = tuple(GROUPS)
 # Where the variables are in a group.
 ENDS = ('', '/cell', '/forward_layer/cell', '/backward_layer/cell')
 LEAST = 1e-7  # that a deviation has in Keras
@@ -166,9 +165,8 @@ def _in_turn(net: 'Network', groups: dict[str, list[np.ndarray]]) -> list[np.nda
     }
     counts: dict[str, int] = {}
     arrays = []
-    for layer in _weighted(net):
-        form = next((k for k in GROUPS if isinstance(layer, registry[k])), None)
-        start = GROUPS.get(form or '', layer.form)
+    for layer in all_parts.weighted(net, scales=True):
+        start = GROUPS.get(_form_of(layer), layer.form)
         number = counts.get(start, 0)
         counts[start] = number + 1
         group = start if number == 0 else f'{start}_{number}'
@@ -186,17 +184,17 @@ def _in_turn(net: 'Network', groups: dict[str, list[np.ndarray]]) -> list[np.nda
     return arrays
 
 
-def _weighted(net: 'Network') -> list[Layer]:
-    """Return the layers that have weights in Keras."""
-    return [x for x in net.layers if set(x.params) - {*x.measured} or x.form == 'standardize']
+def _form_of(layer: Layer) -> str:
+    """Return the form of a layer, or that of which it is a kind."""
+    return next((form for form in GROUPS if isinstance(layer, registry[form])), layer.form)
 
 
 def _taken(net: 'Network', arrays: list[np.ndarray]) -> list[Part]:
     """Return the weights of each layer, of arrays in the order of Keras."""
     reader = _Reader(arrays, '')
     parts = []
-    for layer in _weighted(net):
-        form = next((k for k in FORMS if isinstance(layer, registry[k])), layer.form)
+    for layer in all_parts.weighted(net, scales=True):
+        form = _form_of(layer)
         reader.label = f'layer {layer.name!r} ({layer.form} {layer.size})'
         worker = str(layer.given.get('worker', 'rnn')).lower() if form == 'bidirectional' else None
         part = reader.part(form, worker, str(layer.given.get('reset', 'after')))

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from rnnkit.common import file_format
@@ -41,7 +42,7 @@ def load(net: Network, source: object, only: Any, names: Any, strict: object) ->
     loaded = [name for name in params if name in wanted and name in given]
     unused = [name for name in given if name not in wanted]
     if set(wanted) != set(params):  # layers of the source that `only` leaves out here
-        unused = [name for name in unused if any(_matches(name, one) for one in patterns)]
+        unused = [name for name in unused if any(fnmatchcase(name, one) for one in patterns)]
     missing = [name for name in params if name in wanted and name not in given]
     report = LoadedWeights(tuple(loaded), tuple(unused), tuple(missing))
     if not loaded or (strict and (unused or missing)):
@@ -53,13 +54,6 @@ def load(net: Network, source: object, only: Any, names: Any, strict: object) ->
             f"{error}; to leave it as it is, choose the others by only=, such as only='hid*'"
         ) from None
     return report
-
-
-def _matches(name: str, pattern: str) -> bool:
-    try:
-        return bool(glob('', pattern, [name]))
-    except ConfigError:
-        return False
 
 
 def _arrays(source: Any) -> dict[str, Any]:

@@ -111,8 +111,7 @@ def fill(where: str, net: Network, parts: Sequence[Part]) -> None:
     ShapeError, DataError
         If an array has another shape than the parameter, or numbers that it cannot hold.
     """
-    scales = any(part.form == 'standardize' for part in parts)
-    taken = [x for x in net.layers if _own(x) or (scales and x.form == 'standardize')]
+    taken = weighted(net, any(part.form == 'standardize' for part in parts))
     if len(taken) != len(parts):
         ours = ', '.join(f'{layer.name!r} ({_kind(layer)})' for layer in taken)
         theirs = ', '.join(f'{part.label} ({part.kind} {part.size})' for part in parts)
@@ -125,6 +124,11 @@ def fill(where: str, net: Network, parts: Sequence[Part]) -> None:
         _check(where, layer, part)
         values += [(layer.params[name], array) for name, array in part.params.items()]
     assign_all(where, net.layers, values)
+
+
+def weighted(net: Network, scales: bool) -> list[Layer]:
+    """Return the layers with trained parameters; with `scales` also those of 'standardize'."""
+    return [x for x in net.layers if _own(x) or (scales and x.form == 'standardize')]
 
 
 def _own(layer: Layer) -> list[str]:

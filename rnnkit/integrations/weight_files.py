@@ -10,7 +10,7 @@ import safetensors
 
 from rnnkit.common import file_format, file_kinds, open_files
 from rnnkit.common.spelling import brief
-from rnnkit.errors import DataError, FormatError
+from rnnkit.errors import ConfigError, DataError, FormatError
 
 ZIP, HDF5 = b'PK\x03\x04', b'\x89HDF\r\n\x1a\n'  # how files begin
 DTYPES = {'F64': 'f8', 'F32': 'f4', 'F16': 'f2', 'I64': 'i8', 'I32': 'i4', 'I16': 'i2'}
@@ -29,7 +29,7 @@ def opened(where: str, path: object) -> tuple[BinaryIO, str, int]:
     Raises
     ------
     ConfigError
-        If it is neither.
+        If it is neither, or reading it returns no bytes.
     FileNotFoundError
         If there is no such file.
     FormatError
@@ -37,7 +37,9 @@ def opened(where: str, path: object) -> tuple[BinaryIO, str, int]:
     """
     source = open_files.source(where, path)
     if open_files.is_open_file(source):
-        content = source.read()
+        content: object = source.read()
+        if not isinstance(content, bytes | bytearray | memoryview):
+            raise ConfigError(f'{where}: read() must return bytes; got {brief(content)}')
         return io.BytesIO(content), open_files.name_of(source), len(content)
     file = file_format.opened(source)
     found = os.fstat(file.fileno())

@@ -175,6 +175,11 @@ def test_another_head_is_left_out_by_only():
         new.load_weights(old, skip_mismatch=True)
 
 
+class Text:
+    def read(self):
+        return 'text'
+
+
 def test_what_is_no_source_is_refused(tmp_path):
     net = made()
     torch = {'out.weight': np.ones((1, 3)), 'out.bias': np.ones(1)}
@@ -197,6 +202,7 @@ def test_what_is_no_source_is_refused(tmp_path):
         ({'source': net, 'only': 3}, 'only must be a pattern'),
         ({'source': net, 'strict': 1}, 'strict must be True or False'),
         ({'source': 3}, 'must be the path of a file'),
+        ({'source': Text()}, r"source: read\(\) must return bytes; got 'text'"),
         ({'source': net.layers[1]}, 'must be the path of a file'),
         ({'source': [np.ones(3)]}, 'arrays by name; got list of 1; weights of PyTorch are read'),
     ):
