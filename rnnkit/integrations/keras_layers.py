@@ -318,7 +318,7 @@ def _set_activation(model: Model, options: _Options, option: str, name: str) -> 
 
 def _warn_of_padding(model: Model, options: _Options) -> None:
     """Warn that a layer that has no masks in Keras reads padding there."""
-    if model.masked and model.time:
+    if model.masked:
         caller.warn(
             f'{WHERE}: layer {options.name!r} ({options.kind}) ignores masks in Keras, and reads '
             f'padding too; here it does not, so that outputs of padded sequences may differ'

@@ -214,8 +214,8 @@ def check_options(
     for option in (*cell.options, 'zoneout'):
         value = getattr(layer if option == 'zoneout' else cell, option)
         value = plain_option(value)
-        fine = (0, 0.0) if option == 'zoneout' else allowed.get(option, (cell.options[option],))
-        if not any(type(value) is type(one) and value == one for one in fine):
+        fine = (0,) if option == 'zoneout' else allowed.get(option, (cell.options[option],))
+        if value not in fine:
             raise ConfigError(
                 f'{where}: layer {layer.name!r} ({layer.form}) has {option}={brief(value)}, '
                 f'which {what} does not have'

@@ -295,6 +295,20 @@ def test_a_maximum_of_outputs_that_are_held_over_padding(rng):
     load(keras(config, {'simple_rnn/cell': weights_of('SimpleRNN', I, rng)}))
 
 
+def test_after_the_last_step_there_is_no_time(rng):
+    config = sequential(
+        layer('SimpleRNN', 'rnn', units=H),
+        layer('LayerNormalization', 'norm', axis=1),
+        layer('Flatten', 'flat'),
+        layer('Dense', 'out', units=1),
+        shape=[None, None, I],
+    )
+    cell, out = weights_of('SimpleRNN', I, rng), dense(H, 1, rng)
+    norm = [np.ones(H), np.zeros(H)]
+    net = load(keras(config, {'simple_rnn/cell': cell, 'layer_normalization': norm, 'dense': out}))
+    assert [one.form for one in net.layers[1:]] == ['rnn', 'last', 'layernorm', 'feedforward']
+
+
 REFUSED = [
     (layer('Conv1D', 'conv', filters=3), r"'conv' is a Conv1D, which has no counterpart here"),
     (layer('LSTM', 'a', units=H, activation='mish'), r"'a' \(LSTM\) has activation='mish'"),
@@ -466,6 +480,17 @@ def test_damaged_files_are_refused(rng):
     for cut in (content[: len(content) // 2], b'', b'text', hdf5(groups)[:500]):
         with pytest.raises(FormatError):
             load(cut)
+    for member in (b'config.json', b'model.weights.h5'):
+        for more in range(0, len(content), 100):
+            claims = bytearray(content)
+            at = claims.rindex(member) - 22  # the lengths in the directory, which comes last
+            length = int.from_bytes(claims[at : at + 4], 'little') + more
+            claims[at - 4 : at] = claims[at : at + 4] = length.to_bytes(4, 'little')
+            if more == 0:
+                assert load(bytes(claims)).num_params == 6
+                continue
+            with pytest.raises(FormatError, match=r'complete \.keras file|claims more bytes'):
+                load(bytes(claims))
     with pytest.raises(FormatError, match=r'config.json is compressed'):
         load(keras(config, groups, compress=True))
     with pytest.raises(FormatError, match='describes no model'):
