@@ -3,10 +3,13 @@
 from rnnkit.cells.base import Cell, cells
 from rnnkit.cells.bcrnn import BCRNNCell, BCRNNState
 from rnnkit.cells.clockwork import ClockworkCell, ClockworkState
+from rnnkit.cells.cornn import CoRNNCell, CoRNNState
 from rnnkit.cells.gru import GRUCell, GRUState
+from rnnkit.cells.lem import LEMCell, LEMState
 from rnnkit.cells.lstm import LSTMCell, LSTMState
 from rnnkit.cells.mrnn import MRNNCell, MRNNState
 from rnnkit.cells.mut1 import MUT1Cell, MUT1State
+from rnnkit.cells.rhn import RHNCell, RHNState
 from rnnkit.cells.rnn import RNNCell, RNNState
 from rnnkit.cells.rrnn import RRNNCell, RRNNState
 from rnnkit.cells.scrn import SCRNCell, SCRNState
@@ -17,14 +20,20 @@ __all__ = [
     'Cell',
     'ClockworkCell',
     'ClockworkState',
+    'CoRNNCell',
+    'CoRNNState',
     'GRUCell',
     'GRUState',
+    'LEMCell',
+    'LEMState',
     'LSTMCell',
     'LSTMState',
     'MRNNCell',
     'MRNNState',
     'MUT1Cell',
     'MUT1State',
+    'RHNCell',
+    'RHNState',
     'RNNCell',
     'RNNState',
     'RRNNCell',

@@ -164,6 +164,11 @@ class Cell:
         return s[0]
 
     @property
+    def has_own_projection(self) -> bool:
+        """Whether `project` is not ``x @ xh + b``, which kernels compute themselves."""
+        return type(self).project is not Cell.project
+
+    @property
     def has_own_output(self) -> bool:
         """Whether the output is not the first state."""
         return type(self).output is not Cell.output
