@@ -38,8 +38,8 @@ class GRUCell(Cell):
     With ``layernorm=True``, all products above are normalized, here written N, and multiplied by a
     gain: :math:`x_t W` becomes :math:`g_x N(x_t W)`, and :math:`h_{t-1} U` becomes
     :math:`g_h N(h_{t-1} U)`. As in the paper, r and z are normalized together, over 2H elements,
-    and n by itself; Haste normalizes all three together. PyTorch and Keras have no such layer. N adds
-    :math:`10^{-5}` to the variance. Gains start at 1.
+    and n by itself; Haste normalizes all three together. PyTorch and Keras have no such layer. N
+    adds :math:`10^{-5}` to the variance. Gains start at 1.
 
     Parameters
     ----------
