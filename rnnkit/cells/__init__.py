@@ -2,9 +2,11 @@
 
 from rnnkit.cells.base import Cell, cells
 from rnnkit.cells.bcrnn import BCRNNCell, BCRNNState
+from rnnkit.cells.cfc import CfCCell, CfCState
 from rnnkit.cells.clockwork import ClockworkCell, ClockworkState
 from rnnkit.cells.cornn import CoRNNCell, CoRNNState
 from rnnkit.cells.gru import GRUCell, GRUState
+from rnnkit.cells.grud import GRUDCell, GRUDState
 from rnnkit.cells.lem import LEMCell, LEMState
 from rnnkit.cells.lstm import LSTMCell, LSTMState
 from rnnkit.cells.mrnn import MRNNCell, MRNNState
@@ -18,11 +20,15 @@ __all__ = [
     'BCRNNCell',
     'BCRNNState',
     'Cell',
+    'CfCCell',
+    'CfCState',
     'ClockworkCell',
     'ClockworkState',
     'CoRNNCell',
     'CoRNNState',
     'GRUCell',
+    'GRUDCell',
+    'GRUDState',
     'GRUState',
     'LEMCell',
     'LEMState',

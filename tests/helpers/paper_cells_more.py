@@ -1,11 +1,13 @@
 """Cells of the literature in NumPy, straight from the papers: products in sequence, norms, gaps.
 
 Each function returns ``step(x, old, p) -> new`` for `complex_step`, given the options of the cell.
-The equations stand in the order of the papers, product by product, whatever rnnkit does.
+The equations stand in the order of the papers, product by product, whatever rnnkit does. Where a
+cell is given the time since the step before, it is the last column of x, with ``timed=True``; else
+it is 1.
 """
 
 import numpy as np
-from complex_step import blocks, sigmoid
+from complex_step import absolute, blocks, maximum, sigmoid
 
 
 def cornn(dt=0.1, gamma=1.0, epsilon=1.0, damping='explicit'):
@@ -96,5 +98,51 @@ def gru_normed(reset='after'):
         inner = p['gh'][last] * layer_norm(left @ p['hh'][:, last])
         n = np.tanh(n + (r * (inner + p['bn']) if reset == 'after' else inner))
         return ((1 - z) * n + z * h,)
+
+    return step
+
+
+def _timed(x, timed):
+    """Return the input, and the time since the step before, (B, 1)."""
+    return (x[:, :-1], x[:, -1:]) if timed else (x, 1.0)
+
+
+def grud(timed=False):
+    def step(x, old, p):
+        (x, passed), (h, seen, gap) = _timed(x, timed), old
+        m, delta, mean = ~np.isnan(x), passed + gap, p['fill']
+        last = mean + seen  # the last observation itself
+        decay_x = np.exp(-maximum(0, delta * p['wx'] + p['bx']))
+        decay_h = np.exp(-maximum(0, delta @ p['wh'] + p['bh']))
+        filled = np.where(m, x, decay_x * last + (1 - decay_x) * mean)
+        (wr, wz, wn), (ur, uz, un) = blocks(p['xh'], 3), blocks(p['hh'], 3)
+        (vr, vz, vn), (br, bz, bn) = blocks(p['mh'], 3), blocks(p['b'], 3)
+        h, real = decay_h * h, m.astype(float)
+        r = sigmoid(filled @ wr + h @ ur + real @ vr + br)
+        z = sigmoid(filled @ wz + h @ uz + real @ vz + bz)
+        n = np.tanh(filled @ wn + (r * h) @ un + real @ vn + bn)
+        last = np.where(m, x, last)
+        return z * h + (1 - z) * n, last - mean, np.where(m, 0, delta)
+
+    return step
+
+
+def cfc(mode='default', layers=1, timed=False, squash=lambda a: 1.7159 * np.tanh(0.666 * a)):
+    def step(x, old, p):
+        (x, passed), (h,) = _timed(x, timed), old
+        both = np.concatenate([x, h], axis=1)
+        u = both @ np.concatenate([p['xh'], p['hh']]) + p['b']
+        if layers:
+            u = squash(u)
+            for k in range(2, layers + 1):
+                u = squash(u @ p[f'u{k}'] + p[f'b{k}'])
+            u = u @ p['uh'] + p['bh']
+        if mode == 'pure':
+            decay = np.exp(-passed * (absolute(p['tau']) + absolute(u)))
+            return (-p['A'] * decay * u + p['A'],)
+        f, g, a, d = blocks(u, 4)
+        gate = sigmoid(a * passed + d)
+        keep = 1 if mode == 'no_gate' else 1 - gate
+        return (np.tanh(f) * keep + gate * np.tanh(g),)
 
     return step
