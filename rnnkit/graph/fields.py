@@ -8,6 +8,7 @@ from rnnkit.common.output_names import parts
 from rnnkit.data.field import Axes, Field
 from rnnkit.errors import ConfigError
 from rnnkit.graph.graph import Graph
+from rnnkit.graph.missing import takes_missing
 from rnnkit.layers import Input
 from rnnkit.losses import Loss
 from rnnkit.losses.base import name_of
@@ -41,6 +42,7 @@ def inputs_of(graph: Graph, layout: Axes) -> list[Field]:
                 'int64' if tokens else graph.dtype,
                 _steps(graph, clock),
                 least(clock),
+                missing=takes_missing(graph, layer),
             )
         )
     return inputs
@@ -125,7 +127,7 @@ def input_as_target(graph: Graph, output: str, loss: Loss, given: list[Field]) -
                 f'{where}, which must have as many time steps; layer {clock!r} has '
                 f'{"others" if steps is None else steps}'
             )
-    return replace(field, steps=steps, check=loss.check_targets)
+    return replace(field, steps=steps, check=loss.check_targets, missing=False)
 
 
 def _size(size: int, output: str, loss: Loss) -> int:

@@ -66,6 +66,7 @@ def has_operator(layer: Recurrent, needed: set[str]) -> bool:
         and not layer.zoneout
         and getattr(cell, 'cell_clip', None) is None
         and getattr(cell, 'projection', None) is None
+        and not getattr(cell, 'layernorm', False)
         and all(function in FUNCTIONS for function in functions_of(layer))
         and needed <= OF_OPERATOR
     )

@@ -51,7 +51,7 @@ def trace(cell: Cell) -> Form:
     Unsupported
         If the cell is not one recurrent product followed by elementwise mathematics.
     """
-    if type(cell).project is not Cell.project:
+    if cell.has_own_projection:
         raise Unsupported('the cell has a projection of its own')
     # The program is exact; it is rounded to the network's dtype when it is written. With a floatX
     # of float32, a cell's constant 0.2 would already be float32(0.2).
