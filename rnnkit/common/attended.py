@@ -28,8 +28,7 @@ def attend(
     v : tensor of shape (A,), optional
         The score of a query q and a key k is ``tanh(q + k) @ v``; without it, ``q @ k``.
     mask : tensor of shape (S, B), optional
-        1 where a step of the memory is real, 0 over padding, where keys and values must be
-        finite.
+        1 where a step of the memory is real, 0 over padding, where values must be finite.
 
     Returns
     -------
@@ -37,14 +36,33 @@ def attend(
         Not negative. They sum to 1 over S; 0 over padding, and if all steps are padding.
     means : tensor of shape (T, B, M)
     """
+    weights = weigh(queries, keys, v, mask)
+    return [weights, mix(weights, values)]
+
+
+def weigh(
+    queries: TensorVariable,
+    keys: TensorVariable,
+    v: TensorVariable | None = None,
+    mask: TensorVariable | None = None,
+) -> TensorVariable:
+    """Return the weights alone."""
     if v is None:
         scores = pt.matmul(queries.swapaxes(0, 1), keys.dimshuffle(1, 2, 0))  # (B, T, S)
     else:
-        pairs = queries.dimshuffle(1, 0, 'x', 2) + keys.dimshuffle(1, 'x', 0, 2)  # (B, T, S, A)
-        scores = (pt.tanh(pairs) * v).sum(axis=-1)
-    weights = _softmax(scores, None if mask is None else mask.T[:, None, :] > 0)
-    means = pt.matmul(weights, values.swapaxes(0, 1))  # (B, T, M)
-    return [weights.swapaxes(0, 1), means.swapaxes(0, 1)]
+        scores = (pt.tanh(pairs(queries, keys)) * v).sum(axis=-1)
+    weights = _softmax(scores, None if mask is None else mask.T[:, None, :] > 0.5)
+    return weights.swapaxes(0, 1)
+
+
+def pairs(queries: TensorVariable, keys: TensorVariable) -> TensorVariable:
+    """Return the sum of each query and each key, (B, T, S, A)."""
+    return queries.dimshuffle(1, 0, 'x', 2) + keys.dimshuffle(1, 'x', 0, 2)
+
+
+def mix(weights: TensorVariable, values: TensorVariable) -> TensorVariable:
+    """Return the weighted means of the values."""
+    return pt.matmul(weights.swapaxes(0, 1), values.swapaxes(0, 1)).swapaxes(0, 1)
 
 
 def _softmax(scores: TensorVariable, real: TensorVariable | None) -> TensorVariable:

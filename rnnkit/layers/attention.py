@@ -29,7 +29,7 @@ class Attention(Layer):
 
         a_{ts} &= \mathrm{softmax}_s\, \mathrm{score}(x_t, m_s) \\
         c_t &= \sum_s a_{ts} m_s \\
-        y_t &= g([c_t; x_t] W + b)
+        y_t &= g(x_t W_{xh} + c_t W_{ch} + b)
 
     x is the input, usually the hidden states of a decoder, and m the memory, usually those of an
     encoder. Each has its own time steps, and its own mask in a network that is ``masked``. The
@@ -78,7 +78,7 @@ class Attention(Layer):
     """
 
     options = {'memory': None, 'score': 'additive', 'score_size': None, 'activation': 'tanh'}
-    initial = {'w': 'glorot', 'b': 0.0}
+    initial = {'xh': 'glorot', 'ch': 'glorot', 'b': 0.0}
     of_memory = ('key', 'mask')
     unsized = ('weights',)
 
@@ -126,7 +126,7 @@ class Attention(Layer):
         if self.score == 'general':
             scores = {'query': (x, m)}
         own = {name: scores[name] for name in SCORES[self.score]}
-        return {'w': (m + x, self.size), 'b': (self.size,), **own}
+        return {'xh': (x, self.size), 'ch': (m, self.size), 'b': (self.size,), **own}
 
     def transform(self, x, memory):  # x: (T, B, I), or (B, I)
         has_time = x.ndim == 3
@@ -141,11 +141,15 @@ class Attention(Layer):
             queries = _product(queries, self.params['query'])
         if 'key' in self.params:
             keys = outputs['key'] = _product(values, self.params['key'])
-        weights, context = attend(queries, keys, values, v, mask)
+        found = kernels.attend(queries, keys, values, v, mask)
+        weights, context = found or attend(queries, keys, values, v, mask)
         if not has_time:
             weights, context = weights[0], context[0]
-        pre = _affine(pt.concatenate([context, x], axis=-1), self.params['w'], self.params['b'])
-        out = activations.Chain(self.activation)(pre)
+        b = self.params['b']
+        pre = _affine(x, self.params['xh'], b) + _product(context, self.params['ch'])
+        out = kernels.tanh_of(pre) if self.activation == 'tanh' else None
+        if out is None:
+            out = activations.Chain(self.activation)(pre)
         return {'out': out, 'context': context, 'weights': weights, **outputs}
 
     def meet(self, before):
