@@ -132,8 +132,7 @@ def _targets(graph: Graph, compared: list[str], keyword: str, value: object) -> 
 
 def usable(graph: Graph, compared: list[str]) -> list[str]:
     """Return the main outputs that make a difference, and are numbers that can be changed."""
-    read_by = [*graph.plan.sources.values(), *(s.values() for s in graph.plan.starts.values())]
-    used = {name for names in read_by for name in names} | set(compared)
+    used = {name for layer in graph.layers for name in graph.plan.reads(layer.name)} | set(compared)
     names = [join(layer.name) for layer in graph.layers if layer.name not in graph.plan.words]
     return [name for name in names if name in used]
 

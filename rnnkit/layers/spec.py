@@ -186,7 +186,8 @@ def _as_dict(
     elif isinstance(item, dict):
         options = ''.join(f', {key}={brief(value)}' for key, value in item.items())
     elif sources and all(isinstance(one, str) and one in names for one in sources):
-        keyword = 'partner' if 'partner' in registry[form].options else 'inputs'
+        own = [key for key in ('partner', 'memory') if key in registry[form].options]
+        keyword = own[0] if own else 'inputs'
         options = f', {keyword}={item!r}'
     elif isinstance(item, tuple | list):
         options = ', ...'
