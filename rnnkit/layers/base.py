@@ -150,6 +150,7 @@ class Layer:
     of_memory: ClassVar[tuple[str, ...]] = ()
     unsized: ClassVar[tuple[str, ...]] = ()
     memory_size: int = 0  # features of the memory, once the layer is part of a network
+    step_sides: tuple[str, ...] = ()  # further inputs by which nothing has a derivative
 
     def __init_subclass__(cls, **keywords: object) -> None:
         """Make a constructor check how it is called."""
@@ -264,6 +265,11 @@ class Layer:
     def start_part(self, start: str) -> str:
         """Return the part of a state that a key of `start_sources` stands for."""
         return start
+
+    @property
+    def side_sources(self) -> dict[str, str]:
+        """The names of the outputs that the layer reads besides its inputs, by option."""
+        return {}
 
     def state_width(self, part: str) -> int:
         """Return the number of features of a part of the state."""
