@@ -242,6 +242,10 @@ class Graph:
             default = layer.state(*(start.get(name) for name in layer.state._fields))
             state = (states or {}).get(layer.name, default)
             context['state'] = state(default) if callable(state) else state
+        if sides := self.plan.sides[layer.name]:
+            found = dict(zip(self.plan.sources[layer.name], read, strict=True))
+            context['sides'] = {side: found[name] for side, name in sides.items()}
+            read = read[: len(layer.input_sizes)]
         own = layer.transform(*read, **context)
         self._check(layer, own)
         return {join(layer.name, name): output for name, output in own.items()}
