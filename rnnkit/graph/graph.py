@@ -251,6 +251,10 @@ class Graph:
         if memory := self.plan.memories.get(layer.name):
             clock = self.plan.clock_of(memory, self.by_name)
             context['memory'] = Memory(outputs[memory], masks.get(clock or ''))
+        if sides := self.plan.sides[layer.name]:
+            found = dict(zip(self.plan.sources[layer.name], read, strict=True))
+            context['sides'] = {side: found[name] for side, name in sides.items()}
+            read = read[: len(layer.input_sizes)]
         own = layer.transform(*read, **context)
         self._check(layer, own)
         return {join(layer.name, name): output for name, output in own.items()}

@@ -268,7 +268,10 @@ class Layer:
 
     @property
     def side_sources(self) -> dict[str, str]:
-        """The names of the outputs that the layer reads besides its inputs, by option."""
+        """The names of the outputs that the layer reads besides its inputs, by option.
+
+        If there are any, `transform` gets their tensors by option in its keyword `sides`.
+        """
         return {}
 
     def state_width(self, part: str) -> int:

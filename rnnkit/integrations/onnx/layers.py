@@ -41,6 +41,8 @@ def write(draft: Draft, layer: Layer) -> Written:
         If it cannot be written; the message names the layer.
     """
     read = [draft.values[name] for name in draft.graph.plan.sources[layer.name]]
+    if draft.graph.plan.sides[layer.name]:
+        read = at_each_step(draft, layer, read)
     write_layer: Callable[..., Written] = WRITERS.get(type(layer).transform, of_rows)
     return write_layer(draft, layer, read)
 
