@@ -72,9 +72,10 @@ class Graph:
         fresh = iter(self.inputs)
         for layer in layers:
             sources = {name: self._size(layer, name) for name in self.plan.sources[layer.name]}
-            self._check_starts(layer)
             layer.meet(layers[: layers.index(layer)])
             layer.bind(sources, dtype, rng)
+            self._check_starts(layer)
+            self._check_sides(layer)
             read = [self.outputs[name] for name in sources] or [next(fresh)]
             outputs = self._transform(layer, read, self.outputs, self.masks)
             self.outputs |= outputs
@@ -200,6 +201,25 @@ class Graph:
                     f'layer {layer.name!r}: {part}_0 must have {width} features; {name!r} has '
                     f'{size}'
                 )
+
+    def _check_sides(self, layer: Layer) -> None:
+        """Raise a ConfigError if a gradient would be lost in a further input of a step."""
+        for side in layer.step_sides:
+            source = self.plan.sides[layer.name].get(side)
+            waiting = [] if source is None else [source]
+            while waiting:
+                other = self.by_name[layer_of(waiting.pop())]
+                if set(other.params) - set(other.measured):
+                    raise ConfigError(
+                        f'layer {layer.name!r}: {side}={source!r} depends on the parameters of '
+                        f'layer {other.name!r}, and nothing has a derivative by what step reads '
+                        f'as p.{side}, so they would not learn from it; read an input, or let the '
+                        f"cell's project(x, p) read p.{side} and pass it on in z, with its gradient"
+                    )
+                waiting += [
+                    *self.plan.sources[other.name],
+                    *self.plan.starts[other.name].values(),
+                ]
 
     def _transform(
         self,

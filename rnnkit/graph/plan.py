@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from rnnkit.common.output_names import join, layer_of, parts
+from rnnkit.common.output_names import full, join, layer_of, parts
 from rnnkit.errors import ConfigError
 from rnnkit.layers import Embedding, Input, Last, Layer, Max, Mean
 
@@ -17,6 +17,9 @@ class Plan(NamedTuple):
         For each layer, the outputs that it reads.
     starts : dict of str to dict of str to str
         For each layer, the outputs that parts of its state start from.
+    sides : dict of str to dict of str to str
+        For each layer, those outputs that it reads by an option, such as ``gap``. They are among
+        `sources`, too, after its inputs.
     clocks : dict of str to str or None
         For each layer, the owner of the time axis of its outputs: the first input layer of those
         that share one, a layer that makes one, or None without time.
@@ -30,6 +33,7 @@ class Plan(NamedTuple):
 
     sources: dict[str, list[str]]
     starts: dict[str, dict[str, str]]
+    sides: dict[str, dict[str, str]]
     clocks: dict[str, str | None]
     words: set[str]
     lengths: dict[str, Layer]
@@ -55,23 +59,32 @@ def plan(layers: list[Layer]) -> Plan:
         If a layer needs a time axis and has none, or has one and must not.
     """
     names = {layer.name: layer for layer in layers}
-    sources, starts, before = {}, {}, ''
-    for layer in layers:
-        read = [] if isinstance(layer, Input) else layer.inputs or (before,)
-        sources[layer.name] = [_full(name, names, isinstance(layer, Last)) for name in read]
+    sources, starts, sides = {}, {}, {}
+    for k, layer in enumerate(layers):
+        read = [] if isinstance(layer, Input) else layer.inputs or (_before(layers[:k], layer),)
+        own = [_full(name, names, isinstance(layer, Last)) for name in read]
+        sides[layer.name] = {side: full(name) for side, name in layer.side_sources.items()}
+        others = dict.fromkeys(name for name in sides[layer.name].values() if name not in own)
+        sources[layer.name] = [*own, *others]
         starts[layer.name] = {
             part: _full(name, names, True, layer.start_part(part))
             for part, name in layer.start_sources.items()
         }
-        before = layer.name
     words = _words(layers, sources)
-    found = Plan(sources, starts, {}, words, {}, {})
+    found = Plan(sources, starts, sides, {}, words, {}, {})
     # Data without time are (B, I), so a time axis needs a reason: a layer, or ndim=3 of an input.
     if any(x.recurrent or x.starts_time or getattr(x, 'ndim', None) == 3 for x in layers):
         _find_clocks(layers, names, found)
     else:
         found.clocks.update(dict.fromkeys(names))
     return found
+
+
+def _before(layers: list[Layer], reader: Layer) -> str:
+    """Return the layer that one reads by default: the last before it that is no side input."""
+    aside = {layer_of(name) for name in reader.side_sources.values()}
+    names = [layer.name for layer in layers]
+    return next((name for name in reversed(names) if name not in aside), (names or [''])[-1])
 
 
 def _full(name: str, layers: dict[str, Layer], final: bool, part: str = '') -> str:
@@ -127,7 +140,8 @@ def _find_clocks(layers: list[Layer], names: dict[str, Layer], found: Plan) -> N
 
     for layer in layers:
         clocks = clocks_of(found.sources[layer.name])
-        _check_time(layer, clocks, names, found)
+        own = found.sources[layer.name][:1] if found.sides[layer.name] else None
+        _check_time(layer, clocks if own is None else clocks_of(own), names, found)
         for part, name in found.starts[layer.name].items():
             if clocks_of([name]):
                 raise ConfigError(

@@ -18,7 +18,7 @@ The folders, from the bottom up::
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pytensor.graph.basic import Variable
 
@@ -172,6 +172,7 @@ def fused(
     state: list[Variable],
     mask: Variable | None,
     direct: Variable | None = None,
+    sides: Mapping[str, Variable] | None = None,
 ) -> list[Variable] | None:
     """Return the states of all steps by a kernel, or None if only a scan can compute them.
 
@@ -179,7 +180,7 @@ def fused(
     ----------
     cell : Cell
     scan : callable
-        Builds the same by scan, from x, the parameters, the initial states and the last two.
+        Builds the same by scan, from x, the parameters, the initial states and the last three.
     walk : Walk
         That of the scan.
     x : tensor of shape (T, B, I)
@@ -187,7 +188,12 @@ def fused(
     state : list of tensors of shape (B, H) or (1, H)
     mask : tensor of shape (T, B), of the dtype of x, or None
     direct : tensor of shape (T, B, D), or None
+    sides : dict of str to tensor of shape (T, B, width)
+        The further inputs that the cell declares.
     """
+    if sides:
+        log.debug('%s keeps the scan: it has further inputs', type(cell).__name__)
+        return None
     form = form_of(cell)
     if form is None:
         return None

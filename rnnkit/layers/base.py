@@ -133,6 +133,7 @@ class Layer:
     passes_missing: bool = False
     measured: tuple[str, ...] = ()
     state: type | None = None
+    step_sides: tuple[str, ...] = ()  # further inputs by which nothing has a derivative
 
     def __init_subclass__(cls, **keywords: object) -> None:
         """Make a constructor check how it is called."""
@@ -242,6 +243,11 @@ class Layer:
     def start_part(self, start: str) -> str:
         """Return the part of a state that a key of `start_sources` stands for."""
         return start
+
+    @property
+    def side_sources(self) -> dict[str, str]:
+        """The names of the outputs that the layer reads besides its inputs, by option."""
+        return {}
 
     def state_width(self, part: str) -> int:
         """Return the number of features of a part of the state."""

@@ -8,6 +8,7 @@ import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit.common.checks import choice, one_of
+from rnnkit.common.output_names import full
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
@@ -114,6 +115,10 @@ class Bidirectional(Layer):
             for part, name in child.start_sources.items()
         }
 
+    @property
+    def side_sources(self):
+        return self.forward.side_sources
+
     def start_part(self, start):
         return start.partition('_')[2]
 
@@ -134,17 +139,20 @@ class Bidirectional(Layer):
 
     def bind(self, sources: dict[str, int], dtype: str, rng: np.random.Generator) -> None:
         """Bind both directions; their parameters are those of this layer."""
-        super().bind(sources, dtype, rng)
+        apart = set(map(full, self.side_sources.values()))
+        own = {name: n for k, (name, n) in enumerate(sources.items()) if not k or name not in apart}
+        super().bind(own, dtype, rng)
         for child, suffix in zip(self.children, WAYS, strict=True):
             child.name = f'{self.name}_{suffix}'
             child.bind(sources, dtype, rng)
             self.params |= {f'{suffix}.{name}': p for name, p in child.params.items()}
+        self.step_sides = self.forward.step_sides
 
-    def transform(self, x, mask=None, state=None, noise=None):  # x: (T, B, I)
+    def transform(self, *inputs, mask=None, state=None, noise=None):  # the first: (T, B, I)
         n = len(self.forward.state._fields)
         states = (None, None) if state is None else (state[:n], state[n:])
         forward, backward = (
-            child.transform(x, mask, start and child.state(*start), noise)
+            child.transform(*inputs, mask=mask, state=start and child.state(*start), noise=noise)
             for child, start in zip(self.children, states, strict=True)
         )
         outputs = {}

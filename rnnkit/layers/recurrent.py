@@ -1,22 +1,27 @@
 """Layers that run a cell over time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit import activations, kernels
 from rnnkit.cells import Cell
+from rnnkit.cells.declared import check_step
+from rnnkit.cells.rehearsal import check_reads, rehearse
 from rnnkit.cells.wrappers import Dropped, Mixed, State, Zoned, wrapped
 from rnnkit.common.checks import choice, one_of, probability
 from rnnkit.common.checks import size as size_of
+from rnnkit.common.output_names import full
 from rnnkit.common.spelling import brief
-from rnnkit.common.tensors import changeable, masked
+from rnnkit.common.tensors import at_each_step, changeable, masked
 from rnnkit.errors import ConfigError
-from rnnkit.layers.base import Layer
+from rnnkit.layers import short_forms
+from rnnkit.layers.base import COMMON, Layer
 from rnnkit.unroll import unroll
 
 LEARN = 'learn'
@@ -45,6 +50,9 @@ class Recurrent(Layer):
         The initial state, one for each part of the cell's state: ``'learn'`` for a parameter of
         shape (size,), or the name of another layer or of one of its outputs, of shape (B, size).
         The name of a recurrent layer stands for its final state: ``h_0='encoder'``. By default 0.
+    gap, ... : str
+        One for each further input of each step that the cell declares in its attribute `side`:
+        the name of a layer, an input or an output.
     bptt_limit : int, optional
         Cut the gradient after this many steps (truncated backpropagation through time).
     dropout : float
@@ -103,6 +111,21 @@ class Recurrent(Layer):
                 raise ConfigError(
                     f"{where}: {part}_0 must be 'learn' or the name of a layer; got {brief(source)}"
                 )
+        for side in self.cell.side:
+            self._check_side(where, side, getattr(self, side))
+
+    def _check_side(self, where: str, side: str, source: object) -> None:
+        """Raise a ConfigError if a further input does not say where it comes from."""
+        if source is None and side in self.cell.side_defaults:
+            return
+        if not (isinstance(source, str) and source):
+            width = self.cell.side[side]
+            size = f'size={width}' if width.isdecimal() else f'size=..., {width}'
+            missing = 'is missing; it is' if source is None else f'is {brief(source)}; it must be'
+            raise ConfigError(
+                f'{where}: {side}= {missing} the name of a layer or input that each step reads, '
+                f"such as {side}='{side}s', with dict(form='input', {size}, name='{side}s') before"
+            )
 
     def _maker(self) -> tuple[Any, ...]:
         return _of_cell, self.form, self.cell_class
@@ -119,6 +142,11 @@ class Recurrent(Layer):
     def start_sources(self):
         sources = {part: getattr(self, f'{part}_0') for part in self.state._fields}
         return {part: name for part, name in sources.items() if name not in (None, LEARN)}
+
+    @property
+    def side_sources(self):
+        sources = {side: getattr(self, side) for side in self.cell.side}
+        return {side: name for side, name in sources.items() if name is not None}
 
     def starts(self):
         initial = {'xh': 'glorot', 'hh': 'orthogonal', **self.cell.initial}
@@ -139,22 +167,62 @@ class Recurrent(Layer):
         axes = self.cell.params.get(name, ())
         return len(axes) == 2 and axes[0] == 'H' and axes[1].lstrip('0123456789') == 'H'
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The number of features of each state."""
+        return self.cell.widths(self.size, self.input_size)
+
     def output_size(self, name):
-        widths = dict(zip(self.state._fields, self.cell.widths(self.size), strict=True))
-        return widths.get(name.removeprefix('last_'), self.cell.output_width(self.size))
+        widths = dict(zip(self.state._fields, self.widths, strict=True))
+        if (part := name.removeprefix('last_')) in widths:
+            return widths[part]
+        return self.cell.output_width(self.size, self.input_size)
+
+    def bind(self, sources: dict[str, int], dtype: str, rng: np.random.Generator) -> None:
+        """Bind the layer, after a rehearsal of its cell.
+
+        Raises
+        ------
+        ConfigError
+            If the equations of the cell fail or leave something unread, or a further input has
+            another width than the cell declares.
+        """
+        self._full_sides = {side: full(name) for side, name in self.side_sources.items()}
+        main = next(iter(sources))  # further inputs stand after it
+        rest = {name: n for name, n in sources.items() if name not in self._full_sides.values()}
+        super().bind({main: sources[main], **rest}, dtype, rng)
+        where = f'layer {self.name!r} ({self.form})'
+        try:
+            reads = rehearse(self.cell, self.input_size, self.size, dtype)
+            check_reads(self.cell, reads)
+        except ConfigError as error:
+            raise ConfigError(f'{where}: {error}') from error
+        self.step_sides = tuple(side for side in self.cell.side if side in reads.step_sides)
+        for side, width in self.cell.side_widths(self.size, self.input_size).items():
+            source = self._full_sides.get(side)
+            if source is not None and sources[source] != width:
+                raise ConfigError(
+                    f'{where}: {side} must have {width} feature{"s" * (width != 1)}; {source!r} '
+                    f'has {sources[source]}'
+                )
+        self._order = list(sources)
 
     def gates(self, name):
         return None if name.endswith('_0') else self.cell.gate_columns(name, self.size)
 
-    def transform(self, x, mask=None, state=None, noise=None):  # x: (T, B, I)
+    def transform(self, *inputs, mask=None, state=None, noise=None):  # the first: (T, B, I)
+        x, sides = inputs[0], self.sides(inputs)
         start = self._start(state)
         if noise is None or not (self.dropout or self.zoneout):
             cell = self.cell if not self.zoneout else wrapped(Mixed, self.cell, self.zoneout)
-            return self._outputs(self._unroll(cell, x, start, mask), mask)
+            return self._outputs(self._unroll(cell, x, start, mask, sides=sides), mask, sides)
         cell, codes = self.cell, None
         if self.zoneout:
             cell = wrapped(Zoned, cell)
-            rate, widths = changeable(self.zoneout, x.dtype), cell.direct_widths(self.size)
+            rate, widths = (
+                changeable(self.zoneout, x.dtype),
+                cell.direct_widths(self.size, self.input_size),
+            )
             codes = pt.concatenate(  # (T, B, codes)
                 [
                     noise.codes(rate, x, width, len(group))
@@ -165,16 +233,22 @@ class Recurrent(Layer):
         if self.dropout:
             cell = wrapped(Dropped, cell)
             # Drawn without the axis of time, so that all steps share the mask.
-            width = cell.widths(self.size)[0]  # of the state that is dropped
+            width = cell.widths(self.size, self.input_size)[0]  # of the state that is dropped
             kept = noise.keep(changeable(self.dropout, x.dtype), x, (1,), width)
             if start is None:  # the wrapper computes its own initial state from it
-                start = [
-                    pt.zeros((1, width), dtype=x.dtype) for width in self.cell.widths(self.size)
-                ]
+                start = [pt.zeros((1, width), dtype=x.dtype) for width in self.widths]
             start = cell.start(start, kept)
-        states = self._unroll(cell, x, start, mask, codes)
+        states = self._unroll(cell, x, start, mask, codes, sides)
         # The wrapper has put 'fed' before the states of the cell, and 'kept' after them.
-        return self._outputs(states[1:-1] if self.dropout else states, mask)
+        return self._outputs(states[1:-1] if self.dropout else states, mask, sides)
+
+    def sides(self, inputs: Sequence[TensorVariable]) -> dict[str, TensorVariable]:
+        """Return the further inputs by name, given all that the layer reads.
+
+        One without an axis of time is repeated at each step.
+        """
+        read = dict(zip(self._order, at_each_step(inputs), strict=True))
+        return {side: read[name] for side, name in self._full_sides.items()}
 
     def _unroll(
         self,
@@ -183,6 +257,7 @@ class Recurrent(Layer):
         start: Sequence[TensorVariable] | None,
         mask: TensorVariable | None,
         direct: TensorVariable | None = None,
+        sides: dict[str, TensorVariable] | None = None,
     ) -> State:
         params = {name: self.params[name] for name in self.cell.params}
         return unroll(
@@ -195,14 +270,17 @@ class Recurrent(Layer):
             reverse=not self.causal,
             bptt_limit=self.bptt_limit,
             direct=direct,
+            side=sides,
         )
 
-    def _outputs(self, states: State, mask: TensorVariable | None) -> dict[str, TensorVariable]:
+    def _outputs(
+        self, states: State, mask: TensorVariable | None, sides: dict[str, TensorVariable]
+    ) -> dict[str, TensorVariable]:
         """Return the outputs by name, given the states at all steps."""
         end = -1 if self.causal else 0  # states are in the order of time in both directions
         named = dict(zip(self.state._fields, states, strict=True))
         if self.cell.has_own_output:
-            named = {'out': self._output(states), **named}
+            named = {'out': self._output(states, sides), **named}
         outputs = {}
         for k, (part, values) in enumerate(named.items()):
             hidden = None if mask is None else kernels.hide_padding(values, mask)
@@ -210,18 +288,11 @@ class Recurrent(Layer):
             outputs['last' if k == 0 else f'last_{part}'] = values[end]
         return outputs
 
-    def _output(self, states: State) -> TensorVariable:
+    def _output(self, states: State, sides: dict[str, TensorVariable]) -> TensorVariable:
         """Return the output of a cell that has one of its own, given the states at all steps."""
         params = {name: self.params[name] for name in self.cell.params}
-        p = SimpleNamespace(**self.cell.prepare(params, self.size))
-        y = self.cell.output(self.state(*states), p)
-        if not isinstance(y, TensorVariable) or y.ndim != 3:
-            what = f'{y.ndim} axes' if isinstance(y, TensorVariable) else repr(y)
-            raise ConfigError(
-                f'{type(self.cell).__name__}.output() must return a tensor (T, B, '
-                f'{self.cell.output_width(self.size)}); got {what}'
-            )
-        return y
+        p = SimpleNamespace(**self.cell.prepare(params, self.size), **sides)
+        return self.cell.output(self.state(*states), p)
 
     def _start(self, state: State | None) -> State | None:
         """Return the initial state, or None if all of it is 0.
@@ -254,10 +325,13 @@ def _of_cell(form: str, cell: type[Cell], **keywords: Any) -> Recurrent:
 @cache
 def recurrent_layer(form: str, cell: type[Cell]) -> type[Recurrent]:
     """Return the class of layers that run `cell`, called `form` in layer specs."""
+    check_step(cell, Cell)
     starts = {f'{part}_0': None for part in cell.state._fields}
+    _check_keywords(cell, starts)
     options = {
         **cell.options,
         **starts,
+        **dict.fromkeys(cell.side),
         'direction': 'forward',
         'bptt_limit': None,
         **dict.fromkeys(NOISES, 0.0),
@@ -267,3 +341,15 @@ def recurrent_layer(form: str, cell: type[Cell]) -> type[Recurrent]:
         (Recurrent,),
         {'cell_class': cell, 'options': options, 'form': form, '__doc__': cell.__doc__},
     )
+
+
+def _check_keywords(cell: type[Cell], starts: Iterable[str]) -> None:
+    """Raise a ConfigError if a name of the cell's is a keyword that every such layer has."""
+    own = [*COMMON, 'direction', 'bptt_limit', *NOISES, *starts, *short_forms.KINDS]
+    for table in ('options', 'params', 'side'):
+        for name in getattr(cell, table):
+            if name in own:
+                raise ConfigError(
+                    f'{cell.__name__}.{table}: {name!r} is a keyword of every recurrent layer; '
+                    f'choose another name'
+                )

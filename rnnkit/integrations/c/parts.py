@@ -133,7 +133,7 @@ def recurrent(layer: Recurrent, rows: Rows, needed: Sequence[str]) -> Read:
     params = {name: layer.params[name] for name in layer.cell.params}
     p = SimpleNamespace(**cell.prepare(params, layer.size))
     states = {}
-    for name, width in zip(cell.state._fields, cell.widths(layer.size), strict=True):
+    for name, width in zip(cell.state._fields, layer.widths, strict=True):
         start = layer.params[f'{name}_0'].get_value() if name in layer.learned else None
         states[name] = (variable(name, x.dtype, (None, width)), State(width, start))
     old = cell.state(*(row for row, _ in states.values()))

@@ -65,7 +65,7 @@ class _Loop:
         self.writer, self.layer, self.dtype = draft.writer, layer, draft.graph.dtype
         cell = layer.cell
         self.cell = wrapped(Mixed, cell, layer.zoneout) if layer.zoneout else cell
-        self.widths = dict(zip(layer.state._fields, cell.widths(layer.size), strict=True))
+        self.widths = dict(zip(layer.state._fields, layer.widths, strict=True))
         params = {name: layer.params[name] for name in cell.params}
         self.params = SimpleNamespace(**cell.prepare(params, layer.size))
         self.z_width = 0
