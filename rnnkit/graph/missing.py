@@ -9,17 +9,19 @@ def takes_missing(graph: Graph, layer: Layer) -> bool:
     """Return whether NaN in the output of a layer means that a value is missing.
 
     That is so if all layers that read it, directly or through layers that pass NaN on, say that
-    they treat it (`rnnkit.Layer.reads_missing`), and nothing starts from it.
+    they treat it (`rnnkit.Layer.reads_missing`), and no state starts from it, nor is it a further
+    input of a step, such as a time.
     """
     readers = [
         reader
         for reader in graph.layers
         if layer.name in map(layer_of, graph.plan.sources[reader.name])
     ]
-    starts = {layer_of(name) for one in graph.plan.starts.values() for name in one.values()}
+    tables = [*graph.plan.starts.values(), *graph.plan.sides.values()]
+    otherwise = {layer_of(name) for table in tables for name in table.values()}
     return (
         bool(readers)
-        and layer.name not in starts
+        and layer.name not in otherwise
         and all(
             reader.reads_missing or (reader.passes_missing and takes_missing(graph, reader))
             for reader in readers

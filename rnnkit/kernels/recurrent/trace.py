@@ -87,7 +87,7 @@ class _Tracer(BlockReader):
             raise Unsupported('there are no xh and b to project the input with')
         self.params = {name: self._parameter(name, shape) for name, shape in shapes.items()}
         self.x = [symbol(f'x{k}') for k in range(shapes['xh'][-1] // SIZE)]
-        widths = cell.direct_widths(SIZE)
+        widths = cell.direct_widths(SIZE, INPUTS)
         if any(width != SIZE for width in widths):
             raise Unsupported('what each step is given directly is not one number for each unit')
         self.direct = [symbol(f'direct{k}') for k in range(len(widths))]
