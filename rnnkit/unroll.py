@@ -1,6 +1,6 @@
 """Run a cell over a sequence: the one place where time is, and the only caller of scan."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -87,10 +87,10 @@ def unroll(
     rows = tuple(s.type.shape[0] == 1 for s in state)
     walk = kernels.Walk(rows, mask is not None, bool(reverse), limit)
     params = cell.prepare(params, size)
-    scan = partial(_scan, cell, walk)
+    scan, steps = partial(_scan, cell, walk), partial(_steps, cell, walk)
     states = None
     if kernel is not False and kernels.enabled():
-        states = kernels.fused(cell, scan, walk, x, params, list(state), mask, direct)
+        states = kernels.fused(cell, scan, steps, walk, x, params, list(state), mask, direct)
     if states is None:
         states = scan(x, params, list(state), mask, direct)
     return cell.state(*states)
@@ -104,17 +104,38 @@ def _scan(
     state: list[TensorVariable],
     mask: TensorVariable | None,
     direct: TensorVariable | None = None,
+    sides: Mapping[str, TensorVariable] | None = None,
 ) -> list[TensorVariable]:
-    """Return the states of all steps by `pytensor.scan`; the parameters are prepared ones.
+    """Return the states of all steps by `pytensor.scan`; the parameters are prepared ones."""
+    turned = _turned(walk, x, *(sides or {}).values())
+    p = SimpleNamespace(**params, **dict(zip(sides or {}, turned[1:], strict=True)))
+    z = cell.project(turned[0], p)  # one product for all T steps
+    return _steps(cell, walk, *_turned(walk, z), params, state, mask, direct, sides)
+
+
+def _turned(walk: kernels.Walk, *arrays: TensorVariable | None) -> list[TensorVariable | None]:
+    """Return arrays of all steps in the order in which the steps are done, or back from it."""
+    # Turned beforehand, not by scan's go_backwards: that gives the outputs in the order of the
+    # steps, so they have to be turned in any case, and a view costs nothing.
+    return [v if v is None or not walk.reverse else v[::-1] for v in arrays]
+
+
+def _steps(
+    cell: Cell,
+    walk: kernels.Walk,
+    z: TensorVariable,
+    params: dict[str, TensorVariable],
+    state: list[TensorVariable],
+    mask: TensorVariable | None,
+    direct: TensorVariable | None = None,
+    sides: Mapping[str, TensorVariable] | None = None,
+) -> list[TensorVariable]:
+    """Return the states of all steps by `pytensor.scan`, from the projected input.
 
     Sizes are those of the arrays, so that it means the same for all cells of one form: PyTensor
     takes one Op for another if both compare equal.
     """
-    # Turned beforehand, not by scan's go_backwards: that gives the outputs in the order of the
-    # steps, so they have to be turned in any case, and a view costs nothing.
-    if walk.reverse:
-        x, mask, direct = x[::-1], *(None if v is None else v[::-1] for v in (mask, direct))
-    z = cell.project(x, SimpleNamespace(**params))  # one product for all T steps
+    z, mask, direct, *others = _turned(walk, z, mask, direct, *(sides or {}).values())
     if direct is not None:
         z = pt.concatenate([z, disconnected_grad(direct)], axis=-1)
     names, weights = list(params), list(params.values())
@@ -125,6 +146,8 @@ def _scan(
         for s, row in zip(state, walk.rows, strict=True)
     ]
     sequences = {'z': z, 'real': mask, 'cut': _cuts(z.shape[0], walk.bptt_limit)}
+    given = zip(sides or {}, others, strict=True)
+    sequences |= {f'p.{name}': disconnected_grad(v) for name, v in given}
     sequences = {name: s for name, s in sequences.items() if s is not None}
 
     # All weights are non-sequences, and scan is strict: a variable that a step takes from elsewhere
@@ -154,7 +177,8 @@ def _step(
     if 'cut' in here:
         old = [pt.switch(here['cut'], disconnected_grad(s), s) for s in old]
     old = cell.state(*old)
-    p = SimpleNamespace(**dict(zip(names, weights, strict=True)))
+    sides = {name[2:]: value for name, value in here.items() if name.startswith('p.')}
+    p = SimpleNamespace(**dict(zip(names, weights, strict=True)), **sides)
     new = _checked(cell, cell.step(here['z'], old, p), old)
     if 'real' not in here:
         return new

@@ -44,6 +44,8 @@ class Cell:
         The states that count steps: zoneout leaves them alone.
     smallest : int
         The smallest size of the layer.
+    reads_missing : bool
+        Whether `project` takes NaN in x for a value that is missing. Data may then contain NaN.
 
     Examples
     --------
@@ -71,6 +73,7 @@ class Cell:
     output_axis: ClassVar[str] = 'H'
     counters: ClassVar[tuple[str, ...]] = ()
     smallest: int = 1
+    reads_missing: ClassVar[bool] = False
 
     def __init__(self, **options: object):
         reject_unknown(f'cell {type(self).__name__}', options, self.options)
@@ -162,6 +165,11 @@ class Cell:
             Or of the width that ``output_axis`` stands for. By default, the first state.
         """
         return s[0]
+
+    @property
+    def has_own_projection(self) -> bool:
+        """Whether `project` is not ``x @ xh + b``, which kernels compute themselves."""
+        return type(self).project is not Cell.project
 
     @property
     def has_own_output(self) -> bool:

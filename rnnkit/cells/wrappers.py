@@ -61,7 +61,7 @@ W = TypeVar('W', bound=Wrapper)
 def wrapped(wrapper: type[W], cell: Cell, *options: float) -> W:
     """Return `wrapper` around a cell; it overrides `project` only if the cell does."""
     # Kernels compute the default projection, and recognize it by its not being overridden.
-    if type(cell).project is Cell.project:
+    if not cell.has_own_projection:
         return wrapper(cell, *options)
     own = {'project': lambda self, x, p: self.project_by_cell(x, p)}
     return type(wrapper.__name__, (wrapper,), own)(cell, *options)

@@ -103,6 +103,11 @@ class Layer:
         under its own name.
     belongs_to_input : bool
         Whether keywords for all hidden layers, such as ``hidden_dropout``, leave the layer out.
+    reads_missing : bool
+        Whether NaN in the input of `transform` is a value that is missing, which the layer treats.
+        Data may then contain NaN where only such layers read them.
+    passes_missing : bool
+        Whether NaN in the input is NaN in the output at the same place, and nowhere else.
     measured : tuple of str
         The parameters that are measured in the training data, and never trained.
     of_memory : tuple of str
@@ -138,6 +143,8 @@ class Layer:
     starts_time: ClassVar[bool] = False
     zero_padding: ClassVar[bool] = False
     belongs_to_input: ClassVar[bool] = False
+    reads_missing: bool = False
+    passes_missing: bool = False
     measured: tuple[str, ...] = ()
     state: type | None = None
     of_memory: ClassVar[tuple[str, ...]] = ()

@@ -97,7 +97,7 @@ class Bidirectional(Layer):
         self.state = namedtuple(
             'BidirectionalState', [f'{w}_{part}' for w in WAYS for part in parts]
         )
-        self.needs = self.forward.needs
+        self.needs, self.reads_missing = self.forward.needs, self.forward.reads_missing
         self.smallest = self.forward.smallest * (2 if merge == 'concat' else 1)
         self.given = {'worker': worker, 'merge': merge, **options}
 

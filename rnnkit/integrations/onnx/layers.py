@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from pytensor.tensor import TensorVariable
+from onnx import TensorProto
 
 from rnnkit import activations
 from rnnkit.common.tensors import variable
 from rnnkit.integrations.onnx.draft import Draft
 from rnnkit.integrations.onnx.recurrent import bidirectional, recurrent
-from rnnkit.integrations.onnx.rows import write_graph
+from rnnkit.integrations.onnx.rows import Graphs, write_graph
 from rnnkit.layers import (
     Bidirectional,
     Concatenate,
@@ -29,7 +29,6 @@ from rnnkit.layers import (
 from rnnkit.layers.reshape import Reshape
 from rnnkit.layers.time import Flatten, Repeat
 
-Graphs = tuple[list[TensorVariable], dict[str, TensorVariable]]
 Written = dict[str, str]
 
 
@@ -142,7 +141,7 @@ def pooling(draft: Draft, layer: Mean | Max, read: Sequence[str]) -> Written:
         steps = writer.node('Shape', [x], f'{name}/steps', end=1)
         batch = writer.node('Shape', [x], f'{name}/batch', start=1, end=2)
         lengths = writer.node('Expand', [steps, batch], f'{name}/steps')
-    count = writer.node('Cast', [lengths], f'{name}/count', to=1)
+    count = writer.node('Cast', [lengths], f'{name}/count', to=TensorProto.FLOAT)
     count = writer.node('Unsqueeze', [count, writer.whole(1)], f'{name}/count')  # (B, 1)
     first, second = layer.state._fields
     kept, number = draft.start(layer, first), draft.start(layer, second)

@@ -13,7 +13,7 @@ from rnnkit.cells.rnn import RNNCell
 from rnnkit.common.tensors import variable
 from rnnkit.integrations.gates import ORDERS, parted_biases, reordered
 from rnnkit.integrations.onnx.draft import Draft
-from rnnkit.integrations.onnx.rows import write_graph
+from rnnkit.integrations.onnx.rows import Graphs, write_graph
 from rnnkit.integrations.onnx.scan import write_scan
 from rnnkit.layers import Bidirectional, Layer, Recurrent
 from rnnkit.layers.bidirectional import MERGES, WAYS
@@ -66,6 +66,7 @@ def has_operator(layer: Recurrent, needed: set[str]) -> bool:
         and not layer.zoneout
         and getattr(cell, 'cell_clip', None) is None
         and getattr(cell, 'projection', None) is None
+        and not getattr(cell, 'layernorm', False)
         and all(function in FUNCTIONS for function in functions_of(layer))
         and needed <= OF_OPERATOR
     )
@@ -143,9 +144,7 @@ def _merged(
             continue
         width, dtype = layer.forward.output_size(name), draft.graph.dtype
 
-        def merge(
-            width: int = width, dtype: str = dtype
-        ) -> tuple[list[TensorVariable], dict[str, TensorVariable]]:
+        def merge(width: int = width, dtype: str = dtype) -> Graphs:
             both = {way: variable(way, dtype, (None, width)) for way in WAYS}
             return [MERGES[layer.merge](*both.values())], both
 

@@ -5,17 +5,14 @@ from types import SimpleNamespace
 
 import onnx
 from onnx import helper
-from pytensor.tensor import TensorVariable
 
 from rnnkit.cells.wrappers import Mixed, wrapped
 from rnnkit.common.tensors import variable
 from rnnkit.errors import ConfigError, RnnkitError
 from rnnkit.integrations.onnx.draft import Draft
-from rnnkit.integrations.onnx.rows import label, write_graph
+from rnnkit.integrations.onnx.rows import Graphs, label, write_graph
 from rnnkit.integrations.onnx.writer import Writer, info
 from rnnkit.layers import Recurrent
-
-Graphs = tuple[list[TensorVariable], dict[str, TensorVariable]]
 
 
 def write_scan(
