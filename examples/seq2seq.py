@@ -218,7 +218,7 @@ def main(
     letters = Text(''.join([BAR, *map(''.join, known)]), min_count=1)
     net = make_network(letters, embedding, size, attention, seed)
     start, start_cpu = time.perf_counter(), time.process_time()
-    batches = min(updates, -(-len(known) // batch_size))  # in one epoch
+    batches = min(updates, 50)  # until the next validation
     epochs = updates // batches
     options = {
         'algo': algo,
@@ -226,7 +226,7 @@ def main(
         'train_batches': batches,
         'epochs': epochs,
         'learning_rate': rnnkit.schedules.Cosine(learning_rate, epochs * batches),
-        'validate_every': 2,
+        'validate_every': 1,
         'patience': epochs,
     }
     for _, valid in net.itertrain(encode(letters, known), encode(letters, new), **options):

@@ -49,6 +49,11 @@ def write(draft: Draft, layer: Layer) -> Written:
 
 def of_rows(draft: Draft, layer: Layer, read: Sequence[str]) -> Written:
     """Write a layer that computes each time step of each example alike."""
+    if layer.memory_source:
+        raise draft.refuse(
+            layer,
+            'it looks at all steps of another sequence, which ONNX files of rnnkit cannot do yet',
+        )
     own = [need for need in layer.needs if need != 'noise']
     if layer.recurrent or own or layer.starts_time or not layer.keeps_time:
         raise draft.refuse(
