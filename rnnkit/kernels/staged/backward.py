@@ -209,9 +209,7 @@ class StagedBackward(StagedWriter):
             found[array.name] = Where(areas[array.name] + (row - chunk.low) * size, size)
         return found
 
-    def _upstream(
-        self, code: Code, block: Int, carries: list[Where], row: Int
-    ) -> dict[int, Load]:
+    def _upstream(self, code: Code, block: Int, carries: list[Where], row: Int) -> dict[int, Load]:
         """Return how to load the gradients by the new states: of later steps, and given ones."""
         form, size = self.form, self.target.size
         found: dict[int, Load] = {}

@@ -159,9 +159,7 @@ class StagedWriter(Writer):
             start = start + rounded(row * (b.min(ROWS) if own else 1))
         return found
 
-    def whole(
-        self, code: Code, block: Int, name: str, blocks: Sequence[str], first: Int
-    ) -> Where:
+    def whole(self, code: Code, block: Int, name: str, blocks: Sequence[str], first: Int) -> Where:
         """Return where row `first` of all steps is, in an array (T, B, ...)."""
         lengths = self.lengths(code, block)
         (start,), row = self.frame.read(code, block, name), self.row(blocks, lengths)
@@ -171,9 +169,7 @@ class StagedWriter(Writer):
         """Return the time of a step, given its number among those that are walked."""
         return steps - 1 - number if self.walk.reverse else number
 
-    def states(
-        self, code: Code, block: Int, number: Int, turns: dict[int, Int]
-    ) -> list[State]:
+    def states(self, code: Code, block: Int, number: Int, turns: dict[int, Int]) -> list[State]:
         """Return where the states are before and after a step.
 
         `turns` are, for states of which the last step alone is stored, rooms for one step. Steps

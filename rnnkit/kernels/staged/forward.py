@@ -182,6 +182,4 @@ class StagedForward(StagedWriter):
                 )
         else:
             size, panels = self.target.size, areas[f'panels{k}']
-            products.put_rows(
-                code, left, left_row, size, panels, terms, to, to_row, *rows, columns
-            )
+            products.put_rows(code, left, left_row, size, panels, terms, to, to_row, *rows, columns)

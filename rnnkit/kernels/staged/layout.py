@@ -85,7 +85,9 @@ def vectors_of(form: StagedForm) -> list[Blocks]:
     """Return the vectors, as arrays of one row."""
     program = form.program
     return [
-        Blocks(f'vector {name}', tuple(program.input(f'{name}:{k}') for k in range(n)), (length,) * n)
+        Blocks(
+            f'vector {name}', tuple(program.input(f'{name}:{k}') for k in range(n)), (length,) * n
+        )
         for name, (length, n) in form.vectors.items()
     ]
 
@@ -104,7 +106,9 @@ def given_of(form: StagedForm) -> list[Blocks]:
     def inputs(name: str, n: int) -> tuple[int, ...]:
         return tuple(program.input(f'{name}{k}') for k in range(n))
 
-    old = [Blocks(f'old{k}', (program.input(f'state{k}'),), (n,)) for k, n in enumerate(form.states)]
+    old = [
+        Blocks(f'old{k}', (program.input(f'state{k}'),), (n,)) for k, n in enumerate(form.states)
+    ]
     return [
         Blocks('z', inputs('z', len(form.z)), form.z),
         Blocks('direct', inputs('direct', len(form.direct)), form.direct),

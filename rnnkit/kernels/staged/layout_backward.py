@@ -87,7 +87,9 @@ class BackwardLayout:
         everything = [*outputs, *(node for cut in cuts.values() for node in cut.needs)]
         everything += [node for cut in self.products.values() for node in cut.left]
         fixed, fixed_arrays = fixed_of(form, program, everything, stop)
-        stages = dict(zip(cuts, stages_of(program, list(cuts.values()), stop).values(), strict=True))
+        stages = dict(
+            zip(cuts, stages_of(program, list(cuts.values()), stop).values(), strict=True)
+        )
         d_z = Blocks('d_z', tuple(form.d_z), form.z, self.zero)
         right, left, scratch = {}, {}, []
         for k in self.products:
@@ -95,7 +97,9 @@ class BackwardLayout:
             left[k] = places[0]
             if k in cuts:
                 self._needed_at(places, stages[k])
-                array = Blocks(f'back{k}', cuts[k].results, (self.products[k].inner,) * len(cuts[k].results))
+                array = Blocks(
+                    f'back{k}', cuts[k].results, (self.products[k].inner,) * len(cuts[k].results)
+                )
                 scratch.append((array, True))
                 right[k] = Place(array, 0)
         old = self._lefts(sources)
@@ -103,7 +107,11 @@ class BackwardLayout:
         stored = [Place(array, j) for array in (d_z, *self.kept) for j in range(len(array.nodes))]
         stores = [Store(place, self.deadlines.get(place)) for place in stored]
         stores += [
-            Store(Place(Blocks(f'carry{s}', (node,), (n,), f'grad{s}' if self.masked else None), 0), None, False)
+            Store(
+                Place(Blocks(f'carry{s}', (node,), (n,), f'grad{s}' if self.masked else None), 0),
+                None,
+                False,
+            )
             for s, (node, n) in enumerate(zip(self.d_states, form.states, strict=True))
         ]
         results = {

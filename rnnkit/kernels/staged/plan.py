@@ -241,7 +241,9 @@ class Plan:
                 if self.program.nodes[node][0] in FLAGS:
                     continue
                 there = self._readable(p + 1)
-                users = [q for q in range(p + 1, len(self.stages)) if self._uses(q, node, now, there)]
+                users = [
+                    q for q in range(p + 1, len(self.stages)) if self._uses(q, node, now, there)
+                ]
                 own = any(segment[q] != segment[p] for q in users)
                 # Numbers of the row stay in registers from stage to stage.
                 worth = own if self.lengths[node] == '' else self._cost(node, there) >= WORTH
