@@ -17,7 +17,7 @@ from rnnkit.cells.rehearsal import rehearse
 from rnnkit.layers.recurrent import recurrent_layer
 from rnnkit.unroll import unroll
 
-T, B, I, H = 5, 3, 2, 4
+T, B, I, H = 5, 3, 2, 4  # noqa: E741
 
 
 class Leaky(rnnkit.Cell):
@@ -73,7 +73,9 @@ def test_three_lines_have_all_that_a_cell_needs():
 def test_three_lines_against_numpy(kernel, rng):
     values = {name: rng.standard_normal(shape) for name, shape in Leaky().shapes(I, H).items()}
     values = {'x': rng.standard_normal((T, B, I)), **values}
-    symbols = {name: pt.tensor(name, dtype='float64', shape=value.shape) for name, value in values.items()}
+    symbols = {
+        name: pt.tensor(name, dtype='float64', shape=value.shape) for name, value in values.items()
+    }
     params = {name: symbols[name] for name in ('xh', 'hh', 'b')}
     (h,) = unroll(Leaky(), symbols['x'], params, H, kernel=kernel)
     weights = rng.standard_normal((T, B, H))
@@ -208,12 +210,12 @@ def test_constants_have_the_dtype_of_the_network(dtype, floats):
         ({'state': 'h h'}, "Mine.state names a state twice; got 'h h'"),
         ({'state': 'h 2'}, "so that step can read it after a dot, as p.hh; got '2'"),
         ({'state': 'h last'}, "'last' cannot be the name of a state"),
-        ({'gates': 'rr'}, "one letter for each column block of the parameters, each another one"),
-        ({'gates': ['r', 'z']}, "Mine.gates must be a str of one letter for each"),
+        ({'gates': 'rr'}, 'one letter for each column block of the parameters, each another one'),
+        ({'gates': ['r', 'z']}, 'Mine.gates must be a str of one letter for each'),
         ({'params': ['hh']}, 'Mine.params must be a dict of names and shapes'),
         ({'params': {'b': 'H'}}, "for a vector write ('H',), with a comma; got 'H'"),
         ({'params': {'b': (4,)}}, "Mine.params['b'] must be a tuple of lengths, each a str"),
-        ({'params': {'h-h': ('H',)}}, "a word of letters and digits, so that step can read it"),
+        ({'params': {'h-h': ('H',)}}, 'a word of letters and digits, so that step can read it'),
         ({'inner': {'b': '4H'}}, "Mine.inner['b'] must be a tuple of lengths; for a vector"),
         ({'initial': {'rate': 1.0}}, "Mine.initial has 'rate', and there is no such parameter"),
         ({'initial': {'hhh': 1.0}}, "no such parameter in params; did you mean 'hh'?"),
@@ -251,6 +253,7 @@ def test_what_is_said_when_a_class_is_made(attributes, message):
         ({'step': lambda self, z, s: z}, 'step is called as step(z, s, p); write def step(self,'),
         ({'project': lambda self, x: x}, 'project is called as project(x, p); write def project('),
         ({'options': {'dropout': 1}}, "'dropout' is a keyword of every recurrent layer"),
+        ({'options': {'given': 1}}, "'given' is an attribute of every recurrent layer; choose"),
         ({'options': {'h_0': 1}}, "Mine.options: 'h_0' is a keyword of every recurrent layer"),
         ({'params': {'size': ('H',)}}, "Mine.params: 'size' is a keyword of every recurrent"),
         ({'side': {'inputs': '1'}}, "Mine.side: 'inputs' is a keyword of every recurrent layer"),
@@ -271,7 +274,7 @@ PARAMS = {'xh': ('I', 'H'), 'hh': ('H', 'H'), 'b': ('H',)}
         (
             lambda self, z, s, p: z + s.h @ p.hh + s.c,
             {},
-            "there is no s.c; the state is h; for a further one declare state = 'h c', and let step",
+            "there is no s.c; the state is h; for a further one declare state = 'h c', and let",
         ),
         (
             lambda self, z, s, p: (s.hidden, s.cel),
@@ -286,7 +289,7 @@ PARAMS = {'xh': ('I', 'H'), 'hh': ('H', 'H'), 'b': ('H',)}
         (
             lambda self, z, s, p: z + s.h @ p.U,
             {},
-            "there is no p.U (p has xh, hh, b); declare a parameter with its shape, as params = "
+            'there is no p.U (p has xh, hh, b); declare a parameter with its shape, as params = '
             "{'xh': ('I', 'H'), 'hh': ('H', 'H'), 'b': ('H',), 'U': ('H', 'H')}",
         ),
         (
@@ -297,7 +300,7 @@ PARAMS = {'xh': ('I', 'H'), 'hh': ('H', 'H'), 'b': ('H',)}
         (
             lambda self, z, s, p: z + s.h @ p.hh,
             {'params': {'hh': ('H', 'H')}},
-            "there is no p.xh; a cell without a project(self, x, p) of its own computes x @ p.xh",
+            'there is no p.xh; a cell without a project(self, x, p) of its own computes x @ p.xh',
         ),
         (
             lambda self, z, s, p: z + s.h,
@@ -410,7 +413,7 @@ def test_an_error_of_other_code_stays_what_it_is():
 
 def test_a_parameter_that_a_class_lists_in_vain_is_warned_of():
     cell = own(params={**PARAMS, 'U': ('H', 'H')})
-    with pytest.warns(UserWarning, match=r"nothing that the cell computes reads p\.U, so") as seen:
+    with pytest.warns(UserWarning, match=r'nothing that the cell computes reads p\.U, so') as seen:
         network(cell)
     assert seen[0].filename == __file__
 
