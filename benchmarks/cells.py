@@ -22,7 +22,7 @@ import report
 from workloads import Workload
 
 from rnnkit import Regressor, layers
-from rnnkit.kernels.recurrent.trace import form_of
+from rnnkit.kernels.staged.trace import form_of
 
 T, B, I, H, O = 50, 32, 16, 64, 1  # noqa: E741 - the letters of shapes
 COSTS = {'tanh': 20, 'sigmoid': 20, 'exp': 15, 'expm1': 20, 'log': 20, 'log1p': 20, 'softplus': 40}
