@@ -127,7 +127,8 @@ def check_spelling(cls: type, base: type) -> None:
         names = METHODS if inspect.isfunction(value) else ATTRIBUTES
         if callable(value) and not inspect.isfunction(value):
             continue  # a class, such as that of the state
-        free = [one for one in names if one not in declared]
+        # Typing errors seldom are in the first letter, and rates are not gates.
+        free = [one for one in names if one not in declared and one[0] == name[0]]
         meant = nearest(name, {'step'} & {*free}) or nearest(name, free)  # setp is not setup
         if meant is not None:
             raise ConfigError(

@@ -94,10 +94,13 @@ def plan(layers: list[Layer]) -> Plan:
 
 
 def _before(layers: list[Layer], reader: Layer) -> str:
-    """Return the layer that one reads by default: the last before it that is no side input."""
+    """Return the layer that one reads by default: the last before it that no option names.
+
+    If each is named by one, it is the first.
+    """
     aside = {layer_of(name) for name in reader.side_sources.values()}
     names = [layer.name for layer in layers]
-    return next((name for name in reversed(names) if name not in aside), (names or [''])[-1])
+    return next((name for name in reversed(names) if name not in aside), (names or [''])[0])
 
 
 def _full(name: str, layers: dict[str, Layer], final: bool, part: str = '') -> str:

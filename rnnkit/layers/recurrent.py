@@ -26,6 +26,15 @@ from rnnkit.unroll import unroll
 
 LEARN = 'learn'
 NOISES = ('dropout', 'zoneout')
+ATTRIBUTES = (
+    'cell',
+    'given',
+    'input_sizes',
+    'learned',
+    'params',
+    'promised',
+    'short',
+)  # of a layer
 
 
 class Recurrent(Layer):
@@ -336,12 +345,15 @@ def recurrent_layer(form: str, cell: type[Cell]) -> type[Recurrent]:
 
 
 def _check_keywords(cell: type[Cell], starts: Iterable[str]) -> None:
-    """Raise a ConfigError if a name of the cell's is a keyword that every such layer has."""
-    own = [*COMMON, 'direction', 'bptt_limit', *NOISES, *starts, *short_forms.KINDS]
+    """Raise a ConfigError if a name of the cell's has a meaning in every recurrent layer."""
+    keywords = [*COMMON, 'direction', 'bptt_limit', *NOISES, *starts, *short_forms.KINDS]
     for table in ('options', 'params', 'side'):
         for name in getattr(cell, table):
-            if name in own:
+            # Options become attributes of the layer.
+            taken = table != 'params' and (hasattr(Recurrent, name) or name in ATTRIBUTES)
+            if name in keywords or taken:
+                what = 'a keyword' if name in keywords else 'an attribute'
                 raise ConfigError(
-                    f'{cell.__name__}.{table}: {name!r} is a keyword of every recurrent layer; '
+                    f'{cell.__name__}.{table}: {name!r} is {what} of every recurrent layer; '
                     f'choose another name'
                 )
