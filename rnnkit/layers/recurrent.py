@@ -22,6 +22,7 @@ from rnnkit.common.tensors import at_each_step, changeable, masked
 from rnnkit.errors import ConfigError
 from rnnkit.layers import short_forms
 from rnnkit.layers.base import COMMON, Layer
+from rnnkit.layers.gaps import read_backward
 from rnnkit.unroll import unroll
 
 LEARN = 'learn'
@@ -211,7 +212,7 @@ class Recurrent(Layer):
         return None if name.endswith('_0') else self.cell.gate_columns(name, self.size)
 
     def transform(self, *inputs, mask=None, state=None, noise=None):  # the first: (T, B, I)
-        x, sides = inputs[0], self.sides(inputs)
+        x, sides = inputs[0], self.sides(inputs, mask)
         start = self._start(state)
         if noise is None or not (self.dropout or self.zoneout):
             cell = self.cell if not self.zoneout else wrapped(Mixed, self.cell, self.zoneout)
@@ -242,13 +243,19 @@ class Recurrent(Layer):
         # The wrapper has put 'fed' before the states of the cell, and 'kept' after them.
         return self._outputs(states[1:-1] if self.dropout else states, mask, sides)
 
-    def sides(self, inputs: Sequence[TensorVariable]) -> dict[str, TensorVariable]:
+    def sides(
+        self, inputs: Sequence[TensorVariable], mask: TensorVariable | None
+    ) -> dict[str, TensorVariable]:
         """Return the further inputs by name, given all that the layer reads.
 
         One without an axis of time is repeated at each step.
         """
         read = dict(zip(self._order, at_each_step(inputs), strict=True))
-        return {side: read[name] for side, name in self._full_sides.items()}
+        sides = {side: read[name] for side, name in self._full_sides.items()}
+        if self.causal:
+            return sides
+        between = self.cell.between
+        return {k: read_backward(v, mask) if k in between else v for k, v in sides.items()}
 
     def _unroll(
         self,
