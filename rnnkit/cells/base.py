@@ -67,6 +67,9 @@ class Cell:
         a network, the layer's option of that name says where it comes from: ``gap='gaps'``.
     side_defaults : dict of str to float
         What a further input is at each step where the layer is not given any.
+    between : tuple of str
+        Those of `side` that tell about the time between a step and the one before. A layer that
+        reads backward takes them from the other end of this interval.
 
     Examples
     --------
@@ -104,6 +107,7 @@ class Cell:
     side: ClassVar[dict[str, str]] = {}
     side_defaults: ClassVar[dict[str, float]] = {}
     lists_params: ClassVar[bool] = False  # whether the class declares `params` itself
+    between: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **keywords: object) -> None:
         """Check what a new class declares, and complete it."""

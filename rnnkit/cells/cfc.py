@@ -82,6 +82,7 @@ class CfCCell(Cell):
     }
     side = {'times': '1'}
     side_defaults = {'times': 1.0}
+    between = ('times',)
 
     def setup(self):
         choice('cfc: mode', self.mode, ('default', 'no_gate', 'pure'))

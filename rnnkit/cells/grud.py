@@ -77,6 +77,7 @@ class GRUDCell(Cell):
     counters = ('seen', 'gap')
     side = {'times': '1'}
     side_defaults = {'times': 1.0}
+    between = ('times',)
     reads_missing = True
 
     def setup(self):

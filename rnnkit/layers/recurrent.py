@@ -22,6 +22,7 @@ from rnnkit.common.tensors import at_each_step, changeable, masked
 from rnnkit.errors import ConfigError
 from rnnkit.layers import short_forms
 from rnnkit.layers.base import COMMON, Layer
+from rnnkit.layers.gaps import read_backward
 from rnnkit.unroll import unroll
 
 LEARN = 'learn'
@@ -217,7 +218,7 @@ class Recurrent(Layer):
         return None if name.endswith('_0') else self.cell.gate_columns(name, self.size)
 
     def transform(self, x, mask=None, state=None, noise=None, sides=None):  # x: (T, B, I)
-        sides = {side: at_each_step([x, value])[1] for side, value in (sides or {}).items()}
+        sides = self._sides(x, sides or {}, mask)
         start = self._start(state)
         if noise is None or not (self.dropout or self.zoneout):
             cell = self.cell if not self.zoneout else wrapped(Mixed, self.cell, self.zoneout)
@@ -247,6 +248,19 @@ class Recurrent(Layer):
         states = self._unroll(cell, x, start, mask, codes, sides)
         # The wrapper has put 'fed' before the states of the cell, and 'kept' after them.
         return self._outputs(states[1:-1] if self.dropout else states, mask)
+
+    def _sides(
+        self,
+        x: TensorVariable,
+        given: Mapping[str, TensorVariable],
+        mask: TensorVariable | None,
+    ) -> dict[str, TensorVariable]:
+        """Return the further inputs of all steps; one without an axis of time is repeated."""
+        sides = {side: at_each_step([x, value])[1] for side, value in given.items()}
+        if self.causal:
+            return sides
+        between = self.cell.between
+        return {k: read_backward(v, mask) if k in between else v for k, v in sides.items()}
 
     def _unroll(
         self,

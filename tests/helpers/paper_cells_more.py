@@ -2,8 +2,7 @@
 
 Each function returns ``step(x, old, p) -> new`` for `complex_step`, given the options of the cell.
 The equations stand in the order of the papers, product by product, whatever rnnkit does. Where a
-cell is given the time since the step before, it is the last column of x, with ``timed=True``; else
-it is 1.
+cell has the option `times`, the time since the step before is the last column of x; else it is 1.
 """
 
 import numpy as np
@@ -58,7 +57,7 @@ def layer_norm(a):
     return centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + 1e-5)
 
 
-def lstm_normed(coupled=False, peepholes=False, projection=None):
+def lstm_normed(layernorm=True, coupled=False, peepholes=False, projection=None):
     """LSTM of Ba et al. 2016; in the paper the bias is a sum of three."""
 
     def step(x, old, p):
@@ -85,7 +84,7 @@ def _gates(a, coupled):
     return i, -i, g, o
 
 
-def gru_normed(reset='after'):
+def gru_normed(layernorm=True, reset='after'):
     """GRU of Ba et al. 2016: the products of both gates are normalized as one."""
 
     def step(x, old, p):
@@ -102,14 +101,18 @@ def gru_normed(reset='after'):
     return step
 
 
-def _timed(x, timed):
+def _timed(x, times):
     """Return the input, and the time since the step before, (B, 1)."""
-    return (x[:, :-1], x[:, -1:]) if timed else (x, 1.0)
+    return (x, 1.0) if times is None else (x[:, :-1], x[:, -1:])
 
 
-def grud(timed=False):
+def lecun_tanh(a):
+    return 1.7159 * np.tanh(0.666 * a)
+
+
+def grud(times=None):
     def step(x, old, p):
-        (x, passed), (h, seen, gap) = _timed(x, timed), old
+        (x, passed), (h, seen, gap) = _timed(x, times), old
         m, delta, mean = ~np.isnan(x), passed + gap, p['fill']
         last = mean + seen  # the last observation itself
         decay_x = np.exp(-maximum(0, delta * p['wx'] + p['bx']))
@@ -127,15 +130,15 @@ def grud(timed=False):
     return step
 
 
-def cfc(mode='default', layers=1, timed=False, squash=lambda a: 1.7159 * np.tanh(0.666 * a)):
+def cfc(mode='default', backbone_layers=1, backbone_units=128, times=None):
     def step(x, old, p):
-        (x, passed), (h,) = _timed(x, timed), old
+        (x, passed), (h,) = _timed(x, times), old
         both = np.concatenate([x, h], axis=1)
         u = both @ np.concatenate([p['xh'], p['hh']]) + p['b']
-        if layers:
-            u = squash(u)
-            for k in range(2, layers + 1):
-                u = squash(u @ p[f'u{k}'] + p[f'b{k}'])
+        if backbone_layers:
+            u = lecun_tanh(u)
+            for k in range(2, backbone_layers + 1):
+                u = lecun_tanh(u @ p[f'u{k}'] + p[f'b{k}'])
             u = u @ p['uh'] + p['bh']
         if mode == 'pure':
             decay = np.exp(-passed * (absolute(p['tau']) + absolute(u)))

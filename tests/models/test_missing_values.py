@@ -38,7 +38,7 @@ def by_paper(net, x, mask=None, times=None, name='hid1', reverse=False):
     start = [np.zeros((1, n)) for n in (len(p['bh']), x.shape[-1], x.shape[-1])]
     if times is not None:
         x = np.concatenate([x, times], axis=-1)
-    step = paper_cells_more.grud(timed=times is not None)
+    step = paper_cells_more.grud(times=times)
     return complex_step.run(step, x, start, p, mask, reverse)
 
 
