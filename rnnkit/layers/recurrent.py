@@ -1,6 +1,6 @@
 """Layers that run a cell over time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, ClassVar
