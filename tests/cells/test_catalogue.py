@@ -261,7 +261,10 @@ class Unrolled:
 
     def outputs_of(self, x, mask, given):
         state = self.layer.state(*given.values()) if given else None
-        return self.layer.transform(x, *self.side_symbols, mask=mask, state=state)
+        sides = dict(zip(self.sides, self.side_symbols, strict=True))
+        return self.layer.transform(
+            x, mask=mask, state=state, **({'sides': sides} if sides else {})
+        )
 
     def function(self, mode, slopes):
         """Return a function of the arrays that gives outputs and gradients by name."""
