@@ -23,7 +23,7 @@ from rnnkit.kernels.recurrent import mask
 from rnnkit.kernels.recurrent.walk import Walk
 from rnnkit.kernels.staged.arrays_of import frame_backward, residual_lengths
 from rnnkit.kernels.staged.elementwise import Fixed, Pass, cost, passes
-from rnnkit.kernels.staged.elementwise_loop import Blocks, Loop, Share
+from rnnkit.kernels.staged.elementwise_loop import FEW, MOST, Blocks, Loop, Share
 from rnnkit.kernels.staged.form import StagedForm
 
 SHARES = 64  # so many parts may share the work, before a group has more than one example
@@ -84,7 +84,7 @@ class ElementwiseBackward(Writer):
             for p in self.passes:
                 start = areas[f'fixed{p.length}']
                 loads = self.fixed[p.length].loads(code, start, self.frame, block)
-                loop = BackwardLoop(p, self.walk, self.frame, code, block, loads)
+                loop = BackwardLoop(p, self.walk, self.frame, code, block, loads, back=True)
                 loop.write(self._gradients(code, block, areas, loop), part, n_parts)
 
     def _gradients(
@@ -242,7 +242,9 @@ class BackwardLoop(Loop):
         """Write the loop for one part of the vectors."""
         code = self.code
         share = Share.of(code, (self.b, self.n, gradients.group), part, n_parts)
-        steps = self.steps_at_once()
+        # Not by the share: sums would depend on the number of threads.
+        steps = (self.b * share.vectors).equals(1).pick(MOST, FEW)
+        self._list(gradients)
         # Gradients stop between segments, and are passed on from chunk to chunk of a segment.
         limit = self.walk.bptt_limit or self.t.max(1)
         segments = self.t.ceil_div(limit)
@@ -257,6 +259,16 @@ class BackwardLoop(Loop):
                     j = v * code.target.lanes
                     write = partial(self._vector, gradients, chunk, c > 0, (g, r), j)
                     each_width(code, self.n - j, write)
+
+    def _list(self, gradients: Gradients) -> None:
+        """List the blocks that each step reads and writes."""
+        part = self.part
+        live = part.program.reach(part.outputs, {*self.fixed, *part.stored, *part.kept})
+        self.wanted += self.reads(live)
+        self.wanted += [(new, 0, False) for new in self.new]
+        self.wanted += [(self.residual, k, False) for k in part.kept.values()]
+        self.wanted += [(given, 0, False) for given in gradients.d_new.values()]
+        self.wanted += [(gradients.d_z, k, True) for k in part.z]
 
     def _vector(
         self,
@@ -277,6 +289,7 @@ class BackwardLoop(Loop):
         with code.loop(0, end - start) as done:
             step = end - 1 - done
             row = self.row(step, r)
+            self.ask(row, j)
             upstream = [carry.get() for carry in carries]
             for i, k in enumerate(part.states):
                 if k in gradients.d_new:
@@ -309,10 +322,10 @@ class BackwardLoop(Loop):
         self, step: Int, row: Int, r: Int, j: Int, lanes: Flag | None
     ) -> dict[int, Callable[[], Vec]]:
         """Return how to load what a step was given, and what the forward has stored."""
-        part, load = self.part, self.code.load
+        part = self.part
         known = self.inputs(row, j, lanes)
         for k, at in zip(part.states, self.before(step, r, j), strict=True):
-            known[part.program.input(f'state{k}')] = partial(load, at, lanes)
+            known[part.program.input(f'state{k}')] = partial(self.code.load, at, lanes)
         for i, k in part.stored.items():
             known[i] = partial(self.new[part.states.index(k)].load, 0, row, j, lanes)
         for i, k in part.kept.items():

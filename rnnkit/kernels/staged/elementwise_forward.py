@@ -17,7 +17,7 @@ from rnnkit.kernels.recurrent import mask
 from rnnkit.kernels.recurrent.walk import Walk
 from rnnkit.kernels.staged.arrays_of import frame_forward
 from rnnkit.kernels.staged.elementwise import Fixed, Pass, cost, passes
-from rnnkit.kernels.staged.elementwise_loop import Loop, Share
+from rnnkit.kernels.staged.elementwise_loop import FEW, MOST, Loop, Share
 from rnnkit.kernels.staged.form import StagedForm
 
 
@@ -60,7 +60,9 @@ class ElementwiseForward(Writer):
             for p in self.passes:
                 start = areas[f'fixed{p.length}']
                 loads = self.fixed[p.length].loads(code, start, self.frame, block)
-                loop = ForwardLoop(p, self.walk, self.frame, code, block, loads, self.last_alone)
+                loop = ForwardLoop(
+                    p, self.walk, self.frame, code, block, loads, last_alone=self.last_alone
+                )
                 loop.write(self.outputs(p), self.keep, part, n_parts)
 
     def sizes(self, code: Code, block: Int) -> dict[str, Int]:
@@ -103,15 +105,24 @@ class ForwardLoop(Loop):
         """Write the loop for one part of the vectors."""
         code = self.code
         share = Share.of(code, (self.b, self.n, code.int(1)), part, n_parts)
-        steps = self.steps_at_once()
-        if self.part.waits():
-            steps = share.is_one().pick(self.t.max(1), 1)
+        # The next operations of a processor that waits should be those of another vector.
+        steps = share.is_one().pick(MOST, 1 if self.part.waits() else FEW)
+        self._list(outputs, keep)
         with code.loop(0, self.t, steps) as start:
             steps_of_vector = start, self.t.min(start + steps)
             with share.each(code) as (_, r, v):
                 j = v * code.target.lanes
                 write = partial(self._vector, outputs, keep, steps_of_vector, r, j)
                 each_width(code, self.n - j, write)
+
+    def _list(self, outputs: Sequence[int], keep: bool) -> None:
+        """List the blocks that each step reads and writes."""
+        live = self.part.program.reach(outputs, self.fixed)
+        self.wanted += self.reads(live)
+        shown = zip(self.part.states, self.new, strict=True)
+        self.wanted += [(new, 0, True) for k, new in shown if k not in self.last_alone]
+        if keep:
+            self.wanted += [(self.residual, k, True) for k in self.part.residuals]
 
     def _vector(
         self,
@@ -129,6 +140,7 @@ class ForwardLoop(Loop):
         n = len(states)
         with code.loop(*steps) as step:
             row = self.row(step, r)
+            self.ask(row, j)
             old = [state.get() for state in states]
             known = fixed | self.inputs(row, j, lanes)
             for k, value in zip(part.states, old, strict=True):

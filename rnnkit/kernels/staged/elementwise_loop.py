@@ -6,8 +6,8 @@ before it goes to its next vector, and where it finds what a step needs.
 Threads share out the vectors of all examples, counted example by example, and do all steps of
 theirs without waiting for each other. A thread goes through some steps of a vector with its states
 in registers, then through the same steps of its next vector. Many steps at once save loads and
-stores; but rows of z are B * k * H elements apart, so that few steps at once read memory more
-nearly in order.
+stores; but rows of z are B * k * H elements apart, so few steps at once read memory more nearly in
+order, which is all that matters as soon as a sequence does not fit into the cache.
 
 The last vector of an example may have lanes without a unit. A step's (B, H) as one row would fill
 them, but where arrays have several blocks only after copying all of them. For 8 units in vectors of
@@ -27,8 +27,9 @@ from rnnkit.kernels.recurrent.walk import Walk
 from rnnkit.kernels.staged.arrays_of import residual_lengths
 from rnnkit.kernels.staged.elementwise import Load, Pass
 
-NEAR = 2**15  # bytes of one array that a thread goes through before it turns to its next vector
-FEWEST, MOST = 4, 64  # steps at once; more than that are added up without a compensation
+FEW, MOST = 4, 64  # steps at once; so many are added up without a compensation
+NEAR = 2**18  # bytes of a state that are in a core's own cache, with all other arrays
+DISTANCE = 2**13  # bytes of a state between what is used and what is asked for
 
 
 class Blocks:
@@ -104,9 +105,10 @@ class Share(NamedTuple):
         return cls(groups, first % each, last, vectors, size, examples)
 
     def is_one(self) -> Flag:
-        """Return whether there is a single vector, if groups have one example."""
+        """Return whether there is a single vector."""
         start, stop = self.groups
-        return (stop - start).equals(1) & (self.last - self.first).equals(1)
+        one_group = (stop - start).equals(1) & self.size.equals(1)
+        return one_group & (self.last - self.first).equals(1)
 
     @contextmanager
     def each(self, code: Code) -> Iterator[tuple[Int, Int, Int]]:
@@ -134,8 +136,15 @@ class Loop:
     block : Int
     fixed : dict of int to callable
         How to load the nodes that no step changes.
+    back : bool
+        Whether the last step is done first.
     last_alone : sequence of int
         The states of which the last step alone is stored.
+
+    Attributes
+    ----------
+    wanted : list of (Blocks, int, bool)
+        The blocks that each step reads or, if the last one is true, writes.
     """
 
     def __init__(
@@ -146,13 +155,19 @@ class Loop:
         code: Code,
         block: Int,
         fixed: dict[int, Load],
+        back: bool = False,
         last_alone: Sequence[int] = (),
     ):
         # All is read here, before any loop: behind a store, LLVM would read it again.
         self.part, self.walk, self.code, self.fixed = part, walk, code, fixed
         self.last_alone = last_alone
-        self.blocks: Callable[..., Blocks] = partial(Blocks, code, frame, block)
         self.t, self.b, self.n = frame.read(code, block, 'T', 'B', part.length)
+        self.blocks: Callable[..., Blocks] = partial(Blocks, code, frame, block)
+        row = self.b * self.n * code.target.size
+        self.far = self.t * row > NEAR
+        ahead = (DISTANCE // row.max(1)).max(4).min(16) * self.b
+        self.ahead = 0 - ahead if walk.reverse != back else ahead
+        self.wanted: list[tuple[Blocks, int, bool]] = []
         self.given = {'z': (part.z, self.blocks('z', part.form.z))}
         if part.direct:
             self.given['direct'] = part.direct, self.blocks('direct', part.form.direct)
@@ -163,10 +178,13 @@ class Loop:
         if walk.masked:
             (self.mask,) = frame.read(code, block, 'mask')
 
-    def steps_at_once(self) -> Int:
-        """Return how many steps of a vector are done at once."""
-        row = self.b * self.n * self.code.target.size
-        return (NEAR // row.max(1)).max(FEWEST).min(MOST)
+    def ask(self, row: Int, j: Int) -> None:
+        """Ask for the memory that some steps later will be what row `row` is to this one."""
+        # Processors do so by themselves, but not well through rows of several blocks, and worse
+        # from the end. In long sequences steps took up to twice as long without.
+        with self.code.when(self.far):
+            for blocks, k, write in self.wanted:
+                self.code.prefetch(blocks.place(k, row + self.ahead, j), write)
 
     def row(self, step: Int, r: Int) -> Int:
         """Return the row of an example at a step, counted through all steps."""
@@ -201,6 +219,15 @@ class Loop:
             for name, (numbers, blocks) in self.given.items()
             for k in numbers
         }
+
+    def reads(self, live: set[int]) -> list[tuple[Blocks, int, bool]]:
+        """Return those blocks of what a step is given that are among some nodes, as `wanted`."""
+        return [
+            (blocks, k, False)
+            for name, (numbers, blocks) in self.given.items()
+            for k in numbers
+            if self.part.program.input(f'{name}{k}') in live
+        ]
 
     def evaluate(self, outputs: Sequence[int], known: dict[int, Callable[[], Vec]]) -> list[Vec]:
         """Write the operations that give `outputs`."""
