@@ -42,8 +42,6 @@ from rnnkit.kernels.recurrent.op import RecurrentScan
 from rnnkit.kernels.recurrent.walk import Walk
 from rnnkit.kernels.runtime import fork, linker
 from rnnkit.kernels.staged import entry
-from rnnkit.kernels.staged import op as staged_op
-from rnnkit.kernels.staged.form import StagedForm
 from rnnkit.kernels.staged.op import StagedScan
 from rnnkit.kernels.staged.trace import form_of
 from rnnkit.kernels.switch import allowed, enabled, usable
@@ -225,8 +223,6 @@ def fused(
     """
     form = form_of(cell)
     if form is None or not usable():
-        return None
-    if isinstance(form, StagedForm) and form.cuts and staged_op.StagedForward is None:
         return None
     if isinstance(form, Form):
         fixed = [v for v in (direct, mask) if v is not None]

@@ -30,6 +30,7 @@ from rnnkit.kernels.program.elementwise import axis_of
 from rnnkit.kernels.program.program import Unsupported
 
 RESERVED = re.compile('(z|x|mask|direct|residual|new|initial|length|cut|back|state|grad|tile)[0-9]*')
+MEETING = 'examples meet units: a sum over units needs keepdims=True'
 MOST = 1000  # blocks of one length, far less than the primes
 
 
@@ -237,7 +238,7 @@ def _broadcast(axes: list[str]) -> str:
     for column in zip(*(a.rjust(longest, '1') for a in axes), strict=True):
         kinds = set(column) - {'1'}
         if len(kinds) > 1:
-            raise Unsupported('examples meet units: a sum over units needs keepdims=True')
+            raise Unsupported(MEETING)
         result += kinds.pop() if kinds else '1'
     return result
 
@@ -247,8 +248,10 @@ def _read_dimshuffle(reader: BlockReader, node: Apply) -> None:
     blocks = reader.read(source)
     axes = ''.join('1' if k == 'x' else reader.axes[source][k] for k in node.op.new_order)
     at = {kind: axes.find(kind) for kind in 'BU'}
-    if at['U'] not in (-1, len(axes) - 1) or at['B'] > 0 or len(axes) > 2:
+    if at['U'] not in (-1, len(axes) - 1) or len(axes) > 2:
         raise Unsupported('a transposition')
+    if at['B'] > 0:
+        raise Unsupported(MEETING)
     reader.know(node.outputs[0], blocks, axes)
 
 

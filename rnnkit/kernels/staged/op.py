@@ -16,15 +16,11 @@ from rnnkit.kernels.language.writer import Writer
 from rnnkit.kernels.recurrent.loop_op import GradientOp, LoopOp, Scan, ScanOp, register_lean
 from rnnkit.kernels.recurrent.walk import Walk
 from rnnkit.kernels.staged.arrays_of import inputs_of
+from rnnkit.kernels.staged.backward import StagedBackward
 from rnnkit.kernels.staged.elementwise_backward import ElementwiseBackward
 from rnnkit.kernels.staged.elementwise_forward import ElementwiseForward
 from rnnkit.kernels.staged.form import StagedForm
-
-try:
-    from rnnkit.kernels.staged.backward import StagedBackward
-    from rnnkit.kernels.staged.forward import StagedForward
-except ImportError:
-    StagedForward = StagedBackward = None
+from rnnkit.kernels.staged.forward import StagedForward
 
 T = TypeVar('T')
 

@@ -267,11 +267,9 @@ class _Tracer(BlockReader):
         """Return the blocks of a product or a sum."""
         if is_product(node):
             return self._product(*node.inputs)
-        if isinstance(node.op, CAReduce):
-            return self._sum(node)
         if any(self._view(v) for v in node.inputs if not isinstance(v, Constant)):
             self.unknown(next(v for v in ancestors(node.inputs) if v in self.weights))
-        return None
+        return self._sum(node) if isinstance(node.op, CAReduce) else None
 
     def _view(self, variable: Variable) -> View | None:
         """Return which blocks of a weight a variable is, or None."""
