@@ -63,7 +63,7 @@ def fit(form, series, target, ends, *, size, steps, learning_rate, batch_size, u
         learning_rate=learning_rate,
         batch_size=batch_size,
         updates=updates,
-        verbose=False,
+        verbose=0,
     )
     return net
 
