@@ -62,7 +62,8 @@ def fit(form, series, target, ends, *, size, steps, learning_rate, batch_size, u
         algo='adam',
         learning_rate=learning_rate,
         batch_size=batch_size,
-        updates=updates,
+        max_updates=updates,
+        validate_every=2,
         verbose=0,
     )
     return net
