@@ -93,7 +93,7 @@ def unroll(
         state = [pt.zeros((1, width), dtype=x.dtype) for width in cell.widths(size, n_in)]
     if mask is not None:
         mask = pt.cast(mask, x.dtype)  # kernels take arrays of one dtype
-    sides = side_inputs(cell, x, cell.side_widths(size, n_in), side or {}, mask)
+    sides = _side_inputs(cell, x, size, side or {}, mask)
     rows = tuple(s.type.shape[0] == 1 for s in state)
     walk = kernels.Walk(rows, mask is not None, bool(reverse), limit)
     params = cell.prepare(params, size)
@@ -202,10 +202,10 @@ def _step(
     return [pt.switch(real, n, o) for n, o in zip(new, old, strict=True)]
 
 
-def side_inputs(
+def _side_inputs(
     cell: Cell,
     x: TensorVariable,
-    widths: Mapping[str, int],
+    size: int,
     given: Mapping[str, TensorVariable],
     mask: TensorVariable | None,
 ) -> dict[str, TensorVariable]:
@@ -218,27 +218,25 @@ def side_inputs(
     ConfigError
         If one is missing, unknown, or of other axes or width than the cell declares.
     """
-    where, found = f'unroll(): side of {type(cell).__name__}', {}
+    where, shown = f'unroll(): side of {type(cell).__name__}', {}
+    widths = cell.side_widths(size, x.type.shape[-1])
     check_known(where, 'further input of the cell', given, widths)
     for name, width in widths.items():
-        value = given.get(name)
-        if value is None and name not in cell.side_defaults:
+        if name not in given and name not in cell.side_defaults:
             raise ConfigError(
                 f'{where}: {name!r} is missing; give a tensor (T, B, {width}), as '
                 f'side={{{name!r}: ...}}, or the class a default, side_defaults = {{{name!r}: 1.0}}'
             )
-        usual = np.asarray(cell.side_defaults.get(name, 1), x.dtype)
-        if value is None:
-            found[name] = pt.alloc(usual, x.shape[0], x.shape[1], width)
-            continue
-        columns = value.type.shape[-1] if value.ndim else None
-        if value.ndim != 3 or columns not in (None, width) or value.dtype != x.dtype:
+    for name, value in given.items():
+        fits = value.type.ndim == 3 and value.type.shape[-1] in (None, widths[name])
+        if not fits or value.dtype != x.dtype:
             raise ConfigError(
-                f'{where}: {name!r} must be a tensor (T, B, {width}) of {x.dtype}, as x is; got '
-                f'{value.type}'
+                f'{where}: {name!r} must be a tensor (T, B, {widths[name]}) of {x.dtype}, as x '
+                f'is; got {value.type}'
             )
-        found[name] = value if mask is None else pt.switch(mask[:, :, None] > 0.5, value, usual)
-    return found
+        usual = np.asarray(cell.side_defaults.get(name, 1), x.dtype)
+        shown[name] = value if mask is None else pt.switch(mask[:, :, None] > 0.5, value, usual)
+    return cell.with_defaults(shown, x, size)
 
 
 def _cuts(steps: TensorVariable, limit: int | None) -> TensorVariable | None:

@@ -1,9 +1,12 @@
 """The base class of cells: a parameter table, a state and one step of a recurrence."""
 
+from collections.abc import Mapping
 from functools import partial
 from types import SimpleNamespace
 from typing import ClassVar, NamedTuple
 
+import numpy as np
+import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit.cells import declared
@@ -103,8 +106,8 @@ class Cell:
     reads_missing: ClassVar[bool] = False
     side: ClassVar[dict[str, str]] = {}
     side_defaults: ClassVar[dict[str, float]] = {}
+    lists_params: ClassVar[bool] = False  # whether the class declares `params` itself
     between: ClassVar[tuple[str, ...]] = ()
-    _has_params: ClassVar[bool] = False
 
     def __init_subclass__(cls, **keywords: object) -> None:
         """Check what a new class declares, and complete it."""
@@ -252,6 +255,29 @@ class Cell:
     def side_widths(self, size: int, n_in: int | None = None) -> dict[str, int]:
         """Return the number of columns of each further input."""
         return self._lengths('side', self.side, size, n_in)
+
+    def with_defaults(
+        self, given: Mapping[str, TensorVariable], x: TensorVariable, size: int
+    ) -> dict[str, TensorVariable]:
+        """Return all further inputs, in order: those given, or what the class assumes.
+
+        Parameters
+        ----------
+        given : dict of str to tensor of shape (..., width)
+        x : tensor of shape (..., I)
+        size : int
+        """
+        widths = self.side_widths(size, x.type.shape[-1])
+        return {
+            name: given[name]
+            if name in given
+            else pt.alloc(
+                np.asarray(self.side_defaults[name], x.dtype),
+                *(x.shape[k] for k in range(x.ndim - 1)),
+                width,
+            )
+            for name, width in widths.items()
+        }
 
     def _lengths(
         self, table: str, axes: dict[str, str], size: int, n_in: int | None

@@ -59,8 +59,8 @@ def complete(cls: type, base: type) -> None:
         check_gates(where, cls.gates)
     if 'params' in own:
         check_shapes(f'{where}.params', cls.params)
-        cls._has_params = True
-    elif not cls._has_params:
+        cls.lists_params = True
+    elif not cls.lists_params:
         cls.params = default_params(cls.gates)
     if own.get('inner') is not None:
         check_shapes(f'{where}.inner', cls.inner)
@@ -79,7 +79,7 @@ def complete_own(cell: object) -> None:
     where, own, cls = type(cell).__name__, vars(cell), type(cell)
     if 'gates' in own:
         check_gates(where, cell.gates)
-        if not cls._has_params and 'params' not in own:
+        if not cls.lists_params and 'params' not in own:
             cell.params = default_params(cell.gates)
     for name in ('params', 'inner'):
         if own.get(name) is not None:
@@ -127,7 +127,8 @@ def check_spelling(cls: type, base: type) -> None:
         names = METHODS if inspect.isfunction(value) else ATTRIBUTES
         if callable(value) and not inspect.isfunction(value):
             continue  # a class, such as that of the state
-        free = [one for one in names if one not in declared]
+        # Typing errors seldom are in the first letter, and rates are not gates.
+        free = [one for one in names if one not in declared and one[0] == name[0]]
         meant = nearest(name, {'step'} & {*free}) or nearest(name, free)  # setp is not setup
         if meant is not None:
             raise ConfigError(

@@ -104,6 +104,8 @@ def _missing(
 
 def _not_in_p(cell: HasTables, name: str, what: str, there: list[str]) -> str:
     """Return what to say of ``p.what``, which does not exist."""
+    if what in cell.side:
+        return f'only project and step can read p.{what}; pass on what output needs in a state'
     listed = f'p has {", ".join(there) or "nothing"}'
     if name == 'project' and what in ('xh', 'b') and what not in cell.params:
         return (

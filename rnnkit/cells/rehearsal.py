@@ -15,6 +15,7 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit.cells.base import Cell
 from rnnkit.cells.guard import check_states
+from rnnkit.common import caller
 from rnnkit.common.spelling import brief
 from rnnkit.common.tensors import variable
 from rnnkit.errors import ConfigError, RnnkitError
@@ -74,8 +75,7 @@ def rehearse(cell: Cell, n_in: int, size: int, dtype: str) -> Reads:
     results = [z, *new]
     if cell.has_own_output:
         rows = [variable(v.name, dtype, (None, *v.type.shape)) for v in old]
-        p = SimpleNamespace(**arrays, **whole)
-        y = cell.output(cell.state(*rows), p)
+        y = cell.output(cell.state(*rows), SimpleNamespace(**arrays))
         _check_output(f'{name}.output()', y, cell.output_width(size, n_in))
         results.append(y)
     read = set(ancestors([v for v in results if isinstance(v, TensorVariable)]))
@@ -85,15 +85,27 @@ def rehearse(cell: Cell, n_in: int, size: int, dtype: str) -> Reads:
 
 
 def check_reads(cell: Cell, reads: Reads) -> None:
-    """Raise a ConfigError if a cell declares something that none of its equations reads."""
+    """Say so if a cell declares something that none of its equations reads.
+
+    A parameter that a class lists itself is only warned of, since networks in files may have it.
+
+    Raises
+    ------
+    ConfigError
+        If it is a further input, or a parameter that a cell has by default.
+    """
     name = type(cell).__name__
     for key in cell.params:
-        if key not in reads.params:
-            others = {one: tuple(axes) for one, axes in cell.params.items() if one != key}
-            raise ConfigError(
-                f'{name}: nothing that the cell computes reads p.{key}, so the parameter {key!r} '
-                f'would never learn; leave it out: params = {others}'
-            )
+        if key in reads.params:
+            continue
+        others = {one: tuple(axes) for one, axes in cell.params.items() if one != key}
+        message = (
+            f'{name}: nothing that the cell computes reads p.{key}, so the parameter {key!r} '
+            f'would never learn; leave it out: params = {others}'
+        )
+        if not cell.lists_params:
+            raise ConfigError(message)
+        caller.warn(message, UserWarning)
     for key in cell.side:
         if key not in reads.sides:
             raise ConfigError(

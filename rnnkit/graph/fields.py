@@ -25,25 +25,26 @@ def inputs_of(graph: Graph, layout: Axes) -> list[Field]:
         made = [graph.by_name[name] for name, origin in plan.made_of.items() if origin == clock]
         return next(n for n in count(1) if all(layer.steps_after(n) >= 1 for layer in made))
 
-    names = [layer.name for layer in graph.layers if isinstance(layer, Input)]
-    first = names[0] if 'x' in names[1:] else 'x'
-    for layer in graph.layers:
-        if isinstance(layer, Input):
-            clock, tokens = plan.clocks[layer.name], layer.name in plan.words
-            inputs.append(
-                Field(
-                    layer.name if inputs else first,
-                    'words' if tokens else 'numbers',
-                    _axes(graph, layout, clock, not tokens),
-                    layer.size,
-                    f'layer {layer.name!r}' if tokens else 'the input layer',
-                    clock,
-                    'int64' if tokens else graph.dtype,
-                    _steps(graph, clock),
-                    least(clock),
-                    missing=takes_missing(graph, layer),
-                )
+    layers = [layer for layer in graph.layers if isinstance(layer, Input)]
+    names = [layer.name for layer in layers]
+    if 'x' not in names[1:]:
+        names[0] = 'x'
+    for name, layer in zip(names, layers, strict=True):
+        clock, tokens = plan.clocks[layer.name], layer.name in plan.words
+        inputs.append(
+            Field(
+                name,
+                'words' if tokens else 'numbers',
+                _axes(graph, layout, clock, not tokens),
+                layer.size,
+                f'layer {layer.name!r}' if tokens else 'the input layer',
+                clock,
+                'int64' if tokens else graph.dtype,
+                _steps(graph, clock),
+                least(clock),
+                missing=takes_missing(graph, layer),
             )
+        )
     return inputs
 
 

@@ -141,6 +141,7 @@ def usable(graph: Graph, compared: list[str]) -> list[str]:
         for reader, sources in plan.sources.items()
     ]
     read_by += [list(starts.values()) for starts in plan.starts.values()]
+    read_by.append(list(plan.memories.values()))
     used = {name for names in read_by for name in names} | set(compared)
     names = [join(layer.name) for layer in graph.layers if layer.name not in graph.plan.words]
     return [name for name in names if name in used]

@@ -29,6 +29,8 @@ class Plan(NamedTuple):
         The layer that fixes the number of time steps of a clock, if there is one.
     made_of : dict of str to str
         For a clock that is computed from another one, such as by a convolution, that other.
+    memories : dict of str to str
+        For each layer that reads a whole sequence at each of its steps, the output that this is.
     """
 
     sources: dict[str, list[str]]
@@ -38,11 +40,19 @@ class Plan(NamedTuple):
     words: set[str]
     lengths: dict[str, Layer]
     made_of: dict[str, str]
+    memories: dict[str, str]
 
     def clock_of(self, output: str, layers: dict[str, Layer]) -> str | None:
         """Return the owner of the time axis of an output."""
         name, what = parts(output)
+        if what in layers[name].of_memory:
+            return self.clock_of(self.memories[name], layers)
         return self.clocks[name] if layers[name].has_time(what) else None
+
+    def reads(self, layer: str) -> list[str]:
+        """Return all outputs that a layer reads: as inputs, as initial states, as its memory."""
+        memory = [self.memories[layer]] if layer in self.memories else []
+        return [*self.sources[layer], *self.starts[layer].values(), *memory]
 
 
 def plan(layers: list[Layer]) -> Plan:
@@ -70,10 +80,13 @@ def plan(layers: list[Layer]) -> Plan:
             part: _full(name, names, True, layer.start_part(part))
             for part, name in layer.start_sources.items()
         }
-    words = _words(layers, sources)
-    found = Plan(sources, starts, sides, {}, words, {}, {})
+    memories = {x.name: _full(x.memory_source, names, False) for x in layers if x.memory_source}
+    words = _words(layers, sources, memories)
+    found = Plan(sources, starts, sides, {}, words, {}, {}, memories)
     # Data without time are (B, I), so a time axis needs a reason: a layer, or ndim=3 of an input.
-    if any(x.recurrent or x.starts_time or getattr(x, 'ndim', None) == 3 for x in layers):
+    if memories or any(
+        x.recurrent or x.starts_time or getattr(x, 'ndim', None) == 3 for x in layers
+    ):
         _find_clocks(layers, names, found)
     else:
         found.clocks.update(dict.fromkeys(names))
@@ -81,10 +94,13 @@ def plan(layers: list[Layer]) -> Plan:
 
 
 def _before(layers: list[Layer], reader: Layer) -> str:
-    """Return the layer that one reads by default: the last before it that is no side input."""
+    """Return the layer that one reads by default: the last before it that no option names.
+
+    If each is named by one, it is the first.
+    """
     aside = {layer_of(name) for name in reader.side_sources.values()}
     names = [layer.name for layer in layers]
-    return next((name for name in reversed(names) if name not in aside), (names or [''])[-1])
+    return next((name for name in reversed(names) if name not in aside), (names or [''])[0])
 
 
 def _full(name: str, layers: dict[str, Layer], final: bool, part: str = '') -> str:
@@ -97,13 +113,17 @@ def _full(name: str, layers: dict[str, Layer], final: bool, part: str = '') -> s
     return join(name)
 
 
-def _words(layers: list[Layer], sources: dict[str, list[str]]) -> set[str]:
+def _words(
+    layers: list[Layer], sources: dict[str, list[str]], memories: dict[str, str]
+) -> set[str]:
     """Return the inputs that embeddings read."""
     inputs = {layer.name for layer in layers if isinstance(layer, Input)}
     read: dict[str, set[bool]] = {}
     for layer in layers:
         for name in _layers_of(sources[layer.name]):
             read.setdefault(name, set()).add(isinstance(layer, Embedding))
+        if layer.name in memories:
+            read.setdefault(layer_of(memories[layer.name]), set()).add(False)
         if isinstance(layer, Embedding) and not set(_layers_of(sources[layer.name])) <= inputs:
             raise ConfigError(
                 f'layer {layer.name!r}: an embedding reads an input layer, whose size is that of '
@@ -148,6 +168,12 @@ def _find_clocks(layers: list[Layer], names: dict[str, Layer], found: Plan) -> N
                     f'layer {layer.name!r}: {part}_0 is one value for each example, and {name!r} '
                     f"has one for each time step; read its last step, by a layer 'last'"
                 )
+        memory = found.memories.get(layer.name, '')
+        if layer_of(memory) in found.clocks and not clocks_of([memory]):
+            raise ConfigError(
+                f'layer {layer.name!r}: the memory is a sequence, all steps of which are read; '
+                f'{memory!r} has no time axis'
+            )
         for other in clocks[1:]:
             same[other] = clocks[0]
         if isinstance(layer, Input):

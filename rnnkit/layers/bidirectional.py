@@ -12,7 +12,7 @@ from rnnkit.common.output_names import full
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
-from rnnkit.layers.recurrent import Recurrent
+from rnnkit.layers.recurrent import Recurrent, main_inputs
 from rnnkit.layers.registry import layers
 
 # (forward, backward) -> the output
@@ -140,19 +140,18 @@ class Bidirectional(Layer):
     def bind(self, sources: dict[str, int], dtype: str, rng: np.random.Generator) -> None:
         """Bind both directions; their parameters are those of this layer."""
         apart = set(map(full, self.side_sources.values()))
-        own = {name: n for k, (name, n) in enumerate(sources.items()) if not k or name not in apart}
-        super().bind(own, dtype, rng)
+        super().bind(main_inputs(sources, apart), dtype, rng)
         for child, suffix in zip(self.children, WAYS, strict=True):
             child.name = f'{self.name}_{suffix}'
             child.bind(sources, dtype, rng)
             self.params |= {f'{suffix}.{name}': p for name, p in child.params.items()}
         self.step_sides = self.forward.step_sides
 
-    def transform(self, *inputs, mask=None, state=None, noise=None):  # the first: (T, B, I)
+    def transform(self, x, mask=None, state=None, noise=None, sides=None):  # x: (T, B, I)
         n = len(self.forward.state._fields)
         states = (None, None) if state is None else (state[:n], state[n:])
         forward, backward = (
-            child.transform(*inputs, mask=mask, state=start and child.state(*start), noise=noise)
+            child.transform(x, mask, start and child.state(*start), noise, sides)
             for child, start in zip(self.children, states, strict=True)
         )
         outputs = {}

@@ -1,6 +1,6 @@
 """Layers that run a cell over time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -27,6 +27,15 @@ from rnnkit.unroll import unroll
 
 LEARN = 'learn'
 NOISES = ('dropout', 'zoneout')
+ATTRIBUTES = (
+    'cell',
+    'given',
+    'input_sizes',
+    'learned',
+    'params',
+    'promised',
+    'short',
+)  # of a layer
 
 
 class Recurrent(Layer):
@@ -188,10 +197,8 @@ class Recurrent(Layer):
             If the equations of the cell fail or leave something unread, or a further input has
             another width than the cell declares.
         """
-        self._full_sides = {side: full(name) for side, name in self.side_sources.items()}
-        main = next(iter(sources))  # further inputs stand after it
-        rest = {name: n for name, n in sources.items() if name not in self._full_sides.values()}
-        super().bind({main: sources[main], **rest}, dtype, rng)
+        apart = {side: full(name) for side, name in self.side_sources.items()}
+        super().bind(main_inputs(sources, apart.values()), dtype, rng)
         where = f'layer {self.name!r} ({self.form})'
         try:
             reads = rehearse(self.cell, self.input_size, self.size, dtype)
@@ -200,23 +207,22 @@ class Recurrent(Layer):
             raise ConfigError(f'{where}: {error}') from error
         self.step_sides = tuple(side for side in self.cell.side if side in reads.step_sides)
         for side, width in self.cell.side_widths(self.size, self.input_size).items():
-            source = self._full_sides.get(side)
+            source = apart.get(side)
             if source is not None and sources[source] != width:
                 raise ConfigError(
                     f'{where}: {side} must have {width} feature{"s" * (width != 1)}; {source!r} '
                     f'has {sources[source]}'
                 )
-        self._order = list(sources)
 
     def gates(self, name):
         return None if name.endswith('_0') else self.cell.gate_columns(name, self.size)
 
-    def transform(self, *inputs, mask=None, state=None, noise=None):  # the first: (T, B, I)
-        x, sides = inputs[0], self.sides(inputs, mask)
+    def transform(self, x, mask=None, state=None, noise=None, sides=None):  # x: (T, B, I)
+        sides = self._sides(x, sides or {}, mask)
         start = self._start(state)
         if noise is None or not (self.dropout or self.zoneout):
             cell = self.cell if not self.zoneout else wrapped(Mixed, self.cell, self.zoneout)
-            return self._outputs(self._unroll(cell, x, start, mask, sides=sides), mask, sides)
+            return self._outputs(self._unroll(cell, x, start, mask, sides=sides), mask)
         cell, codes = self.cell, None
         if self.zoneout:
             cell = wrapped(Zoned, cell)
@@ -241,17 +247,16 @@ class Recurrent(Layer):
             start = cell.start(start, kept)
         states = self._unroll(cell, x, start, mask, codes, sides)
         # The wrapper has put 'fed' before the states of the cell, and 'kept' after them.
-        return self._outputs(states[1:-1] if self.dropout else states, mask, sides)
+        return self._outputs(states[1:-1] if self.dropout else states, mask)
 
-    def sides(
-        self, inputs: Sequence[TensorVariable], mask: TensorVariable | None
+    def _sides(
+        self,
+        x: TensorVariable,
+        given: Mapping[str, TensorVariable],
+        mask: TensorVariable | None,
     ) -> dict[str, TensorVariable]:
-        """Return the further inputs by name, given all that the layer reads.
-
-        One without an axis of time is repeated at each step.
-        """
-        read = dict(zip(self._order, at_each_step(inputs), strict=True))
-        sides = {side: read[name] for side, name in self._full_sides.items()}
+        """Return the further inputs of all steps; one without an axis of time is repeated."""
+        sides = {side: at_each_step([x, value])[1] for side, value in given.items()}
         if self.causal:
             return sides
         between = self.cell.between
@@ -280,14 +285,12 @@ class Recurrent(Layer):
             side=sides,
         )
 
-    def _outputs(
-        self, states: State, mask: TensorVariable | None, sides: dict[str, TensorVariable]
-    ) -> dict[str, TensorVariable]:
+    def _outputs(self, states: State, mask: TensorVariable | None) -> dict[str, TensorVariable]:
         """Return the outputs by name, given the states at all steps."""
         end = -1 if self.causal else 0  # states are in the order of time in both directions
         named = dict(zip(self.state._fields, states, strict=True))
         if self.cell.has_own_output:
-            named = {'out': self._output(states, sides), **named}
+            named = {'out': self._output(states), **named}
         outputs = {}
         for k, (part, values) in enumerate(named.items()):
             hidden = None if mask is None else kernels.hide_padding(values, mask)
@@ -295,10 +298,10 @@ class Recurrent(Layer):
             outputs['last' if k == 0 else f'last_{part}'] = values[end]
         return outputs
 
-    def _output(self, states: State, sides: dict[str, TensorVariable]) -> TensorVariable:
+    def _output(self, states: State) -> TensorVariable:
         """Return the output of a cell that has one of its own, given the states at all steps."""
         params = {name: self.params[name] for name in self.cell.params}
-        p = SimpleNamespace(**self.cell.prepare(params, self.size), **sides)
+        p = SimpleNamespace(**self.cell.prepare(params, self.size))
         return self.cell.output(self.state(*states), p)
 
     def _start(self, state: State | None) -> State | None:
@@ -322,6 +325,11 @@ class Recurrent(Layer):
             if value is None:
                 parts[part] = pt.zeros((1, self.state_width(part)), dtype=dtypes[0])
         return self.state(**parts)
+
+
+def main_inputs(sources: dict[str, int], apart: Collection[str]) -> dict[str, int]:
+    """Return what a layer reads, without its further inputs; the first is always an input."""
+    return {n: size for k, (n, size) in enumerate(sources.items()) if not k or n not in apart}
 
 
 def _of_cell(form: str, cell: type[Cell], **keywords: Any) -> Recurrent:
@@ -351,12 +359,15 @@ def recurrent_layer(form: str, cell: type[Cell]) -> type[Recurrent]:
 
 
 def _check_keywords(cell: type[Cell], starts: Iterable[str]) -> None:
-    """Raise a ConfigError if a name of the cell's is a keyword that every such layer has."""
-    own = [*COMMON, 'direction', 'bptt_limit', *NOISES, *starts, *short_forms.KINDS]
+    """Raise a ConfigError if a name of the cell's has a meaning in every recurrent layer."""
+    keywords = [*COMMON, 'direction', 'bptt_limit', *NOISES, *starts, *short_forms.KINDS]
     for table in ('options', 'params', 'side'):
         for name in getattr(cell, table):
-            if name in own:
+            # Options become attributes of the layer.
+            taken = table != 'params' and (hasattr(Recurrent, name) or name in ATTRIBUTES)
+            if name in keywords or taken:
+                what = 'a keyword' if name in keywords else 'an attribute'
                 raise ConfigError(
-                    f'{cell.__name__}.{table}: {name!r} is a keyword of every recurrent layer; '
+                    f'{cell.__name__}.{table}: {name!r} is {what} of every recurrent layer; '
                     f'choose another name'
                 )

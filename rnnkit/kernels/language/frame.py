@@ -83,7 +83,7 @@ class Frame:
         further = sorted(set().union(*map(letters, shapes)) - set(DIMS))
         self.sums = sorted({dim for dims in shapes for dim in dims if '+' in dim})
         self.lengths = [*DIMS, *further, *self.sums]
-        names = [*self.lengths, 'work', 'staged', *(a.name for a in (*inputs, *outputs))]
+        names = [*self.lengths, 'work', 'staged', 'parts', *(a.name for a in (*inputs, *outputs))]
         self.place = {name: i for i, name in enumerate(names)}
         self.definers = self._find_definers()
         if unknown := set().union(*map(letters, shapes)) - self.definers.keys():

@@ -349,10 +349,13 @@ class Code:
             args = [data, pointer, ir.Constant(I32, self.target.size), mask.value]
             self.intrinsic('masked.store', ir.VoidType(), args, pointers=True)
 
+    def store_element(self, element: ir.Value, address: Int) -> None:
+        """Store one element, a value of LLVM."""
+        self.builder.store(element, self._pointer(address))
+
     def copy_element(self, source: Int, to: Int) -> None:
         """Copy one element."""
-        value = self.builder.load(self._pointer(source), typ=self.float_type)
-        self.builder.store(value, self._pointer(to))
+        self.store_element(self.builder.load(self._pointer(source), typ=self.float_type), to)
 
     def get(self, address: Int, index: int = 0) -> Int:
         """Load the integer number `index` of those at `address`."""

@@ -126,7 +126,7 @@ UNSUPPORTED = {
     'whole numbers': lambda self, z, s, p: RNNState(pt.cast(z + s.h @ p.hh, 'int32') * 1.0),
     'its own mistake': lambda self, z, s, p: RNNState(pt.tanh(z + s.h @ p.nothing)),
     'a number': lambda self, z, s, p: RNNState(0.0),
-    'not a state': lambda self, z, s, p: pt.tanh(z + s.h @ p.hh),
+    'not a state': lambda self, z, s, p: {'h': pt.tanh(z + s.h @ p.hh)},
 }
 
 
