@@ -87,16 +87,8 @@ DTYPES = ['float64', 'float32']
 WAYS = ['forward', 'backward', 'bidirectional']
 STARTS = ['given', 'learned', 'none']
 # Cells whose loop is a scan, and why. Take a name out when it gets a kernel.
-SCANNED = {
-    **dict.fromkeys(['mgu', 'minimalrnn', 'mrnn', 'mut1', 'scrn'], 'other products'),
-    **dict.fromkeys(['cornn', 'lem', 'rhn', 'grud', 'cfc'], 'other products'),
-}
-SCANNED_OPTIONS = [
-    ('lstm', 'projection'),
-    ('gru', 'reset'),
-    ('lstm', 'layernorm'),
-    ('gru', 'layernorm'),
-]
+SCANNED: dict[str, str] = {}
+SCANNED_OPTIONS: list[tuple[str, str]] = []
 
 
 def is_scanned(form, options, step):
@@ -275,7 +267,8 @@ class Unrolled:
 
     def outputs_of(self, x, mask, given):
         state = self.layer.state(*given.values()) if given else None
-        return self.layer.transform(x, *self.side_symbols, mask=mask, state=state)
+        sides = dict(zip(self.sides, self.side_symbols, strict=True))
+        return self.layer.transform(x, mask=mask, state=state, sides=sides)
 
     def function(self, mode, slopes):
         """Return a function of the arrays that gives outputs and gradients by name."""
