@@ -86,13 +86,6 @@ OLD = ('rnn', 'lstm', 'gru', 'rrnn', 'mrnn', 'mut1', 'scrn', 'clockwork', 'bcrnn
 DTYPES = ['float64', 'float32']
 WAYS = ['forward', 'backward', 'bidirectional']
 STARTS = ['given', 'learned', 'none']
-# Cells whose loop is a scan, and why. Take a name out when it gets a kernel.
-SCANNED: dict[str, str] = {}
-SCANNED_OPTIONS: list[tuple[str, str]] = []
-
-
-def is_scanned(form, options, step):
-    return form in SCANNED or any((form, option) in SCANNED_OPTIONS for option in options)
 
 
 class Situation(NamedTuple):
@@ -313,7 +306,7 @@ def test_scan_equals_numpy(form, options, step, situation, rng):
 @pytest.mark.parametrize(
     ('form', 'options', 'step', 'situation'),
     situations(
-        [case for case in [*CELLS, *OPTIONS] if not is_scanned(*case)],
+        [*CELLS, *OPTIONS],
         lambda *case: case == ('janet', SHORT[1]),
     ),
 )
@@ -325,9 +318,9 @@ def test_kernel_equals_numpy(form, options, step, situation, rng, monkeypatch):
 
 
 @pytest.mark.parametrize(('form', 'options', 'step'), [*CELLS, *OPTIONS])
-def test_which_cells_keep_the_scan(form, options, step, rng, monkeypatch):
+def test_no_cell_keeps_the_scan(form, options, step, rng, monkeypatch):
     monkeypatch.setenv('RNNKIT_KERNELS', 'on')
     layer = Unrolled(form, options, step, SHORT[0], (2, 2, 2, 6), rng)
     out = layer.outputs_of(*layer.symbols())['out']
     scans = [v for v in ancestors([out]) if v.owner and type(v.owner.op).__name__ == 'Scan']
-    assert bool(scans) == is_scanned(form, options, step), 'SCANNED is out of date'
+    assert not scans

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import onnx
 from onnx import helper
+from pytensor.tensor import TensorVariable
 
 from rnnkit.cells.wrappers import Mixed, wrapped
 from rnnkit.common.tensors import variable

@@ -15,7 +15,7 @@ from functools import partial
 
 from rnnkit.kernels.language.elementary import OPERATIONS
 from rnnkit.kernels.language.elements import clear, each_vector, each_width
-from rnnkit.kernels.language.reductions import Sum, sum_over
+from rnnkit.kernels.language.reductions import Sum
 from rnnkit.kernels.language.threads import flushed, parts, worker, write_parallel
 from rnnkit.kernels.language.vector import Code, Flag, Int, Target, Unit, Vec
 from rnnkit.kernels.language.writer import Writer

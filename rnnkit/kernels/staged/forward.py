@@ -17,7 +17,7 @@ from rnnkit.kernels.language.threads import flushed, part_of, worker, write_para
 from rnnkit.kernels.language.vector import Code, Int, Target, Unit
 from rnnkit.kernels.recurrent.walk import Walk
 from rnnkit.kernels.staged.arrays_of import frame_forward, residual_lengths
-from rnnkit.kernels.staged.base import ROWS, Lengths, StagedWriter
+from rnnkit.kernels.staged.base import ROWS, StagedWriter
 from rnnkit.kernels.staged.form import StagedForm
 from rnnkit.kernels.staged.layout import forward_layout
 from rnnkit.kernels.staged.passes import Passes, Where
