@@ -11,6 +11,7 @@ The folders, from the bottom up::
     runtime      machine code on disk; kernels as functions of NumPy arrays and as PyTensor Ops
     dense, loss  a dense layer; means of errors, softmax and cross-entropy
     pooling      mean and maximum over time
+    attention    weights over the steps of a memory, and weighted means
     update       gradient clipping and the update of all parameters, of tables by rows
     recurrent    a cell's step, traced and differentiated; the loop over a sequence, both ways
     staged       the same for steps of any number of products and of sums over the units
@@ -27,8 +28,9 @@ from rnnkit.cells import Cell
 from rnnkit.common import compiled
 from rnnkit.common.pooled import Kept
 from rnnkit.kernels import jax_rewrites
+from rnnkit.kernels.attention import op as attention_op
+from rnnkit.kernels.dense import hyperbolic, scaling
 from rnnkit.kernels.dense import op as dense_op
-from rnnkit.kernels.dense import scaling
 from rnnkit.kernels.language.threads import set_threads
 from rnnkit.kernels.loss import op as loss_op
 from rnnkit.kernels.pooling import op as pooling_op
@@ -51,6 +53,7 @@ __all__ = [
     'Walk',
     'affine',
     'allowed',
+    'attend',
     'cross_entropy',
     'enabled',
     'fused',
@@ -60,6 +63,7 @@ __all__ = [
     'scaled',
     'set_threads',
     'softmax_of',
+    'tanh_of',
     'update_params',
     'usable',
     'weights_of_classes',
@@ -144,6 +148,24 @@ def pool(
 ) -> list[Variable] | None:
     """Return what `rnnkit.common.pooled` computes, 'mean' or 'max', by a kernel; or None."""
     return pooling_op.pool(what, x, kept, mask) if enabled() and usable() else None
+
+
+def attend(
+    queries: Variable,
+    keys: Variable,
+    values: Variable,
+    v: Variable | None = None,
+    mask: Variable | None = None,
+) -> list[Variable] | None:
+    """Return what `rnnkit.common.attended.attend` computes, by kernels; or None."""
+    if not (enabled() and usable()):
+        return None
+    return attention_op.attend(queries, keys, values, v, mask)
+
+
+def tanh_of(x: Variable) -> Variable | None:
+    """Return ``tanh(x)`` by a kernel, or None."""
+    return hyperbolic.tanh_of(x) if enabled() and usable() else None
 
 
 def softmax_of(z: Variable) -> Variable | None:

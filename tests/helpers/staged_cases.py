@@ -6,6 +6,7 @@ is differentiated by hand, nor by what is tested. The equations take leading axe
 of an array are perturbed at once.
 """
 
+from functools import cache
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -53,9 +54,7 @@ class NormedLSTM(Cell):
     def step(self, z, s, p):
         parts = split(s.h @ p.hh, 4)
         gains, terms = split(p.gain, 4), split(z, 4)
-        i, f, g, o = (
-            normed(a) * w + x for a, w, x in zip(parts, gains, terms, strict=True)
-        )
+        i, f, g, o = (normed(a) * w + x for a, w, x in zip(parts, gains, terms, strict=True))
         c = pt.sigmoid(f) * s.c + pt.sigmoid(i) * pt.tanh(g)
         return LSTMState(pt.sigmoid(o) * pt.tanh(normed(c) * p.scale + p.shift), c)
 
@@ -187,6 +186,7 @@ class Problem(NamedTuple):
     d_states: list
 
 
+@cache
 def form_of(name):
     return trace(CELLS[name][0])
 
@@ -264,28 +264,41 @@ def form_width(name, length, arrays):
 
 
 def expected(name, case, reverse=False, limit=None):
-    """Return states and gradients in float64, by the equations."""
+    """Return states in float64, and for each array a direction and the derivative in it.
+
+    The derivative is that of the sum of all states times the given gradients. The direction is
+    random, so that an error in any element of a gradient changes it.
+    """
     exact = {key: np.asarray(a, 'float64') for key, a in case.arrays.items()}
-    d_states = [None if d is None else np.asarray(d, 'float64') for d in case.d_states]
-    wanted = []
-    for key, a in exact.items():
-        if key in ('direct', 'mask'):
-            continue
-        gradient = np.zeros(a.size)
-        for start in range(0, a.size, 128):
-            stop = min(start + 128, a.size)
-            steps = np.zeros((stop - start, a.size), complex)
-            steps[np.arange(stop - start), np.arange(start, stop)] = 1j * TINY
-            moved = exact | {key: a + steps.reshape(-1, *a.shape)}
-            news = run(name, moved, reverse, limit)
-            cost = sum(
-                (new * d).sum((-3, -2, -1))
-                for new, d in zip(news, d_states, strict=True)
-                if d is not None
-            )
-            gradient[start:stop] = np.imag(cost) / TINY
-        wanted.append(gradient.reshape(a.shape))
-    return run(name, exact, reverse, limit), wanted
+    given = [d for d in case.d_states if d is not None]
+    keys = [key for key in exact if key not in ('direct', 'mask')]
+    rng, n = np.random.default_rng(1), len(keys)
+    directions = {key: rng.standard_normal(exact[key].shape) for key in keys}
+    # All at once: each along an axis of its own, along which the other arrays stay as they are.
+    moved = dict(exact)
+    for i, key in enumerate(keys):
+        steps = np.zeros((n, *exact[key].shape), complex)
+        steps[i] = 1j * TINY * directions[key]
+        moved[key] = exact[key] + steps
+    news = run(name, moved, reverse, limit)
+    kept = [new for new, d in zip(news, case.d_states, strict=True) if d is not None]
+    cost = sum((new * d).sum((-3, -2, -1)) for new, d in zip(kept, given, strict=True))
+    slopes = np.broadcast_to(np.imag(cost), n) / TINY
+    pairs = {key: (directions[key], slope) for key, slope in zip(keys, slopes, strict=True)}
+    return run(name, exact, reverse, limit), pairs
+
+
+def assert_slopes(gradients, pairs, dtype, label=''):
+    """Compare gradients with derivatives in some directions."""
+    limit = {'float64': 1e-12, 'float32': 5e-6}[np.dtype(dtype).name]
+    for got, (key, (direction, slope)) in zip(gradients, pairs.items(), strict=True):
+        assert got.dtype == dtype, (label, key, got.dtype)
+        assert got.shape == direction.shape, (label, key, got.shape)
+        # A number is a sum over all units, in which large terms cancel.
+        least = 10.0 if got.size == 1 else 1e-3
+        scale = np.abs(got).max(initial=least) * np.sqrt(max(got.size, 1))
+        error = abs((got * direction).sum() - slope) / scale
+        assert error <= limit, f'{label} d_{key}: error {error:.1e}, limit {limit:.0e}'
 
 
 def forward(name, where, *, rows=False, keep=True, whole=None, **walk):

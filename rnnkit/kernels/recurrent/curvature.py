@@ -24,7 +24,6 @@ from rnnkit.kernels.language.vector import Target
 from rnnkit.kernels.recurrent.curvature_arrays import Loops
 from rnnkit.kernels.recurrent.curvature_kernel import CurvatureKernel
 from rnnkit.kernels.recurrent.loop_op import NO_GRADIENT, GradientOp
-from rnnkit.kernels.recurrent.walk import Walk
 from rnnkit.kernels.runtime.fused_op import FusedOp
 
 T = TypeVar('T')

@@ -58,7 +58,7 @@ def trace(cell: Cell) -> Form:
     Unsupported
         If the cell is not one recurrent product followed by elementwise mathematics.
     """
-    if type(cell).project is not Cell.project:
+    if cell.has_own_projection:
         raise Unsupported('the cell has a projection of its own')
     # The program is exact; it is rounded to the network's dtype when it is written. With a floatX
     # of float32, a cell's constant 0.2 would already be float32(0.2).
@@ -98,7 +98,7 @@ class _Tracer(BlockReader):
         self.x = [symbol(f'x{k}') for k in range(shapes['xh'][-1] // self.size)]
         if any(cell.axes.get(name, 'H') != 'H' for name in cell.state._fields):
             raise Unsupported('a state is not of H units')
-        widths = cell.direct_widths(self.size)
+        widths = cell.direct_widths(self.size, INPUTS)
         if any(width != self.size for width in widths):
             raise Unsupported('what each step is given directly is not one number for each unit')
         self.direct = [symbol(f'direct{k}') for k in range(len(widths))]

@@ -1,22 +1,22 @@
 """Loops without a product: what forward and backward share.
 
-In: a `StagedForm` without cuts. Out: its passes, who does which vectors, how many steps a thread
-does before it goes to its next vector, and how vectors that no step changes are loaded.
+In: a `StagedForm` without cuts. Out: its passes, and how the vectors are loaded that no step
+changes.
 
 Without a cut nothing mixes examples or units: each (example, unit) is a recurrence of its own, and
-so is each vector of units. A *pass* does those of one length. Threads share out the vectors of all
-examples, counted example by example, and do all steps of theirs without waiting for each other.
+so is each vector of units. A *pass* does those of one length. How it goes through them is in
+`rnnkit.kernels.staged.elementwise_loop`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from rnnkit.kernels.language.elementary import LONG, OPERATIONS
 from rnnkit.kernels.language.elements import each_vector
 from rnnkit.kernels.language.frame import Frame
 from rnnkit.kernels.language.reductions import number
 from rnnkit.kernels.language.vector import Code, Flag, Int, Vec
+from rnnkit.kernels.staged.arrays_of import residual_lengths
 from rnnkit.kernels.staged.form import StagedForm
 
 Load = Callable[[Int, Flag | None], Vec]  # (first unit, lanes) -> units
@@ -36,21 +36,42 @@ class Pass:
         The numbers of the states and of the blocks of z that have this length.
     direct : list of int
         The numbers of the blocks of what each step is given that have it, or are one column.
+    residuals : list of int
+        The numbers of the residuals that have it; in the first pass also of those of one number.
     """
 
-    def __init__(self, form: StagedForm, length: str):
+    def __init__(self, form: StagedForm, length: str, first: bool):
         def of(lengths: Sequence[str], *wanted: str) -> list[int]:
             return [k for k, own in enumerate(lengths) if own in wanted]
 
         self.form, self.program, self.length = form, form.program, length
         self.states, self.z = of(form.states, length), of(form.z, length)
         self.direct = of(form.direct, length, '')
+        self.residuals = of(residual_lengths(form), length, *([''] if first else []))
         self.new = [form.new[k] for k in self.states]
 
+    def waits(self) -> bool:
+        """Return whether a step begins with an elementary function of an old state.
 
-def passes(form: StagedForm) -> list[Pass]:
+        Then the steps of one vector wait for each other, and a processor that begins operations of
+        the next vector before it is done with one should find another vector next, not a step.
+        """
+        behind = {self.program.input(f'state{k}') for k in self.states}
+        for i in sorted(self.program.reach(self.new)):  # operands come before their users
+            if not behind.isdisjoint(self.program.operands(i)):
+                behind.add(i)
+                if self.program.nodes[i][0] in LONG:
+                    return True
+        return False
+
+
+P = TypeVar('P', bound=Pass)
+
+
+def passes(form: StagedForm, kind: type[P] = Pass) -> list[P]:
     """Return a pass for each length."""
-    return [Pass(form, length) for length in dict.fromkeys([*form.states, *form.z])]
+    lengths = dict.fromkeys([*form.states, *form.z])
+    return [kind(form, length, k == 0) for k, length in enumerate(lengths)]
 
 
 class Fixed:
@@ -119,8 +140,8 @@ class Fixed:
             (start,) = frame.read(code, block, name)
             loads[i] = units_at(code, start, self.part.form.vectors[name][0], n * k, k)
         for i, letter in self.lengths.items():
-            (count,) = frame.read(code, block, letter)
-            loads[i] = lambda j, lanes, count=count: number(code, count)
+            value = number(code, *frame.read(code, block, letter))
+            loads[i] = lambda j, lanes, value=value: value
         return loads
 
 
@@ -135,85 +156,7 @@ def units_at(code: Code, start: Int, length: str, before: Int, column: int) -> L
     return lambda j, lanes: code.load(start + (before + j) * size, lanes)
 
 
-class Blocks:
-    """An array (T, B, blocks of several lengths), and where its elements are.
-
-    Attributes
-    ----------
-    row : Int
-        Bytes of a row.
-    """
-
-    def __init__(self, code: Code, frame: Frame, block: Int, name: str, lengths: Sequence[str]):
-        self.code, size = code, code.target.size
-        (start,) = frame.read(code, block, name)
-        self.starts, self.lengths = [], lengths
-        width = code.int(0)
-        for length in lengths:
-            self.starts.append(start + width * size)
-            width = width + (frame.read(code, block, length)[0] if length else 1)
-        self.row = width * size
-
-    def place(self, k: int, row: Int, j: Int) -> Int:
-        """Return the address of unit `j` of block `k` in a row, counted through all steps."""
-        return self.starts[k] + row * self.row + j * self.code.target.size
-
-    def load(self, k: int, row: Int, j: Int, lanes: Flag | None) -> Vec:
-        """Load units of block `k`, or its single column."""
-        if self.lengths[k]:
-            return self.code.load(self.place(k, row, j), lanes)
-        return self.code.spread(self.starts[k] + row * self.row)
-
-
-class Share(NamedTuple):
-    """The vectors that one part does: from one vector of one example to another.
-
-    Attributes
-    ----------
-    groups : tuple of Int
-        The first group of examples, and the one after the last.
-    first, last : Int
-        The first vector of the first group, and the one after the last of the last group.
-    vectors : Int
-        The number of vectors of an example.
-    size : Int
-        The number of examples of a group.
-    examples : Int
-    """
-
-    groups: tuple[Int, Int]
-    first: Int
-    last: Int
-    vectors: Int
-    size: Int
-    examples: Int
-
-    @classmethod
-    def of(cls, code: Code, sizes: tuple[Int, Int, Int], part: Int, parts: Int) -> 'Share':
-        """Return the share of a part of some examples of some units in groups of some examples."""
-        examples, units, size = sizes
-        vectors = units.ceil_div(code.target.lanes)
-        n = examples.ceil_div(size) * vectors
-        first, end = part * n // parts, (part + 1) * n // parts
-        each = vectors.max(1)
-        groups = first // each, end.ceil_div(each)
-        last = end - (groups[1] - 1).max(0) * each
-        return cls(groups, first % each, last, vectors, size, examples)
-
-    @contextmanager
-    def each(self, code: Code) -> Iterator[tuple[Int, Int, Int]]:
-        """Do the block for each vector: yields its group, its example and its number in that."""
-        start, stop = self.groups
-        with code.loop(start, stop) as g:
-            low = g.equals(start).pick(self.first, 0)
-            high = g.equals(stop - 1).pick(self.last, self.vectors)
-            first = g * self.size
-            with code.loop(first, self.examples.min(first + self.size)) as r:
-                with code.loop(low, high) as v:
-                    yield g, r, v
-
-
-LONG_COST = 16  # operations of a vector that an elementary function takes
+LONG_COST = 16  # operations that an elementary function takes
 
 
 def cost(part: Pass, outputs: Sequence[int], stop: set[int]) -> int:

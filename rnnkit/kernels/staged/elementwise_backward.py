@@ -10,19 +10,20 @@ compensated sums, which are kept for each group of examples, so that 100,000 ste
 Groups do not depend on the number of threads, and so neither does any sum.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
-from rnnkit.kernels.language.elementary import OPERATIONS
 from rnnkit.kernels.language.elements import clear, each_vector, each_width
-from rnnkit.kernels.language.reductions import Sum, sum_over
+from rnnkit.kernels.language.reductions import Sum, two_sum
 from rnnkit.kernels.language.threads import flushed, parts, worker, write_parallel
 from rnnkit.kernels.language.vector import Code, Flag, Int, Target, Unit, Vec
 from rnnkit.kernels.language.writer import Writer
 from rnnkit.kernels.recurrent import mask
 from rnnkit.kernels.recurrent.walk import Walk
 from rnnkit.kernels.staged.arrays_of import frame_backward, residual_lengths
-from rnnkit.kernels.staged.elementwise import Blocks, Fixed, Pass, Share, cost, passes
+from rnnkit.kernels.staged.elementwise import Fixed, Pass, cost, passes
+from rnnkit.kernels.staged.elementwise_loop import FEW, MOST, Blocks, Loop, Share
 from rnnkit.kernels.staged.form import StagedForm
 
 SHARES = 64  # so many parts may share the work, before a group has more than one example
@@ -38,22 +39,21 @@ class Summed(Pass):
         The numbers of the blocks, counted through all vectors.
     outputs : list of int
         The nodes of the gradients: those by z, by old states, by vectors.
+    stored, kept : dict of int to int
+        The nodes that the forward has stored: for new states the number of the state, for
+        residuals the number of the residual.
     """
 
-    def __init__(self, part: Pass):
-        form = part.form
-        super().__init__(form, part.length)
+    def __init__(self, form: StagedForm, length: str, first: bool):
+        super().__init__(form, length, first)
         nodes = form.d_vectors
-        self.blocks = [k for k, i in enumerate(nodes) if form.lengths[i] == part.length]
+        self.blocks = [k for k, i in enumerate(nodes) if form.lengths[i] == length]
         by_z, by_states = ([form.d_z[k] for k in self.z], [form.d_states[k] for k in self.states])
         self.outputs = [*by_z, *by_states, *(nodes[k] for k in self.blocks)]
-        # New states that the mathematics made: the forward has stored them.
-        self.stored = {form.new[k]: k for k in self.states if part.program.operands(form.new[k])}
-        lengths = residual_lengths(form)
-        self.residuals = {
-            i: k for k, i in enumerate(form.residuals) if lengths[k] == part.length
-        }
-        self.known = {*self.stored, *self.residuals}
+        # New states that the mathematics made.
+        self.stored = {form.new[k]: k for k in self.states if self.program.operands(form.new[k])}
+        own = residual_lengths(form)
+        self.kept = {i: k for k, i in enumerate(form.residuals) if own[k] in (length, '')}
 
 
 class ElementwiseBackward(Writer):
@@ -70,8 +70,8 @@ class ElementwiseBackward(Writer):
 
     def __init__(self, form: StagedForm, target: Target, walk: Walk, given: Sequence[bool]):
         self.form, self.walk, self.given = form, walk, tuple(given)
-        self.passes = [Summed(p) for p in passes(form)]
-        self.fixed = {p.length: Fixed(p, p.outputs, p.known) for p in self.passes}
+        self.passes = passes(form, Summed)
+        self.fixed = {p.length: Fixed(p, p.outputs, {*p.stored, *p.kept}) for p in self.passes}
         description = repr((form.key, walk, self.given))
         super().__init__(target, frame_backward(form, walk, given), description)
 
@@ -79,10 +79,31 @@ class ElementwiseBackward(Writer):
         """Write the functions that `run` calls."""
         write_parallel(unit)
         with worker(unit, 'steps') as (code, part, n_parts, block):
+            (work,) = self.frame.read(code, block, 'work')
+            areas = self.areas(code, block, work)
             for p in self.passes:
-                BackwardLoop(self, p, code, block).write(part, n_parts)
+                start = areas[f'fixed{p.length}']
+                loads = self.fixed[p.length].loads(code, start, self.frame, block)
+                loop = BackwardLoop(p, self.walk, self.frame, code, block, loads, back=True)
+                loop.write(self._gradients(code, block, areas, loop), part, n_parts)
 
-    def group_size(self, code: Code, block: Int, p: Pass) -> Int:
+    def _gradients(
+        self, code: Code, block: Int, areas: dict[str, Int], loop: 'BackwardLoop'
+    ) -> 'Gradients':
+        """Return where the gradients of a pass are."""
+        p, (b, n) = loop.part, self.frame.read(code, block, 'B', loop.part.length)
+        group = self.group_size(code, block, p)
+        sums = areas[f'sums{p.length}']
+        return Gradients(
+            carries=[self.carry(code, block, areas, k) for k in p.states],
+            d_z=loop.blocks('d_z', self.form.z),
+            d_new={k: loop.blocks(f'd_new{k}', [p.length]) for k in p.states if self.given[k]},
+            sums=sums,
+            lost=sums + b.ceil_div(group) * n * (len(p.blocks) * self.target.size),
+            group=group,
+        )
+
+    def group_size(self, code: Code, block: Int, p: Summed) -> Int:
         """Return how many examples share sums."""
         b, n = self.frame.read(code, block, 'B', p.length)
         vectors = n.ceil_div(self.target.lanes)
@@ -124,7 +145,7 @@ class ElementwiseBackward(Writer):
                 for k in p.states:
                     with code.when(t.equals(0)):
                         clear(code, self.carry(code, block, areas, k), b * n)
-                work = work + n * cost(p, p.outputs, {*p.known, *fixed.nodes})
+                work = work + n * cost(p, p.outputs, {*p.stored, *p.kept, *fixed.nodes})
                 shares = shares.max(groups * n.ceil_div(self.target.lanes))
         n_parts = parts(code, shares, t * b * work)
         code.call('parallel', code.address_of('steps'), n_parts, block)
@@ -188,49 +209,42 @@ class ElementwiseBackward(Writer):
             code.store(total.value(), to, code.tail(code.int(1)))
 
 
-class BackwardLoop:
-    """The steps of one pass.
+class Gradients(NamedTuple):
+    """Places of gradients in the backward loop.
 
-    Parameters
+    Attributes
     ----------
-    writer : ElementwiseBackward
-    part : Summed
-    code : Code
-        The function that is being written.
-    block : Int
+    carries : list of Int
+        Where the gradient by each state is passed on, (B, units).
+    d_z : Blocks
+    d_new : dict of int to Blocks
+        The gradients that the caller gives, by the number of the state.
+    sums, lost : Int
+        The sums of each group, and what rounding has taken away from them.
+    group : Int
+        The number of examples of a group.
     """
 
-    def __init__(self, writer: ElementwiseBackward, part: Summed, code: Code, block: Int):
-        # All is read here, before any loop: behind a store, LLVM would read it again.
-        form, frame, self.part, self.code = writer.form, writer.frame, part, code
-        self.writer, self.walk, self.size = writer, writer.walk, code.target.size
-        self.t, self.b, self.n = frame.read(code, block, 'T', 'B', part.length)
-        (work,) = frame.read(code, block, 'work')
-        areas = writer.areas(code, block, work)
-        self.group = writer.group_size(code, block, part)
-        start = areas[f'fixed{part.length}']
-        self.fixed = writer.fixed[part.length].loads(code, start, frame, block)
-        blocks = partial(Blocks, code, frame, block)
-        self.z, self.d_z = blocks('z', form.z), blocks('d_z', form.z)
-        self.direct = blocks('direct', form.direct) if form.direct else None
-        self.first = [frame.read(code, block, f'initial{k}')[0] for k in part.states]
-        self.new = [blocks(f'new{k}', [part.length]) for k in part.states]
-        self.d_new = {
-            k: blocks(f'd_new{k}', [part.length]) for k in part.states if writer.given[k]
-        }
-        self.carries = [writer.carry(code, block, areas, k) for k in part.states]
-        if part.residuals:
-            self.residual = blocks('residual', residual_lengths(form))
-        (self.mask,) = frame.read(code, block, 'mask') if self.walk.masked else [None]
-        row = self.n * (len(part.blocks) * self.size)
-        self.sums, self.lost = areas[f'sums{part.length}'], self.b.ceil_div(self.group) * row
-        self.sums_row = row
+    carries: list[Int]
+    d_z: Blocks
+    d_new: dict[int, Blocks]
+    sums: Int
+    lost: Int
+    group: Int
 
-    def write(self, part: Int, n_parts: Int) -> None:
+
+class BackwardLoop(Loop):
+    """The steps of one pass, backward."""
+
+    part: Summed
+
+    def write(self, gradients: Gradients, part: Int, n_parts: Int) -> None:
         """Write the loop for one part of the vectors."""
-        code, lanes = self.code, self.code.target.lanes
-        share = Share.of(code, (self.b, self.n, self.group), part, n_parts)
-        steps = self.steps_at_once()
+        code = self.code
+        share = Share.of(code, (self.b, self.n, gradients.group), part, n_parts)
+        # Not by the share: sums would depend on the number of threads.
+        steps = (self.b * share.vectors).equals(1).pick(MOST, FEW)
+        self._list(gradients)
         # Gradients stop between segments, and are passed on from chunk to chunk of a segment.
         limit = self.walk.bptt_limit or self.t.max(1)
         segments = self.t.ceil_div(limit)
@@ -240,78 +254,80 @@ class BackwardLoop:
             chunks = (high - low).ceil_div(steps)
             with code.loop(0, chunks) as c:
                 start = low + (chunks - 1 - c) * steps
-                end = high.min(start + steps)
+                chunk = start, high.min(start + steps)
                 with share.each(code) as (g, r, v):
-                    j = v * lanes
-                    place = start, end, c > 0, g, r, j
-                    each_width(code, self.n - j, lambda tail, place=place: self._vector(*place, tail))
+                    j = v * code.target.lanes
+                    write = partial(self._vector, gradients, chunk, c > 0, (g, r), j)
+                    each_width(code, self.n - j, write)
 
-    def steps_at_once(self) -> Int:
-        import os
-        return self.code.int(int(os.environ.get('BSTEPS', '8')))
-
-    def row(self, step: Int, r: Int) -> Int:
-        """Return the row of an example at a step, counted through all steps."""
-        t = self.t - 1 - step if self.walk.reverse else step
-        return t * self.b + r
+    def _list(self, gradients: Gradients) -> None:
+        """List the blocks that each step reads and writes."""
+        part = self.part
+        live = part.program.reach(part.outputs, {*self.fixed, *part.stored, *part.kept})
+        self.wanted += self.reads(live)
+        self.wanted += [(new, 0, False) for new in self.new]
+        self.wanted += [(self.residual, k, False) for k in part.kept.values()]
+        self.wanted += [(given, 0, False) for given in gradients.d_new.values()]
+        self.wanted += [(gradients.d_z, k, True) for k in part.z]
 
     def _vector(
-        self, start: Int, end: Int, carried: Flag, g: Int, r: Int, j: Int, lanes: Flag | None
+        self,
+        gradients: Gradients,
+        chunk: tuple[Int, Int],
+        begun: Flag,
+        example: tuple[Int, Int],
+        j: Int,
+        lanes: Flag | None,
     ) -> None:
-        """Go back through some steps of units `j`... of example `r`, which is in group `g`."""
-        code, part = self.code, self.part
-        fixed = {i: load(j, lanes) for i, load in self.fixed.items()}
-        at = [carry + (r * self.n + j) * self.size for carry in self.carries]
-        carries = [code.var(carried.pick(code.load(place, lanes), 0.0)) for place in at]
+        """Go back through some steps of units `j`... of an example, given with its group."""
+        code, part, (start, end), (g, r) = self.code, self.part, chunk, example
+        size, n = code.target.size, len(part.z)
+        fixed = self.unchanging(j, lanes)
+        places = [carry + (r * self.n + j) * size for carry in gradients.carries]
+        carries = [code.var(begun.pick(code.load(place, lanes), 0.0)) for place in places]
         sums = [code.var(code.vec(0.0)) for _ in part.blocks]
         with code.loop(0, end - start) as done:
             step = end - 1 - done
-            values = self._step(step, r, j, lanes, fixed, carries)
-            n = len(part.z)
-            for k, value in zip(part.z, values, strict=False):
-                code.store(value, self.d_z.place(k, self.row(step, r), j), lanes)
+            row = self.row(step, r)
+            self.ask(row, j)
+            upstream = [carry.get() for carry in carries]
+            for i, k in enumerate(part.states):
+                if k in gradients.d_new:
+                    upstream[i] = upstream[i] + gradients.d_new[k].load(0, row, j, lanes)
+            known = fixed | self._stored(step, row, r, j, lanes)
+            for k, value in zip(part.states, upstream, strict=True):
+                known[part.program.input(f'grad{k}')] = lambda value=value: value
+            values = self.evaluate(part.outputs, known)
+            if self.walk.masked:
+                values = mask.pass_on(self.real(row), values, upstream, n)
+            for k, value in zip(part.z, values[:n], strict=True):
+                gradients.d_z.store(value, k, row, j, lanes)
             for carry, value in zip(carries, values[n:], strict=False):
                 carry.set(value)
             for total, value in zip(sums, values[n + len(carries) :], strict=True):
                 total.set(total.get() + value)
-        for place, carry in zip(at, carries, strict=True):
+        for place, carry in zip(places, carries, strict=True):
             code.store(carry.get(), place, lanes)
+        row = (g * len(part.blocks) * self.n + j) * size
         for k, total in enumerate(sums):
-            place = self.sums + g * self.sums_row + (self.n * k + j) * self.size
-            both = Sum(code)
-            both.add(total.get())
-            both.add_to(place, place + self.lost, lanes)
+            at = (
+                gradients.sums + row + self.n * (k * size),
+                gradients.lost + row + self.n * (k * size),
+            )
+            whole, lost = two_sum(code.load(at[0], lanes), total.get())
+            code.store(whole, at[0], lanes)
+            code.store(code.load(at[1], lanes) + lost, at[1], lanes)
 
-    def _step(self, step, r, j, lanes, fixed, carries) -> list[Vec]:
-        """Return the gradients by z, old states and vectors of one step."""
-        code, part, program = self.code, self.part, self.part.program
-        row = self.row(step, r)
-        known = {i: (lambda value=value: value) for i, value in fixed.items()}
-        upstream = []
-        for k, carry in zip(part.states, carries, strict=True):
-            value = carry.get()
-            if k in self.d_new:
-                value = value + self.d_new[k].load(0, row, j, lanes)
-            upstream.append(value)
-            known[program.input(f'grad{k}')] = lambda value=value: value
-        before = self.row(step - 1, r)
-        for k, first, new in zip(part.states, self.first, self.new, strict=True):
-            initial = first + j * self.size
-            if not self.walk.rows[k]:
-                initial = initial + r * new.row
-            at = (step > 0).pick(new.place(0, before, j), initial)
-            known[program.input(f'state{k}')] = lambda at=at: code.load(at, lanes)
-            if form_node := next((i for i, own in part.stored.items() if own == k), None):
-                known[form_node] = lambda new=new: new.load(0, row, j, lanes)
-        for k in part.z:
-            known[program.input(f'z{k}')] = lambda k=k: self.z.load(k, row, j, lanes)
-        for k in part.direct:
-            known[program.input(f'direct{k}')] = lambda k=k: self.direct.load(k, row, j, lanes)
-        for i, k in part.residuals.items():
-            known[i] = lambda k=k: self.residual.load(k, row, j, lanes)
-        values = program.evaluate(part.outputs, known, code.vec, OPERATIONS)
-        values = [code.vec(value) for value in values]
-        if self.walk.masked:
-            real = mask.is_real(code, self.mask, row)
-            values = mask.pass_on(real, values, upstream, len(part.z))
-        return values
+    def _stored(
+        self, step: Int, row: Int, r: Int, j: Int, lanes: Flag | None
+    ) -> dict[int, Callable[[], Vec]]:
+        """Return how to load what a step was given, and what the forward has stored."""
+        part = self.part
+        known = self.inputs(row, j, lanes)
+        for k, at in zip(part.states, self.before(step, r, j), strict=True):
+            known[part.program.input(f'state{k}')] = partial(self.code.load, at, lanes)
+        for i, k in part.stored.items():
+            known[i] = partial(self.new[part.states.index(k)].load, 0, row, j, lanes)
+        for i, k in part.kept.items():
+            known[i] = partial(self.residual.load, k, row, j, lanes)
+        return known

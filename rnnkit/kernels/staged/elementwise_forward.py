@@ -2,20 +2,22 @@
 
 In: a `StagedForm` without cuts, a `Target`, a `Walk`, whether a backward follows, and of which
 states all steps are needed. Out: a kernel, see `rnnkit.kernels.language.writer`; its inputs and
-outputs are those of `frame_forward`.
+outputs are those of `frame_forward`. How a thread goes through steps and vectors is told in
+`rnnkit.kernels.staged.elementwise_loop`.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
-from rnnkit.kernels.language.elementary import OPERATIONS
 from rnnkit.kernels.language.elements import copy_row, each_width
 from rnnkit.kernels.language.threads import flushed, parts, worker, write_parallel
-from rnnkit.kernels.language.vector import Code, Flag, Int, Target, Unit, Vec
+from rnnkit.kernels.language.vector import Code, Flag, Int, Target, Unit
 from rnnkit.kernels.language.writer import Writer
 from rnnkit.kernels.recurrent import mask
 from rnnkit.kernels.recurrent.walk import Walk
 from rnnkit.kernels.staged.arrays_of import frame_forward
-from rnnkit.kernels.staged.elementwise import Blocks, Fixed, Pass, Share, cost, passes
+from rnnkit.kernels.staged.elementwise import Fixed, Pass, cost, passes
+from rnnkit.kernels.staged.elementwise_loop import FEW, MOST, Loop, Share
 from rnnkit.kernels.staged.form import StagedForm
 
 
@@ -36,28 +38,32 @@ class ElementwiseForward(Writer):
     def __init__(
         self, form: StagedForm, target: Target, walk: Walk, keep: bool, whole: Sequence[bool]
     ):
-        self.form, self.walk, self.whole = form, walk, tuple(whole)
-        self.residuals = form.residuals if keep else []
+        self.form, self.walk = form, walk
+        self.last_alone = [k for k, all_ in enumerate(whole) if not all_]
+        self.keep = keep and bool(form.residuals)
         self.passes = [p for p in passes(form) if p.states]
         self.fixed = {p.length: Fixed(p, self.outputs(p), set()) for p in self.passes}
-        description = repr((form.key, walk, keep, self.whole))
+        description = repr((form.key, walk, keep, tuple(whole)))
         super().__init__(target, frame_forward(form, walk, keep, whole), description)
 
     def outputs(self, part: Pass) -> list[int]:
         """Return the nodes that a pass computes."""
-        return [*part.new, *(self.residuals[k] for k in self.kept(part))]
-
-    def kept(self, part: Pass) -> list[int]:
-        """Return the numbers of the residuals of a pass."""
-        lengths = [self.form.lengths[i] for i in self.residuals]
-        return [k for k, length in enumerate(lengths) if length == part.length]
+        kept = part.residuals if self.keep else []
+        return [*part.new, *(self.form.residuals[k] for k in kept)]
 
     def write_functions(self, unit: Unit) -> None:
         """Write the functions that `run` calls."""
         write_parallel(unit)
         with worker(unit, 'steps') as (code, part, n_parts, block):
+            (work,) = self.frame.read(code, block, 'work')
+            areas = self.areas(code, block, work)
             for p in self.passes:
-                ForwardLoop(self, p, code, block).write(part, n_parts)
+                start = areas[f'fixed{p.length}']
+                loads = self.fixed[p.length].loads(code, start, self.frame, block)
+                loop = ForwardLoop(
+                    p, self.walk, self.frame, code, block, loads, last_alone=self.last_alone
+                )
+                loop.write(self.outputs(p), self.keep, part, n_parts)
 
     def sizes(self, code: Code, block: Int) -> dict[str, Int]:
         """Return the bytes of each area of work memory."""
@@ -84,7 +90,7 @@ class ElementwiseForward(Writer):
 
     def _stay(self, code: Code, block: Int) -> None:
         """Return initial states as the last ones: there is no step."""
-        for k in [k for k, all_ in enumerate(self.whole) if not all_]:
+        for k in self.last_alone:
             names = f'initial{k}', f'new{k}', 'B', self.form.states[k]
             first, new, b, n = self.frame.read(code, block, *names)
             row = n * self.target.size
@@ -92,94 +98,63 @@ class ElementwiseForward(Writer):
                 copy_row(code, first if self.walk.rows[k] else first + r * row, new + r * row, n)
 
 
-class ForwardLoop:
-    """The steps of one pass.
+class ForwardLoop(Loop):
+    """The steps of one pass, forward."""
 
-    Parameters
-    ----------
-    writer : ElementwiseForward
-    part : Pass
-    code : Code
-        The function that is being written.
-    block : Int
-    """
-
-    def __init__(self, writer: ElementwiseForward, part: Pass, code: Code, block: Int):
-        # All is read here, before any loop: behind a store, LLVM would read it again.
-        form, frame, self.part, self.code = writer.form, writer.frame, part, code
-        self.writer, self.walk, self.size = writer, writer.walk, code.target.size
-        self.t, self.b, self.n = frame.read(code, block, 'T', 'B', part.length)
-        (work,) = frame.read(code, block, 'work')
-        start = writer.areas(code, block, work)[f'fixed{part.length}']
-        self.fixed = writer.fixed[part.length].loads(code, start, frame, block)
-        self.z = Blocks(code, frame, block, 'z', form.z)
-        self.direct = Blocks(code, frame, block, 'direct', form.direct) if form.direct else None
-        self.first = [frame.read(code, block, f'initial{k}')[0] for k in part.states]
-        self.new = [Blocks(code, frame, block, f'new{k}', [part.length]) for k in part.states]
-        if writer.residuals:
-            lengths = [form.lengths[i] for i in writer.residuals]
-            self.residual = Blocks(code, frame, block, 'residual', lengths)
-        (self.mask,) = frame.read(code, block, 'mask') if self.walk.masked else [None]
-
-    def write(self, part: Int, n_parts: Int) -> None:
+    def write(self, outputs: Sequence[int], keep: bool, part: Int, n_parts: Int) -> None:
         """Write the loop for one part of the vectors."""
         code = self.code
         share = Share.of(code, (self.b, self.n, code.int(1)), part, n_parts)
-        steps = self.steps_at_once()
+        # The next operations of a processor that waits should be those of another vector.
+        steps = share.is_one().pick(MOST, 1 if self.part.waits() else FEW)
+        self._list(outputs, keep)
         with code.loop(0, self.t, steps) as start:
-            end = self.t.min(start + steps)
+            steps_of_vector = start, self.t.min(start + steps)
             with share.each(code) as (_, r, v):
                 j = v * code.target.lanes
-                each_width(code, self.n - j, lambda lanes: self._vector(start, end, r, j, lanes))
+                write = partial(self._vector, outputs, keep, steps_of_vector, r, j)
+                each_width(code, self.n - j, write)
 
-    def steps_at_once(self) -> Int:
-        import os
-        return self.code.int(int(os.environ.get('FSTEPS', '1')))
+    def _list(self, outputs: Sequence[int], keep: bool) -> None:
+        """List the blocks that each step reads and writes."""
+        live = self.part.program.reach(outputs, self.fixed)
+        self.wanted += self.reads(live)
+        shown = zip(self.part.states, self.new, strict=True)
+        self.wanted += [(new, 0, True) for k, new in shown if k not in self.last_alone]
+        if keep:
+            self.wanted += [(self.residual, k, True) for k in self.part.residuals]
 
-    def row(self, step: Int, r: Int) -> Int:
-        """Return the row of an example at a step, counted through all steps."""
-        t = self.t - 1 - step if self.walk.reverse else step
-        return t * self.b + r
-
-    def _vector(self, start: Int, end: Int, r: Int, j: Int, lanes: Flag | None) -> None:
+    def _vector(
+        self,
+        outputs: Sequence[int],
+        keep: bool,
+        steps: tuple[Int, Int],
+        r: Int,
+        j: Int,
+        lanes: Flag | None,
+    ) -> None:
         """Do some steps of units `j`... of example `r`."""
-        code, part, program = self.code, self.part, self.part.program
-        fixed = {i: load(j, lanes) for i, load in self.fixed.items()}
-        states = [code.var(value) for value in self._old(start, r, j, lanes)]
-        with code.loop(start, end) as step:
+        code, part = self.code, self.part
+        fixed = self.unchanging(j, lanes)
+        states = [code.var(code.load(at, lanes)) for at in self.before(steps[0], r, j)]
+        n = len(states)
+        with code.loop(*steps) as step:
             row = self.row(step, r)
-            known = {i: (lambda value=value: value) for i, value in fixed.items()}
+            self.ask(row, j)
             old = [state.get() for state in states]
+            known = fixed | self.inputs(row, j, lanes)
             for k, value in zip(part.states, old, strict=True):
-                known[program.input(f'state{k}')] = lambda value=value: value
-            for k in part.z:
-                known[program.input(f'z{k}')] = lambda k=k: self.z.load(k, row, j, lanes)
-            for k in part.direct:
-                known[program.input(f'direct{k}')] = lambda k=k: self.direct.load(k, row, j, lanes)
-            outputs = self.writer.outputs(part)
-            values = program.evaluate(outputs, known, code.vec, OPERATIONS)
-            values = [code.vec(value) for value in values]
-            n = len(states)
+                known[part.program.input(f'state{k}')] = lambda value=value: value
+            values = self.evaluate(outputs, known)
             if self.walk.masked:
-                values[:n] = mask.hold(mask.is_real(code, self.mask, row), values[:n], old)
-            for k, state, new, value in zip(part.states, states, self.new, values, strict=False):
+                values[:n] = mask.hold(self.real(row), values[:n], old)
+            for k, state, new, value in zip(part.states, states, self.new, values[:n], strict=True):
                 state.set(value)
-                if self.writer.whole[k]:
-                    code.store(value, new.place(0, row, j), lanes)
-            for k, value in zip(self.writer.kept(part), values[n:], strict=True):
-                code.store(value, self.residual.place(k, row, j), lanes)
+                if k not in self.last_alone:
+                    new.store(value, 0, row, j, lanes)
+            if keep:
+                for k, value in zip(part.residuals, values[n:], strict=True):
+                    self.residual.store(value, k, row, j, lanes)
         for k, state, new in zip(part.states, states, self.new, strict=True):
-            if not self.writer.whole[k]:
-                code.store(state.get(), new.place(0, r, j), lanes)
-
-    def _old(self, start: Int, r: Int, j: Int, lanes: Flag | None) -> list[Vec]:
-        """Load the states before step `start`."""
-        values = []
-        for k, first, new in zip(self.part.states, self.first, self.new, strict=True):
-            at = first + j * self.size
-            if not self.walk.rows[k]:
-                at = at + r * new.row
-            row = self.row(start - 1, r) if self.writer.whole[k] else r
-            at = (start > 0).pick(new.place(0, row, j), at)
-            values.append(self.code.load(at, lanes))
-        return values
+            if k in self.last_alone:
+                new.store(state.get(), 0, r, j, lanes)

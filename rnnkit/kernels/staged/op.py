@@ -9,7 +9,7 @@ Second derivatives are those of the scan.
 from collections.abc import Sequence
 from typing import TypeVar
 
-from pytensor.graph.basic import Apply, Variable
+from pytensor.graph.basic import Apply
 
 from rnnkit.kernels.language.vector import Target
 from rnnkit.kernels.language.writer import Writer

@@ -102,7 +102,7 @@ class _Tracer(BlockReader):
         self.params = {name: self._parameter(name, shape) for name, shape in shapes.items()}
         self.states = [
             Block(self._symbol(f'state{k}'), self._letter(width, 'a state'))
-            for k, width in enumerate(cell.widths(self.size))
+            for k, width in enumerate(cell.widths(self.size, self.n_in))
         ]
         self.sides = {name: self._side(name, width) for name, width in _sides(cell).items()}
 
@@ -150,7 +150,7 @@ class _Tracer(BlockReader):
         z = [Block(self._symbol(f'z{k}'), letter) for k, letter in enumerate(self._projected())]
         codes = [
             Block(symbol('code'), self._letter(width, 'what steps are given'))
-            for width in self.cell.direct_widths(self.size)
+            for width in self.cell.direct_widths(self.size, self.n_in)
         ]
         matrix = self._matrix('z', [*z, *codes])
         fields = self.cell.state._fields

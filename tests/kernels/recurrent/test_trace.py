@@ -128,7 +128,7 @@ UNSUPPORTED = {
     ),
     'its own mistake': lambda self, z, s, p: RNNState(pt.tanh(z + s.h @ p.nothing)),
     'a number': lambda self, z, s, p: RNNState(0.0),
-    'not a state': lambda self, z, s, p: pt.tanh(z + s.h @ p.hh),
+    'not a state': lambda self, z, s, p: {'h': pt.tanh(z + s.h @ p.hh)},
 }
 
 
