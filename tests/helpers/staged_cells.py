@@ -1,5 +1,6 @@
 """Cells whose steps are no single recurrent product, and arrays for them."""
 
+from functools import cache
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -134,9 +135,15 @@ class Case(NamedTuple):
     inputs: dict
 
 
+@cache
+def form_of(name):
+    """Return the staged form of a cell of `CELLS`."""
+    return trace(CELLS[name])
+
+
 def case(
     name,
-    sizes=(5, 3, 4, 6),
+    sizes=(4, 3, 4, 6),
     dtype='float64',
     *,
     rows=False,
@@ -146,8 +153,7 @@ def case(
     **walk,
 ):
     """Return random inputs of the forward by name, for a cell of `CELLS`, and (T, B, I, H)."""
-    cell = CELLS[name]
-    form = trace(cell)
+    cell, form = CELLS[name], form_of(name)
     t, b, n_in, h = sizes
     of = {'I': n_in, **cell.lengths(h)}
     rng = np.random.default_rng(seed)

@@ -123,7 +123,9 @@ class _Tracer(BlockReader):
         blocks = [*self.x, *self.direct]
         z = pt.tensor('z', dtype='float64', shape=(None, len(blocks) * self.size))
         self.know(z, [Block(v, 'H') for v in blocks], 'BU')
-        matrices = [pt.tensor(s.name, dtype='float64', shape=(None, self.size)) for s in self.states]
+        matrices = [
+            pt.tensor(s.name, dtype='float64', shape=(None, self.size)) for s in self.states
+        ]
         self.first = matrices[0]
         for matrix, state in zip(matrices, self.states, strict=True):
             self.know(matrix, [Block(state, 'H')], 'BU')

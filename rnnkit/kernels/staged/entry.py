@@ -40,7 +40,7 @@ def project(
 ) -> Variable:
     """Return the projected input of all steps, in the order of x."""
     p = SimpleNamespace(**params, **sides)
-    if type(cell).project is Cell.project:
+    if not cell.has_own_projection:
         z = dense_op.affine(x, p.xh, p.b)
         return cell.project(x, p) if z is None else z
     if not walk.reverse:
@@ -87,9 +87,7 @@ def _scan(
     arrays = {**params, **{f'initial{k}': s for k, s in enumerate(state)}, 'z': z, 'direct': direct}
     widths = form.widths({name: v.type.shape for name, v in arrays.items()})
     ends = np.cumsum([0, *(widths[length] for length in form.direct)]).tolist()
-    sides = {
-        name: direct[:, :, ends[k] : ends[k + 1]] for k, name in enumerate(form.sides)
-    }
+    sides = {name: direct[:, :, ends[k] : ends[k + 1]] for k, name in enumerate(form.sides)}
     first = ends[len(form.sides)]
     codes = direct[:, :, first:] if len(form.direct) > len(form.sides) else None
     return steps(z, params, state, mask, codes, sides)

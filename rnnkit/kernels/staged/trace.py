@@ -198,7 +198,7 @@ class _Tracer(BlockReader):
 
     def _projected(self) -> list[str]:
         """Return the lengths of the blocks of z."""
-        if type(self.cell).project is Cell.project:
+        if not self.cell.has_own_projection:
             shapes = {name: v.type.shape for name, v in self.params.items()}
             if 'xh' not in shapes or 'b' not in shapes or shapes['xh'][-1:] != shapes['b']:
                 raise Unsupported('there are no xh and b to project the input with')
