@@ -77,6 +77,18 @@ class Mixture(Cell):
         return TwoWidths(h, v, p.xx * s.x + (1 - p.xx) * zx / (1 + total**2))
 
 
+class Sums(Cell):
+    """A sum in which another one is a term for each unit, and a number that scales both."""
+
+    state = RNNState
+    params = {'xh': ('I', 'H'), 'hh': ('H', 'H'), 'b': ('H',), 'u': ('H',), 'scale': ('1',)}
+
+    def step(self, z, s, p):
+        mean = pt.mean(p.scale * s.h, axis=-1, keepdims=True)
+        total = pt.sum(p.u * s.h + pt.tanh(mean), axis=-1, keepdims=True)
+        return RNNState(pt.tanh(z + s.h @ p.hh + 0.1 * total))
+
+
 class NoProduct(Cell):
     """A cell without any product in its loop."""
 
@@ -113,6 +125,7 @@ CELLS = {
     'scrn': SCRNCell(),
     'normed': Normed(),
     'mixture': Mixture(),
+    'sums': Sums(),
     'no product': NoProduct(),
     'timed': Timed(),
     'zoned scrn': wrapped(Zoned, SCRNCell()),

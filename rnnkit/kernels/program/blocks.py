@@ -32,8 +32,8 @@ from rnnkit.kernels.program.program import Unsupported
 RESERVED = re.compile(
     '(z|x|mask|direct|residual|new|initial|length|cut|back|state|grad|tile)[0-9]*'
 )
-# A number that follows from the size, such as 1 / sqrt(H), is a constant of the graph like any other.
-# It must not become one of a form, which is that of all sizes: steps are read with two sizes.
+# A number that follows from the size, such as 1 / sqrt(H), is a constant of the graph like any
+# other. It must not become one of a form, which is that of all sizes: steps are read with two.
 OF_SIZE = 'step computes a number from the size of the layer; let prepare() return it'
 MEETING = 'examples meet units: a sum over units needs keepdims=True'
 MOST = 1000  # blocks of one length, far less than the primes

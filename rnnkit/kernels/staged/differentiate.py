@@ -197,7 +197,7 @@ def _residuals(form: StagedForm, results: list[int]) -> list[int]:
     lefts = [i for cut in form.cuts if isinstance(cut, Product) for i in cut.left]
     by_cut = [node for nodes in form.d_cuts for node in nodes]
     outputs = [*by_cut, *form.d_states, *form.d_z, *form.d_vectors, *lefts]
-    # The new states are stored anyway: all but those that are an old state, or what a step is given.
+    # The new states are stored anyway: all but those that are an old state or given to a step.
     stored = {i for i in form.new if program.operands(i) or i in results}
     return choose_residuals(
         program,
