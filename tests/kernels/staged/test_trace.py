@@ -116,7 +116,7 @@ def test_side_inputs_come_before_codes():
 
 def test_rows_and_columns_of_weights_are_found_through_slices_and_splits():
     def step(self, z, s, p):
-        (a, b), (c, d) = (split(part, 2) for part in (p.w[:, :], z))
+        a, (c, d) = split(p.w[:, :], 2)[0], split(z, 2)
         low = p.w[s.h.type.shape[-1] :]
         return RNNState(c + s.h @ a[: s.h.type.shape[-1]] + (d * s.h) @ split(low, 2)[1])
 
