@@ -3,19 +3,21 @@
     python benchmarks/adding.py
     python benchmarks/adding.py --only lstm mgu --length 400
 
-The task is that of examples/addition_task.py, with 200 steps: one number is in the first tenth, the other
-in the second half, and the constant prediction has a mean squared error of 0.167. Every cell has 64
-units, batches of 32 new sequences, Adam, and gradients clipped at the norm 1. A cell has learned to
-add when the error on 640 other sequences, looked at every 200 updates, is below 0.01.
+The task is that of examples/addition_task.py, with 200 steps: one number is in the first tenth, the
+other in the second half, and the constant prediction has a mean squared error of 0.167. Every cell
+has 64 units, batches of 32 new sequences, Adam, and gradients clipped at the norm 1. A cell has
+learned to add when the error on 640 other sequences, looked at every 200 updates, is below 0.01.
 """
 
 import argparse
+import contextlib
+import logging
 import sys
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parent / 'examples')]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / 'examples'))
 
 import numpy as np
 import report
@@ -45,10 +47,11 @@ def learn(form: str, options: dict, given: argparse.Namespace) -> tuple[int | No
         patience=given.updates,
         validate_every=1,
     )
-    for _, valid in courses:
-        least = min(least, valid['err'])
-        if least < 0.01:
-            return net.history[-1]['updates'], least, time.perf_counter() - start
+    with contextlib.suppress(rnnkit.errors.TrainingError):  # its loss explodes
+        for _, valid in courses:
+            least = min(least, valid['err'])
+            if least < 0.01:
+                return net.history[-1]['updates'], least, time.perf_counter() - start
     return None, least, time.perf_counter() - start
 
 
@@ -62,6 +65,7 @@ def main() -> None:
     parser.add_argument('--updates', type=int, default=20_000, help='at most so many')
     parser.add_argument('--seed', type=int, default=1)
     given = parser.parse_args()
+    logging.getLogger('rnnkit').setLevel('WARNING')
     cells = {name: (name, NEEDED.get(name, {})) for name in all_cells()} | VARIANTS
     rows = []
     for name in given.only or cells:

@@ -3,11 +3,11 @@
     python benchmarks/cells.py
     python benchmarks/cells.py --only mgu rhn --cpu x86-64-v3
 
-For each cell the table has the milliseconds of an update; this divided by that of the layer of the same
-name in torchrecurrent, if there is one; and the time per operation, divided by that of the LSTM.
-Operations are the multiplications and additions of the products, three times for an update, and the
-elementwise ones of the cell's step and its gradient, of which one with an exponential
-counts as many as its code has.
+For each cell the table has the milliseconds of an update; this divided by that of the layer of the
+same name in torchrecurrent, if there is one; and the time per operation, divided by that of the
+LSTM. Operations are the multiplications and additions of the products, three times for an update,
+and the elementwise ones of the cell's step and its gradient, of which one with an exponential
+counts as several.
 """
 
 import argparse

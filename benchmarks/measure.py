@@ -72,8 +72,9 @@ class Contender:
 RNNKIT = Contender(modules=())  # the one beside this folder, see `environment`
 # PyTensor's scan takes a minute to compile, and seconds to run if it is large or long.
 SCAN = dict(threads=(CORES,), rounds=1, most_steps=50)
-OF_TORCHRECURRENT = tuple(
-    ['antisymmetric', 'cfn', 'cornn', 'indrnn', 'janet', 'lem', 'ligru', 'mgu', 'minimalrnn', 'mut1', 'ran', 'scrn', 'star', 'ugrnn']
+OF_TORCHRECURRENT = (
+    *('antisymmetric', 'cfn', 'cornn', 'indrnn', 'janet', 'lem', 'ligru', 'mgu', 'minimalrnn'),
+    *('mut1', 'ran', 'scrn', 'star', 'ugrnn'),
 )
 CONTENDERS = {
     'plain': Contender((), variants=True),  # rnnkit without the variant
