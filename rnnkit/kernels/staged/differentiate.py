@@ -10,6 +10,7 @@ gradient. The derivative of it by a block of the same length is the gradient of 
 by a number is to be summed over the units.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import pytensor
@@ -137,7 +138,13 @@ def _gradients(sinks: list[_Sink], leaves: list[Block]) -> dict[Variable, dict[s
     return found
 
 
-def _summands(program, lengths, leaf: Block, by_length: dict[str, Variable], absorb) -> list[int]:
+def _summands(
+    program: Program,
+    lengths: '_Lengths',
+    leaf: Block,
+    by_length: dict[str, Variable],
+    absorb: Callable[[list[Variable]], list[int]],
+) -> list[int]:
     """Return the nodes of a leaf's gradient: of a number, one for each length that reads it."""
     if leaf.length:
         return absorb([by_length[leaf.length]]) if by_length else [program.constant(0)]

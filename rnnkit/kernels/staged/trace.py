@@ -14,8 +14,9 @@ the loop.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -48,6 +49,8 @@ from rnnkit.kernels.staged.differentiate import Cut, Equations, View, differenti
 from rnnkit.kernels.staged.form import StagedForm
 
 log = logging.getLogger('rnnkit')
+
+T = TypeVar('T')
 
 STARTS = 10007, 30011  # a step is read with two sets of primes, see `trace`
 
@@ -382,7 +385,7 @@ def _sides(cell: Cell) -> dict[str, str]:
     return _sides(inner) if isinstance(inner, Cell) else dict(getattr(cell, 'side', {}))
 
 
-def _tried(what: str, run):
+def _tried(what: str, run: Callable[[], T]) -> T:
     """Return the result of a function of the cell."""
     try:
         return run()
