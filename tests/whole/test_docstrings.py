@@ -11,6 +11,7 @@ import rnnkit
 
 NEEDS_MORE = {
     'rnnkit.kernels.recurrent.dispatch_jax',
+    'rnnkit.kernels.staged.dispatch_jax',
     'rnnkit.noise.dispatch_jax',
 }  # JAX, which is not there in general
 if not has_pymc():  # as on Python 3.11
