@@ -12,6 +12,7 @@ broadcast, which would have to be recognised and removed again.
 """
 
 import copy
+import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -28,6 +29,8 @@ from rnnkit.cells import Cell
 from rnnkit.kernels.program.elementwise import axis_of
 from rnnkit.kernels.program.program import Unsupported
 
+RESERVED = re.compile('(z|x|mask|direct|residual|new|initial|length|cut|back|state|grad|tile)[0-9]*')
+MEETING = 'examples meet units: a sum over units needs keepdims=True'
 MOST = 1000  # blocks of one length, far less than the primes
 
 
@@ -60,8 +63,14 @@ def resized(cell: Cell, sizes: dict[str, int]) -> Cell:
     inner = getattr(cell, 'cell', None)
     if isinstance(inner, Cell):  # a wrapper asks the cell in it
         other.cell = resized(inner, sizes)
-    other.lengths = lambda size: {k: n for k, n in sizes.items() if k != 'I'}
+    other.lengths = lambda size: dict(sizes)
     return other
+
+
+def check_name(name: str) -> None:
+    """Raise `Unsupported` if a parameter is called like an array or a value of the loops."""
+    if RESERVED.fullmatch(name):
+        raise Unsupported(f'a parameter is called {name!r}; kernels have an array of that name')
 
 
 def is_product(node: Apply) -> bool:
@@ -229,7 +238,7 @@ def _broadcast(axes: list[str]) -> str:
     for column in zip(*(a.rjust(longest, '1') for a in axes), strict=True):
         kinds = set(column) - {'1'}
         if len(kinds) > 1:
-            raise Unsupported('examples meet units: a sum over units needs keepdims=True')
+            raise Unsupported(MEETING)
         result += kinds.pop() if kinds else '1'
     return result
 
@@ -239,8 +248,10 @@ def _read_dimshuffle(reader: BlockReader, node: Apply) -> None:
     blocks = reader.read(source)
     axes = ''.join('1' if k == 'x' else reader.axes[source][k] for k in node.op.new_order)
     at = {kind: axes.find(kind) for kind in 'BU'}
-    if at['U'] not in (-1, len(axes) - 1) or at['B'] > 0 or len(axes) > 2:
+    if at['U'] not in (-1, len(axes) - 1) or len(axes) > 2:
         raise Unsupported('a transposition')
+    if at['B'] > 0:
+        raise Unsupported(MEETING)
     reader.know(node.outputs[0], blocks, axes)
 
 

@@ -21,7 +21,7 @@ from pytensor.graph.traversal import ancestors
 
 from rnnkit.cells import Cell
 from rnnkit.common.compiled import double_precision
-from rnnkit.kernels.program.blocks import Block, BlockReader, is_product, symbol
+from rnnkit.kernels.program.blocks import Block, BlockReader, check_name, is_product, symbol
 from rnnkit.kernels.program.program import Unsupported
 from rnnkit.kernels.recurrent.form import Equations, Form, differentiate
 
@@ -51,7 +51,7 @@ def trace(cell: Cell) -> Form:
     Unsupported
         If the cell is not one recurrent product followed by elementwise mathematics.
     """
-    if type(cell).project is not Cell.project:
+    if cell.has_own_projection:
         raise Unsupported('the cell has a projection of its own')
     # The program is exact; it is rounded to the network's dtype when it is written. With a floatX
     # of float32, a cell's constant 0.2 would already be float32(0.2).
@@ -87,13 +87,14 @@ class _Tracer(BlockReader):
             raise Unsupported('there are no xh and b to project the input with')
         self.params = {name: self._parameter(name, shape) for name, shape in shapes.items()}
         self.x = [symbol(f'x{k}') for k in range(shapes['xh'][-1] // SIZE)]
-        widths = cell.direct_widths(SIZE)
+        widths = cell.direct_widths(SIZE, INPUTS)
         if any(width != SIZE for width in widths):
             raise Unsupported('what each step is given directly is not one number for each unit')
         self.direct = [symbol(f'direct{k}') for k in range(len(widths))]
         self.states = [symbol(f'state{k}') for k in range(len(cell.state._fields))]
 
     def _parameter(self, name: str, shape: tuple[int, ...]) -> Variable:
+        check_name(name)
         variable = pt.tensor(name, dtype='float64', shape=shape)
         if len(shape) == 1 and shape[0] % SIZE == 0:
             self.vectors[name] = [symbol(f'{name}:{k}') for k in range(shape[0] // SIZE)]

@@ -14,7 +14,6 @@ the loop.
 """
 
 import logging
-import re
 from collections.abc import Sequence
 from types import SimpleNamespace
 from weakref import WeakKeyDictionary
@@ -25,7 +24,7 @@ from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.traversal import ancestors
 from pytensor.scalar.basic import Add
 from pytensor.tensor.basic import Join, Split
-from pytensor.tensor.elemwise import CAReduce, DimShuffle, Elemwise
+from pytensor.tensor.elemwise import CAReduce, DimShuffle
 from pytensor.tensor.subtensor import Subtensor, get_idx_list
 
 from rnnkit.cells import Cell
@@ -33,6 +32,7 @@ from rnnkit.common.compiled import double_precision
 from rnnkit.kernels.program.blocks import (
     Block,
     BlockReader,
+    check_name,
     ends_of,
     is_product,
     primes,
@@ -105,7 +105,7 @@ class _Tracer(BlockReader):
         self.params = {name: self._parameter(name, shape) for name, shape in shapes.items()}
         self.states = [
             Block(self._symbol(f'state{k}'), self._letter(width, 'a state'))
-            for k, width in enumerate(cell.widths(self.size))
+            for k, width in enumerate(cell.widths(self.size, self.n_in))
         ]
         self.sides = {name: self._side(name, width) for name, width in _sides(cell).items()}
 
@@ -121,8 +121,7 @@ class _Tracer(BlockReader):
         return letters[0]
 
     def _parameter(self, name: str, shape: tuple[int, ...]) -> Variable:
-        if re.fullmatch(r'(cut|back|length)\d*', name):
-            raise Unsupported(f'a parameter is called {name!r}; give it another name')
+        check_name(name)
         variable = pt.tensor(f'p.{name}', dtype='float64', shape=shape)
         try:
             axes = [self.letters(length) for length in shape]
@@ -154,7 +153,7 @@ class _Tracer(BlockReader):
         z = [Block(self._symbol(f'z{k}'), letter) for k, letter in enumerate(self._projected())]
         codes = [
             Block(symbol('code'), self._letter(width, 'what steps are given'))
-            for width in self.cell.direct_widths(self.size)
+            for width in self.cell.direct_widths(self.size, self.n_in)
         ]
         matrix = self._matrix('z', [*z, *codes])
         fields = self.cell.state._fields
@@ -268,11 +267,9 @@ class _Tracer(BlockReader):
         """Return the blocks of a product or a sum."""
         if is_product(node):
             return self._product(*node.inputs)
-        if isinstance(node.op, CAReduce):
-            return self._sum(node)
         if any(self._view(v) for v in node.inputs if not isinstance(v, Constant)):
             self.unknown(next(v for v in ancestors(node.inputs) if v in self.weights))
-        return None
+        return self._sum(node) if isinstance(node.op, CAReduce) else None
 
     def _view(self, variable: Variable) -> View | None:
         """Return which blocks of a weight a variable is, or None."""
@@ -384,7 +381,8 @@ def _lengths(cell: Cell) -> list[str]:
 
 def _sides(cell: Cell) -> dict[str, str]:
     """Return names and widths of the further inputs of each step."""
-    return dict(getattr(cell, 'side', {}))
+    inner = getattr(cell, 'cell', None)
+    return _sides(inner) if isinstance(inner, Cell) else dict(getattr(cell, 'side', {}))
 
 
 def _tried(what: str, run):
