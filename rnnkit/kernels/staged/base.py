@@ -20,7 +20,7 @@ from rnnkit.kernels.recurrent.unit import State
 from rnnkit.kernels.recurrent.walk import Walk
 from rnnkit.kernels.staged.form import StagedForm
 from rnnkit.kernels.staged.layout import Layout, numbers_of, products_of
-from rnnkit.kernels.staged.passes import PAIR, Passes, Where
+from rnnkit.kernels.staged.passes import Passes, Where
 from rnnkit.kernels.staged.plan import Blocks
 
 ROWS = 32
@@ -113,7 +113,7 @@ class StagedWriter(Writer):
         (b,), lengths = self.frame.read(code, block, 'B'), self.lengths(code, block)
         total = code.int(0)
         for array, own in self.layout.scratch:
-            total = total + rounded(self.row(array, lengths) * (b.min(ROWS) if own else PAIR))
+            total = total + rounded(self.row(array, lengths) * (b.min(ROWS) if own else 1))
         return total
 
     def common_sizes(self, code: Code, block: Int) -> dict[str, Int]:
@@ -156,7 +156,7 @@ class StagedWriter(Writer):
         for array, own in self.layout.scratch:
             row = self.row(array, lengths)
             found[array.name] = Where(start - first * row, row) if own else Where(start, zero)
-            start = start + rounded(row * (b.min(ROWS) if own else PAIR))
+            start = start + rounded(row * (b.min(ROWS) if own else 1))
         return found
 
     def whole(self, code: Code, block: Int, name: str, blocks: Sequence[str], first: Int) -> Where:

@@ -23,9 +23,6 @@ class Layout:
 
     Attributes
     ----------
-    plan : Plan
-    fixed : Plan, optional
-        How to compute, once per call, what depends on vectors alone.
     left, right : dict of int to Place
         For each product the first block of what it multiplies, and of its result. In the backward
         these are the gradient by the result and the one by the left side.

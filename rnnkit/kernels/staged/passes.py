@@ -14,7 +14,6 @@ from rnnkit.kernels.language.vector import Code, Flag, Int, Var, Vec
 from rnnkit.kernels.recurrent.unit import Once
 from rnnkit.kernels.staged.plan import ZERO, Place, Plan, Stage
 
-PAIR = 2  # rows that are computed together where each waits for its own sums
 Load = Callable[[Int, Int, Flag | None], Vec]  # (row, unit, lanes)
 Values = dict[int, Vec | Flag]
 
@@ -24,26 +23,6 @@ class Where(NamedTuple):
 
     start: Int
     row: Int
-
-
-class Row(NamedTuple):
-    """A row that is being computed.
-
-    Attributes
-    ----------
-    number : Int
-    place : int
-        Its place among those that are computed together.
-    values : dict of int to Vec or Flag
-        The numbers of the row that are known.
-    real : Flag, optional
-        Whether it is real, not padding. Not given if there is no mask.
-    """
-
-    number: Int
-    place: int
-    values: Values
-    real: Flag | None
 
 
 class Passes:
@@ -78,24 +57,16 @@ class Passes:
         self.code, self.plan, self.where, self.lengths = code, plan, where, lengths
         self.numbers, self.special, self.real = numbers, special, real
         self.program = plan.program
-        self.shared = {array.name for array, own in plan.saved if not own}
 
     def segment(self, stages: Sequence[int], start: Int | int, stop: Int | int) -> None:
         """Compute some stages for rows from `start` to `stop`."""
         if not any(self.plan.stages[p].targets for p in stages):
             return
-        # Each stage waits for the sums of the one before; another row fills the time.
-        together = PAIR if len(stages) > 1 else 1
-        with self.code.loop(start, stop, together) as r:
-            # An odd last row is done twice, from the same values: all are read before any is
-            # stored.
-            last = self.code.int(stop) - 1
-            rows = [Row(r, 0, dict(self.numbers), self.real and self.real(r))]
-            for i in range(1, together):
-                other = (r + i).min(last)
-                rows.append(Row(other, i, dict(self.numbers), self.real and self.real(other)))
+        with self.code.loop(start, stop) as r:
+            values: Values = dict(self.numbers)
+            is_real = self.real(r) if self.real else None
             for p in stages:
-                self._stage(p, rows)
+                self._stage(p, r, values, is_real)
 
     def block(self, place: Place) -> Where:
         """Return where a block is."""
@@ -104,55 +75,48 @@ class Passes:
             before = before + self.lengths[length]
         return Where(start + before * self.code.target.size, row)
 
-    def address(self, place: Place, row: Row) -> Int:
-        """Return the address of a block in a row."""
-        start, size = self.block(place)
-        if place.array.name in self.shared:
-            return start + self.lengths[place.length] * (row.place * self.code.target.size)
-        return start + row.number * size
+    def address(self, place: Place, r: Int) -> Int:
+        """Return the address of a block in row r."""
+        start, row = self.block(place)
+        return start + r * row
 
-    def _stage(self, p: int, rows: Sequence[Row]) -> None:
-        """Compute one stage for some rows."""
+    def _stage(self, p: int, r: Int, values: Values, real: Flag | None) -> None:
+        """Compute one stage for row r; `values` are the numbers of the row."""
         stage = self.plan.stages[p]
         known = {node: place for node, (place, begin) in self.plan.places.items() if begin <= p}
         sums = {r for k, _, _ in stage.totals for r in self.plan.cuts[k].results}
-        for row in rows:
-            self._numbers([i for i in stage.targets if i not in sums], known, row)
-        totals = [{k: self.code.var(self.code.vec(0.0)) for k, _, _ in stage.totals} for _ in rows]
+        self._numbers([i for i in stage.targets if i not in sums], known, r, values)
+        totals = {k: self.code.var(self.code.vec(0.0)) for k, _, _ in stage.totals}
         lengths = [place.length for place in stage.stores] + [n for _, _, n in stage.totals]
         for length in dict.fromkeys(lengths):
             if length:
-                self._units(stage, length, known, rows, totals)
-        for row, sums_of_row in zip(rows, totals, strict=True):
-            self._finish(stage, row, sums_of_row)
-
-    def _finish(self, stage: Stage, row: Row, totals: dict[int, Var[Vec]]) -> None:
-        """Add up the sums of a row, and store its numbers."""
+                self._units(stage, length, known, r, values, totals, real)
         for k, total in totals.items():
             (result,) = self.plan.cuts[k].results
-            row.values[result] = across(total.get(), Vec.__add__)
+            values[result] = across(total.get(), Vec.__add__)
             for number in [node for j, node, n in stage.totals if j == k and not n]:
-                row.values[result] = row.values[result] + self._value(number, row.values)
+                values[result] = values[result] + self._value(number, values)
         for place in stage.stores:
             if not place.length:
-                value = self._value(place.node, row.values)
-                if row.real and place.array.padding == ZERO:
-                    value = row.real.pick(value, 0.0)
-                self.code.store_element(first(value), self.address(place, row))
+                value = self._value(place.node, values)
+                value = real.pick(value, 0.0) if real and place.array.padding == ZERO else value
+                self.code.store_element(first(value), self.address(place, r))
 
     def _value(self, node: int, values: Values) -> Vec:
         """Return a number that is known."""
         number = self.program.value(node)
         return values[node] if number is None else self.code.vec(number)
 
-    def _numbers(self, targets: Sequence[int], known: dict[int, Place], row: Row) -> None:
+    def _numbers(
+        self, targets: Sequence[int], known: dict[int, Place], r: Int, values: Values
+    ) -> None:
         """Compute the numbers of a row that others need, once for all units."""
-        lengths, values = self.plan.lengths, row.values
+        lengths = self.plan.lengths
         for i in sorted(self.program.reach(targets, {*known, *values})):
             if lengths[i] or i in values or self.program.value(i) is not None:
                 continue
             if i in known:
-                values[i] = self.code.spread(self.address(known[i], row))
+                values[i] = self.code.spread(self.address(known[i], r))
             else:
                 operands = [self._value(j, values) for j in self.program.operands(i)]
                 values[i] = OPERATIONS[self.program.nodes[i][0]](*operands)
@@ -162,59 +126,45 @@ class Passes:
         stage: Stage,
         length: str,
         known: dict[int, Place],
-        rows: Sequence[Row],
-        totals: Sequence[dict[int, Var[Vec]]],
+        r: Int,
+        values: Values,
+        totals: dict[int, Var[Vec]],
+        real: Flag | None,
     ) -> None:
-        """Compute the values of one length for some rows."""
+        """Compute the values of one length for row r."""
         code, size = self.code, self.code.target.size
         stores = [place for place in stage.stores if place.length == length]
         terms = [(k, node) for k, node, n in stage.totals if n == length]
-        starts = [[self.address(place, row) for place in stores] for row in rows]
+        starts = {place: self.address(place, r) for place in stores}
 
         def compute(j: Int, lanes: Flag | None) -> None:
-            found = [self._values(stores, terms, known, row, j, lanes) for row in rows]
-            for values, to, sums in zip(found, starts, totals, strict=True):
-                for start, value in zip(to, values, strict=False):
-                    code.store(value, start + j * size, lanes)
-                for (k, _), value in zip(terms, values[len(stores) :], strict=True):
-                    term = value if lanes is None else lanes.pick(value, 0.0)
-                    sums[k].set(sums[k].get() + term)
+            def load(node: int, place: Place) -> Vec:
+                if node in self.special:
+                    return self.special[node](r, j, lanes)
+                return code.load(self.address(place, r) + j * size, lanes)
+
+            fetch = {
+                node: Once(lambda node=node, place=place: load(node, place))
+                for node, place in known.items()
+                if self.plan.lengths[node]
+            }
+            fetch |= {node: (lambda value=value: value) for node, value in values.items()}
+            outputs = [place.node for place in stores] + [node for _, node in terms]
+            found = self.program.evaluate(outputs, fetch, code.vec, OPERATIONS)
+            found = [code.vec(value) for value in found]
+            if real:
+                # All of them before anything is stored: gradients go where they come from.
+                found[: len(stores)] = [
+                    self._over_padding(place, value, fetch, real)
+                    for place, value in zip(stores, found, strict=False)
+                ]
+            for place, value in zip(stores, found, strict=False):
+                code.store(value, starts[place] + j * size, lanes)
+            for (k, _), value in zip(terms, found[len(stores) :], strict=True):
+                value = value if lanes is None else lanes.pick(value, 0.0)
+                totals[k].set(totals[k].get() + value)
 
         each_whole(code, self.lengths[length], compute)
-
-    def _values(
-        self,
-        stores: Sequence[Place],
-        terms: Sequence[tuple[int, int]],
-        known: dict[int, Place],
-        row: Row,
-        j: Int,
-        lanes: Flag | None,
-    ) -> list[Vec]:
-        """Return what is stored, and then what is summed, of one row and vector."""
-        code, size = self.code, self.code.target.size
-
-        def load(node: int, place: Place) -> Vec:
-            if node in self.special:
-                return self.special[node](row.number, j, lanes)
-            return code.load(self.address(place, row) + j * size, lanes)
-
-        fetch = {
-            node: Once(lambda node=node, place=place: load(node, place))
-            for node, place in known.items()
-            if self.plan.lengths[node]
-        }
-        fetch |= {node: (lambda value=value: value) for node, value in row.values.items()}
-        outputs = [place.node for place in stores] + [node for _, node in terms]
-        found = self.program.evaluate(outputs, fetch, code.vec, OPERATIONS)
-        found = [code.vec(value) for value in found]
-        if row.real:
-            # All of them before anything is stored: gradients go where they come from.
-            found[: len(stores)] = [
-                self._over_padding(place, value, fetch, row.real)
-                for place, value in zip(stores, found, strict=False)
-            ]
-        return found
 
     def _over_padding(
         self, place: Place, value: Vec, fetch: dict[int, Callable[[], Vec]], real: Flag
