@@ -119,9 +119,7 @@ def test_rows_and_columns_of_weights_are_found_through_slices_and_splits():
         low = p.w[s.h.type.shape[-1] :]
         return RNNState(c + s.h @ a[: s.h.type.shape[-1]] + (d * s.h) @ split(low, 2)[1])
 
-    form = trace(
-        made(step, params={'xh': ('I', '2H'), 'b': ('2H',), 'w': ('2H', '2H')})
-    )
+    form = trace(made(step, params={'xh': ('I', '2H'), 'b': ('2H',), 'w': ('2H', '2H')}))
     assert [(c.row, c.column, c.blocks) for c in form.cuts] == [(0, 0, 1), (1, 1, 1)]
 
 
