@@ -35,6 +35,18 @@ def each_piece(code: Code, start: Int | int, stop: Int, write: Write) -> None:
         each_width(code, stop - j, lambda lanes: write(j, lanes))
 
 
+def each_whole(code: Code, n: Int, write: Write) -> None:
+    """Call ``write(element, mask)`` for each vector of `n` elements, masked only for the last.
+
+    For rows that are read again soon: a masked store is not passed on to a load that follows.
+    """
+    whole = n // code.target.lanes * code.target.lanes
+    with code.loop(0, whole, code.target.lanes) as j:
+        write(j, None)
+    with code.when(whole < n):
+        write(whole, code.tail(n - whole))
+
+
 def add_row(code: Code, source: Int, to: Int, n: Int) -> None:
     """Add the `n` elements at `source` to those at `to`."""
 

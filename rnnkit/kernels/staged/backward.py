@@ -25,6 +25,7 @@ from rnnkit.kernels.staged.form import StagedForm
 from rnnkit.kernels.staged.layout_backward import BackwardLayout
 from rnnkit.kernels.staged.passes import Load, Passes, Where
 from rnnkit.kernels.staged.plan import Place
+from rnnkit.kernels.staged.reciprocals import with_reciprocals
 from rnnkit.kernels.staged.weights import Columns, Outer, add_outer, write_columns, write_outer
 
 
@@ -41,6 +42,7 @@ class StagedBackward(StagedWriter):
     """
 
     def __init__(self, form: StagedForm, target: Target, walk: Walk, given: Sequence[bool]):
+        form = with_reciprocals(form)
         self.given = tuple(given)
         super().__init__(
             form,

@@ -21,6 +21,7 @@ from rnnkit.kernels.staged.base import ROWS, StagedWriter
 from rnnkit.kernels.staged.form import StagedForm
 from rnnkit.kernels.staged.layout_forward import ForwardLayout
 from rnnkit.kernels.staged.passes import Passes, Where
+from rnnkit.kernels.staged.reciprocals import with_reciprocals
 
 FEW = 3  # rows, of all steps together, for which weights are not packed
 
@@ -42,6 +43,7 @@ class StagedForward(StagedWriter):
     def __init__(
         self, form: StagedForm, target: Target, walk: Walk, keep: bool, whole: Sequence[bool]
     ):
+        form = with_reciprocals(form)
         self.keep = keep
         self.last_alone = [k for k, all_ in enumerate(whole) if not all_]
         super().__init__(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from rnnkit.kernels.language.elementary import OPERATIONS
-from rnnkit.kernels.language.elements import each_piece
+from rnnkit.kernels.language.elements import each_whole
 from rnnkit.kernels.language.reductions import across, first
 from rnnkit.kernels.language.vector import Code, Flag, Int, Var, Vec
 from rnnkit.kernels.recurrent.unit import Once
@@ -164,7 +164,7 @@ class Passes:
                 value = value if lanes is None else lanes.pick(value, 0.0)
                 totals[k].set(totals[k].get() + value)
 
-        each_piece(code, 0, self.lengths[length], compute)
+        each_whole(code, self.lengths[length], compute)
 
     def _over_padding(
         self, place: Place, value: Vec, fetch: dict[int, Callable[[], Vec]], real: Flag

@@ -7,6 +7,7 @@ from rnnkit.kernels.language.frame import Array, Frame
 from rnnkit.kernels.staged.arrays_of import dims
 from rnnkit.kernels.staged.layout_backward import BackwardLayout
 from rnnkit.kernels.staged.layout_forward import ForwardLayout
+from rnnkit.kernels.staged.reciprocals import with_reciprocals
 
 
 def names(places):
@@ -44,6 +45,17 @@ def test_costly_values_are_kept_for_later_passes():
     assert kept == []  # the left side of the second product is in memory anyway
     layout = BackwardLayout(form_of('mixture'), masked=False).layout()
     assert len(layout.plan.saved) == 3
+
+
+def test_no_units_are_divided_by_a_number_that_they_share():
+    form = with_reciprocals(form_of('normed'))
+    divided = [
+        operands
+        for i, (kind, *operands) in enumerate(form.program.nodes)
+        if kind == 'div' and form.lengths[i]
+    ]
+    assert all(form.lengths[by] for _, by in divided)
+    assert len(form.program.nodes) == len(form.lengths)
 
 
 @pytest.mark.parametrize(
