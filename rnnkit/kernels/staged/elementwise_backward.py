@@ -98,8 +98,7 @@ class ElementwiseBackward(Writer):
             carries=[self.carry(code, block, areas, k) for k in p.states],
             d_z=loop.blocks('d_z', self.form.z),
             d_new={k: loop.blocks(f'd_new{k}', [p.length]) for k in p.states if self.given[k]},
-            sums=sums,
-            lost=sums + b.ceil_div(group) * n * (len(p.blocks) * self.target.size),
+            places=(sums, sums + b.ceil_div(group) * n * (len(p.blocks) * self.target.size)),
             group=group,
         )
 
@@ -219,7 +218,7 @@ class Gradients(NamedTuple):
     d_z : Blocks
     d_new : dict of int to Blocks
         The gradients that the caller gives, by the number of the state.
-    sums, lost : Int
+    places : tuple of Int
         The sums of each group, and what rounding has taken away from them.
     group : Int
         The number of examples of a group.
@@ -228,8 +227,7 @@ class Gradients(NamedTuple):
     carries: list[Int]
     d_z: Blocks
     d_new: dict[int, Blocks]
-    sums: Int
-    lost: Int
+    places: tuple[Int, Int]
     group: Int
 
 
@@ -310,13 +308,10 @@ class BackwardLoop(Loop):
             code.store(carry.get(), place, lanes)
         row = (g * len(part.blocks) * self.n + j) * size
         for k, total in enumerate(sums):
-            at = (
-                gradients.sums + row + self.n * (k * size),
-                gradients.lost + row + self.n * (k * size),
-            )
-            whole, lost = two_sum(code.load(at[0], lanes), total.get())
-            code.store(whole, at[0], lanes)
-            code.store(code.load(at[1], lanes) + lost, at[1], lanes)
+            at, at_lost = (start + row + self.n * (k * size) for start in gradients.places)
+            whole, lost = two_sum(code.load(at, lanes), total.get())
+            code.store(whole, at, lanes)
+            code.store(code.load(at_lost, lanes) + lost, at_lost, lanes)
 
     def _stored(
         self, step: Int, row: Int, r: Int, j: Int, lanes: Flag | None

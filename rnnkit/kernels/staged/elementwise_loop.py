@@ -226,7 +226,7 @@ class Loop:
             (blocks, k, False)
             for name, (numbers, blocks) in self.given.items()
             for k in numbers
-            if self.part.program.input(f'{name}{k}') in live
+            if blocks.lengths[k] and self.part.program.input(f'{name}{k}') in live
         ]
 
     def evaluate(self, outputs: Sequence[int], known: dict[int, Callable[[], Vec]]) -> list[Vec]:
