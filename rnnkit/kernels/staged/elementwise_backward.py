@@ -288,10 +288,8 @@ class BackwardLoop(Loop):
             step = end - 1 - done
             row = self.row(step, r)
             self.ask(row, j)
-            upstream = [carry.get() for carry in carries]
-            for i, k in enumerate(part.states):
-                if k in gradients.d_new:
-                    upstream[i] = upstream[i] + gradients.d_new[k].load(0, row, j, lanes)
+            later = [carry.get() for carry in carries]
+            upstream = self._upstream(gradients, later, row, j, lanes)
             known = fixed | self._stored(step, row, r, j, lanes)
             for k, value in zip(part.states, upstream, strict=True):
                 known[part.program.input(f'grad{k}')] = lambda value=value: value
@@ -308,10 +306,24 @@ class BackwardLoop(Loop):
             code.store(carry.get(), place, lanes)
         row = (g * len(part.blocks) * self.n + j) * size
         for k, total in enumerate(sums):
-            at, at_lost = (start + row + self.n * (k * size) for start in gradients.places)
-            whole, lost = two_sum(code.load(at, lanes), total.get())
-            code.store(whole, at, lanes)
-            code.store(code.load(at_lost, lanes) + lost, at_lost, lanes)
+            place = row + self.n * (k * size)
+            self._add(total.get(), *(start + place for start in gradients.places), lanes)
+
+    def _upstream(
+        self, gradients: Gradients, later: list[Vec], row: Int, j: Int, lanes: Flag | None
+    ) -> list[Vec]:
+        """Return the gradients by new states: those of later steps, and those of the caller."""
+        total = []
+        for k, value in zip(self.part.states, later, strict=True):
+            given = gradients.d_new.get(k)
+            total.append(value + given.load(0, row, j, lanes) if given else value)
+        return total
+
+    def _add(self, value: Vec, at: Int, at_lost: Int, lanes: Flag | None) -> None:
+        """Add to sums, and what rounding takes away to what it has taken."""
+        whole, lost = two_sum(self.code.load(at, lanes), value)
+        self.code.store(whole, at, lanes)
+        self.code.store(self.code.load(at_lost, lanes) + lost, at_lost, lanes)
 
     def _stored(
         self, step: Int, row: Int, r: Int, j: Int, lanes: Flag | None
