@@ -10,8 +10,8 @@ stores; but rows of z are B * k * H elements apart, so few steps at once read me
 order, which is all that matters as soon as a sequence does not fit into the cache.
 
 The last vector of an example may have lanes without a unit. A step's (B, H) as one row would fill
-them, but where arrays have several blocks only after copying all of them. There is little to save: of
-8 units in vectors of 16, a step of a minimal GRU takes 7 nanoseconds forward and 10 back.
+them, but where arrays have several blocks only after copying all of them. There is little to save:
+for 8 units in vectors of 16, a step of a minimal GRU takes 7 nanoseconds forward and 10 back.
 """
 
 from collections.abc import Callable, Iterator, Sequence
