@@ -62,8 +62,9 @@ def fit(form, series, target, ends, *, size, steps, learning_rate, batch_size, u
         algo='adam',
         learning_rate=learning_rate,
         batch_size=batch_size,
-        updates=updates,
-        verbose=False,
+        max_updates=updates,
+        validate_every=2,
+        verbose=0,
     )
     return net
 

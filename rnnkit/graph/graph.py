@@ -254,7 +254,7 @@ class Graph:
         if sides := self.plan.sides[layer.name]:
             found = dict(zip(self.plan.sources[layer.name], read, strict=True))
             context['sides'] = {side: found[name] for side, name in sides.items()}
-            read = read[: len(layer.input_sizes)]
+            read = read[: len(self.plan.inputs(layer.name))]
         own = layer.transform(*read, **context)
         self._check(layer, own)
         return {join(layer.name, name): output for name, output in own.items()}

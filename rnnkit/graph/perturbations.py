@@ -136,10 +136,7 @@ def usable(graph: Graph, compared: list[str]) -> list[str]:
     What is read by an option alone, such as the time since the last step, is not among them.
     """
     plan = graph.plan
-    read_by = [
-        [n for k, n in enumerate(sources) if not k or n not in plan.sides[reader].values()]
-        for reader, sources in plan.sources.items()
-    ]
+    read_by = [plan.inputs(reader) for reader in plan.sources]
     read_by += [list(starts.values()) for starts in plan.starts.values()]
     read_by.append(list(plan.memories.values()))
     used = {name for names in read_by for name in names} | set(compared)

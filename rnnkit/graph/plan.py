@@ -42,6 +42,11 @@ class Plan(NamedTuple):
     made_of: dict[str, str]
     memories: dict[str, str]
 
+    def inputs(self, layer: str) -> list[str]:
+        """Return the outputs that a layer reads, without those that options name."""
+        apart = self.sides[layer].values()
+        return [n for k, n in enumerate(self.sources[layer]) if not k or n not in apart]
+
     def clock_of(self, output: str, layers: dict[str, Layer]) -> str | None:
         """Return the owner of the time axis of an output."""
         name, what = parts(output)
@@ -160,8 +165,7 @@ def _find_clocks(layers: list[Layer], names: dict[str, Layer], found: Plan) -> N
 
     for layer in layers:
         clocks = clocks_of(found.sources[layer.name])
-        own = found.sources[layer.name][:1] if found.sides[layer.name] else None
-        _check_time(layer, clocks if own is None else clocks_of(own), names, found)
+        _check_time(layer, clocks_of(found.inputs(layer.name)), names, found)
         for part, name in found.starts[layer.name].items():
             if clocks_of([name]):
                 raise ConfigError(

@@ -213,14 +213,13 @@ class Unrolled:
         times = self.values['times']
         if not reverse:
             return times
-        found, after = times.copy(), [None] * times.shape[1]
-        for t in reversed(range(len(times))):
-            for b, column in enumerate(times[t]):
-                if self.mask is None or self.mask[t, b]:
-                    found[t, b] = np.nan if after[b] is None else after[b]
-                    after[b] = column
-        # The first step that is done has the time before the whole sequence.
-        return np.where(np.isnan(found), np.array(after)[None], found)
+        found = times.copy()
+        real = np.ones(times.shape[:2]) if self.mask is None else self.mask
+        for b in range(times.shape[1]):
+            at = np.flatnonzero(real[:, b])
+            # The step that is done first has the time before the whole sequence.
+            found[at, b] = times[np.roll(at, -1), b]
+        return found
 
     def check(self, mode, tolerance):
         """Compare outputs and gradients with NumPy's."""
@@ -261,7 +260,8 @@ class Unrolled:
 
     def outputs_of(self, x, mask, given):
         state = self.layer.state(*given.values()) if given else None
-        return self.layer.transform(x, *self.side_symbols, mask=mask, state=state)
+        sides = dict(zip(self.sides, self.side_symbols, strict=True))
+        return self.layer.transform(x, mask=mask, state=state, sides=sides)
 
     def function(self, mode, slopes):
         """Return a function of the arrays that gives outputs and gradients by name."""

@@ -91,7 +91,7 @@ class StagedBackward(StagedWriter):
 
     def _sums(self) -> dict[str, Place]:
         """Return the names of the sums over rows, and what they add up."""
-        return {f'sum {name}{j}': place for (name, j), place in self.layout.summed.items()}
+        return {f'sum {name}:{j}': place for (name, j), place in self.layout.summed.items()}
 
     def most_parts(self, code: Code, block: Int) -> Int:
         """Return how many parts there can be at most."""
@@ -145,58 +145,75 @@ class StagedBackward(StagedWriter):
         """Go back through the steps of a chunk for one part of the rows."""
         steps, b, work = self.frame.read(code, block, 'T', 'B', 'work')
         areas, lengths = self.areas(code, block, work), self.lengths(code, block)
-        numbers, plan = self.numbers(code, lengths), self.layout.plan
-        start, stop = part_of(b, part, n_parts)
-        blocks = (stop - start).ceil_div(ROWS)
+        rows = part_of(b, part, n_parts)
         scratch = areas['scratch'] + part * self.scratch_bytes(code, block)
         chunk = Chunk.number(number, steps, b, self.walk)
         carries = self._carries(code, block, areas)
-        constant = self.constant_places(code, block, areas)
-        constant |= {f'carry{k}': where for k, where in enumerate(carries)}
 
         def cut() -> None:
             for k, (carry, row) in enumerate(carries):
-                n = (stop - start) * lengths[self.form.states[k]]
-                clear(code, carry + start * row, n)
+                n = (rows[1] - rows[0]) * lengths[self.form.states[k]]
+                clear(code, carry + rows[0] * row, n)
 
         with code.when(number.equals(0)):
             cut()
+        constant = self.constant_places(code, block, areas)
+        constant |= {f'carry{k}': where for k, where in enumerate(carries)}
+        numbers = self.numbers(code, lengths)
         with code.loop(0, chunk.end - chunk.start) as done:
             step = chunk.end - 1 - done
-            row = self.time(step, steps) * b
-            there = constant | self._places(code, block, step, row)
-            there |= self._kept(code, block, areas, chunk, row)
-            special = self._upstream(code, block, carries, row)
-            real = (lambda r, row=row: self.real(code, block, row, r)) if self.walk.masked else None
-            with code.loop(0, blocks) as q:
-                low, m = gemm.block_of(code, start, stop, q, blocks)
-                where = there | self.scratch_places(code, block, scratch, lengths, low)
-                passes = Passes(code, plan, where, lengths, numbers, special, real)
-                for stages in plan.segments:
-                    passes.segment(stages, low, low + m)
-                    for k in plan.stages[stages[-1]].products:
-                        self._product(code, block, k, passes, (low, low + m), areas)
-                # What reaches an old state past a product is there now.
-                for k in self.layout.added:
-                    self._product(code, block, k, passes, (low, low + m), areas)
+            first = self.time(step, steps) * b
+            there = constant | self._places(code, block, step, first)
+            there |= self._kept(code, block, areas, chunk, first)
+            special = self._upstream(code, block, carries, first)
+            passes = Passes(
+                code,
+                self.layout.plan,
+                there,
+                lengths,
+                numbers,
+                special,
+                self.real_rows(code, block, first),
+            )
+            self._step(code, block, passes, rows, (scratch, areas))
             limit = self.walk.bptt_limit
             if limit is not None:
                 with code.when((step > 0) & (step % limit).equals(0)):
                     cut()
 
-    def _places(self, code: Code, block: Int, step: Int, row: Int) -> dict[str, Where]:
-        """Return where inputs and outputs are at a step; `row` is its first one of all steps."""
-        form, lengths = self.form, self.lengths(code, block)
-        arrays = {'z': form.z, 'd_z': form.z, 'direct': form.direct}
-        arrays['residual'] = residual_lengths(form)
+    def _step(
+        self,
+        code: Code,
+        block: Int,
+        passes: Passes,
+        rows: tuple[Int, Int],
+        memory: tuple[Int, dict[str, Int]],
+    ) -> None:
+        """Go back through one step for some rows; `memory` is scratch memory, and all areas."""
+        (start, stop), (scratch, areas), plan = rows, memory, self.layout.plan
+        blocks = (stop - start).ceil_div(ROWS)
+        with code.loop(0, blocks) as q:
+            low, m = gemm.block_of(code, start, stop, q, blocks)
+            passes.where |= self.scratch_places(code, block, scratch, passes.lengths, low)
+            some = low, low + m
+            for stages in plan.segments:
+                passes.segment(stages, *some)
+                for k in plan.stages[stages[-1]].products:
+                    self._product(code, block, k, passes, some, areas)
+            # What reaches an old state past a product is there now.
+            for k in self.layout.added:
+                self._product(code, block, k, passes, some, areas)
+
+    def _places(self, code: Code, block: Int, step: Int, first: Int) -> dict[str, Where]:
+        """Return where inputs and outputs are at a step; `first` is its first row of all steps."""
+        size, lengths = self.target.size, self.lengths(code, block)
         found = {
-            name: self.whole(code, block, name, blocks, row)
-            for name, blocks in arrays.items()
-            if blocks
+            name: Where(start + first * row, row)
+            for name, (start, row) in self._whole(code, block).items()
         }
         for k, state in enumerate(self.states(code, block, step, {})):
             found[f'old{k}'] = Where(state.old, state.old_row)
-            found[f'new{k}'] = Where(state.new, lengths[form.states[k]] * self.target.size)
+            found[f'new{k}'] = Where(state.new, lengths[self.form.states[k]] * size)
         return found
 
     def _kept(
@@ -237,47 +254,31 @@ class StagedBackward(StagedWriter):
     ) -> None:
         """Compute the gradient by the left side of product k for some rows."""
         lengths, size = self.lengths(code, block), self.target.size
-        place = self.layout.left[k]
-        d = passes.where[place.array.name]
+        d, d_row = passes.block(self.layout.left[k])
         if k in self.layout.added:
             to, put = passes.where[f'carry{self.layout.added[k]}'], products.add_rows
         else:
             to, put = passes.where[f'back{k}'], products.put_rows
         columns, terms = self.terms(k, lengths), self.columns(k, lengths)
-        start, panels = d.start + passes.offset(place), areas[f'panels{k}']
-        put(code, start, d.row, size, panels, terms, *to, *rows, columns)
+        put(code, d, d_row, size, areas[f'panels{k}'], terms, *to, *rows, columns)
 
     def _weights(self, code: Code, part: Int, n_parts: Int, block: Int, number: Int) -> None:
         """Add one part of the gradients of a chunk."""
         steps, b, work = self.frame.read(code, block, 'T', 'B', 'work')
         areas, lengths = self.areas(code, block, work), self.lengths(code, block)
         chunk = Chunk.number(number, steps, b, self.walk)
-        zero = code.int(0)
-        where = self._kept(code, block, areas, chunk, 0)
-        arrays = {'z': self.form.z, 'd_z': self.form.z, 'direct': self.form.direct}
-        arrays['residual'] = residual_lengths(self.form)
-        arrays |= {f'new{k}': (n,) for k, n in enumerate(self.form.states)}
-        for name, blocks in arrays.items():
-            if blocks:
-                where[name] = self.whole(code, block, name, blocks, zero)
+        where = self._kept(code, block, areas, chunk, 0) | self._whole(code, block)
         passes = Passes(code, self.layout.plan, where, lengths, {}, {}, None)
         for k in self.products:
-            place, left = self.layout.left[k], self.layout.old[k]
-            d, d_row = where[place.array.name]
+            d, d_row = passes.block(self.layout.left[k])
             to, to_row = self.weight(code, block, k, 'd_')
-            name = left.array.name
-            if name.startswith('old'):
-                ranges = self._old_states(code, block, chunk, int(name.removeprefix('old')))
-            else:
-                start, row = where[name]
-                ranges = [(chunk.low, chunk.high, start + passes.offset(left), row)]
-            for low, high, a, a_row in ranges:
+            for low, high, a, a_row in self._ranges(code, block, chunk, k, passes):
                 product = Outer(
                     part=part,
                     parts=n_parts,
                     low=low,
                     high=high,
-                    d=d + passes.offset(place),
+                    d=d,
                     d_row=d_row,
                     columns=self.columns(k, lengths),
                     a=a,
@@ -288,19 +289,32 @@ class StagedBackward(StagedWriter):
                 )
                 add_outer(code, product)
         for name, place in self._sums().items():
-            d, d_row = where[place.array.name]
-            call = Columns(
-                part=part,
-                parts=n_parts,
-                low=chunk.low,
-                high=chunk.high,
-                d=d + passes.offset(place),
-                d_row=d_row,
-                n=lengths[place.length],
-                sums=areas[name],
-                lost=areas[f'{name} lost'],
-            )
+            d, d_row = passes.block(place)
+            sums, lost = areas[name], areas[f'{name} lost']
+            n = lengths[place.length]
+            call = Columns(part, n_parts, chunk.low, chunk.high, d, d_row, n, sums, lost)
             code.call('columns', *call)
+
+    def _whole(self, code: Code, block: Int) -> dict[str, Where]:
+        """Return where arrays of all steps start."""
+        form = self.form
+        arrays = {'z': form.z, 'd_z': form.z, 'direct': form.direct}
+        arrays['residual'] = residual_lengths(form)
+        arrays |= {f'new{k}': (n,) for k, n in enumerate(form.states)}
+        return {
+            name: self.whole(code, block, name, blocks, code.int(0))
+            for name, blocks in arrays.items()
+            if blocks
+        }
+
+    def _ranges(
+        self, code: Code, block: Int, chunk: Chunk, k: int, passes: Passes
+    ) -> list[tuple[Int, Int, Int, Int]]:
+        """Return ranges of the rows of a chunk, and where row 0 of a left side would be."""
+        left = self.layout.old[k]
+        if left.array.name.startswith('old'):
+            return self._old_states(code, block, chunk, int(left.array.name.removeprefix('old')))
+        return [(chunk.low, chunk.high, *passes.block(left))]
 
     def _old_states(
         self, code: Code, block: Int, chunk: Chunk, k: int
@@ -341,7 +355,7 @@ class StagedBackward(StagedWriter):
             if place is None:
                 clear(code, to, n)
                 continue
-            sums, lost = areas[f'sum {name}{j}'], areas[f'sum {name}{j} lost']
+            sums, lost = areas[f'sum {name}:{j}'], areas[f'sum {name}:{j} lost']
             if length == place.length:
                 gemm.whole_row(code, sums, lost, to, n)
             else:  # a single number, which the units share

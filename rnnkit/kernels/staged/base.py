@@ -7,7 +7,7 @@ results of products and what else a step has in scratch memory then stay in the 
 product has enough rows for its weights, which pass through.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rnnkit.kernels.language import reductions
 from rnnkit.kernels.language.descriptor import rounded
@@ -189,6 +189,9 @@ class StagedWriter(Writer):
             found.append(State(first, one_row, new, before, number > 0, row))
         return found
 
-    def real(self, code: Code, block: Int, first: Int, r: Int) -> Flag:
-        """Return whether row r of a step is real; `first` is the first row of the step."""
-        return mask.is_real(code, self.frame.read(code, block, 'mask')[0], first + r)
+    def real_rows(self, code: Code, block: Int, first: Int) -> Callable[[Int], Flag] | None:
+        """Return what says whether a row of a step is real; `first` is its first of all steps."""
+        if not self.walk.masked:
+            return None
+        (start,) = self.frame.read(code, block, 'mask')
+        return lambda r: mask.is_real(code, start, first + r)

@@ -19,7 +19,7 @@ from rnnkit.kernels.recurrent.walk import Walk
 from rnnkit.kernels.staged.arrays_of import frame_forward, residual_lengths
 from rnnkit.kernels.staged.base import ROWS, StagedWriter
 from rnnkit.kernels.staged.form import StagedForm
-from rnnkit.kernels.staged.layout import forward_layout
+from rnnkit.kernels.staged.layout_forward import ForwardLayout
 from rnnkit.kernels.staged.passes import Passes, Where
 
 FEW = 3  # rows, of all steps together, for which weights are not packed
@@ -48,7 +48,7 @@ class StagedForward(StagedWriter):
             form,
             target,
             walk,
-            forward_layout(form, walk.masked, keep),
+            ForwardLayout(form, walk.masked, keep).layout(),
             frame_forward(form, walk, keep, whole),
             repr((form.key, walk, keep, tuple(whole))),
         )
@@ -131,15 +131,17 @@ class StagedForward(StagedWriter):
         with code.loop(0, steps) as number:
             row = self.time(number, steps) * b
             there = constant | self._places(code, block, number, row, turns)
-            real = (lambda r, row=row: self.real(code, block, row, r)) if self.walk.masked else None
+            passes = Passes(
+                code, plan, there, lengths, numbers, {}, self.real_rows(code, block, row)
+            )
             with code.loop(0, blocks) as q:
                 start, m = gemm.block_of(code, first, last, q, blocks)
-                where = there | self.scratch_places(code, block, scratch, lengths, start)
-                passes = Passes(code, plan, where, lengths, numbers, {}, real)
+                passes.where |= self.scratch_places(code, block, scratch, lengths, start)
+                some = start, start + m
                 for stages in plan.segments:
-                    passes.segment(stages, start, start + m)
+                    passes.segment(stages, *some)
                     for k in plan.stages[stages[-1]].products:
-                        self._product(code, block, k, passes, (start, start + m), areas, few)
+                        self._product(code, block, k, passes, some, areas, few)
 
     def _places(
         self, code: Code, block: Int, number: Int, row: Int, turns: dict[int, Int]
@@ -169,10 +171,8 @@ class StagedForward(StagedWriter):
     ) -> None:
         """Compute product k for some rows."""
         lengths = self.lengths(code, block)
-        (left, left_row), (to, to_row) = (
-            (passes.where[p.array.name].start + passes.offset(p), passes.where[p.array.name].row)
-            for p in (self.layout.left[k], self.layout.right[k])
-        )
+        left, left_row = passes.block(self.layout.left[k])
+        to, to_row = passes.block(self.layout.right[k])
         terms, columns = self.terms(k, lengths), self.columns(k, lengths)
         if few:
             weight, row = self.weight(code, block, k)

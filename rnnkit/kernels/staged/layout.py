@@ -14,16 +14,7 @@ from dataclasses import dataclass, field
 from rnnkit.kernels.program.program import Program
 from rnnkit.kernels.staged.arrays_of import residual_lengths
 from rnnkit.kernels.staged.form import Product, StagedForm
-from rnnkit.kernels.staged.plan import (
-    ZERO,
-    Blocks,
-    Cut,
-    Place,
-    Plan,
-    Store,
-    find_run,
-    stages_of,
-)
+from rnnkit.kernels.staged.plan import ZERO, Blocks, Cut, Place, Plan, Store
 
 
 @dataclass
@@ -144,73 +135,19 @@ def live_cuts(
     return {k: cut for k, cut in cuts.items() if k in live}
 
 
-def forward_layout(form: StagedForm, masked: bool, keep: bool) -> Layout:
-    """Return the layout of the forward."""
-    program, products = form.program, products_of(form)
-    residual = residuals_of(form, masked)
-    outputs = [*form.new, *(form.residuals if keep else [])]
-    cuts = {}
-    for k, cut in enumerate(form.cuts):
-        if k in products:
-            needs, lengths = cut.left, (cut.inner,) * len(cut.left)
-        else:
-            needs, lengths = (cut.node,), (cut.length,)
-        cuts[k] = Cut(needs, lengths, results_of(form, k), k not in products)
-    given = given_of(form)
-    stop = {node for array in given for node in array.nodes}
-    cuts = live_cuts(program, cuts, outputs, stop)
-    everything = [*outputs, *(node for cut in cuts.values() for node in cut.needs)]
-    fixed, fixed_arrays = fixed_of(form, program, everything, stop)
-    stages = stages_of(program, list(cuts.values()), stop)
-    stages = dict(zip(cuts, stages.values(), strict=True))
-    news = [
-        Blocks(f'new{k}', (node,), (n,), f'state{k}' if masked else None)
-        for k, (node, n) in enumerate(zip(form.new, form.states, strict=True))
-    ]
-    stored = [Place(array, 0) for array in news]
-    if keep:
-        stored += [Place(residual, j) for j in range(len(residual.nodes))]
-    right, scratch = {}, []
-    for k in cuts:
-        if k not in products:
-            continue
-        # Products store all rows as they are, and so cannot hold states over padding.
-        candidates = [] if masked else [*news, *([residual] if keep else [])]
-        found = find_run(candidates, cuts[k].results, products[k].outer)
-        if found is None:
-            array = Blocks(f'cut{k}', cuts[k].results, (products[k].outer,) * products[k].blocks)
-            scratch.append((array, True))
-            found = Place(array, 0)
-        right[k] = found
-        taken = _blocks(found, len(cuts[k].results))
-        stored = [place for place in stored if place not in taken]
-    deadlines: dict[Place, int] = {}
-    left = {}
-    for k in right:
-        candidates = [*given, *(p.array for p in right.values())]
-        candidates += [] if masked else news
-        candidates += [*([residual] if keep else []), *(array for array, _ in scratch)]
-        found = find_run(candidates, cuts[k].needs, products[k].inner)
-        if found is None:
-            array = Blocks(f'left{k}', cuts[k].needs, cuts[k].lengths)
-            scratch.append((array, True))
-            found = Place(array, 0)
-            stored += _blocks(found, len(array.nodes))
-        left[k] = found
-        _needed_at(deadlines, _blocks(found, len(cuts[k].needs)), stages[k])
-    stores = [Store(place, deadlines.get(place)) for place in stored]
-    results = {k: _blocks(place, len(cuts[k].results)) for k, place in right.items()}
-    sources = [*given, *vectors_of(form), *fixed_arrays]
-    plan = Plan(program, form.lengths, cuts, stages, sources, results, stores)
-    return Layout(plan, fixed, left, right, [*scratch, *plan.saved])
-
-
-def _blocks(first: Place, n: int) -> list[Place]:
+def blocks_from(first: Place, n: int) -> list[Place]:
     """Return some blocks from one on."""
     return [Place(first.array, first.block + j) for j in range(n)]
 
 
-def _needed_at(deadlines: dict[Place, int], places: Sequence[Place], stage: int) -> None:
-    """Note that places must be filled by a stage."""
-    for place in places:
-        deadlines[place] = min(stage, deadlines.get(place, stage))
+class Deadlines(dict[Place, int]):
+    """The stage whose products need a block that is stored."""
+
+    def need(self, places: Sequence[Place], stage: int) -> None:
+        """Note that a stage needs some blocks."""
+        for place in places:
+            self[place] = min(stage, self.get(place, stage))
+
+    def stores(self, places: Iterable[Place]) -> list[Store]:
+        """Return what is to be stored."""
+        return [Store(place, self.get(place)) for place in places]

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from rnnkit.kernels.program.program import Program
 from rnnkit.kernels.staged.form import Product, StagedForm
 from rnnkit.kernels.staged.layout import (
+    Deadlines,
     Layout,
+    blocks_from,
     fixed_of,
     given_of,
     live_cuts,
@@ -49,8 +51,9 @@ class BackwardLayout:
         self.added: dict[int, int] = {}
         self._add_to_states()
         self.zero = ZERO if masked else None
+        self.d_z = Blocks('d_z', tuple(form.d_z), form.z, self.zero)
         self.kept: list[Blocks] = []
-        self.deadlines: dict[Place, int] = {}
+        self.deadlines = Deadlines()
 
     def _add_to_states(self) -> None:
         """Find the products whose gradient by an old state can be added where that is kept."""
@@ -87,42 +90,39 @@ class BackwardLayout:
         everything = [*outputs, *(node for cut in cuts.values() for node in cut.needs)]
         everything += [node for cut in self.products.values() for node in cut.left]
         fixed, fixed_arrays = fixed_of(form, program, everything, stop)
-        stages = dict(
-            zip(cuts, stages_of(program, list(cuts.values()), stop).values(), strict=True)
-        )
-        d_z = Blocks('d_z', tuple(form.d_z), form.z, self.zero)
-        right, left, scratch = {}, {}, []
-        for k in self.products:
-            places = self._keep([d_z], f'd_cut{k}', form.d_cuts[k], self.products[k].outer)
-            left[k] = places[0]
-            if k in cuts:
-                self._needed_at(places, stages[k])
-                array = Blocks(
-                    f'back{k}', cuts[k].results, (self.products[k].inner,) * len(cuts[k].results)
-                )
-                scratch.append((array, True))
-                right[k] = Place(array, 0)
-        old = self._lefts(sources)
-        summed = self._summed(d_z)
-        stored = [Place(array, j) for array in (d_z, *self.kept) for j in range(len(array.nodes))]
-        stores = [Store(place, self.deadlines.get(place)) for place in stored]
-        stores += [
-            Store(
-                Place(Blocks(f'carry{s}', (node,), (n,), f'grad{s}' if self.masked else None), 0),
-                None,
-                False,
-            )
-            for s, (node, n) in enumerate(zip(self.d_states, form.states, strict=True))
-        ]
-        results = {
-            k: [Place(place.array, j) for j in range(len(place.array.nodes))]
-            for k, place in right.items()
-        }
+        stages = stages_of(program, cuts, stop)
+        left, right = self._products(cuts, stages)
+        old, summed = self._lefts(sources), self._summed()
+        results = {k: blocks_from(place, len(cuts[k].results)) for k, place in right.items()}
         every = [*sources, *vectors_of(form), *fixed_arrays]
-        plan = Plan(program, self.lengths, cuts, stages, every, results, stores)
-        return Layout(
-            plan, fixed, left, right, [*scratch, *plan.saved], self.kept, summed, old, self.added
+        plan = Plan(program, self.lengths, cuts, stages, every, results, self._stores())
+        scratch = [*((place.array, True) for place in right.values()), *plan.saved]
+        return Layout(plan, fixed, left, right, scratch, self.kept, summed, old, self.added)
+
+    def _products(
+        self, cuts: dict[int, Cut], stages: dict[int, int]
+    ) -> tuple[dict[int, Place], dict[int, Place]]:
+        """Return where the gradients by the results of products are, and by their left sides."""
+        left, right = {}, {}
+        for k, product in self.products.items():
+            left[k] = self._keep([self.d_z], f'd_cut{k}', self.form.d_cuts[k], product.outer)
+            if k in cuts:
+                self.deadlines.need(blocks_from(left[k], product.blocks), stages[k])
+                backs = cuts[k].results
+                right[k] = Place(Blocks(f'back{k}', backs, (product.inner,) * len(backs)), 0)
+        return left, right
+
+    def _stores(self) -> list[Store]:
+        """Return what a step stores."""
+        arrays = [self.d_z, *self.kept]
+        stores = self.deadlines.stores(
+            Place(array, j) for array in arrays for j in range(len(array.nodes))
         )
+        for s, (node, n) in enumerate(zip(self.d_states, self.form.states, strict=True)):
+            array = Blocks(f'carry{s}', (node,), (n,), f'grad{s}' if self.masked else None)
+            # Not early: the gradient by the new state is read from there.
+            stores.append(Store(Place(array, 0), early=False))
+        return stores
 
     def _sources(self) -> list[Blocks]:
         """Return the arrays that are there before a step."""
@@ -141,7 +141,7 @@ class BackwardLayout:
         return [*given, *news, residuals_of(form, self.masked), *upstream]
 
     def _cuts(self) -> dict[int, Cut]:
-        """Return the cuts, from the last one back, without the products that are added to states."""
+        """Return the cuts from the last one back, without products that are added to states."""
         form, cuts = self.form, {}
         for k in reversed(range(len(form.cuts))):
             if k in self.added:
@@ -156,18 +156,13 @@ class BackwardLayout:
 
     def _keep(
         self, arrays: Sequence[Blocks], name: str, nodes: Sequence[int], length: str
-    ) -> list[Place]:
+    ) -> Place:
         """Return where blocks are, for a chunk of steps at least; a new array if nowhere yet."""
         found = find_run([*arrays, *self.kept], nodes, length)
         if found is None:
-            array = Blocks(name, tuple(nodes), (length,) * len(nodes), self.zero)
-            self.kept.append(array)
-            found = Place(array, 0)
-        return [Place(found.array, found.block + j) for j in range(len(nodes))]
-
-    def _needed_at(self, places: Sequence[Place], stage: int) -> None:
-        for place in places:
-            self.deadlines[place] = min(stage, self.deadlines.get(place, stage))
+            self.kept.append(Blocks(name, tuple(nodes), (length,) * len(nodes), self.zero))
+            found = Place(self.kept[-1], 0)
+        return found
 
     def _lefts(self, sources: Sequence[Blocks]) -> dict[int, Place]:
         """Return where the left side of each product is."""
@@ -179,16 +174,16 @@ class BackwardLayout:
             and not (self.masked and array.name in ('z', 'direct'))
         ]
         return {
-            k: self._keep(there, f'left{k}', cut.left, cut.inner)[0]
+            k: self._keep(there, f'left{k}', cut.left, cut.inner)
             for k, cut in self.products.items()
         }
 
-    def _summed(self, d_z: Blocks) -> dict[tuple[str, int], Place]:
+    def _summed(self) -> dict[tuple[str, int], Place]:
         """Return where the gradients by the vectors are, before they are summed over rows."""
         form, summed = self.form, {}
         for (name, j), node in zip(form.vector_blocks(), form.d_vectors, strict=True):
             if self.program.value(node) == 0:
                 continue
             length = form.vectors[name][0] or self.lengths[node]
-            summed[name, j] = self._keep([d_z], f'd_{name}{j}', [node], length)[0]
+            summed[name, j] = self._keep([self.d_z], f'd_{name}:{j}', [node], length)
         return summed

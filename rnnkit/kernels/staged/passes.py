@@ -68,17 +68,17 @@ class Passes:
             for p in stages:
                 self._stage(p, r, values, is_real)
 
-    def address(self, place: Place, r: Int) -> Int:
-        """Return the address of a block in row r."""
-        start, row = self.where[place.array.name]
-        return start + r * row + self.offset(place)
-
-    def offset(self, place: Place) -> Int:
-        """Return the bytes of a row before a block."""
-        before = self.code.int(0)
+    def block(self, place: Place) -> Where:
+        """Return where a block is."""
+        (start, row), before = self.where[place.array.name], self.code.int(0)
         for length in place.array.lengths[: place.block]:
             before = before + self.lengths[length]
-        return before * self.code.target.size
+        return Where(start + before * self.code.target.size, row)
+
+    def address(self, place: Place, r: Int) -> Int:
+        """Return the address of a block in row r."""
+        start, row = self.block(place)
+        return start + r * row
 
     def _stage(self, p: int, r: Int, values: Values, real: Flag | None) -> None:
         """Compute one stage for row r; `values` are the numbers of the row."""

@@ -101,7 +101,7 @@ class Stage:
         return [place.node for place in self.stores] + [node for _, node, _ in self.totals]
 
 
-def stages_of(program: Program, cuts: Sequence[Cut], stop: Iterable[int]) -> dict[int, int]:
+def stages_of(program: Program, cuts: dict[int, Cut], stop: Iterable[int]) -> dict[int, int]:
     """Return the stage of each cut: the number of stages that have to come before it.
 
     Cuts are in an order in which they can be computed. A result that nothing needs has a stage,
@@ -109,7 +109,7 @@ def stages_of(program: Program, cuts: Sequence[Cut], stop: Iterable[int]) -> dic
     """
     stages: dict[int, int] = {}
     ready: dict[int, int] = {}  # results, and the first stage that can use them
-    for k, cut in enumerate(cuts):
+    for k, cut in cuts.items():
         reached = program.reach(cut.needs, stop)
         stages[k] = max([0, *(ready[i] for i in reached if i in ready)])
         ready.update(dict.fromkeys(cut.results, stages[k] + 1))

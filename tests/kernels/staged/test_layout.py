@@ -5,8 +5,8 @@ from staged_cases import form_of
 
 from rnnkit.kernels.language.frame import Array, Frame
 from rnnkit.kernels.staged.arrays_of import dims
-from rnnkit.kernels.staged.layout import forward_layout
 from rnnkit.kernels.staged.layout_backward import BackwardLayout
+from rnnkit.kernels.staged.layout_forward import ForwardLayout
 
 
 def names(places):
@@ -14,11 +14,11 @@ def names(places):
 
 
 def test_a_projection_is_the_new_state_itself():
-    layout = forward_layout(form_of('projected'), masked=False, keep=True)
+    layout = ForwardLayout(form_of('projected'), masked=False, keep=True).layout()
     assert names(layout.right)[1] == ('new0', 0)
     assert names(layout.left)[0] == ('old0', 0)
     # A held state must not be overwritten before it is known whether it is held.
-    masked = forward_layout(form_of('projected'), masked=True, keep=True)
+    masked = ForwardLayout(form_of('projected'), masked=True, keep=True).layout()
     assert names(masked.right)[1] == ('cut1', 0)
 
 
@@ -32,13 +32,13 @@ def test_gradients_by_products_are_parts_of_the_one_by_z():
 
 
 def test_sums_of_one_row_wait_for_no_product():
-    layout = forward_layout(form_of('normed'), masked=False, keep=True)
+    layout = ForwardLayout(form_of('normed'), masked=False, keep=True).layout()
     assert layout.plan.segments[0] == [0]
     assert len(layout.plan.segments) == 2
 
 
 def test_costly_values_are_kept_for_later_passes():
-    layout = forward_layout(form_of('highway'), masked=False, keep=False)
+    layout = ForwardLayout(form_of('highway'), masked=False, keep=False).layout()
     program = form_of('highway').program
     kept = [program.nodes[array.nodes[0]][0] for array, _ in layout.plan.saved]
     assert kept == []  # the left side of the second product is in memory anyway

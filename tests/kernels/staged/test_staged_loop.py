@@ -17,14 +17,14 @@ from rnnkit.kernels.runtime import kernel
 SIZES = [
     ((7, 5, 21), 1),
     ((1, 1, 1), 1),
-    ((3, 13, 70), 3),
-    ((3, 70, 16), 2),
-    ((11, 52, 18), 2),
-    ((2, 260, 5), 3),
+    ((2, 13, 70), 3),
+    ((2, 70, 16), 2),
+    ((8, 40, 9), 2),
+    ((2, 260, 2), 3),
 ]
 
 
-def with_nan(case, direct=False):
+def with_nan(case):
     """Put NaN where the input is padding."""
     for key in ('z', 'direct'):
         if key in case.arrays:
@@ -93,7 +93,7 @@ def test_equals_the_equations_from_the_end(name, masked):
     check(name, 'float64', width, rows=not masked, masked=masked, reverse=True)
 
 
-# Lengths are 1, 2, 3, 7 and 11: each step, a divisor, none, all, and more than there are.
+# Lengths are 1, 2, 7 and 8: each step, a divisor, none, all, and more than there are.
 @pytest.mark.parametrize(
     ('name', 'reverse', 'bptt_limit'),
     long_unless(
@@ -251,7 +251,7 @@ def test_inputs_need_not_be_contiguous():
     assert_slopes(gradients, slopes, 'float64')
 
 
-@pytest.mark.parametrize('wrong', range(14))
+@pytest.mark.parametrize('wrong', range(12))
 def test_shapes_that_do_not_fit_are_refused(wrong):
     case = problem('mixture', (4, 3, 5), 'float32', masked=True)
     args = list(case.arrays.values())
