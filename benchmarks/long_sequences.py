@@ -4,8 +4,8 @@
     python benchmarks/long_sequences.py --cells lru gru --steps 1000 100000 --units 256
 
 For each cell and number of steps the table has the microseconds of an update for each step, the
-peak memory of the process beyond that of a short sequence, in bytes for each step and unit, and the
-time divided by that of PyTorch's layer of the same name, if there is one.
+peak memory of the process, and both divided by those of PyTorch's layer of the same name, if there
+is one.
 """
 
 import argparse
@@ -20,7 +20,6 @@ from workloads import Workload
 
 CELLS = ('mingru', 'lru', 'indrnn', 'gru')
 STEPS = (1000, 10_000, 100_000)
-SHORT = 100  # steps of the run whose memory is that of everything else
 I, O = 8, 1  # noqa: E741 - the letters of shapes
 
 
@@ -35,29 +34,23 @@ def main() -> None:
     options = parser.parse_args()
     peers, rows = measure.installed(['torch']), []
     for cell in options.cells:
-        for steps in (SHORT, *options.steps):
+        mine = peers if cell in ('rnn', 'lstm', 'gru') else []
+        for steps in options.steps:
             workload = Workload(cell, steps, 1, options.units, I, O)
-            mine = peers if cell in ('rnn', 'lstm', 'gru') else []
-            figures = measure.measure(workload, mine, options.seconds, options.rounds, ('train',))
-            if steps == SHORT:
-                least = figures['rnnkit']['MiB']
-                continue
-            rows.append(row(cell, steps, options.units, figures, least))
+            whats = ('train',)
+            figures = measure.measure(workload, mine, options.seconds, options.rounds, whats)
+            rows.append(row(cell, steps, figures))
             print(*rows[-1], file=sys.stderr, flush=True)
-    print(report.table(['cell', 'T', 'us / step', 'bytes / (step * unit)', '/ torch'], rows))
+    print(report.table(['cell', 'T', 'us / step', 'MiB', '/ torch', '/ torch, MiB'], rows))
 
 
-def row(cell: str, steps: int, units: int, figures: dict, least: float) -> list[str]:
-    """Return a row of the table; `least` is the memory of a short sequence."""
-    ours, ratio = figures['rnnkit'], report.ratio(figures, 'train', 'torch')
-    more = (ours['MiB'] - least) * 2**20 / (steps * units)
-    return [
-        cell,
-        f'{steps:,}',
-        f'{ours["train"] * 1e3 / steps:.3f}',
-        f'{more:.0f}',
-        '' if ratio is None else f'{ratio:.2f}',
-    ]
+def row(cell: str, steps: int, figures: dict) -> list[str]:
+    """Return a row of the table."""
+    ours, ratios = figures['rnnkit'], []
+    for what in ('train', 'MiB'):
+        torch = figures.get('torch', {}).get(what)
+        ratios.append(f'{ours[what] / torch:.2f}' if torch else '')
+    return [cell, f'{steps:,}', f'{ours["train"] * 1e3 / steps:.3f}', f'{ours["MiB"]:.0f}', *ratios]
 
 
 if __name__ == '__main__':

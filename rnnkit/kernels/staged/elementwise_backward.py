@@ -98,8 +98,7 @@ class ElementwiseBackward(Writer):
             carries=[self.carry(code, block, areas, k) for k in p.states],
             d_z=loop.blocks('d_z', self.form.z),
             d_new={k: loop.blocks(f'd_new{k}', [p.length]) for k in p.states if self.given[k]},
-            sums=sums,
-            lost=sums + b.ceil_div(group) * n * (len(p.blocks) * self.target.size),
+            places=(sums, sums + b.ceil_div(group) * n * (len(p.blocks) * self.target.size)),
             group=group,
         )
 
@@ -219,7 +218,7 @@ class Gradients(NamedTuple):
     d_z : Blocks
     d_new : dict of int to Blocks
         The gradients that the caller gives, by the number of the state.
-    sums, lost : Int
+    places : tuple of Int
         The sums of each group, and what rounding has taken away from them.
     group : Int
         The number of examples of a group.
@@ -228,8 +227,7 @@ class Gradients(NamedTuple):
     carries: list[Int]
     d_z: Blocks
     d_new: dict[int, Blocks]
-    sums: Int
-    lost: Int
+    places: tuple[Int, Int]
     group: Int
 
 
@@ -290,10 +288,8 @@ class BackwardLoop(Loop):
             step = end - 1 - done
             row = self.row(step, r)
             self.ask(row, j)
-            upstream = [carry.get() for carry in carries]
-            for i, k in enumerate(part.states):
-                if k in gradients.d_new:
-                    upstream[i] = upstream[i] + gradients.d_new[k].load(0, row, j, lanes)
+            later = [carry.get() for carry in carries]
+            upstream = self._upstream(gradients, later, row, j, lanes)
             known = fixed | self._stored(step, row, r, j, lanes)
             for k, value in zip(part.states, upstream, strict=True):
                 known[part.program.input(f'grad{k}')] = lambda value=value: value
@@ -310,13 +306,24 @@ class BackwardLoop(Loop):
             code.store(carry.get(), place, lanes)
         row = (g * len(part.blocks) * self.n + j) * size
         for k, total in enumerate(sums):
-            at = (
-                gradients.sums + row + self.n * (k * size),
-                gradients.lost + row + self.n * (k * size),
-            )
-            whole, lost = two_sum(code.load(at[0], lanes), total.get())
-            code.store(whole, at[0], lanes)
-            code.store(code.load(at[1], lanes) + lost, at[1], lanes)
+            place = row + self.n * (k * size)
+            self._add(total.get(), *(start + place for start in gradients.places), lanes)
+
+    def _upstream(
+        self, gradients: Gradients, later: list[Vec], row: Int, j: Int, lanes: Flag | None
+    ) -> list[Vec]:
+        """Return the gradients by new states: those of later steps, and those of the caller."""
+        total = []
+        for k, value in zip(self.part.states, later, strict=True):
+            given = gradients.d_new.get(k)
+            total.append(value + given.load(0, row, j, lanes) if given else value)
+        return total
+
+    def _add(self, value: Vec, at: Int, at_lost: Int, lanes: Flag | None) -> None:
+        """Add to sums, and what rounding takes away to what it has taken."""
+        whole, lost = two_sum(self.code.load(at, lanes), value)
+        self.code.store(whole, at, lanes)
+        self.code.store(self.code.load(at_lost, lanes) + lost, at_lost, lanes)
 
     def _stored(
         self, step: Int, row: Int, r: Int, j: Int, lanes: Flag | None

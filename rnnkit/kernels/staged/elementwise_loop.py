@@ -10,8 +10,8 @@ stores; but rows of z are B * k * H elements apart, so few steps at once read me
 order, which is all that matters as soon as a sequence does not fit into the cache.
 
 The last vector of an example may have lanes without a unit. A step's (B, H) as one row would fill
-them, but where arrays have several blocks only after copying all of them. For 8 units in vectors of
-16 that would save a few nanoseconds of each example and step, which is less than its products take.
+them, but where arrays have several blocks only after copying all of them. There is little to save:
+for 8 units in vectors of 16, a step of a minimal GRU takes 7 nanoseconds forward and 10 back.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -226,7 +226,7 @@ class Loop:
             (blocks, k, False)
             for name, (numbers, blocks) in self.given.items()
             for k in numbers
-            if self.part.program.input(f'{name}{k}') in live
+            if blocks.lengths[k] and self.part.program.input(f'{name}{k}') in live
         ]
 
     def evaluate(self, outputs: Sequence[int], known: dict[int, Callable[[], Vec]]) -> list[Vec]:
