@@ -181,6 +181,11 @@ class Recurrent(Layer):
         """The number of features of each state."""
         return self.cell.widths(self.size, self.input_size)
 
+    @property
+    def side_widths(self) -> dict[str, int]:
+        """The number of features of each further input of a step."""
+        return self.cell.side_widths(self.size, self.input_size)
+
     def output_size(self, name):
         widths = dict(zip(self.state._fields, self.widths, strict=True))
         if (part := name.removeprefix('last_')) in widths:
@@ -205,7 +210,7 @@ class Recurrent(Layer):
         except ConfigError as error:
             raise ConfigError(f'{where}: {error}') from error
         self.step_sides = tuple(side for side in self.cell.side if side in reads.step_sides)
-        for side, width in self.cell.side_widths(self.size, self.input_size).items():
+        for side, width in self.side_widths.items():
             source = apart.get(side)
             if source is not None and sources[source] != width:
                 raise ConfigError(
