@@ -230,10 +230,8 @@ class Recurrent(Layer):
         cell, codes = self.cell, None
         if self.zoneout:
             cell = wrapped(Zoned, cell)
-            rate, widths = (
-                changeable(self.zoneout, x.dtype),
-                cell.direct_widths(self.size, self.input_size),
-            )
+            rate = changeable(self.zoneout, x.dtype)
+            widths = cell.direct_widths(self.size, self.input_size)
             codes = pt.concatenate(  # (T, B, codes)
                 [
                     noise.codes(rate, x, width, len(group))
