@@ -236,7 +236,7 @@ def _side_inputs(
             )
         usual = np.asarray(cell.side_defaults.get(name, 1), x.dtype)
         shown[name] = value if mask is None else pt.switch(mask[:, :, None] > 0.5, value, usual)
-    return cell.with_defaults(shown, x, size)
+    return cell.with_defaults(shown, x, widths)
 
 
 def _cuts(steps: TensorVariable, limit: int | None) -> TensorVariable | None:

@@ -257,25 +257,26 @@ class Cell:
         return self._lengths('side', self.side, size, n_in)
 
     def with_defaults(
-        self, given: Mapping[str, TensorVariable], x: TensorVariable, size: int
+        self,
+        given: Mapping[str, TensorVariable],
+        like: TensorVariable,
+        widths: Mapping[str, int],
     ) -> dict[str, TensorVariable]:
         """Return all further inputs, in order: those given, or what the class assumes.
 
         Parameters
         ----------
         given : dict of str to tensor of shape (..., width)
-        x : tensor of shape (..., I)
-        size : int
+        like : tensor of shape (..., k)
+            With the leading axes and the dtype of the others.
+        widths : dict of str to int
+            `side_widths`.
         """
-        widths = self.side_widths(size, x.type.shape[-1])
+        leading = [like.shape[k] for k in range(like.ndim - 1)]
         return {
             name: given[name]
             if name in given
-            else pt.alloc(
-                np.asarray(self.side_defaults[name], x.dtype),
-                *(x.shape[k] for k in range(x.ndim - 1)),
-                width,
-            )
+            else pt.alloc(np.asarray(self.side_defaults[name], like.dtype), *leading, width)
             for name, width in widths.items()
         }
 

@@ -182,6 +182,11 @@ class Recurrent(Layer):
         """The number of features of each state."""
         return self.cell.widths(self.size, self.input_size)
 
+    @property
+    def side_widths(self) -> dict[str, int]:
+        """The number of features of each further input of a step."""
+        return self.cell.side_widths(self.size, self.input_size)
+
     def output_size(self, name):
         widths = dict(zip(self.state._fields, self.widths, strict=True))
         if (part := name.removeprefix('last_')) in widths:
@@ -206,7 +211,7 @@ class Recurrent(Layer):
         except ConfigError as error:
             raise ConfigError(f'{where}: {error}') from error
         self.step_sides = tuple(side for side in self.cell.side if side in reads.step_sides)
-        for side, width in self.cell.side_widths(self.size, self.input_size).items():
+        for side, width in self.side_widths.items():
             source = apart.get(side)
             if source is not None and sources[source] != width:
                 raise ConfigError(
@@ -226,10 +231,8 @@ class Recurrent(Layer):
         cell, codes = self.cell, None
         if self.zoneout:
             cell = wrapped(Zoned, cell)
-            rate, widths = (
-                changeable(self.zoneout, x.dtype),
-                cell.direct_widths(self.size, self.input_size),
-            )
+            rate = changeable(self.zoneout, x.dtype)
+            widths = cell.direct_widths(self.size, self.input_size)
             codes = pt.concatenate(  # (T, B, codes)
                 [
                     noise.codes(rate, x, width, len(group))

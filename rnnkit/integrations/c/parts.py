@@ -139,7 +139,7 @@ def recurrent(
     cell = layer.cell if not layer.zoneout else wrapped(Mixed, layer.cell, layer.zoneout)
     params = {name: layer.params[name] for name in layer.cell.params}
     p = SimpleNamespace(
-        **cell.prepare(params, layer.size), **layer.cell.with_defaults(given, x, layer.size)
+        **cell.prepare(params, layer.size), **layer.cell.with_defaults(given, x, layer.side_widths)
     )
     states = {}
     for name, width in zip(cell.state._fields, layer.widths, strict=True):

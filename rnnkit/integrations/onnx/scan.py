@@ -65,8 +65,7 @@ class _Loop:
     def __init__(self, draft: Draft, layer: Recurrent, sides: Mapping[str, str]):
         self.writer, self.layer, self.dtype = draft.writer, layer, draft.graph.dtype
         self.sides, cell = sides, layer.cell
-        widths = cell.side_widths(layer.size, layer.input_size)
-        self.side_widths = {name: widths[name] for name in sides}
+        self.side_widths = {name: layer.side_widths[name] for name in sides}
         self.cell = wrapped(Mixed, cell, layer.zoneout) if layer.zoneout else cell
         self.widths = dict(zip(layer.state._fields, layer.widths, strict=True))
         params = {name: layer.params[name] for name in cell.params}
@@ -92,10 +91,10 @@ class _Loop:
             )
         return z
 
-    def _read(self, x: TensorVariable) -> tuple[dict[str, TensorVariable], SimpleNamespace]:
+    def _read(self, like: TensorVariable) -> tuple[dict[str, TensorVariable], SimpleNamespace]:
         """Return rows of the further inputs, as inputs of a graph, and what methods get as p."""
         given = {n: variable(n, self.dtype, (None, w)) for n, w in self.side_widths.items()}
-        every = self.layer.cell.with_defaults(given, x, self.layer.size)
+        every = self.layer.cell.with_defaults(given, like, self.layer.side_widths)
         named = {f'side {name}': rows for name, rows in given.items()}
         return named, SimpleNamespace(**self.arrays, **every)
 
@@ -160,8 +159,7 @@ class _Loop:
         def build() -> Graphs:
             rows = variable('z', self.dtype, (None, self.z_width))
             states = {p: variable(p, self.dtype, (None, n)) for p, n in self.widths.items()}
-            x = variable('x', self.dtype, (None, self.layer.input_size))
-            named, p = self._read(x)
+            named, p = self._read(rows)
             new = self.cell.step(rows, self.layer.state(*states.values()), p)
             inputs = {f'state {part}': state for part, state in states.items()}
             return list(new), {'z': rows, **named, **inputs}
