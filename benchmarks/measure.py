@@ -42,6 +42,8 @@ class Contender:
         Whether it can carry a hidden state from step to step, and whether it can train.
     variants : bool
         Whether it runs only workloads with a variant. The others run only those without.
+    cells : tuple of str
+        The cells that it has.
     """
 
     modules: tuple[str, ...]
@@ -51,11 +53,12 @@ class Contender:
     streams: bool = True
     trains: bool = True
     variants: bool = False
+    cells: tuple[str, ...] = ('lstm', 'gru', 'rnn')
 
     def takes(self, workload: Workload) -> bool:
         """Return whether it runs a workload."""
         fits = workload.T * workload.depth <= self.most_steps
-        kind = bool(workload.variant) == self.variants
+        kind = bool(workload.variant) == self.variants and workload.cell in self.cells
         return fits and kind and (self.streams or not workload.stream)
 
     def installed(self) -> bool:
@@ -69,6 +72,9 @@ class Contender:
 RNNKIT = Contender(modules=())  # the one beside this folder, see `environment`
 # PyTensor's scan takes a minute to compile, and seconds to run if it is large or long.
 SCAN = dict(threads=(CORES,), rounds=1, most_steps=50)
+OF_TORCHRECURRENT = tuple(
+    ['antisymmetric', 'cfn', 'cornn', 'indrnn', 'janet', 'lem', 'ligru', 'mgu', 'minimalrnn', 'mut1', 'ran', 'scrn', 'star', 'ugrnn']
+)
 CONTENDERS = {
     'plain': Contender((), variants=True),  # rnnkit without the variant
     'torch': Contender(('torch',)),
@@ -77,6 +83,7 @@ CONTENDERS = {
     'keras': Contender(('keras', 'jax'), threads=(CORES,), rounds=2),
     'naive': Contender(('pytensor',), **SCAN),
     'pytensor-ml': Contender(('pytensor_ml.layers.recurrent',), streams=False, **SCAN),
+    'torchrecurrent': Contender(('torchrecurrent',), streams=False, cells=OF_TORCHRECURRENT),
 }
 
 

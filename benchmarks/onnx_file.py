@@ -18,11 +18,9 @@ from onnx import helper, numpy_helper
 from workloads import Workload
 
 import rnnkit
+from rnnkit.integrations.gates import ORDERS, parted_biases, reordered
 
 STEPS = 3  # of a stream; each reads the state that the last one left
-# Column blocks of the parameters in rnnkit's order, and the order in which ONNX has them.
-OURS = {'lstm': 'ifgo', 'gru': 'rzn', 'rnn': 'h'}
-THEIRS = {'lstm': 'iofg', 'gru': 'zrn', 'rnn': 'h'}
 OPSET, FORMAT = 17, 8  # versions that every onnxruntime since 1.12 reads
 
 
@@ -52,15 +50,10 @@ def outputs(net: rnnkit.Regressor, workload: Workload) -> np.ndarray:
 
 def of_direction(params: dict[str, np.ndarray], cell: str) -> tuple[np.ndarray, ...]:
     """Return W (gates * H, I), R (gates * H, H) and B (2 * gates * H,) of one direction."""
-
-    def blocks(values):  # (..., gates * H), in our order
-        parts = dict(zip(OURS[cell], np.split(values, len(OURS[cell]), axis=-1), strict=True))
-        return np.concatenate([parts[gate] for gate in THEIRS[cell]], axis=-1)
-
-    of_h = np.zeros_like(params['b'])
-    if 'bn' in params:  # the last block of a GRU has a bias inside the reset gate
-        of_h[-len(params['bn']) :] = params['bn']
-    return blocks(params['xh']).T, blocks(params['hh']).T, np.r_[blocks(params['b']), of_h]
+    order = ORDERS['rnnkit'][cell], ORDERS['onnx'][cell]
+    biases = [reordered(bias, *order) for bias in parted_biases(params)]
+    weights = (reordered(params[name], *order).T for name in ('xh', 'hh'))
+    return *weights, np.concatenate(biases)
 
 
 class Writer:

@@ -1,6 +1,6 @@
 """Workloads: the sizes of networks, and the data that every contender gets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,7 +11,8 @@ class Workload:
 
     Attributes
     ----------
-    cell : {'rnn', 'lstm', 'gru'}
+    cell : str
+        'rnn', 'lstm', 'gru', or another one of rnnkit's.
     T, B, H, I, O : int
         Time steps, examples in a batch, hidden units, inputs, outputs.
     depth : int
@@ -27,6 +28,8 @@ class Workload:
         Difference of rnnkit's network from the plain one: 'custom' has a user's own cell with
         the equations of `cell`; 'everything' is trained with masks, dropout, regularizers and a
         learning-rate schedule at once.
+    options : dict
+        Keywords of rnnkit's recurrent layers.
     """
 
     cell: str
@@ -40,6 +43,7 @@ class Workload:
     stream: bool = False
     stepper: bool = False
     variant: str = ''
+    options: dict[str, object] = field(default_factory=dict)
 
     @property
     def width(self) -> int:

@@ -1,12 +1,12 @@
-"""Run a network without rnnkit: train it, write it to an ONNX file, and run that by onnxruntime.
+"""Run a network without rnnkit: train it, write it to an ONNX file, and run that in onnxruntime.
 
-The network forecasts a noisy wave: from the steps so far it predicts the next one. Repeating the
-last value is the baseline. It is written twice: for whole sequences, and with `state=True` for a
-stream, of which each call reads a single step. Both must give what `predict` gives. Other programs,
-in C++ or JavaScript, say, run the same two files.
+The network forecasts a noisy wave: from the steps so far it predicts the next one. The baseline
+repeats the last value. The network is written twice: for whole sequences, and with `state=True` for
+a stream, of which each call reads a single step. Both files must give what `predict` gives. Other
+programs, in C++ or JavaScript, for example, can run the same two files.
 
-The cell of the network is one that ONNX knows, such as an LSTM, or another one, whose equations are
-then written as a loop: `--form mut1`.
+The cell may be one that ONNX has an operator for, such as an LSTM, or any other, whose equations
+are then written as a loop: `--form mut1`.
 """
 
 import argparse
@@ -67,7 +67,7 @@ def main(
     seed=1,
     plot='onnx_export.png',
 ):
-    """Train a network, write it, run both files.
+    """Train a network, write it to two files, and run both.
 
     Returns
     -------
@@ -129,7 +129,7 @@ def draw(path, target, ours, streamed):
 
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(
-        description='Train a network, write it to ONNX files, and run these by onnxruntime.',
+        description='Train a network, write it to ONNX files, and run them in onnxruntime.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     option = parser.add_argument
@@ -138,7 +138,7 @@ if __name__ == '__main__':
     option('--size', type=int, metavar='H', help='number of recurrent units')
     option('--learning-rate', type=float, metavar='RATE', help='step size of the update rule')
     option('--updates', type=int, metavar='N', help='number of updates')
-    option('--folder', help="where to keep the files; '' for nowhere")
+    option('--folder', help="where to keep the files; '' to delete them")
     option('--tolerance', type=float, metavar='E', help='fail if the error is not below this')
     option('--seed', type=int, help='random seed of the initial weights and the data')
     option('--plot', metavar='FILE', help="file for the picture; '' for none")

@@ -1,10 +1,11 @@
 """Run a cell over a sequence: the one place where time is, and the only caller of scan."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytensor
 import pytensor.tensor as pt
 from pytensor.gradient import disconnected_grad
@@ -12,6 +13,9 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels
 from rnnkit.cells import Cell
+from rnnkit.cells.declared import check_known
+from rnnkit.cells.guard import check_states
+from rnnkit.cells.rehearsal import explained, named
 from rnnkit.common.calls import checked
 from rnnkit.common.checks import optional_whole
 from rnnkit.common.compiled import options_of_scan
@@ -30,6 +34,7 @@ def unroll(
     kernel: bool | None = None,
     bptt_limit: int | None = None,
     direct: TensorVariable | None = None,
+    side: Mapping[str, TensorVariable] | None = None,
 ) -> Any:  # a named tuple of the cell's own type
     """Return the states of `cell` at every time step of `x`.
 
@@ -61,6 +66,9 @@ def unroll(
     direct : tensor of shape (T, B, D), optional
         Further columns of z, after the projected input; the cell's `direct_widths` says which.
         Nothing has a derivative by it.
+    side : dict of str to tensor of shape (T, B, width), optional
+        What the cell's attribute `side` declares, by name. Nothing has a derivative by what `step`
+        reads of it; through `project`, gradients pass.
 
     Returns
     -------
@@ -71,7 +79,7 @@ def unroll(
     Raises
     ------
     ConfigError
-        If `kernel` or `bptt_limit` is something else.
+        If `kernel` or `bptt_limit` is something else, or `side` is not what the cell declares.
 
     References
     ----------
@@ -80,19 +88,22 @@ def unroll(
     if kernel not in (None, True, False):
         raise ConfigError(f'unroll(): kernel must be True, False or None; got {kernel!r}')
     limit = optional_whole('unroll(): bptt_limit', bptt_limit, 1)
+    n_in = x.type.shape[-1]
     if state is None:
-        state = [pt.zeros((1, width), dtype=x.dtype) for width in cell.widths(size)]
+        state = [pt.zeros((1, width), dtype=x.dtype) for width in cell.widths(size, n_in)]
     if mask is not None:
         mask = pt.cast(mask, x.dtype)  # kernels take arrays of one dtype
+    sides = _side_inputs(cell, x, size, side or {}, mask)
     rows = tuple(s.type.shape[0] == 1 for s in state)
     walk = kernels.Walk(rows, mask is not None, bool(reverse), limit)
     params = cell.prepare(params, size)
-    scan = partial(_scan, cell, walk)
+    scan, steps = partial(_scan, cell, walk), partial(_steps, cell, walk)
     states = None
     if kernel is not False and kernels.enabled():
-        states = kernels.fused(cell, scan, walk, x, params, list(state), mask, direct)
+        given = (walk, x, params, list(state), mask, direct, sides)
+        states = kernels.fused(cell, scan, steps, *given)
     if states is None:
-        states = scan(x, params, list(state), mask, direct)
+        states = scan(x, params, list(state), mask, direct, sides)
     return cell.state(*states)
 
 
@@ -104,17 +115,38 @@ def _scan(
     state: list[TensorVariable],
     mask: TensorVariable | None,
     direct: TensorVariable | None = None,
+    sides: Mapping[str, TensorVariable] | None = None,
 ) -> list[TensorVariable]:
-    """Return the states of all steps by `pytensor.scan`; the parameters are prepared ones.
+    """Return the states of all steps by `pytensor.scan`; the parameters are prepared ones."""
+    turned = _turned(walk, x, *(sides or {}).values())
+    p = SimpleNamespace(**params, **dict(zip(sides or {}, turned[1:], strict=True)))
+    z = cell.project(turned[0], p)  # one product for all T steps
+    return _steps(cell, walk, *_turned(walk, z), params, state, mask, direct, sides)
+
+
+def _turned(walk: kernels.Walk, *arrays: TensorVariable | None) -> list[TensorVariable | None]:
+    """Return arrays of all steps in the order in which the steps are done, or back from it."""
+    # Turned beforehand, not by scan's go_backwards: that gives the outputs in the order of the
+    # steps, so they have to be turned in any case, and a view costs nothing.
+    return [v if v is None or not walk.reverse else v[::-1] for v in arrays]
+
+
+def _steps(
+    cell: Cell,
+    walk: kernels.Walk,
+    z: TensorVariable,
+    params: dict[str, TensorVariable],
+    state: list[TensorVariable],
+    mask: TensorVariable | None,
+    direct: TensorVariable | None = None,
+    sides: Mapping[str, TensorVariable] | None = None,
+) -> list[TensorVariable]:
+    """Return the states of all steps by `pytensor.scan`, from the projected input.
 
     Sizes are those of the arrays, so that it means the same for all cells of one form: PyTensor
     takes one Op for another if both compare equal.
     """
-    # Turned beforehand, not by scan's go_backwards: that gives the outputs in the order of the
-    # steps, so they have to be turned in any case, and a view costs nothing.
-    if walk.reverse:
-        x, mask, direct = x[::-1], *(None if v is None else v[::-1] for v in (mask, direct))
-    z = cell.project(x, SimpleNamespace(**params))  # one product for all T steps
+    z, mask, direct, *others = _turned(walk, z, mask, direct, *(sides or {}).values())
     if direct is not None:
         z = pt.concatenate([z, disconnected_grad(direct)], axis=-1)
     names, weights = list(params), list(params.values())
@@ -125,6 +157,8 @@ def _scan(
         for s, row in zip(state, walk.rows, strict=True)
     ]
     sequences = {'z': z, 'real': mask, 'cut': _cuts(z.shape[0], walk.bptt_limit)}
+    given = zip(sides or {}, others, strict=True)
+    sequences |= {f'p.{name}': disconnected_grad(v) for name, v in given}
     sequences = {name: s for name, s in sequences.items() if s is not None}
 
     # All weights are non-sequences, and scan is strict: a variable that a step takes from elsewhere
@@ -154,12 +188,55 @@ def _step(
     if 'cut' in here:
         old = [pt.switch(here['cut'], disconnected_grad(s), s) for s in old]
     old = cell.state(*old)
-    p = SimpleNamespace(**dict(zip(names, weights, strict=True)))
-    new = _checked(cell, cell.step(here['z'], old, p), old)
+    sides = {name[2:]: value for name, value in here.items() if name.startswith('p.')}
+    p = SimpleNamespace(**dict(zip(names, weights, strict=True)), **sides)
+    where, given = (
+        f'{type(cell).__name__}.step()',
+        {**named('s', old._asdict()), **named('p', vars(p))},
+    )
+    with explained(where, z=here['z'], **given):
+        new = check_states(cell, cell.step(here['z'], old, p), old)
     if 'real' not in here:
         return new
     real = here['real'][:, None] > 0.5
     return [pt.switch(real, n, o) for n, o in zip(new, old, strict=True)]
+
+
+def _side_inputs(
+    cell: Cell,
+    x: TensorVariable,
+    size: int,
+    given: Mapping[str, TensorVariable],
+    mask: TensorVariable | None,
+) -> dict[str, TensorVariable]:
+    """Return the further inputs of all steps, (T, B, width), in the order of the cell's `side`.
+
+    Over padding they are what the cell assumes, or 1, so that no step divides by 0 there.
+
+    Raises
+    ------
+    ConfigError
+        If one is missing, unknown, or of other axes or width than the cell declares.
+    """
+    where, shown = f'unroll(): side of {type(cell).__name__}', {}
+    widths = cell.side_widths(size, x.type.shape[-1])
+    check_known(where, 'further input of the cell', given, widths)
+    for name, width in widths.items():
+        if name not in given and name not in cell.side_defaults:
+            raise ConfigError(
+                f'{where}: {name!r} is missing; give a tensor (T, B, {width}), as '
+                f'side={{{name!r}: ...}}, or the class a default, side_defaults = {{{name!r}: 1.0}}'
+            )
+    for name, value in given.items():
+        fits = value.type.ndim == 3 and value.type.shape[-1] in (None, widths[name])
+        if not fits or value.dtype != x.dtype:
+            raise ConfigError(
+                f'{where}: {name!r} must be a tensor (T, B, {widths[name]}) of {x.dtype}, as x '
+                f'is; got {value.type}'
+            )
+        usual = np.asarray(cell.side_defaults.get(name, 1), x.dtype)
+        shown[name] = value if mask is None else pt.switch(mask[:, :, None] > 0.5, value, usual)
+    return cell.with_defaults(shown, x, size)
 
 
 def _cuts(steps: TensorVariable, limit: int | None) -> TensorVariable | None:
@@ -168,28 +245,3 @@ def _cuts(steps: TensorVariable, limit: int | None) -> TensorVariable | None:
         return None
     number = pt.arange(steps)
     return pt.gt(number, 0) & pt.eq(number % limit, 0)
-
-
-def _checked(cell: Cell, new: object, old: Sequence[TensorVariable]) -> list[TensorVariable]:
-    """Return the new states as scan expects them: same number, same type as the old ones."""
-    # Scan would raise errors, too, but in terms of its inner graph.
-    where = f'{type(cell).__name__}.step()'
-    if not isinstance(new, cell.state):
-        raise ConfigError(
-            f'{where} must return a {cell.state.__name__} of {", ".join(cell.state._fields)}; '
-            f'got {type(new).__name__}'
-        )
-    for name, was, became in zip(cell.state._fields, old, new, strict=True):
-        if not isinstance(became, TensorVariable):
-            raise ConfigError(f'{where}: state {name!r} must be a tensor; got {became!r}')
-        if became.dtype != was.dtype:
-            raise ConfigError(
-                f'{where} turns state {name!r} from {was.dtype} into {became.dtype}; write '
-                f'constants as Python ints or cast them, for example np.float32(0.1)'
-            )
-        if became.ndim != was.ndim:
-            raise ConfigError(f'{where} gives state {name!r} {became.ndim} axes; it must be (B, H)')
-        width, H = became.type.shape[-1], was.type.shape[-1]
-        if None not in (width, H) and width != H:
-            raise ConfigError(f'{where} gives state {name!r} {width} columns; H is {H}')
-    return list(new)

@@ -21,9 +21,6 @@ _flags = [
     'mode=FAST_COMPILE',
     'on_opt_error=raise',
     'traceback__limit=0',  # to note where each symbol was made takes a sixth of the time
-    # Rewrites of products of diagonal, orthogonal and selection matrices: there are none here.
-    'optimizer_excluding=dot_diag_to_elemwise:orthogonal_dot_transpose_to_eye'
-    ':selection_dot_to_indexing',
     f'base_compiledir={_compiledir}',
 ]
 # In Python a kernel's Op runs the scan, but compiles it once more.

@@ -53,7 +53,7 @@ def hidden(workload: Workload) -> list:
         from contenders import custom  # noqa: F401  # registers the form
 
         form = f'custom_{form}'
-    return [(form, workload.H)] * workload.depth
+    return [{'form': form, 'size': workload.H, **workload.options}] * workload.depth
 
 
 def stream(net, x):

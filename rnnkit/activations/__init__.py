@@ -7,7 +7,7 @@ parameters, or numbers of the user's. Layers that can own parameters parse their
 
 from typing import TYPE_CHECKING
 
-from rnnkit.activations.chain import MAX_STEPS, Chain, build, guarded, operations
+from rnnkit.activations.chain import MAX_STEPS, Chain, build, guarded, operations, split
 from rnnkit.activations.elementwise import linear, relu, sigmoid, softplus, tanh
 from rnnkit.activations.features import softmax
 from rnnkit.activations.learned import GainELU, LeakyGainReLU, Maxout, PReLU
@@ -38,6 +38,7 @@ __all__ = [
     'sigmoid',
     'softmax',
     'softplus',
+    'split',
     'tanh',
 ]
 

@@ -1,5 +1,6 @@
 """Chains of activations, such as ``'relu+norm:z'``, applied from left to right."""
 
+import re
 from collections.abc import Mapping
 from functools import wraps
 from types import SimpleNamespace
@@ -13,6 +14,8 @@ from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, RnnkitError
 
 MAX_STEPS = 32  # of a chain, so that a malicious file cannot request a graph without bounds
+# What comes before the plus of a number, as in 'affine:1e+20:+2'.
+SIGN = re.compile(r'(:(?:[-\d.]+e)?)\+(?=[\d.])', re.IGNORECASE)
 
 
 class Chain:
@@ -81,6 +84,14 @@ class Chain:
         return x
 
 
+def split(spec: str) -> list[str]:
+    """Return the steps of a chain: of ``'relu+affine:2:0'``, ``'relu'`` and ``'affine:2:0'``.
+
+    A plus that is the sign of a number joins nothing, and is left out.
+    """
+    return [step.strip() for step in SIGN.sub(r'\1', spec).split('+')]
+
+
 def _steps(spec: object) -> list[Activation | Learned]:
     if callable(spec) and not isinstance(spec, type):
         return [guarded(spec)]
@@ -88,13 +99,13 @@ def _steps(spec: object) -> list[Activation | Learned]:
         raise ConfigError(
             f'an activation must be a name or a function of one tensor; got {brief(spec)}'
         )
-    names = spec.split('+')
+    names = split(spec)
     if len(names) > MAX_STEPS:
         raise ConfigError(
             f'activation {brief(spec)} is a chain of {len(names):,} steps; at most {MAX_STEPS} are '
             f'possible'
         )
-    return [activations.step(name.strip()) for name in names]
+    return [activations.step(name) for name in names]
 
 
 def guarded(function: Activation) -> Activation:

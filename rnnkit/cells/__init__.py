@@ -3,11 +3,15 @@
 from rnnkit.cells.antisymmetric import AntisymmetricCell, AntisymmetricState
 from rnnkit.cells.base import Cell, cells
 from rnnkit.cells.bcrnn import BCRNNCell, BCRNNState
+from rnnkit.cells.cfc import CfCCell, CfCState
 from rnnkit.cells.cfn import CFNCell, CFNState
 from rnnkit.cells.clockwork import ClockworkCell, ClockworkState
+from rnnkit.cells.cornn import CoRNNCell, CoRNNState
 from rnnkit.cells.gru import GRUCell, GRUState
+from rnnkit.cells.grud import GRUDCell, GRUDState
 from rnnkit.cells.indrnn import IndRNNCell, IndRNNState
 from rnnkit.cells.janet import JANETCell, JANETState
+from rnnkit.cells.lem import LEMCell, LEMState
 from rnnkit.cells.ligru import LiGRUCell, LiGRUState
 from rnnkit.cells.lru import LRUCell, LRUState
 from rnnkit.cells.lstm import LSTMCell, LSTMState
@@ -18,6 +22,7 @@ from rnnkit.cells.minlstm import MinLSTMCell, MinLSTMState
 from rnnkit.cells.mrnn import MRNNCell, MRNNState
 from rnnkit.cells.mut1 import MUT1Cell, MUT1State
 from rnnkit.cells.ran import RANCell, RANState
+from rnnkit.cells.rhn import RHNCell, RHNState
 from rnnkit.cells.rnn import RNNCell, RNNState
 from rnnkit.cells.rrnn import RRNNCell, RRNNState
 from rnnkit.cells.scrn import SCRNCell, SCRNState
@@ -34,14 +39,22 @@ __all__ = [
     'CFNCell',
     'CFNState',
     'Cell',
+    'CfCCell',
+    'CfCState',
     'ClockworkCell',
     'ClockworkState',
+    'CoRNNCell',
+    'CoRNNState',
     'GRUCell',
+    'GRUDCell',
+    'GRUDState',
     'GRUState',
     'IndRNNCell',
     'IndRNNState',
     'JANETCell',
     'JANETState',
+    'LEMCell',
+    'LEMState',
     'LRUCell',
     'LRUState',
     'LSTMCell',
@@ -62,6 +75,8 @@ __all__ = [
     'MinimalRNNState',
     'RANCell',
     'RANState',
+    'RHNCell',
+    'RHNState',
     'RNNCell',
     'RNNState',
     'RRNNCell',

@@ -54,9 +54,7 @@ class BCRNNCell(Cell):
     """
 
     state = BCRNNState
-    gates = 'h'
-    params = {'xh': ('I', 'H'), 'hh': ('H', 'H'), 'b': ('H',)}
-    inner = {**params, 'gain': ('H',)}
+    inner = {**Cell.params, 'gain': ('H',)}
     options = {'activation': 'tanh', 'num_modules': None}
 
     def setup(self):

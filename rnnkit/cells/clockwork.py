@@ -54,9 +54,7 @@ class ClockworkCell(Cell):
 
     state = ClockworkState
     counters = ('phase',)
-    gates = 'h'
-    params = {'xh': ('I', 'H'), 'hh': ('H', 'H'), 'b': ('H',)}
-    inner = {**params, 'period': ('H',)}
+    inner = {**Cell.params, 'period': ('H',)}
     options = {'activation': 'tanh', 'periods': None}
 
     def setup(self):

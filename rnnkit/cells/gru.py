@@ -2,18 +2,23 @@
 
 from typing import NamedTuple
 
+import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit import activations
 from rnnkit.cells.base import Cell, cells
-from rnnkit.common.checks import choice, optional_real
-from rnnkit.common.tensors import clipped, split
+from rnnkit.cells.layer_norm import scaled
+from rnnkit.common.checks import choice, flag, optional_real
+from rnnkit.common.tensors import affine, clipped, split
 
 
 class GRUState(NamedTuple):
     """State of the gated recurrent unit."""
 
     h: TensorVariable  # (B, H)
+
+
+GROUPS = (2, 1)  # blocks that layer normalization treats together: r and z, n
 
 
 @cells.add('gru')
@@ -30,6 +35,12 @@ class GRUCell(Cell):
     :math:`n = \phi(x_t W_n + b_n + (r h_{t-1}) U_n)`, and there is no :math:`b'_n`.
     Weights of one form cannot be used in the other.
 
+    With ``layernorm=True``, all products above are normalized, here written N, and multiplied by a
+    gain: :math:`x_t W` becomes :math:`g_x N(x_t W)`, and :math:`h_{t-1} U` becomes
+    :math:`g_h N(h_{t-1} U)`. As in the paper, r and z are normalized together, over 2H elements,
+    and n by itself; Haste normalizes all three together. PyTorch and Keras have no such layer. N
+    adds :math:`10^{-5}` to the variance. Gains start at 1.
+
     Parameters
     ----------
     activation : str or callable
@@ -42,29 +53,65 @@ class GRUCell(Cell):
     reset : {'after', 'before'}
         'after' is the form of cuDNN, PyTorch and Keras; 'before' that of the paper and
         theanets.
+    layernorm : bool
+        Whether to normalize the products. The gains are ``gx`` and ``gh`` (3H,). The layer needs 2
+        units.
 
     References
     ----------
-    Cho et al. 2014, arXiv:1406.1078; footnote 1 of Chung et al. 2014, arXiv:1412.3555.
+    Cho et al. 2014, arXiv:1406.1078; footnote 1 of Chung et al. 2014, arXiv:1412.3555; with layer
+    normalization, Ba et al. 2016, arXiv:1607.06450, supplementary material.
     """
 
     state = GRUState
     gates = 'rzn'  # column blocks of xh, hh and b, as in PyTorch; ONNX has zrh
-    params = {'xh': ('I', '3H'), 'hh': ('H', '3H'), 'b': ('3H',), 'bn': ('H',)}
-    options = {'activation': 'tanh', 'gate_activation': 'sigmoid', 'clip': None, 'reset': 'after'}
+    params = {
+        'xh': ('I', '3H'),
+        'hh': ('H', '3H'),
+        'b': ('3H',),
+        'bn': ('H',),
+        'gx': ('3H',),
+        'gh': ('3H',),
+    }
+    options = {
+        'activation': 'tanh',
+        'gate_activation': 'sigmoid',
+        'clip': None,
+        'reset': 'after',
+        'layernorm': False,
+    }
 
     def setup(self):
         self.phi = activations.build(self.activation)
         self.sigma = activations.build(self.gate_activation)
         self.clip = optional_real('gru: clip', self.clip, above=0)
         choice('gru: reset', self.reset, ('after', 'before'))
-        if self.reset == 'before':
-            self.params = {name: axes for name, axes in self.params.items() if name != 'bn'}
+        self.layernorm = flag('gru: layernorm', self.layernorm)
+        left_out = {'bn'} if self.reset == 'before' else set()
+        if self.layernorm:
+            self.smallest = 2  # the deviation of one unit is 0
+            self.initial = {'gx': 1.0, 'gh': 1.0}
+        else:
+            left_out |= {'gx', 'gh'}
+        self.params = {name: axes for name, axes in self.params.items() if name not in left_out}
+
+    @property
+    def has_own_projection(self):
+        """Whether the product with the input is normalized."""
+        return self.layernorm
+
+    def project(self, x, p):
+        if not self.layernorm:
+            return super().project(x, p)
+        blocks = scaled(split(affine(x, p.xh), 3), p.gx, GROUPS)
+        return pt.concatenate(blocks, axis=-1) + p.b
 
     def step(self, z, s, p):  # z: (B, 3H)
         if self.reset == 'before':
             return self._step_reset_before(z, s, p)
         (xr, xz, xn), (hr, hz, hn) = split(z, 3), split(s.h @ p.hh, 3)
+        if self.layernorm:
+            hr, hz, hn = scaled([hr, hz, hn], p.gh, GROUPS)
         r, u = self._gates(xr + hr, xz + hz)  # u: the update gate, z above
         n = self.phi(clipped(xn + r * (hn + p.bn), self.clip))
         return GRUState((1 - u) * n + u * s.h)
@@ -73,8 +120,13 @@ class GRUCell(Cell):
         H = s.h.type.shape[-1]
         xr, xz, xn = split(z, 3)
         hr, hz = split(s.h @ p.hh[:, : 2 * H], 2)
+        if self.layernorm:
+            hr, hz = scaled([hr, hz], p.gh[: 2 * H], [2])
         r, u = self._gates(xr + hr, xz + hz)
-        n = self.phi(clipped(xn + (r * s.h) @ p.hh[:, 2 * H :], self.clip))
+        hn = (r * s.h) @ p.hh[:, 2 * H :]
+        if self.layernorm:
+            (hn,) = scaled([hn], p.gh[2 * H :], [1])
+        n = self.phi(clipped(xn + hn, self.clip))
         return GRUState((1 - u) * n + u * s.h)
 
     def _gates(self, *arguments):

@@ -6,9 +6,10 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import activations
 from rnnkit.cells.base import Cell, cells
+from rnnkit.cells.layer_norm import normalized, scaled
 from rnnkit.common.checks import flag, optional_real
 from rnnkit.common.checks import size as size_of
-from rnnkit.common.tensors import clipped, split
+from rnnkit.common.tensors import affine, clipped, split
 
 
 class LSTMState(NamedTuple):
@@ -16,6 +17,10 @@ class LSTMState(NamedTuple):
 
     h: TensorVariable  # (B, H), or projected (B, P), the hidden state, which is the output
     c: TensorVariable  # (B, H), the cell state
+
+
+PEEPHOLES = ('ci', 'cf', 'co')
+NORMS = ('gx', 'gh', 'gc', 'bc')  # the parameters of layer normalization
 
 
 @cells.add('lstm')
@@ -32,6 +37,21 @@ class LSTMCell(Cell):
 
     With coupled gates there is no f, and the blocks are i g o:
     :math:`c_t = (1 - \sigma(i)) c_{t-1} + \sigma(i) \phi(g)`.
+
+    With ``layernorm=True``, three vectors are normalized, each over all of its elements, here
+    written N, and multiplied by a gain:
+
+    .. math::
+        (i, f, g, o) &= g_x N(x_t W_{xh}) + g_h N(h_{t-1} W_{hh}) + b \\
+        h_t &= \sigma(o) \phi(g_c N(c_t) + b_c)
+
+    So the four gates are normalized together, the input apart from the state, and the next step
+    reads :math:`c_t` as it is. This is the form of the paper, whose three biases of the gates are
+    one here, and of Haste. TensorFlow Addons, and the scripted LSTM among PyTorch's benchmarks,
+    carry the normalized cell state; TensorFlow 1's LayerNormBasicLSTMCell did so, too, and
+    normalized the sum of both products for each gate by itself. Weights of one form cannot be used
+    in the other. PyTorch's nn.LSTM and Keras have none. N adds :math:`10^{-5}` to the variance.
+    Gains start at 1.
 
     The bias of the forget gate starts at 1 (Jozefowicz et al. 2015, ICML); with coupled gates,
     that of the input gate starts at -1, which is the same. Peephole weights start at 0.
@@ -55,14 +75,19 @@ class LSTMCell(Cell):
     projection : int, optional
         The number P of units that the hidden state has after a projection,
         :math:`h_t = (\sigma(o) \phi(c_t)) W_{hr}`, as with PyTorch's ``proj_size``. The
-        output then has P features, ``hh`` the shape (P, 4H) and ``hr`` (H, P).
+        output then has P features, ``hh`` the shape (P, 4H) and ``hr`` (H, P). With `layernorm`,
+        the projected h is not normalized.
+    layernorm : bool
+        Whether to normalize both products and the cell state. The gains are ``gx`` and ``gh``
+        (4H,) and ``gc`` (H,), and there is the bias ``bc`` (H,). The layer needs 2 units.
 
     References
     ----------
     Hochreiter & Schmidhuber 1997, Neural Computation 9(8); Gers et al. 2000, Neural
     Computation 12(10); with peepholes, Graves 2013, arXiv:1308.0850, equations 7-11; with coupled
     gates, Greff et al. 2017, IEEE TNNLS 28(10), section III; with a clipped cell state or a
-    projection, Sak et al. 2014, Interspeech.
+    projection, Sak et al. 2014, Interspeech; with layer normalization, Ba et al. 2016,
+    arXiv:1607.06450, supplementary material.
     """
 
     state = LSTMState
@@ -74,6 +99,10 @@ class LSTMCell(Cell):
         'ci': ('H',),
         'cf': ('H',),
         'co': ('H',),
+        'gx': ('4H',),
+        'gh': ('4H',),
+        'gc': ('H',),
+        'bc': ('H',),
     }
     initial = {'b': {'f': 1.0}}
     options = {
@@ -84,6 +113,7 @@ class LSTMCell(Cell):
         'clip': None,
         'cell_clip': None,
         'projection': None,
+        'layernorm': False,
     }
 
     def setup(self):
@@ -93,23 +123,45 @@ class LSTMCell(Cell):
         self.coupled = flag('lstm: coupled', self.coupled)
         self.clip = optional_real('lstm: clip', self.clip, above=0)
         self.cell_clip = optional_real('lstm: cell_clip', self.cell_clip, above=0)
-        if not self.peepholes:
-            self.params = {name: self.params[name] for name in ('xh', 'hh', 'b')}
+        self.layernorm = flag('lstm: layernorm', self.layernorm)
+        self._choose_params()
+
+    def _choose_params(self) -> None:
+        """Leave out the parameters of options that are not used, and set their initial values."""
+        left_out = {*(() if self.peepholes else PEEPHOLES), *(() if self.layernorm else NORMS)}
         if self.coupled:
             self.gates, self.initial = 'igo', {'b': {'i': -1.0}}
-            blocks = {'xh': ('I', '3H'), 'hh': ('H', '3H'), 'b': ('3H',)}
-            self.params = {k: v for k, v in {**self.params, **blocks}.items() if k != 'cf'}
+            left_out.add('cf')
+        blocks = f'{len(self.gates)}H'
+        self.params = {
+            name: tuple(blocks if axis == '4H' else axis for axis in axes)
+            for name, axes in self.params.items()
+            if name not in left_out
+        }
+        if self.layernorm:
+            self.smallest = 2  # the deviation of one unit is 0
+            self.initial = {**self.initial, 'gx': 1.0, 'gh': 1.0, 'gc': 1.0}
         if self.projection is not None:
             self.projection = size_of('lstm: projection', self.projection)
-            blocks = ('P', self.params['hh'][1])
-            self.params = {**self.params, 'hh': blocks, 'hr': ('H', 'P')}
+            self.params = {**self.params, 'hh': ('P', blocks), 'hr': ('H', 'P')}
             self.initial, self.axes = {**self.initial, 'hr': 'glorot'}, {'h': 'P'}
+
+    @property
+    def has_own_projection(self):
+        """Whether the product with the input is normalized."""
+        return self.layernorm
+
+    def project(self, x, p):
+        if not self.layernorm:
+            return super().project(x, p)
+        (z,) = normalized([affine(x, p.xh)])
+        return z * p.gx + p.b
 
     def lengths(self, size):
         return {'H': size, 'P': self.projection or size}
 
     def step(self, z, s, p):  # z: (B, 4H), or (B, 3H) with coupled gates
-        blocks = split(z + s.h @ p.hh, len(self.gates))
+        blocks = self._sums(z, s.h @ p.hh, p)
         i, g, o = blocks[0], blocks[-2], blocks[-1]
         f = None if self.coupled else blocks[1]
         if self.peepholes:
@@ -119,5 +171,14 @@ class LSTMCell(Cell):
         c = clipped(f * s.c + i * self.phi(clipped(g, self.clip)), self.cell_clip)
         if self.peepholes:
             o = o + p.co * c
-        h = self.sigma(clipped(o, self.clip)) * self.phi(c)
+        shown = normalized([c])[0] * p.gc + p.bc if self.layernorm else c
+        h = self.sigma(clipped(o, self.clip)) * self.phi(shown)
         return LSTMState(h=h if self.projection is None else h @ p.hr, c=c)
+
+    def _sums(self, z, product, p):
+        """Return the blocks of the input and of the state, added."""
+        n = len(self.gates)
+        if not self.layernorm:
+            return split(z + product, n)
+        blocks = scaled(split(product, n), p.gh, [n])
+        return [a + b for a, b in zip(split(z, n), blocks, strict=True)]

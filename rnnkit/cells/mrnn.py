@@ -44,7 +44,6 @@ class MRNNCell(Cell):
     """
 
     state = MRNNState
-    gates = 'h'
     params = {
         'xh': ('I', 'H'),
         'xf': ('I', 'F'),

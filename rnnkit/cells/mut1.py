@@ -35,7 +35,6 @@ class MUT1Cell(Cell):
     """
 
     state = MUT1State
-    gates = 'h'
     params = {
         'xh': ('I', 'H'),
         'xr': ('I', 'H'),

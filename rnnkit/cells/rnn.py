@@ -35,8 +35,6 @@ class RNNCell(Cell):
     """
 
     state = RNNState
-    gates = 'h'
-    params = {'xh': ('I', 'H'), 'hh': ('H', 'H'), 'b': ('H',)}
     options = {'activation': 'tanh', 'clip': None}
 
     def setup(self):
@@ -44,4 +42,4 @@ class RNNCell(Cell):
         self.clip = optional_real('rnn: clip', self.clip, above=0)
 
     def step(self, z, s, p):  # z: (B, H)
-        return RNNState(self.g(clipped(z + s.h @ p.hh, self.clip)))
+        return self.g(clipped(z + s.h @ p.hh, self.clip))

@@ -48,8 +48,7 @@ class RRNNCell(Cell):
     """
 
     state = RRNNState
-    gates = 'h'
-    params = {'xh': ('I', 'H'), 'hh': ('H', 'H'), 'b': ('H',), 'r': ('H',), 'xr': ('I', 'H')}
+    params = {**Cell.params, 'r': ('H',), 'xr': ('I', 'H')}
     initial = {'xr': 'glorot'}
     options = {'activation': 'tanh', 'rate': 'matrix'}
 

@@ -55,7 +55,6 @@ class SCRNCell(Cell):
     """
 
     state = SCRNState
-    gates = 'h'
     params = {
         'xh': ('I', 'H'),
         'xs': ('I', 'C'),

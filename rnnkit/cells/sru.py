@@ -103,7 +103,9 @@ class SRUCell(Cell):
         z = affine(x, p.xh, p.b)
         if self.highway == 'matrix':
             return z
-        return pt.concatenate([z, scalar('sru: alpha', self.alpha, x.dtype) * x], axis=-1)
+        # The layer has as many units as inputs; the shape says so where both are symbols.
+        y = x.reshape((*x.shape[:2], p.v.type.shape[0] // 2))
+        return pt.concatenate([z, scalar('sru: alpha', self.alpha, x.dtype) * y], axis=-1)
 
     def step(self, z, s, p):  # z: (B, 4H)
         (xf, xr, content, y), (vf, vr) = split(z, 4), split(p.v, 2)

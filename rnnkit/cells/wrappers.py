@@ -33,7 +33,7 @@ class Wrapper(Cell):
     def __init__(self, cell: Cell):
         self.cell, self.state, self.params, self.inner = cell, cell.state, cell.params, cell.inner
         self.axes, self.smallest, self.gates = cell.axes, cell.smallest, cell.gates
-        self.counters = cell.counters
+        self.counters, self.side, self.side_defaults = cell.counters, cell.side, cell.side_defaults
 
     def check_size(self, size):
         self.cell.check_size(size)
@@ -47,8 +47,8 @@ class Wrapper(Cell):
     def inner_shapes(self, n_in, size):
         return self.cell.inner_shapes(n_in, size)
 
-    def direct_widths(self, size):
-        return self.cell.direct_widths(size)
+    def direct_widths(self, size, n_in=None):
+        return self.cell.direct_widths(size, n_in)
 
     def project_by_cell(self, x: TensorVariable, p: SimpleNamespace) -> TensorVariable:
         """Return the contribution of the input, computed by the wrapped cell."""
@@ -61,7 +61,7 @@ W = TypeVar('W', bound=Wrapper)
 def wrapped(wrapper: type[W], cell: Cell, *options: float) -> W:
     """Return `wrapper` around a cell; it overrides `project` only if the cell does."""
     # Kernels compute the default projection, and recognize it by its not being overridden.
-    if type(cell).project is Cell.project:
+    if not cell.has_own_projection:
         return wrapper(cell, *options)
     own = {'project': lambda self, x, p: self.project_by_cell(x, p)}
     return type(wrapper.__name__, (wrapper,), own)(cell, *options)
@@ -93,8 +93,6 @@ class Dropped(Wrapper):
     def step(self, z, s, p):
         old = self.cell.state(*s[1:-1])
         new = self.cell.step(z, old, p)
-        if not isinstance(new, self.cell.state):
-            return new  # the caller raises the error
         leaves = [z, *old, *vars(p).values()]
         new = drop_products(leaves, old[self.place], list(new), s.fed, s.kept)
         return self.state(new[self.place] * s.kept, *new, s.kept)
@@ -158,8 +156,6 @@ class Mixed(Wrapper):
 
     def step(self, z, s, p):
         new = self.cell.step(z, s, p)
-        if not isinstance(new, self.state):
-            return new
         old_part, new_part = np.array([self.rate, 1 - self.rate], z.dtype)
         mixed = (
             n if name in self.counters else old_part * o + new_part * n
@@ -192,17 +188,14 @@ class Zoned(Wrapper):
                 by_width.setdefault(self.axes.get(name, 'H'), []).append(k)
         return list(by_width.values())
 
-    def direct_widths(self, size):
-        widths = self.widths(size)
+    def direct_widths(self, size, n_in=None):
+        widths = self.widths(size, n_in)
         return [widths[group[0]] for group in self.groups()]
 
     def step(self, z, s, p):
         widths = [s[group[0]].type.shape[-1] for group in self.groups()]
         end = -sum(widths)
-        new = self.cell.step(z[:, :end], s, p)
-        if not isinstance(new, self.state):
-            return new
-        states = list(new)
+        states = list(self.cell.step(z[:, :end], s, p))
         for group, width in zip(self.groups(), widths, strict=True):
             code, end = z[:, end : end + width or None], end + width
             for bit in reversed(range(len(group))):  # codes are floats

@@ -3,7 +3,7 @@
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -51,10 +51,15 @@ def options_of_scan() -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def double_precision() -> Iterator[None]:
-    """Treat Python's floats as float64 in the graphs of this block, whatever floatX is."""
-    with PROCESS, pytensor.config.change_flags(floatX='float64'):
+def floats_as(dtype: str) -> Iterator[None]:
+    """Treat Python's floats as numbers of a dtype in the graphs of this block."""
+    with PROCESS, pytensor.config.change_flags(floatX=dtype):
         yield
+
+
+def double_precision() -> AbstractContextManager[None]:
+    """Treat Python's floats as float64 in the graphs of this block, whatever floatX is."""
+    return floats_as('float64')
 
 
 def origin(error: SystemError) -> BaseException:

@@ -13,14 +13,15 @@ PLACES = re.compile(r'\{(?:epoch)?\}')  # where the number goes
 OTHER = re.compile(r'\{(?!(?:epoch)?\})[^{}]*\}')
 
 
-def file_path(where: str, path: object) -> Path:
-    """Return the path of a file that a user passes.
+def file_path(where: str, path: object, kind: str = 'file') -> Path:
+    """Return the path of a file, or of a folder, that a user passes.
 
     Parameters
     ----------
     where : str
         The call and the argument, for messages: ``'load(): path'``.
     path : str, bytes or path-like
+    kind : {'file', 'folder'}
 
     Raises
     ------
@@ -33,7 +34,7 @@ def file_path(where: str, path: object) -> Path:
     except (TypeError, ValueError):  # no path at all, or letters that no file name can have
         text = ''
     if not text or '\0' in text:
-        raise ConfigError(f'{where} must be the path of a file; got {brief(path)}')
+        raise ConfigError(f'{where} must be the path of a {kind}; got {brief(path)}')
     return Path(text)
 
 

@@ -1,5 +1,7 @@
 """The few symbolic operations that layers and cells share."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
@@ -74,6 +76,13 @@ def masked(values: TensorVariable, mask: TensorVariable | None) -> TensorVariabl
     """
     # Not a product: padding may hold anything, and 0 times infinity is NaN.
     return values if mask is None else pt.switch(mask[:, :, None] > 0, values, 0)
+
+
+def at_each_step(inputs: Sequence[TensorVariable]) -> list[TensorVariable]:
+    """Return the inputs with the same number of axes: vectors (B, I) are repeated over time."""
+    ndim = max(x.ndim for x in inputs)
+    time = next((x.shape[0] for x in inputs if x.ndim == 3), None)
+    return [x if x.ndim == ndim else pt.repeat(x[None], time, axis=0) for x in inputs]
 
 
 def clipped(x: TensorVariable, limit: float | None) -> TensorVariable:

@@ -103,7 +103,7 @@ def _is_array(value: object, where: str) -> bool:
         return False
     if isinstance(value, np.ndarray):
         return not isinstance(value, np.ma.MaskedArray) and is_mapped(value)
-    if isinstance(value, PLAIN) or is_table(value) or any(hasattr(value, a) for a in SHARES):
+    if _in_memory(value):
         return False
     try:
         shape, dtype = getattr(value, 'shape', None), getattr(value, 'dtype', None)
@@ -123,11 +123,13 @@ def _is_array(value: object, where: str) -> bool:
     )
 
 
+def _in_memory(value: object) -> bool:
+    return isinstance(value, PLAIN) or is_table(value) or any(hasattr(value, a) for a in SHARES)
+
+
 def _is_lazy_list(value: object) -> bool:
     """Return whether a value has a length and slices, and is nothing that is in memory."""
-    if isinstance(value, PLAIN) or is_table(value) or callable(value):
-        return False
-    if hasattr(value, '__array__') or any(hasattr(value, name) for name in SHARES):
+    if _in_memory(value) or callable(value) or hasattr(value, '__array__'):
         return False
     if not (hasattr(value, '__len__') and hasattr(value, '__getitem__')):
         return False

@@ -71,16 +71,12 @@ def course(graph: Graph, outputs: Sequence[str] | None = None) -> Course:
         clock, pools, after = _summary(graph, [layer_of(name) for name in outputs])
     moving = [x for x in graph.layers if clock == plan.clocks[x.name] and x.keeps_time]
     for layer in moving:
-        if not layer.causal:
+        memory = plan.memories.get(layer.name)
+        if not layer.causal or (memory and plan.clock_of(memory, names) == clock):
             raise whole(layer)
     if not pools and not any(layer.state for layer in moving):
         raise ConfigError('no recurrent layer has the time axis of the output, so it has no state')
     return Course(clock, moving, pools, after, _fixed(graph, clock, moving, after))
-
-
-def _reads(graph: Graph, layer: Layer) -> list[str]:
-    """Return all outputs that a layer reads as inputs or as initial states."""
-    return [*graph.plan.sources[layer.name], *graph.plan.starts[layer.name].values()]
 
 
 def _summary(graph: Graph, waiting: list[str]) -> tuple[str, list[Layer], list[Layer]]:
@@ -94,7 +90,7 @@ def _summary(graph: Graph, waiting: list[str]) -> tuple[str, list[Layer], list[L
     for layer in graph.layers:  # each reads layers before it
         if layer.has_time('out') and plan.clocks[layer.name]:
             continue
-        sources = plan.sources[layer.name]
+        sources = _sequences(graph, layer)
         axes = {plan.clock_of(name, names) for name in sources} - {None}
         ends = {c for n in sources if (c := _ended(graph, n))}
         if axes and layer.state is not None:
@@ -107,7 +103,7 @@ def _summary(graph: Graph, waiting: list[str]) -> tuple[str, list[Layer], list[L
         if name in needed or name not in {x.name for x in after}:
             continue
         needed.add(name)
-        for source in plan.sources[name]:
+        for source in _sequences(graph, names[name]):
             clock = plan.clock_of(source, names) or _ended(graph, source)
             if clock is None:
                 waiting.append(layer_of(source))
@@ -126,6 +122,12 @@ def _summary(graph: Graph, waiting: list[str]) -> tuple[str, list[Layer], list[L
     return clocks[0], *([x for x in some if x.name in needed] for some in (pools, after))
 
 
+def _sequences(graph: Graph, layer: Layer) -> list[str]:
+    """Return the outputs that a layer reads as inputs or as its memory."""
+    memory = graph.plan.memories.get(layer.name)
+    return [*graph.plan.sources[layer.name], *([memory] if memory else [])]
+
+
 def _ended(graph: Graph, name: str) -> str | None:
     """Return the time axis at whose end an output is, such as the final state 'hid1:last'."""
     clock = graph.plan.clocks[layer_of(name)]
@@ -138,10 +140,13 @@ def _fixed(graph: Graph, clock: str, moving: list[Layer], after: list[Layer]) ->
     """Return the outputs that moving layers, and those after them, read and that stay the same."""
     plan, names = graph.plan, graph.by_name
     changing = {layer.name for layer in (*moving, *after)}
-    read = [name for layer in moving for name in _reads(graph, layer)]
+    read = [name for layer in moving for name in plan.reads(layer.name)]
     fixed = [name for name in read if plan.clock_of(name, names) != clock]
-    fixed += [n for layer in after for n in _reads(graph, layer) if layer_of(n) not in changing]
+    made = [join(layer.name, name) for layer in moving for name in layer.of_memory]
+    fixed += [n for layer in after for n in plan.reads(layer.name) if layer_of(n) not in changing]
     fixed = list(dict.fromkeys(fixed))
+    # What a layer makes of its memory alone is fixed as well, though the layer moves.
+    made = [name for name in made if name in graph.outputs]
     seen: set[str] = set()
     waiting = [(name, name) for name in fixed]
     while waiting:
@@ -154,8 +159,8 @@ def _fixed(graph: Graph, clock: str, moving: list[Layer], after: list[Layer]) ->
             )
         if layer not in seen:
             seen.add(layer)
-            waiting += [(other, read_first) for other in _reads(graph, names[layer])]
-    return fixed
+            waiting += [(other, read_first) for other in plan.reads(layer)]
+    return fixed + made
 
 
 def whole(layer: Layer) -> ConfigError:

@@ -8,6 +8,7 @@ from rnnkit.common.output_names import parts
 from rnnkit.data.field import Axes, Field
 from rnnkit.errors import ConfigError
 from rnnkit.graph.graph import Graph
+from rnnkit.graph.missing import takes_missing
 from rnnkit.layers import Input
 from rnnkit.losses import Loss
 from rnnkit.losses.base import name_of
@@ -24,24 +25,26 @@ def inputs_of(graph: Graph, layout: Axes) -> list[Field]:
         made = [graph.by_name[name] for name, origin in plan.made_of.items() if origin == clock]
         return next(n for n in count(1) if all(layer.steps_after(n) >= 1 for layer in made))
 
-    names = [layer.name for layer in graph.layers if isinstance(layer, Input)]
-    first = names[0] if 'x' in names[1:] else 'x'
-    for layer in graph.layers:
-        if isinstance(layer, Input):
-            clock, tokens = plan.clocks[layer.name], layer.name in plan.words
-            inputs.append(
-                Field(
-                    layer.name if inputs else first,
-                    'words' if tokens else 'numbers',
-                    _axes(graph, layout, clock, not tokens),
-                    layer.size,
-                    f'layer {layer.name!r}' if tokens else 'the input layer',
-                    clock,
-                    'int64' if tokens else graph.dtype,
-                    _steps(graph, clock),
-                    least(clock),
-                )
+    layers = [layer for layer in graph.layers if isinstance(layer, Input)]
+    names = [layer.name for layer in layers]
+    if 'x' not in names[1:]:
+        names[0] = 'x'
+    for name, layer in zip(names, layers, strict=True):
+        clock, tokens = plan.clocks[layer.name], layer.name in plan.words
+        inputs.append(
+            Field(
+                name,
+                'words' if tokens else 'numbers',
+                _axes(graph, layout, clock, not tokens),
+                layer.size,
+                f'layer {layer.name!r}' if tokens else 'the input layer',
+                clock,
+                'int64' if tokens else graph.dtype,
+                _steps(graph, clock),
+                least(clock),
+                missing=takes_missing(graph, layer),
             )
+        )
     return inputs
 
 
@@ -124,7 +127,7 @@ def input_as_target(graph: Graph, output: str, loss: Loss, given: list[Field]) -
                 f'{where}, which must have as many time steps; layer {clock!r} has '
                 f'{"others" if steps is None else steps}'
             )
-    return replace(field, steps=steps, check=loss.check_targets)
+    return replace(field, steps=steps, check=loss.check_targets, missing=False)
 
 
 def _size(size: int, output: str, loss: Loss) -> int:

@@ -13,6 +13,7 @@ from rnnkit.errors import ConfigError
 from rnnkit.graph.plan import Plan, plan
 from rnnkit.graph.units import Units
 from rnnkit.layers import Input, Layer
+from rnnkit.layers.base import Memory
 from rnnkit.noise import Noise
 
 Outputs = dict[str, TensorVariable]
@@ -72,9 +73,12 @@ class Graph:
         fresh = iter(self.inputs)
         for layer in layers:
             sources = {name: self._size(layer, name) for name in self.plan.sources[layer.name]}
-            self._check_starts(layer)
+            if memory := self.plan.memories.get(layer.name):
+                layer.memory_size = self._size(layer, memory)
             layer.meet(layers[: layers.index(layer)])
             layer.bind(sources, dtype, rng)
+            self._check_starts(layer)
+            self._check_sides(layer)
             read = [self.outputs[name] for name in sources] or [next(fresh)]
             outputs = self._transform(layer, read, self.outputs, self.masks)
             self.outputs |= outputs
@@ -148,10 +152,7 @@ class Graph:
 
     def _between(self, known: Outputs) -> list[Layer]:
         """Return the layers that are computed where some outputs are known."""
-        reads = {
-            layer.name: [*self.plan.sources[layer.name], *self.plan.starts[layer.name].values()]
-            for layer in self.layers
-        }
+        reads = {layer.name: self.plan.reads(layer.name) for layer in self.layers}
         owners = {layer_of(name) for name in known}
         after: set[str] = set()
         for name, read in reads.items():
@@ -190,6 +191,12 @@ class Graph:
             )
         if self.plan.sources[layer.name].count(name) > 1:
             raise ConfigError(f'layer {layer.name!r} reads {name!r} more than once')
+        owner, what = parts(name)
+        if what in self.by_name[owner].unsized:
+            raise ConfigError(
+                f'layer {layer.name!r} reads {name!r}, which has as many numbers as the memory has '
+                f'time steps; a layer needs a fixed number of features'
+            )
         return self._sizes[name]
 
     def _check_starts(self, layer: Layer) -> None:
@@ -200,6 +207,25 @@ class Graph:
                     f'layer {layer.name!r}: {part}_0 must have {width} features; {name!r} has '
                     f'{size}'
                 )
+
+    def _check_sides(self, layer: Layer) -> None:
+        """Raise a ConfigError if a gradient would be lost in a further input of a step."""
+        for side in layer.step_sides:
+            source = self.plan.sides[layer.name].get(side)
+            waiting = [] if source is None else [source]
+            while waiting:
+                other = self.by_name[layer_of(waiting.pop())]
+                if set(other.params) - set(other.measured):
+                    raise ConfigError(
+                        f'layer {layer.name!r}: {side}={source!r} depends on the parameters of '
+                        f'layer {other.name!r}, and nothing has a derivative by what step reads '
+                        f'as p.{side}, so they would not learn from it; read an input, or let the '
+                        f"cell's project(x, p) read p.{side} and pass it on in z, with its gradient"
+                    )
+                waiting += [
+                    *self.plan.sources[other.name],
+                    *self.plan.starts[other.name].values(),
+                ]
 
     def _transform(
         self,
@@ -222,6 +248,13 @@ class Graph:
             default = layer.state(*(start.get(name) for name in layer.state._fields))
             state = (states or {}).get(layer.name, default)
             context['state'] = state(default) if callable(state) else state
+        if memory := self.plan.memories.get(layer.name):
+            clock = self.plan.clock_of(memory, self.by_name)
+            context['memory'] = Memory(outputs[memory], masks.get(clock or ''))
+        if sides := self.plan.sides[layer.name]:
+            found = dict(zip(self.plan.sources[layer.name], read, strict=True))
+            context['sides'] = {side: found[name] for side, name in sides.items()}
+            read = read[: len(self.plan.inputs(layer.name))]
         own = layer.transform(*read, **context)
         self._check(layer, own)
         return {join(layer.name, name): output for name, output in own.items()}
@@ -241,7 +274,7 @@ class Graph:
                     f'constants, for example np.float32(0.1)'
                 )
             width, size = output.type.shape[-1] if output.ndim else 0, layer.output_size(name)
-            if width not in (None, size):
+            if width not in (None, size) and name not in layer.unsized:
                 raise ConfigError(
                     f'layer {layer.name!r}: output {name!r} has {width} features; its size is '
                     f'{size}'

@@ -131,8 +131,14 @@ def _targets(graph: Graph, compared: list[str], keyword: str, value: object) -> 
 
 
 def usable(graph: Graph, compared: list[str]) -> list[str]:
-    """Return the main outputs that make a difference, and are numbers that can be changed."""
-    read_by = [*graph.plan.sources.values(), *(s.values() for s in graph.plan.starts.values())]
+    """Return the main outputs that make a difference, and are numbers that can be changed.
+
+    What is read by an option alone, such as the time since the last step, is not among them.
+    """
+    plan = graph.plan
+    read_by = [plan.inputs(reader) for reader in plan.sources]
+    read_by += [list(starts.values()) for starts in plan.starts.values()]
+    read_by.append(list(plan.memories.values()))
     used = {name for names in read_by for name in names} | set(compared)
     names = [join(layer.name) for layer in graph.layers if layer.name not in graph.plan.words]
     return [name for name in names if name in used]

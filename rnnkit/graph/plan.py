@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from rnnkit.common.output_names import join, layer_of, parts
+from rnnkit.common.output_names import full, join, layer_of, parts
 from rnnkit.errors import ConfigError
 from rnnkit.layers import Embedding, Input, Last, Layer, Max, Mean
 
@@ -17,6 +17,9 @@ class Plan(NamedTuple):
         For each layer, the outputs that it reads.
     starts : dict of str to dict of str to str
         For each layer, the outputs that parts of its state start from.
+    sides : dict of str to dict of str to str
+        For each layer, those outputs that it reads by an option, such as ``gap``. They are among
+        `sources`, too, after its inputs.
     clocks : dict of str to str or None
         For each layer, the owner of the time axis of its outputs: the first input layer of those
         that share one, a layer that makes one, or None without time.
@@ -26,19 +29,35 @@ class Plan(NamedTuple):
         The layer that fixes the number of time steps of a clock, if there is one.
     made_of : dict of str to str
         For a clock that is computed from another one, such as by a convolution, that other.
+    memories : dict of str to str
+        For each layer that reads a whole sequence at each of its steps, the output that this is.
     """
 
     sources: dict[str, list[str]]
     starts: dict[str, dict[str, str]]
+    sides: dict[str, dict[str, str]]
     clocks: dict[str, str | None]
     words: set[str]
     lengths: dict[str, Layer]
     made_of: dict[str, str]
+    memories: dict[str, str]
+
+    def inputs(self, layer: str) -> list[str]:
+        """Return the outputs that a layer reads, without those that options name."""
+        apart = self.sides[layer].values()
+        return [n for k, n in enumerate(self.sources[layer]) if not k or n not in apart]
 
     def clock_of(self, output: str, layers: dict[str, Layer]) -> str | None:
         """Return the owner of the time axis of an output."""
         name, what = parts(output)
+        if what in layers[name].of_memory:
+            return self.clock_of(self.memories[name], layers)
         return self.clocks[name] if layers[name].has_time(what) else None
+
+    def reads(self, layer: str) -> list[str]:
+        """Return all outputs that a layer reads: as inputs, as initial states, as its memory."""
+        memory = [self.memories[layer]] if layer in self.memories else []
+        return [*self.sources[layer], *self.starts[layer].values(), *memory]
 
 
 def plan(layers: list[Layer]) -> Plan:
@@ -55,23 +74,38 @@ def plan(layers: list[Layer]) -> Plan:
         If a layer needs a time axis and has none, or has one and must not.
     """
     names = {layer.name: layer for layer in layers}
-    sources, starts, before = {}, {}, ''
-    for layer in layers:
-        read = [] if isinstance(layer, Input) else layer.inputs or (before,)
-        sources[layer.name] = [_full(name, names, isinstance(layer, Last)) for name in read]
+    sources, starts, sides = {}, {}, {}
+    for k, layer in enumerate(layers):
+        read = [] if isinstance(layer, Input) else layer.inputs or (_before(layers[:k], layer),)
+        own = [_full(name, names, isinstance(layer, Last)) for name in read]
+        sides[layer.name] = {side: full(name) for side, name in layer.side_sources.items()}
+        others = dict.fromkeys(name for name in sides[layer.name].values() if name not in own)
+        sources[layer.name] = [*own, *others]
         starts[layer.name] = {
             part: _full(name, names, True, layer.start_part(part))
             for part, name in layer.start_sources.items()
         }
-        before = layer.name
-    words = _words(layers, sources)
-    found = Plan(sources, starts, {}, words, {}, {})
+    memories = {x.name: _full(x.memory_source, names, False) for x in layers if x.memory_source}
+    words = _words(layers, sources, memories)
+    found = Plan(sources, starts, sides, {}, words, {}, {}, memories)
     # Data without time are (B, I), so a time axis needs a reason: a layer, or ndim=3 of an input.
-    if any(x.recurrent or x.starts_time or getattr(x, 'ndim', None) == 3 for x in layers):
+    if memories or any(
+        x.recurrent or x.starts_time or getattr(x, 'ndim', None) == 3 for x in layers
+    ):
         _find_clocks(layers, names, found)
     else:
         found.clocks.update(dict.fromkeys(names))
     return found
+
+
+def _before(layers: list[Layer], reader: Layer) -> str:
+    """Return the layer that one reads by default: the last before it that no option names.
+
+    If each is named by one, it is the first.
+    """
+    aside = {layer_of(name) for name in reader.side_sources.values()}
+    names = [layer.name for layer in layers]
+    return next((name for name in reversed(names) if name not in aside), (names or [''])[0])
 
 
 def _full(name: str, layers: dict[str, Layer], final: bool, part: str = '') -> str:
@@ -84,13 +118,17 @@ def _full(name: str, layers: dict[str, Layer], final: bool, part: str = '') -> s
     return join(name)
 
 
-def _words(layers: list[Layer], sources: dict[str, list[str]]) -> set[str]:
+def _words(
+    layers: list[Layer], sources: dict[str, list[str]], memories: dict[str, str]
+) -> set[str]:
     """Return the inputs that embeddings read."""
     inputs = {layer.name for layer in layers if isinstance(layer, Input)}
     read: dict[str, set[bool]] = {}
     for layer in layers:
         for name in _layers_of(sources[layer.name]):
             read.setdefault(name, set()).add(isinstance(layer, Embedding))
+        if layer.name in memories:
+            read.setdefault(layer_of(memories[layer.name]), set()).add(False)
         if isinstance(layer, Embedding) and not set(_layers_of(sources[layer.name])) <= inputs:
             raise ConfigError(
                 f'layer {layer.name!r}: an embedding reads an input layer, whose size is that of '
@@ -127,13 +165,19 @@ def _find_clocks(layers: list[Layer], names: dict[str, Layer], found: Plan) -> N
 
     for layer in layers:
         clocks = clocks_of(found.sources[layer.name])
-        _check_time(layer, clocks, names, found)
+        _check_time(layer, clocks_of(found.inputs(layer.name)), names, found)
         for part, name in found.starts[layer.name].items():
             if clocks_of([name]):
                 raise ConfigError(
                     f'layer {layer.name!r}: {part}_0 is one value for each example, and {name!r} '
                     f"has one for each time step; read its last step, by a layer 'last'"
                 )
+        memory = found.memories.get(layer.name, '')
+        if layer_of(memory) in found.clocks and not clocks_of([memory]):
+            raise ConfigError(
+                f'layer {layer.name!r}: the memory is a sequence, all steps of which are read; '
+                f'{memory!r} has no time axis'
+            )
         for other in clocks[1:]:
             same[other] = clocks[0]
         if isinstance(layer, Input):

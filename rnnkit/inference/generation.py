@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rnnkit.common import output_names
-from rnnkit.common.checks import whole
+from rnnkit.common.checks import real, whole
 from rnnkit.common.masked_arrays import without_mask
 from rnnkit.common.spelling import brief
 from rnnkit.data.arrays import TEXT, as_numbers
@@ -242,15 +242,29 @@ class Continuation:
         return self.moves.turn(np.array(labels), True)
 
     def searched(
-        self, seed: Inputs, steps: int, n: int, start: ArrayLike | None, stop: int | None
+        self,
+        seed: Inputs,
+        steps: int,
+        n: int,
+        length_penalty: float,
+        start: ArrayLike | None,
+        stop: int | None,
     ) -> np.ndarray:
         """Return the best sequence of labels that a beam search with `n` beams finds."""
         self._check(steps, stop)
         whole('generate(): beam', n, 1)
+        real('generate(): length_penalty', length_penalty, least=0)
+        if length_penalty and stop is None:
+            raise ConfigError(
+                'generate(): length_penalty compares sequences of different lengths, and without a '
+                'label that ends them all have the same; add stop='
+            )
         (out,), flat = self.begin('generate()', seed, start, 1)
-        beams = Beams(n, stop)
+        beams = Beams(n, stop, length_penalty)
         for left in range(steps, 0, -1):
-            flat = self.stream.select(flat, beams.advance(out))
+            parents = beams.advance(out)
+            # Beams come from others of the same example, which has one memory for all of them.
+            flat = self.stream.select(flat, parents, fixed=len(parents) != len(out))
             if left == 1 or beams.complete:
                 break
             (out,), flat = self._run(self._as_input(beams.labels[None]), flat)

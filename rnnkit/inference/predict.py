@@ -19,6 +19,7 @@ from rnnkit.data.single import PLAIN, Form
 from rnnkit.errors import ConfigError
 from rnnkit.graph.fields import output_as_array
 from rnnkit.graph.graph import Graph
+from rnnkit.graph.missing import with_missing
 from rnnkit.inference.blame import is_nan, not_finite
 from rnnkit.inference.drawing import Drawing, nothing_to_draw
 from rnnkit.inference.generation import Continuation
@@ -174,6 +175,8 @@ class Inference:
         def outputs() -> dict[str, np.ndarray]:
             function = self.function('all outputs', list(self.graph.outputs.values()))
             values = dict(zip(self.graph.outputs, function(*arrays), strict=True))
+            for name in with_missing(self.graph):
+                del values[name]
             for name in values:
                 clock = self.graph.plan.clock_of(name, self.graph.by_name)
                 real = self.border.mask_of(clock, arrays)

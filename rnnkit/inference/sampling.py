@@ -80,19 +80,26 @@ class Beams:
     """The sequences of labels that a beam search keeps for each example.
 
     The score of a sequence is the sum of the log probabilities of its labels. A sequence that
-    has reached `stop` is complete, and keeps its score.
+    has reached `stop` is complete, and keeps its score. Sequences are compared by their scores,
+    divided by ``((5 + length) / 6) ** length_penalty``.
 
     Parameters
     ----------
     n : int
         The width of the beam: how many sequences are kept for each example.
     stop : int, optional
-        The label that ends a sequence.
+        The label that ends a sequence. It counts in the length.
+    length_penalty : float
+
+    References
+    ----------
+    Wu et al. 2016, arXiv:1609.08144, equation 14.
     """
 
-    def __init__(self, n: int, stop: int | None = None):
-        self.n, self.stop = n, stop
+    def __init__(self, n: int, stop: int | None = None, length_penalty: float = 0.0):
+        self.n, self.stop, self.length_penalty = n, stop, length_penalty
         self.scores: np.ndarray | None = None  # (B, beams so far), the best one first
+        self._lengths: np.ndarray | None = None  # (B, beams so far)
         self._steps: list[tuple[np.ndarray, np.ndarray]] = []
 
     def advance(self, logits: np.ndarray) -> np.ndarray:
@@ -111,16 +118,23 @@ class Beams:
         log_p = log_softmax(logits)
         if self.scores is None:
             self.scores = np.zeros((len(logits), 1))
-        elif self.stop is not None:
+            self._lengths = np.zeros(self.scores.shape, int)
+        lengths = self._lengths + 1
+        if self._steps and self.stop is not None:
+            lengths = lengths - (self._steps[-1][1] == self.stop)
+        if self._steps and self.stop is not None:
             # A complete sequence has one continuation, which costs nothing.
             complete = self._steps[-1][1].ravel() == self.stop
             log_p[complete] = -np.inf
             log_p[complete, self.stop] = 0
         B, before = self.scores.shape
         total = (self.scores.reshape(-1, 1) + log_p).reshape(B, before * O)
-        best = (-total).argsort(axis=1, kind='stable')[:, : self.n]
+        penalties = ((5 + lengths) / 6) ** self.length_penalty
+        compared = total / penalties.repeat(O, axis=1)
+        best = (-compared).argsort(axis=1, kind='stable')[:, : self.n]
         self.scores = np.take_along_axis(total, best, axis=1)
         parents, labels = best // O, best % O
+        self._lengths = np.take_along_axis(lengths, parents, axis=1)
         self._steps.append((parents, labels))
         return (parents + before * np.arange(B)[:, None]).ravel()
 

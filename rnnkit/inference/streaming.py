@@ -131,11 +131,18 @@ class Stream:
         """The number of units of each array of the state, without the fixed outputs."""
         return [size for sizes in self.form.sizes.values() for size in sizes.values()]
 
-    def select(self, flat: Sequence[np.ndarray], chosen: np.ndarray) -> list[np.ndarray]:
-        """Return the state of the examples with these indices, which may repeat."""
+    def select(
+        self, flat: Sequence[np.ndarray], chosen: np.ndarray, fixed: bool = True
+    ) -> list[np.ndarray]:
+        """Return the state of the examples with these indices, which may repeat.
+
+        Without `fixed`, the outputs that stay the same are returned as they are.
+        """
         axes = [int(self.graph.has_time(name)) for name in self.course.fixed]
+        n = 0 if fixed else len(axes)
         axes += [0] * (len(flat) - len(axes))
-        return [array.take(chosen, axis) for array, axis in zip(flat, axes, strict=True)]
+        moved = [array.take(chosen, axis) for array, axis in zip(flat[n:], axes[n:], strict=True)]
+        return [*flat[:n], *moved]
 
     def named(self, flat: Sequence[np.ndarray]) -> State:
         """Return the state as users get it: by the names of layers and outputs."""

@@ -1,4 +1,4 @@
-"""Symbolic variables of users at the border of a network: checked, cast, and turned time first."""
+"""Symbolic variables that users pass to a network: checks, casts, and the time axis first."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -25,7 +25,7 @@ WILDCARDS = '*?['
 
 
 class Given(NamedTuple):
-    """What a network is to read.
+    """The inputs and masks of a network, as variables.
 
     Attributes
     ----------

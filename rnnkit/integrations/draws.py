@@ -11,6 +11,7 @@ from rnnkit.common.checks import is_whole
 from rnnkit.common.registry import hint
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, DataError, NotFoundError, ShapeError
+from rnnkit.models import frozen
 from rnnkit.models.network import Network
 from rnnkit.models.parameters import assign_all
 from rnnkit.models.symbolic import named_outputs
@@ -34,7 +35,7 @@ class Posterior(NamedTuple):
     values: list[np.ndarray]
     lengths: tuple[int, int]
 
-    def __iter__(self) -> Iterator[list[np.ndarray]]:
+    def draws(self) -> Iterator[list[np.ndarray]]:
         """Yield the values of each draw, chain by chain."""
         for chain, draw in np.ndindex(self.lengths):
             yield [np.ascontiguousarray(value[chain, draw]) for value in self.values]
@@ -54,9 +55,8 @@ def of_network(where: str, net: Network, idata: Draws, prefix: str) -> Posterior
             f'{where}: idata must be what pm.sample() returned, its posterior, or a dict of arrays '
             f'(chain, draw, ...) by name; got {brief(idata)}'
         )
-    if not isinstance(prefix, str):
-        raise ConfigError(f"{where}: prefix must be text, such as 'first_'; got {brief(prefix)}")
-    fixed = {name for layer in net.layers for name in _measured(layer)}
+    check_prefix(where, prefix)
+    fixed = frozen.measured(net.layers)
     params = [p for p in net.params if p.name not in fixed and f'{prefix}{p.name}' in group]
     if not params:
         wanted = f'{prefix}{net.params[0].name}' if net.params else prefix
@@ -74,10 +74,6 @@ def of_network(where: str, net: Network, idata: Draws, prefix: str) -> Posterior
     if 0 in (found := lengths.pop()):
         raise DataError(f'{where}: idata is empty: it has {found[0]} chains of {found[1]} draws')
     return Posterior(params, values, found)
-
-
-def _measured(layer: Any) -> list[str]:
-    return [layer.params[name].name for name in layer.measured]
 
 
 def _array(where: str, value: Any, parameter: Any) -> np.ndarray:
@@ -189,7 +185,7 @@ def posterior_predict(
         )
     chosen = net.layers[-1].name if output is None else output
     (name,) = named_outputs(where, net._graph, [chosen])
-    rows = net._inference.with_params(where, name, x, mask, posterior.params, posterior)
+    rows = net._inference.with_params(where, name, x, mask, posterior.params, posterior.draws())
     return _gathered(rows, posterior.lengths)
 
 
@@ -213,3 +209,9 @@ def check_network(where: str, net: object) -> None:
             f"{where}: net must be a network, such as rnnkit.Regressor([1, ('lstm', 3), 1]); got "
             f'{brief(net)}'
         )
+
+
+def check_prefix(where: str, prefix: object) -> None:
+    """Raise a ConfigError for a prefix that is no text."""
+    if not isinstance(prefix, str):
+        raise ConfigError(f"{where}: prefix must be text, such as 'first_'; got {brief(prefix)}")

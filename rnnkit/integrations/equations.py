@@ -267,14 +267,11 @@ class _Reader:
         kept = [axis for axis in order if axis != 'x']
         if kept != sorted(kept) or len(order) > 2:
             raise Unsupported('a transposition')
-        # (n,) may become (1, n), and one number for each row, (B,), may become (B, 1).
-        if source.ndim == 1 and order[-1] == 'x' and not self._is_column(source):
-            raise Unsupported('a vector turned into a column')
-        return self.read(source)
-
-    def _is_column(self, variable: Variable) -> bool:
-        """Return whether a vector has one number for each row."""
-        return variable in self.of_rows and self.widths[self.read(variable)] == 1
+        k = self.read(source)
+        # One number for each row, (B,), may become (B, 1), but not (1, B).
+        if source.ndim == 1 and (order[-1] != 'x' or self.widths[k] != 1):
+            raise Unsupported('numbers of all rows side by side')
+        return k
 
     def _split(self, node: Apply) -> list[int]:
         axis, (source, sizes) = axis_of(node, 1)
@@ -318,11 +315,10 @@ class _Reader:
         """Return an end of a slice as a number."""
         if end is None or isinstance(end, int | np.integer):
             return None if end is None else int(end)
-        while isinstance(end, Variable) and end.owner is not None and _is_the_same(end.owner):
-            end = end.owner.inputs[0]
-        if not isinstance(end, Constant):
+        constant = _uncast(end) if isinstance(end, Variable) else end
+        if not isinstance(constant, Constant):
             raise Unsupported('a slice with ends that are not constant')
-        return int(end.data)
+        return int(constant.data)
 
     def _cut(self, k: int, start: int, stop: int) -> int:
         if self.widths[k] == 1 or (start, stop) == (0, self.widths[k]):
@@ -370,24 +366,21 @@ class _Reader:
 
 
 def _uncast(variable: Variable) -> Variable:
-    while variable.owner and isinstance(variable.owner.op, Elemwise):
-        if type(variable.owner.op.scalar_op).__name__ != 'Cast':
+    """Return the variable that has only been given another type."""
+    casts = {'Cast', 'ScalarFromTensor', 'TensorFromScalar'}
+    while variable.owner is not None:
+        op = getattr(variable.owner.op, 'scalar_op', variable.owner.op)
+        if type(op).__name__ not in casts:
             break
         variable = variable.owner.inputs[0]
     return variable
 
 
-def _is_the_same(node: Apply) -> bool:
-    """Return whether a number is only given another type."""
-    op = getattr(node.op, 'scalar_op', node.op)
-    return type(op).__name__ in {'Cast', 'ScalarFromTensor', 'TensorFromScalar'}
-
-
 def _source(variable: Variable) -> Variable:
-    """Return the vector or number that has only been given further axes."""
+    """Return the vector or number that has only been given further axes, before its own."""
     while variable.owner and isinstance(variable.owner.op, DimShuffle):
         source = variable.owner.inputs[0]
-        if source.ndim > 1:
+        if source.ndim > 1 or (source.ndim == 1 and variable.owner.op.new_order[-1] == 'x'):
             break
         variable = source
     return variable

@@ -15,10 +15,12 @@ import numpy as np
 from rnnkit.common import file_kinds
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, FormatError
+from rnnkit.integrations import weight_files
 
 LONGEST_CONFIG = 2**26  # bytes
 MOST_ARRAYS = 20_000
 CONFIG, WEIGHTS = 'config.json', 'model.weights.h5'
+WRONG = (KeyError, ValueError, TypeError, RuntimeError, OSError)  # of damaged files
 OLD = (
     'it is of Keras 2, or of the old format of model.save(); load it with Keras, and write '
     "model.save('model.keras')"
@@ -59,6 +61,8 @@ def read(where: str, file: BinaryIO, name: str, size: int) -> KerasFile:
     FormatError
         If it is not such a file, or is damaged.
     """
+    if not weight_files.first_bytes(file).startswith(weight_files.ZIP):
+        return KerasFile(None, _arrays(where, file, name, size))
     try:
         with zipfile.ZipFile(file) as archive:
             if CONFIG not in archive.namelist():
@@ -66,12 +70,9 @@ def read(where: str, file: BinaryIO, name: str, size: int) -> KerasFile:
                 raise FormatError(f'{name}: it has no {CONFIG}, which Keras writes; it is {kind}')
             config = json.loads(_member(archive, CONFIG, min(LONGEST_CONFIG, size), name))
             content = _member(archive, WEIGHTS, size, name)
-    except zipfile.BadZipFile:
-        file.seek(0)
-        return KerasFile(None, _arrays(where, file, name, size))
-    except (KeyError, ValueError, RecursionError, RuntimeError, OSError) as why:
-        if isinstance(why, FormatError):
-            raise
+    except FormatError:
+        raise
+    except (zipfile.BadZipFile, *WRONG, EOFError, RecursionError) as why:
         raise FormatError(f'{name}: not a complete .keras file: {why}') from None
     if not isinstance(config, dict):
         raise FormatError(f'{name}: its config.json describes no model')
@@ -107,9 +108,9 @@ def _arrays(where: str, file: BinaryIO, name: str, size: int) -> dict[str, list[
                     f'other models, pass model.get_weights()'
                 )
             return _Walk(h5py, name, size).read(opened)
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as why:
-        if isinstance(why, FormatError):
-            raise
+    except FormatError:
+        raise
+    except WRONG as why:
         raise FormatError(f'{name}: not a complete file of Keras (HDF5): {why}') from None
 
 

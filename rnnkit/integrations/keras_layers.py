@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from rnnkit.common import caller
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
+from rnnkit.integrations.keras_chain import WHERE, chain
 
-WHERE = 'from_keras()'
 ACTIVATIONS = {
     **{name: name for name in ('linear', 'tanh', 'sigmoid', 'relu', 'softmax', 'softplus')},
     **{name: name for name in ('softsign', 'elu', 'selu', 'hard_sigmoid', 'gelu')},
@@ -74,7 +74,7 @@ class Model:
         self.steps: int | None = None
         self.time = False
         self._numbers: Counter[str] = Counter()
-        for kind, own in _chain(config):
+        for kind, own in chain(config):
             self._add(kind, own)
         if not self.input or not self.sources:
             raise ConfigError(f'{WHERE}: the model has no input of a known shape; build it first')
@@ -179,56 +179,6 @@ class _Options:
 def _name(name: str) -> str:
     """Return a name without the letters that ours cannot have."""
     return re.sub(r'[:.*?\[\]]', '_', name)
-
-
-def _chain(model: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return the class and the configuration of each layer of a model that is a chain."""
-    kind, config = model.get('class_name'), model.get('config')
-    layers = config.get('layers') if isinstance(config, dict) else None
-    if kind not in ('Sequential', 'Functional') or not isinstance(layers, list):
-        raise ConfigError(
-            f'{WHERE}: expects a Sequential model, or a functional one that is a chain; got '
-            f'{brief(kind)}; pass model.get_weights() and layers='
-        )
-    chain, before, masks = [], None, set()
-    for layer in layers:
-        own, one = layer.get('config'), str(layer.get('class_name'))
-        if not isinstance(own, dict):
-            raise ConfigError(f'{WHERE}: the model has a layer without a configuration')
-        if kind == 'Functional':
-            name = str(layer.get('name', own.get('name')))
-            if one == 'NotEqual':  # how Keras writes the mask that an embedding makes
-                masks.add(name)
-                continue
-            _check_follows(name, one, layer.get('inbound_nodes'), before, masks)
-            before = name
-        chain.append((one, own))
-    return chain
-
-
-def _check_follows(
-    name: str, kind: str, nodes: object, before: str | None, masks: set[str]
-) -> None:
-    """Raise a ConfigError if a layer reads anything but the layer before it, and its mask."""
-    read = [one for one in _tensors(nodes) if one not in masks]
-    fine = kind == 'InputLayer' if before is None else read == [before]
-    if not fine:
-        raise ConfigError(
-            f'{WHERE}: layer {name!r} ({kind}) reads {", ".join(map(repr, read)) or "nothing"}; '
-            f'models must be chains, in which each layer reads the one before, here {before!r}; '
-            f'pass model.get_weights() and layers='
-        )
-
-
-def _tensors(nodes: object) -> list[str]:
-    """Return the names of the layers whose outputs a layer is called with."""
-    if isinstance(nodes, dict):
-        if nodes.get('class_name') == '__keras_tensor__':
-            return [str(nodes['config']['keras_history'][0])]
-        nodes = list(nodes.values())
-    if isinstance(nodes, list):
-        return [name for node in nodes for name in _tensors(node)]
-    return []
 
 
 # --- one function for each class ---
@@ -350,15 +300,25 @@ def _dropout(model: Model, options: _Options, group: str) -> None:
 
 
 def _activation(model: Model, options: _Options, group: str) -> None:
+    _set_activation(model, options, 'activation', options.activation('activation'))
+
+
+def _leaky_relu(model: Model, options: _Options, group: str) -> None:
+    slope = options.read('negative_slope', 0.3)
+    _set_activation(model, options, 'negative_slope', f'leaky_relu:{slope}')
+
+
+def _set_activation(model: Model, options: _Options, option: str, name: str) -> None:
+    """Set the activation of the Dense layer that comes before."""
     before = model.sources[-1].specs[-1] if model.sources else {}
     if before.get('form') != 'feedforward' or before.get('activation') != 'linear':
-        raise options.refuse('activation', 'which must follow a Dense layer without one')
-    before['activation'] = options.activation('activation')
+        raise options.refuse(option, 'which must follow a Dense layer without an activation')
+    before['activation'] = name
 
 
 def _warn_of_padding(model: Model, options: _Options) -> None:
     """Warn that a layer that has no masks in Keras reads padding there."""
-    if model.masked and model.time:
+    if model.masked:
         caller.warn(
             f'{WHERE}: layer {options.name!r} ({options.kind}) ignores masks in Keras, and reads '
             f'padding too; here it does not, so that outputs of padded sequences may differ'
@@ -430,6 +390,7 @@ READERS: dict[str, Callable[[Model, _Options, str], None]] = {
     'GlobalAveragePooling1D': _pooling('mean'),
     'GlobalMaxPooling1D': _pooling('max'),
     'LayerNormalization': _layer_norm,
+    'LeakyReLU': _leaky_relu,
     'Masking': _masking,
     'Normalization': _normalization,
     'RepeatVector': _repeat,

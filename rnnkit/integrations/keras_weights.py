@@ -14,7 +14,8 @@ from rnnkit.errors import ConfigError
 from rnnkit.integrations import keras_file, keras_layers, weight_files
 from rnnkit.integrations import parts as all_parts
 from rnnkit.integrations.gates import ORDERS, joined_biases, parted_biases, reordered
-from rnnkit.integrations.keras_layers import WHERE, Source
+from rnnkit.integrations.keras_chain import WHERE
+from rnnkit.integrations.keras_layers import CELLS, Source
 from rnnkit.integrations.parts import Part, check_options, plain_option
 from rnnkit.layers import Bidirectional, Dense, Embedding, Layer, LayerNorm, Standardize
 from rnnkit.layers.recurrent import Recurrent
@@ -24,11 +25,10 @@ from rnnkit.training.protocols import PathOrFile
 if TYPE_CHECKING:
     from rnnkit.models.network import LayerSpec, Network
 
-KINDS = {'rnn': 'SimpleRNN', 'lstm': 'LSTM', 'gru': 'GRU'}
+KINDS = {ours: theirs for theirs, ours in CELLS.items()}
 GROUPS = {'rnn': 'simple_rnn', 'lstm': 'lstm', 'gru': 'gru', 'bidirectional': 'bidirectional'}
 GROUPS |= {'feedforward': 'dense', 'embedding': 'embedding'}
 GROUPS |= {'layernorm': 'layer_normalization', 'standardize': 'normalization'}
-FORMS = tuple(GROUPS)
 # Where the variables are in a group.
 ENDS = ('', '/cell', '/forward_layer/cell', '/backward_layer/cell')
 LEAST = 1e-7  # that a deviation has in Keras
@@ -48,11 +48,11 @@ def from_keras(
     """Build a network from a model of Keras 3, or from its weights. Keras is not needed.
 
     A file ``.keras`` describes its layers: ``Embedding``, ``Masking``, ``SimpleRNN``, ``LSTM``,
-    ``GRU``, ``Bidirectional``, ``Dense``, ``TimeDistributed`` around one, ``Activation`` after
-    one, ``Dropout``, ``LayerNormalization``, ``Normalization``, ``GlobalAveragePooling1D``,
-    ``GlobalMaxPooling1D``, ``RepeatVector`` and ``Flatten``, in a Sequential model or a functional
-    one that is a chain. They keep their names. A layer without ``return_sequences`` has
-    ``'last'`` after it.
+    ``GRU``, ``Bidirectional``, ``Dense``, ``TimeDistributed`` around one, ``Activation`` and
+    ``LeakyReLU`` after one, ``Dropout``, ``LayerNormalization``, ``Normalization``,
+    ``GlobalAveragePooling1D``, ``GlobalMaxPooling1D``, ``RepeatVector`` and ``Flatten``, in a
+    Sequential model or a functional one that is a chain. They keep their names. A layer without
+    ``return_sequences`` has ``'last'`` after it.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def from_keras(
         with file:
             found = keras_file.read(WHERE, file, name, size)
         arrays = [array for group in found.arrays.values() for array in group]
-    network.setdefault('dtype', weight_files.dtype_for(dict(enumerate(arrays))))
+    network.setdefault('dtype', weight_files.dtype_for(arrays))
     if layers is None and found.config is not None:
         return _described(found, model, network)
     if layers is None:
@@ -114,7 +114,7 @@ def from_keras(
             f"{WHERE}: weights alone need layers=, such as layers=[3, ('lstm', 10), 1]; a file "
             f'.keras of model.save() describes its layers'
         )
-    kind = all_parts.model_of(WHERE, 'Regressor' if model is None else model)
+    kind = all_parts.model_of(from_keras, 'Regressor' if model is None else model, network)
     net = kind(layers, **network)
     if not isinstance(source, list | tuple):
         arrays = _in_turn(net, found.arrays)
@@ -129,7 +129,7 @@ def _described(found: keras_file.KerasFile, model: Any, network: dict[str, Any])
         softmax = described.specs[-1].get('activation') == 'softmax'
         model = 'Classifier' if softmax else 'Regressor'
     network.setdefault('masked', described.masked)
-    net = all_parts.model_of(WHERE, model)(described.specs, **network)
+    net = all_parts.model_of(from_keras, model, network)(described.specs, **network)
     weighted = [one for one in described.sources if one.form is not None]
     all_parts.fill(WHERE, net, [_of_source(one, found.arrays) for one in weighted])
     return net
@@ -165,9 +165,8 @@ def _in_turn(net: 'Network', groups: dict[str, list[np.ndarray]]) -> list[np.nda
     }
     counts: dict[str, int] = {}
     arrays = []
-    for layer in _weighted(net):
-        form = next((k for k in GROUPS if isinstance(layer, registry[k])), None)
-        start = GROUPS.get(form or '', layer.form)
+    for layer in all_parts.weighted(net, scales=True):
+        start = GROUPS.get(_form_of(layer), layer.form)
         number = counts.get(start, 0)
         counts[start] = number + 1
         group = start if number == 0 else f'{start}_{number}'
@@ -185,17 +184,17 @@ def _in_turn(net: 'Network', groups: dict[str, list[np.ndarray]]) -> list[np.nda
     return arrays
 
 
-def _weighted(net: 'Network') -> list[Layer]:
-    """Return the layers that have weights in Keras."""
-    return [x for x in net.layers if set(x.params) - {*x.measured} or x.form == 'standardize']
+def _form_of(layer: Layer) -> str:
+    """Return the form of a layer, or that of which it is a kind."""
+    return next((form for form in GROUPS if isinstance(layer, registry[form])), layer.form)
 
 
 def _taken(net: 'Network', arrays: list[np.ndarray]) -> list[Part]:
     """Return the weights of each layer, of arrays in the order of Keras."""
     reader = _Reader(arrays, '')
     parts = []
-    for layer in _weighted(net):
-        form = next((k for k in FORMS if isinstance(layer, registry[k])), layer.form)
+    for layer in all_parts.weighted(net, scales=True):
+        form = _form_of(layer)
         reader.label = f'layer {layer.name!r} ({layer.form} {layer.size})'
         worker = str(layer.given.get('worker', 'rnn')).lower() if form == 'bidirectional' else None
         part = reader.part(form, worker, str(layer.given.get('reset', 'after')))

@@ -3,7 +3,8 @@
 import json
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from fnmatch import fnmatchcase
+from typing import Any
 
 from rnnkit.common import file_format
 from rnnkit.common.checks import flag
@@ -13,16 +14,18 @@ from rnnkit.errors import ConfigError, NotFoundError, ShapeError
 from rnnkit.integrations import torch_file, weight_files
 from rnnkit.models import files
 from rnnkit.models.exports import LoadedWeights
+from rnnkit.models.network import Network
 from rnnkit.models.parameters import assign_all
 
-if TYPE_CHECKING:
-    from rnnkit.models.network import Network
-
 WHERE = 'load_weights()'
+FOREIGN = (
+    'weights of PyTorch are read by rnnkit.from_torch(path, layers), those of Keras by '
+    'rnnkit.from_keras(path, layers); load_weights takes the network that they return'
+)
 TORCH = re.compile(r'(weight|bias)(_(ih|hh|hr)(_l\d+)?(_reverse)?)?')
 
 
-def load(net: 'Network', source: object, only: Any, names: Any, strict: object) -> LoadedWeights:
+def load(net: Network, source: object, only: Any, names: Any, strict: object) -> LoadedWeights:
     """Copy parameters by name; see `rnnkit.Network.load_weights`."""
     strict = flag(f'{WHERE}: strict', strict)
     params = {str(p.name): p for p in net.params}
@@ -39,7 +42,7 @@ def load(net: 'Network', source: object, only: Any, names: Any, strict: object) 
     loaded = [name for name in params if name in wanted and name in given]
     unused = [name for name in given if name not in wanted]
     if set(wanted) != set(params):  # layers of the source that `only` leaves out here
-        unused = [name for name in unused if any(_matches(name, one) for one in patterns)]
+        unused = [name for name in unused if any(fnmatchcase(name, one) for one in patterns)]
     missing = [name for name in params if name in wanted and name not in given]
     report = LoadedWeights(tuple(loaded), tuple(unused), tuple(missing))
     if not loaded or (strict and (unused or missing)):
@@ -53,16 +56,9 @@ def load(net: 'Network', source: object, only: Any, names: Any, strict: object) 
     return report
 
 
-def _matches(name: str, pattern: str) -> bool:
-    try:
-        return bool(glob('', pattern, [name]))
-    except ConfigError:
-        return False
-
-
 def _arrays(source: Any) -> dict[str, Any]:
     """Return what a user passes as arrays by name."""
-    if hasattr(source, 'params') and hasattr(source, 'to_spec'):
+    if isinstance(source, Network):
         return {p.name: p.get_value() for p in source.params}
     if isinstance(source, Mapping):
         odd = [name for name in source if not isinstance(name, str)]
@@ -95,13 +91,7 @@ def _is_own(content: bytes) -> bool:
     return (header.get('__metadata__') or {}).get('format') == file_format.FORMAT
 
 
-FOREIGN = (
-    'weights of PyTorch are read by rnnkit.from_torch(path, layers), those of Keras by '
-    'rnnkit.from_keras(path, layers); load_weights takes the network that they return'
-)
-
-
-def _renamed(net: 'Network', arrays: dict[str, Any], names: Any) -> dict[str, Any]:
+def _renamed(net: Network, arrays: dict[str, Any], names: Any) -> dict[str, Any]:
     """Return arrays under the names that their layers have in the network."""
     if names is None:
         return arrays

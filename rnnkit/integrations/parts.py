@@ -4,18 +4,21 @@ Each reader makes a list of parts: one for each layer with weights. They become 
 new network, or fill one that the user has described.
 """
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from rnnkit.common import old_words
+from rnnkit.common.registry import reject_unknown
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, ShapeError
 from rnnkit.layers import Layer
 from rnnkit.layers.registry import layers as registry
 from rnnkit.models.files import models
-from rnnkit.models.network import Network
+from rnnkit.models.network import SETTINGS, Network
 from rnnkit.models.parameters import assign_all
 
 
@@ -64,22 +67,38 @@ class Part(NamedTuple):
         return {'form': self.form, **size, **own, **self.options}
 
 
-def model_of(where: str, model: object) -> type[Network]:
-    """Return a class of networks, given itself or its name.
+def model_of(
+    function: Callable[..., object], model: object, keywords: Mapping[str, object]
+) -> type[Network]:
+    """Return a class of networks, given itself or its name, that has the keywords.
+
+    Parameters
+    ----------
+    function : callable
+        The one that was called, which passes keywords on; it is named in messages.
+    model : class or str
+    keywords : dict
 
     Raises
     ------
     ConfigError
-        If it is neither.
+        If `model` is neither, or the function and the network both lack a keyword.
     """
+    where = f'{function.__name__}()'
     if isinstance(model, str):
-        return models[model]
-    if isinstance(model, type) and issubclass(model, Network) and not model.__abstractmethods__:
-        return model
-    raise ConfigError(
-        f'{where}: model must be rnnkit.Regressor, rnnkit.Classifier or rnnkit.Autoencoder, or the '
-        f'name of one; got {brief(model)}'
-    )
+        model = models[model]
+    if not (
+        isinstance(model, type) and issubclass(model, Network) and not model.__abstractmethods__
+    ):
+        raise ConfigError(
+            f'{where}: model must be rnnkit.Regressor, rnnkit.Classifier or rnnkit.Autoencoder, or '
+            f'the name of one; got {brief(model)}'
+        )
+    *own, _ = inspect.signature(function).parameters
+    olds = {*old_words.NETWORK, *old_words.NOT_OF_NETWORKS}  # which networks know themselves
+    given = [name for name in keywords if name not in olds]
+    reject_unknown(where, given, [*own, *SETTINGS, *model._own_settings])
+    return model
 
 
 def fill(where: str, net: Network, parts: Sequence[Part]) -> None:
@@ -92,8 +111,7 @@ def fill(where: str, net: Network, parts: Sequence[Part]) -> None:
     ShapeError, DataError
         If an array has another shape than the parameter, or numbers that it cannot hold.
     """
-    scales = any(part.form == 'standardize' for part in parts)
-    taken = [x for x in net.layers if _own(x) or (scales and x.form == 'standardize')]
+    taken = weighted(net, any(part.form == 'standardize' for part in parts))
     if len(taken) != len(parts):
         ours = ', '.join(f'{layer.name!r} ({_kind(layer)})' for layer in taken)
         theirs = ', '.join(f'{part.label} ({part.kind} {part.size})' for part in parts)
@@ -106,6 +124,11 @@ def fill(where: str, net: Network, parts: Sequence[Part]) -> None:
         _check(where, layer, part)
         values += [(layer.params[name], array) for name, array in part.params.items()]
     assign_all(where, net.layers, values)
+
+
+def weighted(net: Network, scales: bool) -> list[Layer]:
+    """Return the layers with trained parameters; with `scales` also those of 'standardize'."""
+    return [x for x in net.layers if _own(x) or (scales and x.form == 'standardize')]
 
 
 def _own(layer: Layer) -> list[str]:
@@ -191,8 +214,8 @@ def check_options(
     for option in (*cell.options, 'zoneout'):
         value = getattr(layer if option == 'zoneout' else cell, option)
         value = plain_option(value)
-        fine = (0, 0.0) if option == 'zoneout' else allowed.get(option, (cell.options[option],))
-        if not any(type(value) is type(one) and value == one for one in fine):
+        fine = (0,) if option == 'zoneout' else allowed.get(option, (cell.options[option],))
+        if value not in fine:
             raise ConfigError(
                 f'{where}: layer {layer.name!r} ({layer.form}) has {option}={brief(value)}, '
                 f'which {what} does not have'

@@ -21,7 +21,7 @@ from rnnkit.common.calls import checked
 from rnnkit.common.registry import hint
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError, ShapeError
-from rnnkit.integrations.draws import check_network, posterior_predict
+from rnnkit.integrations.draws import check_network, check_prefix, posterior_predict
 from rnnkit.models import frozen
 from rnnkit.models.network import Network
 
@@ -42,7 +42,7 @@ def _pymc() -> Any:
     except PackageNotFoundError:
         raise ImportError(f'{needs}; it is not installed') from None
     if int(found.partition('.')[0]) < OLDEST:
-        # On Python 3.11, pip takes one of 2022, whose import fails in ways that say nothing of it.
+        # On Python 3.11, pip takes one of 2022, whose import fails in ways that do not tell why.
         raise ImportError(f'{needs}; PyMC {found} is installed')
     import pymc
 
@@ -75,7 +75,7 @@ def outputs(
     priors : 'normal', distribution, callable, or dict of these
         ``'normal'`` stands for :math:`\mathcal N(0, 1/n)`, where n is the number of values that a
         weight's unit sums up (its fan-in), and 1 for biases, other vectors and embeddings. A
-        distribution is made by ``pm.Normal.dist(0, 0.5)``, and spread to the shape of each
+        distribution, such as ``pm.Normal.dist(0, 0.5)``, is broadcast to the shape of each
         parameter. A callable is called with the name of each parameter and its shape, and returns
         a distribution or a variable of the model. A dict has these by names of parameters or
         layers, or patterns, ``{'hid1.*': 'normal', 'out': pm.Laplace.dist(0, 1)}``; where several
@@ -102,15 +102,15 @@ def outputs(
     ImportError
         If PyMC is not installed, or older than 6.
     ConfigError
-        If there is no model around the call, a pattern matches nothing, a prior is of no such
-        kind, or the model has a variable of this name already.
+        If the call is not inside a model, a pattern matches nothing, a prior is none of these, or
+        the model has a variable of this name already.
     ShapeError, DataError
         If a prior has another shape than its parameter; if x is not usable.
 
     Notes
     -----
-    Sampling starts at the values that the parameters have now, where the prior is not bounded:
-    train the network before, or not.
+    Sampling starts at the values that the parameters have now, so train the network first. For
+    bounded priors, PyMC chooses the starting point.
 
     Examples
     --------
@@ -127,8 +127,7 @@ def outputs(
     pm = _pymc()
     check_network(WHERE, net)
     model = _model(pm)
-    if not isinstance(prefix, str):
-        raise ConfigError(f"{WHERE}: prefix must be text, such as 'first_'; got {brief(prefix)}")
+    check_prefix(WHERE, prefix)
     chosen = _chosen(net, priors, only)
     for p in net.params:
         if p.name in chosen:
@@ -214,7 +213,7 @@ def _check(model: Any, name: str, prior: object) -> None:
     if isinstance(prior, str):
         if prior != 'normal':
             raise ConfigError(
-                f'{WHERE}: the prior of {name} must be {"normal"!r}, a distribution such as '
+                f"{WHERE}: the prior of {name} must be 'normal', a distribution such as "
                 f'pm.Normal.dist(0, 1), or a function; got {prior!r}; {hint(prior, ["normal"])}'
             )
     elif isinstance(prior, type) or not (isinstance(prior, Variable) or callable(prior)):
@@ -280,7 +279,7 @@ def _spread(name: str, prior: Any, shape: tuple[int, ...]) -> TensorVariable:
     if not fits:
         raise ShapeError(
             f'{WHERE}: {name} has shape {shape}; its prior has shape {given}, which cannot be '
-            f'spread to it'
+            f'broadcast to it'
         )
     return change_dist_size(prior, shape[: len(shape) - support])
 

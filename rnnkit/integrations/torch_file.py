@@ -21,6 +21,7 @@ import numpy as np
 from rnnkit.common import file_kinds
 from rnnkit.common.spelling import brief
 from rnnkit.errors import FormatError
+from rnnkit.integrations.weight_files import of_bfloat16
 
 LONGEST_PICKLE = 2**26  # bytes, without the storages
 MOST_MEMBERS = 200_000
@@ -189,7 +190,7 @@ class _Reader:
         steps = tuple(stride * values.itemsize for stride in strides)
         array = np.lib.stride_tricks.as_strided(values, shape, steps, writeable=False)
         if STORAGES[storage.dtype] == 'bfloat16':
-            return (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
+            return of_bfloat16(array)
         return array.astype(array.dtype.newbyteorder('='), copy=False)
 
 

@@ -7,7 +7,7 @@ stands for a dot.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -104,11 +104,11 @@ def from_torch(
     >>> rnnkit.from_torch(weights)
     <Regressor: in (input 3) > lstm (lstm 8) > out (feedforward 1); 393 parameters, float64>
     """
-    kind = all_parts.model_of(WHERE, model)
+    kind = all_parts.model_of(from_torch, model, network)
     state, ordered = _state_dict(source, key)
     weights = _chosen(state, prefix)
     found = _in_order(_parts(weights), order, ordered)
-    network.setdefault('dtype', weight_files.dtype_for(weights))
+    network.setdefault('dtype', weight_files.dtype_for(weights.values()))
     if layers is not None:
         if activation is not None:
             raise ConfigError(
@@ -155,10 +155,11 @@ def _is_pickle(start: bytes) -> bool:
     return start[:1] == b'\x80' and start[8:9] != b'{'
 
 
-def _dict_of_tensors(found: object, name: str, key: str | None) -> Mapping[str, Any]:
+def _dict_of_tensors(whole: object, name: str, key: str | None) -> Mapping[str, Any]:
     """Return the dict of weights within nested dicts: that of a key, or the only one."""
     if not isinstance(key, str | None):
         raise ConfigError(f"{WHERE}: key must be a str such as 'state_dict'; got {brief(key)}")
+    found = whole
     for step in key.split('/') if key else ():
         if not isinstance(found, Mapping) or step not in found:
             there = ', '.join(map(brief, found)) if isinstance(found, Mapping) else 'no dict'
@@ -166,25 +167,41 @@ def _dict_of_tensors(found: object, name: str, key: str | None) -> Mapping[str, 
                 f'{WHERE}: key={key!r}: there is no {step!r} in {name}; it has {there}'
             )
         found = found[step]
-    if key and isinstance(found, Mapping):
+    if key and _has_weights(found):
         return found
+    places = _places(whole)
+    listed = ', '.join(map(repr, places))
+    if not places:
+        raise ConfigError(
+            f'{WHERE}: {name} has no weights such as "lstm.weight_ih_l0"; got {brief(whole)}'
+        )
+    if key:
+        raise ConfigError(
+            f'{WHERE}: key={key!r}: no weights are there; {name} has some in {listed}'
+        )
+    if len(places) > 1:
+        raise ConfigError(
+            f'{WHERE}: {name} has several dicts of weights; choose with key=, one of {listed}'
+        )
+    return next(iter(places.values()))
+
+
+def _places(whole: object) -> dict[str, Mapping[str, Any]]:
+    """Return the dicts of weights within nested dicts, by their keys joined by slashes."""
     places: dict[str, Mapping[str, Any]] = {}
-    waiting: list[tuple[str, object]] = [('', found)]
+    waiting: list[tuple[str, object]] = [('', whole)]
     for path, one in waiting:  # which grows meanwhile
         if not isinstance(one, Mapping) or path.count('/') > 5 or len(waiting) > 10_000:
             continue
-        if any(_is_weight(k, value) for k, value in one.items()):
+        if _has_weights(one):
             places[path] = one
         else:
             waiting += [(f'{path}/{k}' if path else str(k), value) for k, value in one.items()]
-    if len(places) != 1:
-        listed = ', '.join(map(repr, places))
-        raise ConfigError(
-            f'{WHERE}: {name} has several dicts of weights; choose with key=, one of {listed}'
-            if places
-            else f'{WHERE}: {name} has no weights such as "lstm.weight_ih_l0"; got {brief(found)}'
-        )
-    return next(iter(places.values()))
+    return places
+
+
+def _has_weights(one: object) -> TypeGuard[Mapping[str, Any]]:
+    return isinstance(one, Mapping) and any(_is_weight(k, value) for k, value in one.items())
 
 
 def _is_weight(name: object, value: object) -> bool:

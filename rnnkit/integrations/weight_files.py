@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -10,7 +10,7 @@ import safetensors
 
 from rnnkit.common import file_format, file_kinds, open_files
 from rnnkit.common.spelling import brief
-from rnnkit.errors import DataError, FormatError
+from rnnkit.errors import ConfigError, DataError, FormatError
 
 ZIP, HDF5 = b'PK\x03\x04', b'\x89HDF\r\n\x1a\n'  # how files begin
 DTYPES = {'F64': 'f8', 'F32': 'f4', 'F16': 'f2', 'I64': 'i8', 'I32': 'i4', 'I16': 'i2'}
@@ -29,7 +29,7 @@ def opened(where: str, path: object) -> tuple[BinaryIO, str, int]:
     Raises
     ------
     ConfigError
-        If it is neither.
+        If it is neither, or reading it returns no bytes.
     FileNotFoundError
         If there is no such file.
     FormatError
@@ -37,7 +37,9 @@ def opened(where: str, path: object) -> tuple[BinaryIO, str, int]:
     """
     source = open_files.source(where, path)
     if open_files.is_open_file(source):
-        content = source.read()
+        content: object = source.read()
+        if not isinstance(content, bytes | bytearray | memoryview):
+            raise ConfigError(f'{where}: read() must return bytes; got {brief(content)}')
         return io.BytesIO(content), open_files.name_of(source), len(content)
     file = file_format.opened(source)
     found = os.fstat(file.fileno())
@@ -74,9 +76,14 @@ def of_safetensors(content: bytes, name: str) -> dict[str, np.ndarray]:
             raise FormatError(f'{name}: {brief(key)} has the dtype {one["dtype"]}, not read here')
         bits = np.frombuffer(one['data'], np.dtype(DTYPES[one['dtype']]).newbyteorder('<'))
         if one['dtype'] == 'BF16':
-            bits = (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
+            bits = of_bfloat16(bits)
         arrays[key] = bits.reshape(one['shape'])
     return arrays
+
+
+def of_bfloat16(bits: np.ndarray) -> np.ndarray:
+    """Return numbers in float32, given the bits of bfloat16, which are the first half of theirs."""
+    return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32)
 
 
 def array_of(where: str, name: object, value: Any) -> np.ndarray:
@@ -102,6 +109,6 @@ def array_of(where: str, name: object, value: Any) -> np.ndarray:
     return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
-def dtype_for(arrays: Mapping[str, np.ndarray]) -> str:
+def dtype_for(arrays: Iterable[np.ndarray]) -> str:
     """Return the dtype of a network that loses nothing of the weights: float64 if one has it."""
-    return 'float64' if any(array.dtype == np.float64 for array in arrays.values()) else 'float32'
+    return 'float64' if any(array.dtype == np.float64 for array in arrays) else 'float32'

@@ -11,14 +11,16 @@ The folders, from the bottom up::
     runtime      machine code on disk; kernels as functions of NumPy arrays and as PyTensor Ops
     dense, loss  a dense layer; means of errors, softmax and cross-entropy
     pooling      mean and maximum over time
+    attention    weights over the steps of a memory, and weighted means
     update       gradient clipping and the update of all parameters, of tables by rows
     recurrent    a cell's step, traced and differentiated; the loop over a sequence, both ways
+    staged       the same for steps of any number of products and of sums over the units
     switch       whether kernels are allowed, and whether they can be built here
     jax_rewrites rewrites of graphs for JAX
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pytensor.graph.basic import Variable
 
@@ -26,17 +28,22 @@ from rnnkit.cells import Cell
 from rnnkit.common import compiled
 from rnnkit.common.pooled import Kept
 from rnnkit.kernels import jax_rewrites
+from rnnkit.kernels.attention import op as attention_op
+from rnnkit.kernels.dense import hyperbolic, scaling
 from rnnkit.kernels.dense import op as dense_op
-from rnnkit.kernels.dense import scaling
 from rnnkit.kernels.language.threads import set_threads
 from rnnkit.kernels.loss import op as loss_op
 from rnnkit.kernels.pooling import op as pooling_op
 from rnnkit.kernels.program.elementwise import Errors
 from rnnkit.kernels.recurrent import padding
-from rnnkit.kernels.recurrent.op import RecurrentScan, Scan
-from rnnkit.kernels.recurrent.trace import form_of
+from rnnkit.kernels.recurrent.form import Form
+from rnnkit.kernels.recurrent.loop_op import Scan, ScanOp
+from rnnkit.kernels.recurrent.op import RecurrentScan
 from rnnkit.kernels.recurrent.walk import Walk
 from rnnkit.kernels.runtime import fork, linker
+from rnnkit.kernels.staged import entry
+from rnnkit.kernels.staged.op import StagedScan
+from rnnkit.kernels.staged.trace import form_of
 from rnnkit.kernels.switch import allowed, enabled, usable
 from rnnkit.kernels.update import op as update_op
 from rnnkit.kernels.update.op import Arguments
@@ -46,6 +53,7 @@ __all__ = [
     'Walk',
     'affine',
     'allowed',
+    'attend',
     'cross_entropy',
     'enabled',
     'fused',
@@ -55,6 +63,7 @@ __all__ = [
     'scaled',
     'set_threads',
     'softmax_of',
+    'tanh_of',
     'update_params',
     'usable',
     'weights_of_classes',
@@ -141,6 +150,24 @@ def pool(
     return pooling_op.pool(what, x, kept, mask) if enabled() and usable() else None
 
 
+def attend(
+    queries: Variable,
+    keys: Variable,
+    values: Variable,
+    v: Variable | None = None,
+    mask: Variable | None = None,
+) -> list[Variable] | None:
+    """Return what `rnnkit.common.attended.attend` computes, by kernels; or None."""
+    if not (enabled() and usable()):
+        return None
+    return attention_op.attend(queries, keys, values, v, mask)
+
+
+def tanh_of(x: Variable) -> Variable | None:
+    """Return ``tanh(x)`` by a kernel, or None."""
+    return hyperbolic.tanh_of(x) if enabled() and usable() else None
+
+
 def softmax_of(z: Variable) -> Variable | None:
     """Return the softmax over the last axis by a kernel, or None."""
     return loss_op.probabilities(z) if enabled() and usable() else None
@@ -166,12 +193,14 @@ def update_params(
 def fused(
     cell: Cell,
     scan: Scan,
+    steps: entry.Steps,
     walk: Walk,
     x: Variable,
     params: dict[str, Variable],
     state: list[Variable],
     mask: Variable | None,
     direct: Variable | None = None,
+    sides: Mapping[str, Variable] | None = None,
 ) -> list[Variable] | None:
     """Return the states of all steps by a kernel, or None if only a scan can compute them.
 
@@ -179,7 +208,9 @@ def fused(
     ----------
     cell : Cell
     scan : callable
-        Builds the same by scan, from x, the parameters, the initial states and the last two.
+        Builds the same by scan, from x, the parameters, the initial states and the last three.
+    steps : callable
+        Builds the same from z, the projected input, in place of x.
     walk : Walk
         That of the scan.
     x : tensor of shape (T, B, I)
@@ -187,20 +218,25 @@ def fused(
     state : list of tensors of shape (B, H) or (1, H)
     mask : tensor of shape (T, B), of the dtype of x, or None
     direct : tensor of shape (T, B, D), or None
+    sides : dict of str to tensor of shape (T, B, width)
+        The further inputs that the cell declares.
     """
     form = form_of(cell)
-    if form is None:
+    if form is None or not usable():
         return None
-    names = [form.recurrent, 'xh', *form.vectors]
-    fixed = [v for v in (direct, mask) if v is not None]
-    inputs = [x, *(params[name] for name in names), *state, *fixed]
+    if isinstance(form, Form):
+        fixed = [v for v in (direct, mask) if v is not None]
+        weights = [params[name] for name in (form.recurrent, 'xh', *form.vectors)]
+        inputs = [x, *weights, *state, *fixed]
+        op: ScanOp = RecurrentScan(form, scan, walk, keep=True)
+    else:
+        z = entry.project(cell, walk, x, params, sides or {})
+        inputs = entry.inputs_of(form, z, params, state, mask, direct, sides or {})
+        op = StagedScan(form, entry.scan_of(form, steps), walk, keep=True)
     why = _misfit(inputs)
     if why:
         log.debug('%s keeps the scan: %s', type(cell).__name__, why)
         return None
-    if not usable():
-        return None
-    op = RecurrentScan(form, scan, walk, keep=True)
     return op(*inputs, return_list=True)[: form.n_states]
 
 

@@ -29,9 +29,10 @@ class RegisterWithJax(GraphRewriter):
     """
 
     def apply(self, fgraph: FunctionGraph) -> None:
-        """Import the module that registers the Ops; the linker complains if there is no JAX."""
+        """Import the modules that register the Ops; the linker complains if there is no JAX."""
         with suppress(ModuleNotFoundError):
-            importlib.import_module('rnnkit.kernels.recurrent.dispatch_jax')
+            for room in ('recurrent', 'staged'):
+                importlib.import_module(f'rnnkit.kernels.{room}.dispatch_jax')
 
 
 @node_rewriter([Elemwise])

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from rnnkit.common import foreign_names
+from rnnkit.layers.attention import Attention
 from rnnkit.layers.base import Layer
 from rnnkit.layers.bidirectional import Bidirectional
 from rnnkit.layers.conv import Conv1
@@ -24,6 +25,7 @@ from rnnkit.layers.time import Flatten, Last, Repeat
 add = registry.add
 
 __all__ = [
+    'Attention',
     'Bidirectional',
     'Concatenate',
     'Conv1',

@@ -1,7 +1,7 @@
 """The base class of layers: options, a parameter table and a symbolic transform."""
 
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import pytensor
@@ -22,6 +22,13 @@ from rnnkit.layers.short_forms import ShortForms
 COMMON = ('size', 'name', 'inputs', 'trainable')  # keywords of every layer
 LONGEST_NAME = 200
 RESERVED = set(':.*?[]')  # separators of names, and wildcards of patterns
+
+
+class Memory(NamedTuple):
+    """A sequence that a layer reads as a whole at each of its own time steps."""
+
+    values: TensorVariable  # (S, B, M): S time steps, unlike those of the layer
+    mask: TensorVariable | None  # (S, B), 1 where a step is real
 
 
 def _own(value: object) -> object:
@@ -86,6 +93,8 @@ class Layer:
         - ``'mask'``: a tensor (T, B), 1 where a step of the input is real, or None;
         - ``'noise'``: the source of random numbers in training, ``rnnkit.noise.Noise``, else None;
         - ``'state'``: the initial state, see the attribute ``state``.
+
+        A layer with a `memory_source` gets a `Memory` as well, as ``memory``.
     state : type of named tuple, or None
         The state carried from step to step. If ``'state'`` is among the needs, `transform` gets
         such a tuple of tensors of shape (B, size), with None for default initial states. A layer
@@ -94,8 +103,18 @@ class Layer:
         under its own name.
     belongs_to_input : bool
         Whether keywords for all hidden layers, such as ``hidden_dropout``, leave the layer out.
+    reads_missing : bool
+        Whether NaN in the input of `transform` is a value that is missing, which the layer treats.
+        Data may then contain NaN where only such layers read them.
+    passes_missing : bool
+        Whether NaN in the input is NaN in the output at the same place, and nowhere else.
     measured : tuple of str
         The parameters that are measured in the training data, and never trained.
+    of_memory : tuple of str
+        The outputs that have the time axis of the memory. They depend on nothing else, so that
+        generation computes them once for each sequence.
+    unsized : tuple of str
+        The outputs that have as many features as the memory has time steps.
     params : dict of str to shared variable
         The parameters, once the layer is part of a network.
 
@@ -124,8 +143,14 @@ class Layer:
     starts_time: ClassVar[bool] = False
     zero_padding: ClassVar[bool] = False
     belongs_to_input: ClassVar[bool] = False
+    reads_missing: bool = False
+    passes_missing: bool = False
     measured: tuple[str, ...] = ()
     state: type | None = None
+    of_memory: ClassVar[tuple[str, ...]] = ()
+    unsized: ClassVar[tuple[str, ...]] = ()
+    memory_size: int = 0  # features of the memory, once the layer is part of a network
+    step_sides: tuple[str, ...] = ()  # further inputs by which nothing has a derivative
 
     def __init_subclass__(cls, **keywords: object) -> None:
         """Make a constructor check how it is called."""
@@ -232,9 +257,22 @@ class Layer:
         """The names of the outputs of other layers that parts of the state start from."""
         return {}
 
+    @property
+    def memory_source(self) -> str | None:
+        """The name of the output that the layer reads as a whole at each of its steps, if any."""
+        return None
+
     def start_part(self, start: str) -> str:
         """Return the part of a state that a key of `start_sources` stands for."""
         return start
+
+    @property
+    def side_sources(self) -> dict[str, str]:
+        """The names of the outputs that the layer reads besides its inputs, by option.
+
+        If there are any, `transform` gets their tensors by option in its keyword `sides`.
+        """
+        return {}
 
     def state_width(self, part: str) -> int:
         """Return the number of features of a part of the state."""

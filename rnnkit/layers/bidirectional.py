@@ -8,10 +8,11 @@ import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit.common.checks import choice, one_of
+from rnnkit.common.output_names import full
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
-from rnnkit.layers.recurrent import Recurrent
+from rnnkit.layers.recurrent import Recurrent, main_inputs
 from rnnkit.layers.registry import layers
 
 # (forward, backward) -> the output
@@ -97,7 +98,7 @@ class Bidirectional(Layer):
         self.state = namedtuple(
             'BidirectionalState', [f'{w}_{part}' for w in WAYS for part in parts]
         )
-        self.needs = self.forward.needs
+        self.needs, self.reads_missing = self.forward.needs, self.forward.reads_missing
         self.smallest = self.forward.smallest * (2 if merge == 'concat' else 1)
         self.given = {'worker': worker, 'merge': merge, **options}
 
@@ -113,6 +114,10 @@ class Bidirectional(Layer):
             for way, child in zip(WAYS, self.children, strict=True)
             for part, name in child.start_sources.items()
         }
+
+    @property
+    def side_sources(self):
+        return self.forward.side_sources
 
     def start_part(self, start):
         return start.partition('_')[2]
@@ -134,17 +139,19 @@ class Bidirectional(Layer):
 
     def bind(self, sources: dict[str, int], dtype: str, rng: np.random.Generator) -> None:
         """Bind both directions; their parameters are those of this layer."""
-        super().bind(sources, dtype, rng)
+        apart = set(map(full, self.side_sources.values()))
+        super().bind(main_inputs(sources, apart), dtype, rng)
         for child, suffix in zip(self.children, WAYS, strict=True):
             child.name = f'{self.name}_{suffix}'
             child.bind(sources, dtype, rng)
             self.params |= {f'{suffix}.{name}': p for name, p in child.params.items()}
+        self.step_sides = self.forward.step_sides
 
-    def transform(self, x, mask=None, state=None, noise=None):  # x: (T, B, I)
+    def transform(self, x, mask=None, state=None, noise=None, sides=None):  # x: (T, B, I)
         n = len(self.forward.state._fields)
         states = (None, None) if state is None else (state[:n], state[n:])
         forward, backward = (
-            child.transform(x, mask, start and child.state(*start), noise)
+            child.transform(x, mask, start and child.state(*start), noise, sides)
             for child, start in zip(self.children, states, strict=True)
         )
         outputs = {}

@@ -1,20 +1,11 @@
 """Layers that combine the outputs of several layers."""
 
-from collections.abc import Sequence
-
 import pytensor.tensor as pt
-from pytensor.tensor import TensorVariable
 
+from rnnkit.common.tensors import at_each_step
 from rnnkit.errors import ConfigError
 from rnnkit.layers.base import Layer
 from rnnkit.layers.registry import layers
-
-
-def at_each_step(inputs: Sequence[TensorVariable]) -> list[TensorVariable]:
-    """Return the inputs with the same number of axes: vectors (B, I) are repeated over time."""
-    ndim = max(x.ndim for x in inputs)
-    time = next((x.shape[0] for x in inputs if x.ndim == 3), None)
-    return [x if x.ndim == ndim else pt.repeat(x[None], time, axis=0) for x in inputs]
 
 
 @layers.add('concatenate', 'concat')

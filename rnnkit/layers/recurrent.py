@@ -1,26 +1,41 @@
 """Layers that run a cell over time."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import numpy as np
 import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit import activations, kernels
 from rnnkit.cells import Cell
+from rnnkit.cells.declared import check_step
+from rnnkit.cells.rehearsal import check_reads, rehearse
 from rnnkit.cells.wrappers import Dropped, Mixed, State, Zoned, wrapped
 from rnnkit.common.checks import choice, one_of, probability
 from rnnkit.common.checks import size as size_of
+from rnnkit.common.output_names import full
 from rnnkit.common.spelling import brief
-from rnnkit.common.tensors import changeable, masked
+from rnnkit.common.tensors import at_each_step, changeable, masked
 from rnnkit.errors import ConfigError
-from rnnkit.layers.base import Layer
+from rnnkit.layers import short_forms
+from rnnkit.layers.base import COMMON, Layer
+from rnnkit.layers.gaps import read_backward
 from rnnkit.unroll import unroll
 
 LEARN = 'learn'
 NOISES = ('dropout', 'zoneout')
+ATTRIBUTES = (
+    'cell',
+    'given',
+    'input_sizes',
+    'learned',
+    'params',
+    'promised',
+    'short',
+)  # of a layer
 
 
 class Recurrent(Layer):
@@ -45,6 +60,9 @@ class Recurrent(Layer):
         The initial state, one for each part of the cell's state: ``'learn'`` for a parameter of
         shape (size,), or the name of another layer or of one of its outputs, of shape (B, size).
         The name of a recurrent layer stands for its final state: ``h_0='encoder'``. By default 0.
+    gap, ... : str
+        One for each further input of each step that the cell declares in its attribute `side`:
+        the name of a layer, an input or an output.
     bptt_limit : int, optional
         Cut the gradient after this many steps (truncated backpropagation through time).
     dropout : float
@@ -83,6 +101,7 @@ class Recurrent(Layer):
                 of_cell[option] = activations.guarded(g)
         self.cell = self.cell_class(**of_cell)
         self.state, self.smallest = self.cell.state, self.cell.smallest
+        self.reads_missing = self.cell.reads_missing
         self.learned = [
             part for part in self.state._fields if one_of(options.get(f'{part}_0'), (LEARN,))
         ]
@@ -102,6 +121,21 @@ class Recurrent(Layer):
                 raise ConfigError(
                     f"{where}: {part}_0 must be 'learn' or the name of a layer; got {brief(source)}"
                 )
+        for side in self.cell.side:
+            self._check_side(where, side, getattr(self, side))
+
+    def _check_side(self, where: str, side: str, source: object) -> None:
+        """Raise a ConfigError if a further input does not say where it comes from."""
+        if source is None and side in self.cell.side_defaults:
+            return
+        if not (isinstance(source, str) and source):
+            width = self.cell.side[side]
+            size = f'size={width}' if width.isdecimal() else f'size=..., {width}'
+            missing = 'is missing; it is' if source is None else f'is {brief(source)}; it must be'
+            raise ConfigError(
+                f'{where}: {side}= {missing} the name of a layer or input that each step reads, '
+                f"such as {side}='{side}s', with dict(form='input', {size}, name='{side}s') before"
+            )
 
     def _maker(self) -> tuple[Any, ...]:
         return _of_cell, self.form, self.cell_class
@@ -118,6 +152,11 @@ class Recurrent(Layer):
     def start_sources(self):
         sources = {part: getattr(self, f'{part}_0') for part in self.state._fields}
         return {part: name for part, name in sources.items() if name not in (None, LEARN)}
+
+    @property
+    def side_sources(self):
+        sources = {side: getattr(self, side) for side in self.cell.side}
+        return {side: name for side, name in sources.items() if name is not None}
 
     def starts(self):
         initial = {'xh': 'glorot', 'hh': 'orthogonal', **self.cell.initial}
@@ -138,22 +177,59 @@ class Recurrent(Layer):
         axes = self.cell.params.get(name, ())
         return len(axes) == 2 and axes[0] == 'H' and axes[1].lstrip('0123456789') == 'H'
 
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The number of features of each state."""
+        return self.cell.widths(self.size, self.input_size)
+
     def output_size(self, name):
-        widths = dict(zip(self.state._fields, self.cell.widths(self.size), strict=True))
-        return widths.get(name.removeprefix('last_'), self.cell.output_width(self.size))
+        widths = dict(zip(self.state._fields, self.widths, strict=True))
+        if (part := name.removeprefix('last_')) in widths:
+            return widths[part]
+        return self.cell.output_width(self.size, self.input_size)
+
+    def bind(self, sources: dict[str, int], dtype: str, rng: np.random.Generator) -> None:
+        """Bind the layer, after a rehearsal of its cell.
+
+        Raises
+        ------
+        ConfigError
+            If the equations of the cell fail or leave something unread, or a further input has
+            another width than the cell declares.
+        """
+        apart = {side: full(name) for side, name in self.side_sources.items()}
+        super().bind(main_inputs(sources, apart.values()), dtype, rng)
+        where = f'layer {self.name!r} ({self.form})'
+        try:
+            reads = rehearse(self.cell, self.input_size, self.size, dtype)
+            check_reads(self.cell, reads)
+        except ConfigError as error:
+            raise ConfigError(f'{where}: {error}') from error
+        self.step_sides = tuple(side for side in self.cell.side if side in reads.step_sides)
+        for side, width in self.cell.side_widths(self.size, self.input_size).items():
+            source = apart.get(side)
+            if source is not None and sources[source] != width:
+                raise ConfigError(
+                    f'{where}: {side} must have {width} feature{"s" * (width != 1)}; {source!r} '
+                    f'has {sources[source]}'
+                )
 
     def gates(self, name):
         return None if name.endswith('_0') else self.cell.gate_columns(name, self.size)
 
-    def transform(self, x, mask=None, state=None, noise=None):  # x: (T, B, I)
+    def transform(self, x, mask=None, state=None, noise=None, sides=None):  # x: (T, B, I)
+        sides = self._sides(x, sides or {}, mask)
         start = self._start(state)
         if noise is None or not (self.dropout or self.zoneout):
             cell = self.cell if not self.zoneout else wrapped(Mixed, self.cell, self.zoneout)
-            return self._outputs(self._unroll(cell, x, start, mask), mask)
+            return self._outputs(self._unroll(cell, x, start, mask, sides=sides), mask)
         cell, codes = self.cell, None
         if self.zoneout:
             cell = wrapped(Zoned, cell)
-            rate, widths = changeable(self.zoneout, x.dtype), cell.direct_widths(self.size)
+            rate, widths = (
+                changeable(self.zoneout, x.dtype),
+                cell.direct_widths(self.size, self.input_size),
+            )
             codes = pt.concatenate(  # (T, B, codes)
                 [
                     noise.codes(rate, x, width, len(group))
@@ -164,16 +240,27 @@ class Recurrent(Layer):
         if self.dropout:
             cell = wrapped(Dropped, cell)
             # Drawn without the axis of time, so that all steps share the mask.
-            width = cell.widths(self.size)[0]  # of the state that is dropped
+            width = cell.widths(self.size, self.input_size)[0]  # of the state that is dropped
             kept = noise.keep(changeable(self.dropout, x.dtype), x, (1,), width)
             if start is None:  # the wrapper computes its own initial state from it
-                start = [
-                    pt.zeros((1, width), dtype=x.dtype) for width in self.cell.widths(self.size)
-                ]
+                start = [pt.zeros((1, width), dtype=x.dtype) for width in self.widths]
             start = cell.start(start, kept)
-        states = self._unroll(cell, x, start, mask, codes)
+        states = self._unroll(cell, x, start, mask, codes, sides)
         # The wrapper has put 'fed' before the states of the cell, and 'kept' after them.
         return self._outputs(states[1:-1] if self.dropout else states, mask)
+
+    def _sides(
+        self,
+        x: TensorVariable,
+        given: Mapping[str, TensorVariable],
+        mask: TensorVariable | None,
+    ) -> dict[str, TensorVariable]:
+        """Return the further inputs of all steps; one without an axis of time is repeated."""
+        sides = {side: at_each_step([x, value])[1] for side, value in given.items()}
+        if self.causal:
+            return sides
+        between = self.cell.between
+        return {k: read_backward(v, mask) if k in between else v for k, v in sides.items()}
 
     def _unroll(
         self,
@@ -182,6 +269,7 @@ class Recurrent(Layer):
         start: Sequence[TensorVariable] | None,
         mask: TensorVariable | None,
         direct: TensorVariable | None = None,
+        sides: dict[str, TensorVariable] | None = None,
     ) -> State:
         params = {name: self.params[name] for name in self.cell.params}
         return unroll(
@@ -194,6 +282,7 @@ class Recurrent(Layer):
             reverse=not self.causal,
             bptt_limit=self.bptt_limit,
             direct=direct,
+            side=sides,
         )
 
     def _outputs(self, states: State, mask: TensorVariable | None) -> dict[str, TensorVariable]:
@@ -213,14 +302,7 @@ class Recurrent(Layer):
         """Return the output of a cell that has one of its own, given the states at all steps."""
         params = {name: self.params[name] for name in self.cell.params}
         p = SimpleNamespace(**self.cell.prepare(params, self.size))
-        y = self.cell.output(self.state(*states), p)
-        if not isinstance(y, TensorVariable) or y.ndim != 3:
-            what = f'{y.ndim} axes' if isinstance(y, TensorVariable) else repr(y)
-            raise ConfigError(
-                f'{type(self.cell).__name__}.output() must return a tensor (T, B, '
-                f'{self.cell.output_width(self.size)}); got {what}'
-            )
-        return y
+        return self.cell.output(self.state(*states), p)
 
     def _start(self, state: State | None) -> State | None:
         """Return the initial state, or None if all of it is 0.
@@ -245,6 +327,11 @@ class Recurrent(Layer):
         return self.state(**parts)
 
 
+def main_inputs(sources: dict[str, int], apart: Collection[str]) -> dict[str, int]:
+    """Return what a layer reads, without its further inputs; the first is always an input."""
+    return {n: size for k, (n, size) in enumerate(sources.items()) if not k or n not in apart}
+
+
 def _of_cell(form: str, cell: type[Cell], **keywords: Any) -> Recurrent:
     """Return a layer whose class is made at run time, so that pickles cannot name it."""
     return recurrent_layer(form, cell)(**keywords)
@@ -253,10 +340,13 @@ def _of_cell(form: str, cell: type[Cell], **keywords: Any) -> Recurrent:
 @cache
 def recurrent_layer(form: str, cell: type[Cell]) -> type[Recurrent]:
     """Return the class of layers that run `cell`, called `form` in layer specs."""
+    check_step(cell, Cell)
     starts = {f'{part}_0': None for part in cell.state._fields}
+    _check_keywords(cell, starts)
     options = {
         **cell.options,
         **starts,
+        **dict.fromkeys(cell.side),
         'direction': 'forward',
         'bptt_limit': None,
         **dict.fromkeys(NOISES, 0.0),
@@ -266,3 +356,18 @@ def recurrent_layer(form: str, cell: type[Cell]) -> type[Recurrent]:
         (Recurrent,),
         {'cell_class': cell, 'options': options, 'form': form, '__doc__': cell.__doc__},
     )
+
+
+def _check_keywords(cell: type[Cell], starts: Iterable[str]) -> None:
+    """Raise a ConfigError if a name of the cell's has a meaning in every recurrent layer."""
+    keywords = [*COMMON, 'direction', 'bptt_limit', *NOISES, *starts, *short_forms.KINDS]
+    for table in ('options', 'params', 'side'):
+        for name in getattr(cell, table):
+            # Options become attributes of the layer.
+            taken = table != 'params' and (hasattr(Recurrent, name) or name in ATTRIBUTES)
+            if name in keywords or taken:
+                what = 'a keyword' if name in keywords else 'an attribute'
+                raise ConfigError(
+                    f'{cell.__name__}.{table}: {name!r} is {what} of every recurrent layer; '
+                    f'choose another name'
+                )

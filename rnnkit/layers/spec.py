@@ -186,7 +186,8 @@ def _as_dict(
     elif isinstance(item, dict):
         options = ''.join(f', {key}={brief(value)}' for key, value in item.items())
     elif sources and all(isinstance(one, str) and one in names for one in sources):
-        keyword = 'partner' if 'partner' in registry[form].options else 'inputs'
+        own = [key for key in ('partner', 'memory') if key in registry[form].options]
+        keyword = own[0] if own else 'inputs'
         options = f', {keyword}={item!r}'
     elif isinstance(item, tuple | list):
         options = ', ...'
@@ -222,9 +223,10 @@ def _check_form(name: object) -> None:
 
 def _check_activation(spec: str) -> None:
     """Raise a ConfigError if a str is neither a layer nor an activation; it suggests either."""
-    if spec.count('+') >= activations.MAX_STEPS:
+    names = activations.split(spec)
+    if len(names) > activations.MAX_STEPS:
         return  # the activation itself refuses so many
-    for name in map(str.strip, spec.split('+')):
+    for name in names:
         # The activation itself checks what follows a colon, as in 'maxout:4'.
         known = activations.activations
         if name not in known and name.partition(':')[0] not in known:

@@ -21,7 +21,9 @@ class Standardize(Layer):
     It reads an input layer. The first training measures mean and deviation in its training data:
     over all real time steps, in float64, without the validation data. Padding does not count; a
     sequence counts as often as the largest weight of its targets says. The deviation is that of
-    the population, and 1 for a constant feature. Later trainings keep both, as files do.
+    the population, and 1 for a constant feature. Later trainings keep both, as files do. Values
+    that are missing (NaN) do not count, and stay NaN; x may have some where only layers that treat
+    them, such as 'grud', read what is standardized.
 
     Training never changes them otherwise. ``net.set('hid1', 'mean', ...)`` sets them by hand, and
     the first training then keeps what was set; ``net.set('hid1', 'known', 0)`` lets the next
@@ -51,6 +53,7 @@ class Standardize(Layer):
 
     sized = False
     belongs_to_input = True
+    passes_missing = True
     measured = measured.NAMES
     options = {'center': True, 'scale': True}
     initial = {'mean': 0.0, 'deviation': 1.0, 'known': 0.0}

@@ -23,6 +23,7 @@ class Last(Layer):
 
     After a recurrent layer this is its final state; after a bidirectional layer, the final state
     of each direction. With a mask it is the last real step of each example; 0 if there is none.
+    `Mean` and `Max` (``'mean'``, ``'max'``) summarize all steps instead.
     """
 
     sized = False

@@ -11,6 +11,7 @@ from pytensor.tensor import TensorVariable
 from rnnkit import metrics
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.old_words import warn
+from rnnkit.common.spelling import brief
 from rnnkit.data.classes import Classes
 from rnnkit.data.learn_classes import learn
 from rnnkit.errors import ConfigError
@@ -267,6 +268,7 @@ class Classifier(Network):
         top_k: int | None = None,
         top_p: float | None = None,
         beam: int | None = None,
+        length_penalty: float = 0.0,
         streams: int = 1,
         start: ArrayLike | None = None,
         stop: int | None = None,
@@ -296,6 +298,10 @@ class Classifier(Network):
             together.
         beam : int, optional
             Beam search instead of sampling: the number of sequences that are kept at each step.
+        length_penalty : float
+            For a beam search with a `stop`: log probabilities of sequences are compared after they
+            are divided by ``((5 + length) / 6) ** length_penalty``. At 0, shorter sequences are
+            preferred, for each label costs something; 0.6 to 1 is usual.
         streams : int
             The number of sequences that are sampled from a single seed.
         start : int or array of int of shape (B,), optional
@@ -320,7 +326,8 @@ class Classifier(Network):
 
         References
         ----------
-        Graves 2013, arXiv:1308.0850, for sampling; Sutskever et al. 2014, NeurIPS 27, for beams.
+        Graves 2013, arXiv:1308.0850, for sampling; Sutskever et al. 2014, NeurIPS 27, for beams;
+        Wu et al. 2016, arXiv:1609.08144, for the length penalty.
 
         Examples
         --------
@@ -331,6 +338,11 @@ class Classifier(Network):
         options = {'temperature': temperature, 'top_k': top_k, 'top_p': top_p, 'rng': rng}
         continuation = self._inference.continuation()
         if beam is None:
+            if length_penalty != 0:
+                raise ConfigError(
+                    f'generate(): length_penalty is for a beam search, such as beam=4; got '
+                    f'length_penalty={brief(length_penalty)} without beam'
+                )
             return continuation.sampled(seed, steps, Sampling(**options), streams, start, stop)
         needless = [name for name, value in options.items() if value != getattr(Sampling, name)]
         if needless or streams != 1:
@@ -338,7 +350,7 @@ class Classifier(Network):
                 f'generate(): a beam search finds one sequence and samples nothing; leave out '
                 f'{", ".join(needless or ["streams"])}'
             )
-        return continuation.searched(seed, steps, beam, start, stop)
+        return continuation.searched(seed, steps, beam, length_penalty, start, stop)
 
     def predict_sequence(
         self,

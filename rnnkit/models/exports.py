@@ -1,6 +1,5 @@
 """Networks for other libraries and programs: ONNX, PyTorch, Keras, C."""
 
-import importlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,7 +35,7 @@ class LoadedWeights(NamedTuple):
 
 @checked_methods
 class Exports(Abstract):
-    """Ways out to other libraries, and weights that come in, as a base class of `rnnkit.Network`.
+    """Exports to other libraries, and loading of weights: a base class of `rnnkit.Network`.
 
     Each partner has its own module in `rnnkit.integrations`, which is imported when it is needed.
     """
@@ -151,10 +150,9 @@ class Exports(Abstract):
         {'gru.weight_ih_l0': (24, 3), 'gru.weight_hh_l0': (24, 8), 'gru.bias_ih_l0': (24,),
          'gru.bias_hh_l0': (24,), 'out.weight': (1, 8), 'out.bias': (1,)}
         """
-        state = importlib.import_module('rnnkit.integrations.torch_state')
-        flag('to_torch(): arrays', arrays)
-        found: dict[str, Any] = state.state_dict(self, names, arrays)
-        return found
+        from rnnkit.integrations import torch_state
+
+        return torch_state.state_dict(self, names, flag('to_torch(): arrays', arrays))
 
     def to_keras(self) -> list[np.ndarray]:
         """Return the parameters as a list of arrays for a model of Keras 3.
@@ -180,9 +178,9 @@ class Exports(Abstract):
         >>> [array.shape for array in net.to_keras()]
         [(3, 24), (8, 24), (2, 24), (8, 1), (1,)]
         """
-        keras = importlib.import_module('rnnkit.integrations.keras_weights')
-        found: list[np.ndarray] = keras.weights_of(self)
-        return found
+        from rnnkit.integrations import keras_weights
+
+        return keras_weights.weights_of(self)
 
     def to_c(
         self, folder: str | os.PathLike[str], name: str = 'net', *, dtype: str = 'float32'
@@ -292,9 +290,9 @@ class Exports(Abstract):
         >>> new.load_weights(old, only='hid1.*')
         loaded: hid1.xh, hid1.hh, hid1.b, hid1.bn; unused: none; missing: none
         """
-        loading = importlib.import_module('rnnkit.integrations.load_weights')
-        report: LoadedWeights = loading.load(self, source, only, names, strict)
-        return report
+        from rnnkit.integrations import load_weights
+
+        return load_weights.load(self, source, only, names, strict)
 
     def load_draw(
         self,

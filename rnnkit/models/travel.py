@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
-from rnnkit.activations import activations
+from rnnkit.activations import activations, split
 from rnnkit.common import file_format
 from rnnkit.common.registry import Registry
 from rnnkit.initializers import initializers
@@ -84,7 +84,7 @@ def _words(spec: object) -> Iterator[str]:
         for item in spec.values() if isinstance(spec, dict) else spec:
             yield from _words(item)
     elif isinstance(spec, str):
-        for word in spec.lower().split('+'):
+        for word in split(spec.lower()):
             yield from (word, word.partition(':')[0])
 
 

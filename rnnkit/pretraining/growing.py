@@ -158,8 +158,8 @@ def _waist(net: Network, k: int) -> str:
 
 
 def _read(net: Network, layer: Layer) -> list[str]:
-    """Return all outputs that a layer reads as inputs or as initial states."""
-    return [*net._graph.plan.sources[layer.name], *net._graph.plan.starts[layer.name].values()]
+    """Return all outputs that a layer reads."""
+    return net._graph.plan.reads(layer.name)
 
 
 def _clocks(net: Network, layer: Layer) -> set[str | None]:

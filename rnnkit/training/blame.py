@@ -89,7 +89,7 @@ def not_finite(
     for variable, array in zip(objective.inputs, batch, strict=True):
         if array.dtype.kind != 'f' or not array.size:
             continue
-        largest = float(abs(array).max())
+        largest = float(np.fmax.reduce(abs(array), axis=None))  # NaN is a missing value
         # Errors are squared, and multiplied by weights.
         if largest > np.sqrt(np.finfo(array.dtype).max) / 100:
             what = f'array {variable.name!r} of the batch has values up to {largest:.3g}, too large'

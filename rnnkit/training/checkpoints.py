@@ -7,24 +7,21 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from numbers import Real
 from pathlib import Path
-from typing import Any, Protocol, TypeGuard
+from typing import Any, Protocol
 
 import numpy as np
 from pytensor.compile.sharedvalue import SharedVariable
 
-from rnnkit.callbacks import are_states
 from rnnkit.common import epoch_paths, file_format, meta, progress
-from rnnkit.common.checks import is_real, is_whole
+from rnnkit.common.checks import is_whole
 from rnnkit.errors import ConfigError, FormatError
 from rnnkit.parallel import ALONE, Team
 from rnnkit.schedules import Schedule
-from rnnkit.training import judge, protocols
+from rnnkit.training import judge, protocols, saved_state
 from rnnkit.training.history import History
 from rnnkit.training.options import DEFAULTS, Options, TrainingConfig
 from rnnkit.training.protocols import Batches, State
-from rnnkit.training.trainer import COUNTS, MONITORS, Seed, Trainer
-
-COUNTED = ('training', 'epoch', 'updates')  # columns of a history
+from rnnkit.training.trainer import Seed, Trainer
 
 # Options that a resumed training may change: how long it is, and where it is saved.
 FREE = (
@@ -138,7 +135,7 @@ class Checkpoints:
             set(header) != {*entries, 'seed', 'trainings'}
             or not all(isinstance(header[name], kind) for name, kind in entries.items())
             or not is_whole(header['trainings'], 0)
-            or not _is_seed(header['seed'])
+            or not saved_state.is_seed(header['seed'])
         ):
             raise FormatError(f'{path}: its description of the training is damaged')
         here, there = plain(self.net.to_spec()), file.spec
@@ -189,8 +186,8 @@ class Checkpoints:
         if self.header is not None:
             expected = trainer.get_state()
             expected['best_params'] = expected['last']  # before the first validation: none
-            _check_state(self.source, expected, self.header['state'])
-            if not _fits(self._frozen(), self.header['frozen'], False):
+            saved_state.check_state(self.source, expected, self.header['state'])
+            if not saved_state.fits(self._frozen(), self.header['frozen'], False):
                 raise FormatError(f'{self.source}: its frozen parameters do not fit')
 
     def begin(self) -> None:
@@ -307,7 +304,7 @@ def recall(path: protocols.Path, net: Resumable, training: State) -> None:
     state = training.get('state')
     history = state.get('history') if isinstance(state, dict) else None
     count = training.get('trainings')
-    if not is_whole(count, 0) or not _is_history(history):
+    if not is_whole(count, 0) or not saved_state.is_history(history):
         raise FormatError(f'{path}: its description of the training is damaged')
     net.history[:] = history
     net._trainings = count
@@ -343,95 +340,3 @@ def _difference(name: str, there: object, here: object) -> str:
         name, there, here = f'layers[{k}]', there[k], here[k]
     there, here = (f'{str(v)[:100]}...' if len(str(v)) > 103 else str(v) for v in (there, here))
     return f'{name} was {there}, and is now {here}'
-
-
-def _check_state(path: Path | None, expected: State, state: State) -> None:
-    """Raise a FormatError unless a state is like `expected`, the trainer's own state."""
-    tables = (*MONITORS, 'schedule')
-    wrong = [name for name in expected if name not in state]
-    wrong += [name for name in COUNTS if not is_whole(state.get(name), 0)]
-    wrong += [name for name in MONITORS if not _are_numbers(state.get(name))]
-    wrong += [name for name in ('best', 'latest') if not _has_loss(state.get(name))]
-    wrong += ['schedule'] * (not _alike(expected['schedule'], state.get('schedule')))
-    history = state.get('history')
-    if not _is_history(history) or (state.get('epoch') and not history):
-        wrong.append('history')
-    wrong += ['callbacks'] * (not are_states(state.get('callbacks', [])))
-    for name in set(expected) - {*COUNTS, *tables, 'history'}:
-        # The carried states of batches may be of another number of examples.
-        there, here = _joined(state.get(name)), _joined(expected[name])
-        if not _fits(here, there, name == 'batches'):
-            wrong.append(name)
-    if wrong:
-        raise FormatError(f'{path}: the state of its training does not fit: {wrong[0]}')
-
-
-def _joined(value: object) -> object:
-    """Return a state of batches without saying how many examples each process had of them."""
-    if not isinstance(value, dict):
-        return value
-    parts = value.get('parts', [])
-    right = isinstance(parts, list) and all(is_whole(n, 0) for n in parts)
-    right = right and sum(parts) == value.get('examples', 0)
-    return {name: v for name, v in value.items() if name != 'parts' or not right}
-
-
-def _is_seed(value: object) -> bool:
-    numbers = value if isinstance(value, list) else [value]
-    return all(is_whole(n, 0) for n in numbers)
-
-
-def _is_table(value: object) -> bool:
-    return isinstance(value, dict) and all(
-        v is None or isinstance(v, int | float | str) for v in value.values()
-    )
-
-
-def _are_numbers(value: object) -> bool:
-    return isinstance(value, dict) and all(_is_number(v) for v in value.values())
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, float) or (is_whole(value) and is_real(value))
-
-
-def _has_loss(value: object) -> bool:
-    return isinstance(value, dict) and is_real(value.get('loss'))
-
-
-def _alike(expected: Mapping[str, object], value: object) -> bool:
-    """Return whether a table has the entries of another one, with values of the same kind."""
-    return _is_table(value) and all(
-        is_real(value.get(name)) == is_real(there) for name, there in expected.items()
-    )
-
-
-def _is_history(value: object) -> TypeGuard[list[dict[str, Any]]]:
-    return isinstance(value, list) and all(
-        _is_table(record) and all(is_whole(record.get(name, 0), 0) for name in COUNTED)
-        for record in value
-    )
-
-
-def _fits(expected: object, value: object, any_length: bool) -> bool:
-    """Return whether two nested structures are alike, but for first axes with `any_length`."""
-    if isinstance(expected, np.ndarray):
-        if not isinstance(value, np.ndarray) or value.dtype != expected.dtype:
-            return False
-        first = 1 if any_length and expected.ndim else 0
-        return value.ndim == expected.ndim and value.shape[first:] == expected.shape[first:]
-    if isinstance(expected, dict):
-        return (
-            isinstance(value, dict)
-            and set(value) == set(expected)
-            and all(_fits(expected[k], value[k], any_length) for k in expected)
-        )
-    if isinstance(expected, list):
-        return (
-            isinstance(value, list)
-            and len(value) == len(expected)
-            and all(map(_fits, expected, value, [any_length] * len(expected)))
-        )
-    if is_whole(expected):
-        return is_whole(value, 0)
-    return type(value) is type(expected)

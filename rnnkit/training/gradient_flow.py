@@ -85,8 +85,9 @@ class Flow:
                 x: TensorVariable,
                 start: tuple[TensorVariable, ...] | None,
                 mask: TensorVariable | None,
+                sides: dict[str, TensorVariable],
             ) -> tuple[TensorVariable, ...]:
-                return layer._unroll(self._with_term(layer, cell), x, start, mask)
+                return layer._unroll(self._with_term(layer, cell), x, start, mask, sides=sides)
 
             twin._unroll = unroll
             self._layers[layer.name] = layer
@@ -101,7 +102,7 @@ class Flow:
 
     def _with_term(self, layer: Recurrent, cell: Cell) -> Cell:
         """Return a copy of a cell that reads e beside its input, and adds it to its output."""
-        twin, width = copy(cell), cell.widths(layer.size)[0]
+        twin, width = copy(cell), layer.widths[0]
 
         def project(x, p):
             z = cell.project(x, p)

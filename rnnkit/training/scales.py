@@ -166,6 +166,9 @@ class Scales:
         counts = None if job.is_target else self._counts(arrays)
         if counts is not None:  # the same at all steps
             real = np.broadcast_to(counts, array.shape[:-1]) * (1 if real is None else real)
+        if job.field.missing:  # what is missing does not count
+            there = ~np.isnan(rows)
+            return rows, there if real is None else there * real.reshape(-1, 1)
         return rows, None if real is None else real.reshape(-1)
 
     def _real(self, field: Field, arrays: Arrays) -> np.ndarray | None:

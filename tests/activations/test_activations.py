@@ -45,6 +45,7 @@ NUMPY = {
     'gelu:tanh': gelu_tanh,
     'exp': np.exp,
     'affine:2:-0.5': lambda z: 2 * z - 0.5,
+    'affine:0.2e+1:+0.5+tanh': lambda z: np.tanh(2 * z + 0.5),
     'affine:0.2:0.5+rect:minmax': lambda z: np.clip(0.2 * z + 0.5, 0, 1),
     'leaky_relu:0.3': lambda z: np.where(z > 0, z, 0.3 * z),
     'alpha_elu:0.3': lambda z: np.where(z > 0, z, 0.3 * np.expm1(np.minimum(z, 0))),
@@ -165,6 +166,20 @@ def test_the_slope_of_relu_at_zero_is_zero():
     z = pt.dvector('z')
     slope = pytensor.function([z], pytensor.grad(activations.relu(z).sum(), z))
     assert list(slope(np.array([-1.0, 0.0, 1.0]))) == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ('spec', 'steps'),
+    [
+        ('relu + norm:z', ['relu', 'norm:z']),
+        ('affine:1e+20:-2.5E+3+tanh', ['affine:1e20:-2.5E3', 'tanh']),
+        ('leaky_relu:+.5+relu', ['leaky_relu:.5', 'relu']),
+        ('fire1e+2stage', ['fire1e', '2stage']),  # names, not a number
+        ('norm:+relu+', ['norm:', 'relu', '']),
+    ],
+)
+def test_a_plus_joins_steps_unless_it_is_the_sign_of_a_number(spec, steps):
+    assert activations.split(spec) == steps
 
 
 def test_a_function_is_an_activation():

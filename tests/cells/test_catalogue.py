@@ -10,6 +10,7 @@ from typing import NamedTuple
 import complex_step
 import numpy as np
 import paper_cells
+import paper_cells_more
 import pytensor
 import pytensor.tensor as pt
 import pytest
@@ -35,6 +36,11 @@ CELLS = [  # name of the cell, its options, its step in NumPy
     ('minlstm', {}, paper_cells.minlstm),
     ('sru', {}, paper_cells.sru),
     ('lru', {}, paper_cells.lru),
+    ('cornn', {}, paper_cells_more.cornn),
+    ('lem', {}, paper_cells_more.lem),
+    ('rhn', {}, paper_cells_more.rhn),
+    ('grud', {}, paper_cells_more.grud),
+    ('cfc', {'backbone_units': 5}, paper_cells_more.cfc),
     # These have tests of their own, in test_unroll and in tests/kernels.
     ('rnn', {}, paper_cells.rnn),
     ('lstm', {}, paper_cells.lstm),
@@ -63,21 +69,23 @@ OPTIONS = [
     ('lstm', {'peepholes': True, 'projection': 4}, paper_cells.lstm),
     ('lstm', {'coupled': True}, paper_cells.lstm),
     ('gru', {'reset': 'before'}, paper_cells.gru),
+    ('cornn', {'damping': 'implicit', 'dt': 0.3, 'gamma': 2.0}, paper_cells_more.cornn),
+    ('lem', {'dt': 0.5}, paper_cells_more.lem),
+    ('rhn', {'depth': 2, 'coupled': False}, paper_cells_more.rhn),
+    ('lstm', {'layernorm': True}, paper_cells_more.lstm_normed),
+    ('lstm', {'layernorm': True, 'coupled': True, 'peepholes': True}, paper_cells_more.lstm_normed),
+    ('lstm', {'layernorm': True, 'projection': 4}, paper_cells_more.lstm_normed),
+    ('gru', {'layernorm': True}, paper_cells_more.gru_normed),
+    ('gru', {'layernorm': True, 'reset': 'before'}, paper_cells_more.gru_normed),
+    ('grud', {'times': 'gaps'}, paper_cells_more.grud),
+    ('cfc', {'times': 'gaps', 'mode': 'pure', 'backbone_units': 5}, paper_cells_more.cfc),
+    ('cfc', {'mode': 'no_gate', 'backbone_units': 5, 'backbone_layers': 2}, paper_cells_more.cfc),
+    ('cfc', {'times': 'gaps', 'backbone_layers': 0}, paper_cells_more.cfc),
 ]
 OLD = ('rnn', 'lstm', 'gru', 'rrnn', 'mrnn', 'mut1', 'scrn', 'clockwork', 'bcrnn')
 DTYPES = ['float64', 'float32']
 WAYS = ['forward', 'backward', 'bidirectional']
 STARTS = ['given', 'learned', 'none']
-# Cells whose loop is a scan, and why. Take a name out when it gets a kernel.
-SCANNED = {
-    **dict.fromkeys(['indrnn', 'mingru', 'minlstm', 'sru', 'lru'], 'no recurrent product'),
-    **dict.fromkeys(['mgu', 'minimalrnn', 'mrnn', 'mut1', 'scrn'], 'other products'),
-}
-SCANNED_OPTIONS = [('lstm', 'projection'), ('gru', 'reset')]
-
-
-def is_scanned(form, options, step):
-    return form in SCANNED or any((form, option) in SCANNED_OPTIONS for option in options)
 
 
 class Situation(NamedTuple):
@@ -122,11 +130,16 @@ class Unrolled:
         if self.options.get('highway') == 'input':
             I = H  # noqa: E741
         self.sizes = T, B, I, H
-        cell = cells[self.form](**self.options)
-        self.parts, self.widths = cell.state._fields, cell.widths(H)
+        self.sides = {k: v for k, v in options.items() if k == 'times'}
+        cell = cells[self.form](**{k: v for k, v in options.items() if k not in self.sides})
+        self.parts, self.widths = cell.state._fields, cell.widths(H, I)
         self.learned = [p for p in self.parts if p not in cell.counters]
         self.layer = self.build()
         self.values = {'x': self.draw(T, B, I)}
+        if cell.reads_missing:
+            self.values['x'][rng.random((T, B, I)) < 0.3] = np.nan
+        if self.sides:
+            self.values['times'] = abs(self.draw(T, B, 1))
         for name, p in self.layer.params.items():
             part = name.removesuffix('_0').rpartition('.')[2]
             drawn = self.draw(*p.get_value().shape)
@@ -150,7 +163,8 @@ class Unrolled:
             layer = layers.build('bidirectional', name='a', **keywords)
         else:
             layer = layers.build(self.form, name='a', size=H, direction=way, **options)
-        layer.bind({'in:out': I}, self.situation.dtype, self.rng)
+        sources = {'in:out': I, **{f'{name}:out': 1 for name in self.sides.values()}}
+        layer.bind(sources, self.situation.dtype, self.rng)
         return layer
 
     def draw(self, *shape):
@@ -175,7 +189,10 @@ class Unrolled:
             start = [p.get(f'{n}_0', z) for n, z in zip(self.parts, zeros, strict=True)]
             reverse = self.situation.way == 'backward' or k == 1
             start = [np.atleast_2d(s) for s in start]
-            states = complex_step.run(self.step, values['x'], start, p, self.mask, reverse)
+            x = values['x']
+            if self.sides:
+                x = np.concatenate([x, self.times(reverse)], axis=-1)
+            states = complex_step.run(self.step, x, start, p, self.mask, reverse)
             names = [*self.parts] if self.form in paper_cells.OUTPUTS else ['out', *self.parts[1:]]
             named = dict(zip(names, states, strict=True))
             if self.form in paper_cells.OUTPUTS:
@@ -189,6 +206,19 @@ class Unrolled:
             names = [n[3:] for n in found if n.startswith('fw.')]
             both = {n: found[f'fw.{n}'] + found[f'bw.{n}'] for n in names}
             found = both | {n.replace('.', '_'): v for n, v in found.items()}
+        return found
+
+    def times(self, reverse):
+        """Return the time that passes before each step is done."""
+        times = self.values['times']
+        if not reverse:
+            return times
+        found = times.copy()
+        real = np.ones(times.shape[:2]) if self.mask is None else self.mask
+        for b in range(times.shape[1]):
+            at = np.flatnonzero(real[:, b])
+            # The step that is done first has the time before the whole sequence.
+            found[at, b] = times[np.roll(at, -1), b]
         return found
 
     def check(self, mode, tolerance):
@@ -220,6 +250,7 @@ class Unrolled:
         """Return x, the mask or None, and a dict of the states given."""
         dtype, I = self.situation.dtype, self.sizes[2]  # noqa: E741
         x = pt.tensor('x', dtype=dtype, shape=(None, None, I))
+        self.side_symbols = [pt.tensor(n, dtype=dtype, shape=(None, None, 1)) for n in self.sides]
         mask = pt.matrix('mask', dtype='bool') if self.situation.masked else None
         given = {}
         if self.situation.start == 'given':
@@ -228,7 +259,9 @@ class Unrolled:
         return x, mask, given
 
     def outputs_of(self, x, mask, given):
-        return self.layer.transform(x, mask, self.layer.state(*given.values()) if given else None)
+        state = self.layer.state(*given.values()) if given else None
+        sides = dict(zip(self.sides, self.side_symbols, strict=True))
+        return self.layer.transform(x, mask=mask, state=state, sides=sides)
 
     def function(self, mode, slopes):
         """Return a function of the arrays that gives outputs and gradients by name."""
@@ -239,7 +272,7 @@ class Unrolled:
         wrt = {'x': x, **self.layer.params, **counted}
         gradients = pytensor.grad(total, list(wrt.values()), disconnected_inputs='ignore')
         f = pytensor.function(
-            [x, *given.values(), *([mask] if mask is not None else [])],
+            [x, *self.side_symbols, *given.values(), *([mask] if mask is not None else [])],
             [*outputs.values(), *gradients],
             mode=mode,
             on_unused_input='ignore',
@@ -273,7 +306,7 @@ def test_scan_equals_numpy(form, options, step, situation, rng):
 @pytest.mark.parametrize(
     ('form', 'options', 'step', 'situation'),
     situations(
-        [case for case in [*CELLS, *OPTIONS] if not is_scanned(*case)],
+        [*CELLS, *OPTIONS],
         lambda *case: case == ('janet', SHORT[1]),
     ),
 )
@@ -285,9 +318,9 @@ def test_kernel_equals_numpy(form, options, step, situation, rng, monkeypatch):
 
 
 @pytest.mark.parametrize(('form', 'options', 'step'), [*CELLS, *OPTIONS])
-def test_which_cells_keep_the_scan(form, options, step, rng, monkeypatch):
+def test_no_cell_keeps_the_scan(form, options, step, rng, monkeypatch):
     monkeypatch.setenv('RNNKIT_KERNELS', 'on')
     layer = Unrolled(form, options, step, SHORT[0], (2, 2, 2, 6), rng)
     out = layer.outputs_of(*layer.symbols())['out']
     scans = [v for v in ancestors([out]) if v.owner and type(v.owner.op).__name__ == 'Scan']
-    assert bool(scans) == is_scanned(form, options, step), 'SCANNED is out of date'
+    assert not scans

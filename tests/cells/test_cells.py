@@ -164,15 +164,15 @@ def broken(returns):
 @pytest.mark.parametrize(
     ('returns', 'message'),
     [
-        (lambda z, s: z, r'Broken.step\(\) must return a HState of h; got TensorVariable'),
-        (lambda z, s: (z,), r'Broken.step\(\) must return a HState of h; got tuple'),
-        (lambda z, s: None, r'Broken.step\(\) must return a HState of h; got NoneType'),
+        (lambda z, s: (z, z), r'must return the new state, as return h; got 2 values'),
+        (lambda z, s: {'h': z}, r'must return the new state, as return h; got dict'),
+        (lambda z, s: None, r'must return the new state, as return h; got None.* a return may be'),
         (lambda z, s: HState(z * np.float64(0.1)), r"state 'h' from float32 into float64"),
         (lambda z, s: HState(z.sum()), r"state 'h' 0 axes; it must be \(B, H\)"),
         (lambda z, s: HState(None), r"state 'h' must be a tensor; got None"),
-        (lambda z, s: HState(pt.concatenate([z, z], 1)), r"state 'h' 4 columns; H is 2"),
+        (lambda z, s: HState(pt.concatenate([z, z], 1)), r"state 'h' 4 columns; its width is 2"),
     ],
-    ids=['tensor', 'tuple', 'nothing', 'dtype', 'axes', 'None', 'width'],
+    ids=['tuple', 'dict', 'nothing', 'dtype', 'axes', 'None', 'width'],
 )
 def test_a_cell_whose_step_returns_something_wrong_is_named(returns, message, add_layer):
     add_layer('broken')(broken(returns))

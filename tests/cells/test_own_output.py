@@ -186,8 +186,8 @@ def test_both_directions_and_noise(form, rng):
     ('output', 'message'),
     [
         (lambda self, s, p: 3.0, 'Wrong.output() must return a tensor (T, B, 2); got 3.0'),
-        (lambda self, s, p: s.h[0], 'Wrong.output() must return a tensor (T, B, 2); got 2 axes'),
-        (lambda self, s, p: s.h, "output 'out' has 3 features; its size is 2"),
+        (lambda self, s, p: s.h[0], 'Wrong.output() must return a tensor (T, B, 2); got (B, 3)'),
+        (lambda self, s, p: s.h, 'Wrong.output() must return a tensor (T, B, 2); got (T, B, 3)'),
     ],
 )
 def test_wrong_outputs(output, message, monkeypatch):

@@ -10,7 +10,7 @@ import pytest
 
 COMPILER = next(filter(None, map(shutil.which, ('cc', 'gcc', 'clang'))), None)
 STRICT = ['-std=c99', '-Wall', '-Wextra', '-pedantic', '-Wshadow', '-Wconversion', '-Werror']
-needs_compiler = pytest.mark.skipif(COMPILER is None, reason='no C compiler is there')
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason='no C compiler found')
 STATE = 1 << 20  # bytes, more than any network here keeps
 
 
@@ -28,9 +28,11 @@ class Library:
     Parameters
     ----------
     net : rnnkit.Network
-    folder : Path
-    **options
-        Of `to_c`.
+    folder : path
+    name, dtype : str
+        As in `to_c`.
+    flags : sequence of str
+        For the compiler.
     """
 
     def __init__(self, net, folder, name='net', dtype='float32', flags=('-O1',)):

@@ -1,39 +1,9 @@
 """Equations of one row, computed by NumPy."""
 
 import numpy as np
+from operations import NUMPY
 from scipy import special
 
-ELEMENTWISE = {
-    'tanh': np.tanh,
-    'sigmoid': special.expit,
-    'exp': np.exp,
-    'expm1': np.expm1,
-    'log': np.log,
-    'log1p': np.log1p,
-    'softplus': lambda x: np.logaddexp(0, x),
-    'sqrt': np.sqrt,
-    'abs': np.abs,
-    'sign': np.sign,
-    'erf': special.erf,
-    'erfc': special.erfc,
-    'add': np.add,
-    'sub': np.subtract,
-    'mul': np.multiply,
-    'div': np.divide,
-    'max': np.maximum,
-    'min': np.minimum,
-    'lt': np.less,
-    'le': np.less_equal,
-    'gt': np.greater,
-    'ge': np.greater_equal,
-    'eq': np.equal,
-    'ne': np.not_equal,
-    'and': np.logical_and,
-    'or': np.logical_or,
-    'xor': np.logical_xor,
-    'not': np.logical_not,
-    'select': np.where,
-}
 STEPS = {
     'array': lambda w, s: w,
     'product': lambda w, s, x: x @ w,
@@ -59,7 +29,7 @@ def computed(equations, given):
         elif op == 'input':
             values[k] = given[operands[0]]
         else:
-            values[k] = operands[0] if op == 'constant' else ELEMENTWISE[op](*read)
+            values[k] = operands[0] if op == 'constant' else NUMPY[op](*read)
         if np.ndim(values[k]):
             assert values[k].shape[-1] == equations.widths[k]
     return [values[k] for k in equations.outputs]

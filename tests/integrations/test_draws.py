@@ -65,6 +65,21 @@ def test_predictions_are_those_of_a_loop(dtype, layout):
         np.testing.assert_array_equal(p.get_value(), value)
 
 
+def test_draws_of_other_parameters():
+    net = rnnkit.Regressor([2, ('rnn', 3), 1], seed=0)
+    for names in (['out.w'], ['out.b'], ['out.w', 'out.b']):
+        draws = draws_of(net, names)
+        wanted = stacked(looped(net, draws, lambda other: other.predict(X)))
+        np.testing.assert_allclose(posterior_predict(net, draws, X), wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_an_output_that_is_not_a_number():
+    net = rnnkit.Regressor([2, 1], seed=0)
+    weights = np.full((2, 3, 2, 1), [[1e30], [-1e30]])  # infinity - infinity
+    with np.errstate(all='ignore'), pytest.raises(DataError, match='not a number'):
+        posterior_predict(net, {'out.w': weights}, [[1e30, 1e30]])
+
+
 def test_lists_of_sequences_and_masks():
     net = rnnkit.Regressor([2, ('gru', 3), 1], masked=True, seed=0)
     draws, sequences = draws_of(net), [X[:, 0], X[:2, 1]]

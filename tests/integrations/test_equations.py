@@ -8,7 +8,8 @@ import pytensor.tensor as pt
 import pytest
 from activation_specs import SPECS
 from long_forms import long_unless
-from rows import ELEMENTWISE, STEPS, computed
+from operations import NUMPY
+from rows import STEPS, computed
 
 import rnnkit
 from rnnkit.cells import cells
@@ -34,7 +35,7 @@ def check(outputs, inputs, rng):
 
 
 def test_the_tables_are_complete():
-    assert set(ELEMENTWISE) == set(elementary.OPERATIONS) | set(FUNCTIONS.values())
+    assert set(NUMPY) == set(elementary.OPERATIONS) | set(FUNCTIONS.values())
     assert set(REDUCTIONS.values()) < set(STEPS)
 
 
@@ -134,6 +135,15 @@ def test_weights_that_share_much(rng):
     check([x * v], {'x': x}, rng)
 
 
+def test_a_slice_that_ends_at_a_constant(rng):
+    x = matrix('x', 4)
+    check([2 * x[:, : pt.constant(3)]], {'x': x}, rng)
+
+
+def vector():
+    return pytensor.shared(np.arange(1.0, 4), shape=(3,))
+
+
 @pytest.mark.parametrize(
     ('make', 'why'),
     [
@@ -147,6 +157,12 @@ def test_weights_that_share_much(rng):
         (lambda x: pt.special.softmax(x, axis=0), 'Softmax'),
         (lambda x: pt.special.softmax(x, axis=None), 'Softmax'),
         (lambda x: pt.special.softmax(equal_columns(x), axis=-1), 'a softmax of equal columns'),
+        (lambda x: equal_columns(x).sum(axis=1, keepdims=True) * x, 'of equal columns'),
+        (lambda x: equal_columns(x) @ vector()[:, None], 'a product of equal columns'),
+        (lambda x: pt.concatenate([equal_columns(x), x], axis=1), 'a concatenation with equal'),
+        (lambda x: x * vector()[:, None], r'the array .* of shape \(3, 1\)'),
+        (lambda x: x * x.sum(axis=1), 'numbers of all rows side by side'),
+        (lambda x: x * (x.sum(axis=1) + vector())[:, None], 'numbers of all rows side by side'),
         (lambda x: x[:, : -pt.constant(1)], 'ends that are not constant'),
     ],
 )

@@ -228,6 +228,36 @@ def test_a_functional_chain_with_a_mask(rng):
             load(keras(other, {}))
 
 
+def test_a_leaky_relu_is_the_activation_of_the_layer_before(rng):
+    hidden, out = dense(I, 5, rng), dense(5, 1, rng)
+    for given, slope in (({'negative_slope': 0.1}, 0.1), ({}, 0.3)):
+        config = sequential(
+            layer('Dense', 'hidden', units=5, activation='linear'),
+            layer('LeakyReLU', 'leaky', **given),
+            layer('Dense', 'out', units=1),
+            shape=[None, I],
+        )
+        net = load(keras(config, {'dense': hidden, 'dense_1': out}))
+        x = rng.standard_normal((B, I))
+        h = x @ hidden[0] + hidden[1]
+        right = np.where(h > 0, h, slope * h) @ out[0] + out[1]
+        np.testing.assert_allclose(net.predict(x), right, atol=TOLERANCE)
+
+
+def test_a_misspelt_keyword_names_the_call(rng):
+    config = sequential(layer('Dense', 'a', units=1), shape=[None, I])
+    file = keras(config, {'dense': dense(I, 1, rng)})
+    for given in ([file], [hdf5({'dense': dense(I, 1, rng)}), [I, 1]]):
+        for wrong, right in (('layuot', 'layout'), ('modle', 'model')):
+            with pytest.raises(
+                ConfigError,
+                match=rf"^from_keras\(\): unknown option '{wrong}', did you mean '{right}'",
+            ):
+                load(*given, **{wrong: 'batch'})
+    with pytest.raises(ConfigError, match="unknown option 'clases', did you mean 'classes'"):
+        load(file, model='Classifier', clases=['a', 'b'])
+
+
 def test_masking_and_constants(rng):
     cell = weights_of('SimpleRNN', I, rng)
     config = sequential(
@@ -265,6 +295,20 @@ def test_a_maximum_of_outputs_that_are_held_over_padding(rng):
     load(keras(config, {'simple_rnn/cell': weights_of('SimpleRNN', I, rng)}))
 
 
+def test_after_the_last_step_there_is_no_time(rng):
+    config = sequential(
+        layer('SimpleRNN', 'rnn', units=H),
+        layer('LayerNormalization', 'norm', axis=1),
+        layer('Flatten', 'flat'),
+        layer('Dense', 'out', units=1),
+        shape=[None, None, I],
+    )
+    cell, out = weights_of('SimpleRNN', I, rng), dense(H, 1, rng)
+    norm = [np.ones(H), np.zeros(H)]
+    net = load(keras(config, {'simple_rnn/cell': cell, 'layer_normalization': norm, 'dense': out}))
+    assert [one.form for one in net.layers[1:]] == ['rnn', 'last', 'layernorm', 'feedforward']
+
+
 REFUSED = [
     (layer('Conv1D', 'conv', filters=3), r"'conv' is a Conv1D, which has no counterpart here"),
     (layer('LSTM', 'a', units=H, activation='mish'), r"'a' \(LSTM\) has activation='mish'"),
@@ -282,6 +326,7 @@ REFUSED = [
     (layer('Normalization', 'a', axis=-1, invert=True), 'has invert=True'),
     (layer('GlobalMaxPooling1D', 'a', keepdims=True), 'has keepdims=True'),
     (layer('Activation', 'a', activation='tanh'), 'which must follow a Dense layer'),
+    (layer('LeakyReLU', 'a', negative_slope=0.1), 'which must follow a Dense layer'),
     (layer('TimeDistributed', 'a', layer=layer('LSTM', 'b', units=H)), "has layer='LSTM'"),
     (layer('Flatten', 'a'), 'needs a model whose input has a fixed number of steps'),
     (layer('Embedding', 'a', input_dim=3, output_dim=2), r'\(Embedding\) must be the first'),
@@ -435,6 +480,17 @@ def test_damaged_files_are_refused(rng):
     for cut in (content[: len(content) // 2], b'', b'text', hdf5(groups)[:500]):
         with pytest.raises(FormatError):
             load(cut)
+    for member in (b'config.json', b'model.weights.h5'):
+        for more in range(0, len(content), 100):
+            claims = bytearray(content)
+            at = claims.rindex(member) - 22  # the lengths in the directory, which comes last
+            length = int.from_bytes(claims[at : at + 4], 'little') + more
+            claims[at - 4 : at] = claims[at : at + 4] = length.to_bytes(4, 'little')
+            if more == 0:
+                assert load(bytes(claims)).num_params == 6
+                continue
+            with pytest.raises(FormatError, match=r'complete \.keras file|claims more bytes'):
+                load(bytes(claims))
     with pytest.raises(FormatError, match=r'config.json is compressed'):
         load(keras(config, groups, compress=True))
     with pytest.raises(FormatError, match='describes no model'):

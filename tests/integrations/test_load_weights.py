@@ -67,9 +67,18 @@ def test_paths_meta_and_checkpoints(tmp_path, rng):
     assert not new.meta
     x = rng.standard_normal((4, 3, 2))
     path = str(tmp_path / 'b.safetensors')
-    old.train([x, x[..., :1]], [x, x[..., :1]], epochs=3, learning_rate=0.1, checkpoint=path)
+    seen = []
+    old.train(
+        [x, x[..., :1]],
+        [x, -x[..., :1]],  # so that the first epoch is the best
+        epochs=3,
+        learning_rate=0.1,
+        checkpoint=path,
+        callbacks=lambda training: seen.append(values(old)),
+    )
     new.load_weights(path)
     same(new, values(rnnkit.load(path)))
+    assert not np.array_equal(new.find('out', 'w').get_value(), seen[-1]['out.w'])
 
 
 def test_a_file_that_was_changed_is_refused():
@@ -86,6 +95,10 @@ def test_parts_of_another_network():
     assert report == (('hid1.xh', 'hid1.hh', 'hid1.b', 'hid1.bn'), (), ())
     same(new, {**values(old), **{k: v for k, v in before.items() if k.startswith('out')}})
     assert new.load_weights(old, only=['hid1.xh', 'hid1.b']).loaded == ('hid1.xh', 'hid1.b')
+    longer = made(2, ('gru', 3), 5, 1, seed=3)
+    assert new.load_weights(longer, only='hid1.*').unused == ()  # hid2 is left out on both sides
+    with pytest.raises(NotFoundError, match="the network has no 'hid2.w', 'hid2.b'"):
+        new.load_weights(longer, only='hid*')
     with pytest.raises(ShapeError, match=r'out.w has shape \(3, 1\); got \(3, 4\)'):
         new.load_weights(old, strict=False)
 
@@ -175,6 +188,11 @@ def test_another_head_is_left_out_by_only():
         new.load_weights(old, skip_mismatch=True)
 
 
+class Text:
+    def read(self):
+        return 'text'
+
+
 def test_what_is_no_source_is_refused(tmp_path):
     net = made()
     torch = {'out.weight': np.ones((1, 3)), 'out.bias': np.ones(1)}
@@ -197,6 +215,8 @@ def test_what_is_no_source_is_refused(tmp_path):
         ({'source': net, 'only': 3}, 'only must be a pattern'),
         ({'source': net, 'strict': 1}, 'strict must be True or False'),
         ({'source': 3}, 'must be the path of a file'),
+        ({'source': Text()}, r"source: read\(\) must return bytes; got 'text'"),
+        ({'source': net.layers[1]}, 'must be the path of a file'),
         ({'source': [np.ones(3)]}, 'arrays by name; got list of 1; weights of PyTorch are read'),
     ):
         with pytest.raises(ConfigError, match=message):

@@ -82,6 +82,14 @@ def test_activations(activation):
     compare(filled(rnnkit.Regressor([2, LSTM, layer, 3])), steps=(7,))
 
 
+def test_elu_keeps_the_digits_of_small_numbers():
+    net = rnnkit.Regressor([1, (1, 'elu'), 1])
+    net.set('hid1', 'w', [[1.0]])
+    x = np.array([[-1e-6], [-1e-3]], 'float32')
+    (found,) = written(net, outputs='hid1')(**{'in': x}).values()
+    np.testing.assert_allclose(found, np.expm1(x), rtol=1e-6)  # float32
+
+
 READERS = {
     'two states': dict(form='ff', size=3, inputs=('a:c', 'a:last', 'b')),
     'start': dict(form='lstm', size=4, inputs='in', h_0='a', c_0='a:last_c'),

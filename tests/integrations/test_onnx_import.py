@@ -61,8 +61,13 @@ CELLS = [
         dict(direction='bidirectional', activations=['Softsign', 'Softplus'] * 2, clip=0.4),
         dict(gate_activation='softsign', activation='softplus', clip=0.4, reset='before'),
     ),
+    (
+        'RNN',
+        dict(activations=['HardSigmoid'], activation_alpha=[1e20]),
+        dict(activation='affine:1e+20:0.5+rect:minmax'),
+    ),
 ]
-SHORT = [CELLS[1], CELLS[6], CELLS[10], CELLS[11], CELLS[14], CELLS[15]]
+SHORT = [CELLS[1], CELLS[6], CELLS[10], CELLS[11], *CELLS[14:]]
 
 
 @pytest.mark.parametrize(
@@ -278,6 +283,28 @@ def test_which_files_are_classifiers(rng, kind):
         out = graph.node('MatMul', out, graph.array(3, 2))
     net = graph.read(out)
     assert isinstance(net, rnnkit.Classifier) == (kind in ('LogSoftmax', 'Softmax'))
+
+
+def test_a_sigmoid_that_others_read_makes_no_swish(rng):
+    graph = Graph({'x': X})
+    y, _ = graph.cell('RNN', 'x', N, H)
+    y = graph.node('MatMul', graph.node('Squeeze', y, graph.constant([1])), graph.array(H, 2))
+    gate = graph.node('Sigmoid', y)
+    out = graph.node('Add', graph.node('Mul', y, gate), gate)
+    assert forms(agree(graph, out, [data(rng, T, B, N)])) == [
+        'rnn',
+        'feedforward',
+        'product',
+        'sum',
+    ]
+
+
+def test_biases_of_half_precision_are_added_in_float32():
+    graph = Graph({'x': (*X, 'float16')})
+    w, r, b = (graph.array(1, *shape, dtype='float16') for shape in ((H, N), (H, H), (2 * H,)))
+    y, _ = graph.node('RNN', 'x', w, r, b, outputs=2)
+    both = graph.arrays[b][0].astype('f4').reshape(2, H).sum(axis=0)
+    np.testing.assert_array_equal(graph.read(y).find(1, 'b').get_value(), both)
 
 
 def test_initial_states(rng):

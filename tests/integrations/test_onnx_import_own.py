@@ -166,7 +166,11 @@ def test_altered_weights_count():
         ('rnnkit', '{"spec": [1]}', 'its spec is'),
         ('rnnkit', '[1]', 'it is'),
         ('rnnkit', '{"spec": {"model": "Regressor"}}', 'cannot be built: from_spec'),
-        ('rnnkit.meta', '{"a": {":tensor": "S999999999", "shape": [1], "values": [1]}}', 'damaged'),
+        (
+            'rnnkit.meta',
+            '{"a": {":tensor": "S999999999", "shape": [1], "values": [1]}}',
+            'an array of',
+        ),
         ('rnnkit.meta', '[1, 2]', "'rnnkit.meta' is damaged: meta must be a dict"),
         ('rnnkit.params', '{"out.b": {"shape": [2], "float32": "AAAA"}}', 'damaged'),
         ('rnnkit.params', '{"out.b": {"shape": [-1], "float32": "AAAAAA=="}}', 'damaged'),

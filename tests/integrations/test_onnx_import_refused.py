@@ -149,6 +149,19 @@ def test_other_attributes_domains_and_versions():
         rnnkit.from_onnx(io.BytesIO(model.SerializeToString()))
 
 
+def test_an_attribute_that_nothing_reads():
+    graph = Graph({'x': X}, opset=19)
+    y = graph.node('Cast', 'x', to=1, saturate=1)
+    refused(graph, graph.node('MatMul', y, graph.array(N, 2)), "attribute 'saturate' is not known")
+
+
+def test_two_axes_of_time():
+    graph = Graph({'x': X, 'z': ('S', 'B', N)})
+    y = graph.node('Transpose', cell(graph, 'GRU'), perm=[1, 0, 2, 3])
+    other = graph.cell('GRU', 'z', N, H)[0]
+    refused(graph, graph.node('Add', y, other), 'the result has two axes of time')
+
+
 def test_arrays_in_other_files_are_not_read(tmp_path):
     graph = Small()
     model = onnx.load_from_string(graph.content(cell(graph)))

@@ -197,6 +197,23 @@ def test_layers_that_the_user_writes_take_the_weights_in_turn(rng):
     assert net.predict(np.ones((T, B, I))).shape == (B, 1)
 
 
+def test_a_layer_of_a_kind_takes_the_weights_of_that_kind(rng):
+    state = linear(I, 3, rng)
+    net = rnnkit.from_torch(state, [I, dict(form='softmax', size=3)], model=rnnkit.Classifier)
+    np.testing.assert_array_equal(net.find('out', 'w').get_value(), state['out.weight'].T)
+
+
+def test_a_file_that_is_a_hole_is_refused(tmp_path):
+    path = tmp_path / 'net.safetensors'
+    with path.open('wb') as file:
+        file.write(b'a')
+        file.truncate(2**27)
+    if 512 * getattr(path.stat(), 'st_blocks', 2**27) > 2**20:
+        pytest.skip('the file system has no files with holes')
+    with pytest.raises(FormatError, match=f'it claims {2**27} bytes, and occupies'):
+        rnnkit.from_torch(path)
+
+
 @pytest.mark.parametrize('end', ['.pt', '.pth', '.bin', '.safetensors'])
 def test_files(end, tmp_path, rng):
     from safetensors.numpy import save
@@ -217,6 +234,16 @@ def test_files(end, tmp_path, rng):
     net = rnnkit.from_torch(path)
     assert net.dtype == 'float32'
     np.testing.assert_array_equal(net.find('out', 'w').get_value(), half['out.weight'].T)
+
+
+def test_bfloat16_of_safetensors_becomes_float32():
+    values = np.float32([[1.5, -2, 3]])
+    bits = (values.view(np.uint32) >> 16).astype('<u2').tobytes()
+    header = b'{"out.weight":{"dtype":"BF16","shape":[1,3],"data_offsets":[0,6]}}'
+    content = len(header).to_bytes(8, 'little') + header + bits
+    net = rnnkit.from_torch(io.BytesIO(content), [3, 1])
+    assert net.dtype == 'float32'
+    np.testing.assert_array_equal(net.find('out', 'w').get_value(), values.T)
 
 
 def test_checkpoints_prefixes_and_wrappers(rng):
@@ -242,6 +269,10 @@ def test_checkpoints_prefixes_and_wrappers(rng):
         ConfigError, match=r"key='ema/b': there is no 'b' in source; it has 'model'"
     ):
         rnnkit.from_torch(two, key='ema/b')
+    for key in ('ema', 'step'):
+        message = f"key='{key}': no weights are there; source has some in 'model', 'ema/model'$"
+        with pytest.raises(ConfigError, match=message):
+            rnnkit.from_torch({**two, 'step': 3}, key=key)
     with pytest.raises(ConfigError, match="no weight begins with 'a'; there are 'out.weight'"):
         rnnkit.from_torch(state, prefix='a')
 
@@ -275,6 +306,10 @@ def test_the_order_of_modules(tmp_path, rng):
     two = {**state, **linear(4, 4, rng, 'c.')}
     save_file({k: np.ascontiguousarray(v) for k, v in two.items()}, tmp_path / 'a.safetensors')
     with pytest.raises(ConfigError, match='more than one is possible by their sizes; write order='):
+        rnnkit.from_torch(tmp_path / 'a.safetensors', **more)
+    later = {**linear(3, 4, rng, 'a.'), 'b.weight': np.ones((5, 4)), **linear(4, 1, rng, 'c.')}
+    save_file(later, tmp_path / 'a.safetensors')  # of which b is no embedding, as the first may be
+    with pytest.raises(ConfigError, match='none is possible by their sizes; write order='):
         rnnkit.from_torch(tmp_path / 'a.safetensors', **more)
     many = {k: v for c in 'abcdefghijkl' for k, v in linear(4, 4, rng, f'{c}.').items()}
     save_file({**many, **linear(9, 9, rng, 'm.')}, tmp_path / 'a.safetensors')
@@ -347,14 +382,19 @@ def test_what_does_not_fit_is_refused(rng):
         rnnkit.from_torch(out, model=rnnkit.Network)
     with pytest.raises(ConfigError, match="did you mean 'classifier'"):
         rnnkit.from_torch(out, model='Clasifier')
-    with pytest.raises(ConfigError, match="did you mean 'layout'"):
-        rnnkit.from_torch(out, layuot='batch')
+    for wrong, right in (('layuot', 'layout'), ('actvation', 'activation'), ('prefx', 'prefix')):
+        with pytest.raises(
+            ConfigError, match=rf"^from_torch\(\): unknown option '{wrong}', did you mean '{right}'"
+        ):
+            rnnkit.from_torch(out, **{wrong: 'batch'})
     with pytest.raises(DataError, match=r'out.b must be finite; got nan at \(0,\)'):
         rnnkit.from_torch({**out, 'out.bias': np.array([np.nan])})
     with pytest.raises(
         DataError, match=r"'out.bias' must be an array of numbers; got array\(\['a'"
     ):
         rnnkit.from_torch({**out, 'out.bias': np.array(['a'])})
+    with pytest.raises(DataError, match="'out.bias' must be an array of numbers; got masked_array"):
+        rnnkit.from_torch({**out, 'out.bias': np.ma.array([1.0], mask=[True])})
     with pytest.raises(ConfigError, match='no weights such as'):
         rnnkit.from_torch({'a': 1})
     with pytest.raises(ConfigError, match=r'write from_torch\(module.state_dict\(\)\)'):

@@ -21,6 +21,7 @@ NEEDED = {  # options without a default
     'reshape': {'shape': [3, 1]},
     'bcrnn': {'num_modules': 2},
     'conv1': {'filter_size': 3, 'border_mode': 'same'},
+    'attention': {'memory': 'hid1'},
 }
 PLAIN = [(form, NEEDED.get(form, {})) for form in FORMS]
 VARIANTS = [
@@ -42,6 +43,9 @@ VARIANTS = [
     ('reshape', {'shape': [3]}),
     ('lstm', {'std': 0.3, 'radius_hh': 0.8, 'mean_b': 0.5}),
     ('rrnn', {'rate': 'log'}),
+    ('attention', {'memory': 'hid1', 'score': 'general', 'activation': 'relu'}),
+    ('attention', {'memory': 'hid1', 'score': 'dot'}),
+    ('attention', {'memory': 'hid1', 'score_size': 3}),
     ('bidirectional', {'worker': 'scrn', 'rate': 'uniform', 'context_size': 3}),
     ('ff', {'activation': 'tanh+maxout:3+lgrelu', 'leak': 0.1}),
 ]

@@ -118,3 +118,12 @@ def test_a_filter_that_starts_from_an_array(rng):
     layer = dict(form='conv1', size=1, filter_size=2, w=w)
     net = rnnkit.Regressor([dict(form='input', size=3, ndim=3), layer], dtype='float64')
     np.testing.assert_array_equal(net.find(1, 'w').get_value(), w)
+
+
+def test_numbers_with_a_plus_in_an_activation(rng):
+    x = rng.standard_normal((4, 2))
+    short, plain = (
+        rnnkit.Regressor([2, (3, activation), 1], seed=0).predict(x)
+        for activation in ('affine:1e+1:+0.5+tanh', 'affine:10:0.5+tanh')
+    )
+    np.testing.assert_array_equal(short, plain)

@@ -98,7 +98,14 @@ SHORT = {
         0.3,
     ),
     'seq2seq': (
-        {'digits': 1, 'size': 16, 'batch_size': 16, 'updates': 14, 'learning_rate': 0.03},
+        {
+            'task': 'sums',
+            'digits': 1,
+            'size': 16,
+            'batch_size': 16,
+            'updates': 14,
+            'learning_rate': 0.03,
+        },
         2.2,
     ),
     'sequence_autoencoder': (

@@ -135,7 +135,7 @@ class Body:
         if value.op == 'mul' and self.values[value.args[-1]].op == 'constant':
             args.reverse()
         if value.op in INFIX:
-            if value.op == 'mul' and args[0] == '(-1.0f)':
+            if value.op == 'mul' and args[0] == literals.number(-1.0, self.dtype):
                 return f'(-{args[1]})'
             return f'({args[0]} {INFIX[value.op]} {args[1]})'
         if value.op == 'not':
@@ -185,11 +185,10 @@ class Body:
     def _barrier(self, k: int) -> None:
         value = self.values[k]
         if value.op in REDUCTIONS:
-            function = f'{value.op} of' if value.op in ('sum', 'prod') else value.op
-            self.functions.add(function)
+            self.functions.add(value.op)
             name, pointer = self.names.new(f'v{k}'), self.pointer(value.args[0])
             width = self.values[value.args[0]].width
-            call = f'real_{function.replace(" ", "_")}({pointer}, {width})'
+            call = f'real_{value.op.replace(" ", "_")}({pointer}, {width})'
             self.lines.append(f'const real {name} = {call};')
             self.known[k] = name
             return

@@ -1,10 +1,11 @@
-"""Elementary functions as C that compilers turn into vectors: without branches, tables or calls.
+"""The functions that layers call, as C that compilers turn into vectors.
 
-They are those of `rnnkit.kernels.language.elementary`: one polynomial, of ``exp(r) - 1`` for
+Elementary functions have no branches, tables or calls. They are those of
+`rnnkit.kernels.language.elementary`: one polynomial, of ``exp(r) - 1`` for
 ``|r| <= log(2) / 2``, and one series, of the inverse hyperbolic tangent. Errors are a few units
 in the last place; NaN gives NaN, and infinity what it should. Numbers are chosen by masks of bits,
 since ``?:`` may become a branch, and then a loop has no vectors. No number is rounded by adding a
-large one, which ``-ffast-math`` would undo.
+large one, which ``-ffast-math`` would undo. Sums, products and softmax work on whole vectors.
 """
 
 import math
@@ -13,8 +14,9 @@ from collections.abc import Iterable
 from rnnkit.integrations.c.literals import number
 from rnnkit.kernels.language.elementary import FORMATS
 
-SELECT = """
-/* yes or no: both are computed, and a loop has no branch. */
+TEXTS = {  # each after those that it calls
+    'select': """
+/* Returns yes or no; both are computed, so that a loop has no branch. */
 static inline real real_select(int which, real yes, real no)
 {
     const @bits mask = (@bits)0 - (@bits)which;
@@ -26,9 +28,8 @@ static inline real real_select(int which, real yes, real no)
     memcpy(&y, &a, sizeof y);
     return y;
 }
-"""
-
-EXP = """
+""",
+    'exp range': """
 /* exp(x) = 2 exp(r) h, where r = real_rest(x, n) is small, h = 2^(n - 1) = real_half_power(n),
    and n = real_whole(x), for x between @low and @high, and n is anything for NaN. */
 static inline real real_ranged(real x)
@@ -64,9 +65,7 @@ static inline real real_expm1_small(real r)
 @terms
     return p * r * r + r;
 }
-"""
-
-TEXTS = {
+""",
     'exp': """
 static inline real real_exp(real x)
 {
@@ -244,7 +243,7 @@ static inline void add_product(real *restrict y, const real *restrict x, const r
 }
 """,
 }
-NEEDS = {
+NEEDS = {  # what each calls
     'exp range': ['select'],
     'expm1': ['exp range'],
     'exp': ['exp range'],
@@ -260,12 +259,6 @@ NEEDS = {
     'min of': ['min'],
     'softmax': ['exp', 'max of', 'sum of'],
 }
-TEXTS = {'select': SELECT, 'exp range': EXP, **TEXTS}
-ORDER = [
-    'select', 'exp range', 'exp', 'expm1', 'tanh', 'sigmoid', 'log', 'log1p', 'softplus', 'sqrt',
-    'abs', 'erf', 'erfc', 'sign', 'max', 'min', 'sum of', 'prod of', 'max of', 'min of',
-    'softmax', 'add_product',
-]  # fmt: skip
 
 
 def texts(functions: Iterable[str], dtype: str) -> str:
@@ -284,7 +277,7 @@ def texts(functions: Iterable[str], dtype: str) -> str:
         if name not in needed:
             needed.add(name)
             waiting += NEEDS.get(name, [])
-    text = '\n'.join(TEXTS[name].strip('\n') + '\n' for name in ORDER if name in needed)
+    text = '\n'.join(text.strip('\n') + '\n' for name, text in TEXTS.items() if name in needed)
     words = _words(dtype)
     for word in sorted(words, key=len, reverse=True):
         text = text.replace(f'@{word}', words[word])

@@ -1,6 +1,5 @@
 """From a network to files of C."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rnnkit.common.checks import choice
+from rnnkit.common.epoch_paths import file_path
 from rnnkit.common.replace_file import replace
-from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 from rnnkit.graph.graph import Graph
 from rnnkit.inference.predict import Inference
@@ -32,12 +31,12 @@ class Exported(Protocol):
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What is kept with the network."""
+        """What the user has stored with the network."""
 
 
 def write(net: Exported, folder: object, name: object, dtype: object) -> list[Path]:
     """Write a network as C; see `rnnkit.Network.to_c`."""
-    target = _folder(folder)
+    target = file_path(f'{WHERE}: folder', folder, 'folder')
     name = names.checked(WHERE, name)
     choice(f'{WHERE}: dtype', dtype, ('float32', 'float64'))
     files = texts(net, name, str(dtype))
@@ -92,17 +91,6 @@ def _classes(net: Exported, steps: Steps) -> list[str] | None:
     if known is None or len(known) != steps.width:
         return None
     return [str(label) for label in known.tolist()]
-
-
-def _folder(folder: object) -> Path:
-    try:
-        text = os.fsdecode(folder)  # type: ignore[arg-type]
-        os.fsencode(text)
-    except (TypeError, ValueError):  # no path at all, or letters that no path can have
-        text = ''
-    if not text or '\0' in text:
-        raise ConfigError(f'{WHERE}: folder must be the path of a folder; got {brief(folder)}')
-    return Path(text)
 
 
 def _check_free(path: Path) -> None:

@@ -119,7 +119,7 @@ def _needed(graph: Graph, result: str) -> list[str]:
         layer = layer_of(waiting.pop())
         if layer not in seen:
             seen.add(layer)
-            read = [*graph.plan.sources[layer], *graph.plan.starts[layer].values()]
+            read = graph.plan.reads(layer)
             needed += [name for name in read if name not in needed]
             waiting += read
     return needed

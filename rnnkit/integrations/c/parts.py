@@ -1,6 +1,7 @@
 """The equations of single layers, for one row at one time step."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -91,10 +92,13 @@ def part_of(where: str, graph: Graph, layer: Layer, needed: Sequence[str]) -> Pa
     ConfigError
         If its equations work on more than one row or time step.
     """
-    reader = recurrent if isinstance(layer, Recurrent) else stateless
+    sources = graph.plan.sources[layer.name]
+    reader = stateless
+    if isinstance(layer, Recurrent):
+        apart = graph.plan.sides[layer.name].items()
+        reader = partial(recurrent, sides={k: f'input {sources.index(n)}' for k, n in apart})
     if isinstance(layer, Mean | Max):
         reader = pooled
-    sources = graph.plan.sources[layer.name]
     widths = [width_of(graph, name) for name in sources]
     rows = {  # not by identifiers, since states have such names
         f'input {k}': variable(f'input {k}', graph.dtype, (None, width))
@@ -126,14 +130,19 @@ Read = tuple[dict[str, tuple[TensorVariable, State]], Rows, dict[str, str]]
 """States with their variables; the results by name; outputs that are states."""
 
 
-def recurrent(layer: Recurrent, rows: Rows, needed: Sequence[str]) -> Read:
-    """Return the step of a cell."""
-    (x,) = rows.values()
+def recurrent(
+    layer: Recurrent, rows: Rows, needed: Sequence[str], sides: Mapping[str, str]
+) -> Read:
+    """Return the step of a cell, whose further inputs are the rows of these names."""
+    x, *_ = rows.values()
+    given = {side: rows[name] for side, name in sides.items()}
     cell = layer.cell if not layer.zoneout else wrapped(Mixed, layer.cell, layer.zoneout)
     params = {name: layer.params[name] for name in layer.cell.params}
-    p = SimpleNamespace(**cell.prepare(params, layer.size))
+    p = SimpleNamespace(
+        **cell.prepare(params, layer.size), **layer.cell.with_defaults(given, x, layer.size)
+    )
     states = {}
-    for name, width in zip(cell.state._fields, cell.widths(layer.size), strict=True):
+    for name, width in zip(cell.state._fields, layer.widths, strict=True):
         start = layer.params[f'{name}_0'].get_value() if name in layer.learned else None
         states[name] = (variable(name, x.dtype, (None, width)), State(width, start))
     old = cell.state(*(row for row, _ in states.values()))

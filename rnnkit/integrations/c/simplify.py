@@ -9,13 +9,11 @@ products, so that nothing is copied.
 from collections import Counter
 from typing import NamedTuple
 
-import numpy as np
-
 from rnnkit.integrations.equations import Equations, Step
 from rnnkit.kernels.program.program import FLAGS
 
 LEAVES = {'input', 'constant', 'array'}
-REDUCTIONS = {'sum', 'max of', 'min of', 'prod'}
+REDUCTIONS = {'sum of', 'prod of', 'max of', 'min of'}  # 'max' is elementwise, of two values
 VECTORS = {'affine', 'join', 'softmax'}
 BARRIERS = VECTORS | REDUCTIONS  # computed as a whole, not by unit
 
@@ -58,18 +56,17 @@ class Value(NamedTuple):
 
 
 class Values(NamedTuple):
-    """Values in an order in which they can be computed, those of the outputs, and the weights."""
+    """Values in an order in which they can be computed, and those of the outputs."""
 
     values: list[Value]
     outputs: list[int]
-    arrays: dict[str, np.ndarray]
 
 
 def simplified(equations: Equations) -> Values:
     """Return equations in a form that loops compute."""
     rewriter = _Rewriter(equations)
     outputs = [rewriter.number(k) for k in equations.outputs]
-    return Values(rewriter.values, outputs, equations.arrays)
+    return Values(rewriter.values, outputs)
 
 
 class _Rewriter:
@@ -123,7 +120,7 @@ class _Rewriter:
         operands = tuple(map(self.number, step.operands))
         if step.kind == 'columns':
             return self.cut(operands[0], step.start, step.stop)
-        kind = {'max': 'max of', 'min': 'min of'}.get(step.kind, step.kind)
+        kind = step.kind if step.kind in VECTORS else f'{step.kind} of'
         return self.add(Value(kind, operands, width))
 
     # --- sums of products

@@ -29,7 +29,7 @@ class Texts:
     classes : sequence of str, optional
         The names of the classes.
     meta : dict
-        What belongs to the network, for a comment.
+        ``net.meta``, for a comment.
     """
 
     def __init__(
@@ -119,16 +119,16 @@ class Texts:
         about = [
             f'A network ({self.kind}) as plain C99: it allocates nothing, changes no global '
             f'variables, and needs the C library alone. Compile {self.name}.c with -O3 '
-            f'-march=native, or whatever makes vectors on your processor, and link with -lm.',
-            f'All that it keeps is in a {self.name}_state of your own: make one for each sequence '
-            f'that is read at the same time; a copy of it is a copy of the sequence so far. Each '
-            f'belongs to one thread at a time. It has {state} bytes, and arrays on the stack have '
+            f'-march=native, or whatever turns on the vectors of your processor; link with -lm.',
+            f'It keeps all state in a {self.name}_state that you provide, one for each sequence '
+            f'that is read at the same time. A copy of it is a copy of the sequence so far. Only '
+            f'one thread may use it at a time. It takes {state} bytes; arrays on the stack take '
             f'about {stack}.',
-            f'There is no padding and no mask: call it for the time steps that are real. If an '
-            f'input is NaN or infinite, outputs and state may be NaN until {self.name}_init.',
+            f'There is no padding and no mask: call it for real time steps only. If an input is '
+            f'NaN or infinite, outputs and state may be NaN until {self.name}_init is called.',
         ]
         if self.meta:
-            about.append('Kept with the network, as JSON: ' + _json(self.meta))
+            about.append('net.meta, as JSON: ' + _json(self.meta))
         return about
 
     def _struct(self) -> list[str]:
@@ -145,7 +145,7 @@ class Texts:
     def _functions(self) -> list[str]:
         steps = self.steps
         lines = [
-            '/* Begins a sequence. */',
+            '/* Begins a new sequence. */',
             f'{self.declaration("init")};',
             '',
             *_comment([self._about_step()]),

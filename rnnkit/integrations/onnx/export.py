@@ -50,6 +50,24 @@ def model_of(net: Any, state: bool, opset: int, outputs: object) -> onnx.ModelPr
     ConfigError
         If it cannot be written.
     """
+    model, draft = graph_of(net, state, opset, outputs)
+    entries = properties(net, draft)
+    if text := params.missing(model, net.params):
+        entries[params.PARAMS] = text
+    for key, value in entries.items():
+        model.metadata_props.add(key=key, value=value)
+    model.producer_name, model.producer_version = 'rnnkit', __version__
+    return model
+
+
+def graph_of(net: Any, state: bool, opset: int, outputs: object) -> tuple[onnx.ModelProto, Draft]:
+    """Return the model of a network without metadata, and what its states are.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be written.
+    """
     graph: Graph = net._graph
     newest = onnx.defs.onnx_opset_version()
     whole(f'{WHERE}: opset', opset, OLDEST, newest)
@@ -66,11 +84,7 @@ def model_of(net: Any, state: bool, opset: int, outputs: object) -> onnx.ModelPr
     infos = [draft.output(name, output) for name, output in wanted.items()]
     for name, output in draft.last_states.items():
         infos.append(draft.named(f'{NEW}{name}', draft.values[output], draft.axes_of(output)))
-    model = writer.model(draft.inputs, infos, properties(net, draft))
-    if text := params.missing(model, net.params):
-        model.metadata_props.add(key=params.PARAMS, value=text)
-    model.producer_name, model.producer_version = 'rnnkit', __version__
-    return model
+    return writer.model(draft.inputs, infos), draft
 
 
 def _outputs(graph: Graph, outputs: object) -> dict[str, str]:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from pytensor.tensor import TensorVariable
+from onnx import TensorProto
 
 from rnnkit import activations
 from rnnkit.common.tensors import variable
 from rnnkit.integrations.onnx.draft import Draft
 from rnnkit.integrations.onnx.recurrent import bidirectional, recurrent
-from rnnkit.integrations.onnx.rows import write_graph
+from rnnkit.integrations.onnx.rows import Graphs, write_graph
 from rnnkit.layers import (
     Bidirectional,
     Concatenate,
@@ -29,7 +29,6 @@ from rnnkit.layers import (
 from rnnkit.layers.reshape import Reshape
 from rnnkit.layers.time import Flatten, Repeat
 
-Graphs = tuple[list[TensorVariable], dict[str, TensorVariable]]
 Written = dict[str, str]
 
 
@@ -42,12 +41,19 @@ def write(draft: Draft, layer: Layer) -> Written:
         If it cannot be written; the message names the layer.
     """
     read = [draft.values[name] for name in draft.graph.plan.sources[layer.name]]
+    if draft.graph.plan.sides[layer.name]:
+        read = at_each_step(draft, layer, read)
     write_layer: Callable[..., Written] = WRITERS.get(type(layer).transform, of_rows)
     return write_layer(draft, layer, read)
 
 
 def of_rows(draft: Draft, layer: Layer, read: Sequence[str]) -> Written:
     """Write a layer that computes each time step of each example alike."""
+    if layer.memory_source:
+        raise draft.refuse(
+            layer,
+            'it looks at all steps of another sequence, which ONNX files of rnnkit cannot do yet',
+        )
     own = [need for need in layer.needs if need != 'noise']
     if layer.recurrent or own or layer.starts_time or not layer.keeps_time:
         raise draft.refuse(
@@ -137,7 +143,7 @@ def pooling(draft: Draft, layer: Mean | Max, read: Sequence[str]) -> Written:
         steps = writer.node('Shape', [x], f'{name}/steps', end=1)
         batch = writer.node('Shape', [x], f'{name}/batch', start=1, end=2)
         lengths = writer.node('Expand', [steps, batch], f'{name}/steps')
-    count = writer.node('Cast', [lengths], f'{name}/count', to=1)
+    count = writer.node('Cast', [lengths], f'{name}/count', to=TensorProto.FLOAT)
     count = writer.node('Unsqueeze', [count, writer.whole(1)], f'{name}/count')  # (B, 1)
     first, second = layer.state._fields
     kept, number = draft.start(layer, first), draft.start(layer, second)

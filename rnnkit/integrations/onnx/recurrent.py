@@ -13,7 +13,7 @@ from rnnkit.cells.rnn import RNNCell
 from rnnkit.common.tensors import variable
 from rnnkit.integrations.gates import ORDERS, parted_biases, reordered
 from rnnkit.integrations.onnx.draft import Draft
-from rnnkit.integrations.onnx.rows import write_graph
+from rnnkit.integrations.onnx.rows import Graphs, write_graph
 from rnnkit.integrations.onnx.scan import write_scan
 from rnnkit.layers import Bidirectional, Layer, Recurrent
 from rnnkit.layers.bidirectional import MERGES, WAYS
@@ -44,10 +44,11 @@ DEFAULTS = {'rnn': ['Tanh'], 'lstm': ['Sigmoid', 'Tanh', 'Tanh'], 'gru': ['Sigmo
 
 
 class Way(NamedTuple):
-    """A layer of one direction, and its initial states; '' stands for 0."""
+    """A layer of one direction, its initial states, where '' stands for 0, and further inputs."""
 
     layer: Recurrent
     start: dict[str, str]
+    sides: dict[str, str]
 
 
 def functions_of(layer: Recurrent) -> list[Callable[..., TensorVariable]]:
@@ -66,6 +67,7 @@ def has_operator(layer: Recurrent, needed: set[str]) -> bool:
         and not layer.zoneout
         and getattr(cell, 'cell_clip', None) is None
         and getattr(cell, 'projection', None) is None
+        and not getattr(cell, 'layernorm', False)
         and all(function in FUNCTIONS for function in functions_of(layer))
         and needed <= OF_OPERATOR
     )
@@ -74,13 +76,21 @@ def has_operator(layer: Recurrent, needed: set[str]) -> bool:
 def recurrent(draft: Draft, layer: Recurrent, read: Sequence[str]) -> dict[str, str]:
     """Write a layer of one direction; return its outputs by name."""
     start = {part: _start(draft, layer, part) for part in layer.state._fields}
-    return _one(draft, layer, Way(layer, start), read[0], draft.needed[layer.name])
+    way = Way(layer, start, _sides(draft, layer, read))
+    return _one(draft, layer, way, read[0], draft.needed[layer.name])
+
+
+def _sides(draft: Draft, layer: Layer, read: Sequence[str]) -> dict[str, str]:
+    """Return the further inputs of each step (T, B, width), given all that a layer reads."""
+    plan = draft.graph.plan
+    places = dict(zip(plan.sources[layer.name], read, strict=True))
+    return {side: places[name] for side, name in plan.sides[layer.name].items()}
 
 
 def _one(draft: Draft, owner: Layer, way: Way, x: str, needed: set[str]) -> dict[str, str]:
     clock = draft.clock_of(owner)
     if not has_operator(way.layer, needed):
-        return write_scan(draft, way.layer, x, way.start, clock, needed)
+        return write_scan(draft, way.layer, x, way.start, clock, needed, way.sides)
     y, *last = _operator(draft, [way], x, clock)
     writer = draft.writer
     y = writer.node('Squeeze', [y, writer.whole(1)], f'{way.layer.name}/out')  # (T, B, H)
@@ -95,7 +105,7 @@ def bidirectional(draft: Draft, layer: Bidirectional, read: Sequence[str]) -> di
     for prefix, child in zip(WAYS, layer.children, strict=True):
         fields = child.state._fields
         start = {part: _start(draft, layer, part, f'{prefix}_', child) for part in fields}
-        ways.append(Way(child, start))
+        ways.append(Way(child, start, _sides(draft, layer, read)))
     of_each = {name[3:] if name[:3] in ('fw_', 'bw_') else name for name in needed}
     if not all(has_operator(child, of_each) for child in layer.children):
         fw, bw = (_one(draft, layer, way, x, of_each) for way in ways)
@@ -143,9 +153,7 @@ def _merged(
             continue
         width, dtype = layer.forward.output_size(name), draft.graph.dtype
 
-        def merge(
-            width: int = width, dtype: str = dtype
-        ) -> tuple[list[TensorVariable], dict[str, TensorVariable]]:
+        def merge(width: int = width, dtype: str = dtype) -> Graphs:
             both = {way: variable(way, dtype, (None, width)) for way in WAYS}
             return [MERGES[layer.merge](*both.values())], both
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from onnx import TensorProto
 from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels
@@ -40,6 +41,8 @@ OPERATORS = {
 }
 REDUCTIONS = {'sum': 'ReduceSum', 'max': 'ReduceMax', 'min': 'ReduceMin', 'prod': 'ReduceProd'}
 
+Graphs = tuple[Sequence[TensorVariable], Mapping[str, TensorVariable]]  # outputs, inputs
+
 POSSIBLE = (
     'write it with elementwise functions, products with weights, slices, and sums or maxima over '
     'the features'
@@ -49,7 +52,7 @@ POSSIBLE = (
 def write_graph(
     writer: Writer,
     layer: Layer,
-    build: Callable[[], tuple[Sequence[TensorVariable], Mapping[str, TensorVariable]]],
+    build: Callable[[], Graphs],
     values: Mapping[str, str],
     like: str,
 ) -> list[str]:
@@ -120,7 +123,9 @@ class _Written:
         """Return the name of a value as a number: 1 for true."""
         if self.equations.program.nodes[k][0] not in FLAGS or k in self.equations.steps:
             return self.names[k]
-        return self.writer.node('Cast', [self.names[k]], f'{self.place}/number', to=1)
+        return self.writer.node(
+            'Cast', [self.names[k]], f'{self.place}/number', to=TensorProto.FLOAT
+        )
 
     def _value(self, k: int) -> str:
         if k in self.equations.steps:

@@ -11,11 +11,9 @@ from rnnkit.cells.wrappers import Mixed, wrapped
 from rnnkit.common.tensors import variable
 from rnnkit.errors import ConfigError, RnnkitError
 from rnnkit.integrations.onnx.draft import Draft
-from rnnkit.integrations.onnx.rows import label, write_graph
+from rnnkit.integrations.onnx.rows import Graphs, label, write_graph
 from rnnkit.integrations.onnx.writer import Writer, info
 from rnnkit.layers import Recurrent
-
-Graphs = tuple[list[TensorVariable], dict[str, TensorVariable]]
 
 
 def write_scan(
@@ -25,6 +23,7 @@ def write_scan(
     start: Mapping[str, str],
     clock: str | None,
     needed: set[str],
+    sides: Mapping[str, str],
 ) -> dict[str, str]:
     """Write a layer of one direction as a loop; return its outputs by name.
 
@@ -39,8 +38,10 @@ def write_scan(
     clock : str or None
     needed : set of str
         The outputs that are needed.
+    sides : dict of str to str
+        The cell's further inputs (T, B, width).
     """
-    loop = _Loop(draft, layer)
+    loop = _Loop(draft, layer, sides)
     z = loop.projected(x)
     real = draft.real(clock, x)
     fields, main = layer.state._fields, layer.state._fields[0]
@@ -61,13 +62,15 @@ def write_scan(
 class _Loop:
     """The equations of a cell, and the nodes that compute them."""
 
-    def __init__(self, draft: Draft, layer: Recurrent):
+    def __init__(self, draft: Draft, layer: Recurrent, sides: Mapping[str, str]):
         self.writer, self.layer, self.dtype = draft.writer, layer, draft.graph.dtype
-        cell = layer.cell
+        self.sides, cell = sides, layer.cell
+        widths = cell.side_widths(layer.size, layer.input_size)
+        self.side_widths = {name: widths[name] for name in sides}
         self.cell = wrapped(Mixed, cell, layer.zoneout) if layer.zoneout else cell
-        self.widths = dict(zip(layer.state._fields, cell.widths(layer.size), strict=True))
+        self.widths = dict(zip(layer.state._fields, layer.widths, strict=True))
         params = {name: layer.params[name] for name in cell.params}
-        self.params = SimpleNamespace(**cell.prepare(params, layer.size))
+        self.arrays = cell.prepare(params, layer.size)
         self.z_width = 0
 
     def projected(self, x: str) -> str:
@@ -75,11 +78,13 @@ class _Loop:
 
         def build() -> Graphs:
             rows = variable('x', self.dtype, (None, self.layer.input_size))
-            z = self.cell.project(rows, self.params)
+            sides, p = self._read(rows)
+            z = self.cell.project(rows, p)
             self.z_width = z.type.shape[-1] or 0
-            return [z], {'x': rows}
+            return [z], {'x': rows, **sides}
 
-        (z,) = write_graph(self.writer, self.layer, build, {'x': x}, x)
+        values = {'x': x, **{f'side {name}': value for name, value in self.sides.items()}}
+        (z,) = write_graph(self.writer, self.layer, build, values, x)
         if not self.z_width:
             raise ConfigError(
                 f'{self.writer.where}: {label(self.layer)}: project() must return a known number '
@@ -87,12 +92,19 @@ class _Loop:
             )
         return z
 
+    def _read(self, x: TensorVariable) -> tuple[dict[str, TensorVariable], SimpleNamespace]:
+        """Return rows of the further inputs, as inputs of a graph, and what methods get as p."""
+        given = {n: variable(n, self.dtype, (None, w)) for n, w in self.side_widths.items()}
+        every = self.layer.cell.with_defaults(given, x, self.layer.size)
+        named = {f'side {name}': rows for name, rows in given.items()}
+        return named, SimpleNamespace(**self.arrays, **every)
+
     def run(
         self, z: str, real: str, start: Mapping[str, str], kept: Sequence[str]
     ) -> tuple[dict[str, str], dict[str, str]]:
         """Write the loop; return the final states, and those of all steps of the parts `kept`."""
         name, writer = self.layer.name, self.writer
-        sequences = [z, real] if real else [z]
+        sequences = [z, *self.sides.values(), *([real] if real else [])]
         batch = writer.node('Shape', [z], f'{name}/batch', start=1, end=2)
         states = []
         for part, width in self.widths.items():
@@ -121,9 +133,11 @@ class _Loop:
         name, body = self.layer.name, self.writer.body()
         old = {part: body.name(f'{name}/old_{part}') for part in self.widths}
         z = body.name(f'{name}/z')
-        new = self._step(body, z, old)
+        sides = {side: body.name(f'{name}/{side}') for side in self.sides}
+        new = self._step(body, z, old, sides)
         inputs = [info(old[part], ['B', width]) for part, width in self.widths.items()]
         inputs.append(info(z, ['B', self.z_width]))
+        inputs += [info(sides[side], ['B', width]) for side, width in self.side_widths.items()]
         if masked:  # over padding the state is held
             real = body.name(f'{name}/real')
             inputs.append(info(real, ['B', 1], 'BOOL'))
@@ -138,17 +152,22 @@ class _Loop:
         ]
         return helper.make_graph(body.nodes, name, inputs, outputs)
 
-    def _step(self, body: Writer, z: str, old: Mapping[str, str]) -> dict[str, str]:
+    def _step(
+        self, body: Writer, z: str, old: Mapping[str, str], sides: Mapping[str, str]
+    ) -> dict[str, str]:
         """Write one step; return the new states."""
 
         def build() -> Graphs:
             rows = variable('z', self.dtype, (None, self.z_width))
             states = {p: variable(p, self.dtype, (None, n)) for p, n in self.widths.items()}
-            new = self.cell.step(rows, self.layer.state(*states.values()), self.params)
+            x = variable('x', self.dtype, (None, self.layer.input_size))
+            named, p = self._read(x)
+            new = self.cell.step(rows, self.layer.state(*states.values()), p)
             inputs = {f'state {part}': state for part, state in states.items()}
-            return list(new), {'z': rows, **inputs}
+            return list(new), {'z': rows, **named, **inputs}
 
-        values = {'z': z, **{f'state {part}': value for part, value in old.items()}}
+        values = {'z': z, **{f'side {name}': value for name, value in sides.items()}}
+        values |= {f'state {part}': value for part, value in old.items()}
         names = write_graph(body, self.layer, build, values, next(iter(old.values())))
         return dict(zip(self.widths, names, strict=True))
 
@@ -157,8 +176,9 @@ class _Loop:
 
         def build() -> Graphs:
             rows = {p: variable(p, self.dtype, (None, n)) for p, n in self.widths.items()}
+            p = SimpleNamespace(**self.arrays)
             try:
-                y = self.cell.output(self.layer.state(*rows.values()), self.params)
+                y = self.cell.output(self.layer.state(*rows.values()), p)
             except RnnkitError:
                 raise
             except Exception as why:  # a user's method may need all steps

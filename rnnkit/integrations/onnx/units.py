@@ -1,12 +1,10 @@
 """Outputs in the units of the target, for a network with ``scale_targets=True``."""
 
-from pytensor.tensor import TensorVariable
-
 from rnnkit.common.output_names import join, layer_of, parts
 from rnnkit.common.tensors import variable
 from rnnkit.graph.units import SCALED
 from rnnkit.integrations.onnx.draft import Draft
-from rnnkit.integrations.onnx.rows import write_graph
+from rnnkit.integrations.onnx.rows import Graphs, write_graph
 
 
 def in_units(draft: Draft) -> None:
@@ -18,9 +16,7 @@ def in_units(draft: Draft) -> None:
         layer = draft.graph.by_name[layer_of(name)]
         scaled = draft.values[name]
 
-        def build(
-            name: str = name, width: int = layer.output_size(parts(name)[1])
-        ) -> tuple[list[TensorVariable], dict[str, TensorVariable]]:
+        def build(name: str = name, width: int = layer.output_size(parts(name)[1])) -> Graphs:
             rows = variable('scaled', draft.graph.dtype, (None, width))
             return [draft.graph.units.outputs({name: rows}, {})[name]], {'scaled': rows}
 

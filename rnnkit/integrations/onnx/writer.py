@@ -103,10 +103,7 @@ class Writer:
         return self.node(kind, [x, self.whole(axis)], wanted, keepdims=int(keepdims))
 
     def model(
-        self,
-        inputs: list[onnx.ValueInfoProto],
-        outputs: list[onnx.ValueInfoProto],
-        properties: dict[str, str],
+        self, inputs: list[onnx.ValueInfoProto], outputs: list[onnx.ValueInfoProto]
     ) -> onnx.ModelProto:
         """Return the graph of what the outputs need, checked.
 
@@ -128,8 +125,6 @@ class Writer:
         # The oldest format that has these operators: runtimes refuse newer ones than they know.
         oldest = helper.find_min_ir_version_for(imports)
         model = helper.make_model(graph, opset_imports=imports, ir_version=oldest)
-        for key, text in properties.items():
-            model.metadata_props.add(key=key, value=text)
         onnx.checker.check_model(model, full_check=True)
         return model
 

@@ -1,15 +1,16 @@
 """The frame of a kernel: its inputs and outputs, and how its functions find them.
 
-In: the arrays that a kernel reads and writes, their shapes written with the letters of
-`DIMS`. Out: the functions ``enter`` and ``stage`` of the kernel, and for its other functions
-the places of all dimensions and addresses in one block of integers.
+In: the arrays that a kernel reads and writes, their shapes written with letters: those of
+`DIMS`, and any other capital for a further length. Out: the functions ``enter`` and ``stage`` of
+the kernel, and for its other functions the places of all dimensions and addresses in one block of
+integers.
 
 A caller describes its inputs by descriptors, see `rnnkit.kernels.language.descriptor`.
 ``enter`` checks the shapes against each other, so that no kernel can be made to leave its
 arrays; ``stage`` copies inputs that are not contiguous.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from rnnkit.kernels.language.descriptor import (
@@ -27,7 +28,8 @@ DIMS = 'TBIH'  # time, batch, inputs, units
 class Array(NamedTuple):
     """An array of a kernel: its name and its shape, such as ``('T', 'B', '4H')``.
 
-    Its elements are floats of the kernel's format, or (inputs only) whole numbers of 64 bits.
+    A length is a letter, a multiple of one, a number, or a sum of these: ``'3H+C+1'``. The
+    elements are floats of the kernel's format, or (inputs only) whole numbers of 64 bits.
     """
 
     name: str
@@ -40,10 +42,20 @@ class Array(NamedTuple):
 
 
 def factor(dim: str) -> tuple[int, str | None]:
-    """Return number and letter of a length: ``'4H'`` is (4, 'H'), ``'1'`` is (1, None)."""
-    if dim[-1:] in DIMS:
+    """Return a length as a multiple of one that has a place of its own in the block.
+
+    ``'4H'`` is (4, 'H'), ``'1'`` is (1, None), and ``'3H+C'`` is (1, '3H+C').
+    """
+    if '+' in dim:
+        return 1, dim
+    if dim[-1:].isalpha():
         return int(dim[:-1] or 1), dim[-1]
     return int(dim), None
+
+
+def letters(dims: Iterable[str]) -> set[str]:
+    """Return the letters in some lengths."""
+    return {letter for dim in dims for letter in dim if letter.isalpha()}
 
 
 def leading(axes: int) -> tuple[str, ...]:
@@ -57,7 +69,8 @@ class Frame:
     Parameters
     ----------
     inputs, outputs : sequence of Array
-        The first input that has a bare letter as an axis defines that letter.
+        The first input that has a bare letter as an axis defines that letter; if none has, the
+        first one that has a multiple of it.
     what : str
         The name of the computation, for messages.
     """
@@ -66,17 +79,28 @@ class Frame:
         self, inputs: Sequence[Array], outputs: Sequence[Array], what: str = 'recurrent kernel'
     ):
         self.inputs, self.outputs, self.what = tuple(inputs), tuple(outputs), what
-        names = [*DIMS, 'work', 'staged', *(a.name for a in (*inputs, *outputs))]
+        shapes = [a.dims for a in (*inputs, *outputs)]
+        further = sorted(set().union(*map(letters, shapes)) - set(DIMS))
+        self.sums = sorted({dim for dims in shapes for dim in dims if '+' in dim})
+        self.lengths = [*DIMS, *further, *self.sums]
+        names = [*self.lengths, 'work', 'staged', 'parts', *(a.name for a in (*inputs, *outputs))]
         self.place = {name: i for i, name in enumerate(names)}
+        self.definers = self._find_definers()
+        if unknown := set().union(*map(letters, shapes)) - self.definers.keys():
+            raise ValueError(f'{what}: no array says what the length {min(unknown)} is')
 
     def read(self, code: Code, block: Int, *names: str) -> list[Int]:
         """Return dimensions or addresses by name."""
         return [code.get(block, self.place[name]) for name in names]
 
     def length(self, code: Code, block: Int, dim: str) -> Int:
-        """Return a length such as ``'4H'``."""
-        number, letter = factor(dim)
-        return code.get(block, self.place[letter]) * number if letter else code.int(number)
+        """Return a length such as ``'4H'`` or ``'3H+C'``."""
+        total = code.int(0)
+        for k, term in enumerate(dim.split('+')):
+            number, letter = factor(term)
+            part = code.get(block, self.place[letter]) * number if letter else code.int(number)
+            total = total + part if k else part
+        return total
 
     def count(self, code: Code, block: Int, dims: Sequence[str]) -> Int:
         """Return the product of some dimensions; of none, 1."""
@@ -97,17 +121,26 @@ class Frame:
         for i, array in enumerate(self.inputs):
             yield i, array, desc + 8 * DESCRIPTOR * i
 
-    def _by_need(self, desc: Int) -> Iterator[tuple[int, Array, Int]]:
-        """Yield the descriptors; last those of multiples of a letter that a later array defines."""
-        defined: set[str] = set()
-        later = []
-        for i, array, at in self._descriptors(desc):
-            defined.update(dim for dim in array.dims if dim in DIMS)
-            if {factor(dim)[1] for dim in array.dims} - {None} <= defined:
-                yield i, array, at
-            else:
-                later.append((i, array, at))
-        yield from later
+    def _find_definers(self) -> dict[str, tuple[int, int, int]]:
+        """Return, for each letter, the input and the axis that define it, as a multiple of it."""
+        found: dict[str, tuple[int, int, int]] = {}
+        for i, array in enumerate(self.inputs):
+            for axis, dim in enumerate(array.dims, AXES - len(array.dims)):
+                number, letter = factor(dim)
+                if letter is None or '+' in dim:
+                    continue
+                if letter not in found or found[letter][2] > 1 == number:
+                    found[letter] = i, axis, number
+        return found
+
+    def _by_need(self, desc: Int) -> list[tuple[int, Array, Int]]:
+        """Return the descriptors; each after those of the arrays that define its letters."""
+
+        def last(item: tuple[int, Array, Int]) -> int:
+            i, array, _ = item
+            return max([i, *(self.definers[letter][0] for letter in letters(array.dims))])
+
+        return sorted(self._descriptors(desc), key=last)
 
     def _write_enter(self, unit: Unit) -> None:
         """Write ``enter(descriptors, block)``: 0, or 1 + the number of an input that does not fit.
@@ -115,15 +148,14 @@ class Frame:
         It fills in the lengths, and the addresses of the inputs: 0 if one must be staged.
         """
         with unit.function('enter', 'desc block', export=True) as (code, desc, block):
-            defined: set[str] = set()
+            for letter, (i, axis, number) in self.definers.items():
+                length = code.get(desc, DESCRIPTOR * i + 1 + axis) // number
+                code.put(length, block, self.place[letter])
             staged = code.var(code.int(0))
             # At each call, for most lengths are not known when PyTensor builds the graph.
             for i, array, at in self._by_need(desc):
                 for axis, dim in enumerate(array.dims, AXES - len(array.dims)):
                     actual = code.get(at, 1 + axis)
-                    if dim in DIMS and dim not in defined:
-                        defined.add(dim)
-                        code.put(actual, block, self.place[dim])
                     with code.when(actual.differs(self.length(code, block, dim))):
                         code.ret(i + 1)
                 item = array.item(unit.target.size)
@@ -131,6 +163,8 @@ class Frame:
                 code.put(regular.pick(code.get(at), 0), block, self.place[array.name])
                 staged.set(staged.get() + regular.pick(0, array_bytes(code, at, item)))
             code.put(staged.get(), block, self.place['staged'])
+            for dim in self.sums:
+                code.put(self.length(code, block, dim), block, self.place[dim])
 
     def _write_stage(self, unit: Unit) -> None:
         """Write ``stage(descriptors, block)``: copy what must be staged; return the next byte."""

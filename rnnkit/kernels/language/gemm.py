@@ -17,7 +17,7 @@ is in registers or the first cache.
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from rnnkit.kernels.language.elements import add_row, each_vector
+from rnnkit.kernels.language.elements import add_row, copy_row, each_vector
 from rnnkit.kernels.language.reductions import Sum, whole_sum
 from rnnkit.kernels.language.threads import part_of
 from rnnkit.kernels.language.vector import Code, Flag, Int, Target, Unit, Var, Vec
@@ -214,12 +214,16 @@ def write_tile(unit: Unit, n_x: int, n_h: int, first: int) -> int:
     return most
 
 
-def write_rows(unit: Unit, vectors: int) -> None:
-    """Write ``rows<vectors>``, which takes `Rows`; c has `columns` columns."""
+def write_rows(unit: Unit, vectors: int, fresh: bool = False) -> None:
+    """Write ``rows<vectors>``, which takes `Rows`; c has `columns` columns.
+
+    If `fresh`, write ``fresh<vectors>``: ``c = a @ panels``, whatever c was.
+    """
     most = tile_rows(unit.target, vectors)
-    _write_micro(unit, vectors, most)
+    name, micro = ('fresh', 'fresh_micro') if fresh else ('rows', 'micro')
+    _write_micro(unit, f'{micro}{vectors}', vectors, most, fresh)
     size, width, lanes = unit.target.size, unit.target.width, unit.target.lanes
-    with unit.function(f'rows{vectors}', ' '.join(Rows._fields)) as (code, *values):
+    with unit.function(f'{name}{vectors}', ' '.join(Rows._fields)) as (code, *values):
         at = Rows(*values)
         scratch = code.room(most * vectors * width)
         blocks = (at.last - at.first).ceil_div(most)
@@ -232,35 +236,44 @@ def write_rows(unit: Unit, vectors: int) -> None:
                 product = Micro(left, at.a_row, at.a_term, panel, at.terms, into, at.c_row)
 
                 def direct(m=m, product=product):
-                    code.call(f'micro{vectors}', m, *product)
+                    code.call(f'{micro}{vectors}', m, *product)
 
                 def partly(m=m, product=product, start=start):
-                    with code.loop(0, m * (vectors * width), width) as byte:
-                        code.store(0.0, scratch + byte)
                     row = vectors * width
+                    if not fresh:
+                        with code.loop(0, m * row, width) as byte:
+                            code.store(0.0, scratch + byte)
                     aside = product._replace(c=scratch, c_row=row)
-                    code.call(f'micro{vectors}', m, *aside)
+                    code.call(f'{micro}{vectors}', m, *aside)
+                    put = copy_row if fresh else add_row
                     with code.loop(0, m) as i:
                         source, to = scratch + i * row, product.c + i * product.c_row
-                        add_row(code, source, to, at.columns - start)
+                        put(code, source, to, at.columns - start)
 
                 code.choose(start + vectors * lanes <= at.columns, direct, partly)
 
 
-def _write_micro(unit: Unit, vectors: int, most: int) -> None:
-    """Write ``micro<vectors>(rows, a, a_row, a_term, panel, terms, c, c_row)``: c += a @ panel."""
+def _write_micro(unit: Unit, name: str, vectors: int, most: int, fresh: bool) -> None:
+    """Write ``<name>(rows, a, a_row, a_term, panel, terms, c, c_row)``: c += a @ panel.
+
+    If `fresh`, c = a @ panel.
+    """
     args, width = ' '.join(Micro._fields), unit.target.width
     for m in range(1, most + 1):
-        with unit.function(f'micro{vectors}_{m}', args, apart=True) as (code, *values):
+        with unit.function(f'{name}_{m}', args, apart=True) as (code, *values):
             at = Micro(*values)
             into = [at.c + at.c_row * r for r in range(m)]
-            sums = [[code.var(code.load(row + v * width)) for v in range(vectors)] for row in into]
+
+            def first(row: Int, v: int, code=code) -> Vec:
+                return code.vec(0.0) if fresh else code.load(row + v * width)
+
+            sums = [[code.var(first(row, v)) for v in range(vectors)] for row in into]
             left = [at.a + at.a_row * r for r in range(m)]
             _accumulate(code, sums, left, at.a_term, at.panel, at.terms)
             for row, totals in zip(into, sums, strict=True):
                 for v, total in enumerate(totals):
                     code.store(total.get(), row + v * width)
-    _dispatch(unit, f'micro{vectors}', args, most)
+    _dispatch(unit, name, args, most)
 
 
 def block_of(code: Code, first: Int, last: Int, q: Int, blocks: Int) -> tuple[Int, Int]:

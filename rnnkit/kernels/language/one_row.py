@@ -6,7 +6,7 @@ In: addresses of a row and of weights as users store them. Out: the sums of a ti
 
 from collections.abc import Sequence
 
-from rnnkit.kernels.language.vector import Code, Int, Unit, Vec
+from rnnkit.kernels.language.vector import Code, Flag, Int, Unit, Var, Vec
 
 NARROW = 2  # vectors of a narrow panel
 
@@ -90,4 +90,63 @@ def _row_sums(
     totals = {place: total.get() for place, total in sums[0].items()}
     for other in sums[1:]:
         totals = {place: total + other[place].get() for place, total in totals.items()}
+    return totals
+
+
+SINGLE = (8, 2, 1)  # vectors of columns that are done at a time
+
+
+def write_single(unit: Unit) -> None:
+    """Write ``single<vectors>(a, w, w_row, terms, columns, out)``: one row times a matrix.
+
+    It stores ``a @ w``. The matrix is read where it is, and must have as many columns as a panel
+    of vectors, apart from that of one vector.
+    """
+    for vectors in SINGLE:
+        name, args = f'single{vectors}', 'a w w_row terms columns out'
+        with unit.function(name, args, apart=True) as (code, a, w, row, terms, columns, out):
+            panel = vectors * unit.target.lanes
+            with code.loop(0, columns.ceil_div(panel)) as p:
+                # As in `write_direct`, the last panel ends with the last column.
+                start = p * panel if vectors == 1 else (p * panel).min(columns - panel)
+                at = start * unit.target.size
+                mask = code.tail((columns - start).min(panel)) if vectors == 1 else None
+                for v, total in enumerate(_sums_of_row(code, a, w + at, row, terms, vectors, mask)):
+                    code.store(total, out + at + v * unit.target.width, mask)
+
+
+def multiply(code: Code, a: Int, w: Int, row: Int, terms: Int, columns: Int, out: Int) -> None:
+    """Store ``a @ w`` at `out`, for one row."""
+    args, lanes = (a, w, row, terms, columns, out), code.target.lanes
+    wide, middle, narrow = (lambda v=v: code.call(f'single{v}', *args) for v in SINGLE)
+    code.choose(
+        columns >= SINGLE[0] * lanes,
+        wide,
+        lambda: code.choose(columns >= SINGLE[1] * lanes, middle, narrow),
+    )
+
+
+def _sums_of_row(
+    code: Code, a: Int, w: Int, row: Int, terms: Int, vectors: int, mask: Flag | None
+) -> list[Vec]:
+    """Return some vectors of a row times a matrix."""
+    size, width = code.target.size, code.target.width
+    # One row has few sums, and each waits for its last product: several of each wait less.
+    n = max(1, min(4, (code.target.registers - 2) // vectors))
+    sums = [[code.var(code.vec(0.0)) for _ in range(vectors)] for _ in range(n)]
+
+    def add(k: Int, into: list[Var[Vec]]) -> None:
+        element = code.spread(a + k * size)
+        for v, total in enumerate(into):
+            total.set(element.fma(code.load(w + k * row + v * width, mask), total.get()))
+
+    rounds = terms // n
+    with code.loop(0, rounds) as q:
+        for s, into in enumerate(sums):
+            add(q * n + s, into)
+    with code.loop(rounds * n, terms) as k:
+        add(k, sums[0])
+    totals = [total.get() for total in sums[0]]
+    for other in sums[1:]:
+        totals = [total + value.get() for total, value in zip(totals, other, strict=True)]
     return totals

@@ -19,6 +19,12 @@ def add_rows(code: Code, *args: Int | int) -> None:
     gemm.by_width(code, product.columns, lambda v: code.call(f'rows{v}', *product))
 
 
+def put_rows(code: Code, *args: Int | int) -> None:
+    """Store a product of rows, see `gemm.Rows`, whatever there was before."""
+    product = gemm.Rows(*args)
+    gemm.by_width(code, product.columns, lambda v: code.call(f'fresh{v}', *product))
+
+
 def write_pack(unit: Unit, vectors: int) -> None:
     """Write ``pack<vectors>(w, row, terms, columns, out)``: pack a matrix, a row for each term."""
     size, width, lanes = unit.target.size, unit.target.width, unit.target.lanes

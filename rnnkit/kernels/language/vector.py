@@ -349,10 +349,19 @@ class Code:
             args = [data, pointer, ir.Constant(I32, self.target.size), mask.value]
             self.intrinsic('masked.store', ir.VoidType(), args, pointers=True)
 
+    def prefetch(self, address: Int, write: bool = False) -> None:
+        """Ask for the cache line of an address, which need not exist, to be written or read."""
+        # Into the second cache (locality 2): what is asked for early must not fill the first one.
+        args = [self._pointer(address), *(ir.Constant(I32, n) for n in (int(write), 2, 1))]
+        self.external('llvm.prefetch.p0', ir.VoidType(), args)
+
+    def store_element(self, element: ir.Value, address: Int) -> None:
+        """Store one element, a value of LLVM."""
+        self.builder.store(element, self._pointer(address))
+
     def copy_element(self, source: Int, to: Int) -> None:
         """Copy one element."""
-        value = self.builder.load(self._pointer(source), typ=self.float_type)
-        self.builder.store(value, self._pointer(to))
+        self.store_element(self.builder.load(self._pointer(source), typ=self.float_type), to)
 
     def get(self, address: Int, index: int = 0) -> Int:
         """Load the integer number `index` of those at `address`."""

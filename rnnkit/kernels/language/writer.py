@@ -31,6 +31,7 @@ class Writer:
         self.frame.write(unit)
         self.write_functions(unit)
         with unit.function('size', 'block', export=True) as (code, block):
+            self.prepare(code, block)
             (staged,) = self.frame.read(code, block, 'staged')
             code.ret(self.areas(code, block, code.int(0))['end'] + staged)
         with unit.function('run', 'desc block', export=True) as (code, desc, block):
@@ -44,6 +45,13 @@ class Writer:
     def run(self, code: Code, desc: Int, block: Int) -> None:
         """Write the body of ``run``, in which `stage` comes before any input is read."""
         raise NotImplementedError
+
+    def prepare(self, code: Code, block: Int) -> None:
+        """Write to the block what work memory depends on, apart from lengths.
+
+        The number of threads is a setting that another thread may change during a call; ``parts``
+        in the block is what this call goes by.
+        """
 
     def sizes(self, code: Code, block: Int) -> dict[str, Int]:
         """Return the bytes of each area of work memory."""

@@ -23,25 +23,10 @@ from pytensor.graph.basic import Apply, Variable
 from rnnkit.kernels.language.vector import Target
 from rnnkit.kernels.recurrent.curvature_arrays import Loops
 from rnnkit.kernels.recurrent.curvature_kernel import CurvatureKernel
-from rnnkit.kernels.recurrent.form import Form
-from rnnkit.kernels.recurrent.walk import Walk
+from rnnkit.kernels.recurrent.loop_op import NO_GRADIENT, GradientOp
 from rnnkit.kernels.runtime.fused_op import FusedOp
 
 T = TypeVar('T')
-
-
-class GradientOp(FusedOp):
-    """The part of a gradient Op that its derivative uses."""
-
-    form: Form
-    walk: Walk
-    given: tuple[bool, ...]
-    n_inputs: int
-    n_fixed: int
-
-    def wrt(self, inputs: Sequence[T]) -> list[T]:
-        """Return those inputs by which there are gradients."""
-        raise NotImplementedError
 
 
 class RecurrentCurvature(FusedOp):
@@ -63,16 +48,12 @@ class RecurrentCurvature(FusedOp):
 
     def __init__(self, gradient: GradientOp, moved: tuple[bool, ...]):
         self.gradient, self.moved = gradient, moved
-        form, walk = gradient.form, gradient.walk
-        initial = [f'initial{k}' for k in range(form.n_states)]
-        names = ['x', form.recurrent, 'xh', *form.vectors, *initial]
-        fixed = [*['direct'] * bool(form.n_direct), *['mask'] * walk.masked]
-        wrt = gradient.wrt([*names, *fixed])
+        form = gradient.form
+        wrt = gradient.wrt(gradient.names)
         self.directions = [name for name, is_moved in zip(wrt, moved, strict=True) if is_moved]
         states = [k for k in range(form.n_states) if gradient.given[k]]
         self.names = [
-            *names,
-            *fixed,
+            *gradient.names,
             *(f'new{k}' for k in range(form.n_states)),
             *(f'given{k}' for k in states),
             *(f'd_{name}' for name in self.directions),
@@ -156,5 +137,7 @@ def pull_back(
 
 def connection(op: GradientOp, node: Apply) -> list[list[bool]]:
     """Return which outputs of a gradient Op have a derivative by which of its inputs."""
-    n, start = op.n_inputs - op.n_fixed, len(node.inputs) - sum(op.given)
-    return [[k < n or k >= start] * len(node.outputs) for k in range(len(node.inputs))]
+    start = len(node.inputs) - sum(op.given)
+    pattern = [k >= start for k in range(len(node.inputs))]
+    pattern[: op.n_inputs] = [name not in NO_GRADIENT for name in op.names]
+    return [[connected] * len(node.outputs) for connected in pattern]

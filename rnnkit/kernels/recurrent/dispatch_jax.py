@@ -85,15 +85,16 @@ def _curvature_function(
 
     def recurrent_curvature(*inputs: Array) -> tuple[Array, ...]:
         named = dict(zip(op.names, inputs, strict=True))
-        found = Loops(form, walk, named, jnp, OPERATIONS, _scan).run()
+        found = Loops(form, walk, named, jnp, OPERATIONS, loop).run()
         return tuple(found[name] for name in op.results)
 
     return recurrent_curvature
 
 
-def _scan(
+def loop(
     step: Callable[..., Any], carried: Any, sequences: Sequence[Array], reverse: bool
 ) -> tuple[Any, Array]:
+    """Return what the last step leaves, and what all steps emit."""
     return jax.lax.scan(step, carried, sequences, reverse=reverse)
 
 

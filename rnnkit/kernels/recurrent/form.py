@@ -17,7 +17,8 @@ from pytensor.graph.traversal import ancestors
 from pytensor.scalar.basic import Add
 from pytensor.tensor.elemwise import Elemwise
 
-from rnnkit.kernels.program.program import FLAGS, Program, Unsupported
+from rnnkit.kernels.program.program import Program, Unsupported
+from rnnkit.kernels.program.residuals import choose_residuals
 
 MAX_TILES = 12  # the accumulators of one row, for processors of 16 registers
 
@@ -226,35 +227,9 @@ def _with_tiles(
 
 
 def _choose_residuals(form: Form) -> list[int]:
-    """Return the nodes that the forward stores for the backward, besides the states.
-
-    The backward needs something of every tile. It is cheapest to keep the tile's activation, if
-    everything else is computed from that: follow the tile as long as it has one reader. To store
-    the tile itself would take as much memory and compute the activation twice; a tanh RNN keeps
-    nothing, for its state is the activation.
-    """
+    """Return the nodes that the forward stores for the backward, besides the states."""
     program = form.program
     outputs = [*form.d_tiles, *form.d_states, *form.d_vectors]
-    kept = {i for i in form.new if program.operands(i)}  # the new states are stored anyway
-    residuals: list[int] = []
-    for k in range(form.n_tiles):
-        node = program.input(f'tile{k}')
-        live = program.reach(outputs, kept)
-        if node not in live:
-            continue
-        while (reader := _only_reader(program, node, live - kept, outputs)) is not None:
-            node = reader
-        residuals.append(node)
-        kept.add(node)
-    return residuals
-
-
-def _only_reader(program: Program, node: int, live: set[int], outputs: list[int]) -> int | None:
-    """Return the one node of `live` that reads `node`, if that can be kept in its place."""
-    readers = [i for i in live if node in program.operands(i)]
-    if node in outputs or len(readers) != 1 or program.nodes[readers[0]][0] in FLAGS:
-        return None
-    # Only the backward knows the upstream gradients.
-    inputs = (program.nodes[i] for i in program.reach(readers))
-    upstream = any(kind == 'input' and name[0].startswith('grad') for kind, *name in inputs)
-    return None if upstream else readers[0]
+    stored = {i for i in form.new if program.operands(i)}  # the new states are stored anyway
+    tiles = [program.input(f'tile{k}') for k in range(form.n_tiles)]
+    return choose_residuals(program, tiles, outputs, stored)

@@ -15,7 +15,7 @@ import numpy as np
 
 from rnnkit.errors import ShapeError
 from rnnkit.kernels.language.descriptor import AXES, DESCRIPTOR
-from rnnkit.kernels.language.frame import DIMS, Frame, factor
+from rnnkit.kernels.language.frame import DIMS, Frame, factor, letters
 from rnnkit.kernels.language.vector import Target
 from rnnkit.kernels.language.writer import Writer
 from rnnkit.kernels.runtime import processor
@@ -75,7 +75,7 @@ class Kernel:
         wrong = enter(desc.ctypes.data, block.ctypes.data)
         if wrong:
             raise ShapeError(self.complaint(wrong - 1))
-        lengths = {letter: int(block[self.frame.place[letter]]) for letter in DIMS}
+        lengths = {letter: int(block[self.frame.place[letter]]) for letter in self.frame.lengths}
         outputs = [allocate(shape_of(a.dims, lengths), self.dtype) for a in self.frame.outputs]
         work = allocate((size(block.ctypes.data),), np.uint8)
         for name, array in zip(
@@ -101,9 +101,11 @@ class Kernel:
     def complaint(self, i: int) -> str:
         """Return the message for an input whose shape does not fit."""
         array = self.frame.inputs[i]
+        further = sorted(letters(array.dims) - set(DIMS))
+        others = ''.join(f', {letter} a length' for letter in further)
         return (
             f'{self.frame.what}: {array.name!r} is not of shape ({", ".join(array.dims)}), where '
-            f'T are steps, B examples, I inputs and H units as in the arrays before it'
+            f'T are steps, B examples, I inputs and H units{others} as in the arrays before it'
         )
 
 

@@ -9,9 +9,9 @@ belongs to a program of scalars, as in `rnnkit.kernels.recurrent.form`. So a ste
 mathematics that the first cut needs, the first cut, elementwise mathematics that the second one
 needs, and so on; last the new states.
 
-The backward has the same cuts in reverse. A product ``c = a @ w`` becomes ``d_a = d_c @ w.T``, a sum
-becomes a number that is added to the gradient of all its terms, and a number that many units read
-gets the sum of their gradients.
+The backward has the same cuts in reverse. A product ``c = a @ w`` becomes ``d_a = d_c @ w.T``, a
+sum becomes a number that is added to the gradient of all its terms, and a number that many units
+read gets the sum of their gradients.
 
 Every vector has a *length*, a letter: ``'H'`` for the units of the layer, or another letter of
 `rnnkit.Cell.lengths`; ``''`` is a single number for each example. Only vectors of one length, and
@@ -23,10 +23,13 @@ outside of the loop, too.
 """
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from rnnkit.kernels.program.program import Program
+
+T = TypeVar('T')  # a number, or a symbol that stands for one
 
 
 class Product(NamedTuple):
@@ -113,10 +116,13 @@ class StagedForm:
     d_states, d_z, d_vectors : list of int
         Nodes of the gradients; `d_vectors` has the blocks of all vectors in order. That of a vector
         of length ``''`` may be of any one length, and is summed over its units.
+    sides : tuple of str
+        The names of the side inputs that `step` reads. They are the first blocks of `direct`.
     residuals : list of int
         Nodes that the forward keeps for the backward, besides the states. With these, old states,
-        vectors, z and the new states, the backward computes all that it needs without any
-        forward cut.
+        vectors, z, direct and the new states, the backward computes all that it needs without
+        any forward cut. A new state may be the result of a cut itself (`new` then names that input,
+        such as ``cut1:0``).
     """
 
     name: str
@@ -134,6 +140,7 @@ class StagedForm:
     d_z: list[int] = field(default_factory=list)
     d_vectors: list[int] = field(default_factory=list)
     residuals: list[int] = field(default_factory=list)
+    sides: tuple[str, ...] = ()
 
     @property
     def n_states(self) -> int:
@@ -154,3 +161,25 @@ class StagedForm:
     def vector_blocks(self) -> list[tuple[str, int]]:
         """Return (name, block) of all vectors, in the order of `d_vectors`."""
         return [(name, k) for name, (_, n) in self.vectors.items() for k in range(n)]
+
+    def widths(self, shapes: Mapping[str, Sequence[T]]) -> dict[str, T]:
+        """Return the number of units of each length, from the shapes of the loops' inputs by name.
+
+        The shapes may be numbers or symbols.
+        """
+        found: dict[str, T] = {'': 1}
+        for k, length in enumerate(self.states):
+            found[length] = shapes[f'initial{k}'][-1]
+        axes = {**self.weights, **{name: (blocks,) for name, blocks in self.vectors.items()}}
+        for name, lengths in axes.items():
+            for (length, n), width in zip(lengths, shapes[name], strict=True):
+                if length not in found:
+                    found[length] = width // n if n > 1 else width
+        for name, lengths in (('z', self.z), ('direct', self.direct)):
+            rest = list(dict.fromkeys(length for length in lengths if length not in found))
+            if len(rest) > 1:
+                raise ValueError(f'the widths of {rest} cannot be told apart')
+            for length in rest:
+                known = sum(found[k] for k in lengths if k != length)
+                found[length] = (shapes[name][-1] - known) // lengths.count(length)
+        return found

@@ -5,54 +5,26 @@ import ctypes
 import numpy as np
 import pytest
 from kernel_cases import can_run, target
+from operations import BINARY, COMPARISONS, FUNCTIONS
 
-from rnnkit.kernels.language import elementary
+from rnnkit.kernels.language.elementary import OPERATIONS
 from rnnkit.kernels.language.vector import Unit
 from rnnkit.kernels.runtime import cache
 
-EXACT = {
-    'exp': np.exp,
-    'expm1': np.expm1,
-    'tanh': np.tanh,
-    'log': np.log,
-    'log1p': np.log1p,
-    'sigmoid': lambda x: 1 / (1 + np.exp(-x)),
-    'sqrt': np.sqrt,
-    'abs': np.abs,
-    'sign': np.sign,
-    'softplus': lambda x: np.logaddexp(np.zeros_like(x), x),
-}
-BINARY = {
-    'add': np.add,
-    'sub': np.subtract,
-    'mul': np.multiply,
-    'div': np.divide,
-    'max': np.maximum,
-    'min': np.minimum,
-}
 SPECIAL = [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 1e30, -1e30, 88.5, 89.5, -87.0, 709.0]
-COMPARISONS = {
-    'lt': np.less,
-    'le': np.less_equal,
-    'gt': np.greater,
-    'ge': np.greater_equal,
-    'eq': np.equal,
-    'ne': np.not_equal,
-}
 
 
 def compiled(where):
     """Return ``run(name, a, b)``, which computes a function of vectors."""
-    functions = elementary.OPERATIONS
 
     def write(name):
         unit = Unit(name, where)
-        for op in [*EXACT, *BINARY, *COMPARISONS]:
+        for op in [*FUNCTIONS, *BINARY, *COMPARISONS]:
             with unit.function(op, 'a b to n', export=True) as (code, a, b, to, n):  # noqa: SIM117
                 with code.loop(0, n, where.lanes) as j:
                     mask = code.tail((n - j).min(where.lanes))
                     x, y = (code.load(p + j * where.size, mask) for p in (a, b))
-                    value = functions[op](x) if op in EXACT else functions[op](x, y)
+                    value = OPERATIONS[op](x) if op in FUNCTIONS else OPERATIONS[op](x, y)
                     if op in COMPARISONS:
                         value = value.pick(1.0, code.vec(0.0))
                     code.store(value, to + j * where.size, mask)
@@ -84,8 +56,8 @@ def test_functions_are_accurate(dtype, width):
     run = compiled(target(dtype, width))
     a, b = numbers(dtype, 1), numbers(dtype, 2)[::-1].copy()
     tiny, eps = np.finfo(dtype).tiny, np.finfo(dtype).eps
-    for op, exact in (EXACT | BINARY).items():
-        args = (a,) if op in EXACT else (a, b)
+    for op, exact in (FUNCTIONS | BINARY).items():
+        args = (a,) if op in FUNCTIONS else (a, b)
         got = run(op, a, b)
         with np.errstate(all='ignore'):
             want = exact(*[x.astype('longdouble') for x in args]).astype(dtype)

@@ -1,7 +1,5 @@
 """Which of the cells have a kernel, and that it computes what the papers say."""
 
-import logging
-
 import numpy as np
 import pytensor
 import pytensor.tensor as pt
@@ -11,7 +9,9 @@ from kernel_cases import assert_near
 from long_forms import long
 
 from rnnkit.cells import cells
+from rnnkit.cells.wrappers import Dropped, Mixed, Zoned, wrapped
 from rnnkit.kernels.recurrent.trace import form_of
+from rnnkit.kernels.staged import trace as staged
 from rnnkit.unroll import unroll
 
 FUSED = {
@@ -19,7 +19,12 @@ FUSED = {
     'clockwork': [{'periods': [1, 2, 4]}],
     'bcrnn': [{'num_modules': 3}],
 }
-SCANNED = ['mrnn', 'mut1', 'scrn']
+OPTIONS = FUSED | {
+    'gru': [{'reset': 'before'}, {'reset': 'before', 'clip': 2.0}],
+    'lstm': [{'projection': 3}, {'projection': 3, 'peepholes': True, 'coupled': True}],
+    'mrnn': [{'factors': 4}],
+    'scrn': [{'rate': rate, 'context_size': 4} for rate in ('vector', 'uniform', 'log')],
+}
 T, B, I, H = 6, 5, 3, 18  # noqa: E741
 
 
@@ -28,11 +33,14 @@ def test_cells_with_a_kernel(form):
     assert all(form_of(cells[form](**options)) for options in FUSED[form])
 
 
-@pytest.mark.parametrize('form', SCANNED)
-def test_cells_that_keep_the_scan_say_so(form, caplog):
-    with caplog.at_level(logging.DEBUG, 'rnnkit'):
-        assert form_of(cells[form]()) is None
-    assert 'keeps the scan: the cell has a projection of its own' in caplog.text
+@pytest.mark.parametrize('wrapper', [None, Dropped, Zoned, Mixed])
+@pytest.mark.parametrize('form', cells)
+def test_all_cells_have_a_kernel(form, wrapper):
+    for options in OPTIONS.get(form, [{}]):
+        cell = cells[form](**options)
+        if wrapper is not None:
+            cell = wrapped(wrapper, cell, *[0.3] * (wrapper is Mixed))
+        assert staged.form_of(cell) is not None
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pytensor.graph.basic import Constant
 from pytensor.graph.traversal import graph_inputs
 
 from rnnkit import kernels
-from rnnkit.cells import GRUCell, LSTMCell
+from rnnkit.cells import LSTMCell
 from rnnkit.errors import ConfigError
 from rnnkit.kernels.recurrent.op import RecurrentGradient, RecurrentOp, RecurrentScan
 from rnnkit.kernels.runtime import memory_pool
@@ -234,17 +234,6 @@ def test_when_the_scan_is_kept(monkeypatch):
         maker()
     with pytest.raises(ConfigError, match='kernel must be True, False or None'):
         maker(kernel='yes')
-
-
-def test_a_cell_of_another_form_keeps_the_scan():
-    _, x, _, first = symbols('gru', 'float32')
-    cell = GRUCell(reset='before')
-    params = {
-        key: pt.tensor(key, dtype='float32', shape=shape)
-        for key, shape in cell.shapes(SIZES[2], SIZES[3]).items()
-    }
-    state = unroll(cell, x, params, SIZES[3], cell.state(*first), kernel=True)
-    assert not isinstance(state.h.owner.op, RecurrentScan)
 
 
 def test_a_platform_without_kernels_warns_once_and_keeps_the_scan(monkeypatch, asked_again):

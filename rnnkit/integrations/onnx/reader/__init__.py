@@ -35,33 +35,33 @@ def from_onnx(
 ) -> Any:
     """Return the network in an ONNX file.
 
-    A file of `Network.to_onnx` is the same network as before: its layers and their names, its
-    parameters to the bit, its loss, the names of its classes and its `meta`. This holds as long as
-    the graph is the one that `to_onnx` writes for that network; a graph that was changed later is
-    read like any other.
+    A file written by `Network.to_onnx` gives the same network again, with its layers and their
+    names, bit-identical parameters, its losses, the names of its classes and its `meta`. This holds
+    as long as the graph is the one that `to_onnx` writes for that network; a graph that was changed
+    later is read like any other.
 
     Files of other programs are read node by node. RNN, LSTM and GRU, in any direction and with all
     their attributes, become recurrent layers, and MatMul, Gemm, activations, Gather (embeddings),
-    LayerNormalization, means, maxima and last steps the layers around them. What has no layer here
-    is an error that names the node. See the page *From ONNX* for all that can be read.
+    LayerNormalization, means, maxima and last steps the layers around them. A node without a
+    corresponding layer is an error that names it. The page *From ONNX* lists all that can be read.
 
     It is safe to read an untrusted file: no code in it is run, no other file is opened, and the
-    memory used is in proportion to its length.
+    memory used is proportional to its size.
 
     Parameters
     ----------
     path : str, path-like or file object
         A file object is a binary file that is open for reading, such as an ``io.BytesIO``.
     layout : {'time', 'batch'}, optional
-        Whether data are (T, B, I) or (B, T, I). Recurrent operators tell; it is needed for graphs
-        without any.
+        Whether data are (T, B, I) or (B, T, I). It is needed only for graphs without a recurrent
+        operator, which would tell.
     dtype : {'float32', 'float64'}, optional
         That of the network; by default 'float64' if weights are, else 'float32'. Weights of half
         precision become float32.
     weights : dict of str to array, optional
         The values of inputs of the graph that are weights, by name.
     seed : int, optional
-        That of the network, for later training; by default that in the file, or one that is drawn.
+        That of the network, for later training; by default that in the file, or else a random one.
 
     Returns
     -------

@@ -15,7 +15,6 @@ from rnnkit.models.network import Network
 
 # Layers that need a time axis: what they read has one by itself.
 TIMED = ('rnn', 'lstm', 'gru', 'bidirectional', 'mean', 'max', 'last', 'flatten')
-CHILDREN = {'fw.': '_fw.', 'bw.': '_bw.'}
 
 
 def ordered(graph: Graph, plans: list[Plan], main: Flow) -> list[Plan]:
@@ -160,9 +159,8 @@ class Spec:
 
     def _param(self, plan: Plan, name: str) -> str:
         layer = self.names[plan]
-        for way, suffix in CHILDREN.items():
-            if name.startswith(way):
-                return f'{layer}{suffix}{name.removeprefix(way)}'
+        if plan.form == 'bidirectional':
+            return f'{layer}_{name}'  # of 'fw.xh' and the layer hid1: hid1_fw.xh
         if plan.form == 'feedforward' and len(plan.sources) > 1 and name.startswith('w'):
             source = self._source(plan.sources[int(name[1:] or 0)])
             return f'{layer}.w_{source}' + ('' if ':' in source else ':out')

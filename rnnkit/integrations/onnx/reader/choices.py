@@ -7,8 +7,8 @@ from rnnkit.integrations.onnx.reader.axes import BATCH, FEATURE, Atom, Axis, len
 from rnnkit.integrations.onnx.reader.nodes import Node, reads
 from rnnkit.integrations.onnx.reader.roles import is_time
 from rnnkit.integrations.onnx.reader.values import Flow, Outside, Plan, Spread, Stack, Value, kind
+from rnnkit.layers.bidirectional import WAYS
 
-WAYS = ('fw_', 'bw_')
 END = 2**31 - 1  # and larger numbers stand for the end of an axis
 
 
@@ -65,7 +65,7 @@ def chosen(node: Node, flow: Flow | Stack, k: int, index: int) -> Flow:
         flow, index = flow.at(index % n)
         return chosen(node, flow, 0, index)
     if axis and len(axis) == 1 and axis[0].label == 'directions' and index in (0, 1, -1, -2):
-        return _replaced(flow, WAYS[index] + flow.output, k, flow.features[1:])
+        return _replaced(flow, f'{WAYS[index]}_{flow.output}', k, flow.features[1:])
     if not axis and index in (0, -1):
         return flow
     if is_time(axis):

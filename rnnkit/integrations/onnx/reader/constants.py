@@ -127,16 +127,12 @@ def reshaped(node: Node, value: np.ndarray, lengths: list[int | Length], keep_0:
     wanted = [
         value.shape[k] if n == 0 and keep_0 and k < value.ndim else n for k, n in enumerate(lengths)
     ]
-    if value.dtype == object and value.size == 1 and wanted in ([-1], [1], []):
-        return value.reshape([int(n) for n in wanted if isinstance(n, int)])
+    if not all(isinstance(n, int) for n in wanted):
+        raise node.fail(f'it gives {kind(value)} a shape that is not constant')
     try:
-        return value.reshape([int(n) for n in wanted if isinstance(n, int) or _fail(node, value)])
+        return value.reshape(wanted)
     except (ValueError, OverflowError) as error:
         raise node.fail(f'it gives {kind(value)} the shape {wanted}: {error}') from error
-
-
-def _fail(node: Node, value: np.ndarray) -> bool:
-    raise node.fail(f'it gives {kind(value)} a shape that is not constant')
 
 
 @reads('ReduceProd')

@@ -69,9 +69,7 @@ def named(node: Node, name: str, numbers: tuple[float, ...] = ()) -> str:
     full = (*numbers, *DEFAULTS[low][len(numbers) :])
     if not all(map(math.isfinite, full)):
         raise node.fail(f'alpha and beta of {name!r} must be finite; got {full}')
-    # Without the sign of an exponent: a plus joins activations.
-    texts = (repr(number).replace('e+', 'e') for number in full)
-    return EXACT.get((low, full)) or NUMBERED[low].format(*texts)
+    return EXACT.get((low, full)) or NUMBERED[low].format(*full)
 
 
 def of_layer(node: Node, form: str, ways: int) -> dict[str, object]:

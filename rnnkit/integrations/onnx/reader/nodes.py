@@ -44,8 +44,12 @@ class Graph:
         How many nodes and outputs read each value.
     plans : list of Plan
         The layers so far.
+    inputs : dict of str to Plan
+        The input layers, by the names of the graph's inputs.
     lengths : str or None
         The input with the lengths of sequences.
+    has_lengths : dict of str to bool
+        Whether each recurrent node reads lengths; the keys are what messages call the nodes.
     states : dict of str to str
         What each input that holds an initial state is the start of.
     streamed : set of Plan
@@ -58,6 +62,8 @@ class Graph:
         Layers whose activation is the logarithm of a softmax.
     shared : set of Plan
         Layers whose output has several names, as the file computes it more than once.
+    last_steps : dict of Plan to Plan
+        The layers 'last' that pass on the final states of others.
     """
 
     def __init__(self, name: str, version: int, uses: Counter[str]):
@@ -73,7 +79,7 @@ class Graph:
         self.room: int | None = None
         self.log_softmax: set[Plan] = set()
         self.shared: set[Plan] = set()
-        self.last_steps: dict[tuple[Plan, str], Plan] = {}
+        self.last_steps: dict[Plan, Plan] = {}
 
     def add(self, plan: Plan) -> Plan:
         """Add a layer."""

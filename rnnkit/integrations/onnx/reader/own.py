@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 # Arrays that layers compute from parameters differ in the last bits between machines.
 CLOSE = {'rtol': 1e-4, 'atol': 1e-6}
-OPTIONS = ('layout', 'dtype', 'seed')
 
 
 class Own:
@@ -56,7 +55,7 @@ class Own:
             raise self._damaged(properties.ABOUT, f'its spec is {brief(self.spec)}')
         self.states = about.get('states')
         self.classes = about.get('classes')
-        self.meta: dict[str, Any] = self._read(properties.META, self._meta) or {}
+        self.meta: dict[str, Any] = self._read(properties.META, _meta) or {}
 
     def _read(self, key: str, reader: Any) -> Any:
         if key not in self._entries:
@@ -72,9 +71,6 @@ class Own:
             ConfigError,
         ) as why:
             raise self._damaged(key, str(why)) from why
-
-    def _meta(self, text: str) -> dict[str, Any]:
-        return meta.checked(properties.meta_of(text))
 
     def _damaged(self, key: str, why: str) -> FormatError:
         return FormatError(f'{self.name}: its entry {key!r} is damaged: {why}')
@@ -121,14 +117,15 @@ class Own:
         states = self.states is not None
         wanted = [one.name for one in graph.output if not one.name.startswith(NEW) or not states]
         versions = {one.domain: one.version for one in self.model.opset_import}
-        for outputs in (None, wanted):
-            try:
-                other = export.model_of(net, states, versions.get('', 0), outputs).graph
-            except RnnkitError:
-                continue
-            if _same(graph, other):
-                return True
-        return False
+        try:
+            other, _ = export.graph_of(net, states, versions.get('', 0), wanted)
+        except RnnkitError:
+            return False
+        return _same(graph, other.graph)
+
+
+def _meta(text: str) -> dict[str, Any]:
+    return meta.checked(properties.meta_of(text))
 
 
 def _same(one: Any, other: Any) -> bool:

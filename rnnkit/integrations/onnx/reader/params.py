@@ -17,12 +17,12 @@ import numpy as np
 from rnnkit.errors import FormatError
 from rnnkit.integrations.onnx.reader import file, recurrent
 from rnnkit.integrations.onnx.reader.nodes import Graph, Node
+from rnnkit.layers.bidirectional import WAYS
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 PARAMS = 'rnnkit.params'
-CELLS = ('RNN', 'LSTM', 'GRU')
 
 
 def in_graph(name: str, model: 'ModelProto') -> dict[str, np.ndarray]:
@@ -39,10 +39,11 @@ def in_graph(name: str, model: 'ModelProto') -> dict[str, np.ndarray]:
         graph.values[tensor.name] = file.array(name, tensor)
     found = {key: value for key, value in graph.values.items() if isinstance(value, np.ndarray)}
     for proto in model.graph.node:
-        if proto.op_type in CELLS and len(proto.input) > 1 and proto.input[1].endswith('.W'):
-            layer = proto.input[1].removesuffix('.W')
+        weights = proto.input[1] if len(proto.input) > 1 else ''
+        if proto.op_type in recurrent.CELLS and weights.endswith('.W'):
+            layer = weights.removesuffix('.W')
             ways = recurrent.weights(Node(graph, proto))
-            owners = [layer] if len(ways) == 1 else [f'{layer}_fw', f'{layer}_bw']
+            owners = [layer] if len(ways) == 1 else [f'{layer}_{way}' for way in WAYS]
             for owner, params in zip(owners, ways, strict=True):
                 found |= {f'{owner}.{key}': value for key, value in params.items()}
     return found

@@ -10,9 +10,10 @@ from rnnkit.integrations.onnx.reader.axes import BATCH, FEATURE, TIME, Atom
 from rnnkit.integrations.onnx.reader.nodes import Node, reads
 from rnnkit.integrations.onnx.reader.roles import give, sized, source
 from rnnkit.integrations.onnx.reader.values import Flow, Outside, Plan, kind
+from rnnkit.layers.bidirectional import WAYS
 
 DIRECTIONS = {'forward': 1, 'reverse': 1, 'bidirectional': 2}
-WAYS = ('fw.', 'bw.')
+CELLS = ('RNN', 'LSTM', 'GRU')
 # The place of sequence_lens, of the initial states and of the peepholes among the inputs.
 LENGTHS, STATES, PEEPHOLES = 4, {5: 'h', 6: 'c'}, 7
 
@@ -44,7 +45,7 @@ class Settings:
     coupled: bool
 
 
-@reads('RNN', 'LSTM', 'GRU')
+@reads(*CELLS)
 def recurrent(node: Node) -> list[Flow]:
     """Read a recurrent layer; its outputs are Y, Y_h and, of an LSTM, Y_c."""
     has = _settings(node)
@@ -56,7 +57,7 @@ def recurrent(node: Node) -> list[Flow]:
     if has.ways == 2:
         plan = Plan('bidirectional', 2 * has.hidden, {'worker': has.form, **options})
         plan.params = {
-            f'{way}{k}': v for way, one in zip(WAYS, params, strict=True) for k, v in one.items()
+            f'{way}.{k}': v for way, one in zip(WAYS, params, strict=True) for k, v in one.items()
         }
     else:
         way = {'direction': 'backward'} if has.direction == 'reverse' else {}
@@ -72,7 +73,6 @@ def recurrent(node: Node) -> list[Flow]:
 def weights(node: Node) -> list[dict[str, np.ndarray]]:
     """Return the parameters of each direction."""
     has = _settings(node)
-    _options(node, has)
     return [_params(node, has, k) for k in range(has.ways)]
 
 

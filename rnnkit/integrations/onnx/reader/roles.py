@@ -12,8 +12,6 @@ from rnnkit.integrations.onnx.reader.axes import (
 from rnnkit.integrations.onnx.reader.nodes import Node
 from rnnkit.integrations.onnx.reader.values import Flow, Plan, Source
 
-__all__ = ['features_last', 'give', 'join', 'source']
-
 
 def give(node: Node, flow: Flow, k: int, role: str) -> None:
     """Note that axis `k` of an array stands for the time, the batch or the features.
@@ -81,11 +79,10 @@ def plain(node: Node, flow: Flow) -> Source:
     """Return the output that an array has the values of; of a final state a layer 'last'."""
     if flow.output != 'last':
         return flow.plan, flow.output
-    key = (flow.plan, 'out')
-    if key not in node.graph.last_steps:
-        last = Plan('last', None, {}, [key])
-        node.graph.last_steps[key] = node.graph.add(last)
-    return node.graph.last_steps[key], 'out'
+    made, plan = node.graph.last_steps, flow.plan
+    if plan not in made:
+        made[plan] = node.graph.add(Plan('last', None, {}, [(plan, 'out')]))
+    return made[plan], 'out'
 
 
 def join(node: Node, flows: list[Flow], but: int | None = None) -> tuple[Axis, ...]:

@@ -13,11 +13,6 @@ from rnnkit.integrations.onnx.reader.values import Flow, Outside, Plan, Spread, 
 UNCHANGED = ('Identity', 'Cast', 'Dropout')
 
 
-def is_constant(value: Value) -> bool:
-    """Return whether a value is an array of constants."""
-    return isinstance(value, np.ndarray)
-
-
 def moved(node: Node, value: Value, axes: tuple[Axis, ...]) -> Value:
     """Return data, or the output of a layer, with other axes."""
     if isinstance(value, Flow):

@@ -6,8 +6,7 @@ from rnnkit.integrations.onnx.reader.axes import BATCH
 from rnnkit.integrations.onnx.reader.nodes import Node
 from rnnkit.integrations.onnx.reader.roles import is_batch
 from rnnkit.integrations.onnx.reader.values import Flow, Outside, Plan, Source, Spread, kind
-
-WAYS = ('fw', 'bw')
+from rnnkit.layers.bidirectional import WAYS
 
 
 def read(node: Node, plan: Plan, k: int, part: str, batch_first: bool, ways: int) -> None:

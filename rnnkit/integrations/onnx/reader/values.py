@@ -144,8 +144,7 @@ class Outside:
     Attributes
     ----------
     name : str
-    axes : tuple of Axis, or None
-        None if the file does not say how many there are.
+    axes : tuple of Axis
     whole : bool
         Whether its type is one of whole numbers.
     cut : bool

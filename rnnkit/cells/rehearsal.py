@@ -1,0 +1,166 @@
+"""A cell is run once on empty symbols, so that its mistakes are found when a layer is made.
+
+In: a cell, and the numbers of inputs and units. Out: which parameters and further inputs its
+equations read. A mistake that Python or PyTensor finds becomes an error that shows what the cell's
+methods were given.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import NamedTuple
+
+from pytensor.graph.traversal import ancestors
+from pytensor.tensor import TensorVariable
+
+from rnnkit.cells.base import Cell
+from rnnkit.cells.guard import check_states
+from rnnkit.common import caller
+from rnnkit.common.spelling import brief
+from rnnkit.common.tensors import variable
+from rnnkit.errors import ConfigError, RnnkitError
+
+LONGEST = 300  # characters of another error's message
+
+
+class Reads(NamedTuple):
+    """What the equations of a cell read.
+
+    Attributes
+    ----------
+    params : set of str
+        Parameters.
+    sides : set of str
+        Further inputs, in any of its methods.
+    step_sides : set of str
+        Further inputs that `step` reads.
+    """
+
+    params: set[str]
+    sides: set[str]
+    step_sides: set[str]
+
+
+def rehearse(cell: Cell, n_in: int, size: int, dtype: str) -> Reads:
+    """Run the methods of a cell once; return what they read.
+
+    Raises
+    ------
+    ConfigError
+        If one fails, or returns something that cannot be used.
+    """
+    name = type(cell).__name__
+    shapes = cell.shapes(n_in, size)
+    params = {key: variable(key, dtype, shape) for key, shape in shapes.items()}
+    with explained(f'{name}.prepare()', **params):
+        arrays = cell.prepare(params, size)
+    widths = cell.side_widths(size, n_in)
+    x = variable('x', dtype, (None, None, n_in))
+    whole = {key: variable(key, dtype, (None, None, width)) for key, width in widths.items()}
+    p = SimpleNamespace(**arrays, **whole)
+    with explained(f'{name}.project()', x=x, **named('p', vars(p))):
+        z = cell.project(x, p)
+    _check_z(f'{name}.project()', z, dtype)
+    sides = {key: variable(key, dtype, (None, width)) for key, width in widths.items()}
+    p = SimpleNamespace(**arrays, **sides)
+    row = variable('z', dtype, (None, z.type.shape[-1]))
+    fields = cell.state._fields
+    old = [
+        variable(part, dtype, (None, width))
+        for part, width in zip(fields, cell.widths(size, n_in), strict=True)
+    ]
+    state = dict(zip(fields, old, strict=True))
+    with explained(f'{name}.step()', z=row, **named('s', state), **named('p', vars(p))):
+        new = check_states(cell, cell.step(row, cell.state(*old), p), old)
+    results = [z, *new]
+    if cell.has_own_output:
+        rows = [variable(v.name, dtype, (None, *v.type.shape)) for v in old]
+        y = cell.output(cell.state(*rows), SimpleNamespace(**arrays))
+        _check_output(f'{name}.output()', y, cell.output_width(size, n_in))
+        results.append(y)
+    read = set(ancestors([v for v in results if isinstance(v, TensorVariable)]))
+    in_step = {key for key, side in sides.items() if side in read}
+    in_any = in_step | {key for key, side in whole.items() if side in read}
+    return Reads({key for key, param in params.items() if param in read}, in_any, in_step)
+
+
+def check_reads(cell: Cell, reads: Reads) -> None:
+    """Say so if a cell declares something that none of its equations reads.
+
+    A parameter that a class lists itself is only warned of, since networks in files may have it.
+
+    Raises
+    ------
+    ConfigError
+        If it is a further input, or a parameter that a cell has by default.
+    """
+    name = type(cell).__name__
+    for key in cell.params:
+        if key in reads.params:
+            continue
+        others = {one: tuple(axes) for one, axes in cell.params.items() if one != key}
+        message = (
+            f'{name}: nothing that the cell computes reads p.{key}, so the parameter {key!r} '
+            f'would never learn; leave it out: params = {others}'
+        )
+        if not cell.lists_params:
+            raise ConfigError(message)
+        caller.warn(message, UserWarning)
+    for key in cell.side:
+        if key not in reads.sides:
+            raise ConfigError(
+                f'{name}: nothing that the cell computes reads p.{key}; leave {key!r} out of side'
+            )
+
+
+@contextmanager
+def explained(where: str, **given: object) -> Iterator[None]:
+    """Turn any failure in a block into a ConfigError that shows the shapes of what was given."""
+    try:
+        yield
+    except RnnkitError:
+        raise
+    except Exception as why:
+        shapes = ', '.join(f'{name} {_shape(v)}' for name, v in given.items())
+        text = ' '.join(str(why).split())[:LONGEST].rstrip('.')
+        raise ConfigError(
+            f'{where} failed: {type(why).__name__}: {text}. It was given {shapes}'
+        ) from why
+
+
+def named(owner: str, values: dict[str, object]) -> dict[str, object]:
+    """Return values by the names that a cell's methods read them by."""
+    return {f'{owner}.{name}': value for name, value in values.items()}
+
+
+def _shape(value: object) -> str:
+    """Return a shape such as ``(B, 4)``: lengths that are not known are T and B."""
+    if not isinstance(value, TensorVariable):
+        return type(value).__name__
+    lengths = list(value.type.shape)
+    unknown = [k for k, n in enumerate(lengths) if n is None]
+    for k, letter in zip(reversed(unknown), 'BT', strict=False):
+        lengths[k] = letter
+    return f'({", ".join(map(str, lengths))}{"," * (len(lengths) == 1)})'
+
+
+def _check_z(where: str, z: object, dtype: str) -> None:
+    """Raise a ConfigError unless `z` is a tensor with an axis of time."""
+    if not isinstance(z, TensorVariable) or z.ndim != 3:
+        got = f'{z.ndim} axes' if isinstance(z, TensorVariable) else brief(z)
+        raise ConfigError(f'{where} must return a tensor (T, B, k); got {got}')
+    if z.dtype != dtype:
+        raise ConfigError(
+            f'{where} must return a tensor of {dtype}, the dtype of the network; got {z.dtype}. '
+            f'Write constants as Python numbers, such as 0.1, or cast them'
+        )
+
+
+def _check_output(where: str, y: object, width: int) -> None:
+    """Raise a ConfigError unless `y` is a tensor of all steps, with so many features."""
+    is_tensor = isinstance(y, TensorVariable)
+    if not is_tensor or y.ndim != 3 or y.type.shape[-1] not in (None, width):
+        raise ConfigError(
+            f'{where} must return a tensor (T, B, {width}); got '
+            f'{_shape(y) if is_tensor else brief(y)}; the attribute output_axis declares its width'
+        )

@@ -1,0 +1,1 @@
+"""Attention: weights over the steps of a memory, and weighted means, as kernels."""
