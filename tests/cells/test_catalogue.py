@@ -303,6 +303,8 @@ def test_scan_equals_numpy(form, options, step, situation, rng):
     layer.check(None, TOLERANCE[situation.dtype])
 
 
+# Products outside of the loop, by Numba.
+@pytest.mark.filterwarnings('ignore:.*np.dot.* is faster on contiguous arrays')
 @pytest.mark.parametrize(
     ('form', 'options', 'step', 'situation'),
     situations(

@@ -52,6 +52,13 @@ CELLS = {
     'scrn': ('Scan', {}),
     'clockwork': ('Scan', dict(periods=[1, 3])),
     'bcrnn': ('Scan', dict(num_modules=2)),
+    'mgu': ('Scan', {}),
+    'minimalrnn': ('Scan', {}),
+    'slstm': ('Scan', {}),
+    'antisymmetric': ('Scan', dict(gated=True)),
+    'minlstm': ('Scan', dict(positive=True)),
+    'sru': ('Scan', {}),
+    'lru': ('Scan', {}),
 }
 SHORT = {'lstm, coupled, peepholes', 'gru, before, clip', 'clockwork'}
 
