@@ -29,7 +29,9 @@ from rnnkit.cells import Cell
 from rnnkit.kernels.program.elementwise import axis_of
 from rnnkit.kernels.program.program import Unsupported
 
-RESERVED = re.compile('(z|x|mask|direct|residual|new|initial|length|cut|back|state|grad|tile)[0-9]*')
+RESERVED = re.compile(
+    '(z|x|mask|direct|residual|new|initial|length|cut|back|state|grad|tile)[0-9]*'
+)
 MOST = 1000  # blocks of one length, far less than the primes
 
 

@@ -70,7 +70,11 @@ class LoopOp(FusedOp):
     def unpack(self, inputs: Sequence[T]) -> tuple[T, dict[str, T], list[T], T | None, T | None]:
         """Return what the scan takes."""
         named = dict(zip(self.names, inputs, strict=False))
-        x, mask, direct = named.pop(self.names[0]), named.pop('mask', None), named.pop('direct', None)
+        x, mask, direct = (
+            named.pop(self.names[0]),
+            named.pop('mask', None),
+            named.pop('direct', None),
+        )
         states = [named.pop(f'initial{k}') for k in range(self.form.n_states)]
         return x, named, states, mask, direct
 

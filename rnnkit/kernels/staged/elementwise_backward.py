@@ -50,9 +50,7 @@ class Summed(Pass):
         # New states that the mathematics made: the forward has stored them.
         self.stored = {form.new[k]: k for k in self.states if part.program.operands(form.new[k])}
         lengths = residual_lengths(form)
-        self.residuals = {
-            i: k for k, i in enumerate(form.residuals) if lengths[k] == part.length
-        }
+        self.residuals = {i: k for k, i in enumerate(form.residuals) if lengths[k] == part.length}
         self.known = {*self.stored, *self.residuals}
 
 
@@ -215,9 +213,7 @@ class BackwardLoop:
         self.direct = blocks('direct', form.direct) if form.direct else None
         self.first = [frame.read(code, block, f'initial{k}')[0] for k in part.states]
         self.new = [blocks(f'new{k}', [part.length]) for k in part.states]
-        self.d_new = {
-            k: blocks(f'd_new{k}', [part.length]) for k in part.states if writer.given[k]
-        }
+        self.d_new = {k: blocks(f'd_new{k}', [part.length]) for k in part.states if writer.given[k]}
         self.carries = [writer.carry(code, block, areas, k) for k in part.states]
         if part.residuals:
             self.residual = blocks('residual', residual_lengths(form))
@@ -244,10 +240,13 @@ class BackwardLoop:
                 with share.each(code) as (g, r, v):
                     j = v * lanes
                     place = start, end, c > 0, g, r, j
-                    each_width(code, self.n - j, lambda tail, place=place: self._vector(*place, tail))
+                    each_width(
+                        code, self.n - j, lambda tail, place=place: self._vector(*place, tail)
+                    )
 
     def steps_at_once(self) -> Int:
         import os
+
         return self.code.int(int(os.environ.get('BSTEPS', '8')))
 
     def row(self, step: Int, r: Int) -> Int:

@@ -134,6 +134,7 @@ class ForwardLoop:
 
     def steps_at_once(self) -> Int:
         import os
+
         return self.code.int(int(os.environ.get('FSTEPS', '1')))
 
     def row(self, step: Int, r: Int) -> Int:

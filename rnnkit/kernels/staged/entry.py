@@ -87,9 +87,7 @@ def _scan(
     arrays = {**params, **{f'initial{k}': s for k, s in enumerate(state)}, 'z': z, 'direct': direct}
     widths = form.widths({name: v.type.shape for name, v in arrays.items()})
     ends = np.cumsum([0, *(widths[length] for length in form.direct)]).tolist()
-    sides = {
-        name: direct[:, :, ends[k] : ends[k + 1]] for k, name in enumerate(form.sides)
-    }
+    sides = {name: direct[:, :, ends[k] : ends[k + 1]] for k, name in enumerate(form.sides)}
     first = ends[len(form.sides)]
     codes = direct[:, :, first:] if len(form.direct) > len(form.sides) else None
     return steps(z, params, state, mask, codes, sides)
