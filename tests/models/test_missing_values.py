@@ -77,7 +77,9 @@ def test_everywhere_else_nan_is_refused_as_before(layers, x):
 
 def test_infinity_is_refused(x):
     x[2, 1, 0] = -np.inf
-    with pytest.raises(DataError, match=r'x contains -inf at index \(2, 1, 0\); numbers must be finite'):
+    with pytest.raises(
+        DataError, match=r'x contains -inf at index \(2, 1, 0\); numbers must be finite'
+    ):
         make().predict(x)
     with pytest.raises(DataError, match=r'x_t contains -inf|x contains -inf'):
         make().step(x[2])
@@ -183,7 +185,9 @@ def test_steps_and_parts_go_on_where_the_sequence_was(x, rng):
 @pytest.fixture
 def timed(rng):
     gaps = dict(form='input', size=1, name='gaps')
-    net = make([I, gaps, dict(form='grud', size=3, times='gaps', inputs='in', name='hid1'), 1], masked=True)
+    net = make(
+        [I, gaps, dict(form='grud', size=3, times='gaps', inputs='in', name='hid1'), 1], masked=True
+    )
     randomize(net, rng)
     return net
 

@@ -4,6 +4,8 @@ What has the same name and other equations is not here:
 
 - ``SCRN``: its output, squashed by a tanh, is the hidden state of the next step. In the paper, and
   here, the hidden state stays inside, and the output is linear.
+- ``LEM`` reads the old cell state where the paper, and the cell here, read the new one.
+- ``RHN`` cannot be made: it calls a method that it does not have.
 - ``MultiplicativeLSTM`` is an LSTM; the cell ``mrnn`` is not.
 """
 
@@ -70,6 +72,7 @@ PEERS = {
         {'epsilon': 0.3, 'gamma': 0.1},
         {'epsilon': 0.3, 'gamma': 0.1, 'gated': True},
     ),
+    'cornn': Peer('coRNN', {**gated(1), 'ch': ('weight_ch', 0, 1)}),
     'lstm, peepholes': Peer(
         'PeepholeLSTM',
         {**gated(4), **{f'c{k}': ('weight_ph', n, n + 1) for n, k in enumerate('ifo')}},

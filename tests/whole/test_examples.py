@@ -53,6 +53,10 @@ SHORT = {
         },
         3.3,
     ),
+    'missing_values': (
+        {'days': 300, 'size': 4, 'steps': 10, 'batch_size': 32, 'updates': 60},
+        1.3,
+    ),
     'onnx_export': (
         {'steps': 30, 'size': 8, 'updates': 60, 'learning_rate': 0.06},
         0.8,
