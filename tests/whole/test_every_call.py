@@ -241,6 +241,7 @@ def of_forms():
     more = {'reshape': {'shape': (1, 2)}, 'conv1': {'filter_size': 2}, 'clockwork': {}}
     more |= {form: {'steps': 2} for form in ('repeat', 'flat', 'flatten')}
     more |= {'bidirectional': {'worker': 'rnn'}, 'clockwork': {'periods': (1, 2)}}
+    more |= {'attention': {'memory': 'hid1', 'score': 'additive', 'score_size': 2}}
     more |= {'bcrnn': {'num_modules': 2}, 'mrnn': {'factors': 2}, 'scrn': {'context_size': 2}}
     calls = {}
     for form in rnnkit.layers.registry:
