@@ -40,15 +40,10 @@ ATTENTIONS = ('additive', 'general', 'dot', 'none')
 
 # --- dates
 
-MONTHS = (
-    'January February March April May June July August September October November December'
-).split()
-DAYS = 'Monday Tuesday Wednesday Thursday Friday Saturday Sunday'.split()
-ONES = (
-    'zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen '
-    'sixteen seventeen eighteen nineteen'
-).split()
-TENS = 'twenty thirty forty fifty sixty seventy eighty ninety'.split()
+MONTHS = ['January', 'February', 'March', 'April', 'May', 'June', 'July', 'August', 'September', 'October', 'November', 'December']
+DAYS = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday']
+ONES = ['zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten', 'eleven', 'twelve', 'thirteen', 'fourteen', 'fifteen', 'sixteen', 'seventeen', 'eighteen', 'nineteen']
+TENS = ['twenty', 'thirty', 'forty', 'fifty', 'sixty', 'seventy', 'eighty', 'ninety']
 ORDINALS = {
     **{'one': 'first', 'two': 'second', 'three': 'third', 'five': 'fifth', 'eight': 'eighth'},
     **{'nine': 'ninth', 'twelve': 'twelfth', 'twenty': 'twentieth', 'thirty': 'thirtieth'},
