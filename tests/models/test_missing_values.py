@@ -14,7 +14,7 @@ FINITE = r'predict\(\): x contains nan at .*; numbers must be finite'
 
 @pytest.fixture
 def x(rng):
-    """Return an input whose values are missing at random; some of the first step, a whole column."""
+    """Return an input with missing values: some at the first step, and all of one feature."""
     x = rng.normal([5, -3], [2, 0.5], (T, B, I))
     x[rng.random(x.shape) < 0.4] = np.nan
     x[0, 1], x[1, 1, 0], x[:, 2, 1] = np.nan, 4.5, np.nan
