@@ -126,4 +126,4 @@ class LRUCell(Cell):
         return LRUState(re=cos * s.re - sin * s.im + re, im=sin * s.re + cos * s.im + im, skip=skip)
 
     def output(self, s, p):  # (T, B, H)
-        return s.re @ p.cr - s.im @ p.ci + s.skip
+        return affine(s.re, p.cr) - affine(s.im, p.ci) + s.skip

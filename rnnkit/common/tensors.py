@@ -1,6 +1,8 @@
 """The few symbolic operations that layers and cells share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 import pytensor
@@ -25,7 +27,24 @@ def changeable(value: float, dtype: str) -> SharedVariable:
     return pytensor.shared(np.asarray(value, dtype), shape=())
 
 
-def affine(x: TensorVariable, w: TensorVariable, b: TensorVariable | None = None):
+Affine = Callable[[TensorVariable, TensorVariable, TensorVariable], TensorVariable | None]
+_affine: ContextVar[Affine | None] = ContextVar('affine', default=None)
+
+
+@contextmanager
+def affine_by(make: Affine) -> Iterator[None]:
+    """Let `affine` use kernels in this block: ``make(x, w, b)``, unless that returns None.
+
+    Cells call `affine` in `project` and `output`, outside of their loops, and know of no kernels.
+    """
+    token = _affine.set(make)
+    try:
+        yield
+    finally:
+        _affine.reset(token)
+
+
+def affine(x: TensorVariable, w: TensorVariable, b: TensorVariable | None = None) -> TensorVariable:
     """Return ``x @ w + b`` for the last axis of `x`.
 
     Parameters
@@ -34,6 +53,11 @@ def affine(x: TensorVariable, w: TensorVariable, b: TensorVariable | None = None
     w : tensor of shape (I, O)
     b : tensor of shape (O,), optional
     """
+    make, width = _affine.get(), w.type.shape[-1]
+    if make is not None and (b is not None or width is not None):
+        added = pt.constant(np.zeros(width, w.type.dtype)) if b is None else b
+        if (made := make(x, w, added)) is not None:
+            return made
     z = pt.dot(x, w)
     return z if b is None else z + b
 

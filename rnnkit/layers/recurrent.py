@@ -18,7 +18,7 @@ from rnnkit.common.checks import choice, one_of, probability
 from rnnkit.common.checks import size as size_of
 from rnnkit.common.output_names import full
 from rnnkit.common.spelling import brief
-from rnnkit.common.tensors import at_each_step, changeable, masked
+from rnnkit.common.tensors import affine_by, at_each_step, changeable, masked
 from rnnkit.errors import ConfigError
 from rnnkit.layers import short_forms
 from rnnkit.layers.base import COMMON, Layer
@@ -305,7 +305,8 @@ class Recurrent(Layer):
         """Return the output of a cell that has one of its own, given the states at all steps."""
         params = {name: self.params[name] for name in self.cell.params}
         p = SimpleNamespace(**self.cell.prepare(params, self.size))
-        return self.cell.output(self.state(*states), p)
+        with affine_by(kernels.affine):
+            return self.cell.output(self.state(*states), p)
 
     def _start(self, state: State | None) -> State | None:
         """Return the initial state, or None if all of it is 0.

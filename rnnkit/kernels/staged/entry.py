@@ -13,6 +13,7 @@ import pytensor.tensor as pt
 from pytensor.graph.basic import Variable
 
 from rnnkit.cells import Cell
+from rnnkit.common.tensors import affine_by
 from rnnkit.kernels.dense import op as dense_op
 from rnnkit.kernels.recurrent.walk import Walk
 from rnnkit.kernels.staged.form import StagedForm
@@ -39,15 +40,12 @@ def project(
     sides: Mapping[str, Variable],
 ) -> Variable:
     """Return the projected input of all steps, in the order of x."""
-    p = SimpleNamespace(**params, **sides)
-    if not cell.has_own_projection:
-        z = dense_op.affine(x, p.xh, p.b)
-        return cell.project(x, p) if z is None else z
-    if not walk.reverse:
-        return cell.project(x, p)
-    # It may read other steps, so it gets them in the order in which they are done.
-    turned = {name: v[::-1] for name, v in sides.items()}
-    return cell.project(x[::-1], SimpleNamespace(**params, **turned))[::-1]
+    with affine_by(dense_op.affine):
+        if not (walk.reverse and cell.has_own_projection):
+            return cell.project(x, SimpleNamespace(**params, **sides))
+        # It may read other steps, so it gets them in the order in which they are done.
+        turned = {name: v[::-1] for name, v in sides.items()}
+        return cell.project(x[::-1], SimpleNamespace(**params, **turned))[::-1]
 
 
 def inputs_of(
