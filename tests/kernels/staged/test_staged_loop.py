@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from kernel_cases import assert_near, can_run, guarded, target
 from long_forms import long_unless
-from staged_cases import CELLS, assert_slopes, backward_of, expected, form_of, forward, problem
+from staged_cases import (
+    CELLS,
+    assert_slopes,
+    backward_of,
+    expected,
+    form_of,
+    forward,
+    problem,
+    roundings,
+)
 
 from rnnkit.errors import ShapeError
 from rnnkit.kernels.language import threads
@@ -41,7 +50,9 @@ def check(name, dtype, width, rows=False, masked=False, given=None, sizes=SIZES,
     n_states = form_of(name).n_states
     for shape, n in sizes:
         case = problem(name, shape, dtype, rows=rows, masked=masked, given=given)
-        states, slopes = expected(name, case, walk.get('reverse', False), walk.get('bptt_limit'))
+        reverse = walk.get('reverse', False)
+        states, slopes = expected(name, case, reverse, walk.get('bptt_limit'))
+        errors = roundings(name, case, states, reverse)
         if masked:
             with_nan(case)
         args = list(case.arrays.values())
@@ -50,7 +61,7 @@ def check(name, dtype, width, rows=False, masked=False, given=None, sizes=SIZES,
             outputs = ahead(*args)
             gradients = back(*args, *outputs, *[d for d in case.d_states if d is not None])
         for k, (got, want) in enumerate(zip(outputs[:n_states], states, strict=True)):
-            assert_near(got, want, dtype, f'{name} {shape} state {k}')
+            assert_near(got, want, dtype, f'{name} {shape} state {k}', errors[k])
         assert_slopes(gradients, slopes, dtype, f'{name} {shape}')
         if masked:
             assert not gradients[0][case.arrays['mask'] == 0].any()
@@ -233,8 +244,9 @@ def test_a_row_or_two_read_the_weights_where_they_are(name, width):
             inputs[-1][...] = a
         states, _ = expected(name, case)
         outputs = run(*inputs, allocate=guarded)
-        for got, want in zip(outputs, states, strict=True):
-            assert_near(got, want, 'float32', f'{name} {(t, b, h)}')
+        errors = roundings(name, case, states)
+        for got, want, error in zip(outputs, states, errors, strict=True):
+            assert_near(got, want, 'float32', f'{name} {(t, b, h)}', error)
 
 
 def test_inputs_need_not_be_contiguous():
