@@ -13,6 +13,7 @@ from rnnkit.cells import declared
 from rnnkit.cells.guard import GUARDED, guarded
 from rnnkit.common.registry import Registry, reject_unknown
 from rnnkit.common.tensors import affine
+from rnnkit.errors import ConfigError
 
 
 class HState(NamedTuple):
@@ -237,6 +238,10 @@ class Cell:
     def shapes(self, n_in: int, size: int) -> dict[str, tuple[int, ...]]:
         """Return the shape of each parameter for `n_in` inputs and `size` units."""
         self.check_size(size)
+        if size < self.smallest:
+            raise ConfigError(
+                f'{type(self).__name__}: the layer needs at least {self.smallest} units; got {size}'
+            )
         return self._read(self.params, n_in, size)
 
     def inner_shapes(self, n_in: int, size: int) -> dict[str, tuple[int, ...]]:

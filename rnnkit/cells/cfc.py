@@ -10,7 +10,9 @@ from rnnkit.activations.registry import like
 from rnnkit.cells.base import Cell, cells
 from rnnkit.common.checks import choice, one_of, whole
 from rnnkit.common.checks import size as size_of
+from rnnkit.common.spelling import brief
 from rnnkit.common.tensors import split
+from rnnkit.errors import ConfigError
 
 
 class CfCState(NamedTuple):
@@ -88,6 +90,13 @@ class CfCCell(Cell):
         choice('cfc: mode', self.mode, ('default', 'no_gate', 'pure'))
         self.backbone_units = size_of('cfc: backbone_units', self.backbone_units)
         self.backbone_layers = whole('cfc: backbone_layers', self.backbone_layers)
+        if not self.backbone_layers:
+            for name in ('backbone_units', 'activation'):
+                if getattr(self, name) != self.options[name]:
+                    raise ConfigError(
+                        f'cfc: {name} is for the backbone, which backbone_layers=0 leaves out; '
+                        f'got {name}={brief(getattr(self, name))}'
+                    )
         is_own = one_of(self.activation, ('lecun_tanh',))
         self.phi = lecun_tanh if is_own else activations.build(self.activation)
         self.sigma = activations.build('sigmoid')

@@ -131,10 +131,11 @@ class Recurrent(Layer):
         if not (isinstance(source, str) and source):
             width = self.cell.side[side]
             size = f'size={width}' if width.isdecimal() else f'size=..., {width}'
+            many = side if side.endswith('s') else f'{side}s'
             missing = 'is missing; it is' if source is None else f'is {brief(source)}; it must be'
             raise ConfigError(
                 f'{where}: {side}= {missing} the name of a layer or input that each step reads, '
-                f"such as {side}='{side}s', with dict(form='input', {size}, name='{side}s') before"
+                f"such as {side}='{many}', with dict(form='input', {size}, name='{many}') before"
             )
 
     def _maker(self) -> tuple[Any, ...]:
@@ -163,7 +164,10 @@ class Recurrent(Layer):
         return {name: initial.get(name, 0.0) for name in self.cell.params}
 
     def shapes(self):
-        shapes = self.cell.shapes(self.input_size, self.size)
+        try:
+            shapes = self.cell.shapes(self.input_size, self.size)
+        except ConfigError as error:
+            raise ConfigError(f'layer {self.name!r} ({self.form}): {error}') from error
         return {**shapes, **{f'{part}_0': (self.state_width(part),) for part in self.learned}}
 
     def state_width(self, part: str) -> int:

@@ -89,6 +89,18 @@ class Sums(Cell):
         return RNNState(pt.tanh(z + s.h @ p.hh + 0.1 * total))
 
 
+class Compared(Cell):
+    """A sum and a number that comparisons alone read, so that neither has a gradient."""
+
+    state = RNNState
+    params = {'xh': ('I', 'H'), 'hh': ('H', 'H'), 'b': ('H',), 'least': ('1',)}
+
+    def step(self, z, s, p):
+        total = pt.sum(s.h, axis=-1, keepdims=True)
+        new = pt.tanh(z + (s.h * s.h) @ p.hh)
+        return RNNState(pt.switch((total > 0) & (z > p.least), new, 0.5 * s.h))
+
+
 class NoProduct(Cell):
     """A cell without any product in its loop."""
 
@@ -126,6 +138,7 @@ CELLS = {
     'normed': Normed(),
     'mixture': Mixture(),
     'sums': Sums(),
+    'compared': Compared(),
     'no product': NoProduct(),
     'timed': Timed(),
     'zoned scrn': wrapped(Zoned, SCRNCell()),

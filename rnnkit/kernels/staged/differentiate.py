@@ -156,7 +156,7 @@ def _summands(
         if not lengths.of(program, node):  # the same for all units, which are summed over
             node = program.mul(node, program.input(f'length:{length}'))
         found.append(node)
-    return found
+    return found or [program.constant(0)]  # what a comparison alone reads
 
 
 def _cut(cut: Cut, reads: list[int]) -> Product | Total:

@@ -47,6 +47,7 @@ from rnnkit.kernels.recurrent import trace as recurrent
 from rnnkit.kernels.recurrent.form import Form
 from rnnkit.kernels.staged.differentiate import Cut, Equations, View, differentiate
 from rnnkit.kernels.staged.form import StagedForm
+from rnnkit.kernels.staged.noted import Noted
 
 log = logging.getLogger('rnnkit')
 
@@ -158,7 +159,7 @@ class _Tracer(BlockReader):
         matrix = self._matrix('z', [*z, *codes])
         fields = self.cell.state._fields
         old = [self._matrix(name, [s]) for name, s in zip(fields, self.states, strict=True)]
-        p = SimpleNamespace(**self.params, **self.sides)
+        p = Noted(**self.params, **self.sides)
         new = _tried('step', lambda: self.cell.step(matrix, self.cell.state(*old), p))
         if not isinstance(new, self.cell.state) or not all(isinstance(v, Variable) for v in new):
             raise Unsupported('step does not return a state of tensors')
@@ -171,7 +172,7 @@ class _Tracer(BlockReader):
         result = [self._state(*item) for item in zip(fields, new, self.states, strict=True)]
         graphs = [*result, *(v for cut in self.cuts for v in cut.reads)]
         used = set(ancestors(graphs))
-        return Equations(
+        equations = Equations(
             name=type(self.cell).__name__,
             z=z,
             direct=direct,
@@ -187,6 +188,8 @@ class _Tracer(BlockReader):
             new=result,
             sides=tuple(sides),
         )
+        _check_given(equations, p.noted & self.params.keys())
+        return equations
 
     def _matrix(self, name: str, blocks: Sequence[Block]) -> Variable:
         variable = pt.tensor(name, dtype='float64', shape=(None, sum(map(self.width, blocks))))
@@ -371,6 +374,15 @@ class _Tracer(BlockReader):
             self.found[key] = blocks
             self.cuts.append(Cut(reads, blocks, view, letter))
         return self.found[key]
+
+
+def _check_given(equations: Equations, read: set[str]) -> None:
+    """Raise `Unsupported` if a step reads what is no input of the loop: a shape alone."""
+    if others := sorted(read - {*equations.weights, *equations.vectors}):
+        raise Unsupported(
+            f'step reads p.{others[0]} for its shape alone; let prepare() return what follows from '
+            f'it, or read the shape of a state'
+        )
 
 
 def _lengths(cell: Cell) -> list[str]:

@@ -95,6 +95,7 @@ CASES = [
     long('normed', 'float64', WALK),
     long('dropped zoned lstm', 'float64', WALK),
     long('sums', 'float64', WALK),
+    ('compared', 'float64', dict(masked=True)),
     long('mixture', 'float64', WALK),
     long('mixture', 'float32', {}),
     long('no product', 'float64', WALK),

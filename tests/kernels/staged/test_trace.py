@@ -190,6 +190,9 @@ REFUSED = {
         lambda self, z, s, p: RNNState(z + s.h * (s.h @ z.T).sum(axis=1, keepdims=True))
     ),
     'a transposition': lambda self, z, s, p: RNNState(z + s.h * p.b[:, None][:1]),
+    'step reads p.xh for its shape alone; let prepare() return what follows from it': (
+        lambda self, z, s, p: RNNState(z / p.xh.type.shape[0] + (s.h @ p.hh) @ p.hh)
+    ),
     'a cast to int32': lambda self, z, s, p: RNNState(pt.cast(z, 'int32') * 1.0 + s.h),
     'its step could not be traced': lambda self, z, s, p: RNNState(z + p.nothing),
     'step does not return a state of tensors': lambda self, z, s, p: RNNState(0.0),
