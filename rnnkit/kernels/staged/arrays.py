@@ -73,8 +73,11 @@ class _Loops:
         self.xp, self.operations, self.scan = kit
         self.dtype, (self.t, self.b) = inputs['z'].dtype, inputs['z'].shape[:2]
         self.widths = form.widths({name: array.shape for name, array in inputs.items()})
+        known = set(form.program.nodes)  # others would be added, and change the form's key
         self.fixed: dict[int, Array] = {
-            self._input(f'length:{letter}'): float(n) for letter, n in self.widths.items()
+            self._input(f'length:{letter}'): float(n)
+            for letter, n in self.widths.items()
+            if ('input', f'length:{letter}') in known
         }
         for name, (length, n) in form.vectors.items():
             blocks = self._split(inputs[name], [length] * n)
