@@ -178,7 +178,7 @@ _POOL = "'mean' and 'max' pool over all time steps; for some at a time, 'conv1' 
 # Of a layer, in lower case, without underscores; those of a module count, too.
 LAYERS = {
     **dict.fromkeys(('noise', 'gaussiannoise'), _NOISE),
-    **dict.fromkeys(('lambda', 'permute', 'attention', 'multiheadattention', 'transformer'), _OWN),
+    **dict.fromkeys(('lambda', 'permute', 'multiheadattention', 'transformer'), _OWN),
     **dict.fromkeys(
         (
             'pool',

@@ -345,6 +345,7 @@ def network_with(form):
         'bcrnn': {'num_modules': 2},
         'mrnn': {'factors': 2},
         'scrn': {'context_size': 2},
+        'attention': {'memory': 'hid1'},
         **{name: {'steps': 2} for name in ('repeat', 'flat', 'flatten')},
     }
     it = {'form': form, 'name': 'it', **more.get(form, {})}
@@ -363,6 +364,7 @@ def network_with(form):
 
 
 REFUSED = {
+    'attention': 'looks at all steps of another sequence',
     'bidirectional': 'needs the whole sequence at once',
     'conv1': 'needs the whole sequence at once',
     'flat': 'needs the whole sequence at once',

@@ -58,14 +58,15 @@ def test_cells(name, rng):
         value = param.get_value()
         param.set_value(value + 0.1 * rng.standard_normal(value.shape))
     params = {key: layer.params[key] for key in cell.params}
-    p = SimpleNamespace(**cell.prepare(params, 6))
     x = pt.tensor('x', dtype='float64', shape=(None, 3))
+    sides = {name: matrix(name, width) for name, width in cell.side_widths(6, 3).items()}
+    p = SimpleNamespace(**cell.prepare(params, 6), **sides)
     state = {
         key: pt.tensor(key, dtype='float64', shape=(None, width))
-        for key, width in zip(cell.state._fields, cell.widths(6), strict=True)
+        for key, width in zip(cell.state._fields, cell.widths(6, 3), strict=True)
     }
     new = cell.step(cell.project(x, p), cell.state(*state.values()), p)
-    equations = check(list(new), {'x': x, **state}, rng)
+    equations = check(list(new), {'x': x, **sides, **state}, rng)
     assert {k for k in equations.arrays if '.' in k} <= {p.name for p in net.params}
 
 

@@ -31,6 +31,7 @@ NETWORKS = {
         dict(form='conv1', size=2, filter_size=2, border_mode='causal'),
         2,
     ],
+    'attention': [2, LSTM, dict(form='attention', size=4, memory='hid1'), 2],
     'last': [2, (3, 'tanh'), 'last', 2],
     'repeat': [2, LSTM, 'last', ('repeat', 5), LSTM, 2],
     'flatten': [2, LSTM, 'last', ('repeat', 5), LSTM, ('flatten', 5), 2],
@@ -44,7 +45,7 @@ for name in ('mean', 'max', 'layernorm'):
 for name in ('concatenate', 'product', 'sum'):
     both = (dict(form='lstm', size=4, name='a'), dict(form='last', name='z'))
     NETWORKS[name] = [2, *both, dict(form=name, inputs=('z', 'a')), 2]
-REFUSED: set[str] = set()  # forms that no ONNX file can have
+REFUSED = {'attention'}  # forms that no ONNX file can have
 
 
 def network(form):

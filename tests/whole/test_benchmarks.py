@@ -56,7 +56,7 @@ def test_tables_are_written_between_the_marks_of_a_file(tmp_path):
     assert re.search(r'^Peak of sgemm, .* by NumPy .*: \d+ GFLOP/s on 1 core', text, re.M)
     head, _, row = text[text.index('| one streamed') :].splitlines()[:3]
     assert head == ('| one streamed time step | rnnkit, ms | of peak, 1 core | of peak, 2 cores |')
-    assert re.fullmatch(r'\| gru stream \| \d\.\d{3} \| 0\.\d\d \| 0\.\d\d \|', row)
+    assert re.fullmatch(r'\| gru stream \| \d+\.\d{3} \| 0\.\d\d \| 0\.\d\d \|', row)
     assert 'old' not in text
     assert (tmp_path / 'figures.json').exists()
 

@@ -375,6 +375,7 @@ LEFT_OUT = [
     'ForecastStepper',
     'RNNForecaster',  # has tests of its own, by sktime
     'PruningCallback',  # likewise
+    'Attention',  # a form of layer, which is tried as such
     'Network',
     'History',
     'GradientFlow',

@@ -341,7 +341,6 @@ LAYERS = {
     'GlobalMaxPooling1D': "layers are written by name: 'max'",
     'maxpool': "layers are written by name: 'max'",
     'gaussian_noise': 'noise is an option of train(): input_noise=0.1, hidden_noise=0.1',
-    'attention': 'write a class derived from rnnkit.Layer, and register it with @rnnkit.layers.add',
     'bi': "layers are written by name: dict(form='bidirectional', worker='lstm', size=20)",
 }
 

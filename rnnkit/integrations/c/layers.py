@@ -151,6 +151,8 @@ def _check(where: str, graph: Graph, layer: Layer) -> None:
     what, why = described(layer), ''
     if layer.starts_time:
         why = 'makes a new time axis'
+    elif layer.memory_source:
+        why = 'looks at all steps of another sequence'
     elif isinstance(layer, Recurrent) and not layer.causal:
         why = 'runs backward, from the last time step'
     elif not layer.causal and not isinstance(layer, Last | Mean | Max):

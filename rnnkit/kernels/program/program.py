@@ -341,6 +341,7 @@ _RULES: dict[str, Callable[..., int]] = {
     'Maximum': lambda p, a, b: p.node('max', p.number(a), p.number(b)),
     'Minimum': lambda p, a, b: p.node('min', p.number(a), p.number(b)),
     'Clip': Program.clip,
+    'IsNan': lambda p, a: p.node('ne', p.number(a), p.number(a)),
     'Invert': lambda p, a: p.node('not', p.flag(a)),
     'Pow': lambda p, a, b: p.power(a, b),  # looked up, for rules have more powers
 }

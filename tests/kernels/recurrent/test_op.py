@@ -102,7 +102,7 @@ def inference():
     """A function that gives the states of an LSTM; the scan must never be asked for."""
     _, x, params, first = symbols('lstm', 'float32')
     walk = kernels.Walk((False, False))
-    states = kernels.fused(CELLS['lstm'][0], _never, walk, x, params, first, None)
+    states = kernels.fused(CELLS['lstm'][0], _never, _never, walk, x, params, first, None)
     return pytensor.function([x, *params.values(), *first], states, mode='NUMBA')
 
 
