@@ -50,7 +50,7 @@ class Cell:
     options : dict of str to object
         The keywords of the cell, with their defaults.
     inner : dict of str to tuple of str, or None
-        The shapes of the arrays that `prepare` returns, if they differ from `params`.
+        The shapes of the arrays that `prepare` returns, if they differ from ``params``.
     axes : dict of str to str
         The width of each state that does not have H units: a letter of `lengths`, ``'I'`` for the
         width of the input, or a number.
@@ -69,7 +69,7 @@ class Cell:
     side_defaults : dict of str to float
         What a further input is at each step where the layer is not given any.
     between : tuple of str
-        Those of `side` that tell about the time between a step and the one before. A layer that
+        Those of ``side`` that tell about the time between a step and the one before. A layer that
         reads backward takes them from the other end of this interval.
 
     Examples
@@ -163,7 +163,7 @@ class Cell:
         ----------
         x : tensor of shape (T, B, I)
         p : namespace of the parameters by name
-            And of what `side` declares, of shape (T, B, width).
+            And of what ``side`` declares, of shape (T, B, width).
 
         Returns
         -------
@@ -184,7 +184,7 @@ class Cell:
         s : named tuple of tensors of shape (B, H)
             The previous state.
         p : namespace of the parameters by name
-            And of what `side` declares, of shape (B, width).
+            And of what ``side`` declares, of shape (B, width).
 
         Returns
         -------

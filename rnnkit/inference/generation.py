@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rnnkit.common import output_names
-from rnnkit.common.checks import real, whole
+from rnnkit.common.checks import whole
 from rnnkit.common.masked_arrays import without_mask
 from rnnkit.common.spelling import brief
 from rnnkit.data.arrays import TEXT, as_numbers
@@ -253,7 +253,6 @@ class Continuation:
         """Return the best sequence of labels that a beam search with `n` beams finds."""
         self._check(steps, stop)
         whole('generate(): beam', n, 1)
-        real('generate(): length_penalty', length_penalty, least=0)
         if length_penalty and stop is None:
             raise ConfigError(
                 'generate(): length_penalty compares sequences of different lengths, and without a '

@@ -10,6 +10,7 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import metrics
 from rnnkit.common.calls import checked_methods
+from rnnkit.common.checks import one_of, real
 from rnnkit.common.old_words import warn
 from rnnkit.common.spelling import brief
 from rnnkit.data.classes import Classes
@@ -337,18 +338,21 @@ class Classifier(Network):
         """
         options = {'temperature': temperature, 'top_k': top_k, 'top_p': top_p, 'rng': rng}
         continuation = self._inference.continuation()
+        length_penalty = real('generate(): length_penalty', length_penalty, least=0)
         if beam is None:
-            if length_penalty != 0:
+            if length_penalty:
                 raise ConfigError(
                     f'generate(): length_penalty is for a beam search, such as beam=4; got '
                     f'length_penalty={brief(length_penalty)} without beam'
                 )
             return continuation.sampled(seed, steps, Sampling(**options), streams, start, stop)
-        needless = [name for name, value in options.items() if value != getattr(Sampling, name)]
-        if needless or streams != 1:
+        usual = {name: getattr(Sampling, name) for name in options} | {'streams': 1}
+        given = {**options, 'streams': streams}
+        needless = [name for name in given if not one_of(given[name], (usual[name],))]
+        if needless:
             raise ConfigError(
                 f'generate(): a beam search finds one sequence and samples nothing; leave out '
-                f'{", ".join(needless or ["streams"])}'
+                f'{", ".join(needless)}'
             )
         return continuation.searched(seed, steps, beam, length_penalty, start, stop)
 
