@@ -155,7 +155,10 @@ def test_the_length_counts_until_the_stop():
     ('options', 'message'),
     [
         ({'length_penalty': 1.0}, 'length_penalty is for a beam search, such as beam=4'),
-        ({'length_penalty': None}, 'length_penalty=None without beam'),
+        (
+            {'length_penalty': None},
+            'length_penalty must be a finite number of at least 0; got None',
+        ),
         ({'length_penalty': 1.0, 'beam': 2}, 'without a label that ends them'),
         (
             {'length_penalty': -1, 'beam': 2, 'stop': 1},
