@@ -70,7 +70,8 @@ def _gradients(modules):
 @pytest.mark.parametrize('n_layers', [0, 1, 2])
 @pytest.mark.parametrize('mode', ['default', 'no_gate', 'pure'])
 def test_outputs_and_gradients_are_equal(mode, n_layers, rng):
-    options = dict(mode=mode, backbone_layers=n_layers, backbone_units=U, times='gaps')
+    options = dict(mode=mode, backbone_layers=n_layers, times='gaps')
+    options |= {'backbone_units': U} if n_layers else {}
     layer = layers.build('cfc', name='a', size=H, **options)
     layer.bind({'in:out': I, 'gaps:out': 1}, 'float64', rng)
     values = {name: rng.standard_normal(p.get_value().shape) for name, p in layer.params.items()}

@@ -211,6 +211,7 @@ def test_second_derivatives_equal_those_of_the_scan():
 
 
 @pytest.mark.peers
+@pytest.mark.filterwarnings('ignore:Skipping Assert')  # of PyTensor, on JAX
 @pytest.mark.parametrize('name', ['gru before', 'mixture', 'no product', 'dropped zoned lstm'])
 def test_loops_on_jax_equal_the_scan(name):
     pytest.importorskip('jax')
