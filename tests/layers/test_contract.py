@@ -180,7 +180,7 @@ def test_padding_of_such_a_layer_is_zero(form, rng):
     mask = np.array([[1, 1], [1, 0], [1, 0]], bool)
     out = net.feed_forward(rng.standard_normal((3, 2, 2)), mask)['hid1:out']
     assert not out[~mask].any()
-    assert out[mask].all()
+    assert out[mask].any()  # those of relu may be 0 in places
 
 
 def test_a_convolution_starts_from_an_array():
