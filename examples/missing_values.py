@@ -56,13 +56,17 @@ def fit(form, series, target, ends, *, size, steps, learning_rate, batch_size, u
     train, valid = (
         windows(series[a:b], target[a:b], steps) for a, b in zip((0, *ends), ends, strict=False)
     )
+    batches = min(updates, 50)  # in one epoch
+    epochs = updates // batches
     net.train(
         train,
         valid,
         algo='adam',
         learning_rate=learning_rate,
         batch_size=batch_size,
-        max_updates=updates,
+        train_batches=batches,
+        epochs=epochs,
+        patience=epochs,
         validate_every=2,
         verbose=0,
     )
