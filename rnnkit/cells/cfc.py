@@ -49,7 +49,7 @@ class CfCCell(Cell):
     backbone_units : int
         The number U of units in each layer of the backbone.
     backbone_layers : int
-        The number of its layers. Those after the first have the matrices u2, u3... and biases b2,
+        The number of its layers, at most 100. Those after the first have the matrices u2, u3... and biases b2,
         b3.... With 0 there is none, and ``xh`` and ``hh`` have the columns f g a d.
     activation : str or callable
         The function :math:`\phi`. 'lecun_tanh' is :math:`1.7159 \tanh(0.666 a)`.
@@ -89,7 +89,7 @@ class CfCCell(Cell):
     def setup(self):
         choice('cfc: mode', self.mode, ('default', 'no_gate', 'pure'))
         self.backbone_units = size_of('cfc: backbone_units', self.backbone_units)
-        self.backbone_layers = whole('cfc: backbone_layers', self.backbone_layers)
+        self.backbone_layers = whole('cfc: backbone_layers', self.backbone_layers, 0, 100)
         if not self.backbone_layers:
             for name in ('backbone_units', 'activation'):
                 if getattr(self, name) != self.options[name]:

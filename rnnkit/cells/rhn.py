@@ -6,8 +6,7 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import activations
 from rnnkit.cells.base import Cell, cells
-from rnnkit.common.checks import flag
-from rnnkit.common.checks import size as size_of
+from rnnkit.common.checks import flag, whole
 from rnnkit.common.tensors import split
 
 
@@ -37,7 +36,7 @@ class RHNCell(Cell):
     Parameters
     ----------
     depth : int
-        The number L of layers; the paper has up to 10. The default is that of torchrecurrent.
+        The number L of layers, at most 100; the paper has up to 10. The default is that of torchrecurrent.
     coupled : bool
         Whether the carry gate is 1 minus the transform gate, as in the paper's experiments.
     activation : str or callable
@@ -56,7 +55,7 @@ class RHNCell(Cell):
     def setup(self):
         self.phi = activations.build(self.activation)
         self.sigma = activations.build('sigmoid')
-        self.depth = size_of('rhn: depth', self.depth)
+        self.depth = whole('rhn: depth', self.depth, 1, 100)
         self.coupled = flag('rhn: coupled', self.coupled)
         self.gates = 'nt' if self.coupled else 'ntc'
         blocks, self.names = f'{len(self.gates)}H', [('hh', 'b')]
