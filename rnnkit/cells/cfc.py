@@ -49,8 +49,8 @@ class CfCCell(Cell):
     backbone_units : int
         The number U of units in each layer of the backbone.
     backbone_layers : int
-        The number of its layers, at most 100. Those after the first have the matrices u2, u3... and biases b2,
-        b3.... With 0 there is none, and ``xh`` and ``hh`` have the columns f g a d.
+        The number of its layers, at most 100. Those after the first have the matrices u2, u3... and
+        biases b2, b3.... With 0 there is none, and ``xh`` and ``hh`` have the columns f g a d.
     activation : str or callable
         The function :math:`\phi`. 'lecun_tanh' is :math:`1.7159 \tanh(0.666 a)`.
     times : str, optional

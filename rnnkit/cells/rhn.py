@@ -36,7 +36,8 @@ class RHNCell(Cell):
     Parameters
     ----------
     depth : int
-        The number L of layers, at most 100; the paper has up to 10. The default is that of torchrecurrent.
+        The number L of layers, at most 100; the paper has up to 10. The default is that of
+        torchrecurrent.
     coupled : bool
         Whether the carry gate is 1 minus the transform gate, as in the paper's experiments.
     activation : str or callable
