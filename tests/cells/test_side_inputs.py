@@ -106,6 +106,7 @@ def test_the_scan_against_numpy(masked, reverse, rng):
     check_against_numpy(rng, masked, reverse, kernel=False)
 
 
+@pytest.mark.filterwarnings('ignore:.*np.dot.* is faster on contiguous arrays')
 @pytest.mark.parametrize(
     ('masked', 'reverse'), [long(True, False), long(True, True), long(False, True)]
 )
