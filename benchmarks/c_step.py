@@ -61,7 +61,7 @@ class MGUState(NamedTuple):
     h: TensorVariable
 
 
-@rnnkit.layers.add('mgu')
+@rnnkit.layers.add('own_mgu')
 class MGU(Cell):
     """Minimal gated unit, Zhou et al. 2016, arXiv:1603.09420: a cell of a user's own."""
 
@@ -120,7 +120,7 @@ def measured(form: str, size: int, rounds: int, compiler: str, flags: list[str])
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--forms', nargs='+', default=['lstm', 'gru', 'mgu'])
+    parser.add_argument('--forms', nargs='+', default=['lstm', 'gru', 'own_mgu'])
     parser.add_argument('--sizes', nargs='+', type=int, default=[8, 32, 128])
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--cc', default=shutil.which('cc') or 'gcc', help='the compiler')

@@ -1,4 +1,4 @@
-"""What a class of cells declares: its attributes, checked and completed when the class is made."""
+"""Check and complete the attributes that a class of cells declares, when the class is made."""
 
 import inspect
 from collections import namedtuple

@@ -20,7 +20,7 @@ GUARDED = ('prepare', 'project', 'step', 'output')
 
 
 class HasTables(Protocol):
-    """What is read of a `rnnkit.Cell`."""
+    """The parts of `rnnkit.Cell` that this module uses."""
 
     state: type
     params: dict[str, tuple[str, ...]]

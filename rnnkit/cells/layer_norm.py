@@ -13,8 +13,8 @@ from rnnkit.common.tensors import split
 def normalized(blocks: Sequence[TensorVariable]) -> list[TensorVariable]:
     r"""Return :math:`(a - m) / \sqrt{v + 10^{-5}}`, with m and v of all units of all blocks.
 
-    The mean of blocks of equal width is that of their sum over the number of blocks: so a loop
-    over time needs one sum over the units for m, and one for v, whatever the number of blocks.
+    Blocks of equal width are added up before their units are, so that a loop over time needs one
+    sum over the units for m, and one for v, whatever the number of blocks.
 
     Parameters
     ----------

@@ -24,7 +24,7 @@ LONGEST = 300  # characters of another error's message
 
 
 class Reads(NamedTuple):
-    """What the equations of a cell read.
+    """The symbols that the equations of a cell read.
 
     Attributes
     ----------
