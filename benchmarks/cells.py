@@ -40,7 +40,7 @@ def operations(form: str, options: dict) -> int:
     net = Regressor([I, dict(form=form, size=H, name='it', **options), O])
     it = next(layer for layer in net.layers if layer.name == 'it')
     shapes = it.cell.shapes(I, H)
-    width = it.cell.output_width(H)
+    width = it.cell.output_width(H, I)
     weights = sum(n * m for n, m in (s for s in shapes.values() if len(s) == 2)) + width * O
     program = form_of(it.cell).program
     one_unit = sum(
