@@ -41,3 +41,35 @@ def steps_of_chunk(t: Int, b: Int) -> Int:
 def n_chunks(t: Int, b: Int) -> Int:
     """Return the number of chunks; one, of no step, for an empty sequence."""
     return t.ceil_div(steps_of_chunk(t, b)).max(1)
+
+
+def old_states(
+    chunk: Chunk, rows: Int, b: Int, row: Int, initial: Int, new: Int, reverse: bool, one_row: bool
+) -> list[tuple[Int, Int, Int, Int]]:
+    """Return ranges of the rows of a chunk, and where row 0 of the states before those would be.
+
+    The states before the first step come from elsewhere than all others. A range is (first row,
+    end, address, bytes from row to row).
+
+    Parameters
+    ----------
+    rows : Int
+        The number of rows of all steps.
+    row : Int
+        The bytes of a row.
+    one_row : bool
+        Whether all examples have the same initial state.
+    """
+    # One initial row for all examples: its copies are 0 bytes apart.
+    first_row, one_step, zero = row * int(not one_row), rows.min(b), row * 0
+    if reverse:
+        split = rows - one_step
+        ranges = [
+            (zero, split, new + b * row, row),
+            (split, rows, initial - split * first_row, first_row),
+        ]
+    else:
+        ranges = [(zero, one_step, initial, first_row), (one_step, rows, new - b * row, row)]
+    return [
+        (low.max(chunk.low), high.min(chunk.high), start, size) for low, high, start, size in ranges
+    ]

@@ -17,7 +17,7 @@ from rnnkit.kernels.language.elements import clear
 from rnnkit.kernels.language.frame import Frame
 from rnnkit.kernels.language.threads import part_of
 from rnnkit.kernels.language.vector import Code, Int, Unit
-from rnnkit.kernels.recurrent.chunk import Chunk
+from rnnkit.kernels.recurrent.chunk import Chunk, old_states
 from rnnkit.kernels.recurrent.form import Form
 from rnnkit.kernels.recurrent.walk import Walk
 
@@ -174,14 +174,16 @@ class WeightGradients:
         d_tiles = areas['d_tiles'] - chunk.low * tile_row
         for segment in segments(form):
             places = self._places(segment, areas, d_tiles, h, dhh, dxh)
-            for low, high, source, source_row in self._old_states(chunk, t * b, b, h, initial, new):
+            for low, high, source, source_row in old_states(
+                chunk, t * b, b, h * size, initial, new, self.walk.reverse, self.walk.rows[0]
+            ):
                 call = Sums(
                     part=part,
                     parts=n_parts,
                     low=low,
                     high=high,
                     d_row=tile_row,
-                    h=source,
+                    h=source + low * source_row,
                     h_row=source_row,
                     n_h=h,
                     dh_row=h * (n_h * size),
@@ -238,29 +240,3 @@ class WeightGradients:
             columns=n_i,
         )
         gemm.by_width(code, n_i, lambda v: code.call(f'rows{v}', *product))
-
-    def _old_states(
-        self, chunk: Chunk, rows: Int, b: Int, h: Int, initial: Int, new: Int
-    ) -> list[tuple[Int, Int, Int, Int]]:
-        """Return ranges of the rows of a chunk, and where the states before those are.
-
-        The states before the first step come from elsewhere than all others.
-        """
-        row = h * h.code.target.size
-        # One initial row for all examples: its copies are 0 bytes apart.
-        first_row = row * int(not self.walk.rows[0])
-        one_step, zero = rows.min(b), row * 0
-        # Ranges of the rows of all steps, and where the state before row 0 would be.
-        if self.walk.reverse:
-            split = rows - one_step
-            whole = [
-                (zero, split, new + b * row, row),
-                (split, rows, initial - split * first_row, first_row),
-            ]
-        else:
-            whole = [(zero, one_step, initial, first_row), (one_step, rows, new - b * row, row)]
-        ranges = []
-        for low, high, start, bytes_of_row in whole:
-            low, high = low.max(chunk.low), high.min(chunk.high)
-            ranges.append((low, high, start + low * bytes_of_row, bytes_of_row))
-        return ranges

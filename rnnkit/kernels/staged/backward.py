@@ -17,7 +17,7 @@ from rnnkit.kernels.language.elements import add_row, clear
 from rnnkit.kernels.language.reductions import first, sum_of
 from rnnkit.kernels.language.threads import flushed, part_of, write_rounds
 from rnnkit.kernels.language.vector import Code, Flag, Int, Target, Unit, Vec
-from rnnkit.kernels.recurrent.chunk import Chunk, n_chunks, steps_of_chunk
+from rnnkit.kernels.recurrent.chunk import Chunk, n_chunks, old_states, steps_of_chunk
 from rnnkit.kernels.recurrent.walk import Walk
 from rnnkit.kernels.staged.arrays_of import frame_backward, residual_lengths
 from rnnkit.kernels.staged.base import ROWS, StagedWriter
@@ -314,37 +314,13 @@ class StagedBackward(StagedWriter):
     ) -> list[tuple[Int, Int, Int, Int]]:
         """Return ranges of the rows of a chunk, and where row 0 of a left side would be."""
         left = self.layout.old[k]
-        if left.array.name.startswith('old'):
-            return self._old_states(code, block, chunk, int(left.array.name.removeprefix('old')))
-        return [(chunk.low, chunk.high, *passes.block(left))]
-
-    def _old_states(
-        self, code: Code, block: Int, chunk: Chunk, k: int
-    ) -> list[tuple[Int, Int, Int, Int]]:
-        """Return ranges of the rows of a chunk, and where row 0 of state k before them would be.
-
-        The states before the first step come from elsewhere than all others.
-        """
-        steps, b = self.frame.read(code, block, 'T', 'B')
-        initial, new = self.frame.read(code, block, f'initial{k}', f'new{k}')
-        row = self.lengths(code, block)[self.form.states[k]] * self.target.size
-        # One initial row for all examples: its copies are 0 bytes apart.
-        first_row = row * int(not self.walk.rows[k])
-        rows = steps * b
-        zero = code.int(0)
-        if self.walk.reverse:
-            split = rows - rows.min(b)
-            ranges = [
-                (zero, split, new + b * row, row),
-                (split, rows, initial - split * first_row, first_row),
-            ]
-        else:
-            split = rows.min(b)
-            ranges = [(zero, split, initial, first_row), (split, rows, new - b * row, row)]
-        return [
-            (low.max(chunk.low), high.min(chunk.high), start, size)
-            for low, high, start, size in ranges
-        ]
+        if not left.array.name.startswith('old'):
+            return [(chunk.low, chunk.high, *passes.block(left))]
+        s = int(left.array.name.removeprefix('old'))
+        steps, b, initial, new = self.frame.read(code, block, 'T', 'B', f'initial{s}', f'new{s}')
+        row = self.lengths(code, block)[self.form.states[s]] * self.target.size
+        walk = self.walk
+        return old_states(chunk, steps * b, b, row, initial, new, walk.reverse, walk.rows[s])
 
     def _finish(self, code: Code, block: Int, areas: dict[str, Int]) -> None:
         """Add up what rows and units have given, into the last outputs."""
