@@ -7,7 +7,7 @@ For each cell the table has the milliseconds of an update; this divided by that 
 same name in torchrecurrent, if there is one; and the time per operation, divided by that of the
 LSTM. Operations are the multiplications and additions of the products, three times for an update,
 and the elementwise ones of the cell's step and its gradient, of which one with an exponential
-counts as several.
+counts as several. A sum over the units is an addition for each of them.
 """
 
 import argparse
@@ -22,6 +22,8 @@ import report
 from workloads import Workload
 
 from rnnkit import Regressor, layers
+from rnnkit.kernels.recurrent.form import Form
+from rnnkit.kernels.staged.form import StagedForm, Total
 from rnnkit.kernels.staged.trace import form_of
 
 T, B, I, H, O = 50, 32, 16, 64, 1  # noqa: E741 - the letters of shapes
@@ -42,11 +44,25 @@ def operations(form: str, options: dict) -> int:
     shapes = it.cell.shapes(I, H)
     width = it.cell.output_width(H, I)
     weights = sum(n * m for n, m in (s for s in shapes.values() if len(s) == 2)) + width * O
-    program = form_of(it.cell).program
-    one_unit = sum(
-        COSTS.get(node[0], 1) for node in program.nodes if node[0] not in ('input', 'constant')
+    return T * B * (6 * weights + elementwise(form_of(it.cell)))
+
+
+def elementwise(form: Form | StagedForm) -> int:
+    """Return the operations of a step of one example, and of its gradient, besides products."""
+    nodes = form.program.nodes
+    of_units, sums = [True] * len(nodes), 0
+    if isinstance(form, StagedForm):
+        # A number that the units share, such as a deviation, is computed once for all of them.
+        of_units = [bool(length) for length in form.lengths]
+        for cut, gradients in zip(form.cuts, form.d_cuts, strict=True):
+            if isinstance(cut, Total):  # the sum itself, and those that are the gradient by it
+                sums += 1 + sum(of_units[node] for node in gradients)
+    costs = (
+        COSTS.get(kind, 1) * (H if wide else 1)
+        for (kind, *_), wide in zip(nodes, of_units, strict=True)
+        if kind not in ('input', 'constant')
     )
-    return T * B * (6 * weights + H * one_unit)
+    return sum(costs) + H * sums
 
 
 def main() -> None:
