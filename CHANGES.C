@@ -1,0 +1,1 @@
+- The table of the adding problem in "Which cell?" has `rrnn` and `cfc` too, and settings with which `cornn`, `lru` and `indrnn` learn it; `benchmarks/adding.py` runs these.
