@@ -109,6 +109,8 @@ class Cell:
     side_defaults: ClassVar[dict[str, float]] = {}
     lists_params: ClassVar[bool] = False  # whether the class declares `params` itself
     between: ClassVar[tuple[str, ...]] = ()
+    # Options that set the initial value of a parameter, and nothing else.
+    start_options: ClassVar[dict[str, str]] = {}
 
     def __init_subclass__(cls, **keywords: object) -> None:
         """Check what a new class declares, and complete it."""
