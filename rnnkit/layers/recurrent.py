@@ -101,7 +101,7 @@ class Recurrent(Layer):
                 of_cell[option] = activations.guarded(g)
         self.cell = self.cell_class(**of_cell)
         self.state, self.smallest = self.cell.state, self.cell.smallest
-        self.reads_missing = self.cell.reads_missing
+        self.reads_missing, self.between = self.cell.reads_missing, self.cell.between
         self.learned = [
             part for part in self.state._fields if one_of(options.get(f'{part}_0'), (LEARN,))
         ]

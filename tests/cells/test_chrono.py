@@ -7,7 +7,7 @@ import rnnkit
 from rnnkit.integrations.parts import check_options
 from rnnkit.layers import registry as layers
 
-H, T_MAX = 1000, 50
+H, T_MAX = 100, 50
 
 
 def gates(net, name='hid1', b='b', blocks='ifgo'):
@@ -23,12 +23,12 @@ def test_biases_of_an_lstm_have_the_distribution_of_the_paper(options, dtype):
     b = gates(rnnkit.Regressor([1, layer, 1], dtype=dtype))
     assert b['f'].dtype == dtype
     spans = np.exp(b['f'].astype('float64'))  # U(1, t_max - 1)
-    assert 1 <= spans.min() < 1.1
-    assert T_MAX - 1.1 < spans.max() <= T_MAX - 1
+    assert 1 <= spans.min() < 1.3
+    assert T_MAX - 1.3 < spans.max() <= T_MAX - 1
     np.testing.assert_allclose(spans.mean(), T_MAX / 2, rtol=1e-5)
-    np.testing.assert_allclose(spans.var(), (T_MAX - 2) ** 2 / 12, rtol=1e-5)
+    np.testing.assert_allclose(spans.var(), (T_MAX - 2) ** 2 / 12, rtol=1e-3)
     drawn = np.log(np.random.default_rng(0).uniform(1, T_MAX - 1, 100_000))
-    np.testing.assert_allclose(b['f'].mean(), drawn.mean(), atol=0.01)  # of draws: 1 / sqrt(n)
+    np.testing.assert_allclose(b['f'].mean(), drawn.mean(), atol=0.02)  # quantiles, draws
     np.testing.assert_array_equal(b['i'], -b['f'])
     assert not b['g'].any()
     assert not b['o'].any()
@@ -53,7 +53,7 @@ def test_both_directions_have_them_and_files_keep_them(tmp_path):
     assert again.layers[1].forward.cell.t_max == 9
 
 
-@pytest.mark.parametrize('form, param', [('lstm', 'b'), ('janet', 'b'), ('indrnn', 'u')])
+@pytest.mark.parametrize(('form', 'param'), [('lstm', 'b'), ('janet', 'b'), ('indrnn', 'u')])
 @pytest.mark.parametrize('key', ['{}', 'mean_{}'])
 def test_an_initial_value_besides_is_an_error(form, param, key):
     key = key.format(param)
