@@ -50,6 +50,7 @@ class OwnName(AutoLink):
     """The role of single backticks: a link, if it is the name of something documented here."""
 
     def run(self):
+        """Return the nodes."""
         # A parameter may be named like a package that happens to be installed: `past`, `data`.
         package = self.text.partition('.')[0]
         if package != 'rnnkit' and package.isidentifier() and find_spec(package):
