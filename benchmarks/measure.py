@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from others import Others
-from workloads import Workload
+from workloads import OF_TORCHRECURRENT, Workload
 
 HERE = Path(__file__).parent
 CORES = 2  # for every contender, on every machine
@@ -72,10 +72,6 @@ class Contender:
 RNNKIT = Contender(modules=())  # the one beside this folder, see `environment`
 # PyTensor's scan takes a minute to compile, and seconds to run if it is large or long.
 SCAN = dict(threads=(CORES,), rounds=1, most_steps=50)
-OF_TORCHRECURRENT = (
-    *('antisymmetric', 'cfn', 'cornn', 'indrnn', 'janet', 'lem', 'ligru', 'mgu', 'minimalrnn'),
-    *('mut1', 'ran', 'scrn', 'star', 'ugrnn'),
-)
 CONTENDERS = {
     'plain': Contender((), variants=True),  # rnnkit without the variant
     'torch': Contender(('torch',)),
@@ -84,7 +80,7 @@ CONTENDERS = {
     'keras': Contender(('keras', 'jax'), threads=(CORES,), rounds=2),
     'naive': Contender(('pytensor',), **SCAN),
     'pytensor-ml': Contender(('pytensor_ml.layers.recurrent',), streams=False, **SCAN),
-    'torchrecurrent': Contender(('torchrecurrent',), streams=False, cells=OF_TORCHRECURRENT),
+    'torchrecurrent': Contender(('torchrecurrent',), streams=False, cells=tuple(OF_TORCHRECURRENT)),
 }
 
 

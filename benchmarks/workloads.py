@@ -4,6 +4,23 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+OF_TORCHRECURRENT = {  # classes of torchrecurrent, by the names of rnnkit's layers
+    'antisymmetric': 'AntisymmetricRNN',
+    'cfn': 'CFN',
+    'cornn': 'coRNN',
+    'indrnn': 'IndRNN',
+    'janet': 'JANET',
+    'lem': 'LEM',
+    'ligru': 'LiGRU',
+    'mgu': 'MGU',
+    'minimalrnn': 'MinimalRNN',
+    'mut1': 'MUT1',
+    'ran': 'RAN',
+    'scrn': 'SCRN',
+    'star': 'STAR',
+    'ugrnn': 'UGRNN',
+}
+
 
 @dataclass(frozen=True)
 class Workload:

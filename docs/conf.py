@@ -1,7 +1,11 @@
 """Configuration of Sphinx: ``sphinx-build docs docs/_build`` in the root of the repository."""
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+
+from docutils import nodes
+from sphinx.ext.autosummary import AutoLink
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -42,9 +46,23 @@ html_theme_options = {'description': 'Recurrent networks on PyTensor', 'page_wid
 html_show_sourcelink = False
 
 
-def setup(app):
-    """Leave out what estimators inherit from others, whose texts refer to pages of their own."""
+class OwnName(AutoLink):
+    """The role of single backticks: a link, if it is the name of something documented here."""
 
+    def run(self):
+        """Return the nodes."""
+        # A parameter may be named like a package that happens to be installed: `past`, `data`.
+        package = self.text.partition('.')[0]
+        if package != 'rnnkit' and package.isidentifier() and find_spec(package):
+            return [nodes.emphasis(self.rawtext, self.text)], []
+        return super().run()
+
+
+def setup(app):
+    """Change what single backticks mean, and leave out what estimators inherit from others."""
+    app.add_role('autolink', OwnName(), override=True)
+
+    # Texts of others refer to pages of their own.
     def skip(app, what, name, member, skipped, options):
         module = getattr(member, '__module__', None) or ''
         return True if module.startswith(('sklearn.', 'sktime.', 'skbase.')) else None

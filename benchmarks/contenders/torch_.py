@@ -23,9 +23,14 @@ class Net(nn.Module):
 
 def build(workload: Workload, threads: int):
     """Return functions that train and predict."""
+    return run(Net, workload, threads)
+
+
+def run(kind: type[nn.Module], workload: Workload, threads: int):
+    """Return functions that train a network of some kind and predict with it."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    net = Net(workload)
+    net = kind(workload)
     optimizer = torch.optim.RMSprop(net.parameters(), lr=LEARNING_RATE)
     x, y = workload.batch()
 

@@ -11,7 +11,9 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit.cells import declared
 from rnnkit.cells.guard import GUARDED, guarded
+from rnnkit.common.checks import size as size_of
 from rnnkit.common.registry import Registry, reject_unknown
+from rnnkit.common.spelling import brief
 from rnnkit.common.tensors import affine
 from rnnkit.errors import ConfigError
 
@@ -109,6 +111,8 @@ class Cell:
     side_defaults: ClassVar[dict[str, float]] = {}
     lists_params: ClassVar[bool] = False  # whether the class declares `params` itself
     between: ClassVar[tuple[str, ...]] = ()
+    # Options that set the initial value of a parameter, and nothing else.
+    start_options: ClassVar[dict[str, str]] = {}
 
     def __init_subclass__(cls, **keywords: object) -> None:
         """Check what a new class declares, and complete it."""
@@ -233,7 +237,13 @@ class Cell:
 
     def units(self, n_in: int | None, size: int) -> dict[str, int | None]:
         """Return the length that each letter stands for; ``'I'`` may be unknown."""
-        return {'I': n_in, **self.lengths(size)}
+        where, lengths = f'{type(self).__name__}.lengths()', self.lengths(size)
+        if not isinstance(lengths, Mapping):
+            raise ConfigError(
+                f"{where} must return a dict of lengths by letter, such as {{'H': size, 'P': 3}}; "
+                f'got {brief(lengths)}'
+            )
+        return {'I': n_in, **{k: size_of(f'{where}: {k}', n) for k, n in lengths.items()}}
 
     def shapes(self, n_in: int, size: int) -> dict[str, tuple[int, ...]]:
         """Return the shape of each parameter for `n_in` inputs and `size` units."""

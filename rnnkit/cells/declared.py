@@ -5,7 +5,7 @@ from collections import namedtuple
 from collections.abc import Iterable, Mapping
 from keyword import iskeyword
 
-from rnnkit.common.checks import is_real
+from rnnkit.common.checks import is_real, whole
 from rnnkit.common.spelling import brief, nearest
 from rnnkit.errors import ConfigError
 
@@ -25,6 +25,15 @@ ATTRIBUTES = (
     'side_defaults',
 )
 METHODS = ('setup', 'check_size', 'lengths', 'prepare', 'project', 'step', 'output')
+CALLS = {  # what a layer calls, and with which arguments
+    'step': 'z, s, p',
+    'project': 'x, p',
+    'output': 's, p',
+    'prepare': 'params, size',
+    'setup': '',
+    'lengths': 'size',
+    'check_size': 'size',
+}
 ELSEWHERE = ('forward', 'call', '__call__', 'update', 'next')  # what others call a step
 EXAMPLE = 'def step(self, z, s, p): return pt.tanh(z + s.h @ p.hh)'
 
@@ -65,6 +74,9 @@ def complete(cls: type, base: type) -> None:
     if own.get('inner') is not None:
         check_shapes(f'{where}.inner', cls.inner)
     check_side(cls)
+    check_names(cls, 'between', cls.side)
+    check_names(cls, 'counters')
+    whole(f'{where}.smallest', cls.smallest, 1)
     if cls.setup is base.setup:  # else it may change any of them
         check_tables(cls, where, cls.params)
     if 'output_axis' in own and cls.output is base.output:
@@ -107,6 +119,15 @@ def check_side(cls: type) -> None:
     for name, value in cls.side_defaults.items():
         if not is_real(value):
             raise ConfigError(f'{where}_defaults[{name!r}] must be a number; got {brief(value)}')
+
+
+def check_names(cls: type, attribute: str, known: Iterable[str] | None = None) -> None:
+    """Raise a ConfigError unless an attribute is a tuple of names, which are among `known`."""
+    where, names = f'{cls.__name__}.{attribute}', getattr(cls, attribute)
+    if not isinstance(names, list | tuple):
+        raise ConfigError(f"{where} must be a tuple of names, such as ('gap',); got {brief(names)}")
+    if known is not None:
+        check_known(where, 'further input in side', names, known)
 
 
 def check_spelling(cls: type, base: type) -> None:
@@ -216,7 +237,11 @@ def check_shapes(where: str, shapes: object) -> None:
                 f'{where}[{name!r}] must be a tuple of lengths; for a vector write '
                 f'({axes!r},), with a comma; got {axes!r}'
             )
-        if not isinstance(axes, list | tuple) or not all(isinstance(a, str) for a in axes):
+        if (
+            not isinstance(axes, list | tuple)
+            or not axes
+            or not all(isinstance(a, str) for a in axes)
+        ):
             raise ConfigError(
                 f"{where}[{name!r}] must be a tuple of lengths, each a str, such as ('I', '4H'); "
                 f'got {brief(axes)}'
@@ -283,6 +308,12 @@ def check_tables(cell: object, where: str, params: Iterable[str]) -> None:
     check_dict(f'{where}.axes', cell.axes, "{'c': 'P'}")
     fields = cell.state._fields
     check_known(f'{where}.axes', 'state', cell.axes, fields)
+    for name, width in cell.axes.items():
+        if not isinstance(width, str):
+            raise ConfigError(
+                f"{where}.axes[{name!r}] must be a width, such as 'I', 'P' or '3'; got "
+                f'{brief(width)}'
+            )
     check_known(f'{where}.counters', 'state', cell.counters, fields)
 
 
@@ -296,14 +327,14 @@ def check_step(cls: type, base: type) -> None:
             f'class {cls.__name__} has no step: a cell defines one time step of its equations, '
             f'such as {EXAMPLE}{instead}'
         )
-    for name, arguments in (('step', 'z, s, p'), ('project', 'x, p'), ('output', 's, p')):
+    for name, arguments in CALLS.items():
         signature = inspect.signature(getattr(cls, name))
         try:
-            signature.bind(None, *arguments.split(', '))
+            signature.bind(None, *filter(None, arguments.split(', ')))
         except TypeError:
             raise ConfigError(
                 f'{cls.__name__}.{name} is called as {name}({arguments}); write def '
-                f'{name}(self, {arguments}); it has {name}{signature}'
+                f'{name}({", ".join(filter(None, ("self", arguments)))}); it has {name}{signature}'
             ) from None
 
 
@@ -322,6 +353,8 @@ def length(axis: str, units: Mapping[str, int | None], where: str) -> int:
     if unit is None and axis[-1:] in units:
         raise ConfigError(f'{where}: the width of the input is not known here; got {axis!r}')
     factor = axis if unit is None else axis[:-1] or '1'
+    if factor.isdecimal() and not int(factor):
+        raise ConfigError(f'{where}: a length must be at least 1; got {axis!r}')
     if not factor.isdecimal():
         letter = axis[-1:] if axis[-1:].isalpha() else 'P'
         raise ConfigError(

@@ -41,6 +41,7 @@ class IndRNNCell(Cell):
     gates = 'h'
     params = {'xh': ('I', 'H'), 'u': ('H',), 'b': ('H',)}
     options = {'activation': 'relu', 't_max': None}
+    start_options = {'t_max': 'u'}
 
     def setup(self):
         self.phi = activations.build(self.activation)

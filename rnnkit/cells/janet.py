@@ -48,6 +48,7 @@ class JANETCell(Cell):
     params = {'xh': ('I', '2H'), 'hh': ('H', '2H'), 'b': ('2H',)}
     initial = {'b': {'f': 1.0}}
     options = {'beta': 1.0, 't_max': None}
+    start_options = {'t_max': 'b'}
 
     def setup(self):
         self.beta = real('janet: beta', self.beta)

@@ -6,6 +6,7 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import activations
 from rnnkit.cells.base import Cell, cells
+from rnnkit.cells.chrono import chrono, longest_span
 from rnnkit.cells.layer_norm import normalized, scaled
 from rnnkit.common.checks import flag, optional_real
 from rnnkit.common.checks import size as size_of
@@ -80,6 +81,11 @@ class LSTMCell(Cell):
     layernorm : bool
         Whether to normalize both products and the cell state. The gains are ``gx`` and ``gh``
         (4H,) and ``gc`` (H,), and there is the bias ``bc`` (H,). The layer needs 2 units.
+    t_max : int, optional
+        The number of steps over which the longest dependencies reach, at least 3. The bias of f
+        then starts at :math:`\log(U(1, t_{max} - 1))` and that of i at its negative (in place of
+        draws, there are the quantiles of the distribution). With `coupled`, i alone has it. An
+        initial value for ``b`` besides is an error.
 
     References
     ----------
@@ -87,7 +93,8 @@ class LSTMCell(Cell):
     Computation 12(10); with peepholes, Graves 2013, arXiv:1308.0850, equations 7-11; with coupled
     gates, Greff et al. 2017, IEEE TNNLS 28(10), section III; with a clipped cell state or a
     projection, Sak et al. 2014, Interspeech; with layer normalization, Ba et al. 2016,
-    arXiv:1607.06450, supplementary material.
+    arXiv:1607.06450, supplementary material; for ``t_max``, Tallec & Ollivier 2018,
+    arXiv:1804.11188.
     """
 
     state = LSTMState
@@ -114,7 +121,9 @@ class LSTMCell(Cell):
         'cell_clip': None,
         'projection': None,
         'layernorm': False,
+        't_max': None,
     }
+    start_options = {'t_max': 'b'}
 
     def setup(self):
         self.phi = activations.build(self.activation)
@@ -124,6 +133,7 @@ class LSTMCell(Cell):
         self.clip = optional_real('lstm: clip', self.clip, above=0)
         self.cell_clip = optional_real('lstm: cell_clip', self.cell_clip, above=0)
         self.layernorm = flag('lstm: layernorm', self.layernorm)
+        self.t_max = longest_span('lstm: t_max', self.t_max)
         self._choose_params()
 
     def _choose_params(self) -> None:
@@ -132,6 +142,9 @@ class LSTMCell(Cell):
         if self.coupled:
             self.gates, self.initial = 'igo', {'b': {'i': -1.0}}
             left_out.add('cf')
+        if self.t_max is not None:
+            forget = {} if self.coupled else {'f': chrono(self.t_max)}
+            self.initial = {'b': {'i': chrono(self.t_max, sign=-1), **forget}}
         blocks = f'{len(self.gates)}H'
         self.params = {
             name: tuple(blocks if axis == '4H' else axis for axis in axes)

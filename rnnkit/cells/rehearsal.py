@@ -5,11 +5,12 @@ equations read. A mistake that Python or PyTensor finds becomes an error that sh
 methods were given.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import NamedTuple
 
+from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor import TensorVariable
 
@@ -21,6 +22,18 @@ from rnnkit.common.tensors import variable
 from rnnkit.errors import ConfigError, RnnkitError
 
 LONGEST = 300  # characters of another error's message
+NO_NUMPY = 'in place of functions of NumPy, write those of pytensor.tensor'
+# What to do about some messages of Python, NumPy and PyTensor.
+ADVICE = {
+    'Python boolean': (
+        'a tensor has no value yet: in place of if, and, or, min, max and functions of NumPy, '
+        'write pt.switch(condition, a, b), pt.minimum, pt.maximum'
+    ),
+    'array element with a sequence': NO_NUMPY,
+    'arrays cannot be concatenated': NO_NUMPY,
+    "can't set attribute": 'the state cannot be changed; return the new one',
+    'Undeclared input': 'a tensor has no value yet, so eval() cannot compute it',
+}
 
 
 class Reads(NamedTuple):
@@ -54,6 +67,10 @@ def rehearse(cell: Cell, n_in: int, size: int, dtype: str) -> Reads:
     params = {key: variable(key, dtype, shape) for key, shape in shapes.items()}
     with explained(f'{name}.prepare()', **params):
         arrays = cell.prepare(params, size)
+    if not isinstance(arrays, Mapping):
+        raise ConfigError(
+            f'{name}.prepare() must return a dict of arrays by name; got {brief(arrays)}'
+        )
     widths = cell.side_widths(size, n_in)
     x = variable('x', dtype, (None, None, n_in))
     whole = {key: variable(key, dtype, (None, None, width)) for key, width in widths.items()}
@@ -72,6 +89,7 @@ def rehearse(cell: Cell, n_in: int, size: int, dtype: str) -> Reads:
     state = dict(zip(fields, old, strict=True))
     with explained(f'{name}.step()', z=row, **named('s', state), **named('p', vars(p))):
         new = check_states(cell, cell.step(row, cell.state(*old), p), old)
+    _check_step(cell, row, new)
     results = [z, *new]
     if cell.has_own_output:
         rows = [variable(v.name, dtype, (None, *v.type.shape)) for v in old]
@@ -123,8 +141,9 @@ def explained(where: str, **given: object) -> Iterator[None]:
     except Exception as why:
         shapes = ', '.join(f'{name} {_shape(v)}' for name, v in given.items())
         text = ' '.join(str(why).split())[:LONGEST].rstrip('.')
+        advice = next((f'; {do}' for part, do in ADVICE.items() if part in text), '')
         raise ConfigError(
-            f'{where} failed: {type(why).__name__}: {text}. It was given {shapes}'
+            f'{where} failed: {type(why).__name__}: {text}{advice}. It was given {shapes}'
         ) from why
 
 
@@ -142,6 +161,27 @@ def _shape(value: object) -> str:
     for k, letter in zip(reversed(unknown), 'BT', strict=False):
         lengths[k] = letter
     return f'({", ".join(map(str, lengths))}{"," * (len(lengths) == 1)})'
+
+
+def _check_step(cell: Cell, z: TensorVariable, new: Sequence[TensorVariable]) -> None:
+    """Raise a ConfigError if `step` does not read the input, or reads what it was not given."""
+    where, read = f'{type(cell).__name__}.step()', list(ancestors(new))
+    own = next((v for v in read if isinstance(v, SharedVariable)), None)
+    if own is not None and isinstance(own, TensorVariable):
+        raise ConfigError(
+            f'{where} reads a shared variable{f" {own.name!r}" if own.name else ""}, which the '
+            f'layer does not know; declare it in params, with its shape, and read it as p.name'
+        )
+    if own is not None:
+        raise ConfigError(
+            f"{where} draws random numbers; the layer's options dropout and zoneout do so, and "
+            f'dropout or noise of its inputs'
+        )
+    if z not in read and not cell.side:
+        raise ConfigError(
+            f'{where} does not read z, so the layer would ignore its input; z is x @ p.xh + p.b, '
+            f'or what project(x, p) returns'
+        )
 
 
 def _check_z(where: str, z: object, dtype: str) -> None:

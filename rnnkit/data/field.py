@@ -63,6 +63,8 @@ class Field:
     is_target : bool
     missing : bool
         Whether NaN is a value that is missing, which the network knows how to treat.
+    times_of : str
+        The layer that reads it as the time since the step before; such times are at least 0.
     classes : Naming or None
         For labels, the names of the classes, if the user knows them by names.
     """
@@ -84,6 +86,7 @@ class Field:
     by_row: bool = False
     is_target: bool = False
     missing: bool = False
+    times_of: str = ''
     classes: Naming | None = None
 
     @cached_property
@@ -134,6 +137,8 @@ class Field:
         if np.count_nonzero(np.isfinite(array)) < array.size and not (
             self.missing and not np.isinf(array).any()
         ):
+            return False
+        if self.times_of and array.min() < 0:
             return False
         if self.check and self.kind == 'numbers':
             try:
@@ -248,6 +253,8 @@ class Field:
             wrong = _improper(array, given)
         elif self.kind == 'mask':
             wrong = ~((array == 0) | (array == 1))
+        elif self.times_of:
+            wrong = array < 0
         else:
             return None
         return wrong if wrong.any() else None
@@ -260,6 +267,12 @@ class Field:
             return DataError(
                 f'{name} contains {value}; it is True, or 1, where a step is real, and else False, '
                 f'or 0; this is at {place}'
+            )
+        if self.times_of:
+            return DataError(
+                f'{name} contains {value} at {place}; layer {self.times_of!r} reads it as the time '
+                f'since the step before, which is at least 0: sort the steps by time, and pass '
+                f'differences, np.diff(t, axis=0, prepend=start){hint}'
             )
         if self.kind == 'weights' and value < 0:
             return DataError(f'{name} contains {value}; a weight is at least 0; this is at {place}')

@@ -277,6 +277,7 @@ def of(
     target: object = None,
     layout: str = 'time',
     skip: bool = False,
+    missing: bool = False,
 ) -> SeriesWindows:
     """Cut time series into windows: the past that a network reads, and the future it predicts.
 
@@ -302,6 +303,9 @@ def of(
     layout : {'time', 'batch'}
     skip : bool
         Whether to leave out windows that contain NaN or infinity; by default they are an error.
+    missing : bool
+        Whether NaN in x is a value that is missing, for a network that treats it, such as by a
+        layer 'grud'. In y and `known` it remains an error, or a reason to leave a window out.
 
     Returns
     -------
@@ -331,16 +335,17 @@ def of(
     whole(f'{where}: future', future, 0, MOST)
     whole(f'{where}: stride', stride, 1, MOST)
     flag(f'{where}: skip', skip)
+    flag(f'{where}: missing', missing)
     parts = _parts(where, series, past, future, known, target, layout)
     lengths, steps = parts.series.lengths, past + future
     _check_lengths(where, lengths, steps, f'past={past}, future={future}')
     if len(lengths) == 1:
         n = int(lengths[0] - steps) // stride + 1
         number = np.broadcast_to(np.zeros((), int), (n,))
-        return _usable(where, SeriesWindows(parts, number, Regular(0, stride, n)), skip)
+        return _usable(where, SeriesWindows(parts, number, Regular(0, stride, n)), skip, missing)
     starts = [np.arange(0, n - steps + 1, stride) for n in lengths]
     number = np.repeat(np.arange(len(lengths)), [len(one) for one in starts])
-    return _usable(where, SeriesWindows(parts, number, np.concatenate(starts)), skip)
+    return _usable(where, SeriesWindows(parts, number, np.concatenate(starts)), skip, missing)
 
 
 @checked
@@ -352,12 +357,13 @@ def last(
     known: object = None,
     target: object = None,
     layout: str = 'time',
+    missing: bool = False,
 ) -> SeriesWindows:
     """Return the last `past` steps of each series, from which to predict what follows it.
 
     Parameters
     ----------
-    series, past, future, target, layout
+    series, past, future, target, layout, missing
         As in `of`.
     known : array, optional
         Values that are known in advance: in the form of `series`, with `future` further steps.
@@ -378,6 +384,7 @@ def last(
     [97, 98, 99]
     """
     where = 'windows.last()'
+    flag(f'{where}: missing', missing)
     whole(f'{where}: future', future, 0, MOST)
     if known is not None and all_series.are_columns(known):
         raise ConfigError(
@@ -391,7 +398,7 @@ def last(
         name, n = parts.series.names[short[0]], lengths[short[0]]
         raise ShapeError(f'{name} has {n} steps; past={past} are needed')
     windows = SeriesWindows(parts, np.arange(len(lengths)), lengths - past)
-    return _usable(where, windows, skip=False)
+    return _usable(where, windows, False, missing)
 
 
 def _parts(
@@ -450,26 +457,28 @@ def _check_lengths(where: str, lengths: np.ndarray, steps: int, shown: str) -> N
         )
 
 
-def _usable(where: str, windows: SeriesWindows, skip: bool) -> SeriesWindows:
-    """Return the windows without NaN and infinity, or raise a DataError."""
+def _usable(where: str, windows: SeriesWindows, skip: bool, missing: bool) -> SeriesWindows:
+    """Return the windows without NaN and infinity, or raise a DataError; x may be `missing`."""
     parts = windows._parts
-    read = [(parts.series, slice(None), 0, windows.past)]
+    read = [(parts.series, slice(None), 0, windows.past, missing)]
     if parts.has_y:
-        read.append((parts.series, parts.target, windows.past, windows.future))
+        read.append((parts.series, parts.target, windows.past, windows.future, False))
     if parts.known is not None:
-        read.append((parts.known, slice(None), windows.past, windows.future))
+        read.append((parts.known, slice(None), windows.past, windows.future, False))
     good: np.ndarray | None = None
-    for cut, columns, offset, steps in read:
-        bad = _not_finite(cut.array, columns)
+    for cut, columns, offset, steps, may in read:
+        bad = _not_finite(cut.array, columns, may)
         if not len(bad):
             continue
         first = cut.begins[windows._number] + windows._start[...] + offset
         wrong = np.searchsorted(bad, first + steps) > np.searchsorted(bad, first)
         if wrong.any() and not skip:
             row = bad[np.searchsorted(bad, first[wrong.argmax()])]
-            finite = np.isfinite(cut.array[row])
+            finite = _is_good(cut.array[row], may)
             column = next(c for c in np.arange(len(finite))[columns] if not finite[c])
             otherwise = ', or leave out such windows by skip=True' if parts.has_y else ''
+            if offset == 0 and np.isnan(cut.array[row, column]):
+                otherwise += ', or pass missing=True for a network that reads NaN as missing'
             raise DataError(f'{cut.place(row, int(column))}; fill it{otherwise}')
         good = ~wrong if good is None else good & ~wrong
     if good is None or good.all():
@@ -479,11 +488,16 @@ def _usable(where: str, windows: SeriesWindows, skip: bool) -> SeriesWindows:
     return windows[good]
 
 
-def _not_finite(array: np.ndarray, columns: object) -> np.ndarray:
+def _is_good(array: np.ndarray, missing: bool) -> np.ndarray:
+    """Return which values can be read; NaN can where values may be `missing`."""
+    return ~np.isinf(array) if missing else np.isfinite(array)
+
+
+def _not_finite(array: np.ndarray, columns: object, missing: bool) -> np.ndarray:
     """Return the numbers of the rows that contain NaN or infinity in some columns."""
     found = []
     for start in range(0, len(array), CHECKED):
         piece = array[start : start + CHECKED]
-        found.append(start + np.flatnonzero(~np.isfinite(piece[:, columns]).all(axis=1)))
+        found.append(start + np.flatnonzero(~_is_good(piece[:, columns], missing).all(axis=1)))
         release(array, piece)
     return np.concatenate(found) if found else np.zeros(0, int)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 
-from rnnkit.common.output_names import parts
+from rnnkit.common.output_names import layer_of, parts
 from rnnkit.data.field import Axes, Field
 from rnnkit.errors import ConfigError
 from rnnkit.graph.graph import Graph
@@ -43,9 +43,19 @@ def inputs_of(graph: Graph, layout: Axes) -> list[Field]:
                 _steps(graph, clock),
                 least(clock),
                 missing=takes_missing(graph, layer),
+                times_of=_reader_of_times(graph, layer.name),
             )
         )
     return inputs
+
+
+def _reader_of_times(graph: Graph, name: str) -> str:
+    """Return the first layer that reads an input as the time between steps, or ''."""
+    for reader in graph.layers:
+        sides = graph.plan.sides[reader.name]
+        if name in {layer_of(sides[side]) for side in reader.between if side in sides}:
+            return reader.name
+    return ''
 
 
 def target_of(name: str, graph: Graph, output: str, loss: Loss, layout: Axes) -> Field:

@@ -1,13 +1,14 @@
 """Layers connected to one symbolic graph."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 from pytensor.tensor import TensorVariable
 
 from rnnkit.common.output_names import MAIN, join, layer_of, parts
-from rnnkit.common.registry import hint
+from rnnkit.common.registry import hint, meant
+from rnnkit.common.spelling import listed
 from rnnkit.common.tensors import variable
 from rnnkit.errors import ConfigError
 from rnnkit.graph.plan import Plan, plan
@@ -187,7 +188,7 @@ class Graph:
     def _size(self, layer: Layer, name: str) -> int:
         if name not in self.outputs:
             raise ConfigError(
-                f'layer {layer.name!r}: no output {name!r} before it; {hint(name, self.outputs)}'
+                f'layer {layer.name!r}: no output {name!r} before it; {_meant(name, self.outputs)}'
             )
         if self.plan.sources[layer.name].count(name) > 1:
             raise ConfigError(f'layer {layer.name!r} reads {name!r} more than once')
@@ -285,3 +286,20 @@ class Graph:
                     f'layer {layer.name!r}: output {name!r} must have {axes} axes; it has '
                     f'{output.ndim}. A layer whose outputs have no time axis has keeps_time = False'
                 )
+
+
+def _meant(name: str, outputs: Iterable[str]) -> str:
+    """Say which of the `outputs` was probably meant by `name`: the layer counts before the output.
+
+    The beginning of a layer's name, such as 'enc', stands for the only one that begins so.
+    """
+    outputs = list(outputs)
+    owner, what = parts(name)
+    layers = list(dict.fromkeys(map(layer_of, outputs)))
+    if owner in layers:
+        return hint(name, [one for one in outputs if layer_of(one) == owner])
+    begin = [one for one in layers if one.lower().startswith(owner.lower())]
+    near = begin[0] if len(begin) == 1 and owner else meant(owner, layers)
+    if near is None:
+        return f'layers before it are: {listed(owner, layers)}'
+    return f'did you mean {join(near, what)!r}?'

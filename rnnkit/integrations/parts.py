@@ -211,7 +211,7 @@ def check_options(
         initial states have no place, in any library.
     """
     cell = layer.cell  # type: ignore[attr-defined]  # recurrent layers have one
-    for option in (*cell.options, 'zoneout'):
+    for option in (*(one for one in cell.options if one not in cell.start_options), 'zoneout'):
         value = getattr(layer if option == 'zoneout' else cell, option)
         value = plain_option(value)
         fine = (0,) if option == 'zoneout' else allowed.get(option, (cell.options[option],))

@@ -151,6 +151,7 @@ class Layer:
     unsized: ClassVar[tuple[str, ...]] = ()
     memory_size: int = 0  # features of the memory, once the layer is part of a network
     step_sides: tuple[str, ...] = ()  # further inputs by which nothing has a derivative
+    between: tuple[str, ...] = ()  # further inputs that are the time since the step before
 
     def __init_subclass__(cls, **keywords: object) -> None:
         """Make a constructor check how it is called."""

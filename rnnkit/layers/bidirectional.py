@@ -99,6 +99,7 @@ class Bidirectional(Layer):
             'BidirectionalState', [f'{w}_{part}' for w in WAYS for part in parts]
         )
         self.needs, self.reads_missing = self.forward.needs, self.forward.reads_missing
+        self.between = self.forward.between
         self.smallest = self.forward.smallest * (2 if merge == 'concat' else 1)
         self.given = {'worker': worker, 'merge': merge, **options}
 

@@ -101,7 +101,7 @@ class Recurrent(Layer):
                 of_cell[option] = activations.guarded(g)
         self.cell = self.cell_class(**of_cell)
         self.state, self.smallest = self.cell.state, self.cell.smallest
-        self.reads_missing = self.cell.reads_missing
+        self.reads_missing, self.between = self.cell.reads_missing, self.cell.between
         self.learned = [
             part for part in self.state._fields if one_of(options.get(f'{part}_0'), (LEARN,))
         ]
@@ -123,6 +123,18 @@ class Recurrent(Layer):
                 )
         for side in self.cell.side:
             self._check_side(where, side, getattr(self, side))
+        for option, param in self.cell.start_options.items():
+            self._check_start_option(where, option, param)
+
+    def _check_start_option(self, where: str, option: str, param: str) -> None:
+        """Raise a ConfigError if both an option and another keyword set an initial value."""
+        if getattr(self.cell, option) is None:
+            return
+        own = [key for key in self.given if key == param or key.endswith(f'_{param}')]
+        if own:
+            raise ConfigError(
+                f'{where}: both {option} and {own[0]} set the initial value of {param}; take one'
+            )
 
     def _check_side(self, where: str, side: str, source: object) -> None:
         """Raise a ConfigError if a further input does not say where it comes from."""

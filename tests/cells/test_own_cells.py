@@ -237,6 +237,16 @@ def test_constants_have_the_dtype_of_the_network(dtype, floats):
             {'side': {'gap': '1'}, 'side_defaults': {'gap': 'one'}},
             "Mine.side_defaults['gap'] must be a number; got 'one'",
         ),
+        ({'side': {'gap': '1'}, 'between': ('gapp',)}, "in side; did you mean 'gap'?"),
+        (
+            {'side': {'gap': '1'}, 'between': 'gap'},
+            "between must be a tuple of names, such as ('ga",
+        ),
+        ({'counters': 'h'}, 'Mine.counters must be a tuple of names'),
+        ({'smallest': '2'}, "Mine.smallest must be a whole number of at least 1; got '2'"),
+        ({'smallest': -3}, 'Mine.smallest must be a whole number of at least 1; got -3'),
+        ({'axes': {'h': 3}}, "Mine.axes['h'] must be a width, such as 'I', 'P' or '3'; got 3"),
+        ({'params': {'b': ()}}, "Mine.params['b'] must be a tuple of lengths, each a str"),
     ],
 )
 def test_what_is_said_when_a_class_is_made(attributes, message):
@@ -252,6 +262,8 @@ def test_what_is_said_when_a_class_is_made(attributes, message):
         ({'step': None, 'forward': Leaky.step}, "rename 'forward' to step"),
         ({'step': lambda self, z, s: z}, 'step is called as step(z, s, p); write def step(self,'),
         ({'project': lambda self, x: x}, 'project is called as project(x, p); write def project('),
+        ({'setup': lambda self, x: 0}, 'setup is called as setup(); write def setup(self); it has'),
+        ({'lengths': lambda self: {}}, 'write def lengths(self, size); it has lengths(self)'),
         ({'options': {'dropout': 1}}, "'dropout' is a keyword of every recurrent layer"),
         ({'options': {'given': 1}}, "'given' is an attribute of every recurrent layer; choose"),
         ({'options': {'h_0': 1}}, "Mine.options: 'h_0' is a keyword of every recurrent layer"),
@@ -265,6 +277,7 @@ def test_what_is_said_when_a_class_is_registered(attributes, message, add_layer)
     assert message in str(error.value)
 
 
+MINE = pytensor.shared(np.ones((4, 4), 'float32'), name='mine')
 PARAMS = {'xh': ('I', 'H'), 'hh': ('H', 'H'), 'b': ('H',)}
 
 
@@ -382,12 +395,71 @@ PARAMS = {'xh': ('I', 'H'), 'hh': ('H', 'H'), 'b': ('H',)}
             {'output': lambda self, s, p: s.h[0]},
             'Mine.output() must return a tensor (T, B, 4); got (B, 4)',
         ),
+        (Leaky.step, {'prepare': lambda self, params, size: None}, 'a dict of arrays by name; got'),
+        (
+            Leaky.step,
+            {'lengths': lambda self, size: None},
+            "Mine.lengths() must return a dict of lengths by letter, such as {'H': size, 'P': 3}",
+        ),
+        (
+            Leaky.step,
+            {'lengths': lambda self, size: {'H': size, 'P': 2.5}},
+            'Mine.lengths(): P must be a whole number of at least 1; got 2.5',
+        ),
+        (
+            Leaky.step,
+            {'params': {**PARAMS, 'w': ('0',)}},
+            "Mine.params['w']: a length must be at least 1; got '0'",
+        ),
+        (
+            lambda self, z, s, p: (z if z > 0 else s.h) + s.h @ p.hh,
+            {},
+            'a tensor has no value yet: in place of if, and, or, min, max and functions of NumPy, '
+            'write pt.switch(condition, a, b), pt.minimum, pt.maximum. It was given z (B, 4)',
+        ),
+        (
+            lambda self, z, s, p: np.where(z > 0, z, s.h @ p.hh),
+            {},
+            'in place of functions of NumPy, write those of pytensor.tensor. It was given',
+        ),
+        (
+            lambda self, z, s, p: np.concatenate([z, s.h @ p.hh], axis=1),
+            {},
+            'in place of functions of NumPy, write those of pytensor.tensor. It was given',
+        ),
+        (
+            lambda self, z, s, p: setattr(s, 'h', z + s.h @ p.hh),
+            {},
+            'the state cannot be changed; return the new one. It was given',
+        ),
+        (
+            lambda self, z, s, p: pt.tanh(z + s.h @ p.hh.eval()),
+            {},
+            'a tensor has no value yet, so eval() cannot compute it. It was given',
+        ),
+        (
+            lambda self, z, s, p: pt.tanh(z + s.h @ p.hh @ MINE),
+            {},
+            "reads a shared variable 'mine', which the layer does not know; declare it in params",
+        ),
+        (
+            lambda self, z, s, p: pt.tanh(s.h @ p.hh),
+            {},
+            'does not read z, so the layer would ignore its input; z is x @ p.xh + p.b',
+        ),
     ],
 )
 def test_what_is_said_when_a_layer_is_made(step, attributes, message):
     with pytest.raises(rnnkit.ConfigError) as error:
         network(own(step=step, **attributes))
     assert message in str(error.value)
+
+
+@pytest.mark.filterwarnings('ignore')  # PyTensor's own, which differ among its versions
+def test_a_step_draws_no_random_numbers():
+    draws = own(step=lambda self, z, s, p: z + s.h @ p.hh + pt.random.normal(size=z.shape))
+    with pytest.raises(rnnkit.ConfigError, match='draws random numbers; the layer'):
+        network(draws)
 
 
 def test_the_layer_is_named():

@@ -265,12 +265,20 @@ WRONG = {
         'it out, or make it the index'),
     'NaN': (lambda: windows.of({'a': FRAME, 'b': MISSING}, 3), DataError,
         "windows.of(): series['b'] contains nan at row 2020-08-01 00:00:00, column 'price'; fill "
-        'it, or leave out such windows by skip=True'),
+        'it, or leave out such windows by skip=True, or pass missing=True for a network that reads '
+        'NaN as missing'),
+    'NaN of a target': (lambda: windows.of(MISSING, 3, target='price', missing=True), DataError,
+        "windows.of(): series contains nan at row 2020-08-01 00:00:00, column 'price'; fill it, or "
+        'leave out such windows by skip=True'),
+    'infinity is not missing': (lambda: windows.of([1, np.inf, 2, 3], 2, missing=True), DataError,
+        'windows.of(): series contains inf at index (1,); fill it, or leave out such windows by '
+        'skip=True'),
     'NaN of an array': (lambda: windows.of([np.ones(9), [1, 2, np.inf]], 2), DataError,
         'windows.of(): series[1] contains inf at index (2,); fill it, or leave out such windows by '
         'skip=True'),
     'NaN at the end': (lambda: windows.last(MISSING, 20), DataError,
-        "windows.last(): series contains nan at row 2020-08-01 00:00:00, column 'price'; fill it"),
+        "windows.last(): series contains nan at row 2020-08-01 00:00:00, column 'price'; fill it, "
+        'or pass missing=True for a network that reads NaN as missing'),
     'NaN everywhere': (lambda: windows.of(MISSING, 18, skip=True), DataError,
         'windows.of(): every window contains NaN or infinity'),
     'short known values': (lambda: windows.of(FRAME, 3, known=np.ones(19)), ShapeError,
@@ -295,6 +303,22 @@ WRONG = {
         'split(): with valid=0.01 no window is left for validation; the longest series has 20 '
         'steps, and a window 4'),
 }  # fmt: skip
+
+
+def test_missing_values_of_the_past_are_kept():
+    series = series_of(20)[0]
+    series[7, 1] = np.nan
+    found = windows.of(series, 3, 2, target=0, missing=True)
+    assert found.index.start.tolist() == list(range(16))
+    np.testing.assert_array_equal(found.x[:, 5, 1], series[5:8, 1])
+    assert np.isfinite(found.y).all()
+    found = windows.of(series, 3, 2, missing=True, skip=True)  # it counts in the future alone
+    assert found.index.start.tolist() == [0, 1, 2, 5, 6, *range(7, 16)]
+    assert np.isnan(windows.last(series[:8], 3, missing=True).x).sum() == 1
+    net = rnnkit.Regressor([2, ('grud', 3), 'last', 2], seed=0)
+    some = windows.of(series, 3, 2, target=0, missing=True)
+    net.train(some.arrays('direct'), epochs=1)
+    assert np.isfinite(net.predict(some.x)).all()
 
 
 @pytest.mark.parametrize('what', WRONG)

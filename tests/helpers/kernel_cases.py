@@ -190,3 +190,20 @@ def guarded(shape, dtype, at_end=True):
     array = np.frombuffer(memory, np.uint8, size, offset).view(dtype).reshape(shape)
     array[...] = np.nan if np.dtype(dtype).kind == 'f' else 255
     return array
+
+
+def placer(at_end):
+    """Return functions that copy an array to, and allocate one at, a border."""
+
+    def place(array):
+        copy = guarded(array.shape, array.dtype, at_end)
+        copy[...] = array
+        return copy
+
+    def allocate(shape, dtype):
+        # Kernels may rely on the pool's alignment of work memory.
+        if dtype == np.uint8:
+            shape = (-(-shape[0] // 64) * 64,)
+        return guarded(shape, dtype, at_end)
+
+    return place, allocate

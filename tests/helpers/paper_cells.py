@@ -8,7 +8,13 @@ is not the first state, `OUTPUTS` has it.
 import numpy as np
 from complex_step import blocks, maximum, relu, sigmoid, softplus
 
-PHI = {'tanh': np.tanh, 'relu': relu, 'sigmoid': sigmoid, 'linear': lambda a: a}
+PHI = {
+    'tanh': np.tanh,
+    'relu': relu,
+    'sigmoid': sigmoid,
+    'hard_sigmoid': lambda a: 1 - relu(1 - relu(a / 6 + 0.5)),
+    'linear': lambda a: a,
+}
 
 
 def mgu(activation='tanh', gate_activation='sigmoid'):

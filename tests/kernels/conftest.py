@@ -3,6 +3,7 @@
 import pytest
 
 from rnnkit import kernels
+from rnnkit.kernels.language import threads
 
 
 @pytest.fixture(autouse=True)
@@ -17,3 +18,11 @@ def asked_again():
     kernels.usable.cache_clear()
     yield
     kernels.usable.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def same_threads():
+    """Set the number of threads back to what it was."""
+    before = threads.get_threads()
+    yield
+    threads.set_threads(before)

@@ -24,13 +24,6 @@ from rnnkit.kernels.runtime import kernel
 WIDTH = kernel.host_target('float32').width
 
 
-@pytest.fixture(autouse=True)
-def same_threads():
-    before = threads.get_threads()
-    yield
-    threads.set_threads(before)
-
-
 @pytest.mark.parametrize('name', STEP_KERNELS)
 @pytest.mark.parametrize('sizes', [(300, 20, 1), (257, 33, 70)])
 def test_results_do_not_depend_on_threads(name, sizes, rng):

@@ -293,7 +293,16 @@ def look(**options):
 
 REFUSED = {
     'no memory': ([look(memory=None), 1], "memory='encoder'; got None"),
-    'unknown memory': ([look(memory='encodr'), 1], "no output 'encodr:out' before it"),
+    'unknown memory': (
+        [look(memory='encodr'), 1],
+        "no output 'encodr:out' before it; did you mean 'encoder:out'",
+    ),
+    'the beginning of a name': ([look(memory='enc'), 1], "did you mean 'encoder:out'"),
+    'another output': ([look(memory='encoder:ot'), 1], "did you mean 'encoder:out'"),
+    'no such layer': (
+        [look(memory='nowhere'), 1],
+        "no output 'nowhere:out' before it; layers before it are: before, encoder, hid",
+    ),
     'a memory without time': ([look(memory='encoder:last'), 1], "'encoder:last' has no time axis"),
     'score': ([look(score='addtive'), 1], "got 'addtive'; did you mean 'additive'"),
     'score_size': ([look(score_size=0), 1], 'score_size must be'),

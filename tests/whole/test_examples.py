@@ -54,7 +54,7 @@ SHORT = {
         3.3,
     ),
     'missing_values': (
-        {'days': 300, 'size': 4, 'steps': 10, 'batch_size': 32, 'updates': 60},
+        {'days': 300, 'networks': 1, 'size': 4, 'steps': 10, 'batch_size': 32, 'updates': 60},
         1.3,
     ),
     'onnx_export': (

@@ -4,37 +4,13 @@ import ctypes
 
 import numpy as np
 import pytest
-from kernel_cases import assert_near, can_run, guarded
+from kernel_cases import assert_near, can_run, placer
 from step_cases import STEP_KERNELS, UpdateKernel, step_case
 
 from rnnkit.kernels.language import threads
 
 WIDTHS = [('float32', 64), ('float32', 16), ('float64', 32)]
 SIZES = [(1, 1, 1), (5, 3, 1), (3, 1, 21), (37, 19, 70)]
-
-
-@pytest.fixture(autouse=True)
-def same_threads():
-    before = threads.get_threads()
-    yield
-    threads.set_threads(before)
-
-
-def placer(at_end):
-    """Return functions that copy an array to, and allocate one at, a border."""
-
-    def place(array):
-        copy = guarded(array.shape, array.dtype, at_end)
-        copy[...] = array
-        return copy
-
-    def allocate(shape, dtype):
-        # Kernels may rely on the pool's alignment of work memory.
-        if dtype == np.uint8:
-            shape = (-(-shape[0] // 64) * 64,)
-        return guarded(shape, dtype, at_end)
-
-    return place, allocate
 
 
 @pytest.mark.parametrize('at_end', [True, False])

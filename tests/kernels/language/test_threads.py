@@ -13,13 +13,6 @@ from rnnkit.kernels.language.workers import size_of_team
 from rnnkit.kernels.runtime import kernel
 
 
-@pytest.fixture(autouse=True)
-def same_threads():
-    before = threads.get_threads()
-    yield
-    threads.set_threads(before)
-
-
 def test_default_is_the_cores_of_this_process():
     threads.set_threads(3)
     threads.set_threads()

@@ -331,20 +331,11 @@ def _loop(walk):
     return dict(reverse=walk.reverse, bptt_limit=walk.bptt_limit)
 
 
-@pytest.fixture
-def same_threads():
-    before = threads.get_threads()
-    yield
-    threads.set_threads(before)
-
-
-@pytest.mark.usefixtures('same_threads')
 @pytest.mark.parametrize('name', long_unless(lambda name: name in ('lstm', 'gru', 'leaky'), CELLS))
 def test_kernel_equals_numpy(name):
     check_kernel(name, kernel.host_target('float64'))
 
 
-@pytest.mark.usefixtures('same_threads')
 @pytest.mark.parametrize(
     ('name', 'dtype', 'width'),
     [('lstm', 'float32', 64), ('gru', 'float32', 32), ('leaky', 'float64', 16)],
@@ -355,12 +346,11 @@ def test_kernel_equals_numpy_with_mask_and_one_row_states(name, dtype, width):
     check_kernel(name, target(dtype, width), ['x', 'b', 'initial0'], **options)
 
 
-@pytest.mark.usefixtures('same_threads', 'shuffled')
+@pytest.mark.usefixtures('shuffled')
 def test_kernel_equals_numpy_for_blocks_in_any_order():
     check_kernel('shuffled', kernel.host_target('float64'))
 
 
-@pytest.mark.usefixtures('same_threads')
 @pytest.mark.parametrize('at_end', [True, False])
 @pytest.mark.parametrize(('name', 'sizes'), [('lstm', (3, 5, 3, 21)), ('leaky', (2, 7, 70, 65))])
 def test_nothing_outside_the_arrays_is_touched(name, sizes, at_end):

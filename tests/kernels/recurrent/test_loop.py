@@ -12,6 +12,7 @@ from kernel_cases import (
     expected,
     forward,
     guarded,
+    placer,
     problem,
     target,
 )
@@ -55,13 +56,6 @@ def check(name, dtype, width, rows=False, masked=False, given=None, **walk):
             zip([*outputs[:n_states], *gradients], [*states, *wanted], strict=True)
         ):
             assert_near(got, want, dtype, f'{name} {sizes} output {k}')
-
-
-@pytest.fixture(autouse=True)
-def same_threads():
-    before = threads.get_threads()
-    yield
-    threads.set_threads(before)
 
 
 @pytest.mark.parametrize(
@@ -202,17 +196,7 @@ def test_nothing_outside_the_arrays_is_touched(name, reverse, sizes, at_end):
     where = kernel.host_target('float32')
     case = problem(name, sizes, 'float32', masked=True)
 
-    def place(array):
-        copy = guarded(array.shape, array.dtype, at_end)
-        copy[...] = array
-        return copy
-
-    def allocate(shape, dtype):
-        # Kernels may rely on the pool's alignment of work memory.
-        if dtype == np.uint8:
-            shape = (-(-shape[0] // 64) * 64,)
-        return guarded(shape, dtype, at_end)
-
+    place, allocate = placer(at_end)
     args = [place(a) for a in case.args]
     for n in (1, 3):
         threads.set_threads(n)

@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 from elementwise_cases import CASES, Reference, backward_of, form_of, forward, problem
-from kernel_cases import assert_near, can_run, guarded, target
+from kernel_cases import assert_near, can_run, placer, target
 from long_forms import long_unless
 
 from rnnkit.errors import ShapeError
@@ -22,13 +22,6 @@ SIZES = [
     ((5, 3, 70), 2),
 ]
 HOST = {dtype: kernel.host_target(dtype) for dtype in ('float32', 'float64')}
-
-
-@pytest.fixture(autouse=True)
-def same_threads():
-    before = threads.get_threads()
-    yield
-    threads.set_threads(before)
 
 
 def run(ahead, back, case, n_threads=1, **options):
@@ -146,17 +139,7 @@ def test_nothing_outside_the_arrays_is_touched(name, sizes, at_end):
     """Each array, and the work memory, lies next to memory that may not be touched."""
     case = problem(name, sizes, 'float32', masked=True, rows=True)
 
-    def place(array):
-        copy = guarded(array.shape, array.dtype, at_end)
-        copy[...] = array
-        return copy
-
-    def allocate(shape, dtype):
-        # Kernels may rely on the pool's alignment of work memory.
-        if dtype == np.uint8:
-            shape = (-(-shape[0] // 64) * 64,)
-        return guarded(shape, dtype, at_end)
-
+    place, allocate = placer(at_end)
     walk = dict(rows=True, masked=True)
     placed = case._replace(
         args=[place(a) for a in case.args], d_states=[place(d) for d in case.d_states]

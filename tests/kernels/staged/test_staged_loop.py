@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from kernel_cases import assert_near, can_run, guarded, target
+from kernel_cases import assert_near, can_run, guarded, placer, target
 from long_forms import long_unless
 from staged_cases import (
     CELLS,
@@ -65,13 +65,6 @@ def check(name, dtype, width, rows=False, masked=False, given=None, sizes=SIZES,
         assert_slopes(gradients, slopes, dtype, f'{name} {shape}')
         if masked:
             assert not gradients[0][case.arrays['mask'] == 0].any()
-
-
-@pytest.fixture(autouse=True)
-def same_threads():
-    before = threads.get_threads()
-    yield
-    threads.set_threads(before)
 
 
 @pytest.mark.parametrize(
@@ -197,17 +190,7 @@ def test_nothing_outside_the_arrays_is_touched(name, reverse, at_end):
     walk = dict(masked=True, reverse=reverse)
     ahead, back = forward(name, where, **walk), backward_of(name, where, **walk)
 
-    def place(array):
-        copy = guarded(array.shape, array.dtype, at_end)
-        copy[...] = array
-        return copy
-
-    def allocate(shape, dtype):
-        # Kernels may rely on the pool's alignment of work memory.
-        if dtype == np.uint8:
-            shape = (-(-shape[0] // 64) * 64,)
-        return guarded(shape, dtype, at_end)
-
+    place, allocate = placer(at_end)
     for sizes in [(3, 5, 21), (2, 1, 1), (2, 7, 65), (1, 40, 7)]:
         case = problem(name, sizes, 'float32', masked=True)
         states, slopes = expected(name, case, reverse)
