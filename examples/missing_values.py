@@ -8,11 +8,10 @@ each day, from what is left:
   with the time since then, and its gates see what is missing;
 - a GRU of the same size reads the series with gaps filled by the last observation.
 
-Both are trained alike, on the days that are left. Networks that differ only in their initial
-weights differ by as much as the two forms do, so there are five of each, and their mean is the
-forecast. The last 15 % of the days judge both: the error is the root mean squared error there, of
-the first divided by that of the second. ``--data`` names a file of CSV whose last column is another
-series.
+Both are trained alike, on the days that are left. Forecasts vary with the initial weights, so there
+are five networks of each form, and their mean is the forecast. The last 15 % of the days judge
+both: the error is the root mean squared error there, of the first divided by that of the second.
+``--data`` names a file of CSV whose last column is another series.
 """
 
 import argparse
