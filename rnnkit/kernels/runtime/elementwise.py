@@ -125,9 +125,7 @@ class Map(Writer):
                 width = 1 if array.dims[-1] == '1' else columns
                 at.append(start + number * width * size)
             single = [a.dims[-1] == '1' != self.shape[-1] for a in inputs]
-            spread = [
-                code.spread(a) if one else None for a, one in zip(at, single, strict=True)
-            ]
+            spread = [code.spread(a) if one else None for a, one in zip(at, single, strict=True)]
             out = [end + row * columns * size for end in ends]
 
             def write(j: Int, lanes: Flag | None, at=at, spread=spread, out=out) -> None:
@@ -225,7 +223,9 @@ def kernel_of(node: Apply) -> Kernel:
         raise UnplannedError(op)
     letters = DIMS[AXES - kind.ndim :]
     shapes = [_dims(v, letters) for v in arrays]
-    shape = tuple('1' if once else dim for once, dim in zip(kind.broadcastable, letters, strict=True))
+    shape = tuple(
+        '1' if once else dim for once, dim in zip(kind.broadcastable, letters, strict=True)
+    )
     if any(all(dims[k] == '1' for dims in shapes) for k, dim in enumerate(shape) if dim != '1'):
         raise UnplannedError(op)  # of a constant's length
     program = Program()

@@ -177,7 +177,7 @@ class Interpreter:
         _give_back(code, plan, plan.slot(code.get(at, 2)))
 
     def view(self, code: Code, plan: Plan, at: Int) -> None:
-        """Describe a part of an array: new slot, slot, kind, index, stop per axis, order of axes."""
+        """Describe a part of an array: slots, kind, index and stop per axis, order of axes."""
         new, old = plan.slot(code.get(at, 2)), plan.slot(code.get(at, 3))
         address = code.var(code.get(old))
         seen = code.room(8 * DESCRIPTOR)
@@ -291,7 +291,7 @@ class Interpreter:
             )
 
     def join(self, code: Code, plan: Plan, at: Int) -> None:
-        """Make an array of several along an axis: slot, bytes of an element, axis, number, slots."""
+        """Join arrays along an axis: slot, bytes of an element, axis, number, slots."""
         new, item, axis, n = (code.get(at, 2 + k) for k in range(4))
         new, first, total = plan.slot(new), plan.slot(code.get(at, 6)), code.var(code.int(0))
         with code.loop(0, n) as k:
@@ -403,7 +403,9 @@ def _copy_rows(code: Code, source: Int, to: Int, like: Int, item: Int) -> None:
             with code.loop(0, n[2]) as k:
                 a, b = here + k * starts[2], there + k * steps[2]
                 code.choose(
-                    item.equals(4), lambda: code.copy_element(a, b), lambda: code.put(code.get(a), b)
+                    item.equals(4),
+                    lambda: code.copy_element(a, b),
+                    lambda: code.put(code.get(a), b),
                 )
 
         code.choose(starts[2].equals(item) & steps[2].equals(item), at_once, one_by_one)

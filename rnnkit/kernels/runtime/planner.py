@@ -1,7 +1,7 @@
 """Graphs of kernels as plans.
 
-In: a graph whose nodes are Ops with kernels, and views, copies and sums of their arrays. Out: a
-`Plan`; or `UnplannedError`, if there is another node.
+In: a graph whose nodes are Ops with kernels, elementwise mathematics, and views, copies, joins and
+sums of their arrays. Out: a `Plan`; or `UnplannedError`, if there is another node.
 """
 
 from collections.abc import Sequence
@@ -129,7 +129,6 @@ class Planner:
                 raise UnplannedError(node.op)
             for v in frees.get(node, ()):
                 table.add('free', table.slot(v))
-
 
     def _filled(self, node: Apply) -> None:
         """Append an array of a number: zeros, to which it is added."""
