@@ -42,9 +42,11 @@ OPERATIONS = (
     'zeros',
     'place',
     'check',
+    'join',
 )
-# What the axis of a view is made of: a whole axis, the same in reverse, an index, or nothing.
-WHOLE, REVERSED, INDEX = range(3)
+# What the axis of a view is made of: a whole axis, the same in reverse, an index, a range, or
+# nothing.
+WHOLE, REVERSED, INDEX, RANGE = range(4)
 # The operands of a kernel before its inputs, and those of each output.
 ENTER, SIZE, RUN, N_IN, N_OUT, WORK, ITEM = range(2, 9)
 INPUTS = 9
@@ -175,12 +177,12 @@ class Interpreter:
         _give_back(code, plan, plan.slot(code.get(at, 2)))
 
     def view(self, code: Code, plan: Plan, at: Int) -> None:
-        """Describe a part of an array: new slot, slot, kind and index per axis, order of axes."""
+        """Describe a part of an array: slots, kind, index and stop per axis, order of axes."""
         new, old = plan.slot(code.get(at, 2)), plan.slot(code.get(at, 3))
         address = code.var(code.get(old))
         seen = code.room(8 * DESCRIPTOR)
         for axis in range(AXES):
-            kind, index = code.get(at, 4 + 2 * axis), code.get(at, 5 + 2 * axis)
+            kind, index, stop = (code.get(at, 4 + 3 * axis + k) for k in range(3))
             length, stride = code.get(old, 1 + axis), code.get(old, 1 + AXES + axis)
             code.put(length, seen, 1 + axis)
             code.put(stride, seen, 1 + AXES + axis)
@@ -194,8 +196,13 @@ class Interpreter:
                 with code.when((place.get() < 0) | (place.get() >= length)):
                     code.ret(WRONG + axis)
                 address.set(address.get() + place.get() * stride)
+            with code.when(kind.equals(RANGE)):
+                with code.when(stop > length):
+                    code.ret(WRONG + axis)
+                address.set(address.get() + index * stride)
+                code.put(stop - index, seen, 1 + axis)
         for axis in range(AXES):
-            source = code.get(at, 4 + 2 * AXES + axis)
+            source = code.get(at, 4 + 3 * AXES + axis)
             code.put(1, new, 1 + axis)
             code.put(0, new, 1 + AXES + axis)
             with code.when(source >= 0):
@@ -283,6 +290,31 @@ class Interpreter:
                 lambda: code.put(code.get(here), there),
             )
 
+    def join(self, code: Code, plan: Plan, at: Int) -> None:
+        """Join arrays along an axis: slot, bytes of an element, axis, number, slots."""
+        new, item, axis, n = (code.get(at, 2 + k) for k in range(4))
+        new, first, total = plan.slot(new), plan.slot(code.get(at, 6)), code.var(code.int(0))
+        with code.loop(0, n) as k:
+            part = plan.slot(code.get(at + k * 8, 6))
+            for each in range(AXES):
+                other = code.get(part, 1 + each).differs(code.get(first, 1 + each))
+                with code.when(axis.differs(each) & other):
+                    code.ret(WRONG)
+            total.set(total.get() + code.get(part + axis * 8, 1))
+        size = code.var(item)
+        for each in reversed(range(AXES)):
+            length = axis.equals(each).pick(total.get(), code.get(first, 1 + each))
+            code.put(length, new, 1 + each)
+            code.put(size.get(), new, 1 + AXES + each)
+            size.set(size.get() * length)
+        _take(code, plan, new, size.get())
+        to = code.var(code.get(new))
+        with code.loop(0, n) as k:
+            part = plan.slot(code.get(at + k * 8, 6))
+            _copy_rows(code, part, to.get(), new, item)
+            step = code.get(new + axis * 8, 1 + AXES)
+            to.set(to.get() + code.get(part + axis * 8, 1) * step)
+
     def check(self, code: Code, plan: Plan, at: Int) -> None:
         """Check floats: slot, bytes of an element, highest bits but for the sign, number or -1.
 
@@ -353,6 +385,30 @@ def _give_back(code: Code, plan: Plan, slot: Int) -> None:
     with code.when(block.differs(0)):
         call_at(code, plan.give, block)
         code.put(0, slot, OWNED)
+
+
+def _copy_rows(code: Code, source: Int, to: Int, like: Int, item: Int) -> None:
+    """Copy an array to an address, with the strides of the array `like`."""
+    n = [code.get(source, 1 + axis) for axis in range(AXES)]
+    steps, starts = ([code.get(s, 1 + AXES + k) for k in range(AXES)] for s in (like, source))
+    with code.loop(0, n[0]) as i, code.loop(0, n[1]) as j:
+        there = to + i * steps[0] + j * steps[1]
+        here = code.get(source) + i * starts[0] + j * starts[1]
+
+        def at_once() -> None:
+            pointers = [code.builder.inttoptr(a.value, POINTER) for a in (there, here)]
+            code.external('memcpy', POINTER, [*pointers, (n[2] * item).value])
+
+        def one_by_one() -> None:
+            with code.loop(0, n[2]) as k:
+                a, b = here + k * starts[2], there + k * steps[2]
+                code.choose(
+                    item.equals(4),
+                    lambda: code.copy_element(a, b),
+                    lambda: code.put(code.get(a), b),
+                )
+
+        code.choose(starts[2].equals(item) & steps[2].equals(item), at_once, one_by_one)
 
 
 def _copy_integers(code: Code, source: Int, to: Int, n: Int) -> None:

@@ -1,7 +1,7 @@
 """Graphs of kernels as plans.
 
-In: a graph whose nodes are Ops with kernels, and views, copies and sums of their arrays. Out: a
-`Plan`; or `UnplannedError`, if there is another node.
+In: a graph whose nodes are Ops with kernels, elementwise mathematics, and views, copies, joins and
+sums of their arrays. Out: a `Plan`; or `UnplannedError`, if there is another node.
 """
 
 from collections.abc import Sequence
@@ -10,15 +10,18 @@ from pytensor.compile.ops import DeepCopyOp
 from pytensor.graph.basic import Apply, Constant, Variable
 from pytensor.graph.fg import FunctionGraph
 from pytensor.tensor import TensorType
-from pytensor.tensor.basic import Alloc
+from pytensor.tensor.basic import Alloc, Join, Split
+from pytensor.tensor.elemwise import CAReduce
 from pytensor.tensor.shape import Shape_i
 from pytensor.tensor.subtensor import IncSubtensor
 
 from rnnkit.kernels.language.descriptor import AXES
+from rnnkit.kernels.program.elementwise import axis_of
+from rnnkit.kernels.runtime import elementwise
 from rnnkit.kernels.runtime.plan import Plan, Result
 from rnnkit.kernels.runtime.sums import is_sum, kernel_of
 from rnnkit.kernels.runtime.table import Table, UnplannedError, item_of
-from rnnkit.kernels.runtime.views import place_of, view_of, zeros_of
+from rnnkit.kernels.runtime.views import lengths_of, place_of, split_of, view_of, zeros_of
 
 DTYPES = ('float32', 'float64', 'int64')
 
@@ -47,6 +50,8 @@ class Planner:
             source = view_of(node)
             if source is not None:
                 self.views[node.outputs[0]] = self._whole(node.inputs[0])
+            elif split_of(node):
+                self.views |= dict.fromkeys(node.outputs, self._whole(node.inputs[0]))
             elif hasattr(node.op, 'unchanged'):
                 table.same |= node.op.unchanged(node)
             elif isinstance(node.op, IncSubtensor) and node.op.inplace:
@@ -102,8 +107,20 @@ class Planner:
                 node.op.instruct(node, table)
             elif is_sum(node):
                 table.add_sum(kernel_of(node.outputs[0].type.dtype), node)
+            elif elementwise.is_elementwise(node):
+                arrays = elementwise.arrays_of(node)
+                table.add_kernel(elementwise.kernel_of(node), arrays, node.outputs)
+            elif isinstance(node.op, CAReduce):
+                table.add_kernel(elementwise.total_of(node), node.inputs, node.outputs)
             elif lengths := zeros_of(node):
                 table.add_zeros(node, lengths)
+            elif isinstance(node.op, Alloc):
+                self._filled(node)
+            elif views := split_of(node):
+                for variable, shown in zip(node.outputs, views, strict=True):
+                    table.add_view(variable, first, shown)
+            elif isinstance(node.op, Join):
+                table.add_join(node, *axis_of(node, 0))
             elif isinstance(node.op, IncSubtensor) and (place := place_of(node)):
                 if not node.op.inplace:  # others read the same zeros
                     table.add_copy(node)
@@ -113,11 +130,25 @@ class Planner:
             for v in frees.get(node, ()):
                 table.add('free', table.slot(v))
 
+    def _filled(self, node: Apply) -> None:
+        """Append an array of a number: zeros, to which it is added."""
+        lengths, kernel = lengths_of(node.inputs[1:]), elementwise.filling_of(node)
+        if lengths is None:
+            raise UnplannedError(node.op)
+        out = node.outputs[0]
+        self.table.add_zeros(node, lengths)
+        self.table.given.add(out)
+        self.table.add_kernel(kernel, [out], [out])
+
 
 def is_index(node: Apply, variable: Variable) -> bool:
     """Return whether a constant is an index of a view, and so no array."""
+    if isinstance(node.op, Split) or (isinstance(node.op, Join) and not variable.ndim):
+        return True  # an axis, or lengths
     if isinstance(node.op, Alloc | IncSubtensor):
         return True  # a length, the value 0, or an index
+    if elementwise.is_elementwise(node) and not is_sum(node):
+        return elementwise.is_number(variable)
     return view_of(node) is not None and variable is not node.inputs[0]
 
 

@@ -92,6 +92,14 @@ class Table:
         at = self.add('view', self.slot(variable), self.slot(source), *parts, *view.order)
         self.complaints[at] = IndexError, ('an index is out of bounds',) * AXES
 
+    def add_join(self, node: Apply, axis: int, parts: Sequence[Variable]) -> None:
+        """Append an array that consists of others, one after the other along an axis."""
+        new, axis = node.outputs[0], axis % node.outputs[0].ndim + AXES - node.outputs[0].ndim
+        slots = map(self.slot, parts)
+        at = self.add('join', self.slot(new), item_of(new), axis, len(parts), *slots)
+        self.complaints[at] = ValueError, ('arrays of other lengths are joined',)
+        self.memory[at] = 'joined arrays'
+
     def add_zeros(self, node: Apply, lengths: Sequence[Length]) -> None:
         """Append an array of zeros."""
         numbers: list[int] = []

@@ -4,18 +4,20 @@ In: a node. Out: a `View`, or None if it is another operation.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from pytensor.graph.basic import Apply, Constant, Variable
-from pytensor.tensor.basic import Alloc
+from pytensor.tensor.basic import Alloc, Split
 from pytensor.tensor.elemwise import DimShuffle
 from pytensor.tensor.exceptions import NotScalarConstantError
 from pytensor.tensor.shape import Shape_i
 from pytensor.tensor.subtensor import Subtensor, get_constant_idx
 
 from rnnkit.kernels.language.descriptor import AXES
-from rnnkit.kernels.runtime.interpreter import INDEX, REVERSED, WHOLE
+from rnnkit.kernels.program.elementwise import axis_of
+from rnnkit.kernels.runtime.interpreter import INDEX, RANGE, REVERSED, WHOLE
 
 
 class View(NamedTuple):
@@ -23,13 +25,14 @@ class View(NamedTuple):
 
     Attributes
     ----------
-    parts : list of (int, int)
-        For each axis of the old array, what is taken of it: its kind, and an index.
+    parts : list of (int, int, int)
+        For each axis of the old array, what is taken of it: its kind, an index or the start of a
+        range, and the end of that.
     order : list of int
         For each axis of the new array, which of the old one it is; -1 for one of length 1.
     """
 
-    parts: list[tuple[int, int]]
+    parts: list[tuple[int, int, int]]
     order: list[int]
 
 
@@ -40,8 +43,25 @@ def view_of(node: Apply) -> View | None:
     if isinstance(node.op, DimShuffle) and node.inputs[0].ndim <= AXES >= node.outputs[0].ndim:
         missing = AXES - node.inputs[0].ndim
         axes = [-1 if axis == 'x' else axis + missing for axis in node.op.new_order]
-        return View([(WHOLE, 0)] * AXES, [-1] * (AXES - len(axes)) + axes)
+        return View([(WHOLE, 0, 0)] * AXES, [-1] * (AXES - len(axes)) + axes)
     return None
+
+
+def split_of(node: Apply) -> list[View] | None:
+    """Return what the outputs of a split at known places show of its first input, or None."""
+    if not isinstance(node.op, Split) or node.inputs[0].ndim > AXES:
+        return None
+    axis, (source, sizes) = axis_of(node, 1)
+    if not isinstance(sizes, Constant):
+        return None
+    missing, ends = AXES - source.ndim, np.cumsum([0, *sizes.data]).tolist()
+    views = []
+    for start, stop in pairwise(ends):
+        parts = [(WHOLE, 0, 0)] * AXES
+        parts[axis % source.ndim + missing] = RANGE, start, stop
+        order = [-1] * missing + list(range(missing, AXES))
+        views.append(View(parts, order))
+    return views
 
 
 def place_of(node: Apply) -> View | None:
@@ -65,6 +85,11 @@ def zeros_of(node: Apply) -> list[Length] | None:
     value, *lengths = node.inputs
     if not isinstance(value, Constant) or np.any(value.data != 0):
         return None
+    return lengths_of(lengths)
+
+
+def lengths_of(lengths: Sequence[Variable]) -> list[Length] | None:
+    """Return up to `AXES` lengths that are constants or those of arrays, or None."""
     found: list[Length] = []
     for length in lengths:
         if isinstance(length, Constant):
@@ -86,13 +111,13 @@ def _part(idx_list: Sequence[object], inputs: Sequence[Variable]) -> View | None
     if ndim > AXES:
         return None
     missing, order = AXES - ndim, []
-    parts = [(WHOLE, 0)] * missing
+    parts = [(WHOLE, 0, 0)] * missing
     for axis, part in enumerate([*index, *[slice(None)] * (ndim - len(index))]):
         if isinstance(part, slice):
             if part not in (slice(None), slice(None, None, 1), slice(None, None, -1)):
                 return None
-            parts.append((REVERSED if part.step == -1 else WHOLE, 0))
+            parts.append((REVERSED if part.step == -1 else WHOLE, 0, 0))
             order.append(axis + missing)
         else:
-            parts.append((INDEX, int(part)))
+            parts.append((INDEX, int(part), 0))
     return View(parts, [-1] * (AXES - len(order)) + order)

@@ -69,6 +69,16 @@ GRAPHS = {
     'an input as well': lambda x, w, b: [affine(x, w, b), x, x[0]],
     'twice': lambda x, w, b: [affine(x, w, b)[0], affine(x, w, b)],
     'of a constant': lambda x, w, b: [affine(x, w, pt.constant(np.arange(5, dtype='f4')))],
+    'elementwise': lambda x, w, b: [pt.tanh(affine(x, w, b)) * pt.exp(b) - b[0]],
+    'repeated': lambda x, w, b: [x * x[:1] + x[:, :1] / 2, x[:, :, :1] - x, w.T * b[:, None]],
+    'sines': lambda x, w, b: [pt.cos(b) - pt.sin(b)],
+    'selected': lambda x, w, b: [pt.switch(pt.isnan(x) | (x > 0), 3.0, x)],
+    'joined': lambda x, w, b: [pt.join(k, x, pt.exp(x), x[::-1]) for k in range(3)],
+    'joined matrices': lambda x, w, b: [pt.join(1, w, w), pt.join(0, b, b)],
+    'split': lambda x, w, b: [v + 1 for v in pt.split(affine(x, w, b), [2, 3], 2, axis=2)],
+    'split by rows': lambda x, w, b: pt.split(x, [1, 0, 3], 3, axis=0),
+    'filled': lambda x, w, b: [pt.full((x.shape[0], x.shape[1], 1), np.float32(0.5))],
+    'sums of rows': lambda x, w, b: [pt.exp(x).sum((0, 1)), w.sum(0)],
     'gradients': lambda x, w, b: of_last(affine(x, w, b), [x, w, b]),
     'gradients of both ends': of_both_ends,
 }
@@ -167,10 +177,10 @@ def test_an_equal_type_need_not_be_the_same_object(layer):
 def test_other_operations_are_compiled_by_numba(layer):
     inputs, values = layer
     with numba_mode():
-        function = pytensor.function(inputs, [pt.exp(affine(*inputs))], mode=linker.mode())
+        function = pytensor.function(inputs, [pt.arctan(affine(*inputs))], mode=linker.mode())
     assert isinstance(function.vm.jit_fn, linker.OneSignature)
     x, w, b = values
-    np.testing.assert_allclose(function(*values)[0], np.exp(x @ w + b), rtol=1e-4)
+    np.testing.assert_allclose(function(*values)[0], np.arctan(x @ w + b), rtol=1e-4)
 
 
 def test_a_chosen_mode_stays():

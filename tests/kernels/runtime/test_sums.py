@@ -80,9 +80,9 @@ def function_of(inputs, outputs, planned=True):
     return function
 
 
-def test_what_is_repeated_along_an_axis_is_not_planned(rng):
+def test_what_is_repeated_along_an_axis_is_planned(rng):
     a, b = pt.matrix('a', dtype='float32'), pt.row('b', dtype='float32')
-    function = function_of([a, b], [a + b], planned=False)
+    function = function_of([a, b], [a + b])
     x, y = rng.random((3, 2), 'f'), rng.random((1, 2), 'f')
     np.testing.assert_array_equal(function(x, y)[0], x + y)
 
@@ -102,7 +102,7 @@ def test_arrays_of_more_axes_are_not_planned(rng):
 
 def test_terms_that_do_not_fit_are_named():
     a, b = pt.fmatrix('a'), pt.fmatrix('b')
-    function = function_of([a, b], [a + b])
+    function = function_of([a, b], [a + b], planned=False)
     with pytest.raises(ValueError, match=r"sum: 'b' is not of shape \(T, B, I\), where T are"):
         function(np.ones((3, 2), 'f'), np.ones((1, 2), 'f'))
 
