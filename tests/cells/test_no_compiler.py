@@ -12,8 +12,7 @@ from rnnkit.cells import cells
 OPTIONS = {'bcrnn': {'num_modules': 2}, 'clockwork': {'periods': (1, 2, 4, 8)}}
 
 
-# Without the fusion that tests leave out, grud's truth values are arrays of their own, which plans do
-# not have.
+# Tests leave out fusion. Without it, truth values of grud are arrays, which plans do not have.
 NAMES = sorted({*cells} - {'grud'})
 
 
