@@ -17,6 +17,7 @@ import pytensor
 import pytensor.tensor as pt
 from pytensor.graph.basic import Variable
 
+from rnnkit.kernels.language.elementary import LONG
 from rnnkit.kernels.program.blocks import Block, symbol
 from rnnkit.kernels.program.program import Program, Unsupported
 from rnnkit.kernels.program.residuals import choose_residuals
@@ -199,8 +200,14 @@ class _Lengths:
 
 
 def _residuals(form: StagedForm, results: list[int]) -> list[int]:
-    """Return what the forward keeps: of each cut that the backward needs, its activation."""
+    """Return what the forward keeps: of each cut that the backward needs, its activation.
+
+    Without a cut, it keeps the elementary functions of what a step is given: to read one number
+    takes less time than to compute it again.
+    """
     program = form.program
+    if not form.cuts:
+        results = _elementary(form)
     lefts = [i for cut in form.cuts if isinstance(cut, Product) for i in cut.left]
     by_cut = [node for nodes in form.d_cuts for node in nodes]
     outputs = [*by_cut, *form.d_states, *form.d_z, *form.d_vectors, *lefts]
@@ -213,3 +220,14 @@ def _residuals(form: StagedForm, results: list[int]) -> list[int]:
         stored,
         lambda node, reader: form.lengths[node] == form.lengths[reader],
     )
+
+
+def _elementary(form: StagedForm) -> list[int]:
+    """Return the elementary functions that new states need, but those that no step changes.
+
+    From the last one to the first: what makes others needless comes before them.
+    """
+    program, counts = form.program, {'z': form.z, 'direct': form.direct, 'state': form.states}
+    given = {program.input(f'{name}{k}') for name, all_ in counts.items() for k in range(len(all_))}
+    functions = (i for i in program.reach(form.new) if program.nodes[i][0] in LONG)
+    return sorted((i for i in functions if program.reach([i]) & given), reverse=True)
