@@ -1,2 +1,0 @@
-- The table of the adding problem in "Which cell?" has `rrnn` and `cfc` too, and settings with which `cornn`, `lru` and `indrnn` learn it; `benchmarks/adding.py` runs these.
-- `examples/missing_values.py` averages five networks of each form (`--networks`), and its default size is 8. "Missing values" gives what `grud` gains over a GRU that reads filled gaps on daily temperatures: nothing that counts.
