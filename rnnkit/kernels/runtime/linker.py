@@ -43,7 +43,7 @@ class PlanLinker(NumbaLinker):
         """Return a plan, or what Numba compiles."""
         self.constants: list[TensorConstant] = []
         try:
-            return Planner(fgraph, kwargs['order']).plan()
+            return Planner(*unfused(fgraph, kwargs['order'])).plan()
         except UnplannedError as why:
             log.debug('a graph is compiled by Numba: %s', why)
         for name in IMPORTS:
@@ -93,6 +93,37 @@ def usual(array: np.ndarray) -> np.ndarray:
     if not (flags.c_contiguous and flags.aligned):
         return array.copy(order='C')
     return array if flags.writeable else np.asarray(_Memory(array))
+
+
+def unfused(graph: FunctionGraph, order: Sequence[Apply]) -> tuple[FunctionGraph, list[Apply]]:
+    """Return a graph in which elementwise operations and sums are apart, and its nodes in order.
+
+    PyTensor 3.3 makes one Op of both for Numba; a plan has a kernel for each.
+    """
+    if not any(_is_fused(node) for node in order):
+        return graph, list(order)
+    memo: dict[Variable, Variable] = {}
+    nodes: list[Apply] = []
+    for node in order:
+        inner = [node]
+        if _is_fused(node):
+            given, inner = node.op.fgraph.inputs, node.op.fgraph.toposort()
+            memo |= {v: memo.get(a, a) for v, a in zip(given, node.inputs, strict=True)}
+        for each in inner:
+            made = Apply(
+                each.op, [memo.get(v, v) for v in each.inputs], [v.type() for v in each.outputs]
+            )
+            memo |= dict(zip(each.outputs, made.outputs, strict=True))
+            nodes.append(made)
+        if _is_fused(node):
+            results = [memo[v] for v in node.op.fgraph.outputs]
+            memo |= dict(zip(node.outputs, results, strict=True))
+    outputs = [memo.get(v, v) for v in graph.outputs]
+    return FunctionGraph(graph.inputs, outputs, clone=False), nodes
+
+
+def _is_fused(node: Apply) -> bool:
+    return type(node.op).__name__ == 'FusedElemwise'
 
 
 def without_sizes(

@@ -69,7 +69,7 @@ GRAPHS = {
     'an input as well': lambda x, w, b: [affine(x, w, b), x, x[0]],
     'twice': lambda x, w, b: [affine(x, w, b)[0], affine(x, w, b)],
     'of a constant': lambda x, w, b: [affine(x, w, pt.constant(np.arange(5, dtype='f4')))],
-    'elementwise': lambda x, w, b: [pt.tanh(affine(x, w, b)) * pt.exp(b) - b[0]],
+    'elementwise': lambda x, w, b: [pt.tanh(affine(x, w, b)) * pt.exp(b)],
     'repeated': lambda x, w, b: [x * x[:, :, 0, None] + x[0], x - x[1, 0], w.T * b[:, None]],
     'sines': lambda x, w, b: [pt.cos(b) - pt.sin(b)],
     'limited': lambda x, w, b: [pt.maximum(x, 0), pt.minimum(w, np.float32(0.1))],
