@@ -1,5 +1,7 @@
 """Compilations: none for another layout of arrays, and none for other sizes."""
 
+import logging
+
 import numpy as np
 import pytest
 from compilations import counted, numba_mode
@@ -38,11 +40,19 @@ def arrays(rng, *lengths):
     return plain, others
 
 
-# All of the first is kernels. Numba compiles the second, for its activation is PyTensor's.
+# All of the first is kernels. Numba compiles the second, for its activation divides by a mean.
 NETWORKS = {
     'kernels': lambda: rnnkit.Regressor([2, ('rnn', 3), 2], weighted=True, seed=0),
-    'numba': lambda: rnnkit.Regressor([2, ('rnn', 3), (3, 'relu'), 2], weighted=True, seed=0),
+    'numba': lambda: rnnkit.Regressor([2, ('rnn', 3), (3, 'norm:mean'), 2], weighted=True, seed=0),
 }
+
+
+@pytest.mark.parametrize('kind', NETWORKS)
+def test_numba_compiles_what_is_not_kernels(kind, caplog):
+    with caplog.at_level(logging.DEBUG, 'rnnkit'):
+        NETWORKS[kind]().predict(np.ones((4, 3, 2), 'float32'))
+    said = [r.getMessage() for r in caplog.records]
+    assert any('compiled by Numba' in text for text in said) == (kind == 'numba')
 
 
 def used(net, x, y, w, state):
