@@ -18,6 +18,7 @@ from pytensor.tensor import TensorConstant
 from pytensor.tensor.basic import Alloc, AllocEmpty, Join, MakeVector, Split
 from pytensor.tensor.elemwise import Elemwise
 
+from rnnkit.kernels.program.program import Unsupported
 from rnnkit.kernels.runtime.plan import Plan
 from rnnkit.kernels.runtime.planner import Planner
 from rnnkit.kernels.runtime.table import UnplannedError
@@ -44,7 +45,7 @@ class PlanLinker(NumbaLinker):
         self.constants: list[TensorConstant] = []
         try:
             return Planner(*unfused(fgraph, kwargs['order'])).plan()
-        except UnplannedError as why:
+        except (UnplannedError, Unsupported) as why:
             log.debug('a graph is compiled by Numba: %s', why)
         for name in IMPORTS:
             optdb[name].apply(fgraph)

@@ -10,6 +10,7 @@ from compilations import counted, numba_mode
 from long_forms import long
 from numba_functions import VM, assert_same
 from pytensor.compile.mode import NUMBA, Mode
+from pytensor.tensor.basic import Join
 
 import rnnkit
 from rnnkit.kernels import affine, softmax_of
@@ -181,6 +182,16 @@ def test_other_operations_are_compiled_by_numba(layer):
     assert isinstance(function.vm.jit_fn, linker.OneSignature)
     x, w, b = values
     np.testing.assert_allclose(function(*values)[0], np.arctan(x @ w + b), rtol=1e-4)
+
+
+@pytest.mark.skipif('axis' in Join.__props__, reason='PyTensor 3.3 has no such join')
+def test_a_join_along_an_axis_that_is_an_input_is_compiled_by_numba(rng):
+    x, axis = pt.fmatrix('x'), pt.lscalar('axis')
+    value = rng.standard_normal((2, 3)).astype('float32')
+    with numba_mode():
+        function = pytensor.function([x, axis], pt.join(axis, x, x), mode=linker.mode())
+    for k in range(2):
+        np.testing.assert_array_equal(function(value, k), np.concatenate([value, value], axis=k))
 
 
 def test_a_chosen_mode_stays():
