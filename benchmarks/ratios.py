@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-STORED, PICTURE = measure.HERE / 'ratios.json', measure.HERE / 'ratios.png'
+STORED, PICTURE = (
+    measure.HERE / 'ratios.json',
+    measure.HERE.parent / 'docs' / 'images' / 'ratios.png',
+)
 PEERS = {'torch': 'PyTorch', 'jax': 'JAX', 'keras': 'Keras (JAX)', 'onnxruntime': 'onnxruntime'}
 NAMES = [f'{cell} {size}' for size in ('small', 'medium', 'stepper') for cell in ('lstm', 'gru')]
 ROUNDS, SECONDS = 3, 0.3
