@@ -89,7 +89,7 @@ def run(path):
 
 
 # Pages in the mode that users have, because all of their networks are machine code.
-COMPILED = {'README.md', 'forecast.rst', 'pymc.rst', 'search.rst'}
+COMPILED = {'README.md', 'forecast.rst', 'pymc.rst', 'tune.rst'}
 
 
 def environment(page):
