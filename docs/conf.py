@@ -22,9 +22,13 @@ extensions = [
     'sphinx.ext.mathjax',
     'sphinx.ext.viewcode',
     'numpydoc',
+    'sphinx-mathjax-offline',  # formulas without a network
+    'sphinx_copybutton',
+    'sphinx_design',
+    'sphinx_gallery.gen_gallery',
 ]
 templates_path = ['_templates']
-exclude_patterns = ['_build']
+exclude_patterns = ['_build', 'guides']  # of the guides, what the gallery makes of them is read
 
 autosummary_generate = True
 autodoc_typehints = 'none'  # numpydoc's sections have the types, with shapes
@@ -41,8 +45,22 @@ nitpick_ignore_regex = [
     ('py:obj', r'rnnkit\.common\.registry\.Member'),  # a type variable
 ]
 
-html_theme = 'alabaster'
-html_theme_options = {'description': 'Recurrent networks on PyTensor', 'page_width': '1040px'}
+sphinx_gallery_conf = {
+    'examples_dirs': 'guides',
+    'gallery_dirs': 'gallery',
+    'filename_pattern': r'\.py$',  # all are executed
+    'abort_on_example_error': True,
+    'within_subsection_order': 'FileNameSortKey',
+    'min_reported_time': 20,
+    'show_memory': False,
+}
+html_theme = 'furo'
+html_theme_options = {
+    'source_repository': 'https://github.com/rnnkit/rnnkit',
+    'source_branch': 'main',
+    'source_directory': 'docs/',
+}
+html_title = f'rnnkit {release}'
 html_show_sourcelink = False
 
 
