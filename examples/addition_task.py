@@ -43,9 +43,7 @@ def make_batch(length, batch_size, rng):
     return [x, y, weights]
 
 
-def main(
-    *, length=50, size=20, algo='adam', learning_rate=0.01, updates=10_000, goal=0.001, seed=1
-):
+def main(*, length=50, size=20, learning_rate=0.01, updates=10_000, goal=0.001, seed=1):
     """Train a network, and measure its error on new sequences."""
     if length < 2:
         sys.exit(f'--length must be at least 2, for two marks; got {length}')
@@ -57,7 +55,7 @@ def main(
         lambda: make_batch(length, 32, rng),
         lambda: validation,
         valid_batches=1,
-        algo=algo,
+        algo='adam',
         learning_rate=learning_rate,
         train_batches=min(updates, 100),
         epochs=epochs,

@@ -10,15 +10,16 @@ import sys
 import time
 from pathlib import Path
 
-import rnnkit
-
 OPTIONS = {  # what most programs have; each says the rest itself
-    'algo': dict(choices=sorted(rnnkit.optimizers.registry), help='update rule'),
     'batch_size': 'examples in a mini-batch',
+    'ensemble': 'networks whose forecasts are averaged',
+    'form': dict(choices=('rnn', 'lstm', 'gru'), help='form of the recurrent layer'),
     'goal': 'stop training at this error',
     'learning_rate': 'step size of the update rule',
+    'noise': 'standard deviation of the noise',
     'seed': 'random seed of the data and the initial weights',
     'size': 'number of hidden units',
+    'steps': 'length of a sequence',
     'updates': 'maximum number of updates',
 }
 STYLE = {
@@ -135,12 +136,12 @@ def training(axes, history, key='loss', error='mean squared error', scale=1, **l
             (row['updates'], scale * row[column]) for row in history if row.get(column) is not None
         ]
         if points:
-            name = 'validation data' if column != key else 'training data'
+            name = 'training' if column == key else 'validation'
             axes.plot(*zip(*points, strict=True), '.-', ms=3, color=color, label=name)
     for (name, level), dash in zip(levels.items(), ('--', ':'), strict=False):
         axes.axhline(level, color='0.3', ls=dash, lw=1, label=name.replace('_', ' '))
     axes.set(xlabel='updates', ylabel=error, yscale='log', title='During training')
-    legend(axes, 2)
+    legend(axes, 3)
 
 
 def agreement(axes, targets, outputs, target, output, constant=None):

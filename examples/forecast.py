@@ -60,7 +60,8 @@ def draw(figure, months, series, forecast):
     axes, ahead = figure.subplots(), months[-len(forecast) :]
     for level, alpha in ((95, 0.15), (80, 0.3)):
         ends = forecast.lower[level], forecast.upper[level]
-        axes.fill_between(ahead, *ends, alpha=alpha, lw=0, label=f'{level} % interval')
+        name = f'{level} % interval'
+        axes.fill_between(ahead, *ends, color='tab:blue', alpha=alpha, lw=0, label=name)
     axes.plot(months[-72:], series[-72:], '.-', color='0.3', lw=1, ms=4, label='passengers')
     axes.plot(ahead, forecast.mean, color='tab:blue', lw=2, label='forecast')
     axes.axvline(ahead[0], color='0.3', ls=':', lw=1, label='held out from here')
@@ -78,8 +79,6 @@ if __name__ == '__main__':
         ),
         tolerance=0.4,
         horizon='months to forecast, such as 12 or 24',
-        form=dict(choices=('rnn', 'lstm', 'gru'), help='form of the recurrent layer'),
-        ensemble='networks whose forecasts are averaged',
         updates=dict(type=int, help='maximum number of updates; if not given, by the data'),
         windows='forecasts of the backtest',
     )

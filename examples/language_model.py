@@ -40,7 +40,6 @@ def main(
     dropout=0.0,
     batch_size=32,
     steps=32,
-    algo='adam',
     learning_rate=0.003,
     updates=6300,
     goal=0.5,
@@ -65,7 +64,7 @@ def main(
     for _, validated in net.itertrain(
         train,
         valid,
-        algo=algo,
+        algo='adam',
         learning_rate=lambda n: learning_rate * max(0.01, 1 - n / total),
         carry_state=True,
         bptt_steps=steps,

@@ -40,7 +40,6 @@ def main(
     steps=20,
     values=3,
     size=20,
-    algo='adam',
     learning_rate=0.01,
     updates=30_000,
     goal=0.01,
@@ -57,7 +56,7 @@ def main(
         lambda: make_batch(steps, values, 32, rng),
         lambda: validation,
         valid_batches=1,
-        algo=algo,
+        algo='adam',
         learning_rate=learning_rate,
         train_batches=min(updates, 100),
         epochs=epochs,
@@ -102,6 +101,5 @@ if __name__ == '__main__':
         draw,
         report='recall error {error:.4f} on new data; chance is {chance:.2f}',
         tolerance=0.05,
-        steps='length of a sequence',
         values='number of values to remember',
     )

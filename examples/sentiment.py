@@ -43,7 +43,6 @@ def main(
     dropout=0.5,
     bidirectional=False,
     batch_size=32,
-    algo='adam',
     learning_rate=0.002,
     updates=2000,
     seed=1,
@@ -82,7 +81,7 @@ def main(
     net.train(
         [x, y],
         [x_test, y_test],  # they select nothing: they are drawn, and the last epoch is reported
-        algo=algo,
+        algo='adam',
         learning_rate=rnnkit.schedules.Cosine(learning_rate, epochs * batches),
         batch_size=batch_size,
         bucket=True,
@@ -185,7 +184,6 @@ if __name__ == '__main__':
         maxlen='read so many tokens at the end of a text',
         min_count='rarer tokens are unknown',
         embedding='size of the embedding',
-        size='LSTM units',
         dropout='probability of dropout',
         bidirectional='read texts in both directions',
         learning_rate='initial rate; it falls to 0',
