@@ -126,7 +126,7 @@ def legend(axes, ncols=4):
     """Name the curves between the title and the axes, where the names hide none of them."""
     named = axes.get_legend_handles_labels()[1]
     axes.legend(loc='lower left', bbox_to_anchor=(0, 1), ncols=ncols, borderaxespad=0)
-    axes.set_title(axes.get_title('left'), pad=8 + 16 * -(-len(named) // ncols))
+    axes.set_title(axes.get_title('left'), pad=6 + 13 * -(-len(named) // ncols))
 
 
 def training(axes, history, key='loss', error='mean squared error', scale=1, **levels):

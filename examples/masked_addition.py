@@ -44,14 +44,7 @@ def make_batch(shortest, longest, batch_size, rng):
 
 
 def main(
-    *,
-    shortest=50,
-    longest=55,
-    size=100,
-    learning_rate=0.001,
-    updates=3000,
-    goal=0.01,
-    seed=1,
+    *, shortest=50, longest=55, size=100, learning_rate=0.001, updates=3000, goal=0.01, seed=1
 ):
     """Train a network, and measure its error on new sequences."""
     if not 2 <= shortest <= longest:

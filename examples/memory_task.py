@@ -35,16 +35,7 @@ def make_batch(steps, values, batch_size, rng):
     return [x, y, weights]
 
 
-def main(
-    *,
-    steps=20,
-    values=3,
-    size=20,
-    learning_rate=0.01,
-    updates=30_000,
-    goal=0.01,
-    seed=1,
-):
+def main(*, steps=20, values=3, size=20, learning_rate=0.01, updates=30_000, goal=0.01, seed=1):
     """Train a network, and measure its error on new sequences."""
     if not 0 < values <= steps:
         sys.exit(f'--values must be from 1 to --steps, {steps}; got {values}')

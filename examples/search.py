@@ -173,7 +173,8 @@ def draw(figure, trials, best):
         if trial.number == best.number:
             color, name = 'tab:blue', 'best'
         steps, losses = zip(*sorted(trial.intermediate_values.items()), strict=True)
-        axes.semilogy(steps, losses, '.-', color=color, label='_' * (name in drawn) + name)
+        look = dict(color=color, lw=2 if name == 'best' else 0.8, zorder=2 + (name == 'best'))
+        axes.semilogy(steps, losses, '.-', ms=4, **look, label='_' * (name in drawn) + name)
         drawn.add(name)
     axes.set(xlabel='epoch', ylabel='validation loss: cross-entropy in nats')
     axes.set_title(f'{len(trials)} trials')

@@ -23,16 +23,7 @@ import numpy as np
 import rnnkit
 
 
-def main(
-    *,
-    steps=20,
-    code=3,
-    size=32,
-    learning_rate=0.01,
-    updates=6_000,
-    goal=0.003,
-    seed=1,
-):
+def main(*, steps=20, code=3, size=32, learning_rate=0.01, updates=6_000, goal=0.003, seed=1):
     """Train a network, and measure its error on new waves."""
     rng = np.random.default_rng(seed)
     validation = make_batch(steps, 640, rng)

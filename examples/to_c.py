@@ -43,14 +43,7 @@ int main(void)
 
 
 def main(
-    *,
-    steps=120,
-    size=24,
-    batch_size=32,
-    learning_rate=0.005,
-    updates=1500,
-    folder=None,
-    seed=1,
+    *, steps=120, size=24, batch_size=32, learning_rate=0.005, updates=1500, folder=None, seed=1
 ):
     """Train a filter, write it as C, and clean new signals by it."""
     rng = np.random.default_rng(seed)
