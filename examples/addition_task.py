@@ -1,11 +1,10 @@
-"""Add two marked numbers of a sequence: the addition task.
+"""Add two numbers that are far apart: the adding problem.
 
-Copy this for a number that depends on distant steps of a sequence: only the last step counts, and
-training ends when the error on validation data is small enough.
+Copy this for a number that depends on distant steps of a sequence: only the last step counts
+(`weighted=True`), and training ends when the error on validation data is small enough.
 
-A recurrent network reads pairs of numbers. The first of a pair is a random value between 0 and
-1; the second is a mark, which is 1 at two of the T time steps and 0 at all others. After the
-last step the network must output the sum of the two marked values:
+A recurrent network reads pairs of numbers: a random value between 0 and 1, and a mark, which is 1
+at two of the T steps. After the last step it must output the sum of the two marked values:
 
     step      1    2    3    4   ...   31   32   33  ...   50        T = 50
     value    0.5  0.7  0.3  0.1  ...  0.2  0.9  0.6  ...  0.2
@@ -15,9 +14,6 @@ last step the network must output the sum of the two marked values:
 One mark is in the first tenth of the sequence and one in its second half, so the first value must
 be remembered through many irrelevant steps. The constant prediction 1, the mean of all sums, has a
 mean squared error of 1/6, which is 0.167. A network that adds gets well below 0.01.
-
-Only the last step counts. The network is therefore built with `weighted=True`, and the third
-array of each batch, the sample weights, is 1 in the last step and 0 before.
 
 Hochreiter & Schmidhuber 1997, "Long short-term memory", Neural Computation 9(8).
 """

@@ -1,17 +1,17 @@
 """Forecast a noisy series one step ahead, with a band from the posterior of the weights.
 
-Copy this to put a network into a model of PyMC, and to get bands that know how sure its weights
+Copy this to put a network into a model of PyMC, and to get a band that knows how sure its weights
 are.
 
-The series is a sum of two waves with noise. A small recurrent network reads it and says at each
-step what comes next. Its weights are random variables of a model of PyMC, each with a normal prior:
-NUTS draws them from their posterior, beginning at those that a training has found. Each draw is a
-network, and gives a forecast; the spread of these forecasts and the noise together are the band.
+The series is a sum of two waves with noise. A small recurrent network says at each step what comes
+next. Its weights have normal priors: NUTS draws them from their posterior, beginning at those that
+a training has found. Each draw is a network, and gives a forecast; the spread of these forecasts
+and the noise together are the band.
 
-The second half of the series is held out. The program reports how many of its steps are in the band
-of 90 %, and for comparison how many are in the band of the trained network alone, whose width is
-that of the noise which the training has left; and the root mean square error of the mean forecast,
-divided by that of repeating the last value. It takes one to two minutes on two cores.
+The second half of the series is held out. The error is the root mean square error of the mean
+forecast there, divided by that of repeating the last value. The program also reports how many steps
+are in the band of 90 %, and how many in that of the trained network alone, whose width is the noise
+which the training has left.
 
 PyMC needs Python 3.12 or newer: pip install 'rnnkit[pymc,plot]'
 """

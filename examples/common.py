@@ -144,12 +144,12 @@ def training(axes, history, key='loss', error='mean squared error', scale=1, **l
     legend(axes, 3)
 
 
-def agreement(axes, targets, outputs, target, output, constant=None):
+def agreement(axes, targets, outputs, target, output, constant=None, title='New sequences'):
     """Draw outputs over targets, the line on which they agree, and the best constant output."""
     ends = [targets.min(), targets.max()]
     axes.plot(targets.ravel(), outputs.ravel(), '.', ms=3, color='tab:orange', label='network')
     axes.plot(ends, ends, color='0.3', lw=1, label='perfect')
     if constant is not None:
         axes.axhline(constant, color='0.3', ls='--', lw=1, label='constant')
-    axes.set(xlabel=target, ylabel=output, title='New sequences')
+    axes.set(xlabel=target, ylabel=output, title=title)
     legend(axes, 3)

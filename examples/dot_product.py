@@ -8,14 +8,13 @@ sum of their products, plus a start value that it is given before the first step
 
     target = start + sum over t of x0[t] * x1[t]
 
-So it has to learn to multiply and to accumulate. The start value is part of the initial hidden
-state: an array (B, H) with the value in the first unit and 0 in the others. The array has an input
-layer of its own, which is the `h_0` of the recurrent layer. The units are sigmoid.
+The start value is part of the initial hidden state: an array (B, H) with the value in the first
+unit and 0 in the others. It has an input layer of its own, which is the `h_0` of the recurrent
+layer.
 
-The set of examples is fixed, so overfitting is possible. Three things prevent it. The examples are
-split into training, validation and test data: the second select the best parameters, and the third
-are used once, at the end. Copies of the training examples with white noise on their inputs are
-added. And an L1 penalty keeps weights small that are not needed.
+Three things prevent overfitting: validation data, which select the best parameters (test data are
+used once, at the end); copies of the examples with white noise on their inputs; and an L1 penalty,
+which keeps weights small that are not needed.
 
 The task is that of T. Ramalho, "Implementing a recurrent neural network in Python".
 """
@@ -96,8 +95,7 @@ def draw(figure, history, constant, y, output):
     """Draw the error during training, and outputs over targets."""
     left, right = figure.subplots(1, 2)
     common.training(left, history, 'err', constant=constant)
-    common.agreement(right, y, output, 'start + dot product', 'output')
-    right.set_title('Test data')
+    common.agreement(right, y, output, 'start + dot product', 'output', title='Test data')
 
 
 if __name__ == '__main__':

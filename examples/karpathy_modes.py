@@ -10,15 +10,13 @@ A network reads one vector or a sequence of vectors, and writes one vector or a 
     many to many, delayed      the start of a wave    ->  its continuation
     many to many, synced       a wave                 ->  at each step, the next value
 
-`'repeat'` makes a sequence of one vector: it passes the vector on at each step. `'last'` selects
-the last step of a sequence. The delayed mode is sequence-to-sequence: an encoder reads, and a
-decoder starts from the encoder's last hidden state and writes. The decoder could read an input at
-each step, such as its previous output; here it reads zeros.
+`'repeat'` passes a vector on at each step; `'last'` selects the last step. The delayed mode is
+sequence-to-sequence: a decoder starts from the last hidden state of an encoder. Here it reads
+zeros.
 
-All five are evaluated on new examples by 1 - R², the unexplained part of the target's variance.
-Predicting the mean leaves 1.
+The error is 1 - R², the unexplained part of the target's variance: 1 for predicting the mean.
 
-The modes are those of Karpathy 2015, "The unreasonable effectiveness of recurrent neural networks".
+Karpathy 2015, "The unreasonable effectiveness of recurrent neural networks".
 """
 
 import sys

@@ -10,14 +10,11 @@ probabilities of the next one. 95 % of the text are training data, the rest vali
     next        h   e   n       t   h   e       k   i   n   g
 
 `bits` is the mean of -log2 p of the real next token: the size of the text if the network compresses
-it. 2 to that power is the `perplexity`, the number of equally likely tokens that would be as
-uncertain. In English, the frequencies of characters alone give 4 to 5 bits.
+it. 2 to that power is the `perplexity`. The frequencies of English characters give 4 to 5 bits.
 
 The text is cut into streams, which are the examples of a batch. They are read window by window, and
-each window starts from the last hidden state of the one before (`carry_state`).
-
-Without a file, the text is made of random sentences. Each word is drawn from a short list, so the
-smallest possible number of bits is known.
+each window starts from the last hidden state of the one before (`carry_state`). Without a file, the
+text is made of random sentences, for which the smallest possible number of bits is known.
 """
 
 from pathlib import Path

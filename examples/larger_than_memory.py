@@ -101,13 +101,13 @@ def draw(figure, history, example):
         axes[f'kind {kind}'].set(title=title, ylabel='reading, 0 to 255')
     common.legend(axes['kind 0'])
     axes['kind 1'].set(xlabel='time step')
-    for name, data in (('acc', 'training data'), ('valid_acc', 'validation data')):
+    for name, data in (('acc', 'training'), ('valid_acc', 'validation')):
         points = [(row['updates'], 1 - row[name]) for row in history if row.get(name) is not None]
         axes['training'].plot(*zip(*points, strict=True), label=data)
     axes['training'].axhline(0.5, color='0.3', ls='--', lw=1, label='chance')
     axes['training'].set(xlabel='updates', ylabel='error rate', ylim=(0, None))
     axes['training'].set_title('During training on the file')
-    common.legend(axes['training'], 2)
+    common.legend(axes['training'], 3)
 
 
 if __name__ == '__main__':

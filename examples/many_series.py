@@ -2,23 +2,19 @@
 
 Copy `main` to fit, judge and forecast a dict of series, and `read` to get one from files.
 
-    python many_series.py                                  # synthetic series
+    python many_series.py                                  # synthetic: visits of shops, hourly
     python many_series.py shops/ --horizon 28 --season 7   # a folder: one series in each file
     python many_series.py sales.csv --horizon 28 --season 7 --out next.csv
     python many_series.py m4/ --horizon 48 --season 24     # the M4 competition: *-train.csv
 
 A file of a folder has its values in the last column, in order of time. A single file is a long
-frame: a column of ids, one of time stamps, one of values, as `--columns` names them. Empty
-cells are missing values. Files may be compressed by gzip.
+frame: a column of ids, one of time stamps, one of values, as `--columns` names them. Empty cells
+are missing values. Files may be compressed by gzip.
 
-One network learns from all series, each in units of its own changes. So they may be of any size,
-and patterns that are learned from one help to forecast the others. The last values of each series
-are held out, or come from the files ``*-test.csv`` of the competition. The program reports the mean
-absolute scaled error (MASE) of their forecasts, divided by the error of repeating the last season.
-With `--out`, the network is then trained on all values, and forecasts what comes next.
-
-The synthetic series are visits of shops in each hour of some weeks: two peaks a day, other
-week-ends, a slow trend, and noise.
+One network learns from all series, each in units of its own changes. The last values of each series
+are held out, or come from the files `*-test.csv` of the competition. The error is the mean absolute
+scaled error (MASE) of their forecasts, divided by that of repeating the last season. With `--out`,
+the network is then trained on all values, and forecasts what comes next.
 """
 
 import csv
@@ -127,38 +123,31 @@ def number(text):
     return float(text) if text.strip() else np.nan
 
 
-def read_long(path, names):
-    """Return the series of a long frame: a dict of arrays, in order of time."""
-    lines = rows(path)
-    header = next(lines, [])
-    missing = [name for name in names if name not in header]
-    if missing:
-        sys.exit(f'{path} has no columns {missing}; it has {header}: see --id, --time, --target')
-    places = [header.index(name) for name in names]
-    found = {}
-    for line in lines:
-        key, when, value = (line[place] for place in places)
-        found.setdefault(key, []).append((when, number(value)))
-    return {key: np.array([v for _, v in sorted(pairs)]) for key, pairs in found.items()}
+def read(path, columns, horizon):
+    """Return the series of a file or a folder, and what follows them."""
+    path = Path(path)
+    paths = sorted(p for p in path.glob('*') if '.csv' in p.suffixes) if path.is_dir() else [path]
+    if not paths or not paths[0].exists():
+        sys.exit(f'there are no CSV files in {path}' if path.exists() else f'there is no {path}')
+    train, test = (
+        read_wide([p for p in paths if part in p.name]) for part in ('-train.', '-test.')
+    )
+    if train and test:
+        return train, {key: test[key][:horizon] for key in train}
+    if path.is_dir():
+        series = {p.name.partition('.')[0]: read_one(p) for p in paths}
+    else:
+        series = read_long(path, columns)
+    long = {key: values for key, values in series.items() if len(values) > 2 * horizon}
+    print(f'{len(long)} of {len(series)} series have more than {2 * horizon} values')
+    return apart(long, horizon)
 
 
-def read_folder(folder):
-    """Return the series of a folder, and what follows them, or None if nothing does."""
-    paths = sorted(p for p in folder.iterdir() if '.csv' in p.suffixes)
-    if not paths:
-        sys.exit(f'{folder} has no CSV files')
-    competition = [read_wide(folder, paths, part) for part in ('-train.', '-test.')]
-    if all(competition):
-        return competition
-    return {path.name.partition('.')[0]: read_one(path) for path in paths}, None
-
-
-def read_wide(folder, paths, part):
+def read_wide(paths):
     """Return the series of a file of the M4 competition: one in each line, after its id."""
-    chosen = [path for path in paths if part in path.name]
-    if len(chosen) > 1:
-        sys.exit(f'{folder} has several files {part}: {[path.name for path in chosen]}')
-    lines = [line for path in chosen for line in list(rows(path))[1:]]
+    if len(paths) > 1:
+        sys.exit(f'one of these files would do: {", ".join(map(str, paths))}')
+    lines = [line for path in paths for line in list(rows(path))[1:]]
     return {line[0]: np.array([float(text) for text in line[1:] if text]) for line in lines}
 
 
@@ -172,17 +161,18 @@ def read_one(path):
     return np.array([number(cell) for cell in cells])
 
 
-def read(path, names, horizon):
-    """Return the series of a file or a folder, and what follows them."""
-    path = Path(path)
-    if not path.exists():
-        sys.exit(f'there is no {path}')
-    series, future = read_folder(path) if path.is_dir() else (read_long(path, names), None)
-    if future:
-        return series, {key: future[key][:horizon] for key in series}
-    long = {key: values for key, values in series.items() if len(values) > 2 * horizon}
-    print(f'{len(long)} of {len(series)} series have more than {2 * horizon} values')
-    return apart(long, horizon)
+def read_long(path, columns):
+    """Return the series of a long frame: a dict of arrays, in order of time."""
+    lines = rows(path)
+    header, found = next(lines, []), {}
+    missing = [name for name in columns if name not in header]
+    if missing:
+        sys.exit(f'{path} has no columns {missing}; it has {header}: see --columns')
+    places = [header.index(name) for name in columns]
+    for line in lines:
+        key, when, value = (line[place] for place in places)
+        found.setdefault(key, []).append((when, number(value)))
+    return {key: np.array([v for _, v in sorted(pairs)]) for key, pairs in found.items()}
 
 
 def draw(figure, past, future, forecasts):

@@ -3,24 +3,22 @@
 Copy this for sequences of different lengths, as a list of arrays (`masked=True`), and for a network
 that reads in both directions.
 
-Each sequence has 50 to 55 time steps, and two numbers at each: a random value and a mark. Two
-steps are marked, one in the first tenth of the sequence and one in its second half. The network
-must output the sum of the two marked values. As in Lasagne's program, all numbers are centred:
-values lie between -0.5 and 0.5, and the mean mark, 2 / length, is subtracted from the marks. So
-the mean of all sums is 0. Predicting 0 always has a mean squared error of 1/6, which is 0.167.
+Each sequence has 50 to 55 steps with two numbers each: a random value and a mark. Two steps are
+marked, and the network must output the sum of their values. As in Lasagne's program, values lie
+between -0.5 and 0.5, and the mean mark, 2 / length, is subtracted from the marks. So the mean of
+all sums is 0; predicting it always has a mean squared error of 1/6, which is 0.167.
 
     step      1     2     3   ...    33   ...    52   (the end)
     value   0.0   0.2  -0.2   ...   0.4   ...   0.1
     mark      0     0     1   ...     1   ...     0        less 2/52
     target                                              0.2 = -0.2 + 0.4
 
-The sequences of a batch are a list of arrays (length, 2). A network with `masked=True` takes such
-lists, pads them to one length and makes a mask, so that padding has no effect. It is bidirectional:
-100 tanh units read forwards and 100 backwards. `'last'` selects the final hidden state of each
-direction, and one linear unit makes a number from them: many to one.
+The network pads the sequences of a batch to one length, and makes a mask, so that padding has no
+effect. 100 tanh units read forwards and 100 backwards, and `'last'` selects the final hidden state
+of each direction.
 
-The task is that of Hochreiter & Schmidhuber 1997, "Long short-term memory", Neural Computation
-9(8); the form is that of Lasagne's examples/recurrent.py.
+Hochreiter & Schmidhuber 1997, "Long short-term memory", Neural Computation 9(8); in the form of
+Lasagne's examples/recurrent.py.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """Remember a few numbers: the memory task.
 
-Copy this to train on batches that a function draws, with only some of the steps counting, until the
-error is small enough.
+Copy this to train on batches that a function draws, with only some of the steps counting
+(`weighted=True`), until the error is small enough.
 
 A recurrent network reads one random number at each of T time steps. It must remember the first K
 of them, ignore all later ones, and output the K numbers in the last K steps:
@@ -13,9 +13,6 @@ of them, ignore all later ones, and output the K numbers in the last K steps:
 The numbers are drawn anew for every batch from a normal distribution with variance 1, so
 overfitting is impossible. A network without memory can do no better than to predict 0, which has
 a mean squared error of 1: chance.
-
-Only the last K steps count. The network is therefore built with `weighted=True`, and the third
-array of each batch, the sample weights, is 1 in the last K steps and 0 before.
 """
 
 import sys

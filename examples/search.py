@@ -6,15 +6,13 @@ Copy `suggest`, `work` and `study_on` to search with several processes and no se
     python search.py --journal study.log --trials 40   # on a file that is kept
     python search.py --journal study.log --processes 1 # meanwhile, or later, here or elsewhere
 
-The processes share only the journal, a file. Any process that can write it may join, also from
-other machines that share the folder: each process asks the study for a trial, reports the
-validation loss of each epoch, and ends a trial that is worse than half of the others were at the
-same epoch. Neither a server nor a database has to run.
+The processes share only the journal, a file; any process that can write it may join. Each one asks
+the study for a trial, reports the validation loss of each epoch, and ends a trial that is worse
+than half of the others were at the same epoch.
 
 The task is to tell noisy waves apart: sines, squares and sawtooths of unknown frequency and phase.
-A trial trains on the training data, and the study compares trials by the validation data. The best
-of many trials looks better than it is on the data by which it was chosen. So the program trains the
-best network once more, and reports its errors on test data that no trial has seen.
+The best of many trials looks better than it is on the data by which it was chosen. So the program
+trains the best network once more, and reports its errors on test data that no trial has seen.
 
 It needs Optuna: pip install 'rnnkit[optuna]'.
 """

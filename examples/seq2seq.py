@@ -11,21 +11,17 @@ answer. At each step the decoder reads the previous character; the first one is 
     decoder reads    |  1  9  8  7  -  0  5  -  0  3
     target           1  9  8  7  -  0  5  -  0  3  |
 
-In training, the decoder reads the correct characters, whatever it would have written (teacher
-forcing). In `generate` it reads its own output, and several of the best answers so far go on side
-by side (beams). Questions and answers have different lengths, so data are lists of sequences, and
-the network is `masked`.
-
-The state between encoder and decoder has one size, however long the question is. With attention,
-the decoder looks at all states of the encoder at each step, and learns where. The picture shows it.
+In training it reads the correct characters (teacher forcing), in `generate` those that it has
+written, where several of the best answers so far go on side by side (beams). With attention, it
+looks at all states of the encoder at each step, and learns where.
 
 Tasks: 'dates' in words to ISO 8601, for days that are not training data; 'sums' such as 12+345;
 'copies' of 10 to 40 random letters, forward after '>' and backward after '<'. An answer is correct
 if all its characters are.
 
 Sutskever, Vinyals & Le 2014, "Sequence to sequence learning with neural networks", NeurIPS 27.
-Bahdanau, Cho & Bengio 2015, arXiv:1409.0473, and Luong, Pham & Manning 2015, arXiv:1508.04025, for
-attention.
+Attention: Bahdanau, Cho & Bengio 2015, arXiv:1409.0473; Luong, Pham & Manning 2015,
+arXiv:1508.04025.
 """
 
 import datetime

@@ -15,11 +15,9 @@ The first request of a sequence has no state. Each answer has the state after th
 client sends back with the next one. So the server keeps nothing: any number of clients may be
 served, by any number of processes, and a client may go back to an earlier state.
 
-What a client sends may be anything. Bodies that are too large are not read, and what is no input
-or no state of the network is answered with status 400 and the library's message.
-
-The program trains the networks, starts the server on a free port, and is its first client. It
-sends sequences step by step, and compares the answers with those to whole sequences.
+What is no input or no state of the network is answered with status 400 and the library's message.
+The program is its own first client: it sends sequences step by step, and compares the answers with
+those to whole sequences.
 
     python serve.py --port 8000                          # and goes on serving
     curl -d '{"x": [0.3]}' http://127.0.0.1:8000/classify/step
@@ -50,12 +48,7 @@ class RequestError(Exception):
 class Service:
     """The answers to requests, which are dicts of what JSON has.
 
-    Parameters
-    ----------
-    classifier : rnnkit.Classifier
-        Without time in its output: ``[1, ('gru', 16), 'mean', 3]``.
-    forecaster : rnnkit.Regressor
-        With as many outputs as inputs: ``[1, ('gru', 16), 1]``.
+    The classifier is without time in its output; the forecaster has as many outputs as inputs.
     """
 
     def __init__(self, classifier, forecaster):
@@ -256,15 +249,10 @@ def train(steps, size, updates, seed):
 
 
 def check(client, waves, sines, ahead):
-    """Send sequences step by step, and whole; return both kinds of answers.
+    """Send sequences step by step, and whole.
 
-    Returns
-    -------
-    answers : array of shape (B, T, classes)
-        After each step.
-    forecasts : array of shape (B, ahead)
-    difference : float
-        The largest one between what is said after the last step and of the whole sequence.
+    Return the answers after each step (B, T, classes), the forecasts (B, ahead), and the largest
+    difference between what is said after the last step and of the whole sequence.
     """
     answers, forecasts, difference = [], [], 0.0
     for wave, sine in zip(waves.swapaxes(0, 1), sines.swapaxes(0, 1), strict=True):

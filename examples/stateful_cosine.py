@@ -5,19 +5,13 @@ training (`carry_state`) and in prediction (`predict` below).
 
 The series has 50,000 steps. It is a cosine with a period of 987 steps, whose amplitude decays from
 1 to 0.007. At each step a network reads the value, and predicts the one 50 steps later. To do so it
-must know whether the series rises or falls, which a single value does not show.
+must know whether the series rises or falls, which a single value does not show. The error is
+divided by `repeat`, the error of predicting the value that has just been read.
 
-Gradients through 50,000 steps would take much memory and help little. So the series is cut into
-windows of 50 steps. With `carry_state=True` each window starts from the last hidden state of the
-one before. To the network this is one long series; only gradients stop at the borders of windows:
-truncated backpropagation through time. The series is also cut into 40 streams, which are the
-examples of a batch: stream 1 has the first 1,250 steps, stream 2 the next, and so on. They begin at
-different phases of the cosine. 25 streams would have very nearly two periods each and rise and fall
-together, so that the examples of a batch would be almost equal.
-
-Prediction carries the state, too: the whole series is read in pieces, and each continues from the
-state that `predict` returned for the one before. The error is divided by `repeat`, the error of
-predicting the value that has just been read.
+Gradients through 50,000 steps would take much memory and help little: they stop at the borders of
+windows of 50 steps (truncated backpropagation through time). The series is also cut into 40
+streams, the examples of a batch: stream 1 has the first 1,250 steps, stream 2 the next, and so on.
+They begin at different phases of the cosine; 25 streams would rise and fall together.
 
 The series, and the two layers of 50 units, are those of a stateful LSTM among the first examples
 of Keras. There the amplitude is 100, and the network predicts 1 step ahead.

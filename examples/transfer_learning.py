@@ -78,10 +78,11 @@ def waves(steps, examples, noise, rng):
 
 def draw(figure, results, y, predictions):
     """Draw the predicted frequencies over the true ones."""
-    titles = {'error': 'Frozen layer of another task', 'scratch': 'All weights from random ones'}
+    titles = {'error': 'Frozen layer', 'scratch': 'Random weights at first'}
     for axes, (name, title) in zip(figure.subplots(1, 2, sharey=True), titles.items(), strict=True):
-        common.agreement(axes, y, predictions[name], 'true frequency (-1 to 1)', 'prediction')
-        axes.set_title(f'{title}: mean squared error {results[name]:.3f}')
+        title = f'{title}: error {results[name]:.3f}'
+        p = predictions[name]
+        common.agreement(axes, y, p, 'frequency, scaled', 'predicted frequency', title=title)
 
 
 if __name__ == '__main__':

@@ -5,13 +5,11 @@ steps at once.
 
 The series is synthetic. Each cycle has a length and a height of its own, rises faster than it
 falls, and has noise that grows with it. `rnnkit.windows.of` cuts the series into windows: the last
-11 years, which the network reads, and the next 24 months, which it predicts all at once. So it is
-trained with one target of 24 numbers for each window.
+11 years, which the network reads, and the next 24 months, which it predicts all at once.
 
 The first 80 % of the series are training data, the rest validation data: no window of one has
-targets of the other. The program reports the mean absolute error on the validation data, divided by
-the error of `repeat`, which predicts the mean of the last year. Since cycles differ in length and
-height, a network that had learned only their mean length would not do much better.
+targets of the other. The error is the mean absolute error on the validation data, divided by that
+of predicting the mean of the last year.
 """
 
 import sys
