@@ -177,7 +177,7 @@ def read_long(path, columns):
 
 def draw(figure, past, future, forecasts):
     """Draw the first series, their forecasts with intervals, and the held-out values."""
-    keys = list(past)[:4]
+    keys = list(past)[:3]
     figure.set_size_inches(8, 1 + 1.7 * len(keys))
     rows = figure.subplots(len(keys), 1, squeeze=False)[:, 0]
     for axes, key in zip(rows, keys, strict=True):

@@ -21,6 +21,7 @@ import multiprocessing
 import os
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import common
@@ -85,33 +86,21 @@ def work(journal, trials, task, rank, threads):
     train, valid, _ = data(task)
 
     def objective(trial):
-        trial.set_user_attr('process', os.getpid())
         return fit(suggest(trial), train, valid, task, callbacks=PruningCallback(trial))[1]
 
     study_on(journal, task['seed'] + rank).optimize(objective, n_trials=trials)
 
 
 def run_all(journal, trials, processes, task):
-    """Run trials in several processes, of which this is one."""
+    """Run trials in several processes, each on some of the cores."""
     share = [trials // processes + (k < trials % processes) for k in range(processes)]
-    # The threads of all processes together are to be no more than the cores.
     threads = max(1, (os.cpu_count() or 1) // processes)
-    spawn = multiprocessing.get_context('spawn')
-    others = [
-        spawn.Process(target=work, args=(journal, share[k], task, k, threads), daemon=True)
-        for k in range(1, processes)
-    ]
-    for other in others:
-        other.start()
-    try:
-        work(journal, share[0], task, 0, threads)
-    finally:
-        rnnkit.set_threads()
-    for other in others:
-        other.join()
-    failed = sum(other.exitcode != 0 for other in others)
-    if failed:
-        sys.exit(f'{failed} of {processes} processes failed; their errors are above')
+    with ProcessPoolExecutor(processes, multiprocessing.get_context('spawn')) as pool:
+        working = [
+            pool.submit(work, journal, n, task, rank, threads) for rank, n in enumerate(share)
+        ]
+    for one in working:
+        one.result()  # raises what a process has raised
 
 
 def main(

@@ -98,6 +98,7 @@ def draw(figure, y, output, history):
         axes[name].plot(t, y[t], color='0.4', lw=2.5, label='target')
         axes[name].plot(t, output[t], color='tab:orange', lw=1, label='prediction')
         axes[name].set(title=f'Its {name}', xlabel='time step', ylabel='value')
+        axes[name].locator_params(axis='x', nbins=4)
         common.legend(axes[name])
     axes['difference'].plot(output - y, color='tab:red', lw=0.5)
     axes['difference'].set(xlabel='time step', ylabel='prediction - target', title='Errors')
