@@ -93,7 +93,7 @@ def run(path):
 
 
 # Pages in the mode that users have, because all of their networks are machine code.
-COMPILED = {'forecast.rst', 'pymc.rst', 'search.rst'}
+COMPILED = {'forecast.rst', 'pymc.rst', 'tune.rst'}
 
 
 def environment(page):
