@@ -1,4 +1,4 @@
-"""Kernels can be compiled for ARM. Only the code is looked at: it runs on such a processor alone."""
+"""Kernels compile for ARM. Only the code is looked at: it runs on such a processor alone."""
 
 import os
 import subprocess
