@@ -8,8 +8,8 @@ from shutil import rmtree
 from docutils import nodes
 from sphinx.ext.autosummary import AutoLink
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent), str(HERE / '_ext')]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent / '_ext'))
 
 from rnnkit import __version__
 
@@ -34,6 +34,7 @@ templates_path = ['_templates']
 exclude_patterns = ['_build', 'guides']  # of the guides, what the gallery makes of them is read
 
 autosummary_generate = True
+autosummary_context = {'of_builtins': {*dir(dict), *dir(list), *dir(tuple), *dir(Exception)}}
 autodoc_typehints = 'none'  # numpydoc's sections have the types, with shapes
 autodoc_member_order = 'bysource'
 numpydoc_show_class_members = False  # the template of a class lists them

@@ -39,7 +39,7 @@ LOSSES = {
     'gaussian': "rnnkit.Regressor([3, ('gru', 8), 2], loss='gaussian')",
     'student': "rnnkit.Regressor([3, ('gru', 8), 2], loss=dict(form='student', df=4))",
     'huber': "rnnkit.Regressor([3, ('gru', 8), 1], loss=dict(form='huber', delta=0.5))",
-    'quantile': "rnnkit.Regressor([3, ('gru', 8), 3], loss=dict(form='quantile', q=[0.1, 0.5, 0.9]))",
+    'quantile': "rnnkit.Regressor([3, ('gru', 8), 2], loss=dict(form='quantile', q=[0.1, 0.9]))",
     'poisson': "rnnkit.Regressor([3, ('gru', 8), (1, 'exp')], loss='poisson')",
     'mmd': "rnnkit.Regressor([3, ('gru', 8), 1], loss=dict(form='mmd', kernel=0.5))",
 }

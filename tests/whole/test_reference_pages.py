@@ -49,11 +49,9 @@ def test_every_name_has_one_target(kind):
 
 def row(page, option):
     """Return (default, meaning) from the row of an option in a table."""
-    found = re.search(
-        rf'^   \* - [^\n]*``{re.escape(option)}``[^\n]*\n     - ([^\n]*)\n     - (.*?)(?=\n   \* |\n\S|\Z)',
-        page,
-        re.MULTILINE | re.DOTALL,
-    )
+    name = rf'^   \* - [^\n]*``{re.escape(option)}``[^\n]*\n'
+    cells = r'     - ([^\n]*)\n     - (.*?)(?=\n   \* |\n\S|\Z)'
+    found = re.search(name + cells, page, re.MULTILINE | re.DOTALL)
     assert found, f'no row for {option}'
     return found[1], ' '.join(found[2].split())
 
@@ -104,7 +102,7 @@ def test_examples_of_losses_run(name):
 
 
 def test_shapes_of_parameters_are_those_of_the_arrays():
-    net, layer = layer_pages.network('lstm')
+    layer = layer_pages.network('lstm')[1]
     (page,) = with_target('layer', 'lstm')
     lengths = {'I': 3, 'H': 8, '4H': 32}
     for name, array in layer.params.items():
