@@ -37,11 +37,9 @@ def main(
     download=None,
     reviews=3000,
     maxlen=100,
-    min_count=2,
     embedding=100,
     size=128,
     dropout=0.5,
-    bidirectional=False,
     batch_size=32,
     learning_rate=0.002,
     updates=2000,
@@ -53,17 +51,16 @@ def main(
     train, test = load(paths, reviews, rng)
     texts, texts_test = ([split(text, maxlen) for _, text in part] for part in (train, test))
     names, names_test = ([label for label, _ in part] for part in (train, test))
-    vocabulary = Text([token for tokens in texts for token in tokens], min_count=min_count)
+    vocabulary = Text([token for tokens in texts for token in tokens], min_count=2)
     x, x_test = ([vocabulary.encode(tokens) for tokens in part] for part in (texts, texts_test))
     labels = sorted(set(names))
     y, y_test = (np.array([labels.index(name) for name in part]) for part in (names, names_test))
-    form = dict(form='bidirectional', worker='lstm') if bidirectional else dict(form='lstm')
     net = rnnkit.Classifier(
         [
             vocabulary.size,
             ('embedding', embedding),
             ('dropout', dropout),
-            {**form, 'size': size},
+            ('lstm', size),
             'last',
             ('dropout', dropout),
             len(labels),
@@ -182,10 +179,8 @@ if __name__ == '__main__':
         download='fetch the IMDB reviews into this folder, and use them',
         reviews='number of generated reviews',
         maxlen='read so many tokens at the end of a text',
-        min_count='rarer tokens are unknown',
         embedding='size of the embedding',
         dropout='probability of dropout',
-        bidirectional='read texts in both directions',
         learning_rate='initial rate; it falls to 0',
         updates='maximum number, in whole epochs',
     )
