@@ -19,6 +19,7 @@ on the last adjective and on a `not` before it, and so on the order of the words
 """
 
 import re
+import statistics
 import sys
 import tarfile
 import urllib.request
@@ -50,11 +51,9 @@ def main(
     paths = [fetch(download)] if download else [Path(path) for path in data]
     train, test = load(paths, reviews, rng)
     texts, texts_test = ([split(text, maxlen) for _, text in part] for part in (train, test))
-    names, names_test = ([label for label, _ in part] for part in (train, test))
+    y, y_test = (np.array([label for label, _ in part]) for part in (train, test))
     vocabulary = Text([token for tokens in texts for token in tokens], min_count=2)
     x, x_test = ([vocabulary.encode(tokens) for tokens in part] for part in (texts, texts_test))
-    labels = sorted(set(names))
-    y, y_test = (np.array([labels.index(name) for name in part]) for part in (names, names_test))
     net = rnnkit.Classifier(
         [
             vocabulary.size,
@@ -63,13 +62,13 @@ def main(
             ('lstm', size),
             'last',
             ('dropout', dropout),
-            len(labels),
+            len(set(y)),
         ],
         masked=True,
         seed=seed,
     )
     print(
-        f'{len(x):,} texts for training, {len(x_test):,} for the test; {len(labels)} labels; '
+        f'{len(x):,} texts for training, {len(x_test):,} for the test; {len(set(y))} labels; '
         f'{vocabulary.size:,} tokens; {net.num_params:,} parameters'
     )
 
@@ -88,7 +87,7 @@ def main(
         patience=epochs,
         restore_best=False,
     )
-    constant = np.mean(y_test != np.bincount(y).argmax())
+    constant = np.mean(y_test != statistics.mode(y))
     results = {
         'error': 1 - net.score(x_test, y_test),
         'constant': constant,
@@ -98,7 +97,7 @@ def main(
     short = next((k for k, tokens in enumerate(x_test) if 8 <= len(tokens) <= 20), 0)
     tokens = texts_test[short][:30]
     p = net.predict_proba([x_test[short][:n] for n in range(1, len(tokens) + 1)])
-    return results, (net.history, constant, tokens, p, labels, names_test[short])
+    return results, (net.history, constant, tokens, p, net.classes_, y_test[short])
 
 
 IMDB = 'https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz'
