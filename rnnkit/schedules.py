@@ -257,7 +257,7 @@ class _Called(Schedule):
         self.where, self.function = where, function
 
     def __repr__(self) -> str:
-        return brief(self.function)
+        return getattr(self.function, '__name__', repr(self.function))
 
     def __call__(self, update):
         rate = self.function(update)

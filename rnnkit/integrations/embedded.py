@@ -9,17 +9,14 @@ import numpy as np
 
 def gradient_flow(flow: Mapping[str, np.ndarray]) -> str:
     """Return the picture of a gradient flow as HTML, or nothing without matplotlib."""
+    from rnnkit.integrations import figures, plots
+
     try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+        picture = figures.new((6, 3), path='')  # pyplot, which shows its own, must not know it
     except ImportError:
         return ''
-    from rnnkit.integrations import plots
-
-    picture = Figure((6, 3), layout='constrained')  # pyplot, which shows its own, must not know it
-    canvas = FigureCanvasAgg(picture)
     plots.gradient_flow(flow, axes=picture.subplots())
     file = io.BytesIO()
-    canvas.print_png(file)
+    picture.savefig(file, format='png')
     data = base64.b64encode(file.getvalue()).decode()
     return f'<img alt="Norm of the gradient at each time step" src="data:image/png;base64,{data}">'
