@@ -45,10 +45,7 @@ copybutton_prompt_is_regexp = True
 copybutton_exclude = '.linenos, .gp, .go'
 nitpick_ignore_regex = [
     # Bases that have no page of their own.
-    (
-        'py:class',
-        r'abc\.ABC|rnnkit\.common\.calls\.Abstract|rnnkit\.cells\..*State|rnnkit\.layers\.pooling\..*',
-    ),
+    ('py:class', r'abc\.ABC|rnnkit\.common\.calls\.Abstract|rnnkit\.cells\..*State|rnnkit\.layers\.pooling\..*'),
     ('py:class', r'rnnkit\.models\.(exports\.Exports|symbolic\.Symbolic|trainable\.Trainable)'),
     ('py:class', r'sklearn\.base\..*|rnnkit\.sklearn\.base\.SequenceEstimator'),
     ('py:class', r'sktime\.forecasting\.base\..*'),

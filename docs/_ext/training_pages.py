@@ -59,24 +59,12 @@ HYPERPARAMETERS = {
         'float, at least 0',
         'The number λ: in each update, all parameters shrink by λ times the learning rate.',
     ),
-    'momentum_halflife': (
-        'float above 0',
-        'The half-life h of the rise of the momentum, in updates.',
-    ),
-    'rprop_increase': (
-        'float above 1',
-        'The factor of a step size while the gradient keeps its sign.',
-    ),
-    'rprop_decrease': (
-        'float below 1',
-        'The factor of a step size when the gradient changes its sign.',
-    ),
+    'momentum_halflife': ('float above 0', 'The half-life h of the rise of the momentum, in updates.'),
+    'rprop_increase': ('float above 1', 'The factor of a step size while the gradient keeps its sign.'),
+    'rprop_decrease': ('float below 1', 'The factor of a step size when the gradient changes its sign.'),
     'rprop_min_step': ('float, at least 0', 'The smallest step size.'),
     'rprop_max_step': ('float above 0', 'The largest step size.'),
-    'lbfgs_memory': (
-        'int, at least 1',
-        'The number of latest steps that the curvature follows from.',
-    ),
+    'lbfgs_memory': ('int, at least 1', 'The number of latest steps that the curvature follows from.'),
 }
 # Arguments with which each kind of metric is shown.
 SCORED = {
@@ -155,9 +143,7 @@ def public(room: object, thing: object) -> str:
     return f'{head}.. py:function:: {name}({arguments})\n   :module: {room.__name__}\n'
 
 
-def rows(
-    where: str, options: dict[str, object], found: dict[str, tuple[str, str]]
-) -> list[list[str]]:
+def rows(where: str, options: dict[str, object], found: dict[str, tuple[str, str]]) -> list[list[str]]:
     """Return the rows of a table of options."""
     missing = [name for name in options if not all(found.get(name, ('', '')))]
     if missing:
@@ -185,10 +171,7 @@ def loss_page(name: str, names: list[str]) -> str:
             else 'an array (T, B, O), or (B, O) without time',
         ),
         ('Reads', f"the output ``'{loss.output}'`` of the last layer"),
-        (
-            'Activation of the last layer',
-            quoted(repr(loss.activation)) if loss.activation else 'any',
-        ),
+        ('Activation of the last layer', quoted(repr(loss.activation)) if loss.activation else 'any'),
     ]
     if loss.draw is not Loss.draw:
         known.append(('Samples', '`rnnkit.Regressor.generate` draws from it'))
@@ -241,7 +224,7 @@ def rule_page(name: str, names: list[str]) -> str:
             aliases(names),
             heading('Example'),
             code(
-                'import numpy as np\nimport rnnkit\n\n'
+                "import numpy as np\nimport rnnkit\n\n"
                 'x = np.random.default_rng(0).standard_normal((30, 200, 1))\n'
                 "net = rnnkit.Regressor([1, ('rnn', 8), 1])\n"
                 f"net.train([x, x.cumsum(axis=0)], algo='{name}', {first}={value!r}, epochs=1)"

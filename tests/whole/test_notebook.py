@@ -73,7 +73,8 @@ def outputs(tmp_path_factory):
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # of Jupyter's own packages
         client = NotebookClient(book, timeout=300, resources={'metadata': {'path': str(folder)}})
-        client.execute(env={**os.environ, **own})
+        inherited = {name: value for name, value in os.environ.items() if name != 'MPLBACKEND'}
+        client.execute(env=inherited | own)
     return {name: cell.outputs for name, cell in zip(names, book.cells, strict=True)}
 
 
