@@ -103,7 +103,13 @@ class History(list):
                     for name, value in record.items()
                 }
 
-    def plot(self, path: str | None = None, keys: str | tuple[str, ...] = ('loss',)) -> Any:
+    def plot(
+        self,
+        path: str | None = None,
+        keys: str | tuple[str, ...] = ('loss',),
+        *,
+        axes: object = None,
+    ) -> Any:
         """Plot columns of training and validation data over the number of updates.
 
         Parameters
@@ -112,10 +118,14 @@ class History(list):
             A file that the picture is written to.
         keys : str or tuple of str
             The columns; ``'loss'`` also draws ``'valid_loss'``, or ``'training_loss'``.
+        axes : matplotlib.axes.Axes, optional
+            Where to draw; by default a new figure.
 
         Returns
         -------
         figure : matplotlib.figure.Figure
+            One that pyplot knows: a notebook shows it, and ``plt.show()`` opens it. With `path`
+            pyplot does not know it, so that no window opens.
 
         Raises
         ------
@@ -133,7 +143,7 @@ class History(list):
             raise ConfigError(f"history.plot(): keys must be names such as ('loss',); got {keys!r}")
         for key in keys:
             self._check_column('history.plot()', key)
-        return plots.history(self, path, keys)
+        return plots.history(self, path, keys, axes)
 
 
 def next_number(history: History) -> int:
