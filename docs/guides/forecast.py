@@ -6,6 +6,7 @@ A `rnnkit.Forecaster` learns from the past of a time series and forecasts what f
 intervals. The series may be an array, a pandas Series, a frame, or many of them:
 """
 
+import matplotlib.pyplot as plt
 import pandas as pd
 
 import rnnkit
@@ -18,7 +19,7 @@ forecaster = rnnkit.Forecaster(horizon=12, season=12, seed=0)
 forecaster.fit(past)
 figure = forecaster.plot(truth=last_year)
 figure.axes[0].set(xlabel='month', ylabel='passengers (thousands)')
-figure
+plt.show()
 
 # %%
 # ``horizon`` is the number of steps to forecast, and ``season`` the number of steps after which
@@ -49,17 +50,17 @@ backtest
 # Many series at once
 # -------------------
 # A dict, a list or a frame of series trains one network, which learns what they have in common.
-# So each needs less history. Here are thirty shops with the sales of three years:
+# So each needs less history. Here are fifty shops with the sales of four years:
 
 import numpy as np
 
 rng = np.random.default_rng(0)
-t = np.arange(36)
+t = np.arange(48)
 shops = {}
-for k in range(1, 31):
+for k in range(1, 51):
     growth = 1 + rng.uniform(-0.01, 0.02) * t
     season = 1 + 0.5 * np.sin(2 * np.pi * t / 12) ** 3
-    noise = rng.lognormal(0, 0.05, 36)
+    noise = rng.lognormal(0, 0.05, 48)
     shops[f'shop {k}'] = rng.uniform(20, 900) * growth * season * noise
 
 chain = rnnkit.Forecaster(horizon=6, season=12, seed=0).fit(shops)
@@ -71,7 +72,7 @@ chain.backtest()
 figure = chain.plot(ids=['shop 7', 'shop 8'])
 for ax in figure.axes:
     ax.set(xlabel='month', ylabel='sales (units)')
-figure
+plt.show()
 
 # %%
 # A network of your own
