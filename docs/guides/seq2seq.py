@@ -7,9 +7,12 @@ An encoder reads a sequence, and a decoder writes another one, of another length
 writes. Here dates in words become ISO 8601 dates. The network is a list of layers:
 """
 
+import string
+
 import rnnkit
 
-N = 64  # the size of the alphabet, where 0 ends a text
+ALPHABET = '\n ,-' + string.digits + string.ascii_letters  # number 0 ends a text
+N = len(ALPHABET)
 
 
 def translator(*attention):
@@ -41,7 +44,6 @@ FORMS = [
     '{0.day} {0:%b} {0.year}',
     '{0:%a} {0:%b} {0.day}, {0.year}',
 ]
-ALPHABET = '\n -,0123456789' + 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'[:50]
 
 rng = np.random.default_rng(0)
 first = datetime.date(1980, 1, 1).toordinal()
