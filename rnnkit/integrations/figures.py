@@ -91,7 +91,7 @@ def checked_axes(where: str, axes: object) -> 'Axes':
     )
 
 
-def several_axes(where: str, axes: object, n: int) -> 'list[Axes]':
+def several_axes(where: str, axes: object, n: int, of: str) -> 'list[Axes]':
     """Return as many axes as there are pictures.
 
     Parameters
@@ -101,6 +101,8 @@ def several_axes(where: str, axes: object, n: int) -> 'list[Axes]':
     axes : Axes, or a sequence or array of Axes
     n : int
         The number of pictures.
+    of : str
+        What each picture shows, for messages: ``'series'``.
 
     Raises
     ------
@@ -112,8 +114,8 @@ def several_axes(where: str, axes: object, n: int) -> 'list[Axes]':
     found = [checked_axes(where, one) for one in given]
     if len(found) != n:
         raise ConfigError(
-            f'{where}: axes must be {n}, one for each series; got {len(found)}. Choose series by '
-            f'ids=[...], or make axes by plt.subplots({n})'
+            f'{where}: axes must be {n}, one for each {of}; got {len(found)}. Make them by '
+            f'figure, axes = plt.subplots({n})'
         )
     return found
 

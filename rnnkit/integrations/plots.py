@@ -1,7 +1,7 @@
 """Plots, drawn by matplotlib."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,34 +16,6 @@ if TYPE_CHECKING:
 
 INK, BLUE = '0.25', 'C0'  # of what came, and of forecasts
 MARKED = 60  # of fewer values that came, each is marked
-
-
-@checked
-def history(
-    records: Sequence[Mapping[str, Any]],
-    path: str | None,
-    keys: Sequence[str],
-    axes: 'Axes | None' = None,
-) -> 'Figure':
-    """Plot columns of a history; see `rnnkit.training.History.plot`."""
-    figures.check_path('history.plot()', path)
-    if axes is None:
-        axes = figures.new((7, 4), path).subplots()
-    axes = figures.checked_axes('history.plot()', axes)
-    updates = _running_count([record['updates'] for record in records])
-    for key in keys:
-        for name, style in ((key, '-'), (f'valid_{key}', 'o-'), (f'training_{key}', 'o-')):
-            points = [
-                (at, r[name])
-                for at, r in zip(updates, records, strict=True)
-                if r.get(name) is not None
-            ]
-            if points:
-                axes.plot(*zip(*points, strict=True), style, label=name, markersize=3)
-    axes.set_xlabel('updates')
-    axes.legend()
-    axes.grid(alpha=0.3)
-    return figures.finished(figures.root(axes), path)
 
 
 @checked
@@ -116,7 +88,7 @@ def forecasts(
         whole = figures.new((8, 3.5 if n == 1 else 0.5 + 2.1 * n), path)
         several = whole.subplots(n, squeeze=False)[:, 0].tolist()
     else:
-        several = figures.several_axes('plot()', axes, n)
+        several = figures.several_axes('plot()', axes, n, 'series')
         whole = figures.root(several[0])
     for one, picture in zip(several, pictures, strict=True):
         _draw_forecasts(one, picture)
@@ -173,13 +145,3 @@ def _short_dates(axes: 'Axes', x: np.ndarray) -> None:
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     else:
         axes.set_xlabel('step')
-
-
-def _running_count(counts: Sequence[int]) -> list[int]:
-    """Return a count over all trainings, from one that restarts with each training."""
-    total, done, last = [], 0, 0
-    for count in counts:
-        done += last if count <= last else 0
-        last = count
-        total.append(done + count)
-    return total
