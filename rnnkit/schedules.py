@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import inspect
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -31,6 +32,11 @@ class Schedule:
             The number of updates so far: 0 for the first update.
         """
         raise NotImplementedError(f'{type(self).__name__} must define __call__(update)')
+
+    def __repr__(self) -> str:
+        names = inspect.signature(type(self)).parameters
+        given = [f'{name}={getattr(self, name)!r}' for name in names if hasattr(self, name)]
+        return f'{type(self).__name__}({", ".join(given)})'
 
     def observe(self, loss: float) -> None:
         """Get a validation loss; the first one is computed before the first update."""
@@ -252,6 +258,9 @@ class _Called(Schedule):
 
     def __init__(self, where: str, function: Callable[[int], float]):
         self.where, self.function = where, function
+
+    def __repr__(self):
+        return getattr(self.function, '__name__', repr(self.function))
 
     def __call__(self, update):
         rate = self.function(update)

@@ -17,6 +17,7 @@ class Run(Protocol):
     net: Any
     stage: str | None
     options: Any
+    settings: dict[str, object]
     training: int
     epoch: int
     updates: int
@@ -64,6 +65,9 @@ class Training:
     params : list of shared variables
         The parameters that are trained.
     options : Options
+    settings : dict
+        What the training was started with, for a record of it: ``'algo'``, the hyperparameters of
+        the update rule, regularizers and noise, and all options that change what is learned.
     number : int
         The number of this training, from 1, as in the column ``'training'`` of the history.
     epoch, updates : int
@@ -162,6 +166,10 @@ class Training:
     @property
     def options(self) -> Any:
         return self._trainer.options
+
+    @property
+    def settings(self) -> dict[str, object]:
+        return dict(self._trainer.settings)
 
     @property
     def number(self) -> int:

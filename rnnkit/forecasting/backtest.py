@@ -274,7 +274,7 @@ class Backtest:
         named = {new.get(name, name): values for name, values in records.items()}
         return tables.frame(form.library, named)
 
-    def plot(self, path: str | None = None, *, ids: object = None) -> Any:
+    def plot(self, path: str | None = None, *, ids: object = None, axes: object = None) -> Any:
         """Draw some series: what came, the forecast of each window, and its intervals.
 
         Parameters
@@ -282,11 +282,15 @@ class Backtest:
         path : str, optional
             A file that the picture is written to.
         ids : id or list of ids, optional
-            The series to draw; by default the first ones.
+            The series to draw; by default the first four.
+        axes : matplotlib.axes.Axes, or a sequence of them, optional
+            Where to draw, one for each series; by default a new figure.
 
         Returns
         -------
         figure : matplotlib.figure.Figure
+            One that pyplot knows: a notebook shows it, and ``plt.show()`` opens it. With `path`
+            pyplot does not know it, so that no window opens.
 
         Raises
         ------
@@ -295,11 +299,11 @@ class Backtest:
         ImportError
             If matplotlib is not installed: ``pip install 'rnnkit[plot]'``.
         """
-        from rnnkit.integrations import plots
+        from rnnkit.integrations import figures, plots
 
-        plots.check_path('plot()', path)
+        figures.check_path('plot()', path)
         drawn = pictures.of_backtest(self.panel, self.columns, self.levels, self.plan.season, ids)
-        return plots.forecasts(drawn, path)
+        return plots.forecasts(drawn, path, axes)
 
     @property
     def is_better(self) -> bool:

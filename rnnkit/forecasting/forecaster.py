@@ -305,6 +305,7 @@ class Forecaster:
         level: Any = 'auto',
         ids: object = None,
         past: int | None = None,
+        axes: object = None,
     ) -> Any:
         """Draw the ends of the series and their forecasts.
 
@@ -322,10 +323,14 @@ class Forecaster:
             The series to draw; by default the first four.
         past : int, optional
             How many values of the past to draw; by default three horizons, or three seasons.
+        axes : matplotlib.axes.Axes, or a sequence of them, optional
+            Where to draw, one for each series; by default a new figure.
 
         Returns
         -------
         figure : matplotlib.figure.Figure
+            One that pyplot knows: a notebook shows it, and ``plt.show()`` opens it. With `path`
+            pyplot does not know it, so that no window opens.
 
         Raises
         ------
@@ -336,12 +341,12 @@ class Forecaster:
         ImportError
             If matplotlib is not installed: ``pip install 'rnnkit[plot]'``.
         """
-        from rnnkit.integrations import plots
+        from rnnkit.integrations import figures, plots
 
         fitted = self._ready('plot()')
-        plots.check_path('plot()', path)
+        figures.check_path('plot()', path)
         drawn = pictures.of_fitted(fitted, truth, X, level, ids=ids, past=past)
-        return plots.forecasts(drawn, path)
+        return plots.forecasts(drawn, path, axes)
 
     # --- files ---
 

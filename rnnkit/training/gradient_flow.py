@@ -8,6 +8,7 @@ the direct effect.)
 
 from collections.abc import Callable
 from copy import copy
+from typing import Any
 
 import numpy as np
 import pytensor
@@ -17,6 +18,7 @@ from pytensor.tensor import TensorVariable
 from rnnkit import kernels
 from rnnkit.cells import Cell
 from rnnkit.common import output_names
+from rnnkit.common.calls import checked
 from rnnkit.common.compiled import Compiled, quickly
 from rnnkit.common.progress import LOGGER
 from rnnkit.graph.graph import Graph, Outputs
@@ -41,6 +43,13 @@ class GradientFlow(dict):
     def __init__(self, norms: dict[str, np.ndarray], verdicts: dict[str, str]):
         super().__init__(norms)
         self.verdicts = verdicts
+
+    @checked
+    def plot(self, path: str | None = None, *, axes: object = None) -> Any:
+        """Draw the norms over time; see `rnnkit.integrations.plots.gradient_flow`."""
+        from rnnkit.integrations import plots
+
+        return plots.gradient_flow(self, path, axes)
 
 
 class Flow:

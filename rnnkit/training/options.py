@@ -200,6 +200,9 @@ class Options:
             real(f'{where}: save_every', every, least=0)
 
 
+# Options that do not change what is learned.
+NO_SETTINGS = {'checkpoint', 'save_every', 'resume', 'callbacks', 'progress', 'verbose', 'comm'}
+
 DEFAULTS: dict[str, object] = {field.name: field.default for field in fields(Options)}
 
 
@@ -247,6 +250,18 @@ class TrainingConfig:
     options: Options
     hyperparameters: Hyperparameters
     terms: dict[str, object]
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What training was started with, by name; see `rnnkit.callbacks.Training`."""
+        options = {
+            name: value
+            for name, value in vars(self.options).items()
+            if name not in NO_SETTINGS and value is not None and value != sys.maxsize
+        }
+        rates = self.hyperparameters.items()
+        numbers = {n: v.rate if isinstance(v, schedules.Constant) else v for n, v in rates}
+        return {'algo': self.algo, **options, **numbers, **self.terms}
 
     def check_data(self, data: object) -> None:
         """Raise a ConfigError if the rule needs all data at once, and `data` makes batches."""

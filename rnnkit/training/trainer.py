@@ -100,7 +100,7 @@ class Trainer:
         team: Team = ALONE,
     ):
         self.step, self.batches, self.validation = step, batches, validation
-        self.options = config.options
+        self.options, self.settings = config.options, config.settings
         self.hyperparameters = dict(config.hyperparameters)
         self.schedule = self.hyperparameters.pop('learning_rate', None)
         self.history, self.training, self.stage = place
@@ -394,6 +394,8 @@ class Trainer:
         if not self.validation.held_out:
             self.history.rename(self.training, column('', True), column('', False))
         self.record = self.history[-1] if self.epoch else {}
+        best = dict(zip(self.validation.columns(self.best), self.best.values(), strict=True))
+        self.history.find_best(self.training, self.stage, best)
         for p in self.params:
             p.set_value(state['last'][p.name])
 
@@ -453,6 +455,7 @@ class Trainer:
         # The first validation always counts.
         if not self.best_params or self.judge.prefers(result, self.best):
             self.best, self.failures = result, 0
+            self.history.note_best(self.training, self.stage, self.epoch)
             self.best_params = [p.get_value() for p in self.params]
         else:
             self.failures += 1
