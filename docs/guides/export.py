@@ -36,7 +36,14 @@ def waves(n, rng):
 
 rng = np.random.default_rng(0)
 net = rnnkit.Regressor([1, ('lstm', 16), 1], seed=0)
-net.train(waves(1000, rng), waves(200, rng), algo='adam', learning_rate=0.01, epochs=40)
+net.train(
+    waves(1000, rng),
+    waves(200, rng),
+    algo='adam',
+    learning_rate=0.01,
+    epochs=40,
+    verbose=0,
+)
 
 noisy, clean = waves(300, rng)  # new data
 expected = net.predict(noisy)
@@ -67,7 +74,10 @@ print(f'largest difference from predict(): {np.abs(by_onnx - expected).max():.1e
 # in ``filter.c``. The code depends on the C library alone, and allocates no memory.
 
 source, header, test = net.to_c(str(folder), 'filter')
-print(*[line for line in header.read_text().splitlines() if line.endswith(');')], sep='\n')
+print(
+    *[line for line in header.read_text().splitlines() if line.endswith(');')],
+    sep='\n',
+)
 
 # %%
 # A program that cleans numbers as they come, one a line:
@@ -93,9 +103,12 @@ if compiler := shutil.which('cc') or shutil.which('gcc') or shutil.which('clang'
     files = [folder / 'main.c', source, '-lm', '-o', folder / 'clean']
     subprocess.run([compiler, '-O2', *files], check=True)
     lines = '\n'.join(map(str, noisy[:, 0, 0]))
-    done = subprocess.run([folder / 'clean'], input=lines, capture_output=True, text=True)
+    done = subprocess.run(
+        [folder / 'clean'], input=lines, capture_output=True, text=True
+    )
     by_c = np.array(done.stdout.split(), 'float32')
-    print(f'largest difference from predict(): {np.abs(by_c - expected[:, 0, 0]).max():.1e}')
+    difference = np.abs(by_c - expected[:, 0, 0]).max()
+    print(f'largest difference from predict(): {difference:.1e}')
 
 # %%
 # PyTorch

@@ -10,8 +10,9 @@ a learning rate that is too high. The lines that one would copy:
 
     layers = [1, 'standardize', dict(form='lstm', size=16, t_max=100), 'last', 1]
     net = rnnkit.Regressor(layers, scale_targets=True)
-    net.train(train, valid, algo='adam', learning_rate=WarmUp(100, Cosine(0.03, total=1500)))
-    net.gradient_flow(*valid).verdicts  # {'hid2': 'vanishing'}, or {} if all is well
+    rate = WarmUp(100, Cosine(0.03, total=1500))
+    net.train(train, valid, algo='adam', learning_rate=rate)
+    net.gradient_flow(*valid).verdicts  # {} if all is well, or {'hid2': 'vanishing'}
 
 A sensor reports 100 pressures in hPa. The network must return the mean of the first ten, 90 steps
 later. To predict 1000 hPa always is the baseline: no network is useful that is not better.
@@ -50,7 +51,9 @@ print(f'baseline: {error(1000):.2f} hPa')
 options = dict(epochs=25, validate_every=1, patience=25, progress=False)
 raw = rnnkit.Regressor([1, ('rnn', 16), 'last', 1], seed=0)
 try:
-    raw.train(train, valid, algo='sgd', learning_rate=0.1, max_gradient_norm=0, **options)
+    raw.train(
+        train, valid, algo='sgd', learning_rate=0.1, max_gradient_norm=0, **options
+    )
 except rnnkit.TrainingError as problem:
     print(problem)
 
@@ -69,8 +72,12 @@ print(f'the mean of |h| is {np.abs(hidden).mean():.3f}')
 # A vanishing gradient
 # --------------------
 
-scaled = rnnkit.Regressor([1, 'standardize', ('rnn', 16), 'last', 1], scale_targets=True, seed=0)
-scaled.train(train, valid, algo='adam', learning_rate=0.003, monitors='gradients', **options)
+scaled = rnnkit.Regressor(
+    [1, 'standardize', ('rnn', 16), 'last', 1], scale_targets=True, seed=0
+)
+scaled.train(
+    train, valid, algo='adam', learning_rate=0.003, monitors='gradients', **options
+)
 print(f'vanilla RNN: {error(scaled.predict(test[0])):.2f} hPa')
 print(f'{scaled.history[-1]["clipped"]:.0%} of the last updates were clipped')
 
@@ -107,7 +114,7 @@ figure, axes = plt.subplots(figsize=(8, 3.5), layout='constrained')
 for name, norms in flows.items():
     axes.semilogy(np.arange(1, 101), norms, label=name)
 axes.set(xlabel='time step t', ylabel='gradient norm ‖∂L / ∂h$_t$‖')
-axes.set_title('How far the gradient reaches after training: what matters are steps 1 to 10')
+axes.set_title('How far the gradient reaches (needed: steps 1 to 10)')
 figure.legend(loc='outside right center')
 
 # %%
@@ -125,10 +132,13 @@ nets = {
     'LSTM, t_max=100,\nschedule': good,
 }
 figure, axes = plt.subplots(figsize=(8, 4), layout='constrained')
-for name, net in nets.items():
-    axes.semilogy(net.history['epoch'], net.history['valid_loss'], label=name)
+for width, (name, net) in zip((6, 4, 2, 2), nets.items(), strict=True):
+    history = net.history
+    axes.semilogy(history['epoch'], history['valid_loss'], lw=width, label=name)
     print(f'{" ".join(name.split())}: {error(net.predict(test[0])):.2f} hPa')
-baseline = np.mean((valid[1] - 1000) ** 2) / train[1].var()  # the loss is of scaled targets
+baseline = (
+    np.mean((valid[1] - 1000) ** 2) / train[1].var()
+)  # the loss is of scaled targets
 axes.axhline(baseline, color='0.4', ls='--', label='baseline')
 axes.set(xlabel='epoch', ylabel='validation loss, variances of the target')
 figure.legend(loc='outside right center')

@@ -9,8 +9,8 @@ with the metrics of scikit-learn. The lines that one would copy:
 
     from rnnkit.sklearn import SequenceClassifier, SequenceScaler
 
-    model = make_pipeline(SequenceScaler(), SequenceClassifier((('gru', 16),), random_state=0))
-    model.fit(X, y).predict(X_new)  # X: a list of arrays (T_i, I); y: one label for each
+    model = make_pipeline(SequenceScaler(), SequenceClassifier((('gru', 16),)))
+    model.fit(X, y).predict(X_new)  # X: a list of arrays (T_i, I); y: their labels
     cross_val_score(model, X, y, cv=4)
 
 The task is to name the form of noisy waves of 20 to 60 steps: sine, square or sawtooth. Baselines
@@ -64,8 +64,8 @@ search = GridSearchCV(model, grid, cv=3).fit(X, y)
 for params, score in zip(
     search.cv_results_['params'], search.cv_results_['mean_test_score'], strict=True
 ):
-    (form, size), *_ = params['sequenceclassifier__layers']
-    print(f'{form} {size}, rate {params["sequenceclassifier__learning_rate"]}: {score:.3f}')
+    layers, rate = params.values()
+    print(f'{layers}, learning rate {rate}: {score:.3f}')
 
 # %%
 # Test data, and the baselines
@@ -78,7 +78,10 @@ for params, score in zip(
 def summaries(X):
     """Return mean, deviation, extremes and the mean change from step to step of each sequence."""
     steps = [np.abs(np.diff(x[:, 0])) for x in X]
-    return [[x.mean(), x.std(), x.min(), x.max(), d.mean()] for x, d in zip(X, steps, strict=True)]
+    return [
+        [x.mean(), x.std(), x.min(), x.max(), d.mean()]
+        for x, d in zip(X, steps, strict=True)
+    ]
 
 
 forest = RandomForestClassifier(random_state=0).fit(summaries(X), y)
@@ -99,7 +102,9 @@ axes.set(xlabel='predicted form', ylabel='true form', title='100 test waves')
 
 clean, _ = rnnkit.datasets.waves(400, seed=1, noise=0)
 counts = np.array([np.sum((x[1:] > 0) & (x[:-1] <= 0)) for x in clean], float)
-regressor = SequenceRegressor((('gru', 16),), epochs=60, batch_size=32, random_state=0)
+regressor = SequenceRegressor(
+    (('gru', 16),), epochs=60, batch_size=32, random_state=0
+)
 regressor.fit(clean[:300], counts[:300])
 lengths = np.array([len(x) for x in clean], float)
 slope = np.polyfit(lengths[:300], counts[:300], 1)
@@ -110,4 +115,4 @@ print(f'R² of the network:      {regressor.score(clean[300:], counts[300:]):.2f
 
 # %%
 # Next: :doc:`/sklearn` for early stopping, sample weights, targets at each step, features for other
-# models; :doc:`search` for a random search; :doc:`/classify`.
+# models; :doc:`tune` for a random search; :doc:`/classify`.

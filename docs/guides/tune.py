@@ -10,10 +10,11 @@ copy:
 
     for _ in range(12):
         setting = draw()  # a dict of random hyperparameters
-        net = rnnkit.Classifier([1, (setting['form'], setting['size']), 'last', 3], seed=0)
-        _, result = net.train(train, valid, algo='adam', learning_rate=setting['rate'])
-        found.append((result['loss'], setting))
-    best = min(found, key=lambda trial: trial[0])
+        layers = [1, (setting['form'], setting['size']), 'last', 3]
+        net = rnnkit.Classifier(layers, masked=True, seed=0)
+        _, result = net.train(train, valid, learning_rate=setting['rate'])
+        trials.append((result['loss'], setting, net))
+    loss, setting, net = min(trials, key=lambda trial: trial[0])
 
 The task is to name the form of noisy waves: sine, square or sawtooth.
 """
@@ -57,7 +58,9 @@ def fit(setting):
     classes = ['sine', 'square', 'sawtooth']
     net = rnnkit.Classifier(layers, classes=classes, masked=True, seed=0)
     options = dict(epochs=40, validate_every=1, patience=8, progress=False)
-    _, result = net.train(train, valid, algo='adam', learning_rate=setting['rate'], **options)
+    _, result = net.train(
+        train, valid, algo='adam', learning_rate=setting['rate'], **options
+    )
     return net, result
 
 
@@ -67,10 +70,10 @@ for _ in range(16):
     net, result = fit(setting)
     trials.append((result['loss'], setting, net))
 
-for loss, setting, net in sorted(trials, key=lambda trial: trial[0])[:5]:
+for loss, s, net in sorted(trials, key=lambda trial: trial[0])[:5]:
     print(
-        f'loss {loss:.3f}: {setting["form"]} {setting["size"]}, rate {setting["rate"]:.4f}, '
-        f'dropout {setting["dropout"]:.2f}, {len(net.history)} epochs'
+        f'loss {loss:.3f}: {s["form"]} {s["size"]}, learning rate {s["rate"]:.4f}, '
+        f'dropout {s["dropout"]:.2f}, {len(net.history)} epochs'
     )
 
 # %%
@@ -83,19 +86,33 @@ for loss, setting, net in sorted(trials, key=lambda trial: trial[0])[:5]:
 loss, setting, net = min(trials, key=lambda trial: trial[0])
 default, _ = fit({'form': 'lstm', 'size': 16, 'rate': 0.001, 'dropout': 0.0})
 for name, some in (('best of 16', net), ('without a search', default)):
-    accuracy = [np.mean(some.predict(x) == y) for x, y in (valid, test)]
-    print(f'{name}: accuracy {accuracy[0]:.3f} on validation, {accuracy[1]:.3f} on test data')
-print(f'most frequent class: {max(np.mean(test[1] == name) for name in set(test[1])):.3f}')
+    on_valid, on_test = [np.mean(some.predict(x) == y) for x, y in (valid, test)]
+    print(
+        f'{name}: accuracy {on_valid:.3f} on validation, {on_test:.3f} on test data'
+    )
+shares = [np.mean(test[1] == name) for name in set(test[1])]
+print(f'most frequent class: {max(shares):.3f}')
 
 # %%
 # The learning rate matters most, and each cell has a range of its own:
 
 figure, axes = plt.subplots(figsize=(7, 3.8), layout='constrained')
 for form, marker in (('rnn', 's'), ('gru', 'o'), ('lstm', '^')):
-    own = [(s['rate'], loss, s['size']) for loss, s, _ in trials if s['form'] == form]
+    own = [
+        (s['rate'], loss, s['size']) for loss, s, _ in trials if s['form'] == form
+    ]
     rates, losses, sizes = zip(*own, strict=True)
-    axes.scatter(rates, losses, s=[8 * n for n in sizes], marker=marker, alpha=0.6, label=form)
-axes.scatter(setting['rate'], loss, s=350, facecolors='none', edgecolors='k', label='best')
+    axes.scatter(
+        rates,
+        losses,
+        s=[8 * n for n in sizes],
+        marker=marker,
+        alpha=0.6,
+        label=form,
+    )
+axes.scatter(
+    setting['rate'], loss, s=350, facecolors='none', edgecolors='k', label='best'
+)
 axes.axhline(np.log(3), color='0.4', ls='--', lw=1, label='chance')
 axes.set(xscale='log', xlabel='learning rate', ylabel='validation loss, nats')
 axes.set_title('A larger mark has more units', fontsize='medium')
@@ -128,5 +145,5 @@ figure.legend(loc='outside right center', labelspacing=1.2)
 #     study.optimize(objective, n_trials=30)
 #     study.best_params
 #
-# Next: :doc:`/search` for scikit-learn's searches, Optuna on several machines and what compiles when;
+# Next: :doc:`/tune` for scikit-learn's searches, Optuna on several machines and what compiles when;
 # :doc:`scikit_learn`; :doc:`/regularization`; :doc:`/cells`.
