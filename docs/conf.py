@@ -28,6 +28,7 @@ extensions = [
     'sphinx_copybutton',
     'sphinx_design',
     'sphinx_gallery.gen_gallery',
+    'benchmark_tables',  # tables of benchmarks/README.md
     'registry_pages',  # a page for every layer, loss, update rule, metric, ...
 ]
 templates_path = ['_templates']
