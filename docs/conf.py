@@ -43,8 +43,7 @@ autodoc_typehints = 'none'  # numpydoc's sections have the types, with shapes
 autodoc_member_order = 'bysource'
 numpydoc_show_class_members = False  # the template of a class lists them
 default_role = 'autolink'
-pygments_style = 'a11y-high-contrast-light'
-pygments_dark_style = 'a11y-high-contrast-dark'
+pygments_dark_style = 'github-dark'
 smartquotes = False  # 'lstm' is a string of Python
 mathjax3_config = {'options': {'enableMenu': False}}
 copybutton_prompt_text = r'>>> |\.\.\. |\$ '
@@ -69,6 +68,7 @@ sphinx_gallery_conf = {
     'within_subsection_order': 'FileNameSortKey',
     'min_reported_time': 20,
     'show_memory': False,
+    'write_computation_times': False,
 }
 html_theme = 'furo'
 html_theme_options = {
