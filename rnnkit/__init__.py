@@ -15,6 +15,7 @@ from rnnkit.common import homeless  # noqa: F401  # before anything imports PyTe
 from rnnkit import (
     activations,
     callbacks,
+    datasets,
     initializers,
     layers,
     losses,
@@ -75,6 +76,7 @@ __all__ = [
     '__version__',
     'activations',
     'callbacks',
+    'datasets',
     'from_keras',
     'from_onnx',
     'from_spec',

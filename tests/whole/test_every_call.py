@@ -339,6 +339,7 @@ CALLS = {
     'recurrent.batches': Call(
         rnnkit.recurrent.batches, {'arrays': [X, X], 'steps': 2, 'batch_size': 2}
     ),
+    'datasets.waves': Call(rnnkit.datasets.waves, {'n': 2}),
     'windows.of': Call(rnnkit.windows.of, {'series': X[:, 0], 'past': 1}),
     'windows.last': Call(rnnkit.windows.last, {'series': X[:, 0], 'past': 1}),
     'SeriesWindows.arrays': method(WINDOWS, 'arrays'),
