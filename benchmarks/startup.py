@@ -65,18 +65,24 @@ def ours(rounds: int) -> dict[str, float]:
     return {what: min(seconds) for what, seconds in times.items()}
 
 
-def table(peers: list[str], rounds: int) -> str:
-    """Return all figures as a table."""
+def figures(peers: list[str], rounds: int) -> dict[str, float]:
+    """Return all figures, in seconds."""
     peers = [name for name in PEERS if name in peers]
     compileall.compile_dir(measure.HERE.parent / 'rnnkit', quiet=1)
-    rows = {}
+    found = {}
     for module in ('pytensor', 'rnnkit', *peers):
-        rows[f'import {module}'] = min(import_time(module) for _ in range(rounds))
+        found[f'import {module}'] = min(import_time(module) for _ in range(rounds))
     for what, seconds in ours(rounds).items():
-        rows[f'first batch, rnnkit, {what}'] = seconds
+        found[f'first batch, rnnkit, {what}'] = seconds
     for name in peers:
-        rows[f'first batch, {name}'] = min(first_batch(name, SMALL) for _ in range(rounds))
-    return report.table(['', 'seconds'], [[what, f'{s:.2f}'] for what, s in rows.items()])
+        found[f'first batch, {name}'] = min(first_batch(name, SMALL) for _ in range(rounds))
+    return found
+
+
+def table(peers: list[str], rounds: int) -> str:
+    """Return all figures as a table."""
+    found = figures(peers, rounds)
+    return report.table(['', 'seconds'], [[what, f'{s:.2f}'] for what, s in found.items()])
 
 
 def main() -> None:

@@ -1,4 +1,7 @@
-"""Forecast the passengers of airlines a year ahead, with intervals, and judge the forecasts.
+"""Forecast airline passengers a year ahead, with intervals, and judge the forecasts.
+
+Copy this to forecast a series of your own: `fit`, `forecast` with intervals, and a backtest that
+compares with naive forecasts.
 
 The series has 144 values: international airline passengers in each month from 1949 to 1960, in
 thousands (Box & Jenkins 1970, series G). They grow, and so do their seasons. The last year is held
@@ -8,53 +11,23 @@ One year is too short to judge by. A backtest also forecasts the years before it
 values up to then, with a network that was trained on nothing later. Its table compares the network
 with two naive forecasts: the same month of the last year, and the last value.
 
-The program reports the mean absolute error in the held-out year, divided by the error of repeating
-last year's values. For a series as short as this one, compare with exponential smoothing before you
-choose a network; see docs/forecast.rst.
+The error is the mean absolute error in the held-out year, divided by that of repeating last year's
+values. For a series as short as this one, compare with exponential smoothing before you choose a
+network; see docs/forecast.rst.
 """
 
-import argparse
 import sys
 
+import common
 import numpy as np
 
 import rnnkit
 from rnnkit import forecasting
 
-# Thousands in each month, a year in each row.
-PASSENGERS = """
-112 118 132 129 121 135 148 148 136 119 104 118
-115 126 141 135 125 149 170 170 158 133 114 140
-145 150 178 163 172 178 199 199 184 162 146 166
-171 180 193 181 183 218 230 242 209 191 172 194
-196 196 236 235 229 243 264 272 237 211 180 201
-204 188 235 227 234 264 302 293 259 229 203 229
-242 233 267 269 270 315 364 347 312 274 237 278
-284 277 317 313 318 374 413 405 355 306 271 306
-315 301 356 348 355 422 465 467 404 347 305 336
-340 318 362 348 363 435 491 505 404 359 310 337
-360 342 406 396 420 472 548 559 463 407 362 405
-417 391 419 461 472 535 622 606 508 461 390 432
-"""
 
-
-def passengers():
-    """Return the series, of shape (144,)."""
-    return np.array(PASSENGERS.split(), dtype=float)
-
-
-def main(
-    *, horizon=12, form='lstm', size=32, ensemble=1, updates=None, windows=3, seed=1, plot=None
-):
-    """Fit a forecaster, judge it by a backtest, and forecast the months that are held out.
-
-    Returns
-    -------
-    results : dict
-        ``'error'``, the mean absolute error divided by ``'repeat'``, the error of the seasonal
-        naive forecast; the ``'coverage'`` of the intervals of 80 %; the number of ``'updates'``.
-    """
-    series = passengers()
+def main(*, horizon=12, form='lstm', size=32, ensemble=1, updates=None, windows=3, seed=1):
+    """Fit a forecaster, judge it by a backtest, and forecast the months that are held out."""
+    series = rnnkit.datasets.airline_passengers()
     past, future = series[:-horizon], series[-horizon:]
     forecaster = rnnkit.Forecaster(
         form, size, horizon, season=12, ensemble=ensemble, updates=updates, seed=seed
@@ -72,54 +45,42 @@ def main(
     lower, upper = forecast.lower[80], forecast.upper[80]
     for row in zip(months[-horizon:], future, forecast.mean, lower, upper, strict=True):
         print('{}  {:9.0f} {:9.0f}  {:4.0f} to {:3.0f}'.format(*row))
-    if plot:
-        draw(plot, forecaster, future)
     repeat = forecasting.mae(future, forecasting.seasonal_naive(past, horizon, 12))
-    return {
+    results = {
         'error': forecasting.mae(future, forecast.mean) / repeat,
         'repeat': repeat,
         'coverage': forecasting.coverage(future, lower, upper),
         'updates': forecaster.networks[0].history[-1]['updates'],
     }
+    return results, (months, series, forecast)
 
 
-def draw(path, forecaster, future):
-    """Draw the end of the series, its forecast with intervals, and the held-out values."""
-    try:
-        forecaster.plot(path, truth=future, past=60)
-    except ImportError as error:
-        print(f'no picture: {error}')
-        return
-    print(f'picture: {path}')
+def draw(figure, months, series, forecast):
+    """Draw the last years of the series, and the forecast of the last one with its intervals."""
+    axes, ahead = figure.subplots(), months[-len(forecast) :]
+    for level, alpha in ((95, 0.15), (80, 0.3)):
+        ends = forecast.lower[level], forecast.upper[level]
+        name = f'{level} % interval'
+        axes.fill_between(ahead, *ends, color='tab:blue', alpha=alpha, lw=0, label=name)
+    axes.plot(months[-72:], series[-72:], '.-', color='0.3', lw=1, ms=4, label='passengers')
+    axes.plot(ahead, forecast.mean, color='tab:blue', lw=2, label='forecast')
+    axes.axvline(ahead[0], color='0.3', ls=':', lw=1, label='held out from here')
+    axes.set(
+        xlabel='month', ylabel='passengers in thousands', title='International airline passengers'
+    )
+    common.legend(axes, 5)
 
 
 if __name__ == '__main__':
-    parser = argparse.ArgumentParser(
-        description='Forecast the passengers of airlines, with intervals.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    common.run(
+        main,
+        draw,
+        report=(
+            "mean absolute error: {error:.3f} times that of last year's values, {repeat:.1f}; "
+            '{coverage:.0%} are in the intervals of 80 %'
+        ),
+        tolerance=0.4,
+        horizon='months to forecast, such as 12 or 24',
+        updates=dict(type=int, help='maximum number of updates; if not given, by the data'),
+        windows='forecasts of the backtest',
     )
-    option = parser.add_argument
-    option('--horizon', type=int, metavar='N', help='months to forecast, such as 12 or 24')
-    option('--form', choices=('rnn', 'lstm', 'gru'), help='form of the recurrent layer')
-    option('--size', type=int, metavar='H', help='number of its units')
-    option('--ensemble', type=int, metavar='N', help='networks whose forecasts are averaged')
-    option(
-        '--updates',
-        type=int,
-        metavar='N',
-        help='maximum number of updates; by default it depends on the data',
-    )
-    option('--windows', type=int, metavar='N', help='forecasts of the backtest')
-    option('--tolerance', type=float, metavar='E', help='fail if the error is not below this')
-    option('--seed', type=int, help='random seed')
-    option('--plot', metavar='FILE', help='file for a picture')
-    parser.set_defaults(**main.__kwdefaults__, tolerance=0.4)
-    options = vars(parser.parse_args())
-    tolerance = options.pop('tolerance')
-    results = main(**options)
-    print(
-        f"mean absolute error: {results['error']:.3f} times that of last year's values, "
-        f'{results["repeat"]:.1f}; {results["coverage"]:.0%} are in the intervals of 80 %'
-    )
-    if not results['error'] < tolerance:
-        sys.exit(f'FAILED: the relative error is not below {tolerance:g}')

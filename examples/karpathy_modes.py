@@ -1,5 +1,7 @@
 """The five modes of recurrent networks, each on a small task: waves.
 
+Copy the layers of the mode you need from `modes`; everything else is the same for all.
+
 A network reads one vector or a sequence of vectors, and writes one vector or a sequence:
 
     one to one                 a number               ->  its sine; no recurrence at all
@@ -8,23 +10,62 @@ A network reads one vector or a sequence of vectors, and writes one vector or a 
     many to many, delayed      the start of a wave    ->  its continuation
     many to many, synced       a wave                 ->  at each step, the next value
 
-`'repeat'` makes a sequence of one vector: it passes the vector on at each step. `'last'` selects
-the last step of a sequence. The delayed mode is sequence-to-sequence: an encoder reads, and a
-decoder starts from the encoder's last hidden state and writes. The decoder could read an input at
-each step, such as its previous output; here it reads zeros.
+`'repeat'` passes a vector on at each step; `'last'` selects the last step. The delayed mode is
+sequence-to-sequence: a decoder starts from the last hidden state of an encoder. Here it reads
+zeros.
 
-All five are evaluated on new examples by 1 - R², the unexplained part of the target's variance.
-Predicting the mean leaves 1.
+The error is 1 - R², the unexplained part of the target's variance: 1 for predicting the mean.
 
-The modes are those of Karpathy 2015, "The unreasonable effectiveness of recurrent neural networks".
+Karpathy 2015, "The unreasonable effectiveness of recurrent neural networks".
 """
 
-import argparse
 import sys
 
+import common
 import numpy as np
 
 import rnnkit
+
+
+def modes(steps, size, form):
+    """Return the layers of a network for each of the five modes."""
+    return {
+        'one to one': [1, (size, 'tanh'), 1],
+        'one to many': [1, ('repeat', steps), (form, size), 1],
+        'many to one': [1, (form, size), 'last', 1],
+        'many to many, delayed': [
+            1,
+            dict(form=form, size=size, name='encoder'),
+            dict(form='input', size=1, name='previous'),
+            dict(form=form, size=size, name='decoder', inputs='previous', h_0='encoder'),
+            1,
+        ],
+        'many to many, synced': [1, (form, size), 1],
+    }
+
+
+def main(*, steps=12, form='gru', size=20, learning_rate=0.02, updates=400, seed=1):
+    """Train a network for each mode, and measure its error on new data."""
+    if steps < 2:
+        sys.exit(f'--steps must be at least 2; got {steps}')
+    results, examples = {'updates': updates}, {}
+    for mode, layers in modes(steps, size, form).items():
+        rng = np.random.default_rng(seed)
+        net = rnnkit.Regressor(layers, seed=seed)
+        net.train(
+            lambda mode=mode, rng=rng: make_batch(mode, steps, 64, rng),
+            epochs=1,
+            train_batches=updates,
+            valid_batches=2,
+            algo='adam',
+            learning_rate=learning_rate,
+        )
+        *inputs, y = make_batch(mode, steps, 1000, rng)
+        x = inputs if len(inputs) > 1 else inputs[0]
+        results[mode] = 1 - net.score(x, y)
+        examples[mode] = inputs[0], y, net.predict(x)
+        print(f'{mode:<22} 1 - R² = {results[mode]:.4f}')
+    return results | {'error': max(results[mode] for mode in examples)}, (examples,)
 
 
 def wave(frequency, phase, steps):
@@ -48,139 +89,67 @@ def make_batch(mode, steps, batch_size, rng):
     return [x[:steps], x[1 : steps + 1]]
 
 
-def modes(steps, size, form):
-    """Return the layers of a network for each of the five modes."""
-    return {
-        'one to one': [1, (size, 'tanh'), 1],
-        'one to many': [1, ('repeat', steps), (form, size), 1],
-        'many to one': [1, (form, size), 'last', 1],
-        'many to many, delayed': [
-            1,
-            dict(form=form, size=size, name='encoder'),
-            dict(form='input', size=1, name='previous'),
-            dict(form=form, size=size, name='decoder', inputs='previous', h_0='encoder'),
-            1,
-        ],
-        'many to many, synced': [1, (form, size), 1],
-    }
+# The steps with an input, a hidden state and an output.
+BOXES = {
+    'one to one': ('0', '0', '0'),
+    'one to many': ('0', '012', '012'),
+    'many to one': ('012', '012', '2'),
+    'many to many, delayed': ('012', '012345', '345'),
+    'many to many, synced': ('012', '012', '012'),
+}
 
 
-def main(
-    *,
-    steps=12,
-    form='gru',
-    size=20,
-    algo='adam',
-    learning_rate=0.02,
-    updates=400,
-    seed=1,
-    plot=None,
-):
-    """Train a network for each mode, measure its error on new data, draw its predictions.
+def draw(figure, examples):
+    """Draw each mode as boxes, and beside it the network's predictions for new examples."""
+    figure.set_size_inches(8, 10.5)
+    rows = figure.subplots(5, 2, width_ratios=(1, 2.2))
+    for (boxes, curves), (mode, example) in zip(rows, examples.items(), strict=True):
+        draw_boxes(boxes, *([int(t) for t in row] for row in BOXES[mode]))
+        boxes.set_title(mode.capitalize(), loc='center')
+        draw_predictions(curves, mode, *example)
+        common.legend(curves)
 
-    Returns
-    -------
-    results : dict
-        The unexplained part of the variance for each mode, the largest of them as ``'error'``,
-        and the number of ``'updates'`` of each network.
-    """
-    if steps < 2:
-        sys.exit(f'--steps must be at least 2; got {steps}')
-    results, examples = {}, {}
-    for mode, layers in modes(steps, size, form).items():
-        rng = np.random.default_rng(seed)
-        net = rnnkit.Regressor(layers, seed=seed)
 
-        def draw_batch(mode=mode, rng=rng):
-            return make_batch(mode, steps, 64, rng)
+def draw_boxes(axes, inputs, states, outputs):
+    """Draw a box for each input, state and output, and arrows between them."""
+    for height, steps in enumerate((inputs, states, outputs)):
+        color = ('tab:blue', 'tab:green', 'tab:orange')[height]
+        axes.plot(steps, [height] * len(steps), 's', ms=12, color=color)
+    arrows = [((t, 0), (t, 1)) for t in inputs] + [((t, 1), (t, 2)) for t in outputs]
+    for start, end in arrows + [((t, 1), (t + 1, 1)) for t in states[:-1]]:
+        style = dict(arrowstyle='->', shrinkA=6, shrinkB=5, color='0.3')
+        axes.annotate('', end, start, arrowprops=style)
+    for height, name in enumerate(('input', 'state', 'output')):
+        axes.text(-0.6, height, name, ha='right', va='center', fontsize='small')
+    axes.set(xlim=(-3, 5.5), ylim=(-0.5, 2.5))
+    axes.axis('off')
 
-        net.train(
-            draw_batch,
-            epochs=1,
-            train_batches=updates,
-            valid_batches=2,
-            algo=algo,
-            learning_rate=learning_rate,
+
+def draw_predictions(axes, mode, x, y, output):
+    """Draw the outputs of a network, and what they should be."""
+    if y.ndim == 2:  # numbers: draw all examples
+        name, abscissa = (
+            ('input', x) if mode == 'one to one' else ('frequency (radians per step)', y)
         )
-
-        *inputs, y = make_batch(mode, steps, 1000, rng)
-        x = inputs if len(inputs) > 1 else inputs[0]
-        results[mode] = 1 - net.score(x, y)
-        examples[mode] = inputs[0], y, net.predict(x)
-        print(f'{mode:<22} 1 - R² = {results[mode]:.4f} after {updates} updates')
-    if plot:
-        draw(plot, examples)
-    return results | {'error': max(results.values()), 'updates': updates}
-
-
-def draw(path, examples):
-    """Draw each mode as boxes, and below the network's predictions for new examples."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        print("no picture: matplotlib is missing; run: pip install 'rnnkit[plot]'")
+        order = abscissa[:, 0].argsort()[::10]
+        axes.plot(abscissa[order], y[order], color='0.4', lw=1, label='target')
+        axes.plot(abscissa[order], output[order], '.', ms=4, color='tab:orange', label='output')
+        axes.set(xlabel=name, ylabel='sine' if mode == 'one to one' else 'output')
         return
-    figure = Figure(figsize=(12.5, 4.6), layout='constrained')
-    top, bottom = figure.subplots(2, 5, gridspec_kw={'height_ratios': [2, 3]})
-    # The steps with an input, a hidden state and an output.
-    boxes = (
-        ['0', '0', '0'],
-        ['0', '012', '012'],
-        ['012', '012', '2'],
-        ['012', '012345', '345'],
-        ['012', '012', '012'],
-    )
-    for axes, mode, rows in zip(top, examples, boxes, strict=True):
-        inputs, states, outputs = ([int(t) for t in row] for row in rows)
-        for height, steps in enumerate((inputs, states, outputs)):
-            color = ('tab:blue', 'tab:green', 'tab:orange')[height]
-            axes.plot(steps, [height] * len(steps), 's', ms=14, color=color)
-        arrows = [((t, 0), (t, 1)) for t in inputs] + [((t, 1), (t, 2)) for t in outputs]
-        for start, end in arrows + [((t, 1), (t + 1, 1)) for t in states[:-1]]:
-            style = dict(arrowstyle='->', shrinkA=7, shrinkB=6, color='0.3')
-            axes.annotate('', end, start, arrowprops=style)
-        middle = states[-1] / 2
-        axes.set(title=mode, xlim=(middle - 3.2, middle + 3.2), ylim=(-0.5, 2.5))
-        axes.axis('off')
-    for axes, (mode, (x, y, output)) in zip(bottom, examples.items(), strict=True):
-        if y.ndim == 2:  # numbers: draw all examples
-            label, abscissa = ('input', x) if mode == 'one to one' else ('frequency', y)
-            order = abscissa[:, 0].argsort()[::10]
-            axes.plot(abscissa[order], y[order], color='0.4', lw=1, label='target')
-            axes.plot(abscissa[order], output[order], '.', ms=4, color='tab:orange', label='output')
-        else:  # waves: draw one example
-            delay = {'many to many, delayed': len(x), 'many to many, synced': 1}.get(mode, 0)
-            label, t = 'time step', delay + np.arange(len(y))
-            if x.ndim == 3:
-                axes.plot(x[:, 0], '.', color='tab:blue', label='input')
-            axes.plot(t, y[:, 0], color='0.4', lw=1, label='target')
-            axes.plot(t, output[:, 0], 'x', color='tab:orange', label='output')
-        axes.set(xlabel=label, ymargin=0.2)
-        axes.legend(
-            loc='upper center', ncols=3, fontsize='x-small', columnspacing=0.7, handlelength=1
-        )
-    figure.savefig(path, dpi=100)
-    print(f'picture: {path}')
+    delay = {'many to many, delayed': len(x), 'many to many, synced': 1}.get(mode, 0)
+    t = delay + np.arange(len(y))  # waves: draw one example
+    if x.ndim == 3:
+        axes.plot(x[:, 0], '.', color='tab:blue', label='input')
+    axes.plot(t, y[:, 0], color='0.4', lw=1, label='target')
+    axes.plot(t, output[:, 0], 'x', color='tab:orange', label='output')
+    axes.set(xlabel='time step', ylabel='value')
 
 
 if __name__ == '__main__':
-    parser = argparse.ArgumentParser(
-        description='Train a network in each of the five modes, and report the errors.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    common.run(
+        main,
+        draw,
+        report='the worst mode leaves {error:.4f} of the variance unexplained',
+        tolerance=0.1,
+        steps='length of the input and output sequences',
     )
-    option = parser.add_argument
-    option('--steps', type=int, metavar='T', help='length of the input and output sequences')
-    option('--form', choices=['rnn', 'lstm', 'gru'], help='form of the hidden layers')
-    option('--size', type=int, metavar='H', help='number of units of each hidden layer')
-    option('--algo', choices=sorted(rnnkit.optimizers.registry), help='update rule')
-    option('--learning-rate', type=float, metavar='RATE', help='step size of the update rule')
-    option('--updates', type=int, metavar='N', help='updates of each network')
-    option('--tolerance', type=float, metavar='E', help='fail if a mode is not below this')
-    option('--seed', type=int, help='random seed of the initial weights and the data')
-    option('--plot', metavar='FILE', help='file for a picture')
-    parser.set_defaults(**main.__kwdefaults__, tolerance=0.1)
-    options = vars(parser.parse_args())
-    tolerance = options.pop('tolerance')
-    results = main(**options)
-    if not results['error'] < tolerance:
-        sys.exit(f'FAILED: 1 - R² of a mode is not below {tolerance:g}')

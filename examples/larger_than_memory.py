@@ -1,4 +1,7 @@
-"""Train on a file that is read piece by piece: tell which of two sensors a recording is from.
+"""Train on a file that is read piece by piece: tell two kinds of recordings apart.
+
+Copy this to train on a file that does not fit into memory: `np.load(..., mmap_mode='r')`, `train`,
+and nothing else.
 
 The program writes recordings to a file, a slice at a time, so that it never has all of them in
 memory; a real program would have such a file already. Each recording has 50 steps of two readings
@@ -11,16 +14,50 @@ The program reports the share of wrong labels on recordings that were held out, 
 memory of the process. `--mib 4000` makes a file of 4 GB, which needs no more memory.
 """
 
-import argparse
 import sys
 import tempfile
 from pathlib import Path
 
+import common
 import numpy as np
 
 import rnnkit
 
 STEPS, SENSORS = 50, 2
+
+
+def main(*, mib=40, size=16, learning_rate=0.003, batch_size=64, updates=1000, seed=1):
+    """Write a file, train a network on it, and test it on recordings that it has not seen."""
+    rng = np.random.default_rng(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        write(folder, max(mib * 2**20 // (2 * STEPS * SENSORS), 100), rng)
+        x = np.load(folder / 'x.npy', mmap_mode='r')
+        y = np.load(folder / 'y.npy', mmap_mode='r')
+        net = rnnkit.Classifier(
+            [SENSORS, 'standardize', ('gru', size), 'last', 2], layout='batch', seed=seed
+        )
+        epochs = max(1, updates // 50)
+        net.train(
+            [x, y],
+            valid=0.02,
+            algo='adam',
+            learning_rate=learning_rate,
+            batch_size=batch_size,
+            train_batches=min(updates, 50),
+            epochs=epochs,
+            patience=epochs,
+        )
+        del x, y  # so that the files can be deleted
+    kinds = rng.integers(0, 2, 2000)
+    new = np.concatenate([recordings(1, kind, rng) for kind in kinds])
+    results = {
+        'error': 1 - net.score(new, kinds),
+        'memory': memory(),
+        'updates': net.history[-1]['updates'],
+    }
+    example = [new[kinds == kind][0] for kind in range(2)]
+    return results, (net.history, example)
 
 
 def recordings(n, kind, rng):
@@ -55,96 +92,29 @@ def memory():
     return peak / 2**20 if sys.platform == 'darwin' else peak / 2**10
 
 
-def main(
-    *,
-    mib=40,
-    size=16,
-    algo='adam',
-    learning_rate=0.003,
-    batch_size=64,
-    updates=1000,
-    seed=1,
-    plot=None,
-):
-    """Write a file, train a network on it, and test it on recordings that it has not seen.
-
-    Returns
-    -------
-    results : dict
-        ``'error'``, the share of wrong labels; ``'memory'`` in MiB; and the number of
-        ``'updates'``.
-    """
-    rng = np.random.default_rng(seed)
-    with tempfile.TemporaryDirectory() as folder:
-        folder = Path(folder)
-        write(folder, max(mib * 2**20 // (2 * STEPS * SENSORS), 100), rng)
-        x = np.load(folder / 'x.npy', mmap_mode='r')
-        y = np.load(folder / 'y.npy', mmap_mode='r')
-        net = rnnkit.Classifier(
-            [SENSORS, 'standardize', ('gru', size), 'last', 2], layout='batch', seed=seed
-        )
-        epochs = max(1, updates // 50)
-        net.train(
-            [x, y],
-            valid=0.02,
-            algo=algo,
-            learning_rate=learning_rate,
-            batch_size=batch_size,
-            train_batches=min(updates, 50),
-            epochs=epochs,
-            patience=epochs,
-        )
-        del x, y  # so that the files can be deleted
-    kinds = rng.integers(0, 2, 2000)
-    new = np.concatenate([recordings(1, kind, rng) for kind in kinds])
-    if plot:
-        draw(plot, net.history)
-    return {
-        'error': 1 - net.score(new, kinds),
-        'memory': memory(),
-        'updates': net.history[-1]['updates'],
-    }
-
-
-def draw(path, history):
-    """Draw the accuracy during training."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        print("no picture: matplotlib is missing; run: pip install 'rnnkit[plot]'")
-        return
-    figure = Figure(figsize=(6, 3.4), layout='constrained')
-    axes = figure.subplots()
-    axes.plot(history['updates'], history['acc'], label='training')
-    axes.plot(history['updates'], history['valid_acc'], label='validation')
-    axes.set(title='Accuracy during training on a file', xlabel='updates')
-    axes.legend(fontsize='small')
-    figure.savefig(path, dpi=110)
-    print(f'picture: {path}')
+def draw(figure, history, example):
+    """Draw a recording of each kind, and the error rate during training."""
+    axes = figure.subplot_mosaic([['kind 0', 'training'], ['kind 1', 'training']])
+    titles = 'Second sensor earlier', 'Second sensor later'
+    for kind, (title, readings) in enumerate(zip(titles, example, strict=True)):
+        axes[f'kind {kind}'].plot(readings, label=['first sensor', 'second sensor'])
+        axes[f'kind {kind}'].set(title=title, ylabel='reading, 0 to 255')
+    common.legend(axes['kind 0'])
+    axes['kind 1'].set(xlabel='time step')
+    for name, data in (('acc', 'training'), ('valid_acc', 'validation')):
+        points = [(row['updates'], 1 - row[name]) for row in history if row.get(name) is not None]
+        axes['training'].plot(*zip(*points, strict=True), label=data)
+    axes['training'].axhline(0.5, color='0.3', ls='--', lw=1, label='chance')
+    axes['training'].set(xlabel='updates', ylabel='error rate', ylim=(0, None))
+    axes['training'].set_title('During training on the file')
+    common.legend(axes['training'], 3)
 
 
 if __name__ == '__main__':
-    parser = argparse.ArgumentParser(
-        description='Train a network on a file that is read piece by piece.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    common.run(
+        main,
+        draw,
+        report='{error:.1%} of the labels are wrong; the largest memory was {memory:.0f} MiB',
+        tolerance=0.05,
+        mib='size of the file in MiB',
     )
-    option = parser.add_argument
-    option('--mib', type=int, metavar='N', help='size of the file')
-    option('--size', type=int, metavar='H', help='number of units of the recurrent layer')
-    option('--algo', choices=sorted(rnnkit.optimizers.registry), help='update rule')
-    option('--learning-rate', type=float, metavar='RATE', help='step size of the update rule')
-    option('--batch-size', type=int, metavar='B', help='recordings in a batch')
-    option('--updates', type=int, metavar='N', help='maximum number of updates')
-    option('--tolerance', type=float, metavar='E', help='fail if the error is not below this')
-    option('--seed', type=int, help='random seed of the recordings and the initial weights')
-    option('--plot', metavar='FILE', help='file for a picture')
-    parser.set_defaults(**main.__kwdefaults__, tolerance=0.05)
-    options = vars(parser.parse_args())
-    tolerance = options.pop('tolerance')
-    results = main(**options)
-    print(
-        f'after {results["updates"]} updates: {100 * results["error"]:.1f} % of the labels are '
-        f'wrong; the largest memory was {results["memory"]:.0f} MiB'
-    )
-    if not results['error'] < tolerance:
-        sys.exit(f'FAILED: the error is not below {tolerance:g}')

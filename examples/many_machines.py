@@ -1,5 +1,7 @@
 """Train one network on several processes, on one machine or on many.
 
+Copy `place` and the keywords `comm`, `shard` and `checkpoint` of `train`.
+
     python many_machines.py                         # one process
     mpiexec -n 4 python many_machines.py            # four; on a cluster: srun python ...
     mpiexec -n 4 python many_machines.py --shard    # each of them has a part of the data
@@ -15,10 +17,9 @@ update.
 It needs mpi4py: pip install 'rnnkit[mpi]', and where no MPI is installed, pip install mpich.
 """
 
-import argparse
 import statistics
-import sys
 
+import common
 import numpy as np
 
 import rnnkit
@@ -33,37 +34,19 @@ def place():
     return MPI.COMM_WORLD.rank, MPI.COMM_WORLD.size
 
 
-def sequences(n, steps, rng):
-    """Return numbers and marks (steps, n, 2), and the sums of two marked numbers (n, 1)."""
-    numbers, marks = rng.uniform(0, 1, (steps, n)), np.zeros((steps, n))
-    first, second = rng.integers(0, steps // 2, n), rng.integers(steps // 2, steps, n)
-    each = np.arange(n)
-    marks[first, each] = marks[second, each] = 1
-    return np.stack([numbers, marks], axis=-1), (numbers * marks).sum(axis=0)[:, None]
-
-
 def main(
     *,
     examples=4096,
     steps=30,
     size=32,
-    algo='adam',
     learning_rate=0.01,
     batch_size=64,
     updates=2000,
     shard=False,
     checkpoint=None,
     seed=1,
-    plot=None,
 ):
-    """Train on all processes, and test on new sequences.
-
-    Returns
-    -------
-    results : dict
-        ``'error'``, the mean squared error; ``'seconds'`` of an epoch; and the number of
-        ``'updates'``.
-    """
+    """Train on all processes, and test on new sequences."""
     rank, n_ranks = place()
     x, y = sequences(examples, steps, np.random.default_rng([seed, 0]))
     if shard:  # as if each process had read a file of its own
@@ -73,7 +56,7 @@ def main(
     net.train(
         [x, y],
         sequences(512, steps, np.random.default_rng([seed, 1])),
-        algo=algo,
+        algo='adam',
         learning_rate=learning_rate,
         batch_size=batch_size,
         train_batches=of_an_epoch,
@@ -86,58 +69,43 @@ def main(
         shard=shard and n_ranks > 1,
     )
     x_new, y_new = sequences(2000, steps, np.random.default_rng([seed, 2]))
-    if plot and rank == 0:
-        draw(plot, net.history)
-    return {
-        'error': float(np.mean((net.predict(x_new) - y_new) ** 2)),
+    output = net.predict(x_new)
+    results = {
+        'error': np.mean((output - y_new) ** 2),
         'seconds': statistics.median(row['seconds'] for row in net.history),
+        'processes': n_ranks,
         'updates': net.history[-1]['updates'],
     }
+    return results, (y_new, output, net.history) if rank == 0 else None
 
 
-def draw(path, history):
-    """Draw the errors during training."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        print("no picture: matplotlib is missing; run: pip install 'rnnkit[plot]'")
-        return
-    figure = Figure(figsize=(6, 3.4), layout='constrained')
-    axes = figure.subplots()
-    axes.semilogy(history['updates'], history['loss'], label='training')
-    axes.semilogy(history['updates'], history['valid_loss'], 'o', markersize=3, label='validation')
-    axes.set(title='Mean squared error during training', xlabel='updates')
-    axes.legend(fontsize='small')
-    figure.savefig(path, dpi=110)
-    print(f'picture: {path}')
+def sequences(n, steps, rng):
+    """Return numbers and marks (steps, n, 2), and the sums of two marked numbers (n, 1)."""
+    numbers, marks = rng.uniform(0, 1, (steps, n)), np.zeros((steps, n))
+    first, second = rng.integers(0, steps // 2, n), rng.integers(steps // 2, steps, n)
+    each = np.arange(n)
+    marks[first, each] = marks[second, each] = 1
+    return np.stack([numbers, marks], axis=-1), (numbers * marks).sum(axis=0)[:, None]
+
+
+def draw(figure, sums, output, history):
+    """Draw predictions over sums, and the error during training."""
+    left, right = figure.subplots(1, 2)
+    common.agreement(left, sums, output, 'sum of the two marked numbers', 'prediction', 1)
+    common.training(right, history, constant=1 / 6)
 
 
 if __name__ == '__main__':
-    parser = argparse.ArgumentParser(
-        description='Train one network on several processes: mpiexec -n 4 python many_machines.py',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    common.run(
+        main,
+        draw,
+        report=(
+            '{processes} processes, {seconds:.2f} s for 50 updates: '
+            'the mean squared error is {error:.5f}'
+        ),
+        tolerance=0.01,
+        examples='sequences to train on',
+        batch_size='sequences in a batch, of all processes',
+        shard='give each process a part of the data of its own',
+        checkpoint=dict(metavar='FILE', help='file to save the training to, and to resume from'),
     )
-    option = parser.add_argument
-    option('--examples', type=int, metavar='N', help='sequences to train on')
-    option('--steps', type=int, metavar='T', help='their length')
-    option('--size', type=int, metavar='H', help='number of units of the recurrent layer')
-    option('--algo', choices=sorted(rnnkit.optimizers.registry), help='update rule')
-    option('--learning-rate', type=float, metavar='RATE', help='step size of the update rule')
-    option('--batch-size', type=int, metavar='B', help='sequences in a batch, of all processes')
-    option('--updates', type=int, metavar='N', help='number of updates')
-    option('--shard', action='store_true', help='give each process a part of the data of its own')
-    option('--checkpoint', metavar='FILE', help='file to save the training to, and to resume from')
-    option('--tolerance', type=float, metavar='E', help='fail if the error is not below this')
-    option('--seed', type=int, help='random seed of the sequences and the initial weights')
-    option('--plot', metavar='FILE', help='file for a picture')
-    parser.set_defaults(**main.__kwdefaults__, tolerance=0.01)
-    options = vars(parser.parse_args())
-    tolerance = options.pop('tolerance')
-    results = main(**options)
-    if place()[0] == 0:
-        print(
-            f'{place()[1]} processes, {results["updates"]} updates, {results["seconds"]:.2f} s for '
-            f'50 of them: the mean squared error is {results["error"]:.5f}'
-        )
-    if not results['error'] < tolerance:
-        sys.exit(f'FAILED: the error is not below {tolerance:g}')

@@ -1,38 +1,103 @@
 """Forecast many series by one network, and write the forecasts to a file.
 
-    python many_series.py                                  # synthetic series
+Copy `main` to fit, judge and forecast a dict of series, and `read` to get one from files.
+
+    python many_series.py                                  # synthetic: visits of shops, hourly
     python many_series.py shops/ --horizon 28 --season 7   # a folder: one series in each file
     python many_series.py sales.csv --horizon 28 --season 7 --out next.csv
     python many_series.py m4/ --horizon 48 --season 24     # the M4 competition: *-train.csv
 
 A file of a folder has its values in the last column, in order of time. A single file is a long
-frame: a column of ids, one of time stamps, one of values, as `--id`, `--time` and `--target` name
-them. Empty cells are missing values. Files may be compressed by gzip.
+frame: a column of ids, one of time stamps, one of values, as `--columns` names them. Empty cells
+are missing values. Files may be compressed by gzip.
 
-One network learns from all series, each in units of its own changes. So they may be of any size,
-and patterns that are learned from one help to forecast the others. The last values of each series
-are held out, or come from the files ``*-test.csv`` of the competition. The program reports the mean
-absolute scaled error (MASE) of their forecasts, divided by the error of repeating the last season.
-With `--out`, the network is then trained on all values, and forecasts what comes next.
-
-The synthetic series are visits of shops in each hour of some weeks: two peaks a day, other
-week-ends, a slow trend, and noise.
+One network learns from all series, each in units of its own changes. The last values of each series
+are held out, or come from the files `*-test.csv` of the competition. The error is the mean absolute
+scaled error (MASE) of their forecasts, divided by that of repeating the last season. With `--out`,
+the network is then trained on all values, and forecasts what comes next.
 """
 
-import argparse
 import csv
 import gzip
 import sys
-import time
 from pathlib import Path
 
+import common
 import numpy as np
 
 import rnnkit
 from rnnkit import forecasting
 
 
-def shops(n, weeks, rng):
+def main(
+    path=None,
+    *,
+    columns=('unique_id', 'ds', 'y'),
+    horizon=48,
+    season=24,
+    shops=30,
+    weeks=5,
+    form='lstm',
+    size=32,
+    ensemble=1,
+    updates=None,
+    out=None,
+    seed=1,
+):
+    """Judge a forecaster on the last values of all series, then forecast what comes next."""
+    if path is None:
+        past, future = apart(visits(shops, weeks, np.random.default_rng(seed)), horizon)
+    else:
+        past, future = read(path, columns, horizon)
+    if not past:
+        sys.exit('no series is long enough; --horizon must be smaller')
+    forecaster = rnnkit.Forecaster(
+        form, size, horizon, season, ensemble=ensemble, updates=updates, seed=seed
+    )
+    forecasts = forecaster.fit(past).forecast(level=80)
+
+    points = {key: one.mean for key, one in forecasts.items()}
+    naive = forecasting.seasonal_naive(past, horizon, season)
+    print(f'{len(past)} series      MASE   sMAPE     OWA')
+    mase = {}
+    for name, answer in (('forecast', points), ('seasonal naive', naive)):
+        mase[name] = forecasting.mase(future, answer, past, season)
+        smape = forecasting.smape(future, answer)
+        owa = forecasting.owa(future, answer, past, season)  # relative to Naive2
+        print(f'{name:14} {mase[name]:6.3f} {smape:7.3f} {owa:7.3f}')
+    lower, upper = (
+        {k: getattr(f, s)[80] for k, f in forecasts.items()} for s in ('lower', 'upper')
+    )
+    results = {
+        'error': mase['forecast'] / mase['seasonal naive'],
+        'repeat': mase['seasonal naive'],
+        'coverage': forecasting.coverage(future, lower, upper),
+        'updates': forecaster.networks[0].history[-1]['updates'],
+    }
+    if out:
+        whole = {key: np.concatenate([values, future[key]]) for key, values in past.items()}
+        write(out, forecaster.fit(whole).forecast(level=80))
+    return results, (past, future, forecasts)
+
+
+def apart(series, horizon):
+    """Return series without their last values, and these."""
+    past = {key: values[:-horizon] for key, values in series.items()}
+    return past, {key: values[-horizon:] for key, values in series.items()}
+
+
+def write(path, forecasts):
+    """Write forecasts as a long frame."""
+    with open(path, 'w', encoding='utf-8', newline='') as file:
+        writer = csv.writer(file)
+        writer.writerow(['unique_id', 'step', 'forecast', 'forecast-lo-80', 'forecast-hi-80'])
+        for key, one in forecasts.items():
+            columns = (range(1, len(one) + 1), one.mean, one.lower[80], one.upper[80])
+            writer.writerows([key, *row] for row in zip(*columns, strict=True))
+    print(f'forecasts: {path}')
+
+
+def visits(n, weeks, rng):
     """Return synthetic series, hourly: a dict of arrays of different lengths."""
     series = {}
     for k in range(n):
@@ -58,38 +123,31 @@ def number(text):
     return float(text) if text.strip() else np.nan
 
 
-def read_long(path, names):
-    """Return the series of a long frame: a dict of arrays, in order of time."""
-    lines = rows(path)
-    header = next(lines, [])
-    missing = [name for name in names if name not in header]
-    if missing:
-        sys.exit(f'{path} has no columns {missing}; it has {header}: see --id, --time, --target')
-    places = [header.index(name) for name in names]
-    found = {}
-    for line in lines:
-        key, when, value = (line[place] for place in places)
-        found.setdefault(key, []).append((when, number(value)))
-    return {key: np.array([v for _, v in sorted(pairs)]) for key, pairs in found.items()}
+def read(path, columns, horizon):
+    """Return the series of a file or a folder, and what follows them."""
+    path = Path(path)
+    paths = sorted(p for p in path.glob('*') if '.csv' in p.suffixes) if path.is_dir() else [path]
+    if not paths or not paths[0].exists():
+        sys.exit(f'there are no CSV files in {path}' if path.exists() else f'there is no {path}')
+    train, test = (
+        read_wide([p for p in paths if part in p.name]) for part in ('-train.', '-test.')
+    )
+    if train and test:
+        return train, {key: test[key][:horizon] for key in train}
+    if path.is_dir():
+        series = {p.name.partition('.')[0]: read_one(p) for p in paths}
+    else:
+        series = read_long(path, columns)
+    long = {key: values for key, values in series.items() if len(values) > 2 * horizon}
+    print(f'{len(long)} of {len(series)} series have more than {2 * horizon} values')
+    return apart(long, horizon)
 
 
-def read_folder(folder):
-    """Return the series of a folder, and what follows them, or None if nothing does."""
-    paths = sorted(p for p in folder.iterdir() if '.csv' in p.suffixes)
-    if not paths:
-        sys.exit(f'{folder} has no CSV files')
-    competition = [read_wide(folder, paths, part) for part in ('-train.', '-test.')]
-    if all(competition):
-        return competition
-    return {path.name.partition('.')[0]: read_one(path) for path in paths}, None
-
-
-def read_wide(folder, paths, part):
+def read_wide(paths):
     """Return the series of a file of the M4 competition: one in each line, after its id."""
-    chosen = [path for path in paths if part in path.name]
-    if len(chosen) > 1:
-        sys.exit(f'{folder} has several files {part}: {[path.name for path in chosen]}')
-    lines = [line for path in chosen for line in list(rows(path))[1:]]
+    if len(paths) > 1:
+        sys.exit(f'one of these files would do: {", ".join(map(str, paths))}')
+    lines = [line for path in paths for line in list(rows(path))[1:]]
     return {line[0]: np.array([float(text) for text in line[1:] if text]) for line in lines}
 
 
@@ -103,156 +161,58 @@ def read_one(path):
     return np.array([number(cell) for cell in cells])
 
 
-def read(path, names, horizon):
-    """Return the series of a file or a folder, and what follows them."""
-    path = Path(path)
-    if not path.exists():
-        sys.exit(f'there is no {path}')
-    series, future = read_folder(path) if path.is_dir() else (read_long(path, names), None)
-    if future:
-        return series, {key: future[key][:horizon] for key in series}
-    long = {key: values for key, values in series.items() if len(values) > 2 * horizon}
-    print(f'{len(long)} of {len(series)} series have more than {2 * horizon} values')
-    return apart(long, horizon)
+def read_long(path, columns):
+    """Return the series of a long frame: a dict of arrays, in order of time."""
+    lines = rows(path)
+    header, found = next(lines, []), {}
+    missing = [name for name in columns if name not in header]
+    if missing:
+        sys.exit(f'{path} has no columns {missing}; it has {header}: see --columns')
+    places = [header.index(name) for name in columns]
+    for line in lines:
+        key, when, value = (line[place] for place in places)
+        found.setdefault(key, []).append((when, number(value)))
+    return {key: np.array([v for _, v in sorted(pairs)]) for key, pairs in found.items()}
 
 
-def apart(series, horizon):
-    """Return series without their last values, and these."""
-    past = {key: values[:-horizon] for key, values in series.items()}
-    return past, {key: values[-horizon:] for key, values in series.items()}
-
-
-def main(
-    path=None,
-    *,
-    names=('unique_id', 'ds', 'y'),
-    horizon=48,
-    season=24,
-    shops_=30,
-    weeks=5,
-    form='lstm',
-    size=32,
-    ensemble=1,
-    updates=None,
-    seed=1,
-    out=None,
-    plot=None,
-):
-    """Judge a forecaster on the last values of all series, then forecast what comes next.
-
-    Returns
-    -------
-    results : dict
-        ``'error'``, the MASE divided by ``'repeat'``, the MASE of the seasonal naive forecast; the
-        ``'coverage'`` of the intervals of 80 %; the number of ``'updates'``.
-    """
-    if path is None:
-        past, future = apart(shops(shops_, weeks, np.random.default_rng(seed)), horizon)
-    else:
-        past, future = read(path, names, horizon)
-    if not past:
-        sys.exit('no series is long enough; --horizon must be smaller')
-    forecaster = rnnkit.Forecaster(
-        form, size, horizon, season, ensemble=ensemble, updates=updates, seed=seed
-    )
-    begin = time.perf_counter()
-    forecaster.fit(past)
-    print(f'{len(past)} series, {time.perf_counter() - begin:.1f} s to train')
-    forecasts = forecaster.forecast(level=80)
-
-    points = {key: one.mean for key, one in forecasts.items()}
-    naive = forecasting.seasonal_naive(past, horizon, season)
-    ours, theirs = (scores_of(future, answer, past, season) for answer in (points, naive))
-    print('                 MASE   sMAPE     OWA')
-    for name, scores in (('forecast', ours), ('seasonal naive', theirs)):
-        print(f'{name:14} {scores["mase"]:6.3f} {scores["smape"]:7.3f} {scores["owa"]:7.3f}')
-    lower, upper = (
-        {k: getattr(f, s)[80] for k, f in forecasts.items()} for s in ('lower', 'upper')
-    )
-    if plot:
-        draw(plot, forecaster, future)
-    if out:
-        write(out, forecaster.fit(join(past, future)).forecast(level=80))
-    return {
-        'error': ours['mase'] / theirs['mase'],
-        'repeat': theirs['mase'],
-        'coverage': forecasting.coverage(future, lower, upper),
-        'updates': forecaster.networks[0].history[-1]['updates'],
-    }
-
-
-def scores_of(future, answer, past, season):
-    """Return the scores of the M4 competition; the OWA is relative to its benchmark, Naive2."""
-    return {
-        'mase': forecasting.mase(future, answer, past, season),
-        'smape': forecasting.smape(future, answer),
-        'owa': forecasting.owa(future, answer, past, season),
-    }
-
-
-def join(past, future):
-    """Return the whole series."""
-    return {key: np.concatenate([values, future[key]]) for key, values in past.items()}
-
-
-def write(path, forecasts):
-    """Write forecasts as a long frame."""
-    with open(path, 'w', encoding='utf-8', newline='') as file:
-        writer = csv.writer(file)
-        writer.writerow(['unique_id', 'step', 'forecast', 'forecast-lo-80', 'forecast-hi-80'])
-        for key, one in forecasts.items():
-            columns = (range(1, len(one) + 1), one.mean, one.lower[80], one.upper[80])
-            writer.writerows([key, *row] for row in zip(*columns, strict=True))
-    print(f'forecasts: {path}')
-
-
-def draw(path, forecaster, future):
+def draw(figure, past, future, forecasts):
     """Draw the first series, their forecasts with intervals, and the held-out values."""
-    try:
-        forecaster.plot(path, truth=future)
-    except ImportError as error:
-        print(f'no picture: {error}')
-        return
-    print(f'picture: {path}')
+    keys = list(past)[:3]
+    figure.set_size_inches(8, 1 + 1.7 * len(keys))
+    rows = figure.subplots(len(keys), 1, squeeze=False)[:, 0]
+    for axes, key in zip(rows, keys, strict=True):
+        forecast, shown = forecasts[key], past[key][-3 * len(future[key]) :]
+        ahead = np.arange(1, len(forecast) + 1)
+        lower, upper = forecast.lower[80], forecast.upper[80]
+        axes.fill_between(ahead, lower, upper, alpha=0.3, lw=0, label='80 % interval')
+        axes.plot(np.arange(1 - len(shown), 1), shown, color='0.3', lw=1, label='past')
+        axes.plot(ahead, future[key], '.', color='0.3', ms=4, label='what came')
+        axes.plot(ahead, forecast.mean, color='tab:blue', label='forecast')
+        axes.set(ylabel='value', title=key)
+    common.legend(rows[0])
+    rows[-1].set_xlabel('time steps after the last known value')
 
 
 if __name__ == '__main__':
-    parser = argparse.ArgumentParser(
-        description='Forecast many series by one network.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    common.run(
+        main,
+        draw,
+        report=(
+            'MASE: {error:.3f} times that of repeating the last season, {repeat:.3f}; '
+            '{coverage:.0%} are in the intervals of 80 %'
+        ),
+        tolerance=0.7,
+        path=dict(nargs='?', help='a folder of CSV files, or a CSV file that is a long frame'),
+        columns=dict(
+            nargs=3,
+            type=str,
+            metavar=('ID', 'TIME', 'VALUE'),
+            help='columns of a long frame; time stamps sort as texts',
+        ),
+        horizon='steps to forecast',
+        season='steps of a season',
+        shops='synthetic series',
+        weeks='their length',
+        updates=dict(type=int, help='maximum number of updates; if not given, by the data'),
+        out=dict(metavar='FILE', help='CSV file for the forecasts of what comes next'),
     )
-    option = parser.add_argument
-    option('path', nargs='?', help='a folder of CSV files, or a CSV file that is a long frame')
-    option('--id', metavar='NAME', help='column of the ids in a long frame')
-    option('--time', metavar='NAME', help='column of the time stamps, which sort as texts')
-    option('--target', metavar='NAME', help='column of the values')
-    option('--horizon', type=int, metavar='N', help='steps to forecast')
-    option('--season', type=int, metavar='N', help='steps of a season')
-    option('--shops', type=int, metavar='N', dest='shops_', help='synthetic series')
-    option('--weeks', type=int, metavar='N', help='their length')
-    option('--form', choices=('rnn', 'lstm', 'gru'), help='form of the recurrent layer')
-    option('--size', type=int, metavar='H', help='number of its units')
-    option('--ensemble', type=int, metavar='N', help='networks whose forecasts are averaged')
-    option(
-        '--updates',
-        type=int,
-        metavar='N',
-        help='maximum number of updates; by default it depends on the data',
-    )
-    option('--tolerance', type=float, metavar='E', help='fail if the error is not below this')
-    option('--seed', type=int, help='random seed')
-    option('--out', metavar='FILE', help='CSV file for the forecasts of what comes next')
-    option('--plot', metavar='FILE', help='file for a picture')
-    names = dict(zip(('id', 'time', 'target'), main.__kwdefaults__['names'], strict=True))
-    parser.set_defaults(**main.__kwdefaults__, **names, tolerance=0.7)
-    options = vars(parser.parse_args())
-    tolerance = options.pop('tolerance')
-    options['names'] = tuple(options.pop(name) for name in names)
-    results = main(**options)
-    print(
-        f'MASE: {results["error"]:.3f} times that of repeating the last season, '
-        f'{results["repeat"]:.3f}; '
-        f'{results["coverage"]:.0%} are in the intervals of 80 %'
-    )
-    if not results['error'] < tolerance:
-        sys.exit(f'FAILED: the relative error is not below {tolerance:g}')

@@ -1,5 +1,7 @@
 """Run a network without rnnkit: train it, write it to an ONNX file, and run that in onnxruntime.
 
+Copy `opened` and `stream` to run a network in onnxruntime, whole or step by step.
+
 The network forecasts a noisy wave: from the steps so far it predicts the next one. The baseline
 repeats the last value. The network is written twice: for whole sequences, and with `state=True` for
 a stream, of which each call reads a single step. Both files must give what `predict` gives. Other
@@ -9,24 +11,51 @@ The cell may be one that ONNX has an operator for, such as an LSTM, or any other
 are then written as a loop: `--form mut1`.
 """
 
-import argparse
 import json
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import common
 import numpy as np
 
 import rnnkit
 
 
-def waves(steps, batch_size, rng):
-    """Return noisy waves (T + 1, B, 1) of random periods and phases."""
-    period = rng.uniform(8, 24, batch_size)
-    phase = rng.uniform(0, 2 * np.pi, batch_size)
-    wave = np.sin(2 * np.pi * np.arange(steps + 1)[:, None] / period + phase)
-    return (wave + 0.1 * rng.standard_normal(wave.shape)).astype('float32')[..., None]
+def main(*, form='lstm', steps=60, size=24, learning_rate=0.01, updates=1000, folder=None, seed=1):
+    """Train a network, write it to two files, and run both."""
+    rng = np.random.default_rng(seed)
+    net = rnnkit.Regressor([1, (form, size), 1], seed=seed)
+
+    def draw_batch():
+        wave = waves(steps, 32, rng)
+        return [wave[:-1], wave[1:]]
+
+    net.train(draw_batch, epochs=1, train_batches=updates, algo='adam', learning_rate=learning_rate)
+    wave = waves(steps, 500, rng)
+    x, y = wave[:-1], wave[1:]
+    expected = net.predict(x)
+
+    with tempfile.TemporaryDirectory() as temporary:
+        where = Path(folder or temporary)
+        net.to_onnx(where / 'whole.onnx')
+        net.to_onnx(where / 'stream.onnx', state=True)
+        (found,) = opened(where / 'whole.onnx').run(None, {'in': x})
+        session = opened(where / 'stream.onnx')
+    streamed = np.stack([y_t for y_t, _ in stream(session, x)])
+    seconds = [taken for _, taken in stream(session, x[:, :1])]
+
+    difference = max(np.abs(found - expected).max(), np.abs(streamed - expected).max())
+    if not difference < 1e-5:
+        sys.exit(f'FAILED: the outputs of onnxruntime differ by {difference:.1e}')
+    results = {
+        'error': np.mean((streamed - y) ** 2) / np.mean((x - y) ** 2),
+        'difference': difference,
+        'updates': net.history[-1]['updates'],
+        'step': 1e6 * np.median(seconds),
+    }
+    return results, (y[:, 0, 0], expected[:, 0, 0], streamed[:, 0, 0])
 
 
 def opened(path):
@@ -56,100 +85,34 @@ def stream(session, x):
         yield y_t[0], time.perf_counter() - start
 
 
-def main(
-    *,
-    form='lstm',
-    steps=60,
-    size=24,
-    learning_rate=0.01,
-    updates=1000,
-    folder='',
-    seed=1,
-    plot='onnx_export.png',
-):
-    """Train a network, write it to two files, and run both.
-
-    Returns
-    -------
-    results : dict
-        ``'error'``: that of the forecasts relative to the ``'baseline'``, both mean squared;
-        ``'difference'``, the largest one between onnxruntime's outputs and those of rnnkit;
-        the number of ``'updates'``; the microseconds of a ``'step'`` in onnxruntime.
-    """
-    rng = np.random.default_rng(seed)
-    net = rnnkit.Regressor([1, (form, size), 1], seed=seed)
-
-    def draw_batch():
-        wave = waves(steps, 32, rng)
-        return [wave[:-1], wave[1:]]
-
-    net.train(draw_batch, epochs=1, train_batches=updates, algo='adam', learning_rate=learning_rate)
-    wave = waves(steps, 500, rng)
-    x, y = wave[:-1], wave[1:]
-    expected = net.predict(x)
-
-    with tempfile.TemporaryDirectory() as temporary:
-        where = Path(folder or temporary)
-        net.to_onnx(where / 'whole.onnx')
-        net.to_onnx(where / 'stream.onnx', state=True)
-        (found,) = opened(where / 'whole.onnx').run(None, {'in': x})
-        session = opened(where / 'stream.onnx')
-    streamed = np.stack([y_t for y_t, _ in stream(session, x)])
-    seconds = [taken for _, taken in stream(session, x[:, :1])]
-
-    baseline = float(np.mean((x - y) ** 2))
-    if plot:
-        draw(plot, y[:, 0, 0], expected[:, 0, 0], streamed[:, 0, 0])
-    return {
-        'error': float(np.mean((streamed - y) ** 2)) / baseline,
-        'baseline': baseline,
-        'difference': float(max(np.abs(found - expected).max(), np.abs(streamed - expected).max())),
-        'updates': net.history[-1]['updates'],
-        'step': 1e6 * float(np.median(seconds)),
-    }
+def waves(steps, batch_size, rng):
+    """Return noisy waves (T + 1, B, 1) of random periods and phases."""
+    period = rng.uniform(8, 24, batch_size)
+    phase = rng.uniform(0, 2 * np.pi, batch_size)
+    wave = np.sin(2 * np.pi * np.arange(steps + 1)[:, None] / period + phase)
+    return (wave + 0.1 * rng.standard_normal(wave.shape)).astype('float32')[..., None]
 
 
-def draw(path, target, ours, streamed):
+def draw(figure, target, ours, streamed):
     """Draw a new wave (T,) and the forecasts of both programs."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        print("no picture: matplotlib is missing; run: pip install 'rnnkit[plot]'")
-        return
-    figure = Figure(figsize=(7, 3), layout='constrained')
-    axes = figure.subplots()
-    axes.plot(target, '.-', color='0.65', label='a new wave')
-    axes.plot(ours, color='tab:blue', lw=3, alpha=0.5, label='rnnkit')
-    axes.plot(streamed, '--', color='tab:orange', label='onnxruntime, step by step')
-    axes.set(xlabel='time step', ylabel='value')
-    axes.legend(loc='upper right', ncols=3, fontsize='small')
-    figure.savefig(path, dpi=130)
-    print(f'picture: {path}')
+    axes, time = figure.subplots(), np.arange(1, len(target) + 1)
+    axes.plot(time, target, '.-', color='0.65', label='a new wave')
+    axes.plot(time, ours, color='tab:blue', lw=3, alpha=0.5, label='forecast by rnnkit')
+    axes.plot(time, streamed, '--', color='tab:orange', label='forecast by onnxruntime')
+    axes.set(xlabel='time step', ylabel='value', title='One step ahead')
+    common.legend(axes)
 
 
 if __name__ == '__main__':
-    parser = argparse.ArgumentParser(
-        description='Train a network, write it to ONNX files, and run them in onnxruntime.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    common.run(
+        main,
+        draw,
+        report=(
+            'largest difference between onnxruntime and rnnkit: {difference:.1e}\n'
+            'a step of one sequence takes {step:.0f} microseconds in onnxruntime\n'
+            'error {error:.3f} times that of repeating the last value'
+        ),
+        tolerance=0.3,
+        form="form of the recurrent layer, such as 'mut1'",
+        folder=dict(metavar='FOLDER', help='where to keep the files; deleted if not given'),
     )
-    option = parser.add_argument
-    option('--form', metavar='CELL', help="form of the recurrent layer, such as 'mut1'")
-    option('--steps', type=int, metavar='T', help='length of a sequence')
-    option('--size', type=int, metavar='H', help='number of recurrent units')
-    option('--learning-rate', type=float, metavar='RATE', help='step size of the update rule')
-    option('--updates', type=int, metavar='N', help='number of updates')
-    option('--folder', help="where to keep the files; '' to delete them")
-    option('--tolerance', type=float, metavar='E', help='fail if the error is not below this')
-    option('--seed', type=int, help='random seed of the initial weights and the data')
-    option('--plot', metavar='FILE', help="file for the picture; '' for none")
-    parser.set_defaults(**main.__kwdefaults__, tolerance=0.3)
-    options = vars(parser.parse_args())
-    tolerance = options.pop('tolerance')
-    results = main(**options)
-    print(f'largest difference between onnxruntime and rnnkit: {results["difference"]:.1e}')
-    print(f'a step of one sequence takes {results["step"]:.0f} microseconds in onnxruntime')
-    print(f'error {results["error"]:.3f} times that of repeating the last value')
-    if not results['error'] < tolerance:
-        sys.exit(f'FAILED: the error is not below {tolerance:g}')
-    if not results['difference'] < 1e-5:
-        sys.exit('FAILED: onnxruntime computes something else')

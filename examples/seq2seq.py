@@ -1,5 +1,8 @@
 """Read characters and write others: dates, sums, copies; sequence-to-sequence with attention.
 
+Copy `make_network`, `encode` and `answer` for any task that reads one sequence and writes another:
+translation, transcription, spelling.
+
 A recurrent layer, the encoder, reads 'May 3rd, 87' in both directions. Its last hidden state is the
 initial state of another one, the decoder, which writes '1987-05-03' and then a bar, the end of the
 answer. At each step the decoder reads the previous character; the first one is a bar, too:
@@ -8,76 +11,127 @@ answer. At each step the decoder reads the previous character; the first one is 
     decoder reads    |  1  9  8  7  -  0  5  -  0  3
     target           1  9  8  7  -  0  5  -  0  3  |
 
-In training, the decoder reads the correct characters, whatever it would have written (teacher
-forcing). In `generate` it reads its own output, and several of the best answers so far go on side
-by side (beams). Questions and answers have different lengths, so data are lists of sequences, and
-the network is `masked`.
-
-The state between encoder and decoder has one size, however long the question is. With attention,
-the decoder looks at all states of the encoder at each step, and learns where. The picture shows it.
+In training it reads the correct characters (teacher forcing), in `generate` those that it has
+written, where several of the best answers so far go on side by side (beams). With attention, it
+looks at all states of the encoder at each step, and learns where.
 
 Tasks: 'dates' in words to ISO 8601, for days that are not training data; 'sums' such as 12+345;
 'copies' of 10 to 40 random letters, forward after '>' and backward after '<'. An answer is correct
 if all its characters are.
 
 Sutskever, Vinyals & Le 2014, "Sequence to sequence learning with neural networks", NeurIPS 27.
-Bahdanau, Cho & Bengio 2015, arXiv:1409.0473, and Luong, Pham & Manning 2015, arXiv:1508.04025, for
-attention.
+Attention: Bahdanau, Cho & Bengio 2015, arXiv:1409.0473; Luong, Pham & Manning 2015,
+arXiv:1508.04025.
 """
 
-import argparse
 import datetime
-import sys
-import time
 
+import common
 import numpy as np
 
 import rnnkit
 from rnnkit.recurrent import Text
 
 BAR = '|'
-ATTENTIONS = ('additive', 'general', 'dot', 'none')
+
+
+def make_network(letters, size, attention, seed):
+    """Return an encoder and a decoder that read and write letters of an alphabet."""
+    look = dict(form='attention', size=size, memory='encoder', score=attention, name='attention')
+    return rnnkit.Classifier(
+        [
+            letters.size,
+            ('embedding', 16),
+            dict(form='bidirectional', worker='lstm', size=size, name='encoder'),
+            dict(form='input', size=letters.size, name='before'),
+            ('embedding', 16),
+            dict(form='lstm', size=size, h_0='encoder', c_0='encoder', name='decoder'),
+            *[look] * (attention != 'none'),
+            letters.size,
+        ],
+        masked=True,
+        seed=seed,
+    )
+
+
+def encode(letters, pairs):
+    """Return the inputs of the encoder and the decoder, and the targets, as three lists."""
+    questions = [letters.encode(question) for question, _ in pairs]
+    before = [letters.encode(BAR + answer) for _, answer in pairs]
+    targets = [letters.encode(answer + BAR) for _, answer in pairs]
+    return [questions, before, targets]
+
+
+def main(
+    *,
+    task='dates',
+    attention='additive',
+    digits=2,
+    examples=20_000,
+    size=128,
+    batch_size=64,
+    learning_rate=0.005,
+    updates=6000,
+    goal=0.002,
+    beam=4,
+    seed=1,
+):
+    """Train an encoder and a decoder, and let them answer new questions."""
+    rng = np.random.default_rng(seed)
+    if task == 'dates':
+        new, known = make_dates(examples, rng)
+    elif task == 'sums':
+        new, known = make_sums(digits, examples, rng)
+    else:
+        new, known = make_copies(examples, rng)
+    letters = Text(''.join([BAR, *map(''.join, known)]), min_count=1)
+    net = make_network(letters, size, attention, seed)
+    batches = min(updates, 50)  # until the next validation
+    epochs = updates // batches
+    for _, valid in net.itertrain(
+        encode(letters, known),
+        encode(letters, new),
+        algo='adam',
+        batch_size=batch_size,
+        train_batches=batches,
+        epochs=epochs,
+        learning_rate=rnnkit.schedules.Cosine(learning_rate, epochs * batches),
+        validate_every=1,
+        patience=epochs,
+    ):
+        loss = valid['loss']
+        if loss < goal:
+            break  # the best parameters are restored
+
+    answers = answer(net, letters, new, beam)
+    texts = [text for _, text in new]
+    for (question, text), found in list(zip(new, answers, strict=True))[:8]:
+        print(f'{question} -> {found}{"" if found == text else "  (wrong)"}')
+    results = {
+        'error': np.mean([a != b for a, b in zip(answers, texts, strict=True)]),
+        'constant': 1 - max(map(texts.count, texts)) / len(texts),
+        'loss': loss,
+        'updates': net.history[-1]['updates'],
+    }
+    return results, (net, letters, new)
+
+
+def answer(net, letters, pairs, beam):
+    """Return the answers of a network to questions."""
+    questions, before, _ = encode(letters, pairs)
+    bar = letters.encode(BAR)[0]
+    steps = max(map(len, before)) + 1
+    labels = net.generate(questions, steps, start=bar, stop=bar, beam=beam)
+    return [letters.decode(tokens).split(BAR)[0] for tokens in labels.T]
+
 
 # --- dates
 
-MONTHS = [
-    'January',
-    'February',
-    'March',
-    'April',
-    'May',
-    'June',
-    'July',
-    'August',
-    'September',
-    'October',
-    'November',
-    'December',
-]
-DAYS = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday']
-ONES = [
-    'zero',
-    'one',
-    'two',
-    'three',
-    'four',
-    'five',
-    'six',
-    'seven',
-    'eight',
-    'nine',
-    'ten',
-    'eleven',
-    'twelve',
-    'thirteen',
-    'fourteen',
-    'fifteen',
-    'sixteen',
-    'seventeen',
-    'eighteen',
-    'nineteen',
-]
-TENS = ['twenty', 'thirty', 'forty', 'fifty', 'sixty', 'seventy', 'eighty', 'ninety']
+ONES = (
+    'zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen '
+    'sixteen seventeen eighteen nineteen'
+).split()
+TENS = 'twenty thirty forty fifty sixty seventy eighty ninety'.split()
 ORDINALS = {
     **{'one': 'first', 'two': 'second', 'three': 'third', 'five': 'fifth', 'eight': 'eighth'},
     **{'nine': 'ninth', 'twelve': 'twelfth', 'twenty': 'twentieth', 'thirty': 'thirtieth'},
@@ -121,7 +175,7 @@ def year_in_words(year):
 
 def spoken(date, rng):
     """Return a date in words, in one of many styles."""
-    month, weekday = MONTHS[date.month - 1], DAYS[date.weekday()]
+    month, weekday = f'{date:%B}', f'{date:%A}'
     first, dash, last = in_words(date.day).rpartition('-')
     th = {1: 'st', 2: 'nd', 3: 'rd'}.get(date.day % 10, 'th')
     parts = {
@@ -166,7 +220,7 @@ def make_sums(digits, examples, rng):
     return [[(f'{a}+{b}', f'{a + b}') for a, b in some] for some in (new, known)]
 
 
-def make_copies(shortest, longest, examples, rng):
+def make_copies(examples, rng, shortest=10, longest=40):
     """Return random letters, and the same in the same or in the reverse order."""
 
     def pairs(n):
@@ -178,182 +232,48 @@ def make_copies(shortest, longest, examples, rng):
     return pairs(500), pairs(examples)
 
 
-# --- network
-
-
-def make_network(letters, embedding, size, attention, seed):
-    """Return an encoder and a decoder that read and write letters of an alphabet."""
-    look = dict(form='attention', size=size, memory='encoder', score=attention, name='attention')
-    return rnnkit.Classifier(
-        [
-            letters.size,
-            ('embedding', embedding),
-            dict(form='bidirectional', worker='lstm', size=size, name='encoder'),
-            dict(form='input', size=letters.size, name='before'),
-            ('embedding', embedding),
-            dict(form='lstm', size=size, h_0='encoder', c_0='encoder', name='decoder'),
-            *[look] * (attention != 'none'),
-            letters.size,
-        ],
-        masked=True,
-        seed=seed,
-    )
-
-
-def encode(letters, pairs):
-    """Return the inputs of the encoder and the decoder, and the targets, as three lists."""
-    questions = [letters.encode(question) for question, _ in pairs]
-    before = [letters.encode(BAR + answer) for _, answer in pairs]
-    targets = [letters.encode(answer + BAR) for _, answer in pairs]
-    return [questions, before, targets]
-
-
-def main(
-    *,
-    task='dates',
-    attention='additive',
-    digits=2,
-    shortest=10,
-    longest=40,
-    examples=20_000,
-    embedding=16,
-    size=128,
-    batch_size=64,
-    algo='adam',
-    learning_rate=0.005,
-    updates=6000,
-    goal=0.002,
-    beam=4,
-    seed=1,
-    plot='',
-):
-    """Train an encoder and a decoder, let them answer new questions, draw what they look at.
-
-    Returns
-    -------
-    results : dict
-        ``'error'``, the share of answers with a wrong character, and that of the best
-        ``'constant'`` answer; the ``'loss'``, the cross-entropy per character; the number of
-        ``'updates'``; the ``'seconds'`` of training, compilation included, and the seconds of
-        ``'processor'`` time.
-    """
-    rng = np.random.default_rng(seed)
-    make = {
-        'dates': lambda: make_dates(examples, rng),
-        'sums': lambda: make_sums(digits, examples, rng),
-        'copies': lambda: make_copies(shortest, longest, examples, rng),
-    }
-    new, known = make[task]()
-    letters = Text(''.join([BAR, *map(''.join, known)]), min_count=1)
-    net = make_network(letters, embedding, size, attention, seed)
-    start, start_cpu = time.perf_counter(), time.process_time()
-    batches = min(updates, 50)  # until the next validation
-    epochs = updates // batches
-    options = {
-        'algo': algo,
-        'batch_size': batch_size,
-        'train_batches': batches,
-        'epochs': epochs,
-        'learning_rate': rnnkit.schedules.Cosine(learning_rate, epochs * batches),
-        'validate_every': 1,
-        'patience': epochs,
-    }
-    for _, valid in net.itertrain(encode(letters, known), encode(letters, new), **options):
-        loss = valid['loss']
-        if loss < goal:
-            break  # the best parameters are restored
-    seconds, processor = time.perf_counter() - start, time.process_time() - start_cpu
-    answers = answer(net, letters, new, beam)
-    texts = [text for _, text in new]
-    for (question, text), found in list(zip(new, answers, strict=True))[:8]:
-        print(f'{question} -> {found}{"" if found == text else "  (wrong)"}')
-    if plot:
-        draw(plot, net, letters, new)
-    return {
-        'error': float(np.mean([a != b for a, b in zip(answers, texts, strict=True)])),
-        'constant': 1 - max(map(texts.count, texts)) / len(texts),
-        'loss': loss,
-        'updates': net.history[-1]['updates'],
-        'seconds': seconds,
-        'processor': processor,
-    }
-
-
-def answer(net, letters, pairs, beam):
-    """Return the answers of a network to questions."""
-    questions, before, _ = encode(letters, pairs)
-    bar = letters.encode(BAR)[0]
-    steps = max(map(len, before)) + 1
-    labels = net.generate(questions, steps, start=bar, stop=bar, beam=beam)
-    return [letters.decode(tokens).split(BAR)[0] for tokens in labels.T]
-
-
-def draw(path, net, letters, pairs):
+def draw(figure, net, letters, pairs):
     """Draw the error during training, and what the decoder looks at when it writes each letter."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        print("no picture: matplotlib is missing; run: pip install 'rnnkit[plot]'")
-        return
-    figure = Figure(figsize=(11, 3.8), layout='constrained')
-    curve, *pictures = figure.subplots(1, 3)
-    for name, label in (('loss', 'training'), ('valid_loss', 'validation')):
-        points = [(r['updates'], r[name]) for r in net.history if r.get(name) is not None]
-        curve.semilogy(*zip(*points, strict=True), label=label)
-    curve.set(xlabel='updates', ylabel='cross-entropy per character', title='During training')
-    curve.legend(fontsize='small')
+    figure.set_size_inches(8, 6.4)
+    axes = figure.subplot_mosaic([['training', 'short'], ['long', 'long']], width_ratios=(1, 1.3))
+    common.training(axes['training'], net.history, error='cross-entropy per character (nats)')
     # The longest question, and one of the shorter ones.
     ordered = sorted(pairs, key=lambda pair: len(pair[0]))
     chosen = [ordered[-1], ordered[len(ordered) // 4]]
     outputs = net.feed_forward(encode(letters, chosen)[:2])
     weights = outputs.get('attention:weights')  # (T, B, S)
-    for k, (picture, (question, text)) in enumerate(zip(pictures, chosen, strict=True)):
+    for k, (name, (question, text)) in enumerate(zip(('long', 'short'), chosen, strict=True)):
         if weights is None:
-            picture.set_axis_off()
+            axes[name].set_axis_off()
             continue
         seen = weights[: len(text) + 1, k, : len(question)]
-        picture.imshow(seen, cmap='Blues', vmin=0, vmax=1, aspect='auto')
-        picture.set_xticks(range(len(question)), question, fontsize='small')
-        picture.set_yticks(range(len(text) + 1), text + BAR, fontsize='small')
-        picture.set(xlabel='read by the encoder', ylabel='written', title='Attention')
-    figure.savefig(path, dpi=130)
-    print(f'picture: {path}')
+        image = axes[name].imshow(seen, cmap='Blues', vmin=0, vmax=1, aspect='auto')
+        axes[name].set_xticks(range(len(question)), question, fontsize='small')
+        axes[name].set_yticks(range(len(text) + 1), text + BAR, fontsize='small')
+        axes[name].set(xlabel='read by the encoder', ylabel='written by the decoder')
+    if weights is not None:
+        axes['short'].set_title('What the decoder looks at')
+        figure.colorbar(image, ax=list(axes.values()), label='attention weight', aspect=40)
 
 
 if __name__ == '__main__':
-    parser = argparse.ArgumentParser(
-        description='Train an encoder and a decoder to answer questions made of characters.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    common.run(
+        main,
+        draw,
+        report=(
+            '{error:.1%} of the answers to new questions are wrong; '
+            'the best constant answer has {constant:.1%}'
+        ),
+        tolerance=0.02,
+        task=dict(choices=('dates', 'sums', 'copies'), help='what to read and write'),
+        attention=dict(
+            choices=('additive', 'general', 'dot', 'none'),
+            help='how the decoder looks at the encoder',
+        ),
+        digits='sums: maximum number of digits',
+        examples='number of questions; sums: at most so many',
+        size='LSTM units of the encoder, and of the decoder',
+        learning_rate='initial rate; it falls to 0',
+        goal='stop training at this cross-entropy',
+        beam='answers that go on side by side',
     )
-    option = parser.add_argument
-    option('--task', choices=('dates', 'sums', 'copies'), help='what to read and write')
-    option('--attention', choices=ATTENTIONS, help='how the decoder looks at the encoder')
-    option('--digits', type=int, metavar='D', help='sums: maximum number of digits')
-    option('--shortest', type=int, metavar='N', help='copies: minimum number of letters')
-    option('--longest', type=int, metavar='N', help='copies: maximum number of letters')
-    option('--examples', type=int, metavar='N', help='number of questions; sums: at most so many')
-    option('--embedding', type=int, metavar='E', help='size of the embedding')
-    option('--size', type=int, metavar='H', help='LSTM units of the encoder, and of the decoder')
-    option('--batch-size', type=int, metavar='B', help='questions in a batch')
-    option('--algo', choices=sorted(rnnkit.optimizers.registry), help='update rule')
-    option('--learning-rate', type=float, metavar='RATE', help='initial rate; it falls to 0')
-    option('--updates', type=int, metavar='N', help='maximum number of updates')
-    option('--goal', type=float, metavar='XE', help='stop training at this cross-entropy')
-    option('--beam', type=int, metavar='N', help='answers that go on side by side')
-    option('--tolerance', type=float, metavar='E', help='fail if more answers are wrong')
-    option('--seed', type=int, help='random seed of the initial weights and the data')
-    option('--plot', metavar='FILE', help='file for a picture')
-    parser.set_defaults(**main.__kwdefaults__, tolerance=0.02)
-    options = vars(parser.parse_args())
-    tolerance = options.pop('tolerance')
-    results = main(**options)
-    print(
-        f'{results["updates"]} updates in {results["seconds"]:.0f} s, '
-        f'{results["processor"]:.0f} s of processor time'
-    )
-    print(
-        f'{100 * results["error"]:.1f} % of the answers to new questions are wrong; '
-        f'the best constant answer has {100 * results["constant"]:.1f} %'
-    )
-    if not results['error'] < tolerance:
-        sys.exit(f'FAILED: the share is not below {100 * tolerance:g} %')

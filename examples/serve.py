@@ -1,5 +1,8 @@
 """Serve two trained networks over HTTP: one step for each request, and the state with the client.
 
+Copy `Service` to answer requests by a network, in whatever server you use; `Handler` and
+`serving` to do without another package; `check` to test a server.
+
 A classifier tells from a noisy wave whether it is a sine, a square or a sawtooth; a forecaster
 predicts the next values of a sine. Both are recurrent, and have something to say after each step:
 
@@ -12,25 +15,23 @@ The first request of a sequence has no state. Each answer has the state after th
 client sends back with the next one. So the server keeps nothing: any number of clients may be
 served, by any number of processes, and a client may go back to an earlier state.
 
-What a client sends may be anything. Bodies that are too large are not read, and what is no input
-or no state of the network is answered with status 400 and the library's message.
-
-The program trains the networks, starts the server on a free port, and is its first client. It
-sends sequences step by step, and compares the answers with those to whole sequences.
+What is no input or no state of the network is answered with status 400 and the library's message.
+The program is its own first client: it sends sequences step by step, and compares the answers with
+those to whole sequences.
 
     python serve.py --port 8000                          # and goes on serving
     curl -d '{"x": [0.3]}' http://127.0.0.1:8000/classify/step
 """
 
-import argparse
 import json
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import common
 import numpy as np
 
 import rnnkit
@@ -47,12 +48,7 @@ class RequestError(Exception):
 class Service:
     """The answers to requests, which are dicts of what JSON has.
 
-    Parameters
-    ----------
-    classifier : rnnkit.Classifier
-        Without time in its output: ``[1, ('gru', 16), 'mean', 3]``.
-    forecaster : rnnkit.Regressor
-        With as many outputs as inputs: ``[1, ('gru', 16), 1]``.
+    The classifier is without time in its output; the forecaster has as many outputs as inputs.
     """
 
     def __init__(self, classifier, forecaster):
@@ -109,13 +105,13 @@ def read(request, *needed, **optional):
 
 def array(x, ndim):
     """Return nested lists of numbers, of known depth, as an array; rnnkit checks the rest."""
-    rows = [x]
+    rows, wrong = [x], RequestError(f'x must be {"a list of " * ndim}numbers')
     for _ in range(ndim):
         if not all(isinstance(row, list) for row in rows):
-            raise RequestError(f'x must be {"a list of " * ndim}numbers')
+            raise wrong
         rows = [item for row in rows for item in row]
     if not all(type(item) in (int, float) for item in rows):
-        raise RequestError(f'x must be {"a list of " * ndim}numbers')
+        raise wrong
     try:
         return np.array(x, 'float64')
     except ValueError:
@@ -163,26 +159,19 @@ class Handler(BaseHTTPRequestHandler):
         """Print nothing for each request."""
 
 
-class Server(ThreadingHTTPServer):
-    """A server of this machine alone, with a thread for each connection.
+@contextmanager
+def serving(service, port=0):
+    """Serve in the background, on this machine alone, with a thread for each connection.
 
-    ``with Server(service) as server:`` serves in the background until the block ends. Port 0 is
-    any that is free; ``server.server_port`` says which.
+    Port 0 is any that is free; ``server.server_port`` says which.
     """
-
-    def __init__(self, service, port=0):
-        super().__init__(('127.0.0.1', port), Handler)
-        self.service = service
-
-    def __enter__(self):
-        """Start."""
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *args):
-        """Stop."""
-        self.shutdown()
-        self.server_close()
+    with ThreadingHTTPServer(('127.0.0.1', port), Handler) as server:
+        server.service = service
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
 
 
 class Client:
@@ -190,11 +179,8 @@ class Client:
 
     def __init__(self, port):
         self.connection = HTTPConnection('127.0.0.1', port, timeout=30)
+        self.close = self.connection.close
         self.requests, self.seconds = 0, 0.0
-
-    def close(self):
-        """End the connection."""
-        self.connection.close()
 
     def post(self, path, request):
         """Return the status and the answer."""
@@ -212,6 +198,13 @@ class Client:
         if status != 200:
             raise RuntimeError(f'{path}: status {status}, {answer}')
         return answer
+
+    def steps(self, path, x):
+        """Return the answers to all steps of a sequence, each sent with the state before it."""
+        answers = [{'state': None}]
+        for x_t in x:
+            answers.append(self.ask(path, x=x_t, state=answers[-1]['state']))
+        return answers[1:]
 
 
 def make_waves(steps, n, rng):
@@ -237,154 +230,99 @@ def train(steps, size, updates, seed):
         restore_best=False,
     )
 
-    def labelled():
-        return list(make_waves(steps, 32, rng)[:2])
-
     def continued():
         sine = make_waves(steps, 32, rng)[2]
         return [sine[:-1], sine[1:]]
 
     classifier = rnnkit.Classifier([1, ('gru', size), 'mean', len(CLASSES)], seed=seed)
-    classifier.train(labelled, **options)
+    classifier.train(lambda: list(make_waves(steps, 32, rng)[:2]), **options)
     forecaster = rnnkit.Regressor([1, ('gru', size), 1], seed=seed)
     forecaster.train(continued, **options)
     return classifier, forecaster
 
 
 def check(client, waves, sines, ahead):
-    """Send sequences step by step, and whole; return both kinds of answers.
+    """Send sequences step by step, and whole.
 
-    Returns
-    -------
-    answers : array of shape (B, T, classes)
-        After each step.
-    forecasts : array of shape (B, ahead)
-    difference : float
-        The largest one between what is said after the last step and of the whole sequence.
+    Return the answers after each step (B, T, classes), the forecasts (B, ahead), and the largest
+    difference between what is said after the last step and of the whole sequence.
     """
     answers, forecasts, difference = [], [], 0.0
-    for wave, sine in zip(
-        waves.swapaxes(0, 1).tolist(), sines.swapaxes(0, 1).tolist(), strict=True
-    ):
-        state, said = None, []
-        for x in wave:
-            answer = client.ask('/classify/step', x=x, state=state)
-            state = answer['state']
-            said.append(answer['classes'])
-        whole = client.ask('/classify', x=wave)['classes']
-        difference = max(difference, *np.abs(np.subtract(said[-1], whole)))
-        state, ahead_one = None, []
-        for x in sine:
-            answer = client.ask('/forecast/step', x=x, state=state)
-            state = answer['state']
+    for wave, sine in zip(waves.swapaxes(0, 1), sines.swapaxes(0, 1), strict=True):
+        said = [answer['classes'] for answer in client.steps('/classify/step', wave.tolist())]
+        whole = client.ask('/classify', x=wave.tolist())['classes']
+        answer, following = client.steps('/forecast/step', sine.tolist())[-1], []
         for _ in range(ahead):
-            ahead_one.append(answer['next'])
+            following.append(answer['next'])
             answer = client.ask('/forecast/step', x=answer['next'], state=answer['state'])
-        whole = client.ask('/forecast', x=sine, steps=ahead)['next']
-        difference = max(difference, np.abs(np.subtract(ahead_one, whole)).max())
+        forecast = client.ask('/forecast', x=sine.tolist(), steps=ahead)['next']
+        for step_by_step, at_once in ((said[-1], whole), (following, forecast)):
+            difference = max(difference, np.abs(np.subtract(step_by_step, at_once)).max())
         answers.append(said)
-        forecasts.append(np.ravel(whole))
-    return np.array(answers), np.array(forecasts), float(difference)
+        forecasts.append(np.ravel(forecast))
+    return np.array(answers), np.array(forecasts), difference
 
 
-def main(*, steps=40, ahead=20, size=32, clients=10, updates=1500, port=None, seed=1, plot=None):
-    """Train, serve, and compare the answers to steps with those to whole sequences.
-
-    Returns
-    -------
-    results : dict
-        ``'error'``, the share of sequences whose class is wrong at the end, and ``'constant'``,
-        that of always the same class; the mean squared error of the ``'forecast'``; the largest
-        ``'difference'`` between the answers; the numbers of ``'requests'`` and ``'updates'``, and
-        the ``'milliseconds'`` of a request.
-    """
+def main(*, steps=40, ahead=20, size=32, clients=10, updates=1500, port=None, seed=1):
+    """Train, serve, and compare the answers to steps with those to whole sequences."""
     service = Service(*train(steps, size, updates, seed))
     rng = np.random.default_rng(seed + 1)
     waves, labels, _ = make_waves(steps, clients, rng)
     sines = make_waves(steps + ahead, clients, rng)[2][:-1]
-    with Server(service, port or 0) as server, closing(Client(server.server_port)) as client:
+    with serving(service, port or 0) as server, closing(Client(server.server_port)) as client:
         answers, forecasts, difference = check(client, waves, sines[:steps], ahead)
-        x = make_waves(steps, 500, rng)
-        predicted = service.classifier.predict(x[0])
-        results = {
-            'error': float(np.mean(predicted != x[1])),
-            'constant': 1 - np.bincount(x[1]).max() / len(x[1]),
-            'forecast': float(np.mean((forecasts - sines[steps:, :, 0].T) ** 2)),
-            'difference': difference,
-            'requests': client.requests,
-            'milliseconds': 1000 * client.seconds / client.requests,
-            'updates': updates,
-        }
-        if plot:
-            draw(plot, waves[:, 0, 0], answers[0], labels[0], sines[:, 0, 0], forecasts[0])
+        if not difference < 1e-4:
+            sys.exit(f'FAILED: steps differ from whole sequences by {difference:.1g}')
         if port is not None:
-            report(results)
             print(f'serving on http://127.0.0.1:{port}; Ctrl-C ends it')
             try:
                 threading.Event().wait()
             except KeyboardInterrupt:
                 print()
-    return results
+    x, y, _ = make_waves(steps, 500, rng)
+    results = {
+        'error': np.mean(service.classifier.predict(x) != y),
+        'constant': 1 - np.bincount(y).max() / len(y),
+        'forecast': np.mean((forecasts - sines[steps:, :, 0].T) ** 2),
+        'difference': difference,
+        'requests': client.requests,
+        'milliseconds': 1000 * client.seconds / client.requests,
+        'updates': updates,
+    }
+    shown = waves[:, 0, 0], answers[0], CLASSES[labels[0]], sines[:, 0, 0], forecasts[0]
+    return results, shown
 
 
-def draw(path, wave, answers, label, sine, forecast):
+def draw(figure, wave, answers, label, sine, forecast):
     """Draw a wave and what is said after each step, and a forecast."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        print("no picture: matplotlib is missing; run: pip install 'rnnkit[plot]'")
-        return
-    figure = Figure(figsize=(10, 4), layout='constrained')
+    figure.set_size_inches(8, 4.6)
     axes = figure.subplot_mosaic([['wave', 'forecast'], ['classes', 'forecast']])
     axes['wave'].plot(wave, '.-', color='0.4')
-    axes['wave'].set(title=f'A {CLASSES[label]}, step by step')
+    axes['wave'].set(title=f'A noisy {label}, sent step by step', ylabel='value')
     for name, p in zip(CLASSES, answers.T, strict=True):
         axes['classes'].plot(p, label=name)
     axes['classes'].set(xlabel='time step', ylabel='probability', ylim=(0, 1.05))
+    axes['classes'].set(title='The answers')
     steps = len(sine) - len(forecast)
     axes['forecast'].plot(sine, color='0.4', lw=2, label='true')
     axes['forecast'].plot(np.arange(steps, len(sine)), forecast, '.-', label='forecast')
-    axes['forecast'].set(title='A forecast', xlabel='time step')
-    for name in ('classes', 'forecast'):
-        axes[name].legend(fontsize='small')
-    figure.savefig(path, dpi=110)
-    print(f'picture: {path}')
-
-
-def report(results):
-    """Print the results."""
-    print(
-        f'{results["requests"]} requests, {results["milliseconds"]:.2f} ms each; steps differ from '
-        f'whole sequences by at most {results["difference"]:.1g}'
-    )
-    print(
-        f'error rate {100 * results["error"]:.1f} %, of always the same class '
-        f'{100 * results["constant"]:.1f} %; mean squared error of the forecast '
-        f'{results["forecast"]:.4f}'
-    )
+    axes['forecast'].set(title='A forecast', xlabel='time step', ylabel='value')
+    common.legend(axes['classes'])
+    common.legend(axes['forecast'])
 
 
 if __name__ == '__main__':
-    parser = argparse.ArgumentParser(
-        description='Train a classifier and a forecaster, and serve them over HTTP.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    common.run(
+        main,
+        draw,
+        report=(
+            '{requests} requests, {milliseconds:.2f} ms each; steps differ from whole sequences by '
+            'at most {difference:.1g}\nerror rate {error:.1%}, of always the same class '
+            '{constant:.1%}; mean squared error of the forecast {forecast:.4f}'
+        ),
+        tolerance=0.1,
+        ahead='steps that are forecast',
+        clients='sequences that are sent',
+        updates='number of updates of each network',
+        port=dict(type=int, help='go on serving on this port'),
     )
-    option = parser.add_argument
-    option('--steps', type=int, metavar='T', help='length of the sequences')
-    option('--ahead', type=int, metavar='N', help='steps that are forecast')
-    option('--size', type=int, metavar='H', help='units of each network')
-    option('--clients', type=int, metavar='N', help='sequences that are sent')
-    option('--updates', type=int, metavar='N', help='number of updates of each network')
-    option('--port', type=int, metavar='PORT', help='go on serving on this port')
-    option('--tolerance', type=float, metavar='E', help='fail if the error rate is not below this')
-    option('--seed', type=int, help='random seed of weights and waves')
-    option('--plot', metavar='FILE', help='file for a picture')
-    parser.set_defaults(**main.__kwdefaults__, tolerance=0.1)
-    options = vars(parser.parse_args())
-    tolerance = options.pop('tolerance')
-    results = main(**options)
-    report(results)
-    if not results['error'] < tolerance:
-        sys.exit(f'FAILED: the error rate is not below {tolerance:g}')
-    if not results['difference'] < 1e-4:
-        sys.exit('FAILED: the answers to steps are not those to whole sequences')

@@ -1,5 +1,7 @@
 """Train a filter, and write it as plain C: a program that cleans a signal, number by number.
 
+Copy `CLEAN`, the C program, and `compiled`, which writes the network beside it.
+
 A signal is a sum of two waves of random frequencies, with noise of the same variance. A GRU reads
 it step by step, and estimates at each step the signal without the noise. Then `to_c` writes the
 network as a C file and a header that depend on the C library alone, as for a microcontroller. The
@@ -13,12 +15,11 @@ squared error of these outputs, or without a compiler of those of `predict`, div
 of the clean signals.
 """
 
-import argparse
 import shutil
 import subprocess
-import sys
 import tempfile
 
+import common
 import numpy as np
 
 import rnnkit
@@ -41,15 +42,34 @@ int main(void)
 """
 
 
-def signals(steps, examples, rng):
-    """Return noisy and clean signals, each of shape (T, B, 1)."""
-    t = np.arange(steps)[:, None]
-    clean = 0
-    for _ in range(2):
-        period, phase = rng.uniform(15, 60, examples), rng.uniform(0, 2 * np.pi, examples)
-        clean = clean + np.sin(2 * np.pi * t / period + phase)
-    noisy = clean + rng.standard_normal(clean.shape)
-    return noisy[..., None], clean[..., None]
+def main(
+    *, steps=120, size=24, batch_size=32, learning_rate=0.005, updates=1500, folder=None, seed=1
+):
+    """Train a filter, write it as C, and clean new signals by it."""
+    rng = np.random.default_rng(seed)
+    net = rnnkit.Regressor([1, ('gru', size), 1], seed=seed)
+    net.train(
+        lambda: signals(steps, batch_size, rng),
+        algo='adam',
+        learning_rate=learning_rate,
+        train_batches=min(updates, 50),
+        epochs=max(1, updates // 50),
+    )
+    noisy, clean = signals(steps, 20, np.random.default_rng(seed + 1000))
+    output = net.predict(noisy)
+    with tempfile.TemporaryDirectory() as temporary:
+        program = compiled(net, folder or temporary)
+        if program is not None:
+            predicted = output
+            output = np.stack([cleaned(program, x) for x in noisy[..., 0].T], axis=1)[..., None]
+            difference = np.abs(output - predicted).max()
+            print(f'the largest difference between C and predict(): {difference:.2g}')
+    results = {
+        'error': np.mean((output - clean) ** 2) / clean.var(),
+        'noise': np.mean((noisy - clean) ** 2) / clean.var(),
+        'updates': net.history[-1]['updates'],
+    }
+    return results, (noisy[:, 0, 0], clean[:, 0, 0], output[:, 0, 0])
 
 
 def compiled(net, folder):
@@ -77,97 +97,34 @@ def cleaned(program, noisy):
     return np.array(done.stdout.split(), 'float32')
 
 
-def main(
-    *,
-    steps=120,
-    size=24,
-    batch_size=32,
-    algo='adam',
-    learning_rate=0.005,
-    updates=1500,
-    folder=None,
-    seed=1,
-    plot=None,
-):
-    """Train a filter, write it as C, and clean new signals by it.
-
-    Returns
-    -------
-    results : dict
-        ``'error'``, the mean squared error divided by the variance of the clean signals; that of
-        doing nothing, ``'noise'``; the largest ``'difference'`` between C and `predict`, None
-        without a compiler; and the number of ``'updates'``.
-    """
-    rng = np.random.default_rng(seed)
-    net = rnnkit.Regressor([1, ('gru', size), 1], seed=seed)
-    net.train(
-        lambda: signals(steps, batch_size, rng),
-        algo=algo,
-        learning_rate=learning_rate,
-        train_batches=min(updates, 50),
-        epochs=max(1, updates // 50),
-    )
-    noisy, clean = signals(steps, 20, np.random.default_rng(seed + 1000))
-    output, difference = net.predict(noisy), None
-    with tempfile.TemporaryDirectory() as temporary:
-        program = compiled(net, folder or temporary)
-        if program is not None:
-            predicted = output
-            output = np.stack([cleaned(program, x) for x in noisy[..., 0].T], axis=1)[..., None]
-            difference = float(np.abs(output - predicted).max())
-    if plot:
-        draw(plot, noisy[:, 0, 0], clean[:, 0, 0], output[:, 0, 0])
-    return {
-        'error': float(np.mean((output - clean) ** 2) / clean.var()),
-        'noise': float(np.mean((noisy - clean) ** 2) / clean.var()),
-        'difference': difference,
-        'updates': net.history[-1]['updates'],
-    }
+def signals(steps, examples, rng):
+    """Return noisy and clean signals, each of shape (T, B, 1)."""
+    t = np.arange(steps)[:, None]
+    clean = 0
+    for _ in range(2):
+        period, phase = rng.uniform(15, 60, examples), rng.uniform(0, 2 * np.pi, examples)
+        clean = clean + np.sin(2 * np.pi * t / period + phase)
+    noisy = clean + rng.standard_normal(clean.shape)
+    return noisy[..., None], clean[..., None]
 
 
-def draw(path, noisy, clean, output):
+def draw(figure, noisy, clean, output):
     """Draw one signal, noisy, clean and cleaned."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        print("no picture: matplotlib is missing; run: pip install 'rnnkit[plot]'")
-        return
-    figure = Figure(figsize=(9, 3), layout='constrained')
     axes = figure.subplots()
     axes.plot(noisy, '.', color='0.7', label='noisy')
-    axes.plot(clean, color='0.4', lw=2, label='clean')
-    axes.plot(output, color='tab:orange', lw=1, label='cleaned')
-    axes.set(xlabel='time step')
-    axes.legend(fontsize='small', loc='upper right')
-    figure.savefig(path, dpi=110)
-    print(f'picture: {path}')
+    axes.plot(clean, color='0.4', lw=2.5, label='clean')
+    axes.plot(output, color='tab:orange', lw=1.5, label='cleaned by the network')
+    axes.set(xlabel='time step', ylabel='value', title='A new signal')
+    common.legend(axes)
 
 
 if __name__ == '__main__':
-    parser = argparse.ArgumentParser(
-        description='Train a filter, and write it as plain C.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    common.run(
+        main,
+        draw,
+        report=(
+            'mean squared error {error:.4f} times the variance of the signal; noise {noise:.2f}'
+        ),
+        tolerance=0.3,
+        folder=dict(metavar='FOLDER', help='where the C files go; a temporary one if not given'),
     )
-    option = parser.add_argument
-    option('--steps', type=int, metavar='T', help='length of the signals')
-    option('--size', type=int, metavar='H', help='number of units of the GRU')
-    option('--batch-size', type=int, metavar='B', help='signals in a batch')
-    option('--algo', choices=sorted(rnnkit.optimizers.registry), help='update rule')
-    option('--learning-rate', type=float, metavar='RATE', help='step size of the update rule')
-    option('--updates', type=int, metavar='N', help='maximum number of updates')
-    option('--folder', metavar='FOLDER', help='where the C files go; a temporary one if not given')
-    option('--tolerance', type=float, metavar='E', help='fail if the error is not below this')
-    option('--seed', type=int, help='random seed of weights and signals')
-    option('--plot', metavar='FILE', help='file for a picture')
-    parser.set_defaults(**main.__kwdefaults__, tolerance=0.3)
-    options = vars(parser.parse_args())
-    tolerance = options.pop('tolerance')
-    results = main(**options)
-    print(
-        f'after {results["updates"]} updates: mean squared error {results["error"]:.4f} times the '
-        f'variance of the signal; noise {results["noise"]:.2f}'
-    )
-    if results['difference'] is not None:
-        print(f'the largest difference between C and predict(): {results["difference"]:.2g}')
-    if not results['error'] < tolerance:
-        sys.exit(f'FAILED: the relative error is not below {tolerance:g}')

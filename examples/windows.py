@@ -1,22 +1,67 @@
 """Forecast a monthly series two years ahead: cycles of about 11 years, like those of sunspots.
 
+Copy this to cut long series into windows, to hold out its end without leaks, and to predict many
+steps at once.
+
 The series is synthetic. Each cycle has a length and a height of its own, rises faster than it
 falls, and has noise that grows with it. `rnnkit.windows.of` cuts the series into windows: the last
-11 years, which the network reads, and the next 24 months, which it predicts all at once. So it is
-trained with one target of 24 numbers for each window.
+11 years, which the network reads, and the next 24 months, which it predicts all at once.
 
 The first 80 % of the series are training data, the rest validation data: no window of one has
-targets of the other. The program reports the mean absolute error on the validation data, divided by
-the error of `repeat`, which predicts the mean of the last year. Since cycles differ in length and
-height, a network that had learned only their mean length would not do much better.
+targets of the other. The error is the mean absolute error on the validation data, divided by that
+of predicting the mean of the last year.
 """
 
-import argparse
 import sys
 
+import common
 import numpy as np
 
 import rnnkit
+
+
+def main(
+    *,
+    months=3000,
+    period=132,
+    past=132,
+    future=24,
+    form='gru',
+    size=24,
+    learning_rate=0.003,
+    batch_size=64,
+    updates=1500,
+    seed=1,
+):
+    """Train a network, and compare its error on the last cycles with that of repeating."""
+    series = cycles(months, period, seed) / 100
+    try:
+        train, valid = rnnkit.windows.of(series, past, future).split(0.2)
+    except rnnkit.ShapeError as error:
+        sys.exit(f'--months must be larger: {error}')
+    net = rnnkit.Regressor([1, (form, size), 'last', future], seed=seed)
+    epochs = max(1, updates // 50)
+    net.train(
+        train.batches(min(batch_size, len(train)), form='direct'),
+        valid.arrays('direct'),
+        algo='adam',
+        learning_rate=rnnkit.schedules.Cosine(learning_rate, updates),
+        train_batches=min(updates, 50),
+        epochs=epochs,
+        validate_every=1,
+        patience=epochs,
+    )
+
+    x, y = valid.arrays('direct')
+    output = net.predict(x)  # (N, future)
+    year = x[-min(12, past) :, :, 0].mean(axis=0)[:, None]
+    repeat = abs(year - y).mean()
+    results = {
+        'error': abs(output - y).mean() / repeat,
+        'repeat': 100 * repeat,
+        'updates': net.history[-1]['updates'],
+    }
+    return results, (series, valid, output, net.history)
 
 
 def cycles(months, period=132, seed=0):
@@ -32,111 +77,36 @@ def cycles(months, period=132, seed=0):
     return np.maximum(smooth + rng.standard_normal(months) * (3 + 0.12 * smooth), 0)
 
 
-def main(
-    *,
-    months=3000,
-    period=132,
-    past=132,
-    future=24,
-    form='gru',
-    size=24,
-    algo='adam',
-    learning_rate=0.003,
-    batch_size=64,
-    updates=1500,
-    seed=1,
-    plot=None,
-):
-    """Train a network, compare its error on the last cycles with that of repeating, draw forecasts.
-
-    Returns
-    -------
-    results : dict
-        ``'error'``, the mean absolute error divided by ``'repeat'``, the error of repeating the
-        last year, and the number of ``'updates'``.
-    """
-    series = cycles(months, period, seed) / 100
-    try:
-        train, valid = rnnkit.windows.of(series, past, future).split(0.2)
-    except rnnkit.ShapeError as error:
-        sys.exit(f'--months must be larger: {error}')
-    net = rnnkit.Regressor([1, (form, size), 'last', future], seed=seed)
-    epochs = max(1, updates // 50)
-    net.train(
-        train.batches(min(batch_size, len(train)), form='direct'),
-        valid.arrays('direct'),
-        algo=algo,
-        learning_rate=rnnkit.schedules.Cosine(learning_rate, updates),
-        train_batches=min(updates, 50),
-        epochs=epochs,
-        validate_every=1,
-        patience=epochs,
-    )
-
-    x, y = valid.arrays('direct')
-    output = net.predict(x)  # (N, future)
-    year = x[-min(12, past) :, :, 0].mean(axis=0)[:, None]
-    repeat = float(abs(year - y).mean())
-    if plot:
-        draw(plot, series, valid, output, net.history)
-    return {
-        'error': float(abs(output - y).mean()) / repeat,
-        'repeat': 100 * repeat,
-        'updates': net.history[-1]['updates'],
-    }
-
-
-def draw(path, series, valid, output, history):
+def draw(figure, series, valid, output, history):
     """Draw the last cycles with some forecasts, and the error during training."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        print("no picture: matplotlib is missing; run: pip install 'rnnkit[plot]'")
-        return
-    figure = Figure(figsize=(9, 5.4), layout='constrained')
+    figure.set_size_inches(8, 6)
     axes = figure.subplot_mosaic([['series', 'series'], ['errors', 'training']])
     first = valid.times.min()
-    axes['series'].plot(np.arange(first, len(series)), 100 * series[first:], color='0.7', lw=1)
+    axes['series'].plot(
+        np.arange(first, len(series)), 100 * series[first:], color='0.7', lw=1, label='series'
+    )
     for n in range(0, len(valid), max(1, valid.future)):
-        axes['series'].plot(valid.times[:, n], 100 * output[n], color='tab:orange', lw=1.5)
-    axes['series'].set(title='Forecasts of 24 months', xlabel='month')
+        forecast = axes['series'].plot(valid.times[:, n], 100 * output[n], color='tab:orange')[0]
+    forecast.set_label(f'forecasts of {valid.future} months')
+    axes['series'].set(title='Validation data', xlabel='month', ylabel='number of spots')
+    common.legend(axes['series'])
     errors = abs(output - valid.y[..., 0].T).mean(axis=0)
     axes['errors'].plot(np.arange(1, valid.future + 1), 100 * errors, color='tab:red')
-    axes['errors'].set(title='Mean absolute error', xlabel='months ahead', ylim=(0, None))
-    axes['training'].semilogy(history['updates'], history['loss'], label='training')
-    axes['training'].semilogy(history['updates'], history['valid_loss'], label='validation')
-    axes['training'].set(title='Mean squared error during training', xlabel='updates')
-    axes['training'].legend(fontsize='small')
-    figure.savefig(path, dpi=110)
-    print(f'picture: {path}')
+    axes['errors'].set(title='Error by distance', xlabel='months ahead', ylim=(0, None))
+    axes['errors'].set_ylabel('mean absolute error, spots')
+    common.training(axes['training'], history, error='mean squared error, spots²', scale=1e4)
 
 
 if __name__ == '__main__':
-    parser = argparse.ArgumentParser(
-        description='Train a network to forecast a monthly series.',
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    common.run(
+        main,
+        draw,
+        report=(
+            'mean absolute error {error:.3f} times that of repeating the last year, {repeat:.1f}'
+        ),
+        tolerance=0.4,
+        months='length of the series',
+        period='mean length of a cycle',
+        past='months that the network reads',
+        future='months that it predicts',
     )
-    option = parser.add_argument
-    option('--months', type=int, metavar='T', help='length of the series')
-    option('--period', type=int, metavar='T', help='mean length of a cycle')
-    option('--past', type=int, metavar='T', help='months that the network reads')
-    option('--future', type=int, metavar='N', help='months that it predicts')
-    option('--form', choices=('rnn', 'lstm', 'gru'), help='form of the recurrent layer')
-    option('--size', type=int, metavar='H', help='number of units of that layer')
-    option('--algo', choices=sorted(rnnkit.optimizers.registry), help='update rule')
-    option('--learning-rate', type=float, metavar='RATE', help='step size of the update rule')
-    option('--batch-size', type=int, metavar='B', help='windows in a batch')
-    option('--updates', type=int, metavar='N', help='maximum number of updates')
-    option('--tolerance', type=float, metavar='E', help='fail if the error is not below this')
-    option('--seed', type=int, help='random seed of the series and the initial weights')
-    option('--plot', metavar='FILE', help='file for a picture')
-    parser.set_defaults(**main.__kwdefaults__, tolerance=0.4)
-    options = vars(parser.parse_args())
-    tolerance = options.pop('tolerance')
-    results = main(**options)
-    print(
-        f'after {results["updates"]} updates: mean absolute error '
-        f'{results["error"]:.3f} times that of repeating the last year, {results["repeat"]:.1f}'
-    )
-    if not results['error'] < tolerance:
-        sys.exit(f'FAILED: the relative error is not below {tolerance:g}')

@@ -156,7 +156,17 @@ def identity(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 @initializers.add('diagonal')
 @checked
 def diagonal(shape: tuple[int, ...], rng: np.random.Generator, value: float = 1.0) -> np.ndarray:
-    """Return a matrix with `value` on the diagonal, and 0 elsewhere."""
+    """Return a matrix with `value` on the diagonal, and 0 elsewhere.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        That of a matrix.
+    rng : numpy.random.Generator
+        Not used: the values are not random.
+    value : float
+        What is on the diagonal.
+    """
     if len(shape) != 2:
         raise ConfigError(f"initializer 'diagonal': needs a matrix, not shape {shape}")
     return value * np.eye(*shape)
@@ -174,7 +184,17 @@ def zeros(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 def normal(
     shape: tuple[int, ...], rng: np.random.Generator, mean: float = 0.0, std: float = 0.01
 ) -> np.ndarray:
-    """Draw from a normal distribution."""
+    """Draw from a normal distribution.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    rng : numpy.random.Generator
+    mean : float
+        The mean of the values.
+    std : float
+        Their standard deviation.
+    """
     return mean + std * rng.standard_normal(shape)
 
 
@@ -183,7 +203,17 @@ def normal(
 def uniform(
     shape: tuple[int, ...], rng: np.random.Generator, scale: float = 0.05, mean: float = 0.0
 ) -> np.ndarray:
-    """Draw from a uniform distribution between ``mean - scale`` and ``mean + scale``."""
+    """Draw from a uniform distribution between ``mean - scale`` and ``mean + scale``.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    rng : numpy.random.Generator
+    scale : float
+        Half the width of the distribution, at least 0.
+    mean : float
+        The middle of the distribution.
+    """
     if scale < 0:
         raise ConfigError(f"initializer 'uniform': scale must be at least 0; got {scale}")
     return rng.uniform(mean - scale, mean + scale, shape)

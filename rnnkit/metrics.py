@@ -316,19 +316,22 @@ def r2(error: float, variance: float) -> float:
 
 @add('mse', means=[square_error], targets='numbers', better='min')
 def mse(error: float) -> float:
-    """Return the (weighted) mean of the squared differences."""
+    r"""Mean squared error, :math:`\sum w (y - o)^2 / \sum w`, of targets y and outputs o."""
     return error
 
 
 @add('rmse', means=[square_error], targets='numbers', better='min')
 def rmse(error: float) -> float:
-    """Return the square root of `mse`, which is in the unit of the target."""
+    r"""Root of the mean squared error, :math:`\sqrt{\sum w (y - o)^2 / \sum w}`.
+
+    It is in the unit of the target.
+    """
     return np.sqrt(error)
 
 
 @add('mae', means=[absolute_error], targets='numbers', better='min')
 def mae(error: float) -> float:
-    """Return the (weighted) mean of the absolute differences."""
+    r"""Mean absolute error, :math:`\sum w |y - o| / \sum w`, in the unit of the target."""
     return error
 
 
@@ -342,7 +345,7 @@ def hit(target: np.ndarray, output: np.ndarray) -> np.ndarray:
 
 @add('accuracy', 'acc', means=[hit], targets='labels', better='max')
 def accuracy(share: float) -> float:
-    """Return the (weighted) share of labels that are right."""
+    r"""Accuracy: the share of labels that are right, :math:`\sum w [y = o] / \sum w`."""
     return share
 
 
@@ -353,7 +356,7 @@ def accuracy(share: float) -> float:
     better='max',
 )
 def f1(hits: np.ndarray, targets: np.ndarray, outputs: np.ndarray) -> float:
-    r"""Return the mean over classes of :math:`2 h / (n + m)`.
+    r"""F1 score: the mean over classes of :math:`2 h / (n + m)`.
 
     Of each class, h is the (weighted) number of hits, n that of its targets and m that of its
     outputs. All classes count alike, however rare, but for those that occur in neither.
@@ -388,7 +391,9 @@ def output_on(target: Values, output: Values) -> Values:
 
 @add('binary_accuracy', means=[same_side], targets='binary', better='max')
 def binary_accuracy(share: float) -> float:
-    """Return the (weighted) share of targets 0 or 1 that are on the same side of 0.5 as the output.
+    r"""Accuracy for targets 0 or 1: the share of outputs on the right side of 0.5.
+
+    .. math:: \sum w \, [(y > 0.5) = (o > 0.5)] / \sum w
 
     It is what the name ``'accuracy'`` stands for in the training of a network with the loss 'bce'.
     """
@@ -402,7 +407,7 @@ def binary_accuracy(share: float) -> float:
     better='max',
 )
 def binary_f1(hits: np.ndarray, targets: np.ndarray, outputs: np.ndarray) -> float:
-    r"""Return the mean over units of :math:`2 h / (n + m)`, for targets 0 or 1.
+    r"""F1 score for targets 0 or 1: the mean over units of :math:`2 h / (n + m)`.
 
     Of each unit, h is the (weighted) number of ones that were found, n that of ones among its
     targets, and m that of its outputs above 0.5. Units with neither do not count. It is what the
@@ -483,7 +488,7 @@ def log_loss(target: np.ndarray, output: np.ndarray) -> np.ndarray:
     better='min',
 )
 def cross_entropy(nats: float) -> float:
-    r"""Return the (weighted) mean of :math:`-\ln p_y`, in nats.
+    r"""Cross-entropy in nats: the (weighted) mean of :math:`-\ln p_y`.
 
     Parameters
     ----------
@@ -507,13 +512,13 @@ def cross_entropy(nats: float) -> float:
 
 @add('bits', reads='probabilities', means=[log_loss], targets='labels', better='min')
 def bits(nats: float) -> float:
-    """Return the cross-entropy in bits: for text, the bits that a character takes."""
+    r"""Cross-entropy in bits, the mean of :math:`-\log_2 p_y`: for text, those of a character."""
     return nats / np.log(2)
 
 
 @add('perplexity', reads='probabilities', means=[log_loss], targets='labels', better='min')
 def perplexity(nats: float) -> float:
-    """Return 2 to the power of `bits`: among how many equal choices the network wavers."""
+    r"""Perplexity, :math:`2^{\text{bits}}`: among how many equal choices the network wavers."""
     with np.errstate(over='ignore'):
         return np.exp(nats)
 

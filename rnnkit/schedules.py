@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from rnnkit.common import foreign_names
+from rnnkit.common import foreign_names, reprs
 from rnnkit.common.calls import check_takes_one, checked, checked_methods
 from rnnkit.common.checks import is_real, real, whole
 from rnnkit.common.spelling import brief, plain
@@ -31,6 +31,9 @@ class Schedule:
             The number of updates so far: 0 for the first update.
         """
         raise NotImplementedError(f'{type(self).__name__} must define __call__(update)')
+
+    def __repr__(self) -> str:
+        return reprs.call(self)
 
     def observe(self, loss: float) -> None:
         """Get a validation loss; the first one is computed before the first update."""
@@ -252,6 +255,9 @@ class _Called(Schedule):
 
     def __init__(self, where: str, function: Callable[[int], float]):
         self.where, self.function = where, function
+
+    def __repr__(self) -> str:
+        return getattr(self.function, '__name__', repr(self.function))
 
     def __call__(self, update):
         rate = self.function(update)

@@ -25,6 +25,7 @@ _flags = [
 ]
 # In Python a kernel's Op runs the scan, but compiles it once more.
 os.environ.setdefault('RNNKIT_KERNELS', 'off')
+os.environ['MPLBACKEND'] = 'agg'  # no windows
 os.environ['PYTENSOR_FLAGS'] = ','.join(flag for flag in _flags if flag)
 
 import numpy as np  # noqa: E402
@@ -40,6 +41,14 @@ hasten()
 def rng():
     """Return the generator that tests draw from; the same numbers in every run."""
     return np.random.default_rng(20)
+
+
+@pytest.fixture(autouse=True)
+def no_open_figures():
+    """Close the figures that a test has left to pyplot, which warns of too many."""
+    yield
+    if pyplot := sys.modules.get('matplotlib.pyplot'):
+        pyplot.close('all')
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Protocol, Self
 
-from rnnkit.common import copies, param_values
+from rnnkit.common import copies, param_values, reprs
 from rnnkit.common.calls import checked_methods
 from rnnkit.errors import ConfigError
 
@@ -17,6 +17,7 @@ class Run(Protocol):
     net: Any
     stage: str | None
     options: Any
+    settings: dict[str, object]
     training: int
     epoch: int
     updates: int
@@ -64,6 +65,9 @@ class Training:
     params : list of shared variables
         The parameters that are trained.
     options : Options
+    settings : dict
+        What the training was started with, for a record of it: ``'algo'``, the hyperparameters of
+        the update rule, regularizers and noise, and all options that change what is learned.
     number : int
         The number of this training, from 1, as in the column ``'training'`` of the history.
     epoch, updates : int
@@ -118,6 +122,9 @@ class Training:
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return copies.deep(self, memo)
 
+    def __repr__(self) -> str:
+        return f'<Training: epoch {self.epoch}, {self.updates} updates>'
+
     def stop(self, reason: str = 'a callback has asked for it') -> None:
         """End the training in the normal way; the first reason is logged.
 
@@ -162,6 +169,10 @@ class Training:
     @property
     def options(self) -> Any:
         return self._trainer.options
+
+    @property
+    def settings(self) -> dict[str, object]:
+        return dict(self._trainer.settings)
 
     @property
     def number(self) -> int:
@@ -270,6 +281,9 @@ class Callback:
     """
 
     prints = True
+
+    def __repr__(self) -> str:
+        return reprs.call(self)
 
     def on_train_begin(self, training: Training) -> None:
         """Run before the first validation; in a resumed training, before its first epoch."""

@@ -44,6 +44,7 @@ class AntisymmetricCell(Cell):
     gamma : float
         The diffusion; the paper tries 0.001 to 1. Without it, small errors grow.
     gated : bool
+        Whether the gate z multiplies each step.
 
     References
     ----------

@@ -46,6 +46,7 @@ class CfCCell(Cell):
     Parameters
     ----------
     mode : {'default', 'no_gate', 'pure'}
+        Which of the forms above computes the state.
     backbone_units : int
         The number U of units in each layer of the backbone.
     backbone_layers : int

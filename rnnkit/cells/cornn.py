@@ -46,6 +46,7 @@ class CoRNNCell(Cell):
     epsilon : float
         The damping :math:`\epsilon`; at least 0.
     damping : {'explicit', 'implicit'}
+        Whether the old or the new velocity is damped.
     activation : str or callable
         The function :math:`\phi`.
 

@@ -45,6 +45,7 @@ class MinGRUCell(Cell):
     Parameters
     ----------
     positive : bool
+        Whether g is the function that keeps h positive, and not the identity.
 
     References
     ----------

@@ -40,6 +40,7 @@ class RRNNCell(Cell):
     activation : str or callable
         The function g.
     rate : {'matrix', 'vector', 'uniform', 'log'}
+        Where the rate comes from: the input, a learned number, or fixed ones.
 
     References
     ----------

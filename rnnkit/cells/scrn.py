@@ -45,6 +45,7 @@ class SCRNCell(Cell):
     activation : str or callable
         The function g.
     rate : {'vector', 'uniform', 'log'}
+        Where the rate comes from: a learned number, or fixed ones.
     context_size : int, optional
         The number C of context units; by default the square root of the layer's size, rounded
         down, plus 1.

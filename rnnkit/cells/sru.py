@@ -41,6 +41,7 @@ class SRUCell(Cell):
     Parameters
     ----------
     highway : {'matrix', 'input'}
+        What y is: the input times a matrix, or the input itself.
     highway_bias : float
         The initial value of :math:`b_r`.
 

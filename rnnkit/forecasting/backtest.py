@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnkit.common import html
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import choice, flag, optional_whole, whole
 from rnnkit.common.progress import LOGGER
@@ -274,7 +275,7 @@ class Backtest:
         named = {new.get(name, name): values for name, values in records.items()}
         return tables.frame(form.library, named)
 
-    def plot(self, path: str | None = None, *, ids: object = None) -> Any:
+    def plot(self, path: str | None = None, *, ids: object = None, axes: object = None) -> Any:
         """Draw some series: what came, the forecast of each window, and its intervals.
 
         Parameters
@@ -282,11 +283,15 @@ class Backtest:
         path : str, optional
             A file that the picture is written to.
         ids : id or list of ids, optional
-            The series to draw; by default the first ones.
+            The series to draw; by default the first four.
+        axes : matplotlib.axes.Axes, or a sequence of them, optional
+            Where to draw, one for each series; by default a new figure.
 
         Returns
         -------
         figure : matplotlib.figure.Figure
+            One that pyplot knows: a notebook shows it, and ``plt.show()`` opens it. With `path`
+            pyplot does not know it, so that no window opens.
 
         Raises
         ------
@@ -295,11 +300,11 @@ class Backtest:
         ImportError
             If matplotlib is not installed: ``pip install 'rnnkit[plot]'``.
         """
-        from rnnkit.integrations import plots
+        from rnnkit.integrations import figures, plots
 
-        plots.check_path('plot()', path)
+        figures.check_path('plot()', path)
         drawn = pictures.of_backtest(self.panel, self.columns, self.levels, self.plan.season, ids)
-        return plots.forecasts(drawn, path)
+        return plots.forecasts(drawn, path, axes)
 
     @property
     def is_better(self) -> bool:
@@ -327,6 +332,19 @@ class Backtest:
         return metric, None if better else best, scores
 
     def __repr__(self) -> str:
+        return f'{self._title}\n{self.scores()}\n{self._ending}'
+
+    def _repr_html_(self) -> str:
+        return html.block(
+            html.line(self._title), self.scores()._repr_html_(), html.line(self._ending)
+        )
+
+    @property
+    def _ending(self) -> str:
+        return f'{self.verdict[0].upper()}{self.verdict[1:]}.'
+
+    @property
+    def _title(self) -> str:
         plan, n = self.plan, len(np.unique(self.columns['series']))
         apart = f', {plan.step} apart' if plan.windows > 1 else ''
         networks = 'trained before each' if plan.refit else 'trained before the first'
@@ -334,10 +352,9 @@ class Backtest:
         left = len(self.panel.series) - n
         short = f'; {left} too short' if left else ''
         windows = f'{plan.windows} window{"s" * (plan.windows > 1)}'
-        verdict = self.verdict[0].upper() + self.verdict[1:]
         return (
             f'Backtest of {many}{short}: {windows} of {plan.horizon} steps{apart}, networks '
-            f'{networks}\n{self.scores()}\n{verdict}.'
+            f'{networks}'
         )
 
     # --- ids and times of the records

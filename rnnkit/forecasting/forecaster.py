@@ -74,8 +74,9 @@ class Forecaster:
         Whether a second `fit` goes on with the networks, rather than with new ones.
     seed : int, optional
         Drives the initial weights and the windows that are drawn.
-    verbose : bool
-        Whether training writes a line for each validation.
+    verbose : {0, 1, 2}
+        What training shows: 0 nothing; 1 a bar or a line that changes; 2 a line for each
+        validation. See `rnnkit.Network.train`.
 
     Attributes
     ----------
@@ -124,7 +125,7 @@ class Forecaster:
         patience: int = 20,
         warm_start: bool = False,
         seed: int | None = None,
-        verbose: bool = False,
+        verbose: int = 0,
     ):
         given = {name: value for name, value in locals().items() if name != 'self'}
         self.options = Options(**given)
@@ -305,6 +306,7 @@ class Forecaster:
         level: Any = 'auto',
         ids: object = None,
         past: int | None = None,
+        axes: object = None,
     ) -> Any:
         """Draw the ends of the series and their forecasts.
 
@@ -322,10 +324,14 @@ class Forecaster:
             The series to draw; by default the first four.
         past : int, optional
             How many values of the past to draw; by default three horizons, or three seasons.
+        axes : matplotlib.axes.Axes, or a sequence of them, optional
+            Where to draw, one for each series; by default a new figure.
 
         Returns
         -------
         figure : matplotlib.figure.Figure
+            One that pyplot knows: a notebook shows it, and ``plt.show()`` opens it. With `path`
+            pyplot does not know it, so that no window opens.
 
         Raises
         ------
@@ -336,12 +342,12 @@ class Forecaster:
         ImportError
             If matplotlib is not installed: ``pip install 'rnnkit[plot]'``.
         """
-        from rnnkit.integrations import plots
+        from rnnkit.integrations import figures, plots
 
         fitted = self._ready('plot()')
-        plots.check_path('plot()', path)
+        figures.check_path('plot()', path)
         drawn = pictures.of_fitted(fitted, truth, X, level, ids=ids, past=past)
-        return plots.forecasts(drawn, path)
+        return plots.forecasts(drawn, path, axes)
 
     # --- files ---
 

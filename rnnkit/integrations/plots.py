@@ -1,14 +1,14 @@
 """Plots, drawn by matplotlib."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnnkit.common import epoch_paths
 from rnnkit.common.calls import checked
 from rnnkit.errors import ConfigError
 from rnnkit.forecasting.pictures import Line, Picture
+from rnnkit.integrations import figures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,49 +16,6 @@ if TYPE_CHECKING:
 
 INK, BLUE = '0.25', 'C0'  # of what came, and of forecasts
 MARKED = 60  # of fewer values that came, each is marked
-
-
-def figure(figsize: tuple[float, float]) -> 'tuple[Figure, Axes]':
-    """Return a new matplotlib figure, which no window shows, and its axes."""
-    picture = blank(figsize)
-    return picture, picture.subplots()
-
-
-def blank(figsize: tuple[float, float]) -> 'Figure':
-    """Return a new matplotlib figure without axes."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError("plots need matplotlib: pip install 'rnnkit[plot]'") from error
-    picture = Figure(figsize, layout='constrained')
-    FigureCanvasAgg(picture)
-    return picture
-
-
-@checked
-def history(
-    records: Sequence[Mapping[str, Any]], path: str | None, keys: Sequence[str]
-) -> 'Figure':
-    """Plot columns of a history; see `rnnkit.training.History.plot`."""
-    check_path('history.plot()', path)
-    picture, axes = figure(figsize=(7, 4))
-    updates = _running_count([record['updates'] for record in records])
-    for key in keys:
-        for name, style in ((key, '-'), (f'valid_{key}', 'o-'), (f'training_{key}', 'o-')):
-            points = [
-                (at, r[name])
-                for at, r in zip(updates, records, strict=True)
-                if r.get(name) is not None
-            ]
-            if points:
-                axes.plot(*zip(*points, strict=True), style, label=name, markersize=3)
-    axes.set_xlabel('updates')
-    axes.legend()
-    axes.grid(alpha=0.3)
-    if path is not None:
-        picture.savefig(path, dpi=120)
-    return picture
 
 
 @checked
@@ -93,11 +50,10 @@ def gradient_flow(
         )
     if not all(isinstance(norms, np.ndarray) and norms.ndim == 1 for norms in flow.values()):
         raise ConfigError('plots.gradient_flow(): flow must be a dict of arrays of shape (T,)')
-    if axes is not None and not hasattr(axes, 'set_yscale'):
-        raise ConfigError(f'plots.gradient_flow(): axes must be of matplotlib; got {axes!r}')
-    check_path('plots.gradient_flow()', path)
+    figures.check_path('plots.gradient_flow()', path)
     if axes is None:
-        axes = figure(figsize=(7, 4))[1]
+        axes = figures.new((7, 4), path).subplots()
+    axes = figures.checked_axes('plots.gradient_flow()', axes)
     for name, norms in flow.items():
         # The logarithm of 0 cannot be drawn: the line has a gap where no gradient arrives.
         points = [norm if 0 < norm < float('inf') else float('nan') for norm in norms]
@@ -107,34 +63,41 @@ def gradient_flow(
     axes.set_ylabel('‖∂L / ∂h_t‖')
     axes.legend()
     axes.grid(alpha=0.3)
-    if path is not None:
-        axes.figure.savefig(path, dpi=120)
-    return axes.figure
+    return figures.finished(figures.root(axes), path)
 
 
-def forecasts(pictures: Sequence[Picture], path: str | None = None) -> 'Figure':
+def forecasts(
+    pictures: Sequence[Picture], path: str | None = None, axes: object = None
+) -> 'Figure':
     """Draw series with forecasts, one below the other.
 
     Parameters
     ----------
     pictures : list of rnnkit.forecasting.pictures.Picture
     path : str, optional
-        A file that the picture is written to; see `check_path`.
+        A file that the picture is written to; see `figures.check_path`.
+    axes : Axes, or sequence of Axes, optional
+        Where to draw, one for each picture; by default a new figure.
 
     Returns
     -------
     figure : matplotlib.figure.Figure
     """
     n = len(pictures)
-    whole = blank((8, 3.5 if n == 1 else 0.5 + 2.1 * n))
-    several = whole.subplots(n, squeeze=False)[:, 0]
-    for axes, picture in zip(several, pictures, strict=True):
-        _draw_forecasts(axes, picture)
+    if axes is None:
+        whole = figures.new((8, 3.5 if n == 1 else 0.5 + 2.1 * n), path)
+        several = whole.subplots(n, squeeze=False)[:, 0].tolist()
+    else:
+        several = figures.several_axes('plot()', axes, n, 'series')
+        whole = figures.root(several[0])
+    for one, picture in zip(several, pictures, strict=True):
+        _draw_forecasts(one, picture)
     handles, labels = several[0].get_legend_handles_labels()
-    whole.legend(handles, labels, loc='outside upper center', ncols=5, fontsize='small')
-    if path is not None:
-        whole.savefig(path, dpi=120)
-    return whole
+    if axes is None:
+        whole.legend(handles, labels, loc='outside upper center', ncols=5, fontsize='small')
+    else:  # whose figure may have no room above
+        several[0].legend(fontsize='small')
+    return figures.finished(whole, path)
 
 
 def _draw_forecasts(axes: 'Axes', picture: Picture) -> None:
@@ -182,19 +145,3 @@ def _short_dates(axes: 'Axes', x: np.ndarray) -> None:
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
     else:
         axes.set_xlabel('step')
-
-
-def check_path(where: str, path: object) -> None:
-    """Raise a ConfigError unless `path` is None or the path of a file."""
-    if path is not None:
-        epoch_paths.file_path(f'{where}: path', path)
-
-
-def _running_count(counts: Sequence[int]) -> list[int]:
-    """Return a count over all trainings, from one that restarts with each training."""
-    total, done, last = [], 0, 0
-    for count in counts:
-        done += last if count <= last else 0
-        last = count
-        total.append(done + count)
-    return total

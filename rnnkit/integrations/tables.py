@@ -25,6 +25,36 @@ def frame(library: str, columns: Mapping[Any, object], index: object = None) -> 
     return pandas.DataFrame(dict(columns), index=index)
 
 
+def of_records(
+    where: str, records: Sequence[Mapping[str, object]], columns: Sequence[str], index: str
+) -> Any:
+    """Return a DataFrame of pandas with one row for each record.
+
+    Parameters
+    ----------
+    where : str
+        The call, for messages.
+    records : sequence of dict
+    columns : sequence of str
+        Those of the frame; NaN where a record has no value.
+    index : str
+        The column that becomes the index, if there is one of this name.
+
+    Raises
+    ------
+    ImportError
+        If pandas is not installed.
+    """
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError(f'{where} needs pandas: pip install pandas') from error
+    made = pandas.DataFrame.from_records(list(records), columns=list(columns))
+    if not made.columns.size:
+        return made.rename_axis(index)
+    return made.set_index(index) if index in made else made
+
+
 def series(library: str, values: np.ndarray, index: object, name: object) -> object:
     """Return a Series; that of polars has no index."""
     if library == 'polars':

@@ -46,7 +46,7 @@ class Bidirectional(Layer):
         The initial states of both directions: ``'learn'``, or a pair with an entry for the
         forward and one for the backward direction, each of which is ``'learn'``, None or the
         name of a layer or output, as in other recurrent layers: ``h_0=('there', 'back')``.
-    **options
+    **options : object
         Keywords of the two layers, such as ``dropout=0.2``.
 
     Notes

@@ -28,7 +28,7 @@ class Conv1(Layer):
         The zero padding. 'valid': none, so that there are (T - K) // s + 1 outputs. 'same': on
         both sides, so that there are T outputs if s is 1. 'causal': as much, but all before the
         sequence, so that no output depends on later steps.
-    activation : str or callable
+    activation : str or callable, optional
         The function g; by default relu, and in the last layer the network's output activation.
 
     Notes

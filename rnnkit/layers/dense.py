@@ -20,7 +20,7 @@ class Dense(Layer):
 
     Parameters
     ----------
-    activation : str or callable
+    activation : str or callable, optional
         The function g; by default relu, and in the last layer the network's output activation.
 
     Notes
@@ -86,7 +86,19 @@ def _affine(x: TensorVariable, w: TensorVariable, b: TensorVariable) -> TensorVa
 
 @layers.add('classifier', 'softmax')
 class Softmax(Dense):
-    """Fully connected layer with a softmax, whose outputs are class probabilities."""
+    r"""Fully connected layer with a softmax, whose outputs are class probabilities.
+
+    .. math:: p_k = e^{z_k} / \sum_j e^{z_j}, \qquad z = x W + b
+
+    Parameters
+    ----------
+    activation : {'softmax'}, optional
+        Nothing but 'softmax', which it is by default.
+
+    Notes
+    -----
+    The outputs are ``'out'``, p, and the logits ``'pre'``, z, from which losses are computed.
+    """
 
     def __init__(self, size=None, *, name=None, inputs=None, **options):
         activation = options.setdefault('activation', 'softmax')

@@ -31,7 +31,7 @@ class Tied(Layer):
         embedding. By default the nearest fully connected layer that is not a partner yet:
         ``[4, 3, 2, 'tied', 'tied']`` pairs the layers from the middle outwards. If there is none,
         the nearest embedding that is not.
-    activation : str or callable
+    activation : str or callable, optional
         The function g; by default relu, and in the last layer the network's output activation.
 
     References

@@ -14,7 +14,7 @@ LOG_MOST = 40  # of a Poisson rate: NumPy's counts are 64-bit integers
 
 @add('mse', 'meansquarederror')
 class MeanSquaredError(Loss):
-    """Mean squared error: the mean of the squared differences between output and target."""
+    r"""Mean squared error: the mean of :math:`(o - t)^2` over outputs o and targets t."""
 
     def errors(self, output, target):
         return pt.sqr(output - target)
@@ -22,7 +22,7 @@ class MeanSquaredError(Loss):
 
 @add('mae', 'meanabsoluteerror')
 class MeanAbsoluteError(Loss):
-    """Mean absolute error: the mean of the absolute differences between output and target."""
+    r"""Mean absolute error: the mean of :math:`|o - t|` over outputs o and targets t."""
 
     def errors(self, output, target):
         return abs(output - target)

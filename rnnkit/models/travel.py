@@ -61,8 +61,7 @@ def reduced(net: Traveller) -> tuple[Any, ...]:
     file = net._as_file()
     file.spec['model'] = next(one.__name__ for one in cls.__mro__ if _is_model(one))
     others = {name: value for name, value in vars(net).items() if name not in net._own_names}
-    history = History(map(dict, net.history))
-    state = {**others, 'history': history, '_trainings': net._trainings}
+    state = {**others, 'history': net.history.copy(), '_trainings': net._trainings}
     parts = tuple(_own_parts(set(_words(file.spec))))
     return revive, (file_format.pack(file, 'the pickle'), cls, net._kernel, *parts), state
 

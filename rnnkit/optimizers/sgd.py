@@ -17,6 +17,10 @@ class SGD(Optimizer):
 class NAG(Optimizer):
     r"""Nesterov's accelerated gradient: ``'sgd'`` with Nesterov momentum, by default 0.9.
 
+    .. math:: v' = \mu v - \alpha g, \qquad p' = p + \mu v' - \alpha g
+
+    μ is the option `momentum` of `train`.
+
     References
     ----------
     Nesterov 1983; in the form of Sutskever et al. 2013, ICML.

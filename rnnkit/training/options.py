@@ -95,11 +95,12 @@ class Options:
     callbacks : callback, function or sequence of these, optional
         See `rnnkit.callbacks.Callback`.
     progress : bool, optional
-        Whether lines are logged, such as one for each epoch, and a bar shown on a terminal. With
-        False there are warnings alone.
+        Whether lines are logged, such as one for each epoch, and a bar shown on a terminal or in
+        a notebook. With False there are warnings alone.
     verbose : {0, 1, 2}, optional
-        The same as a number: 0 is ``progress=False``; 1 is the default; 2 is a line for each
-        epoch, without a bar.
+        The same as a number, as in Keras: 0 is ``progress=False``; 1, the default, is a bar or a
+        line that changes, and in a log file some of the epochs; 2 is a line for each epoch,
+        wherever it is written.
     comm : 'mpi' or mpi4py.MPI.Comm, optional
         The processes that train together, all of which run the same program: each computes the
         gradient of its share of every batch. ``'mpi'`` stands for all processes that ``mpiexec``
@@ -200,6 +201,9 @@ class Options:
             real(f'{where}: save_every', every, least=0)
 
 
+# Options that do not change what is learned.
+NO_SETTINGS = {'checkpoint', 'save_every', 'resume', 'callbacks', 'progress', 'verbose', 'comm'}
+
 DEFAULTS: dict[str, object] = {field.name: field.default for field in fields(Options)}
 
 
@@ -247,6 +251,18 @@ class TrainingConfig:
     options: Options
     hyperparameters: Hyperparameters
     terms: dict[str, object]
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What training was started with, by name; see `rnnkit.callbacks.Training`."""
+        options = {
+            name: value
+            for name, value in vars(self.options).items()
+            if name not in NO_SETTINGS and value is not None and value != sys.maxsize
+        }
+        rates = self.hyperparameters.items()
+        numbers = {n: v.rate if isinstance(v, schedules.Constant) else v for n, v in rates}
+        return {'algo': self.algo, **options, **numbers, **self.terms}
 
     def check_data(self, data: object) -> None:
         """Raise a ConfigError if the rule needs all data at once, and `data` makes batches."""

@@ -100,7 +100,7 @@ class Trainer:
         team: Team = ALONE,
     ):
         self.step, self.batches, self.validation = step, batches, validation
-        self.options = config.options
+        self.options, self.settings = config.options, config.settings
         self.hyperparameters = dict(config.hyperparameters)
         self.schedule = self.hyperparameters.pop('learning_rate', None)
         self.history, self.training, self.stage = place
@@ -394,6 +394,8 @@ class Trainer:
         if not self.validation.held_out:
             self.history.rename(self.training, column('', True), column('', False))
         self.record = self.history[-1] if self.epoch else {}
+        best = dict(zip(self.validation.columns(self.best), self.best.values(), strict=True))
+        self.history.find_best(self.training, self.stage, best)
         for p in self.params:
             p.set_value(state['last'][p.name])
 
@@ -453,6 +455,7 @@ class Trainer:
         # The first validation always counts.
         if not self.best_params or self.judge.prefers(result, self.best):
             self.best, self.failures = result, 0
+            self.history.note_best(self.training, self.stage, self.epoch)
             self.best_params = [p.get_value() for p in self.params]
         else:
             self.failures += 1
@@ -471,8 +474,11 @@ class Trainer:
         seconds = self.record['seconds']
         held_out = self.validation.held_out
         line = epoch_line(self.epoch, self.trained, validation, is_best, seconds, held_out)
-        fleeting = not (validation or self.hooks.prints) and self.hooks.show
-        progress.say('%s', line, live=fleeting)
+        stays = self.hooks.prints or not self.hooks.show
+        name = self.judge.column
+        best = f'{name.replace("_", " ")} {self.record[name]:.4g}' if is_best else ''
+        about = progress.Epoch(self.epoch, self.options.epochs, best, stays)
+        progress.say('%s', line, live=not (validation or stays), epoch=about)
 
     def _restore(self) -> None:
         for p, value in zip(self.params, self.best_params, strict=True):

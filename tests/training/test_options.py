@@ -261,8 +261,7 @@ def test_the_history_is_plotted_to_a_file(tmp_path):
     net.train(FLAT, epochs=2, validate_every=1)
     figure = net.history.plot(tmp_path / 'h.png', keys=('loss', 'gradient_norm'))
     assert (tmp_path / 'h.png').stat().st_size > 1000
-    labels = [line.get_label() for line in figure.axes[0].lines]
-    assert labels == ['loss', 'training_loss', 'gradient_norm']
+    assert [axes.get_ylabel() for axes in figure.axes] == ['loss', 'gradient norm']
     with pytest.raises(ConfigError, match=r"no column 'los'; did you mean 'loss'\?"):
         net.history.plot(keys=('los',))
 
@@ -283,6 +282,15 @@ def test_a_line_an_epoch_and_the_compilations_are_logged(caplog):
     assert '| valid loss ' in lines[5]
     assert lines[5].count('*') == 1  # the best so far
     assert len(lines) == 6
+
+
+@pytest.mark.parametrize(('penalty', 'count'), [({}, 0), ({'weight_l2': 0.1}, 2)])
+def test_a_line_has_no_number_twice(penalty, count, caplog):
+    net = dense()
+    with caplog.at_level(logging.INFO, 'rnnkit'):
+        net.train(FLAT, FLAT, epochs=1, **penalty)
+    assert caplog.records[-1].getMessage().count(' err ') == count
+    assert {'loss', 'err', 'valid_loss', 'valid_err'} <= {*net.history[0]}
 
 
 class FakeTerminal(io.StringIO):
@@ -356,8 +364,8 @@ def test_a_program_that_has_configured_logging_is_left_alone():
 
 def test_a_plot_over_two_trainings_goes_on_where_the_first_one_ended():
     records = [{'updates': n, 'loss': 1.0} for n in (10, 20, 5, 10)]
-    line = History(records).plot().axes[0].lines[0]
-    assert list(line.get_xdata()) == [10, 20, 25, 30]
+    lines = History(records).plot().axes[0].lines
+    assert [list(line.get_xdata()) for line in lines[:2]] == [[10, 20], [25, 30]]
 
 
 def test_an_empty_history_cannot_be_plotted():
@@ -387,7 +395,7 @@ def test_no_limit_of_elements_is_0_or_none():
 # --- verbose
 
 
-@pytest.mark.parametrize('verbose', [0, 1, 2])
+@pytest.mark.parametrize('verbose', [0, 1, 2, True])
 def test_verbose_is_a_number(verbose, caplog):
     caplog.set_level('INFO', 'rnnkit')
     net = dense()
@@ -405,8 +413,8 @@ def test_verbose_is_a_number(verbose, caplog):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'verbose': 3}, 'verbose must be 0, nothing but warnings; .* lines alone; got 3'),
-        ({'verbose': True}, 'or 2, lines alone; got True'),
+        ({'verbose': 3}, 'verbose must be 0, nothing but warnings; .* for each epoch; got 3'),
+        ({'verbose': 'auto'}, "or 2, a line for each epoch; got 'auto'"),
         ({'verbose': 1, 'progress': False}, 'progress=False and verbose=1 contradict each other'),
         ({'verbose': 0, 'progress': True}, 'progress=True and verbose=0 contradict each other'),
     ],

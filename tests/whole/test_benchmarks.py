@@ -1,6 +1,7 @@
 """The program that measures runs without rnnkit being installed, and hides no error."""
 
 import importlib
+import json
 import os
 import re
 import subprocess
@@ -161,3 +162,29 @@ def test_rows_that_others_disturbed_are_named(program):
         'used on average while a row was measured: rnn small (0.31).'
     ]
     assert others.warnings({'gru small': figures(1.0, 2.0, others=None)}) == []
+
+
+def test_picture_of_the_readme_is_drawn_from_what_is_stored(program, tmp_path):
+    ratios = program('ratios')
+    stored = json.loads(ratios.STORED.read_text())
+    groups = ratios.rows(stored)
+    names = [[name for name, _ in group] for group in groups.values()]
+    libraries = ['torch', 'jax', 'keras', 'onnxruntime']
+    assert names == [libraries[:3], libraries, libraries, libraries[:3], libraries[:3]]
+    times = stored['workloads']['gru small']
+    (dot,) = [
+        dot
+        for peer, dots in groups['Training update']
+        for dot in dots
+        if peer == 'torch' and dot.ratio == times['rnnkit']['train'] / times['torch']['train']
+    ]
+    assert (dot.marker, dot.filled) == ('o', False)
+    line = r'.+ \(.+\), \d+ cores, \d+ [A-Z][a-z]+ 20\d\d; float32\nPyTorch \d.+'
+    assert re.fullmatch(line, ratios.subtitle(stored))
+    ratios.draw(stored, tmp_path / 'ratios.png')
+    assert (tmp_path / 'ratios.png').stat().st_size > 50_000
+
+
+def test_processor_is_named(program):
+    """As 'AMD EPYC (Zen 4, AVX-512)'; elsewhere than on Linux as 'arm64 (apple-m1, NEON)'."""
+    assert re.fullmatch(r'.+ \(.+, (AVX-512|AVX2|NEON|no AVX2)\)', program('ratios').processor())

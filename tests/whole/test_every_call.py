@@ -167,6 +167,7 @@ def of_networks():
 WINDOWS = rnnkit.windows.of(np.arange(6.0), 2)
 TEXT = rnnkit.recurrent.Text('some text, and more of it')
 HISTORY = rnnkit.training.History([{'updates': 1, 'loss': 1.0}])
+FLOW = rnnkit.training.GradientFlow({'hid1': np.ones(3)}, {})
 PROBABILITIES = np.full((T, B, 2), 0.5)
 PARAM = rnnkit.Regressor([1, 1], seed=0).params[0]
 
@@ -351,6 +352,7 @@ CALLS = {
     'Checkpoint': Call(rnnkit.callbacks.Checkpoint, {'path': 'net.rnn'}),
     'CSV': Call(rnnkit.callbacks.CSV, {'path': 'log.csv'}),
     'Progress': Call(rnnkit.callbacks.Progress, {}),
+    'TensorBoard': Call(rnnkit.callbacks.TensorBoard, {'folder': 'runs'}),
     'Constant': Call(rnnkit.schedules.Constant, {'rate': 0.1}),
     'Exponential': Call(rnnkit.schedules.Exponential, {'rate': 0.1, 'decay': 0.5}),
     'Step': Call(rnnkit.schedules.Step, {'rate': 0.1, 'every': 2}),
@@ -358,6 +360,7 @@ CALLS = {
     'WarmUp': Call(rnnkit.schedules.WarmUp, {'updates': 2, 'then': 0.1}),
     'Plateau': Call(rnnkit.schedules.Plateau, {'rate': 0.1}),
     'History.plot': method(HISTORY, 'plot'),
+    'GradientFlow.plot': method(FLOW, 'plot'),
     'Experiment': Call(rnnkit.Experiment, {'network': rnnkit.Regressor, 'layers': [1, 1]}),
     'LossTerm': Call(rnnkit.training.LossTerm, {'loss': rnnkit.losses.build('mse')}),
     'metrics.add': Call(rnnkit.metrics.add, {}),

@@ -1,5 +1,7 @@
-import importlib.util
+import builtins
+import importlib
 import runpy
+import subprocess
 import sys
 
 import numpy as np
@@ -8,7 +10,8 @@ from long_forms import long_unless
 from packages import has_pymc
 from repository import ROOT
 
-EXAMPLES = sorted((ROOT / 'examples').glob('*.py'))
+FOLDER = ROOT / 'examples'
+EXAMPLES = sorted(path for path in FOLDER.glob('*.py') if path.stem != 'common')
 
 # For each program a task so small that a few updates in pure Python will do: what
 # main() is given, and an error that it reaches only if the network learns to use its memory.
@@ -66,7 +69,7 @@ SHORT = {
         0.1,
     ),
     'many_series': (
-        {'shops_': 4, 'weeks': 3, 'horizon': 24, 'size': 8, 'updates': 80},
+        {'shops': 4, 'weeks': 3, 'horizon': 24, 'size': 8, 'updates': 80},
         0.9,
     ),
     'larger_than_memory': (
@@ -173,11 +176,14 @@ COMPILED = {
 }  # all of their networks are machine code
 
 
-def load(path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture(autouse=True)
+def beside_the_examples(monkeypatch):
+    """Find modules where `python examples/x.py` finds them."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+
+
+def load(name):
+    return importlib.import_module(name)
 
 
 def test_every_example_has_a_short_form():
@@ -185,15 +191,20 @@ def test_every_example_has_a_short_form():
 
 
 @pytest.mark.parametrize('path', EXAMPLES, ids=lambda path: path.stem)
-def test_help(path, monkeypatch, capsys):
+def test_help_names_every_option(path, monkeypatch, capsys):
     monkeypatch.setattr(sys, 'argv', [str(path), '--help'])
     with pytest.raises(SystemExit) as end:
         runpy.run_path(str(path), run_name='__main__')
     assert not end.value.code
     answer = capsys.readouterr().out
-    for option in ('--updates', '--tolerance', '--seed', '--plot'):
+    for option in ('--updates', '--tolerance', '--seed', '--plot', '--no-plot'):
         assert option in answer
-    assert '(default: ' in answer
+    assert f'(default: {path.stem}.png)' in ' '.join(answer.split())
+
+
+@pytest.mark.parametrize('path', EXAMPLES, ids=lambda path: path.stem)
+def test_the_first_lines_say_what_to_copy(path):
+    assert 'Copy' in '\n'.join(path.read_text('utf-8').splitlines()[:15])
 
 
 @pytest.mark.parametrize(
@@ -207,17 +218,121 @@ def test_short_form_learns_and_draws(path, tmp_path, request):
     if path.stem in COMPILED:
         request.getfixturevalue('machine_code')
     options, wanted = SHORT[path.stem]
-    picture = tmp_path / 'picture.png'
-    found = load(path).main(**options, seed=1, plot=str(picture))
+    picture, module = tmp_path / 'picture.png', load(path.stem)
+    found, shown = module.main(**options, seed=1)
     assert all(np.isfinite(value) and value >= 0 for value in found.values())
     assert found['updates'] <= options['updates']
     assert found[MEASURES.get(path.stem, 'error')] < wanted
+    load('common').picture(picture, module.draw, *shown)
     assert picture.read_bytes().startswith(b'\x89PNG')
+    load('common').picture(picture, labelled, module.draw, *shown)
+
+
+def labelled(figure, draw, *shown):
+    """Draw, and look whether all axes say what is on them, and all curves what they are."""
+    draw(figure, *shown)
+    panels = [axes for axes in figure.axes if axes.axison and axes.get_label() != '<colorbar>']
+    for axes in panels:
+        place = axes.get_subplotspec()
+        below = [
+            other
+            for other in panels
+            if other.get_subplotspec().colspan == place.colspan
+            and other.get_subplotspec().rowspan.start >= place.rowspan.start
+        ]
+        beside = axes.get_shared_y_axes().get_siblings(axes)
+        assert any(other.get_xlabel() for other in below), axes.get_title('left')
+        assert any(other.get_ylabel() for other in beside), axes.get_title('left')
+        named = axes.get_legend_handles_labels()[1]
+        assert not named or axes.get_legend() or any(other.get_legend() for other in panels)
+
+
+def main(*, updates=3, size=2, rate=0.5, names=None, fast=False, seed=1):
+    """Stand for the function of an example."""
+    return {'updates': updates, 'error': rate}, ([0, 1], size)
+
+
+def draw(figure, values, size):
+    figure.subplots().plot(values)
+
+
+@pytest.fixture
+def program(monkeypatch, tmp_path, capsys):
+    """Run a program with `main` and `draw`; return what it prints and how it ends."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(globals(), '__doc__', 'Do as an example does.\n\nAnd more.')
+
+    def run(*words, tolerance=1.0):
+        monkeypatch.setattr(sys, 'argv', ['program', *words])
+        helps = {'rate': 'a number', 'names': 'a text', 'fast': 'a switch'}
+        try:
+            load('common').run(main, draw, 'the error is {error:.2f}', tolerance, **helps)
+            code = 0
+        except SystemExit as end:
+            code = end.code
+        said = capsys.readouterr()
+        return said.out + said.err, code
+
+    return run
+
+
+def test_a_program_draws_a_picture_of_its_name(program, tmp_path):
+    said, code = program()
+    assert code == 0
+    assert said.startswith('3 updates; ')
+    assert said.endswith('the error is 0.50\npicture: test_examples.png\n')
+    assert (tmp_path / 'test_examples.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_a_program_draws_another_picture_or_none(program, tmp_path):
+    assert program('--no-plot')[0].endswith('the error is 0.50\n')
+    assert list(tmp_path.iterdir()) == []
+    assert program('--plot', 'other.png')[0].endswith('picture: other.png\n')
+    assert [path.name for path in tmp_path.iterdir()] == ['other.png']
+
+
+def test_a_program_goes_on_without_matplotlib(program, tmp_path, monkeypatch):
+    def no_matplotlib(name, *args, **kwargs):
+        if name.startswith('matplotlib'):
+            raise ImportError(name)
+        return imported(name, *args, **kwargs)
+
+    imported = builtins.__import__
+    monkeypatch.setattr(builtins, '__import__', no_matplotlib)
+    said, code = program()
+    assert code == 0
+    assert said.splitlines()[-1].startswith('no picture: matplotlib is missing; run: pip install')
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_program_says_before_it_trains_that_it_cannot_draw(program):
+    said, code = program('--plot', 'nowhere/a.png')
+    assert (code, 'the error' in said) == (2, False)
+    assert '--plot: there is no folder' in said
+
+
+def test_a_program_fails_if_it_has_not_learned(program):
+    assert program('--rate', '1.0')[1] == 'FAILED: the error, 1, is not below 1'
+    assert program('--rate', 'nan')[1] == 'FAILED: the error, nan, is not below 1'
+    assert program('--tolerance', '0.4')[1] == 'FAILED: the error, 0.5, is not below 0.4'
+    assert program('--rate', '0.3', '--tolerance', '0.4')[1] == 0
+
+
+def test_the_command_of_the_readme_runs(tmp_path):
+    words = ['--updates', '2', '--steps', '3', '--size', '2', '--tolerance', '9', '--no-plot']
+    done = subprocess.run(
+        [sys.executable, str(FOLDER / 'memory_task.py'), *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'recall error' in done.stdout
 
 
 def test_many_series_reads_a_folder_and_a_long_frame(tmp_path, machine_code):
-    module = load(ROOT / 'examples' / 'many_series.py')
-    series = module.shops(3, 2, np.random.default_rng(0))
+    module = load('many_series')
+    series = module.visits(3, 2, np.random.default_rng(0))
     folder, long = tmp_path / 'shops', tmp_path / 'long.csv'
     folder.mkdir()
     lines = ['unique_id,ds,y']
@@ -227,7 +342,9 @@ def test_many_series_reads_a_folder_and_a_long_frame(tmp_path, machine_code):
         lines += [f'{key},{hour:05d},{cell}' for hour, cell in enumerate(cells)][::-1]
     long.write_text('\n'.join(lines))
     options = dict(horizon=12, size=2, updates=4)
-    found = [module.main(str(p), out=str(tmp_path / 'out.csv'), **options) for p in (folder, long)]
+    found = [
+        module.main(str(p), out=str(tmp_path / 'out.csv'), **options)[0] for p in (folder, long)
+    ]
     assert found[0] == found[1]
     rows = (tmp_path / 'out.csv').read_text().splitlines()
     assert rows[0] == 'unique_id,step,forecast,forecast-lo-80,forecast-hi-80'
@@ -239,7 +356,7 @@ def test_many_series_reads_a_folder_and_a_long_frame(tmp_path, machine_code):
 
 
 def test_many_series_reads_the_files_of_the_m4_competition(tmp_path):
-    module = load(ROOT / 'examples' / 'many_series.py')
+    module = load('many_series')
     (tmp_path / 'Hourly-train.csv').write_text(
         '"V1","V2","V3","V4"\n"H1","1","2",\n"H2","3","4","5"'
     )

@@ -1,6 +1,6 @@
 """examples/serve.py as a server: its answers, and what it says to requests that are wrong."""
 
-import importlib.util
+import importlib
 import json
 import socket
 from contextlib import closing
@@ -15,10 +15,9 @@ import rnnkit
 
 @pytest.fixture(scope='module')
 def serve():
-    spec = importlib.util.spec_from_file_location('serve', ROOT / 'examples' / 'serve.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(ROOT / 'examples'))
+        return importlib.import_module('serve')
 
 
 @pytest.fixture(scope='module')
@@ -29,7 +28,7 @@ def service(serve):
 
 @pytest.fixture(scope='module')
 def server(serve, service):
-    with serve.Server(service) as server:  # on a port that is free
+    with serve.serving(service) as server:  # on a port that is free
         yield server
 
 
