@@ -2,12 +2,11 @@
 
 import copy
 import functools
-import inspect
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from rnnkit.common import foreign_names
+from rnnkit.common import foreign_names, reprs
 from rnnkit.common.calls import check_takes_one, checked, checked_methods
 from rnnkit.common.checks import is_real, real, whole
 from rnnkit.common.spelling import brief, plain
@@ -34,9 +33,7 @@ class Schedule:
         raise NotImplementedError(f'{type(self).__name__} must define __call__(update)')
 
     def __repr__(self) -> str:
-        names = inspect.signature(type(self)).parameters
-        given = [f'{name}={getattr(self, name)!r}' for name in names if hasattr(self, name)]
-        return f'{type(self).__name__}({", ".join(given)})'
+        return reprs.call(self)
 
     def observe(self, loss: float) -> None:
         """Get a validation loss; the first one is computed before the first update."""
@@ -259,7 +256,7 @@ class _Called(Schedule):
     def __init__(self, where: str, function: Callable[[int], float]):
         self.where, self.function = where, function
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return getattr(self.function, '__name__', repr(self.function))
 
     def __call__(self, update):

@@ -75,6 +75,9 @@ class Experiment:
                 f'of a file; got {network!r}'
             )
 
+    def __repr__(self) -> str:
+        return f'<Experiment: {self.network!r}>'
+
     def train(self, *args: Any, **options: Any) -> tuple[Monitors, Monitors]:
         """Train the network: `rnnkit.Network.train`."""
         return self.network.train(*args, **options)
@@ -145,6 +148,9 @@ class Regularizer:
             f'class {cls.__name__}(Regularizer) is an old form; write a function of parts with '
             f'@rnnkit.regularizers.add({name!r})'
         )
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'
 
     def loss(
         self, layers: list[SimpleNamespace], outputs: dict[str, TensorVariable]

@@ -65,6 +65,9 @@ class Chain:
             for name, shape in step.shapes(size).items()
         }
 
+    def __repr__(self) -> str:
+        return f'<Chain: {" + ".join(getattr(s, "__name__", repr(s)) for s, _ in self.steps)}>'
+
     def __call__(
         self, x: TensorVariable, params: Mapping[str, TensorVariable] | None = None
     ) -> TensorVariable:

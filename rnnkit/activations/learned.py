@@ -72,6 +72,7 @@ class Maxout(Learned):
     names = ('slope', 'intercept')
 
     def __init__(self, argument: str | None = None):
+        self.argument = argument
         self.k = int(argument) if argument and re.fullmatch('[0-9]{1,4}', argument) else 0
         if not 2 <= self.k <= MAX_LINES:
             raise ConfigError(

@@ -24,7 +24,7 @@ class _Numbered(Learned):
     example: ClassVar[str]
 
     def __init__(self, argument: str | None = None):
-        texts = (argument or '').split(':')
+        self.argument, texts = argument, (argument or '').split(':')
         try:
             self.numbers = tuple(map(float, texts))
         except ValueError:

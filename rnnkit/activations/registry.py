@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from pytensor.tensor import TensorVariable
 
+from rnnkit.common import reprs
 from rnnkit.common.calls import Abstract
 from rnnkit.common.registry import Registry
 from rnnkit.common.spelling import brief
@@ -52,6 +53,9 @@ class Learned(Abstract):
     def __init__(self, argument: str | None = None):
         if argument is not None:
             raise ConfigError(f'it takes no argument after a colon; got {brief(argument)}')
+
+    def __repr__(self) -> str:
+        return reprs.call(self)
 
     @abstractmethod
     def shapes(self, size: int) -> dict[str, tuple[int, ...]]:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from typing import Any, Protocol, Self
 
-from rnnkit.common import copies, param_values
+from rnnkit.common import copies, param_values, reprs
 from rnnkit.common.calls import checked_methods
 from rnnkit.errors import ConfigError
 
@@ -121,6 +121,9 @@ class Training:
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return copies.deep(self, memo)
+
+    def __repr__(self) -> str:
+        return f'<Training: epoch {self.epoch}, {self.updates} updates>'
 
     def stop(self, reason: str = 'a callback has asked for it') -> None:
         """End the training in the normal way; the first reason is logged.
@@ -278,6 +281,9 @@ class Callback:
     """
 
     prints = True
+
+    def __repr__(self) -> str:
+        return reprs.call(self)
 
     def on_train_begin(self, training: Training) -> None:
         """Run before the first validation; in a resumed training, before its first epoch."""

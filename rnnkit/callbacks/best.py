@@ -78,6 +78,16 @@ class Best:
         self.value: float | None = None
 
     @property
+    def arguments(self) -> dict[str, object]:
+        """What it was made with, except for what it is part of."""
+        return {
+            'monitor': None if self.by_default else self.monitor,
+            'mode': self.given_mode,
+            'min_improvement': self.min_improvement,
+            'min_delta': self.min_delta,
+        }
+
+    @property
     def sign(self) -> int:
         """-1 if large values are better, else 1."""
         return -1 if self.mode == 'max' else 1

@@ -4,6 +4,7 @@ from typing import Any
 
 from rnnkit.callbacks.base import Callback, Training
 from rnnkit.callbacks.best import Best
+from rnnkit.common import reprs
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import flag, is_whole, real, whole
 
@@ -91,6 +92,9 @@ class EarlyStop(Callback):
         self._params: Params | None = None  # of the best epoch, with restore_best
         self._last: Params | None = None  # those of the last epoch, if only they are better
         self._restored = False  # whether the state is from a checkpoint
+
+    def __repr__(self) -> str:
+        return reprs.call(self, **self._best.arguments)
 
     @property
     def best(self) -> float | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from rnnkit.callbacks.base import Callback, Record, Training
 from rnnkit.callbacks.best import Best
-from rnnkit.common import epoch_paths, file_kinds, meta, replace_file
+from rnnkit.common import epoch_paths, file_kinds, meta, replace_file, reprs
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import flag, whole
 from rnnkit.errors import ConfigError, DataError
@@ -58,6 +58,9 @@ class Checkpoint(Callback):
         self.best_only = flag('Checkpoint: best_only', best_only)
         self._best = Best('Checkpoint', monitor, mode)
         self._restored = False  # whether the state is from a checkpoint
+
+    def __repr__(self) -> str:
+        return reprs.call(self, **self._best.arguments)
 
     @property
     def best(self) -> float | None:

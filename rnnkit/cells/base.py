@@ -11,6 +11,7 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit.cells import declared
 from rnnkit.cells.guard import GUARDED, guarded
+from rnnkit.common import reprs
 from rnnkit.common.checks import size as size_of
 from rnnkit.common.registry import Registry, reject_unknown
 from rnnkit.common.spelling import brief
@@ -131,6 +132,9 @@ class Cell:
 
     def setup(self) -> None:
         """Check the options, and compute from them what `step` needs."""
+
+    def __repr__(self) -> str:
+        return reprs.call(self)
 
     def check_size(self, size: int) -> None:
         """Raise a ConfigError if the layer cannot have this size."""

@@ -108,6 +108,22 @@ def flag(where: str, value: object) -> bool:
     return bool(value)
 
 
+def verbosity(where: str, verbose: object) -> int:
+    """Return an argument ``verbose`` as 0, 1 or 2.
+
+    Raises
+    ------
+    ConfigError
+        If it is something else.
+    """
+    if not isinstance(verbose, Integral | np.bool_) or not 0 <= verbose <= 2:
+        raise ConfigError(
+            f'{where} must be 0, nothing but warnings; 1, a bar, or a line that changes; or 2, a '
+            f'line for each epoch; got {brief(verbose)}'
+        )
+    return int(verbose)
+
+
 def choice(where: str, value: T, choices: Iterable[T]) -> T:
     """Return a value that is one of `choices`; a misspelt name gets a hint."""
     choices = list(choices)

@@ -1,4 +1,4 @@
-"""Progress messages: plain `logging`, with a live line on a terminal.
+"""Progress messages: plain `logging`, with a live line on a terminal and in a notebook.
 
 Everything goes to the logger ``rnnkit``. A program that has configured logging gets plain
 records; one that has not gets them on standard error. ``logging.getLogger('rnnkit')
@@ -6,108 +6,28 @@ records; one that has not gets them on standard error. ``logging.getLogger('rnnk
 """
 
 import logging
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from numbers import Integral
 from typing import TypeVar
 
-from rnnkit.common.spelling import brief
+from rnnkit.common.checks import verbosity
+from rnnkit.common.live import Epoch, LiveHandler
 from rnnkit.errors import ConfigError
 
 LOGGER = logging.getLogger('rnnkit')
 Item = TypeVar('Item')
 _SILENT = ContextVar('silent', default=False)
-ROOM = 3  # columns at the end for a "^C": a line that is wrapped cannot be overwritten
-
-
-class LiveHandler(logging.StreamHandler):
-    """Write each record as a line; a record marked as live is overwritten by the next one.
-
-    Attributes
-    ----------
-    unfinished : int
-        The length of the live line on the terminal.
-    bar : bool
-        Whether `show` has written this line.
-    """
-
-    def __init__(self):
-        super().__init__(sys.stderr)
-        self.unfinished, self.bar = 0, False
-        self.setFormatter(logging.Formatter('%(message)s'))
-
-    @property
-    def on_terminal(self) -> bool:
-        """Whether the stream is a terminal."""
-        closed = getattr(self.stream, 'closed', False)
-        return not closed and bool(getattr(self.stream, 'isatty', bool)())
-
-    @property
-    def columns(self) -> int | None:
-        """The length that a live line may have, if it is known."""
-        try:
-            return max(0, os.get_terminal_size(self.stream.fileno()).columns - ROOM) or None
-        except (OSError, ValueError, AttributeError):  # in a notebook, the stream is not a file
-            return None
-
-    @property
-    def ascii(self) -> bool:
-        """Whether the terminal can show nothing but ASCII."""
-        return not (getattr(self.stream, 'encoding', None) or '').lower().startswith('utf')
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write `record`, over the live line if there is one."""
-        try:
-            # An epoch that was long enough for a bar gets a line that stays.
-            live = getattr(record, 'live', False) and not self.bar and self.on_terminal
-            echo = 2 * (record.levelno > logging.INFO)  # Ctrl-C leaves a "^C" behind
-            self._write(self.format(record), live, echo)
-        except Exception:
-            self.handleError(record)
-
-    def show(self, text: str) -> None:
-        """Write a live line, over the one before it."""
-        with self.lock:
-            try:
-                self._write(text, True)
-                self.bar = True
-            except (OSError, ValueError):  # a closed terminal must not end a training
-                pass
-
-    def settle(self) -> None:
-        """Leave the terminal at the start of a line, for the output of others."""
-        with self.lock:
-            try:
-                if self.unfinished and self.bar:
-                    self._write('', False, 2, '\r')
-                elif self.unfinished:
-                    self.stream.write('\n')
-                    self.stream.flush()
-            except (OSError, ValueError):
-                pass
-            self.unfinished, self.bar = 0, False
-
-    def _write(self, text: str, live: bool, spare: int = 0, end: str = '\n') -> None:
-        if live and (columns := self.columns):
-            text = text[:columns]
-        padding = ' ' * max(0, self.unfinished + spare * bool(self.unfinished) - len(text))
-        start = '\r' if self.unfinished else ''
-        self.stream.write(start + text + padding + ('' if live else end))
-        self.stream.flush()
-        self.unfinished, self.bar = len(text) if live else 0, False
 
 
 def terminal() -> LiveHandler | None:
-    """Return the handler of rnnkit that writes to a terminal, unless logging is silenced."""
+    """Return the handler of rnnkit for a terminal or a notebook, unless logging is silenced."""
     if not LOGGER.isEnabledFor(logging.INFO):
         return None
     for handler in LOGGER.handlers:
         if isinstance(handler, LiveHandler) and handler.level <= logging.INFO:
-            return handler if handler.on_terminal else None
+            return handler if handler.on_terminal or handler.in_notebook else None
     return None
 
 
@@ -136,14 +56,10 @@ def choice(where: str, show: object, verbose: object) -> bool | None:
     """
     if verbose is None:
         return show  # type: ignore[return-value]  # as the options are checked later
-    if isinstance(verbose, bool) or not isinstance(verbose, Integral) or not 0 <= verbose <= 2:
-        raise ConfigError(
-            f'{where}: verbose must be 0, nothing but warnings; 1, a line for each epoch and a '
-            f'bar; or 2, lines alone; got {brief(verbose)}'
-        )
-    if show is not None and bool(show) != bool(verbose):
+    number = verbosity(f'{where}: verbose', verbose)
+    if show is not None and bool(show) != bool(number):
         raise ConfigError(f'{where}: progress={show} and verbose={verbose} contradict each other')
-    return bool(verbose)
+    return bool(number)
 
 
 @contextmanager
@@ -177,10 +93,30 @@ def _each(show: object, items: Iterator[Item]) -> Iterator[Item]:
             items.close()  # type: ignore[attr-defined]
 
 
-def say(message: str, *args: object, live: bool = False) -> None:
-    """Log one line at level INFO."""
+def say(
+    message: str,
+    *args: object,
+    live: bool = False,
+    passing: bool = False,
+    epoch: Epoch | None = None,
+) -> None:
+    """Log one line at level INFO.
+
+    Parameters
+    ----------
+    message : str
+    *args : object
+        What is inserted into the message.
+    live : bool
+        Whether the next line overwrites it.
+    passing : bool
+        Whether it does so in a notebook.
+    epoch : Epoch, optional
+        The epoch that it is about.
+    """
     if not _SILENT.get():
-        LOGGER.info(message, *args, extra={'live': live})
+        extra = {'live': live, 'passing': passing, 'epoch': epoch}
+        LOGGER.info(message, *args, extra=extra)
 
 
 @contextmanager
@@ -189,4 +125,4 @@ def timed(what: str) -> Iterator[None]:
     start = time.perf_counter()
     say('%s ...', what, live=True)
     yield
-    say('%s took %.1f s', what, time.perf_counter() - start)
+    say('%s took %.1f s', what, time.perf_counter() - start, passing=True)

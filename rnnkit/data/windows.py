@@ -105,6 +105,12 @@ class Windows:
                 [self._cut(n, series, time) for n in range(len(self.arrays))], fresh=k == 0
             )
 
+    def __repr__(self) -> str:
+        return (
+            f'<Windows: {self.n_batches} of {self.steps} of {self.length} steps, batches of '
+            f'{self.batch_size}>'
+        )
+
     @property
     def one_pass(self) -> bool:
         """Whether each reading gives the same windows."""

@@ -1,13 +1,17 @@
 """Forecasts, and their form in the answer: that of the series."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from rnnkit.common import html
 from rnnkit.forecasting.forms import Form
 from rnnkit.forecasting.series import Panel, Series
 from rnnkit.forecasting.times import stamps_ahead
+from rnnkit.forecasting.zones import text_of
+
+STEPS = 8  # columns of a table of several series
 
 
 def ends(level: float) -> tuple[str, str]:
@@ -72,14 +76,75 @@ class Forecast:
             yield f'forecast-sample-{k}', path
 
     def __repr__(self) -> str:
+        name = '' if self.id is None else f' of {self.id!r}'
+        return f'<Forecast{name}: {self._about}>'
+
+    @property
+    def _about(self) -> str:
+        """The number of steps, and what else there is."""
         parts = [
             f'levels {_numbers(self.lower)}' if self.lower else '',
             f'quantiles {_numbers(self.quantiles)}' if self.quantiles else '',
             '' if self.samples is None else f'{len(self.samples)} samples',
         ]
-        name = '' if self.id is None else f' of {self.id!r}'
         more = ''.join(f', {part}' for part in parts if part)
-        return f'<Forecast{name}: {len(self)} step{"s" * (len(self) != 1)}{more}>'
+        return f'{len(self)} step{"s" * (len(self) != 1)}{more}'
+
+    def _repr_html_(self) -> str:
+        columns = dict(replace(self, samples=None).columns())  # too many for a table
+        rows = (
+            None if k is None else [self._when(k), *(html.number(c[k]) for c in columns.values())]
+            for k in html.cut(len(self))
+        )
+        title = 'Forecast:' if self.id is None else f'Forecast of {self.id}:'
+        head = ('step' if self.times is None else 'time', *columns)
+        return html.block(
+            html.line(self._about.replace('levels', 'intervals in %:'), title),
+            html.table(head, rows, note=html.left_out(len(self), 'steps')),
+        )
+
+    def _when(self, k: int) -> str:
+        """Return the time stamp of a step, or its number, counted from 1."""
+        if self.times is None:
+            return str(k + 1)
+        return text_of(self.times[k])
+
+
+class ForecastList(list):
+    """The forecasts of a list of series."""
+
+    def _repr_html_(self) -> str | None:
+        return _several([str(k) for k in range(len(self))], self)
+
+
+class ForecastDict(dict):
+    """The forecasts of a dict of series."""
+
+    def _repr_html_(self) -> str | None:
+        return _several(list(map(str, self)), list(self.values()))
+
+
+def _several(names: list[str], forecasts: Sequence[object]) -> str | None:
+    """Return a table of the point forecasts, one row for each series; None if there is none."""
+    if not names or not all(isinstance(one, Forecast) for one in forecasts):
+        return None  # changed by the user
+    steps = html.cut(max(map(len, forecasts)), STEPS)
+    rows = (
+        None if k is None else [names[k], *(_at(forecasts[k], step) for step in steps)]
+        for k in html.cut(len(names))
+    )
+    head = ['series', *('…' if step is None else f'step {step + 1}' for step in steps)]
+    return html.block(
+        html.line(forecasts[0]._about, f'Forecasts of {len(names):,} series:'),
+        html.table(head, rows, note=html.left_out(len(names), 'series')),
+    )
+
+
+def _at(forecast: Forecast, step: int | None) -> str:
+    """Return the point forecast of a step, for a cell."""
+    if step is None:
+        return '…'
+    return html.number(forecast.mean[step]) if step < len(forecast) else ''
 
 
 def _numbers(keys: Iterable[float]) -> str:
@@ -113,9 +178,13 @@ def give(panel: Panel, forecasts: list[Forecast], simple: bool) -> object:
         ]
     elif simple:
         each = [one.mean for one in forecasts]
+    plain = simple or form.kind == 'series'
     if form.container == 'dict':
-        return dict(zip([series.id for series in panel.series], each, strict=True))
-    return each if form.container == 'list' else each[0]
+        found = zip([series.id for series in panel.series], each, strict=True)
+        return dict(found) if plain else ForecastDict(found)
+    if form.container == 'list':
+        return each if plain else ForecastList(each)
+    return each[0]
 
 
 def _one(form: Form, series: Series, forecast: Forecast, name: object, simple: bool) -> object:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnkit.common import html
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import choice, flag, optional_whole, whole
 from rnnkit.common.progress import LOGGER
@@ -331,6 +332,19 @@ class Backtest:
         return metric, None if better else best, scores
 
     def __repr__(self) -> str:
+        return f'{self._title}\n{self.scores()}\n{self._ending}'
+
+    def _repr_html_(self) -> str:
+        return html.block(
+            html.line(self._title), self.scores()._repr_html_(), html.line(self._ending)
+        )
+
+    @property
+    def _ending(self) -> str:
+        return f'{self.verdict[0].upper()}{self.verdict[1:]}.'
+
+    @property
+    def _title(self) -> str:
         plan, n = self.plan, len(np.unique(self.columns['series']))
         apart = f', {plan.step} apart' if plan.windows > 1 else ''
         networks = 'trained before each' if plan.refit else 'trained before the first'
@@ -338,10 +352,9 @@ class Backtest:
         left = len(self.panel.series) - n
         short = f'; {left} too short' if left else ''
         windows = f'{plan.windows} window{"s" * (plan.windows > 1)}'
-        verdict = self.verdict[0].upper() + self.verdict[1:]
         return (
             f'Backtest of {many}{short}: {windows} of {plan.horizon} steps{apart}, networks '
-            f'{networks}\n{self.scores()}\n{verdict}.'
+            f'{networks}'
         )
 
     # --- ids and times of the records

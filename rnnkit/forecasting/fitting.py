@@ -91,7 +91,7 @@ def train(
     epochs = max(1, updates // every)
     rate = Cosine(options.learning_rate, total)
     common = dict(algo='adam', learning_rate=rate, max_gradient_norm=1.0, train_batches=every)
-    common |= dict(epochs=epochs, seed=seed, progress=options.verbose)
+    common |= dict(epochs=epochs, seed=seed, verbose=options.verbose)
     rng = np.random.default_rng(seed)
     valid = source.ends(design, histories, tail, steps, rng) if tail.any() else None
     judged = valid is not None and valid[-1].any()

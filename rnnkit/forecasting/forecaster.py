@@ -74,8 +74,9 @@ class Forecaster:
         Whether a second `fit` goes on with the networks, rather than with new ones.
     seed : int, optional
         Drives the initial weights and the windows that are drawn.
-    verbose : bool
-        Whether training writes a line for each validation.
+    verbose : {0, 1, 2}
+        What training shows: 0 nothing; 1 a bar or a line that changes; 2 a line for each
+        validation. See `rnnkit.Network.train`.
 
     Attributes
     ----------
@@ -124,7 +125,7 @@ class Forecaster:
         patience: int = 20,
         warm_start: bool = False,
         seed: int | None = None,
-        verbose: bool = False,
+        verbose: int = 0,
     ):
         given = {name: value for name, value in locals().items() if name != 'self'}
         self.options = Options(**given)

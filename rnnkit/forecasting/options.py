@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, fields
 
 from rnnkit.cells import cells
-from rnnkit.common.checks import choice, flag, is_whole, optional_whole, real, whole
+from rnnkit.common.checks import choice, flag, is_whole, optional_whole, real, verbosity, whole
 from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 from rnnkit.forecasting.histories import SCALES
@@ -45,7 +45,7 @@ class Options:
     patience: int
     warm_start: bool
     seed: int | None
-    verbose: bool
+    verbose: int
 
     def __post_init__(self):
         for name, check in CHECKS.items():
@@ -150,5 +150,5 @@ CHECKS = {
     'patience': _from(0),
     'warm_start': flag,
     'seed': lambda where, value: optional_whole(where, value, 0),
-    'verbose': flag,
+    'verbose': verbosity,
 }

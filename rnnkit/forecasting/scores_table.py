@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rnnkit.common import html
 from rnnkit.common.calls import checked
 from rnnkit.common.checks import real, size
 from rnnkit.common.spelling import brief
@@ -21,6 +22,7 @@ TITLES = {
     'rmse': 'RMSE',
     'weighted_quantile_loss': 'wQL',
 }
+UNITS = 'sMAPE and shares of values in intervals: %; MAE and RMSE: the unit of the values'
 MOST = 24  # rows of a table that is shown
 DIGITS = {'mase': '.3f', 'smape': '.2f', 'weighted_quantile_loss': '.4f'}
 Method = dict[str, float]
@@ -224,26 +226,43 @@ class Scores(dict):
         self.by = by
 
     def __repr__(self) -> str:
-        return self._grouped() if self.by else self._flat()
+        shown = list(self)[:MOST]
+        title, head, rows = self._table(shown)
+        more = len(self) - MOST if self.by else 0
+        end = f'\n... and {more} more' if more > 0 else ''
+        return f'{title}{_lines([head, *rows])}{end}'
 
-    def _flat(self) -> str:
+    def _repr_html_(self) -> str:
+        keys, places = list(self), html.cut(len(self))
+        title, head, rows = self._table([keys[k] for k in places if k is not None])
+        if None in places:
+            rows.insert(places.index(None), None)
+        return html.block(
+            html.line('', title.strip()) if title else '',
+            html.table(head, rows, note=html.left_out(len(self), self.by or 'methods')),
+            html.line(UNITS),
+        )
+
+    def _table(self, keys: list) -> tuple[str, list[str], list]:
+        """Return the title, the head, and the rows of some keys."""
+        return self._grouped(keys) if self.by else self._flat(keys)
+
+    def _flat(self, keys: list) -> tuple[str, list[str], list]:
         names = list(dict.fromkeys(name for row in self.values() for name in row))
-        rows = [[_shown(method), *_cells(row, names)] for method, row in self.items()]
-        return _lines([['', *map(_title, names)], *rows])
+        rows = [[_shown(method), *_cells(self[method], names)] for method in keys]
+        return '', ['', *map(_title, names)], rows
 
-    def _grouped(self) -> str:
-        """Return one line for each group: MASE of all methods, and coverage."""
+    def _grouped(self, keys: list) -> tuple[str, list[str], list]:
+        """Return one row for each group: MASE of all methods, and coverage."""
         metric = 'mase' if any(_has_mase(one) for one in self.values()) else 'mae'
         first = next(iter(self.values()), {})
         others = [name for name in first.get('forecast', {}) if name.startswith('coverage')]
-        titles = [_shown(method) for method in first]
-        rows = [[str(self.by), *titles, *map(_title, others)]]
-        for key, one in list(self.items())[:MOST]:
-            cells = [_cell(metric, row.get(metric, np.nan)) for row in one.values()]
-            rows.append([_text(key), *cells, *_cells(one['forecast'], others)])
-        more = len(self) - MOST
-        end = f'\n... and {more} more' if more > 0 else ''
-        return f'{TITLES[metric]} by {self.by}\n{_lines(rows)}{end}'
+        head = [str(self.by), *map(_shown, first), *map(_title, others)]
+        rows = []
+        for key in keys:
+            cells = [_cell(metric, row.get(metric, np.nan)) for row in self[key].values()]
+            rows.append([_text(key), *cells, *_cells(self[key]['forecast'], others)])
+        return f'{TITLES[metric]} by {self.by}\n', head, rows
 
 
 def _has_mase(one: Mapping[str, Method]) -> bool:

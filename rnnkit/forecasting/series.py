@@ -69,7 +69,7 @@ class Series:
         return len(self.values)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Panel:
     """Time series that one model forecasts.
 
@@ -90,6 +90,10 @@ class Panel:
 
     def __len__(self) -> int:
         return len(self.series)
+
+    def __repr__(self) -> str:
+        steps = sum(map(len, self.series))
+        return f'<Panel: {len(self):,} series, {steps:,} steps>'
 
     @property
     def past(self) -> tuple[object, ...]:

@@ -54,6 +54,9 @@ class ForecastStepper:
         self._steps = len(panel.series[0])  # read so far
         self._left = 0
 
+    def __repr__(self) -> str:
+        return f'<ForecastStepper: {self._steps:,} steps read>'
+
     def __call__(self, value: float) -> np.ndarray:
         """Read a value; return the forecast of those that follow, (horizon,).
 

@@ -1,6 +1,7 @@
 """Progress lines: tqdm's bar, or without tqdm plain numbers."""
 
 from collections.abc import Callable
+from typing import Any
 
 
 def find() -> Callable[..., str]:
@@ -64,3 +65,43 @@ def bar(
     return tqdm.format_meter(
         done, total, seconds, ncols=columns, prefix=name, ascii=ascii, unit='batch', postfix=note
     )
+
+
+def widget(total: int | None) -> 'Widget | None':
+    """Return a bar for a notebook, if tqdm and the ipywidgets that its bar needs are installed."""
+    try:
+        import ipywidgets  # noqa: F401 - only whether they are there
+        import tqdm  # noqa: F401
+    except ImportError:
+        return None
+    return Widget(total)
+
+
+class Widget:
+    """The bar of tqdm for notebooks; when it is closed, a line of text takes its place.
+
+    A notebook that was saved and is shown elsewhere has no widgets, but it has the text.
+
+    Parameters
+    ----------
+    total : int, optional
+        The number of epochs, if it is known.
+    """
+
+    def __init__(self, total: int | None):
+        from IPython.display import display
+        from tqdm.auto import tqdm
+
+        self._bar: Any = tqdm(total=total, unit='epoch', display=False)
+        self._place: Any = display(self._bar.container, display_id=True)
+
+    def show(self, done: int, text: str) -> None:
+        """Show how many epochs are done, and a text."""
+        self._bar.n = done
+        self._bar.set_postfix_str(text, refresh=False)
+        self._bar.refresh()
+
+    def close(self, text: str) -> None:
+        """Put a text in the place of the bar."""
+        self._bar.close()
+        self._place.update({'text/plain': text}, raw=True)

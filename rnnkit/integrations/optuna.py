@@ -16,6 +16,7 @@ except ImportError as error:
 
 from rnnkit.callbacks import Callback, Training
 from rnnkit.callbacks.best import Best, mode_of
+from rnnkit.common import reprs
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import is_whole
 from rnnkit.common.spelling import brief
@@ -92,6 +93,9 @@ class PruningCallback(Callback):
         self._restored = False  # whether the offset is from a checkpoint
         self._reported: set[int] = set()
         self._verdict: str | None = None  # once the trial is to be pruned
+
+    def __repr__(self) -> str:
+        return reprs.call(self, **self._best.arguments)
 
     def on_train_begin(self, training: Training) -> None:
         """Find out what to report, and at which steps."""

@@ -124,7 +124,7 @@ class RNNForecaster(BaseForecaster):
         learning_rate: float = 0.003,
         batch_size: int | None = None,
         patience: int = 20,
-        verbose: bool = False,
+        verbose: int = 0,
         random_state: Any = None,
     ):
         given = locals()

@@ -9,6 +9,7 @@ import pytensor.tensor as pt
 from pytensor.tensor import TensorVariable
 
 from rnnkit import activations, kernels
+from rnnkit.common import reprs
 from rnnkit.common.calls import Abstract, checked
 from rnnkit.common.output_names import MAIN, join, parts
 from rnnkit.common.registry import Registry, hint, reject_unknown
@@ -92,6 +93,9 @@ class Loss(Abstract):
 
     def setup(self) -> None:
         """Check the options."""
+
+    def __repr__(self) -> str:
+        return reprs.call(self)
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels, losses
-from rnnkit.common import copies, file_format, file_kinds, meta, old_words, open_files
+from rnnkit.common import copies, file_format, file_kinds, html, meta, old_words, open_files
 from rnnkit.common import progress as lines
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import flag, optional_whole, whole
@@ -46,6 +46,7 @@ from rnnkit.training.sessions import Sessions
 from rnnkit.training.train_steps import TrainSteps
 
 MAX_LOSSES = 100
+LISTED = 12  # layers of a network in its repr
 LayerSpec = int | str | Sequence[object] | Mapping[str, object] | Layer
 
 
@@ -308,9 +309,29 @@ class Network(Trainable, Symbolic, Exports):
 
     # --- specs and files ---
 
-    def summary(self) -> str:
-        """Return a table of the layers, their outputs and their parameters."""
-        return summary.table(self._graph, LAYOUTS[self.layout], type(self).__name__, self._frozen)
+    def summary(self) -> summary.Summary:
+        """Return a table of the layers, their outputs and their parameters.
+
+        Returns
+        -------
+        table : Summary
+            A str; a notebook shows it as HTML.
+        """
+        rows = summary.Rows(self._graph, LAYOUTS[self.layout], self._frozen)
+        losses = [repr(term)[1:-1] for term in self.losses]
+        if not self._train_steps.criterion.summed:
+            losses = [name_of(self.loss)]
+        epochs = f'{len(self.history):,} epoch{"s" * (len(self.history) != 1)}'
+        settings = [
+            f'loss {" + ".join(losses)}',
+            f'layout {self.layout!r}',
+            *['masked'] * self.masked,
+            f'trained for {epochs}' if self.history else 'not trained',
+        ]
+        return summary.table(rows, type(self).__name__, settings)
+
+    def _repr_html_(self) -> str:
+        return self.summary().html
 
     def to_spec(self) -> dict[str, Any]:
         """Return a dict, fit for JSON, from which `rnnkit.from_spec` builds the same network."""
@@ -664,7 +685,13 @@ class Network(Trainable, Symbolic, Exports):
         return found
 
     def __repr__(self) -> str:
-        chain = ' > '.join(f'{layer.name} ({layer.form} {layer.size})' for layer in self.layers)
+        layers = [
+            f'... {len(self.layers) - LISTED + 1:,} more ...'
+            if k is None
+            else f'{self.layers[k].name} ({self.layers[k].form} {self.layers[k].size})'
+            for k in html.cut(len(self.layers), LISTED)
+        ]
+        chain = ' > '.join(layers)
         return f'<{type(self).__name__}: {chain}; {self.num_params} parameters, {self.dtype}>'
 
 

@@ -130,8 +130,8 @@ class Trainable(Parameters):
         seed, monitors, monitor_gradients, checkpoint, save_every, resume, callbacks, progress
             Randomness, reports and files.
         verbose : {0, 1, 2}, optional
-            0 prints nothing but warnings; 1 a line for each epoch, and a bar on a terminal; 2
-            lines without a bar.
+            0 prints nothing but warnings; 1, the default, a bar or a line that changes, and in a
+            log file some of the epochs; 2 a line for each epoch.
         comm : 'mpi' or mpi4py.MPI.Comm, optional
             Train on several processes, started by ``mpiexec -n 4 python train.py``. Each computes
             the gradient of its share of every batch; the result equals that of one process.

@@ -10,6 +10,7 @@ import pytensor.tensor as pt
 from pytensor.graph.basic import Variable
 from pytensor.tensor import TensorVariable
 
+from rnnkit.common import reprs
 from rnnkit.common.calls import checked
 from rnnkit.common.checks import real
 from rnnkit.common.registry import Registry, about, meant
@@ -93,6 +94,9 @@ class Optimizer:
 
     def setup(self) -> None:
         """Compute from the switches what `step` needs, such as the slots."""
+
+    def __repr__(self) -> str:
+        return reprs.call(self)
 
     @property
     def switched(self) -> dict[str, bool]:

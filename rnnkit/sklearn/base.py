@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from rnnkit.callbacks.hooks import listed
@@ -61,7 +61,7 @@ class SequenceEstimator(BaseEstimator, ABC):
         'dtype': [StrOptions({'float32', 'float64'})],
         'options': [None, dict],
         'warm_start': ['boolean'],
-        'verbose': ['verbose'],
+        'verbose': [Options(Integral, {0, 1, 2}), 'boolean'],
         'random_state': ['random_state'],
     }
 
@@ -201,7 +201,7 @@ class SequenceEstimator(BaseEstimator, ABC):
             'patience': self.patience,
             'restore_best': valid is not None,
             'seed': self._seed(),
-            'progress': None if self.verbose else False,
+            'verbose': None if 'progress' in (self.options or {}) else int(self.verbose),
             **self._regularization(),
             **(self.options or {}),
         }

@@ -72,8 +72,9 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):
         Further keywords of `rnnkit.Network.train`, such as ``{'max_gradient_norm': 1.0}``.
     warm_start : bool
         Whether `fit` continues from the parameters of the last fit.
-    verbose : int
-        0 prints nothing, 1 a line for each epoch.
+    verbose : {0, 1, 2}
+        0 shows nothing; 1 a bar or a line that changes; 2 a line for each epoch. See
+        `rnnkit.Network.train`.
     random_state : int, RandomState or None
         Seeds the initial weights, the order of sequences, dropout and the hold-out. With an int,
         each fit gives the same bits.

@@ -1,5 +1,7 @@
 """The line that is printed for each epoch."""
 
+import math
+
 from rnnkit.training.protocols import Monitors
 
 
@@ -27,18 +29,37 @@ def epoch_line(
         Whether there are validation data. Otherwise these are results on the training data after
         the epoch, which say nothing about new data.
 
+    Notes
+    -----
+    Without regularizers, the ``err`` of the first loss is the loss, and is left out.
+
     Examples
     --------
     >>> epoch_line(3, {'loss': 0.51234}, {'loss': 0.6}, True, 1.23)
     'epoch 3: loss 0.5123 | valid loss 0.6 * (1.2 s)'
     >>> epoch_line(3, {'loss': 0.51234}, {'loss': 0.4}, True, 1.23, held_out=False)
     'epoch 3: loss 0.5123 | training loss 0.4 (1.2 s)'
+    >>> epoch_line(3, {'loss': 0.5, 'err': 0.5, 'acc': 0.75}, {}, False, 1.23)
+    'epoch 3: loss 0.5 acc 0.75 (1.2 s)'
     """
+    if all(map(_repeats, (training, validation or training))):
+        training, validation = ({**one} for one in (training, validation))
+        for one in (training, validation):
+            one.pop('err', None)
     parts = [f'epoch {epoch}:', _shown(training)]
     if validation:
-        title = '| valid' if held_out else '| training'
-        parts += [title, _shown(validation), *['*'] * (is_best and held_out)]
+        parts += ['|', of_validation(validation, held_out), *['*'] * (is_best and held_out)]
     return ' '.join([*parts, f'({seconds:.2g} s)'])
+
+
+def of_validation(validation: Monitors, held_out: bool) -> str:
+    """Return the part of the line that is about a validation."""
+    return f'{"valid" if held_out else "training"} {_shown(validation)}'
+
+
+def _repeats(monitors: Monitors) -> bool:
+    """Return whether the first error is the loss, as it is without regularizers."""
+    return 'err' in monitors and math.isclose(monitors['loss'], monitors['err'], rel_tol=1e-6)
 
 
 def _shown(monitors: Monitors) -> str:

@@ -17,7 +17,7 @@ from pytensor.tensor import TensorVariable
 
 from rnnkit import kernels
 from rnnkit.cells import Cell
-from rnnkit.common import output_names
+from rnnkit.common import html, output_names
 from rnnkit.common.calls import checked
 from rnnkit.common.compiled import Compiled, quickly
 from rnnkit.common.progress import LOGGER
@@ -50,6 +50,26 @@ class GradientFlow(dict):
         from rnnkit.integrations import plots
 
         return plots.gradient_flow(self, path, axes)
+
+    def _repr_html_(self) -> str:
+        from rnnkit.integrations import embedded
+
+        names = list(self)
+        rows = (None if k is None else self._row(names[k]) for k in html.cut(len(names)))
+        head = ('layer', 'verdict', 'steps', 'first tenth', 'last tenth')
+        return html.block(
+            html.line(
+                'norm of the gradient of the loss by the outputs of each step', 'Gradient flow:'
+            ),
+            html.table(head, rows, 2, html.left_out(len(names), 'layers')),
+            embedded.gradient_flow(self),
+        )
+
+    def _row(self, name: str) -> tuple[str, ...]:
+        n = -(-len(self[name]) // SHARE)
+        means = (float(part.mean(dtype='float64')) for part in (self[name][:n], self[name][-n:]))
+        found = self.verdicts.get(name, 'in order')
+        return name, found, f'{len(self[name]):,}', *(html.number(mean, '.3g') for mean in means)
 
 
 class Flow:
@@ -173,8 +193,8 @@ def verdict(norms: np.ndarray) -> str:
 
 ADVICE = {
     'vanishing': 'the gradient vanishes: it is less than 1e-4 as large at the first time steps as '
-    'at the last, so nothing is learned from the first ones. Try an lstm or gru, or orthogonal '
-    'weights',
+    'at the last, so nothing is learned from the first ones. Try an lstm with an open forget gate, '
+    "t_max=200 or b={'f': 3.0}, a gru, or orthogonal weights",
     'exploding': 'the gradient explodes: it is more than 1e4 times as large at the first time '
     'steps as at the last. Try a smaller max_gradient_norm or smaller recurrent weights',
     'not finite': 'the gradient is not finite',

@@ -203,7 +203,7 @@ class History(list):
     def _repr_html_(self) -> str:
         from rnnkit.training import history_table
 
-        return history_table.html(self)
+        return history_table.of(self)
 
     def plot(
         self,

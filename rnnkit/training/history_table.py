@@ -1,8 +1,9 @@
 """The table of a history that a notebook shows."""
 
-import html as escaping
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
+
+from rnnkit.common import html
 
 Record = Mapping[str, object]
 
@@ -25,11 +26,11 @@ class Epochs(Protocol):
         """Return the records of the best validations."""
 
 
-def html(history: Epochs) -> str:
+def of(history: Epochs) -> str:
     """Return the last epochs, and the best ones before them, as a table."""
     n = len(history)
     if not n:
-        return '<p>History: no epoch yet</p>'
+        return html.line('no epoch yet', 'History:')
     records = [history[k] for k in range(n)]
     best = {id(record) for record in history.best()[-LAST:]}
     shown = [k for k in range(n) if k >= n - LAST or id(records[k]) in best]
@@ -44,8 +45,8 @@ def html(history: Epochs) -> str:
         )
         rows.append(cells)
         before = k
-    note = f'History: {n:,} epoch{"s" * (n > 1)}' + f';{STAR} best validation' * bool(best)
-    return table(columns, rows, note)
+    note = f'{n:,} epoch{"s" * (n > 1)}' + f';{STAR} best validation' * bool(best)
+    return html.block(html.line(note, 'History:'), html.table(columns, rows, texts=0))
 
 
 def _columns(names: Sequence[str], records: Sequence[Record], shown: Sequence[int]) -> list[str]:
@@ -63,19 +64,3 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f'{value:.4g}'
     return '' if value is None else str(value)
-
-
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
-    """Return a table in HTML; all texts are escaped.
-
-    Examples
-    --------
-    >>> table(['a'], [['1 < 2']], 'b')
-    '<table><caption>b</caption><tr><th>a</th></tr><tr><td>1 &lt; 2</td></tr></table>'
-    """
-    lines = [_row('th', headings), *(_row('td', row) for row in rows)]
-    return f'<table><caption>{escaping.escape(caption)}</caption>{"".join(lines)}</table>'
-
-
-def _row(tag: str, cells: Sequence[str]) -> str:
-    return f'<tr>{"".join(f"<{tag}>{escaping.escape(cell)}</{tag}>" for cell in cells)}</tr>'

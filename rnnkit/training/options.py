@@ -95,11 +95,12 @@ class Options:
     callbacks : callback, function or sequence of these, optional
         See `rnnkit.callbacks.Callback`.
     progress : bool, optional
-        Whether lines are logged, such as one for each epoch, and a bar shown on a terminal. With
-        False there are warnings alone.
+        Whether lines are logged, such as one for each epoch, and a bar shown on a terminal or in
+        a notebook. With False there are warnings alone.
     verbose : {0, 1, 2}, optional
-        The same as a number: 0 is ``progress=False``; 1 is the default; 2 is a line for each
-        epoch, without a bar.
+        The same as a number, as in Keras: 0 is ``progress=False``; 1, the default, is a bar or a
+        line that changes, and in a log file some of the epochs; 2 is a line for each epoch,
+        wherever it is written.
     comm : 'mpi' or mpi4py.MPI.Comm, optional
         The processes that train together, all of which run the same program: each computes the
         gradient of its share of every batch. ``'mpi'`` stands for all processes that ``mpiexec``

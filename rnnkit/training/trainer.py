@@ -474,8 +474,11 @@ class Trainer:
         seconds = self.record['seconds']
         held_out = self.validation.held_out
         line = epoch_line(self.epoch, self.trained, validation, is_best, seconds, held_out)
-        fleeting = not (validation or self.hooks.prints) and self.hooks.show
-        progress.say('%s', line, live=fleeting)
+        stays = self.hooks.prints or not self.hooks.show
+        name = self.judge.column
+        best = f'{name.replace("_", " ")} {self.record[name]:.4g}' if is_best else ''
+        about = progress.Epoch(self.epoch, self.options.epochs, best, stays)
+        progress.say('%s', line, live=not (validation or stays), epoch=about)
 
     def _restore(self) -> None:
         for p, value in zip(self.params, self.best_params, strict=True):

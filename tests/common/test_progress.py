@@ -12,7 +12,7 @@ import pytest
 
 import rnnkit
 from rnnkit.callbacks import Callback, Progress, bar
-from rnnkit.common import progress
+from rnnkit.common import live, progress
 from rnnkit.integrations import bars
 
 X = np.linspace(-1, 1, 12)[:, None]
@@ -237,6 +237,206 @@ def test_a_live_line_is_no_longer_than_the_terminal_is_wide():
             assert os.read(screen, 100) == b'\r' + b' ' * 19 + b'\r'
     finally:
         os.close(screen)
+
+
+# --- log files ---
+
+
+@pytest.fixture
+def file(logger):
+    """Return what is no terminal."""
+    out = io.StringIO()
+    logger.handlers[0].setStream(out)
+    return out
+
+
+class Losses:
+    """Says that the validation after each epoch had a certain loss."""
+
+    def __init__(self, monkeypatch, *losses):
+        results = itertools.chain([{'loss': 99.0}], ({'loss': value} for value in losses))
+        validation = rnnkit.training.validation.Validation
+        monkeypatch.setattr(validation, 'measure', lambda self: (next(results), None))
+
+
+def falling(monkeypatch, epochs, best):
+    """Let the validation loss fall up to an epoch, and then rise."""
+    Losses(monkeypatch, *(abs(n - best) + 1.0 for n in range(1, epochs + 1)))
+
+
+def epochs_of(text):
+    return [int(line.split()[1].strip(':')) for line in text.splitlines() if line[:6] == 'epoch ']
+
+
+LONG = {**QUICK, 'batch_size': None, 'train_batches': 1, 'patience': 10_000}
+
+
+def test_a_log_file_gets_some_of_many_epochs(net, file, monkeypatch):
+    falling(monkeypatch, 1000, best=999)
+    net.train(DATA, epochs=1000, **LONG | {'validate_every': 1})
+    lines = file.getvalue().splitlines()
+    assert epochs_of(file.getvalue()) == [1, 2, 5, 10, 20, *range(50, 1001, 50)]
+    assert '[' not in lines[1]
+    assert lines[2].endswith(' s) [2 epochs not shown]')
+    assert lines[-2].endswith(' s) [49 epochs not shown]')
+    assert lines[-1].startswith('the best was epoch 999: ')
+
+
+@pytest.mark.parametrize(('best', 'last'), [(37, 'the best was epoch 37: '), (50, 'epoch 60: ')])
+def test_it_says_which_epoch_was_the_best_if_that_was_left_out(net, file, monkeypatch, best, last):
+    falling(monkeypatch, 60, best)
+    for k, _ in enumerate(net.itertrain(DATA, valid=DATA, **LONG | {'validate_every': 1}), 1):
+        if k == 60:
+            break
+    assert file.getvalue().splitlines()[-1].startswith(last)
+    assert epochs_of(file.getvalue()) == [1, 2, 5, 10, 20, 50, 60]
+
+
+def test_the_latest_epoch_comes_before_a_warning(net, file, logger):
+    def warn(training):
+        if training.epoch == 9:
+            logger.warning('careful')
+
+    warning = Callback()
+    warning.on_epoch_end, warning.prints = warn, False
+    net.train(DATA, epochs=100, callbacks=warning, **LONG)
+    lines = file.getvalue().splitlines()
+    at = lines.index('careful')
+    assert lines[at - 1].startswith('epoch 9: ')
+    assert lines[at - 1].endswith(' s) [3 epochs not shown]')
+
+
+def test_the_number_of_lines_is_bounded():
+    for of in (1, 20, 21, 99, 1000, 10**5):
+        assert sum(live.due(n, of) for n in range(1, of + 1)) <= 32
+    assert sum(map(live.due, range(1, 10**5))) == 15
+    assert all(live.due(n, 20) for n in range(1, 21))
+
+
+@pytest.mark.parametrize('options', [{'verbose': 2}, {'callbacks': lambda training: None}])
+def test_verbose_2_and_callbacks_that_print_get_every_epoch(net, file, options):
+    net.train(DATA, epochs=45, **LONG | options)
+    assert epochs_of(file.getvalue()) == list(range(1, 46))
+    assert 'not shown' not in file.getvalue()
+
+
+def test_each_training_begins_anew(net, file):
+    for _ in range(2):
+        net.train(DATA, epochs=2, **LONG)
+    assert epochs_of(file.getvalue()) == [1, 2, 1, 2]
+    assert 'not shown' not in file.getvalue()
+
+
+# --- notebooks ---
+
+
+class Cell(Terminal):
+    """The output of a cell: no terminal, but a screen that understands carriage returns."""
+
+    def isatty(self):
+        return False
+
+
+@pytest.fixture
+def cell(logger, monkeypatch):
+    monkeypatch.setattr(Cell, '__module__', 'ipykernel.iostream')
+    out = Cell()
+    logger.handlers[0].setStream(out)
+    return out
+
+
+def test_all_epochs_share_a_line_in_a_notebook(net, cell, monkeypatch):
+    falling(monkeypatch, 60, best=30)
+    net.train(DATA, valid=DATA, epochs=60, **LONG | {'validate_every': 1})
+    line, rest = cell.lines()
+    assert line.startswith('epoch 60: loss ')
+    assert line.endswith(' s) [best: epoch 30, valid loss 1]')
+    assert not rest
+    assert cell.writes < 60  # since each is a message to the browser
+
+
+def test_so_do_the_bars_of_long_epochs(net, cell, slow, monkeypatch):
+    monkeypatch.setattr(live, 'REFRESH', 0)
+    net.train(DATA, epochs=3, **QUICK)
+    assert shown(cell)
+    assert [line[:8] for line in cell.lines()] == ['epoch 3:', '']
+
+
+def test_other_lines_of_a_notebook_stay(net, cell):
+    def stop(training):
+        if training.epoch == 3:
+            training.stop('enough')
+
+    ending = Callback()
+    ending.on_epoch_end, ending.prints = stop, False
+    with progress.timed('compiling something'):
+        pass
+    net.train(DATA, callbacks=ending, **LONG)
+    first, *others = cell.lines()
+    assert first.startswith('epoch 3: loss ')
+    assert others == ['training stopped: enough, after epoch 3', '']
+
+
+def test_verbose_2_has_every_epoch_in_a_notebook(net, cell):
+    net.train(DATA, epochs=3, verbose=2, **LONG)
+    assert [line[:8] for line in cell.lines()] == ['epoch 1:', 'epoch 2:', 'epoch 3:', '']
+
+
+def test_the_width_of_the_terminal_of_a_kernel_is_not_that_of_its_notebook(cell, logger):
+    cell.fileno = lambda: 0
+    assert logger.handlers[0].columns is None
+
+
+class FakeBar:
+    """Notes what is shown in place of a bar of tqdm's."""
+
+    container = 'a widget'
+
+    def __init__(self, **options):
+        self.options, self.n, self.seen = options, 0, []
+
+    def set_postfix_str(self, text, refresh):
+        self.text = text
+
+    def refresh(self):
+        self.seen.append((self.n, self.text))
+
+    def close(self):
+        self.seen.append('closed')
+
+
+def test_with_widgets_a_bar_of_tqdm_counts_the_epochs(net, cell, monkeypatch):
+    made, places = [], []
+
+    class Place:
+        def __init__(self, what, display_id):
+            self.seen = [what]
+            places.append(self)
+
+        def update(self, data, raw):
+            self.seen.append(data)
+
+    def module(name, **members):
+        found = types.ModuleType(name)
+        vars(found).update(members)
+        monkeypatch.setitem(sys.modules, name, found)
+        return found
+
+    auto = module('tqdm.auto', tqdm=lambda **options: made.append(FakeBar(**options)) or made[-1])
+    module('tqdm', auto=auto)
+    module('ipywidgets')
+    module('IPython', display=module('IPython.display', display=Place))
+    monkeypatch.setattr(live, 'REFRESH', 0)
+    with progress.timed('compiling something'):
+        pass
+    net.train(DATA, epochs=3, **LONG)
+    (one,), (place,) = made, places
+    assert one.options == {'total': 3, 'unit': 'epoch', 'display': False}
+    assert [entry[0] for entry in one.seen[:-1]] == [1, 2, 3]
+    assert one.seen[-1] == 'closed'
+    assert place.seen[0] == 'a widget'
+    assert place.seen[1]['text/plain'].startswith('epoch 3: loss ')
+    assert [line.strip() for line in cell.lines()] == ['']  # what was compiled is overwritten
 
 
 # --- tqdm ---

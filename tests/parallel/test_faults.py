@@ -109,8 +109,8 @@ FURTHER = {
     'option_callbacks': ('', ''),
     'option_verbose': (
         'ConfigError',
-        'rank 1: train(): verbose must be 0, nothing but warnings; 1, a line for each epoch and a '
-        'bar; or 2, lines alone; got 7',
+        'rank 1: train(): verbose must be 0, nothing but warnings; 1, a bar, or a line that '
+        'changes; or 2, a line for each epoch; got 7',
     ),
     'other_size': (
         'ConfigError',

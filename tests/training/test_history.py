@@ -124,7 +124,7 @@ def test_a_frame_needs_pandas(monkeypatch):
 # --- a table ---
 def rows(history):
     lines = re.findall('<tr>(.*?)</tr>', history._repr_html_())
-    return [re.findall('<t[hd]>(.*?)</t[hd]>', line) for line in lines]
+    return [re.findall('<t[hd] .*?>(.*?)</t[hd]>', line) for line in lines]
 
 
 def test_the_table_has_the_last_epochs_and_the_best_ones():
@@ -137,7 +137,7 @@ def test_the_table_has_the_last_epochs_and_the_best_ones():
     assert body[2] == ['⋮'] * 4
     assert body[3] == ['11', '110', '3.667', '2']
     assert len(body) == 13
-    assert 'History: 20 epochs; ★ best validation' in history._repr_html_()
+    assert 'History:</strong> 20 epochs; ★ best validation' in history._repr_html_()
 
 
 def test_the_table_leaves_out_what_is_empty_or_said_twice():

@@ -284,6 +284,15 @@ def test_a_line_an_epoch_and_the_compilations_are_logged(caplog):
     assert len(lines) == 6
 
 
+@pytest.mark.parametrize(('penalty', 'count'), [({}, 0), ({'weight_l2': 0.1}, 2)])
+def test_a_line_has_no_number_twice(penalty, count, caplog):
+    net = dense()
+    with caplog.at_level(logging.INFO, 'rnnkit'):
+        net.train(FLAT, FLAT, epochs=1, **penalty)
+    assert caplog.records[-1].getMessage().count(' err ') == count
+    assert {'loss', 'err', 'valid_loss', 'valid_err'} <= {*net.history[0]}
+
+
 class FakeTerminal(io.StringIO):
     def isatty(self):
         return True
@@ -386,7 +395,7 @@ def test_no_limit_of_elements_is_0_or_none():
 # --- verbose
 
 
-@pytest.mark.parametrize('verbose', [0, 1, 2])
+@pytest.mark.parametrize('verbose', [0, 1, 2, True])
 def test_verbose_is_a_number(verbose, caplog):
     caplog.set_level('INFO', 'rnnkit')
     net = dense()
@@ -404,8 +413,8 @@ def test_verbose_is_a_number(verbose, caplog):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        ({'verbose': 3}, 'verbose must be 0, nothing but warnings; .* lines alone; got 3'),
-        ({'verbose': True}, 'or 2, lines alone; got True'),
+        ({'verbose': 3}, 'verbose must be 0, nothing but warnings; .* for each epoch; got 3'),
+        ({'verbose': 'auto'}, "or 2, a line for each epoch; got 'auto'"),
         ({'verbose': 1, 'progress': False}, 'progress=False and verbose=1 contradict each other'),
         ({'verbose': 0, 'progress': True}, 'progress=True and verbose=0 contradict each other'),
     ],

@@ -429,7 +429,7 @@ def test_an_attribute_that_no_one_knows_has_no_hint():
 
 
 def test_protocols_of_python_and_notebooks_see_a_plain_object():
-    assert not any(hasattr(NET, name) for name in ('_repr_html_', '__array__', '__len__'))
+    assert not any(hasattr(NET, name) for name in ('_repr_latex_', '__array__', '__len__'))
     again = copy.deepcopy(NET)
     np.testing.assert_array_equal(again.find('out', 'w').get_value(), NET.find(2, 0).get_value())
     bare = object.__new__(rnnkit.Regressor)
