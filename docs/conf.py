@@ -67,6 +67,7 @@ sphinx_gallery_conf = {
     'abort_on_example_error': True,
     'within_subsection_order': 'FileNameSortKey',
     'min_reported_time': 20,
+    'ignore_repr_types': r'matplotlib\.',  # the picture says more than its repr
     'show_memory': False,
     'write_computation_times': False,
 }
