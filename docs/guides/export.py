@@ -27,7 +27,7 @@ import rnnkit
 
 
 def waves(n, rng):
-    """Return n noisy waves of 100 steps, and the same without noise: (T, B, 1) each."""
+    """Return n noisy waves of 100 steps, and the clean ones: (T, B, 1) each."""
     period, phase = rng.uniform(20, 40, n), rng.uniform(0, 2 * np.pi, n)
     clean = np.sin(2 * np.pi * np.arange(100)[:, None] / period + phase)
     noisy = clean + 0.5 * rng.standard_normal(clean.shape)
