@@ -150,6 +150,7 @@ if by_c is not None:
     axes.plot(by_c, color='C3', lw=1.5, ls=':', label='C program')
 axes.set(xlabel='time step', ylabel='value')
 figure.legend(loc='outside right center')
+plt.show()
 
 # %%
 # Next: :doc:`/onnx` (streams, masks, opsets), :doc:`/from_onnx`, :doc:`/c` (speed and limits),

@@ -94,6 +94,7 @@ ConfusionMatrixDisplay.from_estimator(
     search, X_test, y_test, cmap='Blues', colorbar=False, ax=axes
 )
 axes.set(xlabel='predicted form', ylabel='true form', title='100 test waves')
+plt.show()
 
 # %%
 # Regression
