@@ -8,8 +8,8 @@ from shutil import rmtree
 from docutils import nodes
 from sphinx.ext.autosummary import AutoLink
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parent), str(HERE / '_ext')]
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path.insert(0, str(Path(__file__).resolve().parent / '_ext'))
 
 from rnnkit import __version__
 
@@ -28,16 +28,20 @@ extensions = [
     'sphinx_copybutton',
     'sphinx_design',
     'sphinx_gallery.gen_gallery',
+    'benchmark_tables',  # tables of benchmarks/README.md
     'registry_pages',  # a page for every layer, loss, update rule, metric, ...
 ]
 templates_path = ['_templates']
 exclude_patterns = ['_build', 'guides']  # of the guides, what the gallery makes of them is read
 
 autosummary_generate = True
+autosummary_context = {'of_builtins': {*dir(dict), *dir(list), *dir(tuple), *dir(Exception)}}
 autodoc_typehints = 'none'  # numpydoc's sections have the types, with shapes
 autodoc_member_order = 'bysource'
 numpydoc_show_class_members = False  # the template of a class lists them
 default_role = 'autolink'
+pygments_style = 'a11y-high-contrast-light'
+pygments_dark_style = 'a11y-high-contrast-dark'
 smartquotes = False  # 'lstm' is a string of Python
 mathjax3_config = {'options': {'enableMenu': False}}
 copybutton_prompt_text = r'>>> |\.\.\. |\$ '
@@ -45,7 +49,8 @@ copybutton_prompt_is_regexp = True
 copybutton_exclude = '.linenos, .gp, .go'
 nitpick_ignore_regex = [
     # Bases that have no page of their own.
-    ('py:class', r'abc\.ABC|rnnkit\.common\.calls\.Abstract|rnnkit\.cells\..*State|rnnkit\.layers\.pooling\..*'),
+    ('py:class', r'abc\.ABC|rnnkit\.common\.calls\.Abstract'),
+    ('py:class', r'rnnkit\.cells\..*State|rnnkit\.layers\.pooling\..*'),
     ('py:class', r'rnnkit\.models\.(exports\.Exports|symbolic\.Symbolic|trainable\.Trainable)'),
     ('py:class', r'sklearn\.base\..*|rnnkit\.sklearn\.base\.SequenceEstimator'),
     ('py:class', r'sktime\.forecasting\.base\..*'),

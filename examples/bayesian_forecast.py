@@ -25,17 +25,7 @@ import rnnkit
 
 
 def main(
-    *,
-    steps=240,
-    noise=0.3,
-    form='gru',
-    size=3,
-    updates=400,
-    draws=500,
-    tune=500,
-    chains=2,
-    level=0.9,
-    seed=1,
+    *, steps=240, noise=0.3, size=3, updates=400, draws=500, tune=500, chains=2, level=0.9, seed=1
 ):
     """Train a network, draw its weights from their posterior, and judge the band."""
     try:
@@ -48,7 +38,7 @@ def main(
     series = noisy_waves(steps, noise, rng)
     x, y, past = series[:-1], series[1:], steps // 2
 
-    net = rnnkit.Regressor([1, (form, size), 1], dtype='float64', seed=seed)
+    net = rnnkit.Regressor([1, ('gru', size), 1], dtype='float64', seed=seed)
     net.train([x[:past], y[:past]], algo='adam', learning_rate=0.02, epochs=updates, progress=False)
     trained = net.predict(x)
     left = np.std(y[:past] - trained[:past])

@@ -33,7 +33,7 @@ def make_data(length, size, examples, rng):
     return [x, h0, h0[:, :1] + x.prod(axis=-1).sum(axis=0)[:, None]]
 
 
-def with_noise(data, copies, noise, rng):
+def with_noise(data, rng, copies=2, noise=0.02):
     """Return the examples, followed by copies of them with white noise on x."""
     x, h0, y = data
     noisy = [x + noise * rng.standard_normal(x.shape) for _ in range(copies)]
@@ -41,18 +41,7 @@ def with_noise(data, copies, noise, rng):
     return [np.concatenate([x, *noisy], axis=1), h0, y]
 
 
-def main(
-    *,
-    length=10,
-    size=30,
-    examples=4000,
-    copies=2,
-    noise=0.02,
-    weight_l1=1e-3,
-    learning_rate=0.01,
-    updates=6000,
-    seed=1,
-):
+def main(*, length=10, size=30, examples=4000, learning_rate=0.01, updates=6000, seed=1):
     """Train a network, and measure its error on the test data."""
     rng = np.random.default_rng(seed)
     train, valid, test = (make_data(length, size, n, rng) for n in (examples, 1000, 1000))
@@ -68,7 +57,7 @@ def main(
     )
     epochs = -(-updates // 100)
     net.train(
-        with_noise(train, copies, noise, rng),
+        with_noise(train, rng),
         valid,
         train_batches=min(updates, 100),
         epochs=epochs,
@@ -77,7 +66,7 @@ def main(
         batch_size=64,
         algo='adam',
         learning_rate=learning_rate,
-        weight_l1=weight_l1,
+        weight_l1=1e-3,
     )
 
     *inputs, y = test
@@ -109,6 +98,4 @@ if __name__ == '__main__':
         tolerance=0.05,
         length='length of the two vectors',
         examples='number of training examples',
-        copies='number of noisy copies of them',
-        weight_l1='weight of the L1 penalty',
     )

@@ -65,7 +65,9 @@ def draw(figure, months, series, forecast):
     axes.plot(months[-72:], series[-72:], '.-', color='0.3', lw=1, ms=4, label='passengers')
     axes.plot(ahead, forecast.mean, color='tab:blue', lw=2, label='forecast')
     axes.axvline(ahead[0], color='0.3', ls=':', lw=1, label='held out from here')
-    axes.set(xlabel='month', ylabel='passengers in thousands', title='International airlines')
+    axes.set(
+        xlabel='month', ylabel='passengers in thousands', title='International airline passengers'
+    )
     common.legend(axes, 5)
 
 

@@ -1,4 +1,4 @@
-"""Train on a file that is read piece by piece: tell which of two sensors a recording is from.
+"""Train on a file that is read piece by piece: tell two kinds of recordings apart.
 
 Copy this to train on a file that does not fit into memory: `np.load(..., mmap_mode='r')`, `train`,
 and nothing else.

@@ -59,18 +59,18 @@ def main(
     points = {key: one.mean for key, one in forecasts.items()}
     naive = forecasting.seasonal_naive(past, horizon, season)
     print(f'{len(past)} series      MASE   sMAPE     OWA')
+    mase = {}
     for name, answer in (('forecast', points), ('seasonal naive', naive)):
-        mase = forecasting.mase(future, answer, past, season)
+        mase[name] = forecasting.mase(future, answer, past, season)
         smape = forecasting.smape(future, answer)
         owa = forecasting.owa(future, answer, past, season)  # relative to Naive2
-        print(f'{name:14} {mase:6.3f} {smape:7.3f} {owa:7.3f}')
-    repeat = mase
+        print(f'{name:14} {mase[name]:6.3f} {smape:7.3f} {owa:7.3f}')
     lower, upper = (
         {k: getattr(f, s)[80] for k, f in forecasts.items()} for s in ('lower', 'upper')
     )
     results = {
-        'error': forecasting.mase(future, points, past, season) / repeat,
-        'repeat': repeat,
+        'error': mase['forecast'] / mase['seasonal naive'],
+        'repeat': mase['seasonal naive'],
         'coverage': forecasting.coverage(future, lower, upper),
         'updates': forecaster.networks[0].history[-1]['updates'],
     }

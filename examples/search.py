@@ -93,6 +93,9 @@ def work(journal, trials, task, rank, threads):
 
 def run_all(journal, trials, processes, task):
     """Run trials in several processes, each on some of the cores."""
+    if processes == 1:
+        work(journal, trials, task, 0, None)
+        return
     share = [trials // processes + (k < trials % processes) for k in range(processes)]
     threads = max(1, (os.cpu_count() or 1) // processes)
     with ProcessPoolExecutor(processes, multiprocessing.get_context('spawn')) as pool:

@@ -19,6 +19,7 @@ on the last adjective and on a `not` before it, and so on the order of the words
 """
 
 import re
+import statistics
 import sys
 import tarfile
 import urllib.request
@@ -37,11 +38,9 @@ def main(
     download=None,
     reviews=3000,
     maxlen=100,
-    min_count=2,
     embedding=100,
     size=128,
     dropout=0.5,
-    bidirectional=False,
     batch_size=32,
     learning_rate=0.002,
     updates=2000,
@@ -52,27 +51,24 @@ def main(
     paths = [fetch(download)] if download else [Path(path) for path in data]
     train, test = load(paths, reviews, rng)
     texts, texts_test = ([split(text, maxlen) for _, text in part] for part in (train, test))
-    names, names_test = ([label for label, _ in part] for part in (train, test))
-    vocabulary = Text([token for tokens in texts for token in tokens], min_count=min_count)
+    y, y_test = (np.array([label for label, _ in part]) for part in (train, test))
+    vocabulary = Text([token for tokens in texts for token in tokens], min_count=2)
     x, x_test = ([vocabulary.encode(tokens) for tokens in part] for part in (texts, texts_test))
-    labels = sorted(set(names))
-    y, y_test = (np.array([labels.index(name) for name in part]) for part in (names, names_test))
-    form = dict(form='bidirectional', worker='lstm') if bidirectional else dict(form='lstm')
     net = rnnkit.Classifier(
         [
             vocabulary.size,
             ('embedding', embedding),
             ('dropout', dropout),
-            {**form, 'size': size},
+            ('lstm', size),
             'last',
             ('dropout', dropout),
-            len(labels),
+            len(set(y)),
         ],
         masked=True,
         seed=seed,
     )
     print(
-        f'{len(x):,} texts for training, {len(x_test):,} for the test; {len(labels)} labels; '
+        f'{len(x):,} texts for training, {len(x_test):,} for the test; {len(set(y))} labels; '
         f'{vocabulary.size:,} tokens; {net.num_params:,} parameters'
     )
 
@@ -91,7 +87,7 @@ def main(
         patience=epochs,
         restore_best=False,
     )
-    constant = np.mean(y_test != np.bincount(y).argmax())
+    constant = np.mean(y_test != statistics.mode(y))
     results = {
         'error': 1 - net.score(x_test, y_test),
         'constant': constant,
@@ -101,7 +97,7 @@ def main(
     short = next((k for k, tokens in enumerate(x_test) if 8 <= len(tokens) <= 20), 0)
     tokens = texts_test[short][:30]
     p = net.predict_proba([x_test[short][:n] for n in range(1, len(tokens) + 1)])
-    return results, (net.history, constant, tokens, p, labels, names_test[short])
+    return results, (net.history, constant, tokens, p, net.classes_, y_test[short])
 
 
 IMDB = 'https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz'
@@ -182,10 +178,8 @@ if __name__ == '__main__':
         download='fetch the IMDB reviews into this folder, and use them',
         reviews='number of generated reviews',
         maxlen='read so many tokens at the end of a text',
-        min_count='rarer tokens are unknown',
         embedding='size of the embedding',
         dropout='probability of dropout',
-        bidirectional='read texts in both directions',
         learning_rate='initial rate; it falls to 0',
         updates='maximum number, in whole epochs',
     )

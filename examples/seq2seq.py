@@ -35,16 +35,16 @@ from rnnkit.recurrent import Text
 BAR = '|'
 
 
-def make_network(letters, embedding, size, attention, seed):
+def make_network(letters, size, attention, seed):
     """Return an encoder and a decoder that read and write letters of an alphabet."""
     look = dict(form='attention', size=size, memory='encoder', score=attention, name='attention')
     return rnnkit.Classifier(
         [
             letters.size,
-            ('embedding', embedding),
+            ('embedding', 16),
             dict(form='bidirectional', worker='lstm', size=size, name='encoder'),
             dict(form='input', size=letters.size, name='before'),
-            ('embedding', embedding),
+            ('embedding', 16),
             dict(form='lstm', size=size, h_0='encoder', c_0='encoder', name='decoder'),
             *[look] * (attention != 'none'),
             letters.size,
@@ -67,10 +67,7 @@ def main(
     task='dates',
     attention='additive',
     digits=2,
-    shortest=10,
-    longest=40,
     examples=20_000,
-    embedding=16,
     size=128,
     batch_size=64,
     learning_rate=0.005,
@@ -86,9 +83,9 @@ def main(
     elif task == 'sums':
         new, known = make_sums(digits, examples, rng)
     else:
-        new, known = make_copies(shortest, longest, examples, rng)
+        new, known = make_copies(examples, rng)
     letters = Text(''.join([BAR, *map(''.join, known)]), min_count=1)
-    net = make_network(letters, embedding, size, attention, seed)
+    net = make_network(letters, size, attention, seed)
     batches = min(updates, 50)  # until the next validation
     epochs = updates // batches
     for _, valid in net.itertrain(
@@ -223,7 +220,7 @@ def make_sums(digits, examples, rng):
     return [[(f'{a}+{b}', f'{a + b}') for a, b in some] for some in (new, known)]
 
 
-def make_copies(shortest, longest, examples, rng):
+def make_copies(examples, rng, shortest=10, longest=40):
     """Return random letters, and the same in the same or in the reverse order."""
 
     def pairs(n):
@@ -274,10 +271,7 @@ if __name__ == '__main__':
             help='how the decoder looks at the encoder',
         ),
         digits='sums: maximum number of digits',
-        shortest='copies: minimum number of letters',
-        longest='copies: maximum number of letters',
         examples='number of questions; sums: at most so many',
-        embedding='size of the embedding',
         size='LSTM units of the encoder, and of the decoder',
         learning_rate='initial rate; it falls to 0',
         goal='stop training at this cross-entropy',

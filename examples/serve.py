@@ -1,7 +1,7 @@
 """Serve two trained networks over HTTP: one step for each request, and the state with the client.
 
-Copy `Service` to answer requests by a network, in whatever server you use; `Handler` and `Server`
-to do without another package; `check` to test a server.
+Copy `Service` to answer requests by a network, in whatever server you use; `Handler` and
+`serving` to do without another package; `check` to test a server.
 
 A classifier tells from a noisy wave whether it is a sine, a square or a sawtooth; a forecaster
 predicts the next values of a sine. Both are recurrent, and have something to say after each step:
@@ -27,7 +27,7 @@ import json
 import sys
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -159,26 +159,19 @@ class Handler(BaseHTTPRequestHandler):
         """Print nothing for each request."""
 
 
-class Server(ThreadingHTTPServer):
-    """A server of this machine alone, with a thread for each connection.
+@contextmanager
+def serving(service, port=0):
+    """Serve in the background, on this machine alone, with a thread for each connection.
 
-    ``with Server(service) as server:`` serves in the background until the block ends. Port 0 is
-    any that is free; ``server.server_port`` says which.
+    Port 0 is any that is free; ``server.server_port`` says which.
     """
-
-    def __init__(self, service, port=0):
-        super().__init__(('127.0.0.1', port), Handler)
-        self.service = service
-
-    def __enter__(self):
-        """Start."""
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *args):
-        """Stop."""
-        self.shutdown()
-        self.server_close()
+    with ThreadingHTTPServer(('127.0.0.1', port), Handler) as server:
+        server.service = service
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
 
 
 class Client:
@@ -276,7 +269,7 @@ def main(*, steps=40, ahead=20, size=32, clients=10, updates=1500, port=None, se
     rng = np.random.default_rng(seed + 1)
     waves, labels, _ = make_waves(steps, clients, rng)
     sines = make_waves(steps + ahead, clients, rng)[2][:-1]
-    with Server(service, port or 0) as server, closing(Client(server.server_port)) as client:
+    with serving(service, port or 0) as server, closing(Client(server.server_port)) as client:
         answers, forecasts, difference = check(client, waves, sines[:steps], ahead)
         if not difference < 1e-4:
             sys.exit(f'FAILED: steps differ from whole sequences by {difference:.1g}')

@@ -94,7 +94,7 @@ def draw(figure, series, valid, output, history):
     axes['errors'].plot(np.arange(1, valid.future + 1), 100 * errors, color='tab:red')
     axes['errors'].set(title='Error by distance', xlabel='months ahead', ylim=(0, None))
     axes['errors'].set_ylabel('mean absolute error, spots')
-    common.training(axes['training'], history, error='mean squared error, (100 spots)²')
+    common.training(axes['training'], history, error='mean squared error, spots²', scale=1e4)
 
 
 if __name__ == '__main__':

@@ -37,7 +37,7 @@ NUMBERED = {
     'threshold_relu': 'threshold_relu:1.0',
 }
 INTRODUCTIONS = {
-    'activation': 'An activation is written by its name in a layer: ``(8, \'relu\')``, or '
+    'activation': "An activation is written by its name in a layer: ``(8, 'relu')``, or "
     "``dict(form='gru', size=8, activation='relu')``. Several in a row are joined by a plus, "
     "``'relu+norm:z'``; :doc:`/layers` says more. In these formulas, x is the argument, and "
     'functions of features are of the last axis.\n',
@@ -46,7 +46,7 @@ INTRODUCTIONS = {
     "``hh=dict(form='orthogonal', radius=1.1)``. n\\ :sub:`in` is the number of inputs of a unit, "
     'n\\ :sub:`out` that of outputs. Matrices with gates are drawn gate by gate.\n',
     'regularizer': 'A regularizer is a term that is added to the loss, and an option of '
-    '``net.train``: ``weight_l2=1e-3``, or ``weight_l2=dict(weight=1e-3, pattern=\'hid*.hh\')`` '
+    "``net.train``: ``weight_l2=1e-3``, or ``weight_l2=dict(weight=1e-3, pattern='hid*.hh')`` "
     'with options. :doc:`/regularization` explains them.\n',
 }
 
@@ -151,7 +151,9 @@ def _initializer(name: str, parts: dict[str, str]) -> str:
         text = table('options', '22 18 60', HEADER, rows(f'initializer {name!r}', options, found))
     keywords = ''.join(f', {key}={value!r}' for key, value in options.items())
     start = f"dict(form='{name}'{keywords})" if keywords else f"'{name}'"
-    return f'{text}\n' + code(f"net = rnnkit.Regressor([3, dict(form='rnn', size=8, hh={start}), 1])")
+    return f'{text}\n' + code(
+        f"net = rnnkit.Regressor([3, dict(form='rnn', size=8, hh={start}), 1])"
+    )
 
 
 def _regularizer(name: str, parts: dict[str, str]) -> str:

@@ -29,7 +29,9 @@ from rnnkit.layers.recurrent import Recurrent
 SIZED = "rnnkit.Regressor([3, ('{}', 8), 1])"
 WITH = "rnnkit.Regressor([3, dict(form='{}', size=8, {}), 1])"
 POOLED = "rnnkit.Classifier([3, ('gru', 8), '{}', 2])"
-JOINED = "rnnkit.Regressor([3, ('gru', 8), ('gru', 8), dict(form='{}', inputs=('hid1', 'hid2')), 1])"
+JOINED = (
+    "rnnkit.Regressor([3, ('gru', 8), ('gru', 8), dict(form='{}', inputs=('hid1', 'hid2')), 1])"
+)
 
 # What a layer is shown in. A new one is shown as SIZED, or with its name alone if it has no size.
 EXAMPLES = {
@@ -152,7 +154,11 @@ def described(form: str, parts: dict[str, str]) -> dict[str, tuple[str, str]]:
     found = entries(parts.get('Parameters', ''))
     own = registry[form].options
     common = entries(sections(Recurrent)['Parameters']) if is_recurrent(form) else {}
-    starts = {f'{part}_0' for part in registry[form].cell_class.state._fields} if is_recurrent(form) else ()
+    starts = (
+        {f'{part}_0' for part in registry[form].cell_class.state._fields}
+        if is_recurrent(form)
+        else ()
+    )
     names = {name: name for name in own if name not in common and name not in starts}
     names |= {name: name for name in found if name not in own and name not in COMMON}
     for name in names:
@@ -283,7 +289,11 @@ def _start(value: object) -> str:
     if isinstance(value, dict):
         keywords = ', '.join(f'{key}={number!r}' for key, number in value.items() if key != 'form')
         if isinstance(value['form'], str):
-            return f'{_start(value["form"])} with ``{keywords}``' if keywords else _start(value['form'])
+            return (
+                f'{_start(value["form"])} with ``{keywords}``'
+                if keywords
+                else _start(value['form'])
+            )
         return COMPUTED
     return f'{value:g}' if isinstance(value, int | float) else COMPUTED
 
@@ -314,8 +324,8 @@ def index(found: dict[str, list[str]]) -> str:
         [
             '.. _layers_reference:\n',
             title('Layers'),
-            'Each layer is written by its name in the list of a network: ``(\'lstm\', 32)``, or '
-            '``dict(form=\'lstm\', size=32, peepholes=True)`` with options. :doc:`/layers` '
+            "Each layer is written by its name in the list of a network: ``('lstm', 32)``, or "
+            "``dict(form='lstm', size=32, peepholes=True)`` with options. :doc:`/layers` "
             'explains how they work together, and :doc:`/cells` which recurrent one to choose.\n',
             heading('Recurrent layers'),
             summaries('layer', recurrent, registry),

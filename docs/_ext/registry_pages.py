@@ -20,7 +20,7 @@ def pages() -> dict[str, str]:
 
 
 def write(folder: Path) -> None:
-    """Write all pages; those that are as they should be stay untouched, so that builds are quick."""
+    """Write all pages; Sphinx reads only those again whose text has changed."""
     wanted = {folder / f'{name}.rst': text for name, text in pages().items()}
     for old in set(folder.rglob('*.rst')) - set(wanted):
         old.unlink()

@@ -39,7 +39,7 @@ LOSSES = {
     'gaussian': "rnnkit.Regressor([3, ('gru', 8), 2], loss='gaussian')",
     'student': "rnnkit.Regressor([3, ('gru', 8), 2], loss=dict(form='student', df=4))",
     'huber': "rnnkit.Regressor([3, ('gru', 8), 1], loss=dict(form='huber', delta=0.5))",
-    'quantile': "rnnkit.Regressor([3, ('gru', 8), 3], loss=dict(form='quantile', q=[0.1, 0.5, 0.9]))",
+    'quantile': "rnnkit.Regressor([3, ('gru', 8), 2], loss=dict(form='quantile', q=[0.1, 0.9]))",
     'poisson': "rnnkit.Regressor([3, ('gru', 8), (1, 'exp')], loss='poisson')",
     'mmd': "rnnkit.Regressor([3, ('gru', 8), 1], loss=dict(form='mmd', kernel=0.5))",
 }
@@ -59,12 +59,24 @@ HYPERPARAMETERS = {
         'float, at least 0',
         'The number λ: in each update, all parameters shrink by λ times the learning rate.',
     ),
-    'momentum_halflife': ('float above 0', 'The half-life h of the rise of the momentum, in updates.'),
-    'rprop_increase': ('float above 1', 'The factor of a step size while the gradient keeps its sign.'),
-    'rprop_decrease': ('float below 1', 'The factor of a step size when the gradient changes its sign.'),
+    'momentum_halflife': (
+        'float above 0',
+        'The half-life h of the rise of the momentum, in updates.',
+    ),
+    'rprop_increase': (
+        'float above 1',
+        'The factor of a step size while the gradient keeps its sign.',
+    ),
+    'rprop_decrease': (
+        'float below 1',
+        'The factor of a step size when the gradient changes its sign.',
+    ),
     'rprop_min_step': ('float, at least 0', 'The smallest step size.'),
     'rprop_max_step': ('float above 0', 'The largest step size.'),
-    'lbfgs_memory': ('int, at least 1', 'The number of latest steps that the curvature follows from.'),
+    'lbfgs_memory': (
+        'int, at least 1',
+        'The number of latest steps that the curvature follows from.',
+    ),
 }
 # Arguments with which each kind of metric is shown.
 SCORED = {
@@ -143,7 +155,9 @@ def public(room: object, thing: object) -> str:
     return f'{head}.. py:function:: {name}({arguments})\n   :module: {room.__name__}\n'
 
 
-def rows(where: str, options: dict[str, object], found: dict[str, tuple[str, str]]) -> list[list[str]]:
+def rows(
+    where: str, options: dict[str, object], found: dict[str, tuple[str, str]]
+) -> list[list[str]]:
     """Return the rows of a table of options."""
     missing = [name for name in options if not all(found.get(name, ('', '')))]
     if missing:
@@ -171,7 +185,10 @@ def loss_page(name: str, names: list[str]) -> str:
             else 'an array (T, B, O), or (B, O) without time',
         ),
         ('Reads', f"the output ``'{loss.output}'`` of the last layer"),
-        ('Activation of the last layer', quoted(repr(loss.activation)) if loss.activation else 'any'),
+        (
+            'Activation of the last layer',
+            quoted(repr(loss.activation)) if loss.activation else 'any',
+        ),
     ]
     if loss.draw is not Loss.draw:
         known.append(('Samples', '`rnnkit.Regressor.generate` draws from it'))
@@ -224,7 +241,7 @@ def rule_page(name: str, names: list[str]) -> str:
             aliases(names),
             heading('Example'),
             code(
-                "import numpy as np\nimport rnnkit\n\n"
+                'import numpy as np\nimport rnnkit\n\n'
                 'x = np.random.default_rng(0).standard_normal((30, 200, 1))\n'
                 "net = rnnkit.Regressor([1, ('rnn', 8), 1])\n"
                 f"net.train([x, x.cumsum(axis=0)], algo='{name}', {first}={value!r}, epochs=1)"

@@ -7,6 +7,7 @@ from rnnkit.callbacks.base import Callback, Training
 from rnnkit.callbacks.early_stop import EarlyStop
 from rnnkit.callbacks.files import CSV, Checkpoint
 from rnnkit.callbacks.hooks import Hooks, are_states, check
+from rnnkit.callbacks.tensorboard import TensorBoard
 from rnnkit.common import foreign_names
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     'EarlyStop',
     'Hooks',
     'Progress',
+    'TensorBoard',
     'Training',
     'are_states',
     'check',

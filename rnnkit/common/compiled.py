@@ -11,7 +11,7 @@ import numpy as np
 import pytensor
 from numpy.typing import ArrayLike
 from pytensor.compile import SharedVariable
-from pytensor.compile.mode import Mode
+from pytensor.compile.mode import Mode, get_mode
 from pytensor.tensor import TensorVariable
 
 from rnnkit.common import progress
@@ -21,7 +21,10 @@ from rnnkit.errors import DataError
 # Warning filters and PyTensor's flags belong to the whole process. Two threads that change and
 # restore them in turns would leave them changed, so only one at a time may.
 PROCESS = threading.RLock()
-_mode: ContextVar[str | None] = ContextVar('mode', default=None)
+_mode: ContextVar[Mode | None] = ContextVar('mode', default=None)
+# FAST_COMPILE runs each operation by NumPy. These rewrites join products and sums of two arrays to
+# ones of several, which NumPy does not have: PyTensor then calls a Python function for each number.
+JOINING = ('local_mul_canonizer', 'local_add_canonizer')
 # What gives the mode of functions for which no other is chosen; None stands for PyTensor's own.
 modes: list[Callable[[], Mode | None]] = []
 
@@ -29,7 +32,7 @@ modes: list[Callable[[], Mode | None]] = []
 @contextmanager
 def quickly() -> Iterator[None]:
     """Build and compile the graphs of this block in the quickest way, for what is called seldom."""
-    token = _mode.set('FAST_COMPILE')
+    token = _mode.set(get_mode('FAST_COMPILE').excluding(*JOINING))
     try:
         yield
     finally:
@@ -37,7 +40,7 @@ def quickly() -> Iterator[None]:
 
 
 @contextmanager
-def options_of_scan() -> Iterator[dict[str, str]]:
+def options_of_scan() -> Iterator[dict[str, Mode]]:
     """Return the keywords of `pytensor.scan` that go with the mode of this block, if any."""
     chosen = _mode.get()
     if chosen is None:

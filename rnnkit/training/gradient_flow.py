@@ -193,8 +193,8 @@ def verdict(norms: np.ndarray) -> str:
 
 ADVICE = {
     'vanishing': 'the gradient vanishes: it is less than 1e-4 as large at the first time steps as '
-    'at the last, so nothing is learned from the first ones. Try an lstm or gru, or orthogonal '
-    'weights',
+    'at the last, so nothing is learned from the first ones. Try an lstm with an open forget gate, '
+    "t_max=200 or b={'f': 3.0}, a gru, or orthogonal weights",
     'exploding': 'the gradient explodes: it is more than 1e4 times as large at the first time '
     'steps as at the last. Try a smaller max_gradient_norm or smaller recurrent weights',
     'not finite': 'the gradient is not finite',

@@ -352,6 +352,7 @@ CALLS = {
     'Checkpoint': Call(rnnkit.callbacks.Checkpoint, {'path': 'net.rnn'}),
     'CSV': Call(rnnkit.callbacks.CSV, {'path': 'log.csv'}),
     'Progress': Call(rnnkit.callbacks.Progress, {}),
+    'TensorBoard': Call(rnnkit.callbacks.TensorBoard, {'folder': 'runs'}),
     'Constant': Call(rnnkit.schedules.Constant, {'rate': 0.1}),
     'Exponential': Call(rnnkit.schedules.Exponential, {'rate': 0.1, 'decay': 0.5}),
     'Step': Call(rnnkit.schedules.Step, {'rate': 0.1, 'every': 2}),

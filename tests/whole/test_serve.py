@@ -28,7 +28,7 @@ def service(serve):
 
 @pytest.fixture(scope='module')
 def server(serve, service):
-    with serve.Server(service) as server:  # on a port that is free
+    with serve.serving(service) as server:  # on a port that is free
         yield server
 
 
