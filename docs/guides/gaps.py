@@ -116,4 +116,4 @@ print(f'the mean of the training data {error(np.nanmean(x)):.2f} °C')
 # - :doc:`/missing_values`: the equations, irregular times with ``'cfc'``, step by step, and when
 #   ``'grud'`` does not pay;
 # - :doc:`/data`: masks for sequences of different lengths, and windows with ``missing=True``;
-# - :ref:`weights`; the reference of `rnnkit.cells.GRUDCell` and `rnnkit.cells.CfCCell`.
+# - :ref:`sample weights <weights>`; the reference of `rnnkit.cells.GRUDCell` and `rnnkit.cells.CfCCell`.

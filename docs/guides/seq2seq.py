@@ -24,7 +24,7 @@ def translator(*attention):
     return rnnkit.Classifier(layers, masked=True, seed=0)
 
 
-look = dict(form='attention', size=48, memory='encoder', score='general', name='look')
+look = dict(form='attention', size=48, memory='encoder', name='look')
 net = translator(look)
 
 # %%
@@ -67,7 +67,7 @@ def numbers(pairs):
 train, valid = numbers(dates(days[:2700])), numbers(dates(days[2700:3000]))
 new = list(dates(days[-500:]))
 
-net.train(train, valid, algo='adam', learning_rate=0.005, epochs=12, validate_every=3)
+net.train(train, valid, algo='adam', learning_rate=0.01, epochs=10, validate_every=2)
 
 
 def translate(net, texts):
@@ -86,7 +86,7 @@ translate(net, ['Sunday, 20 July 2025', 'February 29, 2000'])
 # training:
 
 plain = translator()
-plain.train(train, valid, algo='adam', learning_rate=0.005, epochs=12, validate_every=3)
+plain.train(train, valid, algo='adam', learning_rate=0.01, epochs=10, validate_every=2)
 
 texts, truth = zip(*new)
 for name, one in (('with attention', net), ('without', plain)):
