@@ -176,7 +176,8 @@ def _options(form: str, parts: dict[str, str]) -> str:
     for name, (kind, text) in described(form, parts).items():
         optional = 'optional' in kind or name not in defaults or defaults[name] is not None
         default = shown(defaults[name]) if name in defaults else ''
-        rows.append([f'``{name}``', default if optional else 'none: required', _meaning(kind, text)])
+        default = default if optional else 'none: required'
+        rows.append([f'``{name}``', default, _meaning(kind, text)])
     common = 'All layers have ``size``, ``name``, ``inputs``, ``trainable`` and initial values: '
     common += 'see `rnnkit.Layer`.\n'
     text = heading('Options') + '\n'
