@@ -1,5 +1,6 @@
 """Configuration of Sphinx: ``sphinx-build docs docs/_build`` in the root of the repository."""
 
+import logging
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent / '_ext'))
 
 from rnnkit import __version__
+
+logging.getLogger('rnnkit').setLevel('WARNING')  # guides train while the pages are built
 
 project = 'rnnkit'
 author = 'The rnnkit developers'
@@ -64,6 +67,7 @@ sphinx_gallery_conf = {
     'abort_on_example_error': True,
     'within_subsection_order': 'FileNameSortKey',
     'min_reported_time': 20,
+    'ignore_repr_types': r'matplotlib\.',  # the picture says more than its repr
     'show_memory': False,
     'write_computation_times': False,
 }

@@ -221,7 +221,10 @@ def _weights(form: str) -> str:
 @cache
 def network(form: str) -> tuple[rnnkit.Network, object]:
     """Return the network of the example, and the layer in it."""
-    net = eval(example(form), {'rnnkit': rnnkit})
+    source = example(form)
+    if form == 'attention':  # other numbers of inputs than of features of the memory
+        source = source.replace("size=6, h_0='encoder'", 'size=3')
+    net = eval(source, {'rnnkit': rnnkit})
     return net, next(layer for layer in net.layers if isinstance(layer, registry[form]))
 
 

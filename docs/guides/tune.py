@@ -117,6 +117,7 @@ axes.axhline(np.log(3), color='0.4', ls='--', lw=1, label='chance')
 axes.set(xscale='log', xlabel='learning rate', ylabel='validation loss, nats')
 axes.set_title('A larger mark has more units', fontsize='medium')
 figure.legend(loc='outside right center', labelspacing=1.2)
+plt.show()
 
 # %%
 # Optuna
