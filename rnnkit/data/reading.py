@@ -142,6 +142,8 @@ class Reading:
         """Note how the first input was passed."""
         if self._numbers or field.name != self.inputs[0].name:
             return
+        if self.columns is not None:
+            self.columns.note_list(listed)
         if listed:
             self.form = Form(listed, flat=field.has_features and len(numbers.shape) == 2)
         else:

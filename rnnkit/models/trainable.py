@@ -243,6 +243,7 @@ class Trainable(Parameters):
         undo = Undo(
             partial(setattr, self, '_trainings', self._trainings),
             partial(setattr, self._columns, 'known', dict(self._columns.known)),
+            partial(setattr, self._columns, 'listed', self._columns.listed),
         )
         team = choose(where, keywords.get('comm')) if team is None else team
         with team.guard(), undo.on_error():
