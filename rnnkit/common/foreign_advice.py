@@ -43,7 +43,7 @@ _WEIGHTS_OF_EACH = {
     '': f'{_WEIGHTS}[x, y, weights]',
 }
 _WEIGHTS_OF_CLASSES = {
-    'class_weight': "write class_weight='balanced', or a dict: class_weight={0: 1, 1: 5}",
+    'class_weight': "write class_weight='balanced', or a dict by class: class_weight={'yes': 5}",
     'weights': 'write weights=class_weights[y]',
     '': 'class_weight= is an option of train()',
 }
