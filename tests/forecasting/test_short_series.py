@@ -16,7 +16,7 @@ Y = np.random.default_rng(0).standard_normal(60) + 10
 
 
 def test_a_series_without_room_for_a_horizon():
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match='too few') as caught:
         Forecaster(horizon=14, season=7, **QUICK).fit(Y[:5])
     assert [str(one.message) for one in caught] == [
         'fit(): y has 5 values, too few to hold out horizon=14 of them and to learn from the rest; '

@@ -27,7 +27,7 @@ def trained(masked=True, layout='time', x=None):
 @pytest.mark.parametrize('method', ['predict', 'predict_proba', 'predict_logit'])
 def test_an_array_is_questioned_once(masked, method):
     net, new = trained(masked), np.stack(sequences(5, 5, 5))
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match='is read as') as caught:
         getattr(net, method)(new)
     assert [str(one.message) for one in caught] == [
         f'{method}(): x, an array of shape (3, 5, 3), is read as 3 steps of 5 sequences, but the '
