@@ -12,7 +12,7 @@ import rnnkit
 
 
 def readings(n, seed):
-    """Return temperatures of turning parts, hours between readings, and the state."""
+    """Return temperatures of turning parts, hours between readings, states."""
     rng = np.random.default_rng(seed)
     hours = rng.exponential(
         1.0, (40, n, 1)
@@ -70,7 +70,7 @@ new, new_hours, truth = readings(1000, seed=1)
 
 
 def filled(x):
-    """Fill gaps with the last value, and before the first one with the mean."""
+    """Fill gaps with the last value; before the first one stands the mean."""
     x = np.concatenate([np.full_like(x[:1], 20), x])
     for t in range(1, len(x)):
         x[t] = np.where(np.isnan(x[t]), x[t - 1], x[t])
