@@ -38,7 +38,10 @@ def table(
     lines = [f'<table {PLAIN}>', f'<thead>{_row(head, texts, "th")}</thead>', '<tbody>']
     for row in rows:
         if row is None:
-            lines.append(f'<tr><td colspan="{len(head)}">{escape(f"… {note}".strip())}</td></tr>')
+            lines.append(
+                f'<tr><td colspan="{len(head)}" style="text-align: left">'
+                f'{escape(f"… {note}".strip())}</td></tr>'
+            )
         else:
             lines.append(_row(row, texts, 'td'))
     return '\n'.join([*lines, '</tbody>', '</table>'])

@@ -31,14 +31,18 @@ class Epoch(NamedTuple):
     stays: bool = True
 
 
-class Bar(Protocol):
-    """A bar of a notebook, over all epochs."""
+class Place(Protocol):
+    """A place in the output of a notebook's cell."""
 
-    def show(self, done: int, text: str) -> None:
-        """Show how many epochs are done, and a text."""
+    @property
+    def is_here(self) -> bool:
+        """Whether the cell that runs now is still the same."""
 
-    def close(self, text: str) -> None:
-        """Put a text in the place of the bar."""
+    def say(self, text: str) -> None:
+        """Show a text, instead of what was there."""
+
+    def show(self, done: int, of: int | None, text: str) -> None:
+        """Show a bar: how many epochs are done, of how many, and a text."""
 
 
 def due(number: int, of: int | None = None) -> bool:
@@ -78,6 +82,7 @@ class LiveHandler(logging.StreamHandler):
     def __init__(self):
         super().__init__(sys.stderr)
         self.unfinished, self.bar = 0, False
+        self._place: Place | None = None
         self._forget()
         self.setFormatter(logging.Formatter('%(message)s'))
 
@@ -85,8 +90,8 @@ class LiveHandler(logging.StreamHandler):
         self._best: tuple[Epoch, str] | None = None  # and whether it is still to be written
         self._latest: tuple[Epoch, str] | None = None  # if it is still to be written
         self._written: int | None = None  # the last epoch that was
+        self._of: int | None = None  # of how many
         self._shown = -REFRESH
-        self._widget: Bar | None = None
 
     @property
     def on_terminal(self) -> bool:
@@ -125,7 +130,7 @@ class LiveHandler(logging.StreamHandler):
                 self._write(text, live and not self.bar, echo)
             elif epoch is None:
                 self._finish()
-                self._write(text, self.in_notebook and (live or getattr(record, 'passing', False)))
+                self._say(text, live or getattr(record, 'passing', False))
             elif self.in_notebook:
                 self._in_notebook(text, epoch)
             else:
@@ -137,8 +142,8 @@ class LiveHandler(logging.StreamHandler):
         """Write a live line, over the one before it."""
         with self.lock:
             try:
-                if self._widget is not None:
-                    self._widget.show(self._written or 0, text)
+                if (place := self._here()) is not None:
+                    self._draw(place, text)
                     return
                 self._write(text, True)
                 self.bar = True
@@ -171,17 +176,36 @@ class LiveHandler(logging.StreamHandler):
         if epoch.stays:
             self._write(text, False)
             return
-        if self._written is None and (widget := _widget(epoch.of)) is not None:
-            self._widget = widget
-            self._write('', False, end='\r' * bool(self.unfinished))
-        self._latest, self._written = (epoch, text), epoch.number
+        self._latest, self._written, self._of = (epoch, text), epoch.number, epoch.of
         now = time.monotonic()
         if now >= self._shown + REFRESH:  # each change is a message to the browser
             self._shown = now
-            if self._widget is not None:
-                self._widget.show(epoch.number, text)
+            if (place := self._here()) is not None:
+                self._draw(place, text)
             else:
                 self._write(text, True)
+
+    def _say(self, text: str, passing: bool) -> None:
+        """Write a line that is not about an epoch."""
+        if self.in_notebook and passing and (place := self._here()) is not None:
+            place.say(text)
+        else:
+            self._write(text, self.in_notebook and passing)
+
+    def _draw(self, place: Place, text: str) -> None:
+        """Show how far the training is: a bar, once the first epoch has ended."""
+        if self._written is None:
+            place.say(text)
+        else:
+            place.show(self._written, self._of, text)
+
+    def _here(self) -> Place | None:
+        """Return the place in this cell for what changes, if the packages for it are installed."""
+        if self.in_notebook and (self._place is None or not self._place.is_here):
+            from rnnkit.integrations import bars
+
+            self._place = bars.place()
+        return self._place
 
     # --- log files: some of the epochs
 
@@ -214,9 +238,9 @@ class LiveHandler(logging.StreamHandler):
         (epoch, text), self._latest = self._latest, None
         if not self.in_notebook:
             self._write_epoch(epoch, text)
-        elif self._widget is not None:
-            self._widget.close(text)
-            self._widget = None
+        elif (place := self._here()) is not None:
+            place.say(text)
+            self._place = None  # what comes next is below
         else:
             self._write(text, False)
 
@@ -228,10 +252,3 @@ class LiveHandler(logging.StreamHandler):
         self.stream.write(start + text + padding + ('' if live else end))
         self.stream.flush()
         self.unfinished, self.bar = len(text) if live else 0, False
-
-
-def _widget(epochs: int | None) -> Bar | None:
-    """Return a bar of tqdm's for notebooks, if what it needs is installed."""
-    from rnnkit.integrations import bars
-
-    return bars.widget(epochs)

@@ -99,9 +99,13 @@ class Forecast:
         title = 'Forecast:' if self.id is None else f'Forecast of {self.id}:'
         head = ('step' if self.times is None else 'time', *columns)
         return html.block(
-            html.line(self._about.replace('levels', 'intervals in %:'), title),
+            html.line(self._intervals, title),
             html.table(head, rows, note=html.left_out(len(self), 'steps')),
         )
+
+    @property
+    def _intervals(self) -> str:
+        return self._about.replace('levels', 'intervals in %:')
 
     def _when(self, k: int) -> str:
         """Return the time stamp of a step, or its number, counted from 1."""
@@ -135,7 +139,7 @@ def _several(names: list[str], forecasts: Sequence[object]) -> str | None:
     )
     head = ['series', *('…' if step is None else f'step {step + 1}' for step in steps)]
     return html.block(
-        html.line(forecasts[0]._about, f'Forecasts of {len(names):,} series:'),
+        html.line(forecasts[0]._intervals, f'Forecasts of {len(names):,} series:'),
         html.table(head, rows, note=html.left_out(len(names), 'series')),
     )
 

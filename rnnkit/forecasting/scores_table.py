@@ -22,7 +22,11 @@ TITLES = {
     'rmse': 'RMSE',
     'weighted_quantile_loss': 'wQL',
 }
-UNITS = 'sMAPE and shares of values in intervals: %; MAE and RMSE: the unit of the values'
+UNITS = {  # by what a head may contain
+    'sMAPE': 'sMAPE: %',
+    'in ': 'values in intervals: %',
+    'MAE': 'MAE and RMSE: the unit of the values',
+}
 MOST = 24  # rows of a table that is shown
 DIGITS = {'mase': '.3f', 'smape': '.2f', 'weighted_quantile_loss': '.4f'}
 Method = dict[str, float]
@@ -240,7 +244,7 @@ class Scores(dict):
         return html.block(
             html.line('', title.strip()) if title else '',
             html.table(head, rows, note=html.left_out(len(self), self.by or 'methods')),
-            html.line(UNITS),
+            html.line('; '.join(unit for word, unit in UNITS.items() if word in ' '.join(head))),
         )
 
     def _table(self, keys: list) -> tuple[str, list[str], list]:

@@ -67,41 +67,56 @@ def bar(
     )
 
 
-def widget(total: int | None) -> 'Widget | None':
-    """Return a bar for a notebook, if tqdm and the ipywidgets that its bar needs are installed."""
+def place() -> 'Place | None':
+    """Return a place in the output of a cell, if tqdm and the ipywidgets it needs are installed."""
     try:
         import ipywidgets  # noqa: F401 - only whether they are there
         import tqdm  # noqa: F401
     except ImportError:
         return None
-    return Widget(total)
+    return Place()
 
 
-class Widget:
-    """The bar of tqdm for notebooks; when it is closed, a line of text takes its place.
+class Place:
+    """A place in the output of a notebook's cell: a line of text, or tqdm's bar of widgets.
 
-    A notebook that was saved and is shown elsewhere has no widgets, but it has the text.
-
-    Parameters
-    ----------
-    total : int, optional
-        The number of epochs, if it is known.
+    A notebook that was saved and is shown elsewhere has no widgets, but the text that is there in
+    the end.
     """
 
-    def __init__(self, total: int | None):
+    def __init__(self) -> None:
         from IPython.display import display
-        from tqdm.auto import tqdm
 
-        self._bar: Any = tqdm(total=total, unit='epoch', display=False)
-        self._place: Any = display(self._bar.container, display_id=True)
+        self._bar: Any = None
+        self._cell = _cell()
+        self._shown: Any = display({'text/plain': ''}, raw=True, display_id=True)
 
-    def show(self, done: int, text: str) -> None:
-        """Show how many epochs are done, and a text."""
+    @property
+    def is_here(self) -> bool:
+        """Whether the cell that runs now is still the same."""
+        return self._cell == _cell()
+
+    def say(self, text: str) -> None:
+        """Show a text, instead of what was there."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+        self._shown.update({'text/plain': text}, raw=True)
+
+    def show(self, done: int, of: int | None, text: str) -> None:
+        """Show a bar: how many epochs are done, of how many if it is known, and a text."""
+        if self._bar is None:
+            from tqdm.auto import tqdm
+
+            self._bar = tqdm(total=of, unit='epoch', display=False)
+            self._shown.update(self._bar.container)
         self._bar.n = done
         self._bar.set_postfix_str(text, refresh=False)
         self._bar.refresh()
 
-    def close(self, text: str) -> None:
-        """Put a text in the place of the bar."""
-        self._bar.close()
-        self._place.update({'text/plain': text}, raw=True)
+
+def _cell() -> int:
+    """Return the number of the cell that runs now."""
+    from IPython import get_ipython
+
+    return get_ipython().execution_count

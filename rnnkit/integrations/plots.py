@@ -57,7 +57,7 @@ def gradient_flow(
     for name, norms in flow.items():
         # The logarithm of 0 cannot be drawn: the line has a gap where no gradient arrives.
         points = [norm if 0 < norm < float('inf') else float('nan') for norm in norms]
-        axes.plot(points, '-' if len(points) > 1 else 'o', label=name)
+        axes.plot(points, '-' if len(points) > 1 else 'o', label=name.replace('$', r'\$'))
     axes.set_yscale('log')
     axes.set_xlabel('time step t')
     axes.set_ylabel('‖∂L / ∂h_t‖')

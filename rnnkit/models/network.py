@@ -324,7 +324,7 @@ class Network(Trainable, Symbolic, Exports):
         epochs = f'{len(self.history):,} epoch{"s" * (len(self.history) != 1)}'
         settings = [
             f'loss {" + ".join(losses)}',
-            f'layout {self.layout!r}',
+            *[f'layout {self.layout!r}'] * self._recurrent,
             *['masked'] * self.masked,
             f'trained for {epochs}' if self.history else 'not trained',
         ]

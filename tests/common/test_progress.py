@@ -405,38 +405,73 @@ class FakeBar:
         self.seen.append('closed')
 
 
-def test_with_widgets_a_bar_of_tqdm_counts_the_epochs(net, cell, monkeypatch):
-    made, places = [], []
+class FakeJupyter:
+    """Stands for IPython, ipywidgets and tqdm: the bars that were made, and what places showed."""
 
-    class Place:
-        def __init__(self, what, display_id):
-            self.seen = [what]
-            places.append(self)
+    execution_count = 1
 
-        def update(self, data, raw):
-            self.seen.append(data)
+    def __init__(self, monkeypatch):
+        self.bars, self.places = [], []
 
-    def module(name, **members):
-        found = types.ModuleType(name)
-        vars(found).update(members)
-        monkeypatch.setitem(sys.modules, name, found)
-        return found
+        def module(name, **members):
+            found = types.ModuleType(name)
+            vars(found).update(members)
+            monkeypatch.setitem(sys.modules, name, found)
+            return found
 
-    auto = module('tqdm.auto', tqdm=lambda **options: made.append(FakeBar(**options)) or made[-1])
-    module('tqdm', auto=auto)
-    module('ipywidgets')
-    module('IPython', display=module('IPython.display', display=Place))
+        module('tqdm', auto=module('tqdm.auto', tqdm=self.make_bar))
+        module('tqdm.std', tqdm=FakeTqdm)
+        module('ipywidgets')
+        display = module('IPython.display', display=self.display)
+        module('IPython', display=display, get_ipython=lambda: self)
+
+    def make_bar(self, **options):
+        self.bars.append(FakeBar(**options))
+        return self.bars[-1]
+
+    def display(self, data, raw, display_id):
+        seen = [data['text/plain']]
+        self.places.append(seen)
+        return types.SimpleNamespace(
+            update=lambda data, raw=False: seen.append(data['text/plain'] if raw else data)
+        )
+
+
+@pytest.fixture
+def jupyter(cell, monkeypatch):
     monkeypatch.setattr(live, 'REFRESH', 0)
+    return FakeJupyter(monkeypatch)
+
+
+def test_with_widgets_a_bar_of_tqdm_counts_the_epochs(net, cell, jupyter):
     with progress.timed('compiling something'):
         pass
     net.train(DATA, epochs=3, **LONG)
-    (one,), (place,) = made, places
+    ((one,), (seen,)) = jupyter.bars, jupyter.places
     assert one.options == {'total': 3, 'unit': 'epoch', 'display': False}
     assert [entry[0] for entry in one.seen[:-1]] == [1, 2, 3]
     assert one.seen[-1] == 'closed'
-    assert place.seen[0] == 'a widget'
-    assert place.seen[1]['text/plain'].startswith('epoch 3: loss ')
-    assert [line.strip() for line in cell.lines()] == ['']  # what was compiled is overwritten
+    assert seen[:2] == ['', 'compiling something ...']
+    assert seen[-2] == 'a widget'
+    assert seen[-1].startswith('epoch 3: loss ')
+    assert not cell.getvalue()
+
+
+def test_each_cell_and_each_training_has_its_place(net, cell, jupyter):
+    with progress.timed('compiling something'):
+        pass
+    jupyter.execution_count = 2
+    for _ in range(2):
+        net.train(DATA, epochs=2, **LONG)
+    assert [seen[-1][:8] for seen in jupyter.places] == ['compilin', 'epoch 2:', 'epoch 2:']
+
+
+def test_a_long_epoch_is_shown_there(net, cell, jupyter, slow):
+    net.train(DATA, epochs=2, **QUICK)
+    ((one,), (seen,)) = jupyter.bars, jupyter.places
+    assert seen[1].startswith('epoch 1 [')
+    assert any(done == 1 and text.startswith('epoch 2 [') for done, text in one.seen[:-1])
+    assert not cell.getvalue()
 
 
 # --- tqdm ---

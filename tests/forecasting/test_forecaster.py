@@ -387,3 +387,18 @@ def test_intervals_need_held_out_values():
 def test_forecasts_come_after_fit():
     with pytest.raises(ConfigError, match=r'forecast\(\): first call fit\(\)'):
         made().forecast()
+
+
+@pytest.mark.parametrize(('verbose', 'count'), [(0, 0), (False, 0), (1, 8), (True, 8), (2, 8)])
+def test_verbose_is_that_of_a_training(verbose, count, caplog):
+    options = dict(size=2, horizon=2, updates=4, ensemble=1, seed=0, lags=1)
+    with caplog.at_level('INFO', 'rnnkit'):
+        rnnkit.Forecaster('rnn', **options, verbose=verbose).fit(np.sin(np.arange(30.0)))
+    about = [record.epoch for record in caplog.records if getattr(record, 'epoch', None)]
+    assert len(about) == count
+    assert all(one.stays == (verbose == 2) for one in about)
+
+
+def test_what_verbose_cannot_be():
+    with pytest.raises(rnnkit.ConfigError, match=r'Forecaster\(\): verbose must be 0, .*; got 3'):
+        rnnkit.Forecaster('rnn', horizon=2, verbose=3)

@@ -104,3 +104,26 @@ def test_losses_with_several_numbers_for_each_target_are_refused(loss, scale):
         f'loss={loss!r} reads 2 numbers for each target, but the estimators predict one; for a '
         f'distribution or several quantiles use rnnkit.Regressor'
     )
+
+
+@pytest.mark.parametrize(
+    ('verbose', 'stays'), [(1, {False}), (True, {False}), (2, {True}), (0, set())]
+)
+def test_verbose_is_that_of_a_training(verbose, stays, caplog):
+    x = np.linspace(-1, 1, 24).reshape(4, 3, 2)
+    net = SequenceRegressor(layers=[('rnn', 2)], epochs=2, random_state=0, verbose=verbose)
+    with caplog.at_level('INFO', 'rnnkit'):
+        net.fit(x, x[:, -1, 0])
+    about = [record.epoch for record in caplog.records if getattr(record, 'epoch', None)]
+    assert {one.stays for one in about} == stays
+    with pytest.raises(ValueError, match="'verbose' parameter .* must be"):
+        net.set_params(verbose=3).fit(x, x[:, -1, 0])
+
+
+def test_progress_among_the_options_goes_before_verbose(caplog):
+    x = np.linspace(-1, 1, 24).reshape(4, 3, 2)
+    options = {'progress': True}
+    net = SequenceRegressor(layers=[('rnn', 2)], epochs=1, options=options, random_state=0)
+    with caplog.at_level('INFO', 'rnnkit'):
+        net.fit(x, x[:, -1, 0])
+    assert any(getattr(record, 'epoch', None) for record in caplog.records)

@@ -10,10 +10,11 @@ from repository import ROOT, TESTS
 nbformat = pytest.importorskip('nbformat')
 from nbclient import NotebookClient  # noqa: E402
 
+NO_WIDGETS = "sys.modules['ipywidgets'] = None"  # a line of text, and no bar
 CELLS = {
-    'import': """
+    'import': f"""
         import sys
-        sys.modules['ipywidgets'] = None  # a line of text, and no bar of widgets
+        {NO_WIDGETS}
         import numpy as np
         import rnnkit
         import quick_mode
@@ -60,12 +61,16 @@ CELLS = {
 @pytest.fixture(scope='module')
 def outputs(tmp_path_factory):
     """Return the outputs of each cell by its name."""
-    names = list(CELLS)
+    return executed(CELLS, tmp_path_factory.mktemp('jupyter'))
+
+
+def executed(texts, folder):
+    """Return the outputs of each cell of a notebook by its name."""
+    names = list(texts)
     book = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(_dedented(CELLS[name])) for name in names],
+        cells=[nbformat.v4.new_code_cell(_dedented(texts[name])) for name in names],
         metadata={'kernelspec': {'name': 'python3', 'display_name': '', 'language': 'python'}},
     )
-    folder = tmp_path_factory.mktemp('jupyter')
     # Nothing of the user's settings is read, and the code is that of this checkout.
     path = os.pathsep.join(map(str, (ROOT, TESTS / 'helpers')))
     own = {f'JUPYTER_{name}_DIR': str(folder / name) for name in ('CONFIG', 'DATA', 'RUNTIME')}
@@ -76,6 +81,18 @@ def outputs(tmp_path_factory):
         inherited = {name: value for name, value in os.environ.items() if name != 'MPLBACKEND'}
         client.execute(env=inherited | own)
     return {name: cell.outputs for name, cell in zip(names, book.cells, strict=True)}
+
+
+@pytest.mark.long
+def test_with_widgets_a_bar_gives_way_to_a_line(tmp_path_factory):
+    pytest.importorskip('ipywidgets')
+    cells = {name: CELLS[name].replace(NO_WIDGETS, '') for name in ('import', 'train')}
+    assert cells['import'] != CELLS['import']
+    shown, result = executed(cells, tmp_path_factory.mktemp('widgets'))['train']
+    assert shown.output_type == 'display_data'
+    assert list(shown.data) == ['text/plain']
+    assert shown.data['text/plain'].startswith('epoch 60: ')
+    assert result.output_type == 'execute_result'
 
 
 def _dedented(text):

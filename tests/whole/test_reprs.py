@@ -246,7 +246,7 @@ def test_a_forecaster_answers_in_such_lists_and_dicts(forecaster):
 def test_scores():
     row = {'forecast': {'mase': 0.5, 'coverage-80': 0.75}, 'naive': {'mase': 1.0}}
     page = escaped(Scores({**row, EVIL: {'mase': 2.0}})._repr_html_())
-    for part in ('>in 80 %</th>', '>75.0</td>', '>MASE</th>', 'sMAPE and shares'):
+    for part in ('>in 80 %</th>', '>75.0</td>', '>MASE</th>', '>values in intervals: %</div>'):
         assert part in page
     scores = Scores({f'{EVIL}{k}': row for k in range(100_000)}, by='id')
     page = escaped(scores._repr_html_())
