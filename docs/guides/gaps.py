@@ -88,9 +88,8 @@ print(f'GRU, filled, hours as input {timed.score(with_hours, truth):.1%}')
 print(f'GRU, filled                 {blind.score(filled(new), truth):.1%}')
 
 # %%
-# The times matter most: without them a third of the difference between the classes is out of
-# reach. Told the times, both networks do well. ``'grud'`` spares the filling, and sees what
-# is missing also where true values repeat.
+# The times matter most here. Told the times, both networks do well, so compare both on data of
+# your own. ``'grud'`` spares the filling, and knows what is missing also where true values repeat.
 #
 # Gaps in what is to be predicted
 # -------------------------------
