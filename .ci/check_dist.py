@@ -15,7 +15,7 @@ FILES = {
     *('SECURITY.md', 'pyproject.toml', 'setup.py'),
     *('PKG-INFO', 'setup.cfg'),  # which setuptools writes
 }
-LEFT_OUT = {'__pycache__', '_build', 'generated', 'gallery', 'sg_execution_times.rst'}
+MADE = ('docs/_build/', 'docs/gallery/', 'docs/generated/', 'docs/reference/', 'docs/sg_execution')
 # What a wheel has besides the modules of rnnkit, without the folder of its metadata.
 OTHERS = {'rnnkit/py.typed', 'METADATA', 'RECORD', 'WHEEL', 'top_level.txt', 'licenses/LICENSE'}
 
@@ -23,7 +23,8 @@ OTHERS = {'rnnkit/py.typed', 'METADATA', 'RECORD', 'WHEEL', 'top_level.txt', 'li
 def in_tree() -> set[str]:
     """Return the files of the repository that are in an sdist."""
     found = (path for folder in FOLDERS for path in Path(folder).rglob('*') if path.is_file())
-    return FILES | {path.as_posix() for path in found if not LEFT_OUT & set(path.parts)}
+    names = {path.as_posix() for path in found if '__pycache__' not in path.parts}
+    return FILES | {name for name in names if not name.startswith(MADE)}
 
 
 def wrong_in_wheel(path: Path) -> set[str]:

@@ -1,5 +1,6 @@
 """Configuration of Sphinx: ``sphinx-build docs docs/_build`` in the root of the repository."""
 
+import logging
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent / '_ext'))
 
 from rnnkit import __version__
+
+logging.getLogger('rnnkit').setLevel('WARNING')  # guides train while the pages are built
 
 project = 'rnnkit'
 author = 'The rnnkit developers'
@@ -40,8 +43,7 @@ autodoc_typehints = 'none'  # numpydoc's sections have the types, with shapes
 autodoc_member_order = 'bysource'
 numpydoc_show_class_members = False  # the template of a class lists them
 default_role = 'autolink'
-pygments_style = 'a11y-high-contrast-light'
-pygments_dark_style = 'a11y-high-contrast-dark'
+pygments_dark_style = 'github-dark'
 smartquotes = False  # 'lstm' is a string of Python
 mathjax3_config = {'options': {'enableMenu': False}}
 copybutton_prompt_text = r'>>> |\.\.\. |\$ '
@@ -65,7 +67,9 @@ sphinx_gallery_conf = {
     'abort_on_example_error': True,
     'within_subsection_order': 'FileNameSortKey',
     'min_reported_time': 20,
+    'ignore_repr_types': r'matplotlib\.',  # the picture says more than its repr
     'show_memory': False,
+    'write_computation_times': False,
 }
 html_theme = 'furo'
 html_theme_options = {

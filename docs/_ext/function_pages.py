@@ -96,8 +96,10 @@ def _public(room: object, thing: object) -> str:
     """Return the directive that lets others refer to a function, if it is public."""
     if getattr(room, thing.__name__, None) is not thing:
         return ''
-    kind = 'class' if isinstance(thing, type) else 'function'
-    return f'.. py:{kind}:: {thing.__name__}\n   :module: {room.__name__}\n'
+    kind, arguments = 'class', ''
+    if not isinstance(thing, type):
+        kind, arguments = 'function', f'({", ".join(inspect.signature(thing).parameters)})'
+    return f'.. py:{kind}:: {thing.__name__}{arguments}\n   :module: {room.__name__}\n'
 
 
 def _all_have(kind: str) -> str:

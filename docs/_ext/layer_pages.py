@@ -176,7 +176,8 @@ def _options(form: str, parts: dict[str, str]) -> str:
     for name, (kind, text) in described(form, parts).items():
         optional = 'optional' in kind or name not in defaults or defaults[name] is not None
         default = shown(defaults[name]) if name in defaults else ''
-        rows.append([f'``{name}``', default if optional else 'required', _meaning(kind, text)])
+        default = default if optional else 'none: required'
+        rows.append([f'``{name}``', default, _meaning(kind, text)])
     common = 'All layers have ``size``, ``name``, ``inputs``, ``trainable`` and initial values: '
     common += 'see `rnnkit.Layer`.\n'
     text = heading('Options') + '\n'
@@ -220,7 +221,10 @@ def _weights(form: str) -> str:
 @cache
 def network(form: str) -> tuple[rnnkit.Network, object]:
     """Return the network of the example, and the layer in it."""
-    net = eval(example(form), {'rnnkit': rnnkit})
+    source = example(form)
+    if form == 'attention':  # other numbers of inputs than of features of the memory
+        source = source.replace("size=6, h_0='encoder'", 'size=3')
+    net = eval(source, {'rnnkit': rnnkit})
     return net, next(layer for layer in net.layers if isinstance(layer, registry[form]))
 
 

@@ -20,7 +20,9 @@ net.predict(sequences[:4])
 
 import matplotlib.pyplot as plt
 
-figure, axes = plt.subplots(1, 3, figsize=(9, 2.6), sharey=True, layout='constrained')
+figure, axes = plt.subplots(
+    1, 3, figsize=(9, 2.6), sharey=True, layout='constrained'
+)
 for name, ax in zip(net.classes_, axes):
     ax.plot(sequences[list(names).index(name)], '.-', lw=0.8)
     ax.set(title=name, xlabel='time step', xlim=(0, 59))
@@ -45,7 +47,8 @@ new, truth = rnnkit.datasets.waves(1000, seed=1, noise=0.5)
 
 unordered = rnnkit.Classifier([1, ('tanh', 16), 'mean', 3], masked=True, seed=0)
 unordered.train([sequences, names], valid=0.2)
-print(f'recurrent {net.score(new, truth):.1%}, without order {unordered.score(new, truth):.1%}')
+print(f'recurrent network {net.score(new, truth):.1%}')
+print(f'without order     {unordered.score(new, truth):.1%}')
 
 # %%
 # The probability of each class, in the order of ``classes_``:
@@ -55,26 +58,28 @@ net.classes_, net.predict_proba(new[:2]).round(3)
 # %%
 # A confusion matrix shows which classes are taken for which:
 
+import numpy as np
+
 from rnnkit import metrics
 
 
 def draw(*tables):
     """Draw confusion matrices: a row for each true class, in percent of it."""
-    figure, axes = plt.subplots(1, len(tables), figsize=(4 * len(tables), 3.6),
-                                squeeze=False, layout='constrained')  # fmt: skip
+    n = len(tables)
+    _, axes = plt.subplots(
+        1, n, figsize=(4 * n, 3.6), squeeze=False, layout='constrained'
+    )
     for (title, predicted), ax in zip(tables, axes[0]):
         counts = metrics.confusion(truth, predicted, classes=net.classes_)
         share = 100 * counts / counts.sum(axis=1, keepdims=True)
         ax.imshow(share, cmap='Blues', vmin=0, vmax=100)
         for (i, j), value in np.ndenumerate(share):
-            ax.text(j, i, f'{value:.0f} %', ha='center', va='center',
-                    color='white' if value > 60 else 'black')  # fmt: skip
+            color = 'white' if value > 60 else 'black'
+            ax.text(j, i, f'{value:.0f} %', ha='center', va='center', color=color)
         ax.set_xticks(range(3), net.classes_)
         ax.set_yticks(range(3), net.classes_, rotation=90, va='center')
         ax.set(xlabel='predicted class', ylabel='true class', title=title)
 
-
-import numpy as np
 
 draw(('all classes equally frequent', net.predict(new)))
 
@@ -92,12 +97,15 @@ plain = rnnkit.Classifier([1, ('gru', 16), 'last', 3], masked=True, seed=0)
 plain.train([few, few_names], valid=0.2)
 weighted = rnnkit.Classifier([1, ('gru', 16), 'last', 3], masked=True, seed=0)
 weighted.train([few, few_names], valid=0.2, class_weight='balanced')
-draw(('plain', plain.predict(new)), ("class_weight='balanced'", weighted.predict(new)))
+draw(
+    ('plain', plain.predict(new)),
+    ("class_weight='balanced'", weighted.predict(new)),
+)
 
 # %%
 # Next
 # ----
 # - :doc:`/classify`: which labels there may be, class weights as a dict, label smoothing;
-# - :doc:`/data`: ragged sequences, frames, scaling; :doc:`/training`: all options;
+# - :doc:`/variable_length`: ragged sequences, padding and masks; :doc:`/training`: all options;
 # - :doc:`/gallery/tag`, if each time step has a label;
 # - the reference of `rnnkit.Classifier` and `rnnkit.metrics`.

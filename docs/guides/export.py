@@ -27,7 +27,7 @@ import rnnkit
 
 
 def waves(n, rng):
-    """Return n noisy waves of 100 steps, and the same without noise: (T, B, 1) each."""
+    """Return n noisy waves of 100 steps, and the clean ones: (T, B, 1) each."""
     period, phase = rng.uniform(20, 40, n), rng.uniform(0, 2 * np.pi, n)
     clean = np.sin(2 * np.pi * np.arange(100)[:, None] / period + phase)
     noisy = clean + 0.5 * rng.standard_normal(clean.shape)
@@ -150,7 +150,10 @@ if by_c is not None:
     axes.plot(by_c, color='C3', lw=1.5, ls=':', label='C program')
 axes.set(xlabel='time step', ylabel='value')
 figure.legend(loc='outside right center')
+plt.show()
 
 # %%
-# Next: :doc:`/onnx` (streams, masks, opsets), :doc:`/from_onnx`, :doc:`/c` (speed and limits),
+# Next
+# ----
+# :doc:`/onnx` (streams, masks, opsets), :doc:`/from_onnx`, :doc:`/c` (speed and limits),
 # :doc:`/pytorch`, :doc:`/keras` (``to_keras``), :doc:`/serve`.

@@ -12,9 +12,11 @@ import rnnkit
 
 
 def readings(n, seed):
-    """Return temperatures of turning parts, the hours between readings, and the state."""
+    """Return temperatures of turning parts, hours between readings, states."""
     rng = np.random.default_rng(seed)
-    hours = rng.exponential(1.0, (40, n, 1))  # (steps, parts, 1): since the last reading
+    hours = rng.exponential(
+        1.0, (40, n, 1)
+    )  # (steps, parts, 1): since the last reading
     state = rng.choice(['worn', 'good'], n)
     period = np.where(state == 'worn', 6, 9) * rng.uniform(0.9, 1.1, n)  # hours
     turns = hours.cumsum(axis=0) / period[:, None] + rng.random((n, 1))
@@ -68,10 +70,10 @@ new, new_hours, truth = readings(1000, seed=1)
 
 
 def filled(x):
-    """Return readings in which the last value fills gaps; the mean stands before the first."""
+    """Fill gaps with the last value; before the first one stands the mean."""
     x = np.concatenate([np.full_like(x[:1], 20), x])
-    for before, now in zip(x, x[1:]):
-        now[np.isnan(now)] = before[np.isnan(now)]
+    for t in range(1, len(x)):
+        x[t] = np.where(np.isnan(x[t]), x[t - 1], x[t])
     return x[1:]
 
 
@@ -115,5 +117,6 @@ print(f'the mean of the training data {error(np.nanmean(x)):.2f} °C')
 # ----
 # - :doc:`/missing_values`: the equations, irregular times with ``'cfc'``, step by step, and when
 #   ``'grud'`` does not pay;
-# - :doc:`/data`: masks for sequences of different lengths, and windows with ``missing=True``;
-# - :ref:`weights`; the reference of `rnnkit.cells.GRUDCell` and `rnnkit.cells.CfCCell`.
+# - :doc:`/variable_length`: masks; :ref:`windows` with ``missing=True``;
+# - :ref:`sample weights <weights>`;
+# - the reference of `rnnkit.cells.GRUDCell` and `rnnkit.cells.CfCCell`.

@@ -16,7 +16,16 @@ WORDS = [
     ['cat', 'sailor', 'teacher', 'rabbit', 'farmer', 'queen', 'dragon', 'robot'],
     ['sees', 'follows', 'finds', 'paints', 'feeds', 'greets', 'admires', 'forgets'],
     ['the', 'a', 'another', 'that'],
-    ['house', 'river', 'garden', 'mountain', 'lantern', 'piano', 'bridge', 'letter'],
+    [
+        'house',
+        'river',
+        'garden',
+        'mountain',
+        'lantern',
+        'piano',
+        'bridge',
+        'letter',
+    ],
 ]
 
 
@@ -27,7 +36,9 @@ def sentences(n, seed):
 
 text = rnnkit.recurrent.Text(sentences(3000, seed=0))  # or that of a file
 
-net = rnnkit.Classifier([text.size, ('embedding', 16), ('gru', 64), text.size], seed=0)
+net = rnnkit.Classifier(
+    [text.size, ('embedding', 16), ('gru', 64), text.size], seed=0
+)
 net.train(text.batches(60, 32, rng=0), algo='adam', learning_rate=0.005, epochs=10)
 
 labels = net.generate(text.encode('the young '), 90, rng=0)  # (steps, streams)
@@ -73,8 +84,8 @@ plt.show()
 # Temperature and beams
 # ---------------------
 # Logits are divided by the ``temperature`` before a letter is drawn: below 1 the text becomes more
-# regular, above 1 wilder. ``top_k`` and ``top_p`` leave out what is unlikely. ``beam`` draws nothing,
-# and searches for the most likely text:
+# regular, above 1 wilder. ``top_k`` and ``top_p`` leave out what is unlikely. A **beam search**
+# (``beam``) draws nothing, and looks for the most likely text:
 
 seed = text.encode('the old ')
 for temperature in (0.3, 1, 2):
@@ -101,6 +112,6 @@ print(f'one-hot: {rnnkit.metrics.bits(numbers[1:], p):.3f} bits')
 # Next
 # ----
 # - :ref:`generating`: all options, and numbers, keys or counts in place of letters;
-# - :doc:`/data`: words instead of letters, and a text that is read in order;
+# - :doc:`/text`: words instead of letters, and a text that is read in order;
 # - :doc:`/gallery/seq2seq`: a text that answers another;
 # - the reference of `rnnkit.recurrent.Text` and `rnnkit.Classifier`.

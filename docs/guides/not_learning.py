@@ -55,7 +55,7 @@ try:
         train, valid, algo='sgd', learning_rate=0.1, max_gradient_norm=0, **options
     )
 except rnnkit.TrainingError as problem:
-    print(problem)
+    print(str(problem).replace('. ', '.\n'))
 
 # %%
 # Gradient clipping, which recurrent networks have by default (``max_gradient_norm=1``), keeps the
@@ -116,6 +116,7 @@ for name, norms in flows.items():
 axes.set(xlabel='time step t', ylabel='gradient norm ‖∂L / ∂h$_t$‖')
 axes.set_title('How far the gradient reaches (needed: steps 1 to 10)')
 figure.legend(loc='outside right center')
+plt.show()
 
 # %%
 # The learning rate
@@ -142,6 +143,7 @@ baseline = (
 axes.axhline(baseline, color='0.4', ls='--', label='baseline')
 axes.set(xlabel='epoch', ylabel='validation loss, variances of the target')
 figure.legend(loc='outside right center')
+plt.show()
 
 # %%
 # Checklist
@@ -175,6 +177,9 @@ figure.legend(loc='outside right center')
 #    * - validation loss rises, training loss falls
 #      - overfitting
 #      - early stopping (on by default), dropout, weight decay, more data
-#
-# Next: :ref:`gradient_flow`, :doc:`/optimizers`, :ref:`scaling`, :doc:`/regularization`,
+
+# %%
+# Next
+# ----
+# :ref:`gradient_flow`, :doc:`/optimizers`, :ref:`scaling`, :doc:`/regularization`,
 # :doc:`/cells`.

@@ -76,7 +76,7 @@ for params, score in zip(
 
 
 def summaries(X):
-    """Return mean, deviation, extremes and the mean change from step to step of each sequence."""
+    """Return mean, deviation, extremes and mean change of each sequence."""
     steps = [np.abs(np.diff(x[:, 0])) for x in X]
     return [
         [x.mean(), x.std(), x.min(), x.max(), d.mean()]
@@ -90,8 +90,11 @@ print(f'random forest:       {forest.score(summaries(X_test), y_test):.2f}')
 print(f'network:             {search.score(X_test, y_test):.2f}')
 
 figure, axes = plt.subplots(figsize=(5.5, 4.5), layout='constrained')
-ConfusionMatrixDisplay.from_estimator(search, X_test, y_test, cmap='Blues', ax=axes)
+ConfusionMatrixDisplay.from_estimator(
+    search, X_test, y_test, cmap='Blues', colorbar=False, ax=axes
+)
 axes.set(xlabel='predicted form', ylabel='true form', title='100 test waves')
+plt.show()
 
 # %%
 # Regression
@@ -114,5 +117,7 @@ print(f'R² of the length alone: {1 - left / total:.2f}')
 print(f'R² of the network:      {regressor.score(clean[300:], counts[300:]):.2f}')
 
 # %%
-# Next: :doc:`/sklearn` for early stopping, sample weights, targets at each step, features for other
+# Next
+# ----
+# :doc:`/sklearn` for early stopping, sample weights, targets at each step, features for other
 # models; :doc:`tune` for a random search; :doc:`/classify`.

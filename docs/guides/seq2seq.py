@@ -24,7 +24,7 @@ def translator(*attention):
     return rnnkit.Classifier(layers, masked=True, seed=0)
 
 
-look = dict(form='attention', size=48, memory='encoder', score='general', name='look')
+look = dict(form='attention', size=48, memory='encoder', name='look')
 net = translator(look)
 
 # %%
@@ -32,7 +32,7 @@ net = translator(look)
 # the letter before: in training the right one (teacher forcing), later the one that it wrote.
 #
 # Data are lists of sequences of numbers: what is read, the answer delayed by a step, and the
-# answer. A tenth of the days is left out, for tests:
+# answer. It trains on 2,700 of the 20,000 days, with 300 for validation and 500 for the test:
 
 import datetime
 
@@ -58,7 +58,8 @@ def dates(days):
 
 def numbers(pairs):
     source, answer = (
-        [[ALPHABET.index(c) for c in text] for text in texts] for texts in zip(*pairs)
+        [[ALPHABET.index(c) for c in text] for text in texts]
+        for texts in zip(*pairs)
     )
     answer = [[*a, 0] for a in answer]
     return [source, [[0, *a[:-1]] for a in answer], answer]
@@ -67,7 +68,9 @@ def numbers(pairs):
 train, valid = numbers(dates(days[:2700])), numbers(dates(days[2700:3000]))
 new = list(dates(days[-500:]))
 
-net.train(train, valid, algo='adam', learning_rate=0.005, epochs=12, validate_every=3)
+net.train(
+    train, valid, algo='adam', learning_rate=0.01, epochs=10, validate_every=2
+)
 
 
 def translate(net, texts):
@@ -86,7 +89,9 @@ translate(net, ['Sunday, 20 July 2025', 'February 29, 2000'])
 # training:
 
 plain = translator()
-plain.train(train, valid, algo='adam', learning_rate=0.005, epochs=12, validate_every=3)
+plain.train(
+    train, valid, algo='adam', learning_rate=0.01, epochs=10, validate_every=2
+)
 
 texts, truth = zip(*new)
 for name, one in (('with attention', net), ('without', plain)):

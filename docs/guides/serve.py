@@ -131,8 +131,12 @@ times = {
 figure, ax = plt.subplots(figsize=(8, 3), layout='constrained')
 for name, values in times.items():
     label = f'{name}: median {np.median(values):.3g} µs'
-    ax.hist(values, bins=np.geomspace(1, 10_000, 161), label=label,
-            weights=np.full(len(values), 100 / len(values)))  # fmt: skip
+    ax.hist(
+        values,
+        bins=np.geomspace(1, 10_000, 161),
+        label=label,
+        weights=np.full(len(values), 100 / len(values)),
+    )
 ax.set(xscale='log', xlabel='time of an answer (µs)', ylabel='answers (%)')
 figure.legend(loc='outside upper center', ncols=3, fontsize='small')
 plt.show()

@@ -12,7 +12,7 @@ import rnnkit
 
 
 def signals(n, seed):
-    """Return noisy signals of different lengths, and the name of what happens at each step."""
+    """Return noisy signals of different lengths, and a name for each step."""
     rng = np.random.default_rng(seed)
     x, y = [], []
     for steps in rng.integers(60, 121, n):
@@ -100,5 +100,5 @@ all((tags[: len(new[k]), k] == net.predict(new)[k]).all() for k in range(3))
 # ----
 # - :doc:`/tag`: words as tokens, tags as lists, several tags for each step;
 # - :doc:`/states`: a tag for each step of a stream, as soon as it comes;
-# - :ref:`class_weights`, if some tags are rare; :doc:`/data` about ragged sequences;
+# - :ref:`class_weights`, if some tags are rare; :doc:`/variable_length` about padding and masks;
 # - the reference of `rnnkit.Classifier` and `rnnkit.metrics`.

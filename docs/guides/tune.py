@@ -117,6 +117,7 @@ axes.axhline(np.log(3), color='0.4', ls='--', lw=1, label='chance')
 axes.set(xscale='log', xlabel='learning rate', ylabel='validation loss, nats')
 axes.set_title('A larger mark has more units', fontsize='medium')
 figure.legend(loc='outside right center', labelspacing=1.2)
+plt.show()
 
 # %%
 # Optuna
@@ -144,6 +145,9 @@ figure.legend(loc='outside right center', labelspacing=1.2)
 #     study = optuna.create_study(pruner=optuna.pruners.MedianPruner())
 #     study.optimize(objective, n_trials=30)
 #     study.best_params
-#
-# Next: :doc:`/tune` for scikit-learn's searches, Optuna on several machines and what compiles when;
+
+# %%
+# Next
+# ----
+# :doc:`/tune` for scikit-learn's searches, Optuna on several machines and what compiles when;
 # :doc:`scikit_learn`; :doc:`/regularization`; :doc:`/cells`.

@@ -63,7 +63,7 @@ def test_the_texts_say_what_is_trained_and_how(net, tmp_path):
     for line in (
         '| algo | sgd |',
         '| batch_size | 10 |',
-        '| learning_rate | Exponential(rate=0.1, decay=0.5, every=1) |',
+        '| learning_rate | Exponential(rate=0.1, decay=0.5) |',
         '| weight_l2 | 0.25 |',
     ):
         assert line in lines

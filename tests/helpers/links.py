@@ -67,11 +67,11 @@ def _page(docs: Path, folder: Path, target: str) -> bool:
 
 def source(page: Path, docs: Path) -> Path | None:
     """Return what a page of the documentation, without its ending, is made from."""
-    if page.parts[:1] == ('gallery',):
+    if page.parts[0] == 'gallery':
         guides = {'index': 'README.rst', 'sg_execution_times': 'README.rst'}
         found = docs / 'guides' / guides.get(page.name, f'{page.name}.py')
-    elif page.parts[:1] == ('generated',):
-        found = docs / 'api.rst'  # made for the names there
+    elif page.parts[0] in ('generated', 'reference'):
+        found = docs / 'api.rst'  # pages that the build makes, of what there is
     elif str(page) in ('genindex', 'search', 'py-modindex'):
         found = docs / 'index.rst'
     else:
@@ -111,7 +111,7 @@ def _is_on_site(target: str, anchor: str) -> bool:
     found = source(Path(page), ROOT / 'docs')
     if found is None or not anchor:
         return found is not None
-    return anchor in anchors(found) or page.startswith('generated/')
+    return anchor in anchors(found) or page.startswith(('generated/', 'reference/'))
 
 
 def anchors(path: Path) -> set[str]:

@@ -328,6 +328,11 @@ REFUSED = [
     (layer('Activation', 'a', activation='tanh'), 'which must follow a Dense layer'),
     (layer('LeakyReLU', 'a', negative_slope=0.1), 'which must follow a Dense layer'),
     (layer('TimeDistributed', 'a', layer=layer('LSTM', 'b', units=H)), "has layer='LSTM'"),
+    # Which Keras itself runs only if asked to: the code is in the file.
+    (
+        layer('Lambda', 'a', function={'class_name': '__lambda__', 'config': {'code': '4wEA'}}),
+        'Lambda',
+    ),
     (layer('Flatten', 'a'), 'needs a model whose input has a fixed number of steps'),
     (layer('Embedding', 'a', input_dim=3, output_dim=2), r'\(Embedding\) must be the first'),
     (

@@ -188,3 +188,29 @@ def test_picture_of_the_readme_is_drawn_from_what_is_stored(program, tmp_path):
 def test_processor_is_named(program):
     """As 'AMD EPYC (Zen 4, AVX-512)'; elsewhere than on Linux as 'arm64 (apple-m1, NEON)'."""
     assert re.fullmatch(r'.+ \(.+, (AVX-512|AVX2|NEON|no AVX2)\)', program('ratios').processor())
+
+
+def test_page_on_speed_finds_its_tables(monkeypatch):
+    pytest.importorskip('sphinx')
+    monkeypatch.syspath_prepend(str(ROOT / 'docs' / '_ext'))
+    tables = importlib.import_module('benchmark_tables')
+    text = (ROOT / 'benchmarks' / 'README.md').read_text(encoding='utf-8')
+    page = (ROOT / 'docs' / 'speed.rst').read_text(encoding='utf-8')
+    wanted = re.findall(r'^\.\. benchmarks:: (.+)$', page, re.MULTILINE)
+    assert len(wanted) > 8
+    for header in set(wanted) - {'ratios'}:
+        rows = tables.table(header, text)
+        assert len({len(row) for row in rows}) == 1
+        assert len(rows) > 2
+        assert not re.search('--', ''.join(rows[1]))
+    cells = {row[0]: row for row in tables.table('times torchrecurrent', text)}
+    assert float(cells['mgu'][2]) > 1
+    with pytest.raises(ValueError, match="no table with 'nothing'"):
+        tables.table('nothing', text)
+
+    stored = json.loads((ROOT / 'benchmarks' / 'ratios.json').read_text(encoding='utf-8'))
+    rows = {row[0]: row for row in tables.ratios(stored)}
+    steps = stored['workloads']['gru stepper']
+    ratio = steps['rnnkit']['step'] / steps['jax']['step']
+    assert rows['one step, gru'][3] == f'{ratio:.2f}'
+    assert rows['update, lstm small'][-1] == ''  # onnxruntime does not train

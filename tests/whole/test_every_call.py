@@ -379,6 +379,7 @@ LEFT_OUT = [
     'ForecastStepper',
     'RNNForecaster',  # has tests of its own, by sktime
     'PruningCallback',  # likewise
+    'MLflow',
     'Attention',  # a form of layer, which is tried as such
     'Network',
     'History',

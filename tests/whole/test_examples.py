@@ -223,9 +223,8 @@ def test_short_form_learns_and_draws(path, tmp_path, request):
     assert all(np.isfinite(value) and value >= 0 for value in found.values())
     assert found['updates'] <= options['updates']
     assert found[MEASURES.get(path.stem, 'error')] < wanted
-    load('common').picture(picture, module.draw, *shown)
-    assert picture.read_bytes().startswith(b'\x89PNG')
     load('common').picture(picture, labelled, module.draw, *shown)
+    assert picture.read_bytes().startswith(b'\x89PNG')
 
 
 def labelled(figure, draw, *shown):

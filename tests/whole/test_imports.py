@@ -154,6 +154,7 @@ def test_a_dependency_has_one_door(name, doors):
 def test_optional_packages_are_imported_in_their_rooms_alone():
     optional = {'matplotlib', 'pandas', 'polars', 'sklearn', 'sktime', 'torch', 'onnx', 'tqdm'}
     optional |= {'optuna', 'dask', 'distributed', 'joblib', 'keras', 'h5py', 'pymc', 'xarray'}
+    optional |= {'mlflow'}
     for parts in MODULES:
         names = packages(parts)
         allowed = {'integrations': optional, 'sklearn': {'sklearn'}}.get(parts[0], set())

@@ -63,7 +63,7 @@ def test_every_option_is_described(kind, name):
     for option, default in {**member.options, **getattr(member, 'switches', {})}.items():
         stated, meaning = row(page, option)
         assert len(meaning.split()) > 3, f'{option}: {meaning}'
-        if stated != 'required':
+        if stated != 'none: required':
             value = eval(stated.strip('`'))
             assert value == (
                 pytest.approx(default, rel=1e-3) if type(default) is float else default
@@ -73,7 +73,7 @@ def test_every_option_is_described(kind, name):
 def required(form):
     """Return the options that the page of a layer calls required."""
     (page,) = with_target('layer', form)
-    return [option for option in layers[form].options if row(page, option)[0] == 'required']
+    return [option for option in layers[form].options if row(page, option)[0] == 'none: required']
 
 
 @pytest.mark.parametrize('form', [form for form in layers if form == layers[form].form])
