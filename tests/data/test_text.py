@@ -208,3 +208,9 @@ def test_the_longest_windows_that_fit():
     assert x[:, 0].tolist() == SOME.numbers[:-1].tolist()
     assert len(y) == total - 1
     assert SOME.contiguous_batches(439, 2)()[0].shape == (439, 2)
+
+
+@pytest.mark.parametrize('shape', [(-1,), (-1, 1), (1, -1)])
+def test_one_generated_stream_is_decoded(shape):
+    numbers = np.array(SOME.encode(SOME.text[:20]))
+    assert SOME.decode(numbers.reshape(shape)) == SOME.text[:20]
