@@ -112,7 +112,7 @@ def test_texts_that_make_no_sense(arguments, options, error, message):
         ([1, 4], DataError, '4 is not the number of a character; they are 0 to 3'),
         ([-1], DataError, '-1 is not the number'),
         ([0.5], DataError, '0.5 is not the number'),
-        ([[1]], ShapeError, r'the numbers of one text, \(T,\); got \(1, 1\)'),
+        ([[1, 1], [1, 1]], ShapeError, r'the numbers of one text, \(T,\); got \(2, 2\)'),
     ],
 )
 def test_numbers_that_stand_for_nothing(numbers, error, message):
