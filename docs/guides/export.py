@@ -153,5 +153,7 @@ figure.legend(loc='outside right center')
 plt.show()
 
 # %%
-# Next: :doc:`/onnx` (streams, masks, opsets), :doc:`/from_onnx`, :doc:`/c` (speed and limits),
+# Next
+# ----
+# :doc:`/onnx` (streams, masks, opsets), :doc:`/from_onnx`, :doc:`/c` (speed and limits),
 # :doc:`/pytorch`, :doc:`/keras` (``to_keras``), :doc:`/serve`.

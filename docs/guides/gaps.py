@@ -12,7 +12,7 @@ import rnnkit
 
 
 def readings(n, seed):
-    """Return temperatures of turning parts, hours between readings, and the state."""
+    """Return temperatures of turning parts, hours between readings, states."""
     rng = np.random.default_rng(seed)
     hours = rng.exponential(
         1.0, (40, n, 1)
@@ -70,7 +70,7 @@ new, new_hours, truth = readings(1000, seed=1)
 
 
 def filled(x):
-    """Fill gaps with the last value, and before the first one with the mean."""
+    """Fill gaps with the last value; before the first one stands the mean."""
     x = np.concatenate([np.full_like(x[:1], 20), x])
     for t in range(1, len(x)):
         x[t] = np.where(np.isnan(x[t]), x[t - 1], x[t])
@@ -88,9 +88,8 @@ print(f'GRU, filled, hours as input {timed.score(with_hours, truth):.1%}')
 print(f'GRU, filled                 {blind.score(filled(new), truth):.1%}')
 
 # %%
-# The times matter most: without them a third of the difference between the classes is out of
-# reach. Told the times, both networks do well. ``'grud'`` spares the filling, and sees what
-# is missing also where true values repeat.
+# The times matter most here. Told the times, both networks do well, so compare both on data of
+# your own. ``'grud'`` spares the filling, and knows what is missing also where true values repeat.
 #
 # Gaps in what is to be predicted
 # -------------------------------

@@ -177,6 +177,9 @@ plt.show()
 #    * - validation loss rises, training loss falls
 #      - overfitting
 #      - early stopping (on by default), dropout, weight decay, more data
-#
-# Next: :ref:`gradient_flow`, :doc:`/optimizers`, :ref:`scaling`, :doc:`/regularization`,
+
+# %%
+# Next
+# ----
+# :ref:`gradient_flow`, :doc:`/optimizers`, :ref:`scaling`, :doc:`/regularization`,
 # :doc:`/cells`.

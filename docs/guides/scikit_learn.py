@@ -117,5 +117,7 @@ print(f'R² of the length alone: {1 - left / total:.2f}')
 print(f'R² of the network:      {regressor.score(clean[300:], counts[300:]):.2f}')
 
 # %%
-# Next: :doc:`/sklearn` for early stopping, sample weights, targets at each step, features for other
+# Next
+# ----
+# :doc:`/sklearn` for early stopping, sample weights, targets at each step, features for other
 # models; :doc:`tune` for a random search; :doc:`/classify`.

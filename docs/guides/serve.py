@@ -63,6 +63,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self):
         length = min(int(self.headers['Content-Length']), 100_000)
+        self.close_connection = length == 100_000  # what is longer is not read
         try:
             request = json.loads(self.rfile.read(length))
             p, state = net.step([request['x']], request['state'])

@@ -12,7 +12,7 @@ import rnnkit
 
 
 def signals(n, seed):
-    """Return noisy signals of different lengths, and the event at each step."""
+    """Return noisy signals of different lengths, and a name for each step."""
     rng = np.random.default_rng(seed)
     x, y = [], []
     for steps in rng.integers(60, 121, n):

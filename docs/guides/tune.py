@@ -145,6 +145,9 @@ plt.show()
 #     study = optuna.create_study(pruner=optuna.pruners.MedianPruner())
 #     study.optimize(objective, n_trials=30)
 #     study.best_params
-#
-# Next: :doc:`/tune` for scikit-learn's searches, Optuna on several machines and what compiles when;
+
+# %%
+# Next
+# ----
+# :doc:`/tune` for scikit-learn's searches, Optuna on several machines and what compiles when;
 # :doc:`scikit_learn`; :doc:`/regularization`; :doc:`/cells`.

@@ -115,6 +115,7 @@ def _draw_forecasts(axes: 'Axes', picture: Picture) -> None:
         axes.plot(line.x, line.y, _style(line.y), **shown)
         axes.axvline(line.x[0], color=INK, lw=0.6, ls=':')
     axes.set_title(picture.title, loc='left', fontsize='medium')
+    axes.set_ylabel('value')
     axes.grid(alpha=0.3)
     axes.margins(x=0.01)
     _short_dates(axes, picture.x)

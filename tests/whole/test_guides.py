@@ -17,15 +17,25 @@ NAMES = [guide.stem for guide in GUIDES]
 # What a guide prints that it has reached: a pattern, and what its numbers must fulfil.
 REACHED = {
     'classify': (r'network (\S+)%\nwithout order +(\S+)%', lambda net, base: net > 90 > base),
+    'export': (r'the noise: +(\S+)\n.* the network: (\S+)\n', lambda base, net: net < base / 5),
     'forecast': (r'network (\S+), repeating .* (\S+)\n', lambda net, base: net < base / 2),
     'gaps': (r'with times +(\S+)%[^\0]+GRU, filled  +(\S+)%', lambda net, base: net > 92 > base),
     'generate': (
         r'network +(\S+) bits\nat best +(\S+) bits',
         lambda net, best: best < net < 1.1 * best,
     ),
+    'not_learning': (
+        r'baseline: (\S+) hPa[^\0]+schedule: (\S+) hPa',
+        lambda base, net: net < base / 10,
+    ),
     'own_cell': (r'mean: (\S+)[^\0]+gated: (\S+)\n', lambda base, net: net < base / 50),
+    'scikit_learn': (r'forest: +(\S+)\nnetwork: +(\S+)\n', lambda base, net: net > base),
     'seq2seq': (r'with attention +(\S+)%\nwithout +(\S+)%', lambda net, base: net > 90 > base),
     'tag': (r'noise +.* F1 (\S+)[^\0]+bidirectional .* F1 (\S+)', lambda base, net: net > 2 * base),
+    'tune': (
+        r'best of 16: .* (\S+) on test[^\0]+search: .* (\S+) on test',
+        lambda best, plain: best > plain + 0.05,
+    ),
 }
 
 
@@ -59,9 +69,9 @@ def test_a_guide_has_the_form_of_a_guide(guide):
     assert not empty
     first = source.index('\n# %%')
     assert 'import rnnkit' in source[:first], 'the first cell must be what one would copy'
-    last = source.rpartition('# %%\n')[2]
-    assert last.startswith('# Next\n# ----\n')
+    last = source.rpartition('\n# Next')[2]  # where to read on
     assert re.search(r':(doc|ref):`', last)
+    assert all(line.startswith('#') for line in last.splitlines()[1:])
 
 
 @pytest.mark.long
