@@ -251,6 +251,7 @@ class Border:
             expects. The message names the array and the axis.
         """
         if self._is_ready(data):
+            self.columns.note_list(False)
             return self._blank(data)
         given = self._named(data, where)
         return self._read(self.fields, given, where, empty=empty, origin=origin)[0]

@@ -53,7 +53,6 @@ def check_is_long(where: str, name: str, frame: Any, columns: Columns) -> None:
         f'{frames.listed(wanted)}; those of {name} are {frames.listed(there)}. Name them by id=, '
         f'time= and target=; if each column is a series, pass one, such as '
         f'{name}[{brief(there[0])}], or a dict, {{key: {name}[key] for key in {name}.columns}}'
-        f'{_index_hint(name, frame)}'
     )
 
 

@@ -14,8 +14,8 @@ NAMES = np.array(['a', 'b', 'a', 'b'])
 GAPS = [x.copy() for x in X]
 GAPS[2][4, 1] = np.nan
 FILL = (
-    '; fill missing values, such as by interpolate() or fillna() of pandas, or read them by a layer '
-    "'grud'"
+    '; fill missing values, such as by interpolate() or fillna() of pandas, or read them by a '
+    "layer 'grud'"
 )
 TURNED = '; a sequence is (steps, features); transpose them: [one.T for one in x]'
 QUICK = {'form': 'rnn', 'size': 2, 'updates': 2, 'ensemble': 1, 'seed': 0}
@@ -58,8 +58,8 @@ CALLS = {
     ),
     'a label that is missing': (
         lambda: train(y=[0, 1, np.nan, 1]),
-        'train: y contains nan at index (2,); labels and tokens must be whole numbers; leave out '
-        'what has no known target, or give it a weight of 0, in a network with weighted=True',
+        'train: y contains nan; labels are strings, numbers or bools; this is at index (2,); leave '
+        'out what has no known target, or give it a weight of 0, in a network with weighted=True',
     ),
     'mask': (
         lambda: rnnkit.Classifier([3, 2], mask=True),
@@ -136,8 +136,8 @@ def test_frames_and_series_of_pandas():
         f"fit(): y has no column 'unique_id'; its columns are 'y'; name the column {column}{index}"
     )
     with pytest.raises(RnnkitError) as caught:
-        forecaster().fit(frame.rename(columns={'y': 'sales'}))
-    assert str(caught.value).endswith(index)
+        forecaster().fit(frame, id=None)
+    assert str(caught.value).endswith(f'name the column of the time stamps by time={index}')
     with pytest.raises(RnnkitError, match=r'such as by pandas.to_numeric\(y\)$'):
         forecaster().fit(frame['y'].astype(str))
     forecaster().fit(frame.reset_index(names='ds'), id=None)
