@@ -100,7 +100,7 @@ def _parse(
     """Create one layer; errors name the entry of the list that it is made from."""
     if isinstance(spec, Layer):
         return spec
-    default = 'input' if place == 0 else 'feedforward'
+    default = form = 'input' if place == 0 else 'feedforward'
     try:
         keywords = old_words.new_layer(_keywords(spec, default, names))
         form = keywords.pop('form')
@@ -110,7 +110,10 @@ def _parse(
             keywords.setdefault('activation', activation)
         return registry.build(form, **keywords)
     except ConfigError as error:
-        raise ConfigError(f'layers[{place}], {_default_name(place, n)!r}: {error}') from None
+        text = str(error)
+        if form in registry:  # under the name that was written, such as 'softmax'
+            text = text.replace(f'layer {registry[form].form!r}: ', f'layer {form!r}: ')
+        raise ConfigError(f'layers[{place}], {_default_name(place, n)!r}: {text}') from None
 
 
 def _keywords(spec: object, default: str, names: Collection[str]) -> dict[str, object]:
