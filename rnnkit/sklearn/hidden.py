@@ -48,9 +48,7 @@ def check_hidden(layers: Sequence[LayerSpec], features: int, outputs: int | None
         kept = list(layers[is_input : -1 if softmax or is_output else None])
         while kept and kept[-1] == 'last':  # which is added, too
             kept.pop()
-        raise ConfigError(
-            f'layers={layers!r} is a whole network; {ADDED}: layers={tuple(kept)!r}'
-        )
+        raise ConfigError(f'layers={layers!r} is a whole network; {ADDED}: layers={tuple(kept)!r}')
     for found, size, what in ((is_input, first, 'features'), (is_output, last, 'outputs')):
         if found:
             caller.warn(

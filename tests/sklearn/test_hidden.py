@@ -42,8 +42,10 @@ def test_fit_refuses_a_whole_network():
 
 @pytest.mark.parametrize(
     ('layers', 'found'),
-    [((2, ('gru', 8)), '2 is a dense layer here, and as wide as there are features')]
-    + [((('gru', 8), 'last', 1), '1 is a dense layer here, and as wide as there are outputs')],
+    [
+        ((2, ('gru', 8)), '2 is a dense layer here, and as wide as there are features'),
+        ((('gru', 8), 'last', 1), '1 is a dense layer here, and as wide as there are outputs'),
+    ],
 )
 def test_a_number_that_may_be_meant_is_warned_of(layers, found):
     message = f'layers={layers!r}: {found}; .* Leave it out; if it is meant, write dict'
