@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from rnnkit.common import foreign_members, old_words
 from rnnkit.common.foreign_attributes import ATTRIBUTES, OUTPUTS, PARAMS, SET, VALUES
 from rnnkit.common.foreign_members import by_name
+from rnnkit.common.missing import attribute_error
 from rnnkit.common.spelling import nearest, plain
 
 _LAYER = 'layers are written by name: {}'
@@ -212,7 +213,7 @@ def of_module(module: str) -> Callable[[str], object]:
             own = foreign_members.OF_MODULES.get(module, {})
             table = {**NAMES, **old_words.NAMES, **own}
             message += _instead(name, table, there.get('__all__', there))
-        raise AttributeError(message)
+        raise attribute_error(message, name)
 
     return missing
 
