@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnkit.common import progress
 from rnnkit.common.calls import checked
 from rnnkit.layers import Embedding, Input, Standardize, registry
 from rnnkit.models.files import from_spec, load
@@ -108,6 +109,7 @@ def some(array: np.ndarray, field: Any, examples: Any) -> np.ndarray:
 
 
 @checked
+@progress.shown(False)
 def check_shape_and_dtype(form: str, **options: Any) -> None:
     """Check that outputs and parameters have the declared shapes, and the network's dtype."""
     kinds = [('float64', False), ('float32', False)]
@@ -138,6 +140,7 @@ def check_shape_and_dtype(form: str, **options: Any) -> None:
 
 
 @checked
+@progress.shown(False)
 def check_gradient(form: str, **options: Any) -> None:
     """Check the gradient by all parameters at once, in a random direction, in float64.
 
@@ -181,6 +184,7 @@ def check_gradient(form: str, **options: Any) -> None:
 
 
 @checked
+@progress.shown(False)
 def check_rows_are_independent(form: str, **options: Any) -> None:
     """Check that what an example gives does not depend on the others in its batch."""
     net = network(form, **options)
@@ -195,6 +199,7 @@ def check_rows_are_independent(form: str, **options: Any) -> None:
 
 
 @checked
+@progress.shown(False)
 def check_batch_of_one(form: str, **options: Any) -> None:
     """Check that a single example can be predicted and learned from."""
     net = network(form, **options)
@@ -207,6 +212,7 @@ def check_batch_of_one(form: str, **options: Any) -> None:
 
 
 @checked
+@progress.shown(False)
 def check_unit_of_one(form: str, **options: Any) -> None:
     """Check that the layer can have a single unit, or what else is its least size."""
     net = network(form, size=_least(form, options), **options)
@@ -216,6 +222,7 @@ def check_unit_of_one(form: str, **options: Any) -> None:
 
 
 @checked
+@progress.shown(False)
 def check_one_time_step(form: str, **options: Any) -> None:
     """Check that a sequence may have a single step."""
     net = network(form, **options)
@@ -225,6 +232,7 @@ def check_one_time_step(form: str, **options: Any) -> None:
 
 
 @checked
+@progress.shown(False)
 def check_padding_changes_nothing(form: str, **options: Any) -> None:
     """Check that steps which a mask hides change neither predictions nor training.
 
@@ -263,6 +271,7 @@ def check_padding_changes_nothing(form: str, **options: Any) -> None:
 
 
 @checked
+@progress.shown(False)
 def check_save_and_load(form: str, **options: Any) -> None:
     """Check that a saved network comes back bit for bit."""
     net = network(form, **options)
@@ -282,6 +291,7 @@ def check_save_and_load(form: str, **options: Any) -> None:
 
 
 @checked
+@progress.shown(False)
 def check_spec_round_trip(form: str, **options: Any) -> None:
     """Check that a spec, written as JSON and read again, builds the same network."""
     net = network(form, **options)

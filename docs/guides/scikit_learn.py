@@ -13,6 +13,8 @@ with the metrics of scikit-learn. The lines that one would copy:
     model.fit(X, y).predict(X_new)  # X: a list of arrays (T_i, I); y: their labels
     cross_val_score(model, X, y, cv=4)
 
+The layers are the hidden ones only: an estimator adds the input and the output.
+
 The task is to name the form of noisy waves of 20 to 60 steps: sine, square or sawtooth. Baselines
 are the most frequent class, and a random forest on the mean, the deviation and other summaries of
 each wave.

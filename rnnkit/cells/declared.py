@@ -5,6 +5,7 @@ from collections import namedtuple
 from collections.abc import Iterable, Mapping
 from keyword import iskeyword
 
+from rnnkit.cells import misnamed
 from rnnkit.common.checks import is_real, whole
 from rnnkit.common.spelling import brief, nearest
 from rnnkit.errors import ConfigError
@@ -61,6 +62,7 @@ def complete(cls: type, base: type) -> None:
     """
     where, own = cls.__name__, vars(cls)
     check_options(cls, base)
+    misnamed.check_data(cls, base)
     check_spelling(cls, base)
     if 'state' in own:
         cls.state = state_class(cls, cls.state)
@@ -318,7 +320,7 @@ def check_tables(cell: object, where: str, params: Iterable[str]) -> None:
 
 
 def check_step(cls: type, base: type) -> None:
-    """Raise a ConfigError if a class of cells has no step, or one with other arguments."""
+    """Raise a ConfigError if a layer cannot make a cell of a class, or call its methods."""
     if cls.step is base.step:
         own = [name for one in cls.__mro__ if one is not base for name in vars(one)]
         near = next((name for name in ELSEWHERE if name in own), None)
@@ -327,6 +329,7 @@ def check_step(cls: type, base: type) -> None:
             f'class {cls.__name__} has no step: a cell defines one time step of its equations, '
             f'such as {EXAMPLE}{instead}'
         )
+    misnamed.check_init(cls)
     for name, arguments in CALLS.items():
         signature = inspect.signature(getattr(cls, name))
         try:

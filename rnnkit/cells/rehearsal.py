@@ -14,6 +14,7 @@ from pytensor.compile.sharedvalue import SharedVariable
 from pytensor.graph.traversal import ancestors
 from pytensor.tensor import TensorVariable
 
+from rnnkit.cells import numpy_calls
 from rnnkit.cells.base import Cell
 from rnnkit.cells.guard import check_states
 from rnnkit.common import caller
@@ -23,6 +24,7 @@ from rnnkit.errors import ConfigError, RnnkitError
 
 LONGEST = 300  # characters of another error's message
 NO_NUMPY = 'in place of functions of NumPy, write those of pytensor.tensor'
+PRODUCT = 'a matrix product is written s.h @ p.hh'
 # What to do about some messages of Python, NumPy and PyTensor.
 ADVICE = {
     'Python boolean': (
@@ -30,8 +32,15 @@ ADVICE = {
         'write pt.switch(condition, a, b), pt.minimum, pt.maximum'
     ),
     'array element with a sequence': NO_NUMPY,
-    'arrays cannot be concatenated': NO_NUMPY,
+    'TensorType: object': NO_NUMPY,
+    'matmul: Input operand': PRODUCT,
+    'converted to Python float': (
+        'in place of functions of the module math, write those of pytensor.tensor, such as pt.tanh'
+    ),
     "can't set attribute": 'the state cannot be changed; return the new one',
+    'values to unpack': (
+        'rnnkit.split(v, n) returns n tensors, one for each name before the equals sign'
+    ),
     'Undeclared input': 'a tensor has no value yet, so eval() cannot compute it',
 }
 
@@ -92,10 +101,10 @@ def rehearse(cell: Cell, n_in: int, size: int, dtype: str) -> Reads:
     _check_step(cell, row, new)
     results = [z, *new]
     if cell.has_own_output:
-        rows = [variable(v.name, dtype, (None, *v.type.shape)) for v in old]
-        y = cell.output(cell.state(*rows), SimpleNamespace(**arrays))
-        _check_output(f'{name}.output()', y, cell.output_width(size, n_in))
-        results.append(y)
+        rows = cell.state(*(variable(v.name, dtype, (None, *v.type.shape)) for v in old))
+        with explained(f'{name}.output()', **named('s', rows._asdict()), **named('p', arrays)):
+            results.append(cell.output(rows, SimpleNamespace(**arrays)))
+        _check_output(f'{name}.output()', results[-1], cell.output_width(size, n_in))
     read = set(ancestors([v for v in results if isinstance(v, TensorVariable)]))
     in_step = {key for key, side in sides.items() if side in read}
     in_any = in_step | {key for key, side in whole.items() if side in read}
@@ -135,7 +144,10 @@ def check_reads(cell: Cell, reads: Reads) -> None:
 def explained(where: str, **given: object) -> Iterator[None]:
     """Turn any failure in a block into a ConfigError that shows the shapes of what was given."""
     try:
-        yield
+        with numpy_calls.refused():
+            yield
+    except numpy_calls.NumpyError as why:
+        raise ConfigError(f'{where}: {why}') from None
     except RnnkitError:
         raise
     except Exception as why:

@@ -17,6 +17,7 @@ from rnnkit.common.foreign_attributes import (
     VALUES,
 )
 from rnnkit.common.foreign_members import by_name
+from rnnkit.common.missing import attribute_error
 from rnnkit.common.spelling import nearest, plain
 
 _LAYER = 'layers are written by name: {}'
@@ -219,7 +220,7 @@ def of_module(module: str) -> Callable[[str], object]:
             own = foreign_members.OF_MODULES.get(module, {})
             table = {**NAMES, **old_words.NAMES, **own}
             message += _instead(name, table, there.get('__all__', there))
-        raise AttributeError(message)
+        raise attribute_error(message, name)
 
     return missing
 

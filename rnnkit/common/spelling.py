@@ -112,4 +112,4 @@ def listed(word: str, known: Iterable[str]) -> str:
         return -matcher.ratio()
 
     names.sort(key=likeness)
-    return f'{", ".join(names[:MOST])} and {len(names) - MOST} others'
+    return f'{", ".join(sorted(names[:MOST]))} and {len(names) - MOST} others'

@@ -12,13 +12,14 @@ from rnnkit.common.spelling import brief
 from rnnkit.errors import ConfigError
 from rnnkit.integrations.gates import ORDERS, parted_biases, reordered
 from rnnkit.integrations.parts import check_options
-from rnnkit.layers import Bidirectional, Dense, Embedding, Layer, LayerNorm, Tied
+from rnnkit.layers import Bidirectional, Dense, Embedding, Layer, LayerNorm, Standardize, Tied
 from rnnkit.layers.recurrent import Recurrent
 
 if TYPE_CHECKING:
     from rnnkit.models.network import Network
 
 WHERE = 'to_torch()'
+SCALE = 'the module then needs inputs that are scaled: (x - mean) / deviation of this layer'
 MODULES = {'rnn': 'nn.RNN', 'lstm': 'nn.LSTM', 'gru': 'nn.GRU'}
 ALLOWED: dict[str, dict[str, tuple[object, ...]]] = {
     'rnn': {'activation': ('tanh', 'relu')},
@@ -95,10 +96,12 @@ def _of_layer(layer: Layer, name: str) -> dict[str, np.ndarray]:
     elif isinstance(layer, LayerNorm):
         own = {'weight': values['gamma'], 'bias': values['beta']}
     else:
+        scaled = isinstance(layer, Standardize)
+        then = f', and {SCALE}' if scaled else ''
         raise ConfigError(
             f'{WHERE}: layer {layer.name!r} ({layer.form}) with the parameters '
             f'{", ".join(values)} has no counterpart in PyTorch; names={{{layer.name!r}: None}} '
-            f'leaves it out'
+            f'leaves it out{then}'
         )
     start = f'{module}.' if module else ''
     return {f'{start}{last}': np.ascontiguousarray(array) for last, array in own.items()}

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 from rnnkit import activations
+from rnnkit.cells import Cell
 from rnnkit.common import foreign_names, old_words
 from rnnkit.common.calls import checked
 from rnnkit.common.checks import is_real
@@ -100,7 +101,7 @@ def _parse(
     """Create one layer; errors name the entry of the list that it is made from."""
     if isinstance(spec, Layer):
         return spec
-    default = 'input' if place == 0 else 'feedforward'
+    default = form = 'input' if place == 0 else 'feedforward'
     try:
         keywords = old_words.new_layer(_keywords(spec, default, names))
         form = keywords.pop('form')
@@ -110,7 +111,10 @@ def _parse(
             keywords.setdefault('activation', activation)
         return registry.build(form, **keywords)
     except ConfigError as error:
-        raise ConfigError(f'layers[{place}], {_default_name(place, n)!r}: {error}') from None
+        text = str(error)
+        if form in registry:  # under the name that was written, such as 'softmax'
+            text = text.replace(f'layer {registry[form].form!r}: ', f'layer {form!r}: ')
+        raise ConfigError(f'layers[{place}], {_default_name(place, n)!r}: {text}') from None
 
 
 def _keywords(spec: object, default: str, names: Collection[str]) -> dict[str, object]:
@@ -127,6 +131,7 @@ def _keywords(spec: object, default: str, names: Collection[str]) -> dict[str, o
         return {'form': spec}
     if isinstance(spec, tuple | list):
         return _from_items(spec, default, names)
+    _refuse_class(spec)
     raise ConfigError(
         f'a layer must be an int, a tuple such as ("lstm", 10), a str, a dict or a Layer; got '
         f'{brief(spec)}'
@@ -152,6 +157,7 @@ def _from_items(spec: Sequence[object], default: str, names: Collection[str]) ->
     keywords: dict[str, object] = {}
     for item in spec:
         instead = _as_dict(spec, forms, item, names)
+        _refuse_class(item)
         if isinstance(item, str):
             key = 'form' if _is_form(item) else 'activation'
         elif is_real(item) and not (isinstance(item, float) and amount == 'size'):
@@ -203,11 +209,27 @@ def _is_form(name: str) -> bool:
     return name in registry or name.lower() in {**old_words.FORMS, **old_words.NOT_FORMS}
 
 
+def _refuse_class(item: object) -> None:
+    """Raise a ConfigError for a class of layers or cells in place of its name."""
+    if not (isinstance(item, type) and issubclass(item, Layer | Cell)):
+        return
+    for form in registry:
+        if item in (registry[form], getattr(registry[form], 'cell_class', None)):
+            raise ConfigError(
+                f'a layer is named by a str; write {form!r} in place of the class {item.__name__}'
+            )
+    raise ConfigError(
+        f'a layer is named by a str; put @rnnkit.layers.add({item.__name__.lower()!r}) before the '
+        f'class {item.__name__}, and write {item.__name__.lower()!r} here'
+    )
+
+
 def _check_form(name: object) -> None:
     """Raise a ConfigError if the name of a layer is an activation, or a layer of other libraries.
 
     Any other name that is not a layer's is left to the registry.
     """
+    _refuse_class(name)
     if not isinstance(name, str) or _is_form(name):
         return
     if name in activations.activations:

@@ -46,7 +46,7 @@ class Exports(Abstract):
         state: bool = False,
         opset: int = 22,
         outputs: str | Sequence[str] | None = None,
-    ) -> None:
+    ) -> Path | None:
         """Write the network to an ONNX file, which onnxruntime and other programs run.
 
         The file computes what `predict` returns, and `predict_proba` of a classifier, for any
@@ -76,6 +76,10 @@ class Exports(Abstract):
         outputs : str or sequence of str, optional
             The outputs of the file: layers, ``'hid1'``, or their outputs, ``'hid1:c'``. They get
             these names. By default the last layer.
+
+        Returns
+        -------
+        path : Path, or None for a file object
 
         Raises
         ------
@@ -108,7 +112,7 @@ class Exports(Abstract):
         check_installed('to_onnx()')
         from rnnkit.integrations.onnx import export
 
-        export.write(self, path, state, opset, outputs)
+        return export.write(self, path, state, opset, outputs)
 
     def to_torch(
         self, names: Mapping[str, str | None] | None = None, *, arrays: bool = False
@@ -125,7 +129,8 @@ class Exports(Abstract):
             Other names than those of the layers: ``{'hid1': 'lstm', 'out': 'head.linear'}``. Names
             that end in a number, ``'lstm_l0'`` and ``'lstm_l1'``, are for layers of one module;
             ``''`` is for a module by itself, and None leaves a layer out. By default the layers'
-            own, with a dot for each slash.
+            own, with a dot for each slash. Without a layer 'standardize', scale the inputs of the
+            module: subtract its ``mean`` and divide by its ``deviation``.
         arrays : bool
             Whether values are NumPy arrays, as they are where PyTorch is not installed. By default
             tensors.

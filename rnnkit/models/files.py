@@ -174,7 +174,9 @@ def network(
         with known_values(file.arrays):
             net = build(file.spec, cls, kernel)
     except (RnnkitError, RecursionError) as error:
-        raise FormatError(f'{name}: its network cannot be built: {error}{_hint(error)}') from error
+        raise FormatError(
+            f'{name}: its network cannot be built: {error}{import_hint(error)}'
+        ) from error
     unused = set(file.arrays) - {p.name for p in net.params}
     if unused:
         raise FormatError(f'{name}: parameter {min(unused)!r} is missing, or does not belong there')
@@ -191,8 +193,8 @@ def network(
     return net
 
 
-def _hint(error: BaseException) -> str:
-    """Say what to do about a name that is not registered."""
+def import_hint(error: BaseException) -> str:
+    """Return the end of a message: what to do about a name that is not registered, if it is one."""
     unknown = re.search('no (layer|activation|initializer|loss|model) named', str(error))
     return (
         f'. If that {unknown[1]} is yours, first import the module that adds it' if unknown else ''

@@ -12,6 +12,7 @@ from pytensor.tensor.sharedvar import TensorSharedVariable
 from rnnkit.common import foreign_names, output_names, param_values
 from rnnkit.common.calls import Abstract, checked_methods
 from rnnkit.common.checks import is_whole
+from rnnkit.common.missing import attribute_error
 from rnnkit.common.registry import hint
 from rnnkit.common.spelling import brief
 from rnnkit.errors import DataError, NotFoundError
@@ -26,6 +27,16 @@ def find(where: str, layers: Sequence[Layer], layer: object, param: object) -> A
     if isinstance(layer, str):  # children have names, but no numbers
         by_name |= {str(child.name): child for one in layers for child in one.children}
     owner = _pick(where, 'layer', by_name, layer)
+    whole = {p.name: p for p in owner.params.values()}  # as in `Network.params`
+    if isinstance(param, str) and param in whole:
+        return whole[param]
+    ways = [key for key in owner.params if key.partition('.')[2] == param and param]
+    if ways:  # of a bidirectional layer
+        both = ' and '.join(map(repr, ways))
+        raise NotFoundError(
+            f'{where}: layer {owner.name!r} has a parameter {param!r} in each direction; write '
+            f'{both}'
+        )
     return _pick(where, f'parameter of layer {owner.name!r}', owner.params, param)
 
 
@@ -203,4 +214,4 @@ class Parameters(Abstract):
             if name in dir(type(self)):  # a property that has raised an AttributeError
                 return object.__getattribute__(self, name)
             message = foreign_names.of_network(type(self), name, dir(self))
-            raise AttributeError(message)
+            raise attribute_error(message, name)

@@ -14,9 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from rnnkit.callbacks.hooks import listed
 from rnnkit.common import progress
-from rnnkit.layers import registry
 from rnnkit.models.network import LayerSpec, Network
 from rnnkit.models.sharing import workers
+from rnnkit.sklearn.hidden import POOLING, check_hidden, form_of, users_places
 from rnnkit.sklearn.hold_out import Examples, hold_out
 from rnnkit.sklearn.optimizer_state import OptimizerState
 from rnnkit.sklearn.sequences import Sequences, read
@@ -35,7 +35,6 @@ WHOLE = 1000  # with batch_size='auto', up to so many sequences are one batch
 BATCH = 64  # and more are cut into batches of this size
 CHUNK = 2048  # sequences that are predicted at a time
 BUILT_WITH = ('layers', 'loss', 'scale', 'dtype')  # the parameters that make the network
-POOLING = ('last', 'mean', 'max')  # layers after which there is no time axis
 
 Compute = Callable[[Network, np.ndarray, np.ndarray], np.ndarray]  # of x and mask
 
@@ -64,6 +63,8 @@ class SequenceEstimator(BaseEstimator, ABC):
         'verbose': [Options(Integral, {0, 1, 2}), 'boolean'],
         'random_state': ['random_state'],
     }
+
+    _adds_output: ClassVar[bool] = True  # to what `layers` end with
 
     layers: Sequence[LayerSpec]
     many: str
@@ -155,7 +156,8 @@ class SequenceEstimator(BaseEstimator, ABC):
     def _built(self, targets: Targets) -> Network:
         """Return a new network, and note the parameters that it was made with."""
         options = {'weighted': True, 'masked': True, 'layout': 'batch', 'dtype': self.dtype}
-        net = self._new_network(targets, seed=self._seed(), **options)
+        with users_places(2 if self.scale else 1, len(self.layers)):
+            net = self._new_network(targets, seed=self._seed(), **options)
         self._built_with = {name: getattr(self, name) for name in BUILT_WITH}
         return net
 
@@ -232,12 +234,7 @@ class SequenceEstimator(BaseEstimator, ABC):
 
     def _layers(self, features: int, outputs: int, many: str) -> list[Any]:
         """Return all layers of the network."""
-        _refuse_single(self.layers)
-        if any(form_of(layer) == 'embedding' for layer in self.layers):
-            raise ValueError(
-                f'layers={self.layers!r}: an embedding reads tokens, but the estimators read '
-                f"features; for tokens use rnnkit.Classifier, as in 'Tag sequences' of the docs"
-            )
+        check_hidden(self.layers, features, outputs if self._adds_output else None)
         if self.loss is not None:
             n = read_loss_term(type(self).__name__, self.loss, {}).loss.n_parts
             if n > 1:
@@ -292,21 +289,3 @@ class SequenceEstimator(BaseEstimator, ABC):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
-
-
-def _refuse_single(layers: Sequence[LayerSpec]) -> None:
-    """Raise a ValueError for one layer in place of a list, such as for ``(('gru', 32))``."""
-    form, *others = layers or [None]
-    needs_size = isinstance(form, str) and form in registry and registry[form].sized
-    if needs_size and others and isinstance(others[0], Integral):
-        raise ValueError(
-            f'layers={layers!r} is a single layer; expected a tuple of layers, such as '
-            f'({tuple(layers)!r},), with a comma at its end'
-        )
-
-
-def form_of(layer: LayerSpec) -> object:
-    """Return the form of a layer, as far as its spec says it."""
-    if isinstance(layer, dict):
-        return layer.get('form')
-    return layer[0] if isinstance(layer, Sequence) and not isinstance(layer, str) else layer

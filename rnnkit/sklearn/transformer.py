@@ -11,7 +11,8 @@ from sklearn.utils._param_validation import StrOptions
 from rnnkit.models.classifier import Classifier
 from rnnkit.models.network import LayerSpec, Network
 from rnnkit.models.regressor import Regressor
-from rnnkit.sklearn.base import SequenceEstimator, form_of
+from rnnkit.sklearn.base import SequenceEstimator
+from rnnkit.sklearn.hidden import form_of
 from rnnkit.sklearn.sequences import Sequences, read
 from rnnkit.sklearn.targets import ALL, Targets, joined, read_labels, read_numbers
 
@@ -55,6 +56,7 @@ class SequenceTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Seq
     ['sequencetransformer0', 'sequencetransformer1', 'sequencetransformer2']
     """
 
+    _adds_output: ClassVar[bool] = False  # the last hidden layer is what `transform` returns
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **SequenceEstimator._parameter_constraints,
         'target': [StrOptions({'auto', LABELS, NUMBERS})],

@@ -6,6 +6,7 @@ from typing import Any, Self, SupportsIndex
 
 from rnnkit.callbacks.best import KINDS
 from rnnkit.common.calls import checked_methods
+from rnnkit.common.missing import attribute_error
 from rnnkit.common.spelling import brief, nearest
 from rnnkit.errors import ConfigError, NotFoundError
 
@@ -68,7 +69,7 @@ class History(list):
             message += f'; write history[{name!r}]'
         elif name == 'history':
             message += "; it is the record itself: history['loss'] is a column, history[-1] a row"
-        raise AttributeError(message)
+        raise attribute_error(message, name)
 
     @property
     def columns(self) -> list[str]:

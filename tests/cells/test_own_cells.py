@@ -1,5 +1,6 @@
 """Cells of a few lines: what they are by default, and what is said of mistakes in them."""
 
+import math
 import pickle
 import warnings
 from types import SimpleNamespace
@@ -203,6 +204,14 @@ def test_constants_have_the_dtype_of_the_network(dtype, floats):
         ({'projct': Leaky.step}, "no attribute 'projct'; did you mean 'project'?"),
         ({'gate': 'h'}, "no attribute 'gate'; did you mean 'gates'?"),
         ({'param': {}}, "no attribute 'param'; did you mean 'params'?"),
+        ({'init': {}}, "a cell has no attribute 'init'; it is called 'initial'. (One of your own"),
+        ({'initializers': {'b': 1.0}}, "no attribute 'initializers'; it is called 'initial'"),
+        ({'parameters': {}}, "no attribute 'parameters'; it is called 'params'"),
+        ({'weights': ['hh']}, "no attribute 'weights'; it is called 'params'"),
+        ({'defaults': {}}, "no attribute 'defaults'; it is called 'options'"),
+        ({'kwargs': {}}, "needs another name, such as '_kwargs'.)"),
+        ({'shapes': {}}, "'shapes' is a method of every cell; it is called 'params'"),
+        ({'setup': {}}, "'setup' is a method of every cell; choose another name"),
         ({'inital': {}}, "no attribute 'inital'; did you mean 'initial'? (One of your own needs"),
         ({'sides': {}}, "no attribute 'sides'; did you mean 'side'?"),
         ({'state': 3}, "Mine.state must name the states, as state = 'h' or state = 'h c'"),
@@ -264,6 +273,13 @@ def test_what_is_said_when_a_class_is_made(attributes, message):
         ({'project': lambda self, x: x}, 'project is called as project(x, p); write def project('),
         ({'setup': lambda self, x: 0}, 'setup is called as setup(); write def setup(self); it has'),
         ({'lengths': lambda self: {}}, 'write def lengths(self, size); it has lengths(self)'),
+        (
+            {'__init__': lambda self, size, leak=0.1: None},
+            "Mine.__init__: a layer makes its cell, and knows no argument 'size'; declare options "
+            "= {'leak': 0.1}, which become attributes; the size is that of the layer, H in params",
+        ),
+        ({'__init__': lambda self, size: None}, "argument 'size'; declare no __init__; the size"),
+        ({'__init__': lambda self, a, **options: None}, "declare options = {'a': ...}, which"),
         ({'options': {'dropout': 1}}, "'dropout' is a keyword of every recurrent layer"),
         ({'options': {'given': 1}}, "'given' is an attribute of every recurrent layer; choose"),
         ({'options': {'h_0': 1}}, "Mine.options: 'h_0' is a keyword of every recurrent layer"),
@@ -275,6 +291,11 @@ def test_what_is_said_when_a_class_is_registered(attributes, message, add_layer)
     with pytest.raises(rnnkit.ConfigError) as error:
         add_layer('mine')(own(**attributes))
     assert message in str(error.value)
+
+
+def split_to_two(self, z, s, p):
+    a, b = rnnkit.split(z + s.h @ p.hh, 3)
+    return a * b
 
 
 MINE = pytensor.shared(np.ones((4, 4), 'float32'), name='mine')
@@ -418,14 +439,42 @@ PARAMS = {'xh': ('I', 'H'), 'hh': ('H', 'H'), 'b': ('H',)}
             'write pt.switch(condition, a, b), pt.minimum, pt.maximum. It was given z (B, 4)',
         ),
         (
-            lambda self, z, s, p: np.where(z > 0, z, s.h @ p.hh),
+            lambda self, z, s, p: pt.tanh(np.array([z, s.h @ p.hh])),
             {},
             'in place of functions of NumPy, write those of pytensor.tensor. It was given',
         ),
         (
-            lambda self, z, s, p: np.concatenate([z, s.h @ p.hh], axis=1),
+            lambda self, z, s, p: np.array([z, s.h @ p.hh], dtype=float),
             {},
             'in place of functions of NumPy, write those of pytensor.tensor. It was given',
+        ),
+        (
+            lambda self, z, s, p: np.where(z > 0, z, s.h @ p.hh),
+            {},
+            'Mine.step(): np.where cannot read a tensor; write pt.where, with import '
+            'pytensor.tensor as pt',
+        ),
+        (
+            lambda self, z, s, p: np.matmul(z, p.hh),
+            {},
+            'requires 1); a matrix product is written s.h @ p.hh. It was given z (B, 4)',
+        ),
+        (
+            lambda self, z, s, p: pt.tanh(z + math.tanh(s.h @ p.hh)),
+            {},
+            'in place of functions of the module math, write those of pytensor.tensor, such as '
+            'pt.tanh. It was given z (B, 4)',
+        ),
+        (
+            split_to_two,
+            {'gates': 'abc'},
+            'values to unpack (expected 2); rnnkit.split(v, n) returns n tensors, one for each '
+            'name before the equals sign. It was given',
+        ),
+        (
+            lambda self, z, s, p: z + s.h @ p.hh,
+            {'output': lambda self, s, p: np.dot(s.h, p.hh)},
+            'Mine.output(): np.dot cannot read a tensor; a matrix product is written s.h @ p.hh',
         ),
         (
             lambda self, z, s, p: setattr(s, 'h', z + s.h @ p.hh),
@@ -465,6 +514,25 @@ def test_a_step_draws_no_random_numbers():
 def test_the_layer_is_named():
     with pytest.raises(rnnkit.ConfigError, match=r"^layer 'it' \(mine\): Mine.step\(\): there is"):
         network(own(step=lambda self, z, s, p: s.c), name='it')
+
+
+def test_a_class_in_place_of_its_name(add_layer):
+    class Zk(rnnkit.Cell):
+        step = Leaky.step
+
+    for spec in ((Zk, 3), Zk, dict(form=Zk, size=3)):
+        with pytest.raises(rnnkit.ConfigError) as error:
+            rnnkit.Regressor([1, spec, 1])
+        assert str(error.value) == (
+            "layers[1], 'hid1': a layer is named by a str; put @rnnkit.layers.add('zk') before "
+            "the class Zk, and write 'zk' here"
+        )
+    add_layer('mine')(Zk)
+    with pytest.raises(rnnkit.ConfigError, match="write 'mine' in place of the class Zk$"):
+        rnnkit.Regressor([1, (Zk, 3), 1])
+    lstm = rnnkit.layers.registry['lstm']
+    with pytest.raises(rnnkit.ConfigError, match="write 'lstm' in place of the class "):
+        rnnkit.Regressor([1, (lstm, 3), 1])
 
 
 def test_a_name_that_is_asked_for_may_be_missing():

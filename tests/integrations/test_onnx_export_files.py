@@ -29,9 +29,9 @@ def properties(model):
 
 
 def test_a_path_and_an_open_file_get_the_same(tmp_path):
-    NET.to_onnx(tmp_path / 'net.onnx')
+    assert NET.to_onnx(str(tmp_path / 'net.onnx')) == tmp_path / 'net.onnx'
     with open(tmp_path / 'open', 'wb') as file:
-        NET.to_onnx(file)
+        assert NET.to_onnx(file) is None
     assert (tmp_path / 'net.onnx').read_bytes() == (tmp_path / 'open').read_bytes()
     assert sorted(os.listdir(tmp_path)) == ['net.onnx', 'open']
     onnx.checker.check_model(str(tmp_path / 'net.onnx'), full_check=True)

@@ -193,3 +193,22 @@ def test_arguments_that_contradict_the_file():
         read(model, layout='time')
     with pytest.raises(ConfigError, match="weights: <BytesIO> has all of them; got 'W'"):
         read(model, weights={'W': 1.0})
+
+
+def test_a_cell_that_is_not_registered_has_to_be_imported(monkeypatch):
+    registry = rnnkit.layers.registry
+    monkeypatch.setattr(registry, '_members', dict(registry._members))
+
+    @rnnkit.layers.add('elsewhere')
+    class Elsewhere(rnnkit.Cell):
+        step = rnnkit.cells.cells['rnn'].step
+        options = rnnkit.cells.cells['rnn'].options
+        setup = rnnkit.cells.cells['rnn'].setup
+
+    model = file_of(rnnkit.Regressor([2, ('elsewhere', 3), 1], seed=0))
+    del registry._members['elsewhere']
+    with pytest.raises(FormatError) as caught:
+        read(model)
+    message = str(caught.value)
+    assert "no layer named 'elsewhere'" in message
+    assert message.endswith('. If that layer is yours, first import the module that adds it')

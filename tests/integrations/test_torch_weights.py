@@ -458,7 +458,11 @@ def test_layers_that_do_not_fit_name_both_sides(rng):
         (dict(form='bidirectional', worker='mut1', size=4), r"'hid1_fw' \(mut1\) has no"),
         (dict(form='bidirectional', worker='gru', size=4, merge='sum'), "merge='sum'"),
         ((4, 'prelu'), 'with the parameters w, b, leak has no counterpart'),
-        (dict(form='conv1', size=4, filter_size=2), r"names=\{'hid1': None\} leaves it out"),
+        (dict(form='conv1', size=4, filter_size=2), r"names=\{'hid1': None\} leaves it out$"),
+        (
+            'standardize',
+            r'leaves it out, and the module then needs inputs that are scaled: \(x - mean\) / dev',
+        ),
     ],
 )
 def test_what_pytorch_does_not_have_is_an_error(layer, message):

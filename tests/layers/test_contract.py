@@ -141,6 +141,13 @@ def test_a_cell_of_the_user_passes(add_layer):
         check('good')
 
 
+def test_checks_log_nothing(add_layer, caplog):
+    add_layer('good')(Good)
+    with caplog.at_level('INFO', 'rnnkit'):
+        testing.check_gradient('good', dropout=0.1)  # options that no other check has compiled
+    assert not caplog.records
+
+
 def test_a_network_of_the_checks_starts_afresh_for_each(rng):
     first = testing.network('ff').params[0].get_value()
     testing.check_gradient('ff')

@@ -146,6 +146,17 @@ def test_find_names_what_is_not_there(net, where, message):
         net.find(*where)
 
 
+def test_parameters_of_both_directions():
+    net = rnnkit.Regressor([2, dict(form='bidirectional', worker='rnn', size=4), 1], seed=0)
+    backward = net.find('hid1_bw', 'xh')
+    assert net.find('hid1', 'bw.xh') is backward is net.find('hid1', 'hid1_bw.xh')
+    message = (
+        r"find\(\): layer 'hid1' has a parameter 'xh' in each direction; write 'fw.xh' and 'bw.xh'$"
+    )
+    with pytest.raises(ConfigError, match=message):
+        net.find('hid1', 'xh')
+
+
 def test_summary_is_a_table(net):
     assert net.summary() == '\n'.join(
         [

@@ -1,6 +1,7 @@
 """A network as an ONNX file."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import onnx
@@ -28,8 +29,8 @@ WHERE = 'to_onnx()'
 OLDEST = 18  # the version of the operators since which reductions have axes as inputs
 
 
-def write(net: Any, path: PathOrFile, state: bool, opset: int, outputs: object) -> None:
-    """Write a network to a file; see `rnnkit.Network.to_onnx`."""
+def write(net: Any, path: PathOrFile, state: bool, opset: int, outputs: object) -> Path | None:
+    """Write a network to a file, and return its path; see `rnnkit.Network.to_onnx`."""
     target = open_files.target(f'{WHERE}: path', path)
     if not open_files.is_open_file(target):
         file_kinds.check_onnx(WHERE, target.name)
@@ -38,8 +39,9 @@ def write(net: Any, path: PathOrFile, state: bool, opset: int, outputs: object) 
         LOGGER.warning('%s: the network is %s; its ONNX file is float32', WHERE, net.dtype)
     if open_files.is_open_file(target):
         open_files.write(target, content)
-    else:
-        replace(target, content)
+        return None
+    replace(target, content)
+    return target
 
 
 def model_of(net: Any, state: bool, opset: int, outputs: object) -> onnx.ModelProto:

@@ -102,6 +102,7 @@ class Own:
         except (RnnkitError, RecursionError) as error:
             raise FormatError(
                 f'{self.name}: the network that it names cannot be built: {error}'
+                f'{files.import_hint(error)}'
             ) from error
         odd = [p.name for p in net.params if not np.isfinite(p.get_value(borrow=True)).all()]
         if odd:
