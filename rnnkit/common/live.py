@@ -200,7 +200,7 @@ class LiveHandler(logging.StreamHandler):
             place.show(self._written, self._of, text)
 
     def _here(self) -> Place | None:
-        """Return the place in this cell for what changes, if the packages for it are installed."""
+        """Return the place in this cell for what changes, if IPython runs it."""
         if self.in_notebook and (self._place is None or not self._place.is_here):
             from rnnkit.integrations import bars
 

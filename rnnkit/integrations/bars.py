@@ -67,27 +67,36 @@ def bar(
     )
 
 
-def place() -> 'Place | None':
-    """Return a place in the output of a cell, if tqdm and the ipywidgets it needs are installed."""
+def has_widgets() -> bool:
+    """Return whether tqdm and the ipywidgets that its bar needs are installed."""
     try:
         import ipywidgets  # noqa: F401 - only whether they are there
         import tqdm  # noqa: F401
     except ImportError:
-        return None
-    return Place()
+        return False
+    return True
+
+
+def place() -> 'Place | None':
+    """Return a place in the output of the cell that runs now, if IPython runs it."""
+    from IPython import get_ipython
+
+    return None if get_ipython() is None else Place()
 
 
 class Place:
     """A place in the output of a notebook's cell: a line of text, or tqdm's bar of widgets.
 
     A notebook that was saved and is shown elsewhere has no widgets, but the text that is there in
-    the end.
+    the end. Without widgets, texts follow each other in the same place; carriage returns would be
+    lines of their own in what nbconvert makes of a notebook.
     """
 
     def __init__(self) -> None:
         from IPython.display import display
 
         self._bar: Any = None
+        self._has_bar = has_widgets()
         self._cell = _cell()
         self._shown: Any = display({'text/plain': ''}, raw=True, display_id=True)
 
@@ -104,7 +113,10 @@ class Place:
         self._shown.update({'text/plain': text}, raw=True)
 
     def show(self, done: int, of: int | None, text: str) -> None:
-        """Show a bar: how many epochs are done, of how many if it is known, and a text."""
+        """Show a text, and in a bar how many epochs are done, of how many if it is known."""
+        if not self._has_bar:
+            self.say(text)
+            return
         if self._bar is None:
             from tqdm.auto import tqdm
 

@@ -108,15 +108,14 @@ def page(outputs):
 
 
 def lines(outputs):
-    """Return the lines of what a cell has written, as a screen shows them."""
-    text = ''.join(out.text for out in outputs if out.output_type == 'stream')
-    rows = []
-    for line in text.splitlines(keepends=False) if '\r' not in text else text.split('\n'):
-        row = ''
-        for part in line.split('\r'):
-            row = part + row[len(part) :]
-        rows.append(row.rstrip())
-    return [row for row in rows if row]
+    """Return the lines of what a cell has written or displayed, as text."""
+    texts = [
+        out.text if out.output_type == 'stream' else out.data['text/plain']
+        for out in outputs
+        if out.output_type in ('stream', 'display_data')
+    ]
+    assert not any('\r' in text for text in texts)  # of which nbconvert makes lines
+    return [line for text in texts for line in text.splitlines() if line]
 
 
 @pytest.mark.parametrize('name', ['import', 'summary'])
