@@ -321,8 +321,8 @@ CALLS = {
         "dict(form='clockwork', size=4, ...)",
     ),
     'option of a plot': (
-        lambda: rnnkit.training.History([{'loss': 1}]).plot(log=True),
-        "plot(): unknown option 'log', known are: keys, path",
+        lambda: rnnkit.training.History([{'loss': 1}]).plot(dpi=100),
+        "plot(): unknown option 'dpi', known are: axes, keys, learning_rate, log, path",
     ),
 }
 

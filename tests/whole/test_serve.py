@@ -93,7 +93,8 @@ WRONG = {
     'x is NaN': (
         '/classify/step',
         {'x': [float('nan')]},
-        'step(): x contains nan at index (0, 0); numbers must be finite',
+        'step(): x contains nan at index (0, 0); numbers must be finite; fill missing values, such '
+        "as by interpolate() or fillna() of pandas, or read them by a layer 'grud'",
     ),
     'x has two features': (
         '/classify/step',
