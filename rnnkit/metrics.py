@@ -49,6 +49,29 @@ from rnnkit.common.checks import choice, is_whole, whole
 from rnnkit.common.registry import Registry
 from rnnkit.errors import ConfigError, DataError, ShapeError
 
+__all__ = [
+    'Mean',
+    'Metric',
+    'Shares',
+    'Statistic',
+    'UnitShares',
+    'Variance',
+    'accuracy',
+    'add',
+    'binary_accuracy',
+    'binary_f1',
+    'bits',
+    'confusion',
+    'cross_entropy',
+    'f1',
+    'mae',
+    'metrics',
+    'mse',
+    'perplexity',
+    'r2',
+    'rmse',
+]
+
 MOST_ROWS = 20_000  # of a table with a row and a column for each class
 READS = ('prediction', 'probabilities')
 TARGETS = ('numbers', 'labels', 'binary')
@@ -521,6 +544,11 @@ def perplexity(nats: float) -> float:
     r"""Perplexity, :math:`2^{\text{bits}}`: among how many equal choices the network wavers."""
     with np.errstate(over='ignore'):
         return np.exp(nats)
+
+
+def __dir__() -> list[str]:
+    """List the public names, not what the module needs."""
+    return [*__all__, *(name for name in globals() if name.startswith('__'))]
 
 
 if not TYPE_CHECKING:  # or checkers would believe that every name exists

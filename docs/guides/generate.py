@@ -42,7 +42,7 @@ net = rnnkit.Classifier(
 net.train(text.batches(60, 32, rng=0), algo='adam', learning_rate=0.005, epochs=10)
 
 labels = net.generate(text.encode('the young '), 90, rng=0)  # (steps, streams)
-print('the young ' + text.decode(labels[:, 0]))
+print('the young ' + text.decode(labels))
 
 # %%
 # ``text.batches(60, 32)`` draws batches of 32 windows of 60 letters, and ``'embedding'`` gives each
@@ -90,9 +90,9 @@ plt.show()
 seed = text.encode('the old ')
 for temperature in (0.3, 1, 2):
     labels = net.generate(seed, 50, temperature=temperature, rng=0)
-    print(f'temperature {temperature:<3}: {text.decode(labels[:, 0])!r}')
+    print(f'temperature {temperature:<3}: {text.decode(labels)!r}')
 labels = net.generate(seed, 50, beam=8)
-print(f'beam search    : {text.decode(labels[:, 0])!r}')
+print(f'beam search    : {text.decode(labels)!r}')
 
 # %%
 # One-hot or embedding?

@@ -15,6 +15,13 @@ _PENALTY = 'penalties are options of train(): weight_l2=1e-4'
 _WEIGHTS = 'make the network with weighted=True, and pass the weights with the data: '
 _SHUFFLE = 'arrays are shuffled before each epoch; batches of a callable are used as they come'
 _SPLIT = 'hold out a share of the data: train([x, y], valid=0.2)'
+_STRATIFY = {
+    'train': 'hold out a share of each class yourself, such as by train_test_split of scikit-learn '
+    'with stratify=labels, and pass it as valid=[x_valid, y_valid]'
+}
+_FREQUENCY = {
+    'horizon': 'the time stamps of the series say it; season= is the number of steps of a season'
+}
 _LAYER = "put a layer after the input: [3, 'standardize', ('lstm', 10), 1]"
 _SCALE = {'train': _LAYER, 'layers': _LAYER}
 _PROGRESS = 'progress=False prints nothing, progress=True, the default, a line for each epoch'
@@ -43,7 +50,7 @@ _WEIGHTS_OF_EACH = {
     '': f'{_WEIGHTS}[x, y, weights]',
 }
 _WEIGHTS_OF_CLASSES = {
-    'class_weight': "write class_weight='balanced', or a dict: class_weight={0: 1, 1: 5}",
+    'class_weight': "write class_weight='balanced', or a dict by class: class_weight={'yes': 5}",
     'weights': 'write weights=class_weights[y]',
     '': 'class_weight= is an option of train()',
 }
@@ -69,7 +76,8 @@ _FREE = {'opset': 'leave it out; the numbers of time steps and of examples are f
 _AMSGRAD = {'algo': "write algo='amsgrad'", '': "algo='amsgrad' is an option of train()"}
 _RHO = {'rms_halflife': 'write rms_halflife=rnnkit.optimizers.halflife(0.9)'}
 _MASK = {
-    'train': 'make the network with masked=True, and pass the mask with the data: [x, y, mask]'
+    'masked': 'write masked=True, and pass the mask with the data: [x, y, mask]',
+    'train': 'make the network with masked=True, and pass the mask with the data: [x, y, mask]',
 }
 _AXIS = {'x': 'activations take each element by itself, and softmax the last axis'}
 _CLASSES = {
@@ -187,6 +195,8 @@ EXPLAINED: dict[str, str | Mapping[str, str]] = {
         ),
         _SPLIT,
     ),
+    'stratify': _STRATIFY,
+    'freq': _FREQUENCY,
     **dict.fromkeys(('standardize', 'normalize', 'scaler', 'scale'), _SCALE),
     **dict.fromkeys(('sample_weight', 'sample_weights'), _WEIGHTS_OF_EACH),
     **dict.fromkeys(('class_weight', 'class_weights'), _WEIGHTS_OF_CLASSES),

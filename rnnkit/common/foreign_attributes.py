@@ -98,3 +98,20 @@ ATTRIBUTES = {
     'input_shape': 'net.summary() shows the sizes of the outputs',
     'monitors': "monitors are an option of a training: net.train([x, y], monitors='r2')",
 }
+
+_FORECAST = 'write forecaster.forecast()'
+_BACKTEST = 'write forecaster.backtest(), which forecasts the ends of the series'
+_INTERVALS = 'intervals are an option: forecaster.forecast(level=(80, 95))'
+
+OF_FORECASTERS = {
+    **dict.fromkeys(('predict', 'forward', 'generate', 'make_future_dataframe'), _FORECAST),
+    **dict.fromkeys(('train', 'itertrain', 'fit_predict'), 'write forecaster.fit(y)'),
+    **dict.fromkeys(('score', 'evaluate', 'cross_validation', 'historical_forecasts'), _BACKTEST),
+    **dict.fromkeys(('predict_interval', 'predict_quantiles', 'conf_int'), _INTERVALS),
+    'partial_fit': 'forecaster.update(y) adds values without training; with warm_start=True '
+    'fit(y) trains further',
+    'sample': 'write forecaster.forecast(samples=100)',
+    'step': 'forecaster.stepper() forecasts after each value of a stream',
+    **dict.fromkeys(('net', 'network', 'model'), 'forecaster.networks is the list of networks'),
+    'history': 'forecaster.networks[0].history is that of a network',
+}

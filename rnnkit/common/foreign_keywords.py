@@ -167,6 +167,20 @@ FOREIGN_KEYWORDS: dict[str, tuple[str, ...]] = {
         ('future',),
     ),
     **dict.fromkeys(('future_covariates', 'exog', 'covariates'), ('known',)),
+    # forecasts
+    **dict.fromkeys(
+        (
+            'seasonality',
+            'season_length',
+            'seasonal_periods',
+            'seasonal_period',
+            'period',
+            'periods',
+            'sp',
+        ),
+        ('season',),
+    ),
+    **dict.fromkeys(('fh', 'h', 'prediction_length', 'forecast_horizon'), ('horizon',)),
     # callbacks and schedules
     'initial_learning_rate': ('rate',),
     'decay_rate': ('decay',),

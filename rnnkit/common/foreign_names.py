@@ -8,7 +8,14 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 
 from rnnkit.common import foreign_members, old_words
-from rnnkit.common.foreign_attributes import ATTRIBUTES, OUTPUTS, PARAMS, SET, VALUES
+from rnnkit.common.foreign_attributes import (
+    ATTRIBUTES,
+    OF_FORECASTERS,
+    OUTPUTS,
+    PARAMS,
+    SET,
+    VALUES,
+)
 from rnnkit.common.foreign_members import by_name
 from rnnkit.common.missing import attribute_error
 from rnnkit.common.spelling import nearest, plain
@@ -236,6 +243,11 @@ def of_call(kind: type, classifies: bool) -> str:
 def of_network(kind: type, name: str, names: Iterable[str]) -> str:
     """Return the message about an attribute that a network does not have."""
     return f'{kind.__name__} has no attribute {name!r}{_instead(name, ATTRIBUTES, names)}'
+
+
+def of_forecaster(name: str, names: Iterable[str]) -> str:
+    """Return the message about an attribute that a `rnnkit.Forecaster` does not have."""
+    return f'Forecaster has no attribute {name!r}{_instead(name, OF_FORECASTERS, names)}'
 
 
 def _instead(name: str, table: Mapping[str, str], names: Iterable[str]) -> str:

@@ -151,13 +151,24 @@ class Border:
         self.check_mask(where, mask)
         first = self.inputs[0]
         if len(self.inputs) == 1 and not self.masks and self.layout == 'time' and first.is_ready(x):
+            self._check_list(where, [x], PLAIN, mask)
             return [x], PLAIN
         names = [field.name for field in self.inputs]
         alone = len(names) == 1 and not isinstance(x, dict)
         given = dict(zip(names, [x] if alone else in_order(x, names, where), strict=True))
         given |= self.named_masks(mask, where)
         fields = [*self.inputs, *self.masks]
-        return self._read(fields, given, where, all_real=True, empty=True)
+        arrays, form = self._read(fields, given, where, all_real=True, empty=True)
+        self._check_list(where, arrays, form, mask)
+        return arrays, form
+
+    def _check_list(
+        self, where: str, arrays: Sequence[np.ndarray], form: Form, mask: object
+    ) -> None:
+        """Warn of an array whose axes may be mistaken, in a network that was trained on lists."""
+        first = self.inputs[0]
+        if self.layout == 'time' and first.has_time and mask is None and form == PLAIN:
+            self.columns.check_list(f'{where}: {first.name}', arrays[0].shape)
 
     def check_mask(self, where: str, mask: object) -> None:
         """Raise a ConfigError for a mask where the network has none."""
@@ -240,6 +251,7 @@ class Border:
             expects. The message names the array and the axis.
         """
         if self._is_ready(data):
+            self.columns.note_list(False)
             return self._blank(data)
         given = self._named(data, where)
         return self._read(self.fields, given, where, empty=empty, origin=origin)[0]

@@ -131,11 +131,6 @@ class Classes:
         at = np.searchsorted(self._sorted, labels).clip(0, self.n - 1)
         return np.where(self._sorted[at] == labels, self._order[at], -1)
 
-    @property
-    def is_text(self) -> bool:
-        """Whether the names are strings."""
-        return self._kind == 'text'
-
     def number_of(self, name: object) -> int:
         """Return the number of a class by its name, or -1."""
         return self._numbers.get(name, -1) if is_label(name) else -1

@@ -1,8 +1,9 @@
-"""The names of the columns that a network was trained with: frames must not be mixed up."""
+"""The form of the data that a network was trained with: columns of frames, lists of sequences."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from rnnkit.common import caller
 from rnnkit.common.spelling import brief
 from rnnkit.data.arrays import Numbers
 from rnnkit.data.field import Field
@@ -11,17 +12,21 @@ from rnnkit.errors import ConfigError, DataError
 
 
 class Columns:
-    """The columns of the frames that a network was trained with.
+    """The columns of the frames that a network was trained with, and whether it read lists.
 
     Attributes
     ----------
     known : dict of str to tuple of str
         By the name of the array, such as ``'x'``. Only names that are strings are kept.
+    listed : bool or None
+        Whether all data of all trainings were lists of sequences; None before a training. Files
+        do not contain it.
     """
 
     def __init__(self):
         self.known: dict[str, tuple[object, ...]] = {}
         self._learns = False
+        self.listed: bool | None = None
 
     @contextmanager
     def learning(self) -> Iterator[None]:
@@ -64,6 +69,32 @@ class Columns:
         rows = numbers.rows
         if numbers.is_series and rows is not None and all(isinstance(r, str) for r in rows):
             self.check(where, name, Numbers(numbers.array[None], columns=tuple(rows)))
+
+    def note_list(self, listed: bool) -> None:
+        """Remember whether training data are a list of sequences, in a block of `learning`."""
+        if self._learns:
+            self.listed = listed and self.listed is not False
+
+    def check_list(self, where: str, shape: tuple[int, ...]) -> None:
+        """Warn once of an array that is read along time, if the network has seen only lists.
+
+        Parameters
+        ----------
+        where : str
+            The call and the name, for messages.
+        shape : tuple of int
+            Time steps first, then sequences.
+        """
+        if not self.listed or len(shape) < 2 or shape[1] == 1:
+            return
+        self.listed = False
+        T, B = shape[:2]
+        caller.warn(
+            f'{where}, an array of shape {shape}, is read as {T} step{"s" * (T > 1)} of {B} '
+            f'sequences, but the network was trained on lists of sequences; pass a list, such as '
+            f"list(array), or build the network with layout='batch'",
+            UserWarning,
+        )
 
     def to_spec(self) -> dict[str, list[object]]:
         """Return the names, fit for JSON."""

@@ -10,7 +10,13 @@ import numpy as np
 from rnnkit.data.arrays import Index, Numbers, as_numbers, first_of, fit, misfit
 from rnnkit.data.classes import Encoded, is_placeholder
 from rnnkit.data.frames import listed
+from rnnkit.data.ragged import TURNED
 from rnnkit.errors import DataError, ShapeError
+
+GAPS = (
+    'fill missing values, such as by interpolate() or fillna() of pandas, or read them by a layer '
+    "'grud'"
+)
 
 
 class Naming(Protocol):
@@ -187,10 +193,17 @@ class Field:
                 raise wrong_columns(self, where, numbers)
             raise ShapeError(
                 f'{where} has {array.shape[-1]} features (its last axis, shape {numbers.shape}); '
-                f'{self.owner} has {self.size}'
+                f'{self.owner} has {self.size}{self._turned(numbers)}'
             )
         if self.has_time:
             self._check_steps(where, numbers)
+
+    def _turned(self, numbers: Numbers) -> str:
+        """Return a hint if sequences of a list seem to be (features, steps)."""
+        if not numbers.listed or self.is_target or not self.has_time:
+            return ''
+        steps = numbers.array.shape[self.axes.index('time')]
+        return f'; {TURNED}' if steps == self.size else ''
 
     def values(
         self,
@@ -226,6 +239,8 @@ class Field:
             if counted.any():
                 index = first_of(counted)
                 if bad is not None and bad[index]:
+                    if np.isnan(array[index]) and self.kind == 'numbers' and not self.is_target:
+                        hint += f'; {GAPS}'
                     raise misfit(where, numbers, index, self.dtype, hint)
                 raise self._error(where, numbers, array, index, hint)
             array = np.where(either, np.zeros((), array.dtype), array)

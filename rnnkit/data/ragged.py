@@ -22,6 +22,8 @@ from rnnkit.data.arrays import (
 from rnnkit.data.frames import other_columns
 from rnnkit.errors import DataError, ShapeError
 
+TURNED = 'a sequence is (steps, features); transpose them: [one.T for one in x]'
+
 
 def is_ragged(value: object, ndim: int) -> bool:
     """Return whether `value` holds one array for each sequence, and not one array for all.
@@ -242,7 +244,10 @@ def _check_alike(
             )
         if one.shape[1:] != arrays[0].shape[1:]:
             mine, first = (a.shape[-1] if a.ndim == 2 else a.shape[1:] for a in (one, arrays[0]))
-            raise ShapeError(f'{where}[{k}] has {mine} features; {where}[{names[0]}] has {first}')
+            known = f'{where.rpartition(": ")[2]}[{names[0]}]'
+            alike = ndim == 2 and len({len(a) for a in arrays}) == 1
+            hint = f'; {TURNED}' if alike and len(one) < min(mine, first) else ''
+            raise ShapeError(f'{where}[{k}] has {mine} features; {known} has {first}{hint}')
         if lengths is not None and len(one) != lengths[n]:
             raise ShapeError(f'{where}[{k}] has {len(one)} steps, but x[{k}] has {lengths[n]}')
 

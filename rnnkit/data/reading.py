@@ -142,6 +142,8 @@ class Reading:
         """Note how the first input was passed."""
         if self._numbers or field.name != self.inputs[0].name:
             return
+        if self.columns is not None:
+            self.columns.note_list(listed)
         if listed:
             self.form = Form(listed, flat=field.has_features and len(numbers.shape) == 2)
         else:
@@ -363,7 +365,7 @@ class Reading:
             hints.append('padding is where the mask is 0')
         if not is_input:
             what = 'a weight of 0' if weighted else 'a weight of 0, in a network with weighted=True'
-            hints.append(f'a target that is not known needs {what}')
+            hints.append(f'leave out what has no known target, or give it {what}')
         return ''.join(f'; {hint}' for hint in hints)
 
 

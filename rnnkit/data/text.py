@@ -181,13 +181,14 @@ class Text:
         Parameters
         ----------
         numbers : list, array or iterator of int of shape (T,)
+            One text; also of shape (T, 1) or (1, T), as `generate` returns it.
 
         Raises
         ------
         DataError
             If one is not a number of a symbol.
         ShapeError
-            If there is more than one axis.
+            If there are several texts.
         """
         if isinstance(numbers, str | bytes):
             raise DataError(f'decode(): expects numbers; got {brief(numbers)}; encode() takes text')
@@ -195,10 +196,12 @@ class Text:
         array = as_plain('decode(): numbers', numbers)
         if array.ndim == 0:
             raise ShapeError(f'decode(): expects a list of numbers; got {brief(numbers)}')
+        if array.ndim == 2 and 1 in array.shape:
+            array = array.reshape(-1)  # (T,), from one stream
         if array.ndim != 1:
             raise ShapeError(
                 f'decode(): expects the numbers of one text, (T,); got {array.shape}; for several '
-                f'texts, decode each'
+                f'texts, decode each, such as numbers[:, 0]'
             )
         wrong = [n for n in array.tolist() if n not in range(self.size)]
         if wrong:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from rnnkit.common import progress
+from rnnkit.common import caller, progress
 from rnnkit.errors import ConfigError, DataError
 from rnnkit.forecasting import building, features, fitting, judging
 from rnnkit.forecasting.design import Design, decide
@@ -86,6 +86,8 @@ def fit(panel: Panel, options: Options, before: Fitted | None) -> Fitted:
     tail = fitting.tails(histories, options.horizon)
     if options.validation is None:
         tail = np.zeros_like(tail)
+    else:
+        _warn_of_short(panel, histories, options)
     calibration, shrink, updates = None, 1.0, [None] * options.ensemble
     if tail.any():
         pairs = [
@@ -150,3 +152,19 @@ def _check_lengths(panel: Panel) -> None:
     short = int((n < LEAST).sum())
     if short:
         progress.LOGGER.info('fit(): %d of %d series are too short to learn from', short, len(n))
+
+
+def _warn_of_short(panel: Panel, histories: Histories, options: Options) -> None:
+    """Warn if a horizon can be held out of none of the series; a few short ones do no harm."""
+    if fitting.long_enough(histories, options.horizon).any():
+        return
+    longest = int(np.argmax([len(one) for one in panel.series]))
+    one, lag = panel.series[longest], int(histories.lag[longest])
+    least = fitting.least_length(options.horizon, max(lag, options.season or 1))
+    seasons = ' and two seasons' if options.season else ''
+    caller.warn(
+        f'fit(): {one.name} has {len(one)} values, too few to hold out horizon={options.horizon} '
+        f'of them and to learn from the rest; the forecast is little more than a naive one, and '
+        f'intervals are rough. Two horizons{seasons}, {least} values, are the least',
+        UserWarning,
+    )

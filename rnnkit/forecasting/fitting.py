@@ -24,10 +24,29 @@ def tails(histories: Histories, horizon: int) -> np.ndarray:
     Two horizons, and of few series still more, so that there are enough forecasts to judge; but at
     most the horizon and a fifth of a series. Of a short series, a third.
     """
+    n, tail, enough = _full_tails(histories, horizon)
+    return np.where(enough, tail, n // 3)
+
+
+def long_enough(histories: Histories, horizon: int) -> np.ndarray:
+    """Return of which series a horizon can be held out, (N,): half of one is left to learn from.
+
+    Two horizons and two lags of the base always are enough, see `least_length`.
+    """
+    return _full_tails(histories, horizon)[2]
+
+
+def least_length(horizon: int, lag: int) -> int:
+    """Return a number of values that is enough for `long_enough`."""
+    return 2 * max(horizon, 2) + 2 * lag
+
+
+def _full_tails(histories: Histories, horizon: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the values of each series, those to hold out, and whether there are enough for it."""
     n = histories.end - histories.first
     more = max(horizon, windows.origins_of_each(len(n)) - 1)
     tail = horizon + np.minimum(more, n // 5)
-    return np.where(n - tail >= max(horizon // 2, 2), tail, n // 3)
+    return n, tail, n - tail >= max(horizon // 2, 2)
 
 
 def network(design: Design, histories: Histories, head: Head, options: Options, seed: int):

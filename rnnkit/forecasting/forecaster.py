@@ -1,8 +1,8 @@
 """Forecasts of time series: one recurrent network for any number of them."""
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from rnnkit.common import file_format, open_files
+from rnnkit.common import file_format, file_kinds, foreign_names, open_files
 from rnnkit.common.calls import checked_methods
 from rnnkit.common.checks import whole
 from rnnkit.errors import ConfigError
@@ -357,10 +357,12 @@ class Forecaster:
         Parameters
         ----------
         path : str, path-like or file object
+            Such as ``'sales.rnn'``. A name that promises another format is an error.
         """
-        file_format.write(
-            open_files.target('save(): path', path), files.pack(self._ready('save()'))
-        )
+        packed, target = files.pack(self._ready('save()')), open_files.target('save(): path', path)
+        if not open_files.is_open_file(target):
+            file_kinds.check_name('save()', target.name)
+        file_format.write(target, packed)
 
     @classmethod
     def load(cls, path: PathOrFile) -> Self:
@@ -389,6 +391,14 @@ class Forecaster:
         shown += [f'horizon={self.options.horizon}', f'season={self.options.season}']
         state = 'not fitted' if self._fitted is None else f'{len(self._fitted.panel)} series'
         return f'<Forecaster({", ".join(shown)}): {state}>'
+
+    if not TYPE_CHECKING:  # or checkers would believe that every name exists
+
+        def __getattr__(self, name: str) -> object:
+            """Say what replaces a method of other libraries."""
+            if name.startswith('_') or name in dir(type(self)):
+                return object.__getattribute__(self, name)
+            raise AttributeError(foreign_names.of_forecaster(name, dir(self)))
 
     # --- checks ---
 

@@ -56,6 +56,14 @@ def check_is_long(where: str, name: str, frame: Any, columns: Columns) -> None:
     )
 
 
+def _index_hint(name: str, frame: Any) -> str:
+    """Return how the time stamps in a frame's index become a column, if there are some."""
+    dtype = str(getattr(getattr(frame, 'index', None), 'dtype', ''))
+    if not dtype.startswith(('datetime64', 'period')):
+        return ''
+    return f"; its index has the time stamps: {name}.reset_index(names='ds') makes them a column"
+
+
 def column(where: str, name: str, frame: Any, wanted: object, role: str) -> Any:
     """Return a column of a frame.
 
@@ -78,7 +86,7 @@ def column(where: str, name: str, frame: Any, wanted: object, role: str) -> Any:
     near = suggestion(wanted, columns).replace('did you mean ', f'did you mean {keyword}')
     raise DataError(
         f'{where}: {name} has no column {brief(wanted)}; its columns are {frames.listed(columns)}'
-        f'{near or f"; {ROLES[role]}"}'
+        f'{near or f"; {ROLES[role]}"}{_index_hint(name, frame) if role in ("id", "time") else ""}'
     )
 
 

@@ -76,6 +76,11 @@ def _tupled(value: object) -> object:
 
 
 def _form(where: str, form: object) -> str:
+    if is_whole(form):
+        raise ConfigError(
+            f"{where} must be the name of a recurrent cell, such as 'lstm'; got {brief(form)}. For "
+            f'the number of steps to forecast write horizon={brief(form)}'
+        )
     return choice(where, form, list(cells))
 
 

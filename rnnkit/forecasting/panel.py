@@ -107,7 +107,7 @@ def read_ahead(
     return list(values.reshape(len(series), horizon, -1))
 
 
-def more(where: str, panel: Panel, y_new: object, X: object = None) -> Panel:
+def more(where: str, panel: Panel, y_new: object, X: object = None, called: str = 'y') -> Panel:
     """Return new values that follow those of a panel.
 
     Parameters
@@ -117,6 +117,8 @@ def more(where: str, panel: Panel, y_new: object, X: object = None) -> Panel:
     y_new, X
         In the form in which the series of the panel were passed; a series without new values may
         be left out of a dict or a frame, and is None in a list.
+    called : str
+        The name of the argument, for messages.
 
     Returns
     -------
@@ -129,14 +131,14 @@ def more(where: str, panel: Panel, y_new: object, X: object = None) -> Panel:
     DataError
         If there is a new series, or the first time stamp is not the one after the last.
     """
-    y_new, X, left = _new_only(where, panel, y_new, X)
-    raw = reading.read(where, y_new, X, panel.columns, panel)
+    y_new, X, left = _new_only(where, panel, y_new, X, called)
+    raw = reading.read(where, y_new, X, panel.columns, panel, called=called)
     if (raw.form.kind, raw.form.container) != (panel.form.kind, panel.form.container):
         raise DataError(
-            f'{where}: y is {_described(raw)}; it must be {_described(panel)}, as in fit()'
+            f'{where}: {called} is {_described(raw)}; it must be {_described(panel)}, as in fit()'
         )
     if left:
-        raw = replace(raw, ids=list(left), names=[f'y[{k}]' for k in left])
+        raw = replace(raw, ids=list(left), names=[f'{called}[{k}]' for k in left])
     new = panel_of(where, raw, panel.columns, trim=False)
     _check_frequency(where, new, panel)
     known = {one.id: one for one in panel.series}
@@ -152,14 +154,16 @@ def more(where: str, panel: Panel, y_new: object, X: object = None) -> Panel:
     return replace(panel, series=series)
 
 
-def _new_only(where: str, panel: Panel, y: object, X: object) -> tuple[object, object, list[int]]:
+def _new_only(
+    where: str, panel: Panel, y: object, X: object, called: str
+) -> tuple[object, object, list[int]]:
     """Return a list without the series that have nothing new, and the numbers of the others."""
     if panel.form.container != 'list' or not isinstance(y, list | tuple):
         return y, X, []
     if len(y) != len(panel) and plain.is_list(y):
         raise DataError(
-            f'{where}: y has {len(y)} series; it must have {len(panel)}, as in fit(), with None '
-            f'for one without new values'
+            f'{where}: {called} has {len(y)} series; it must have {len(panel)}, as in fit(), with '
+            f'None for one without new values'
         )
     kept = [k for k, one in enumerate(y) if one is not None]
     if len(kept) == len(y) or not kept:

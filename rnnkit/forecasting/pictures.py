@@ -95,7 +95,7 @@ def of_fitted(
 def _later(where: str, series: Panel, truth: object) -> list[np.ndarray]:
     """Return the values that came after the end of each series; some may have none."""
     columns = series.columns._replace(past=(), future=(), static=())
-    later = panel.more(f'{where}: truth', replace(series, columns=columns), truth)
+    later = panel.more(where, replace(series, columns=columns), truth, called='truth')
     return [one.values for one in later.series]
 
 

@@ -81,10 +81,19 @@ def _check_kind(where: str, name: str, y: object) -> None:
         raise DataError(
             f'{what}, a list or a dict of arrays, a Series, or a frame; got {type(y).__name__}'
         )
-    first = y[0] if isinstance(y, list | tuple) and y else None
-    text = next((one for one in y if isinstance(one, str)), None) if first is not None else None
+    text = next((one for one in y if isinstance(one, str)), None) if _may_be_text(y) else None
     if text is not None:
-        raise DataError(f'{what}; it contains {brief(text)}, a str')
+        raise DataError(
+            f'{what}; it contains {brief(str(text))}, a str; convert it first, such as by '
+            f'pandas.to_numeric({name})'
+        )
+
+
+def _may_be_text(y: Any) -> bool:
+    if isinstance(y, list | tuple):
+        return True
+    is_array = isinstance(y, np.ndarray) and y.ndim == 1
+    return (is_array or frames.is_series(y)) and getattr(y.dtype, 'kind', 'O') in 'OU'
 
 
 def _several(name: str, shape: tuple[int, ...]) -> str:

@@ -22,9 +22,17 @@ Table = LongTable | PlainTable
 
 
 def read(
-    where: str, y: Any, X: object, columns: Columns, like: Panel | None, ahead: int = 0
+    where: str,
+    y: Any,
+    X: object,
+    columns: Columns,
+    like: Panel | None,
+    ahead: int = 0,
+    called: str = 'y',
 ) -> Raw:
     """Return series and their covariates; the parameters are those of `panel.read`.
+
+    In messages y is `called` so.
 
     Raises
     ------
@@ -38,7 +46,8 @@ def read(
             f'future= or static= in Forecaster()'
         )
     _check_names(where, columns)
-    raw = _of_frame(where, y, columns) if frames.is_frame(y) else _of_plain(where, y)
+    is_frame = frames.is_frame(y)
+    raw = _of_frame(where, y, columns, called) if is_frame else _of_plain(where, y, called)
     if like is not None and raw.known is None and len(raw.values) == len(raw.ids):
         raw = replace(raw, known=like.frequency)  # a single row has no frequency
     if not named:
@@ -138,23 +147,23 @@ def table(
     return LongTable(where, 'X', X, columns, ids, names)
 
 
-def _of_frame(where: str, y: Any, columns: Columns) -> Raw:
+def _of_frame(where: str, y: Any, columns: Columns, called: str) -> Raw:
     if not library_of(y):
         raise DataError(
-            f'{where}: y must be a frame of pandas or polars; got {type(y).__module__}.'
+            f'{where}: {called} must be a frame of pandas or polars; got {type(y).__module__}.'
             f'{type(y).__name__}'
         )
-    long_frames.check_is_long(where, 'y', y, columns)
-    rows = long_frames.rows_of(where, 'y', y, columns.id)
-    stamps, labels, known = long_frames.stamps_of(where, 'y', y, columns, rows)
-    target = long_frames.column(where, 'y', y, columns.target, 'target')
-    values = long_frames.numbers(where, 'y', target, rows)
+    long_frames.check_is_long(where, called, y, columns)
+    rows = long_frames.rows_of(where, called, y, columns.id)
+    stamps, labels, known = long_frames.stamps_of(where, called, y, columns, rows)
+    target = long_frames.column(where, called, y, columns.target, 'target')
+    values = long_frames.numbers(where, called, target, rows)
     form = long_frames.form_of(y, columns, labels)
     return _bare(rows.ids, rows.names, values, rows.begins, form, stamps, known)
 
 
-def _of_plain(where: str, y: object) -> Raw:
-    container, ids, names, parts = plain.apart(where, 'y', y)
+def _of_plain(where: str, y: object, called: str) -> Raw:
+    container, ids, names, parts = plain.apart(where, called, y)
     arrays = [plain.one_series(where, n, one) for n, one in zip(names, parts, strict=True)]
     begins = np.cumsum([0, *map(len, arrays)])
     stamps, labels, known, library = plain.labels_of(where, names, parts, begins)

@@ -22,6 +22,7 @@ from rnnkit.training import class_weights
 from rnnkit.training.batching import Batching
 from rnnkit.training.carried_state import Carry
 from rnnkit.training.checkpoints import Checkpoints
+from rnnkit.training.held_out import check_classes
 from rnnkit.training.history import History, next_number
 from rnnkit.training.options import Options, TrainingConfig, given_options, read_training
 from rnnkit.training.protocols import (
@@ -243,6 +244,7 @@ class Trainable(Parameters):
         undo = Undo(
             partial(setattr, self, '_trainings', self._trainings),
             partial(setattr, self._columns, 'known', dict(self._columns.known)),
+            partial(setattr, self._columns, 'listed', self._columns.listed),
         )
         team = choose(where, keywords.get('comm')) if team is None else team
         with team.guard(), undo.on_error():
@@ -332,13 +334,16 @@ class Trainable(Parameters):
         """Return the batches of training and of validation, and whether these are other data."""
         from rnnkit.data.on_disk import wrapped
 
-        where, carry_state = config.where, config.options.carry_state
+        where, carry_state, share = config.where, config.options.carry_state, valid
         names = [field.name for field in self._border.fields]
         train, valid = wrapped(train, 'train', names), wrapped(valid, 'valid', names)
         train, valid = split(where, self._border, train, valid, seed, along_time=carry_state)
         batching = Batching(self._border, config.options, carries, where, team)
         batches, validation = batching(train, valid, seed)
         self._weigh_classes(config, batching.train_pieces, team)
+        if not (team.rank or config.options.shard):
+            parts = (batching.whole.get(part) for part in ('train', 'valid'))
+            check_classes(where, share, self._classes, self._border, *parts)
         return batches, validation, valid is not None or makes_new_batches(train)
 
     def _parts(

@@ -44,6 +44,8 @@ class Batching:
     ----------
     train_pieces : iterable of batches
         All training data, as the border has read them, if they are arrays; else none.
+    whole : dict of str to batch
+        By ``'train'`` and ``'valid'``: the same, where all are in memory.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Batching:
         self.border, self.options, self.carries = border, options, carries
         self.where, self.team = where, team
         self.train_pieces: Iterable[Sequence[np.ndarray]] = ()
+        self.whole: dict[str, Sequence[np.ndarray]] = {}
 
     def __call__(
         self, train: Data, valid: Data | None, seed: Seed
@@ -75,8 +78,8 @@ class Batching:
         batches = self._build(train, 'train', options.train_batches, seed)
         if holds_stored(train):
             self.train_pieces = batches.scan()
-        elif isinstance(batches, datasets.Arrays | Windows):
-            self.train_pieces = [batches.arrays]
+        elif 'train' in self.whole:
+            self.train_pieces = [self.whole['train']]
         if valid is None:
             validation = batches.in_order(options.valid_batches)
         else:
@@ -134,7 +137,7 @@ class Batching:
         axes = [field.batch_axis for field in self.border.fields]
         if self.team.rank and callable(data):  # each process draws batches of its own
             seed = [*np.atleast_1d(0 if seed is None else seed).tolist(), self.team.rank]
-        return datasets.build(
+        built = datasets.build(
             data,
             self.border.read_batch,
             axes,
@@ -145,6 +148,9 @@ class Batching:
             self._make,
             purpose=where,
         )
+        if isinstance(built, datasets.Arrays | Windows):
+            self.whole[where] = built.arrays
+        return built
 
     def _build_stored(
         self, data: Data, where: str, n: int | None, seed: Seed

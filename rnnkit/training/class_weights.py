@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from rnnkit.common.checks import is_real, is_whole
+from rnnkit.common.checks import is_real
 from rnnkit.common.registry import hint
 from rnnkit.common.spelling import brief
 from rnnkit.data.border import Border
@@ -64,7 +64,7 @@ def read(
 ) -> np.ndarray:
     """Return the weight of each class.
 
-    By name, or by number where names are strings. Classes that are not named weigh 1.
+    Classes that are not named weigh 1.
 
     Parameters
     ----------
@@ -83,12 +83,10 @@ def read(
     """
     where, value = config.where, config.options.class_weight
     if not isinstance(value, Mapping):
-        return _balanced((_counting(border, arrays) for arrays in pieces), classes.n, team)
+        return _balanced((counting(border, arrays) for arrays in pieces), classes.n, team)
     weights = np.ones(classes.n)
     for name, weight in value.items():
         number = classes.number_of(name)
-        if number < 0 and classes.is_text and is_whole(name) and 0 <= name < classes.n:
-            number = int(name)
         if number < 0:
             raise ConfigError(
                 f'{where}: class_weight: {brief(name)} is not one of the {classes.n} classes '
@@ -141,7 +139,7 @@ def _balanced(
     return np.where(there, total / (max(there.sum(), 1) * counts), 1)
 
 
-def _counting(border: Border, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def counting(border: Border, arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Return the labels, and how much each of them counts."""
     field = border.target
     by_name = dict(zip([other.name for other in border.fields], arrays, strict=True))

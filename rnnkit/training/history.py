@@ -32,6 +32,11 @@ class History(list):
     [2.0, 1.0]
     >>> history[-1]['epoch']
     2
+    >>> history
+    History: 2 epochs
+    epoch  loss
+        1     2
+        2     1
     """
 
     def __getitem__(self, key: Any) -> Any:
@@ -200,6 +205,12 @@ class History(list):
         from rnnkit.integrations import tables
 
         return tables.of_records('history.to_frame()', self, self.columns, index='epoch')
+
+    def __repr__(self) -> str:
+        """Return a table of the last epochs, and the best ones before them."""
+        from rnnkit.training import history_table
+
+        return history_table.text(self)
 
     def _repr_html_(self) -> str:
         from rnnkit.training import history_table

@@ -1,4 +1,4 @@
-"""The table of a history that a notebook shows."""
+"""The table of a history: as text, and as a notebook shows it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -8,7 +8,7 @@ from rnnkit.common import html
 Record = Mapping[str, object]
 
 LAST = 10  # epochs that are shown, and best ones before them
-STAR = ' ★'
+STAR, GAP = ' ★', '⋮'
 
 
 class Epochs(Protocol):
@@ -27,10 +27,29 @@ class Epochs(Protocol):
 
 
 def of(history: Epochs) -> str:
-    """Return the last epochs, and the best ones before them, as a table."""
-    n = len(history)
-    if not n:
+    """Return the last epochs, and the best ones before them, as a table in HTML."""
+    if not len(history):
         return html.line('no epoch yet', 'History:')
+    columns, rows, note = _table(history)
+    return html.block(html.line(note, 'History:'), html.table(columns, rows, texts=0))
+
+
+def text(history: Epochs) -> str:
+    """Return the same table as lines of text, in characters that each terminal has."""
+    if not len(history):
+        return 'History: no epoch yet'
+    columns, rows, note = _table(history, ' *', '...')
+    lines = [columns, *rows]
+    widths = [max(len(line[k]) for line in lines) for k in range(len(columns))]
+    shown = ['  '.join(map(str.rjust, line, widths)).rstrip() for line in lines]
+    return '\n'.join([f'History: {note}', *shown])
+
+
+def _table(
+    history: Epochs, star: str = STAR, gap: str = GAP
+) -> tuple[list[str], list[list[str]], str]:
+    """Return the names of columns, the cells of rows, and a line about them."""
+    n = len(history)
     records = [history[k] for k in range(n)]
     best = {id(record) for record in history.best()[-LAST:]}
     shown = [k for k in range(n) if k >= n - LAST or id(records[k]) in best]
@@ -38,15 +57,13 @@ def of(history: Epochs) -> str:
     rows, before = [], -1
     for k in shown:
         if k > before + 1:
-            rows.append(['⋮'] * len(columns))
+            rows.append([gap] * len(columns))
         cells = [_cell(records[k].get(name)) for name in columns]
-        cells[columns.index('epoch') if 'epoch' in columns else 0] += STAR * (
-            id(records[k]) in best
-        )
+        if id(records[k]) in best:
+            cells[columns.index('epoch') if 'epoch' in columns else 0] += star
         rows.append(cells)
         before = k
-    note = f'{n:,} epoch{"s" * (n > 1)}' + f';{STAR} best validation' * bool(best)
-    return html.block(html.line(note, 'History:'), html.table(columns, rows, texts=0))
+    return columns, rows, f'{n:,} epoch{"s" * (n > 1)}' + f';{star} best validation' * bool(best)
 
 
 def _columns(names: Sequence[str], records: Sequence[Record], shown: Sequence[int]) -> list[str]:

@@ -106,7 +106,10 @@ def test_an_array_with_a_name_is_a_series_only_if_it_has_one_axis():
 
 
 SECOND = pd.Series([2.0, 1, 2, 3, 4], index=list('vwxyz'))
-HIDDEN = 'numbers must be finite; padding needs a mask, in a network with masked=True'
+HIDDEN = (
+    'numbers must be finite; padding needs a mask, in a network with masked=True; fill missing '
+    "values, such as by interpolate() or fillna() of pandas, or read them by a layer 'grud'"
+)
 NUMERIC = 'x must be real numbers; column'
 ENCODE = 'encode it as numbers first, such as by pandas.get_dummies, or make it the index'
 WRONG = {

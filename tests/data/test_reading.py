@@ -129,7 +129,7 @@ def test_weights_hide_targets_in_lists_of_sequences(rng):
     dirty[1][3] = np.nan
     message = (
         'train: y[1] contains nan at index (3, 0); numbers must be finite; padding is where the '
-        'mask is 0; a target that is not known needs a weight of 0'
+        'mask is 0; leave out what has no known target, or give it a weight of 0'
     )
     with pytest.raises(DataError, match=f'^{re.escape(message)}$'):
         net.train([x, dirty, w], epochs=1)
@@ -171,7 +171,13 @@ def with_bad(shape, index, value, dtype=float):
 
 
 X, Y = np.zeros((T, B, 2)), np.zeros((T, B, 1))
-KNOWN = 'a target that is not known needs a weight of 0, in a network with weighted=True'
+KNOWN = (
+    'leave out what has no known target, or give it a weight of 0, in a network with weighted=True'
+)
+FILL = (
+    '; fill missing values, such as by interpolate() or fillna() of pandas, or read them by a '
+    "layer 'grud'"
+)
 PADDING = 'padding needs a mask, in a network with masked=True'
 
 
@@ -181,7 +187,7 @@ PADDING = 'padding needs a mask, in a network with masked=True'
         (
             {},
             [with_bad(X.shape, (1, 2, 0), np.nan), Y],
-            f'train: x contains nan at index (1, 2, 0); numbers must be finite; {PADDING}',
+            f'train: x contains nan at index (1, 2, 0); numbers must be finite; {PADDING}{FILL}',
         ),
         (
             {},
@@ -192,7 +198,7 @@ PADDING = 'padding needs a mask, in a network with masked=True'
             {'masked': True},
             [with_bad(X.shape, (0, 2, 0), np.nan), Y, MASK],
             'train: x contains nan at index (0, 2, 0); numbers must be finite; padding is where '
-            'the mask is 0',
+            f'the mask is 0{FILL}',
         ),
         (
             {'weighted': True},

@@ -112,7 +112,7 @@ def test_texts_that_make_no_sense(arguments, options, error, message):
         ([1, 4], DataError, '4 is not the number of a character; they are 0 to 3'),
         ([-1], DataError, '-1 is not the number'),
         ([0.5], DataError, '0.5 is not the number'),
-        ([[1]], ShapeError, r'the numbers of one text, \(T,\); got \(1, 1\)'),
+        ([[1, 1], [1, 1]], ShapeError, r'the numbers of one text, \(T,\); got \(2, 2\)'),
     ],
 )
 def test_numbers_that_stand_for_nothing(numbers, error, message):
@@ -208,3 +208,9 @@ def test_the_longest_windows_that_fit():
     assert x[:, 0].tolist() == SOME.numbers[:-1].tolist()
     assert len(y) == total - 1
     assert SOME.contiguous_batches(439, 2)()[0].shape == (439, 2)
+
+
+@pytest.mark.parametrize('shape', [(-1,), (-1, 1), (1, -1)])
+def test_one_generated_stream_is_decoded(shape):
+    numbers = np.array(SOME.encode(SOME.text[:20]))
+    assert SOME.decode(numbers.reshape(shape)) == SOME.text[:20]

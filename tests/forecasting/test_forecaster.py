@@ -220,6 +220,7 @@ def test_a_constant_series_stays_constant(value):
     assert found.lower[95].tolist() == found.upper[95].tolist() == [value] * 6
 
 
+@pytest.mark.filterwarnings(r'ignore:fit\(\). y has \d+ values, too few to hold out')
 @pytest.mark.parametrize(
     'options',
     [
@@ -242,6 +243,7 @@ def test_options_go_together(options):
     assert ((found.lower[80] > 0) & (found.upper[80] < 1000)).all()
 
 
+@pytest.mark.filterwarnings(r'ignore:fit\(\). y has \d+ values, too few to hold out')
 @pytest.mark.parametrize(
     'y',
     [
@@ -253,7 +255,7 @@ def test_options_go_together(options):
         [-1.0, 2.0, -3.0, 4.0],
     ],
 )
-def test_odd_series_have_forecasts_without_a_warning(y):
+def test_odd_series_have_forecasts_without_another_warning(y):
     found = made(horizon=3, season=2, updates=20).fit(np.array(y)).forecast(level=95)
     for part in (found.mean, found.lower[95], found.upper[95]):
         assert np.isfinite(part).all()

@@ -33,6 +33,7 @@ def test_the_share_of_corrections_has_the_least_error():
     assert judged.shrink() == pytest.approx(0.35)
 
 
+@pytest.mark.filterwarnings(r'ignore:fit\(\). y has \d+ values, too few to hold out')
 def test_errors_of_the_base_are_added_to_few_held_out_values():
     y = np.random.default_rng(1).standard_normal(60).cumsum()
     for n, is_enough in ((9, False), (60, True)):

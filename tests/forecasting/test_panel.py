@@ -89,7 +89,11 @@ WRONG = {
     'empty list': ([], 'fit(): y is an empty list; it must have a series at least'),
     'empty dict': ({}, 'fit(): y is an empty dict; it must have a series at least'),
     'empty': ([[1], []], 'fit(): y[1] is empty: its shape is (0,)'),
-    'text': (['1', '2'], "fit(): y must be an array of numbers; it contains '1', a str"),
+    'text': (
+        ['1', '2'],
+        "fit(): y must be an array of numbers; it contains '1', a str; convert it first, such as "
+        'by pandas.to_numeric(y)',
+    ),
     'inf': (
         {'a': [1], 'b': [1, np.inf]},
         "fit(): y['b'][1] is inf; numbers must be finite, or NaN where they are missing",
@@ -247,8 +251,8 @@ WRONG_INDEX = {
     ),
     'values of text': (
         pd.Series(['a', 'b']),
-        'fit(): y must be real numbers; the Series has dtype str; encode it as numbers first, '
-        'such as by pandas.get_dummies, or make it the index',
+        "fit(): y must be an array of numbers; it contains 'a', a str; convert it first, such as "
+        'by pandas.to_numeric(y)',
     ),
     'inf': (
         pd.Series([1.0, np.inf], DAYS[:2]),

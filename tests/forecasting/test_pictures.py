@@ -151,7 +151,7 @@ def test_ids_of_series():
         ({'ids': [{}]}, NotFoundError, 'plot(): there is no series {}'),
         ({'past': 0}, ConfigError, 'plot(): past must be a whole number of at least 1; got 0'),
         ({'path': 3}, ConfigError, 'plot(): path must be the path of a file; got 3'),
-        ({'truth': {'z': [1.0]}}, DataError, "plot(): truth: y['z'] was not in fit()"),
+        ({'truth': {'z': [1.0]}}, DataError, "plot(): truth['z'] was not in fit()"),
     ],
 )
 def test_mistakes(forecaster, options, kind, message):

@@ -302,8 +302,8 @@ def test_a_network_of_tokens_whose_targets_are_shifted():
 
 
 HINTS = (
-    '; padding needs a mask, in a network with masked=True; a target that is not known needs a '
-    'weight of 0, in a network with weighted=True'
+    '; padding needs a mask, in a network with masked=True; leave out what has no known target, '
+    'or give it a weight of 0, in a network with weighted=True'
 )
 
 

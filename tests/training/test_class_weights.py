@@ -101,17 +101,26 @@ def test_balanced_counts_training_data_only():
     ('names', 'given'),
     [
         (['a', 'b', 'c'], {'b': 2, 'c': 5}),
-        (['a', 'b', 'c'], {1: 2, np.int64(2): 5}),
         ([10, 20, 30], {20: 2, 30.0: 5}),
         (None, {1: 2, 2: 5}),
     ],
 )
-def test_weights_by_name_or_number(names, given):
+def test_weights_by_class(names, given):
     net = net_of(classes=names)
     labels = K if names is None else np.array(names)[K]
     net.train([X, labels], class_weight=given, **QUICK)
     found = net._train_steps.criterion.class_weights.get_value()
     assert found.tolist() == [1, 2, 5]
+
+
+@pytest.mark.parametrize('number', [0, True, 1.0])
+def test_the_number_of_a_class_with_a_name(number):
+    net = net_of(classes=['a', 'b', 'c'])
+    with pytest.raises(ConfigError) as caught:
+        net.train([X, np.array(['a', 'b', 'c'])[K]], class_weight={number: 3}, **QUICK)
+    assert str(caught.value) == (
+        f"train(): class_weight: {number} is not one of the 3 classes 'a', 'b', 'c'"
+    )
 
 
 def test_weights_can_change_and_compile_nothing():

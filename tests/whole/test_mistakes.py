@@ -60,7 +60,7 @@ IN_TRAIN = {
     'shuffle': ': arrays are shuffled before each epoch; batches of a callable are used as they '
     'come',
     'sample_weight': f': {WEIGHTS}weights]',
-    'class_weights': ": write class_weight='balanced', or a dict: class_weight={0: 1, 1: 5}",
+    'class_weights': ": write class_weight='balanced', or a dict by class: class_weight={'yes': 5}",
     'classes': ': classes= is an option of Classifier()',
     'min_delta': ", did you mean 'min_improvement'?",
     'verbosity': ': progress=False prints nothing, progress=True, the default, a line for each '

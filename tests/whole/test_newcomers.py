@@ -34,7 +34,7 @@ RATE = (
 )
 PATIENCE = 'patience= ends the training when the validation loss stops falling'
 BY_NAME = 'initial values are written by name: dict(size=10, w='
-CLASS_WEIGHT = "write class_weight='balanced', or a dict: class_weight={0: 1, 1: 5}"
+CLASS_WEIGHT = "write class_weight='balanced', or a dict by class: class_weight={'yes': 5}"
 
 
 def train(**options):

@@ -43,6 +43,7 @@ def public_classes():
 CLASSES = public_classes()
 # Nobody holds an instance of these: protocols, and what is made inside.
 INSIDE = {
+    'rnnkit.metrics.Metric',
     'rnnkit.noise.Noise',
     'rnnkit.parallel.alone.Alone',
     'rnnkit.parallel.team.Communicator',
@@ -135,7 +136,7 @@ def test_objects_of_networks_show_no_address(net, forecaster):
     others = [net, net.layers, net.losses, net.loss, net.stepper(1), net.history]
     others += [forecaster, forecaster.panel, windows.of(X[:, :1], past=2, future=1)]
     others += [rnnkit.Forecaster('gru', horizon=1), forecasting.compare([1.0], [1.0], [1.0, 2.0])]
-    others += [rnnkit.Forecaster('gru', size=2, horizon=1, updates=2).fit(X[:, 0, 0]).stepper()]
+    others += [rnnkit.Forecaster('gru', size=2, horizon=1, updates=2).fit(X.ravel()).stepper()]
     for one in others:
         assert ' at 0x' not in repr(one), one
     assert repr(forecaster.panel) == '<Panel: 2 series, 80 steps>'
