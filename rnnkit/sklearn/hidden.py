@@ -43,7 +43,7 @@ def check_hidden(layers: Sequence[LayerSpec], features: int, outputs: int | None
     first, last = _size_of(layers[:1]), _size_of(layers[-1:])
     softmax = bool(layers) and _is_output(layers[-1])
     is_input = first == features and len(layers) > 1
-    is_output = last == outputs and len(layers) > 1
+    is_output = last is not None and last == outputs and len(layers) > 1
     if softmax or (is_input and is_output):
         kept = list(layers[is_input : -1 if softmax or is_output else None])
         while kept and kept[-1] == 'last':  # which is added, too

@@ -2,7 +2,6 @@
 
 import copy
 import pickle
-import traceback
 
 import numpy as np
 import pytest
@@ -11,7 +10,6 @@ import rnnkit
 from rnnkit.errors import ConfigError, DataError, NotFoundError, RnnkitError, ShapeError
 
 NET = rnnkit.Regressor([2, ('rnn', 3), 1], seed=0)
-CLASSIFIER = rnnkit.Classifier([2, 2], seed=0)
 X, Y = np.zeros((4, 2, 2)), np.zeros((4, 2, 1))
 LAST = (
     "a recurrent layer returns every step; for the last one alone, put 'last' after it: "
@@ -422,37 +420,6 @@ def test_a_call(mistake):
     with pytest.raises(ConfigError) as caught:
         call()
     assert str(caught.value) == message
-
-
-@pytest.mark.parametrize(
-    ('owner', 'name', 'message'),
-    [
-        (CLASSIFIER, 'classes', "Classifier has no attribute 'classes'; did you mean 'classes_'?"),
-        (
-            rnnkit,
-            'Regresor',
-            "module 'rnnkit' has no attribute 'Regresor'; did you mean 'Regressor'?",
-        ),
-        (
-            rnnkit.training.History([{'epochs': 1}]),
-            'epochs',
-            "History has no attribute 'epochs'; write history['epochs']",
-        ),
-    ],
-)
-def test_python_adds_no_second_suggestion(owner, name, message):
-    """What Python prints, which ends with the nearest name in ``dir(error.obj)``."""
-    with pytest.raises(AttributeError) as caught:
-        getattr(owner, name)
-    assert traceback.format_exception_only(caught.value) == [f'AttributeError: {message}\n']
-    assert caught.value.name == name
-    assert dir(caught.value.obj) == []
-
-
-def test_a_layer_has_the_name_that_was_written():
-    for form in ('softmax', 'classifier'):
-        with pytest.raises(ConfigError, match=f"^layers\\[1\\], 'out': layer '{form}': size must"):
-            rnnkit.Classifier([2, (form, -1)])
 
 
 def test_an_attribute_that_no_one_knows_has_no_hint():
