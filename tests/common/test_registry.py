@@ -126,8 +126,14 @@ def test_no_foreign_keyword_is_one_of_ours_by_now():
     }
     schedules = [vars(rnnkit.schedules)[name] for name in ('Plateau', 'Step', 'Exponential')]
     calls = [*schedules, rnnkit.schedules.Cosine, rnnkit.schedules.WarmUp, rnnkit.callbacks.CSV]
-    calls += [rnnkit.callbacks.EarlyStop, rnnkit.callbacks.Checkpoint]
-    calls += [rnnkit.Regressor, rnnkit.Classifier, rnnkit.Classifier.train, rnnkit.windows.of]
+    calls += [rnnkit.callbacks.EarlyStop, rnnkit.callbacks.Checkpoint, rnnkit.Forecaster]
+    calls += [
+        rnnkit.Forecaster,
+        rnnkit.Regressor,
+        rnnkit.Classifier,
+        rnnkit.Classifier.train,
+        rnnkit.windows.of,
+    ]
     ours |= {name for call in calls for name in inspect.signature(call).parameters}
     for loss in rnnkit.losses.losses:
         ours |= {*rnnkit.losses.losses[loss].options}
@@ -151,5 +157,8 @@ def test_no_foreign_keyword_is_one_of_ours_by_now():
         'gaussian',
         'gamma',
         't_max',
+        'lags',  # of forecasts
+        'horizon',
+        'periods',  # of clockwork
     }
     assert set(HINTS) & ours <= known  # words with another meaning in another call
