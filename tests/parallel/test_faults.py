@@ -19,7 +19,8 @@ INF = (
 )
 NAN = (
     'rank 1: train: x contains nan at index (1, 2, 0); numbers must be finite; padding needs a '
-    'mask, in a network with masked=True'
+    'mask, in a network with masked=True; fill missing values, such as by interpolate() or '
+    "fillna() of pandas, or read them by a layer 'grud'"
 )
 LOOP = 'rank 1 has left the loop over itertrain(), and others have not'
 UNEQUAL = (
