@@ -28,10 +28,9 @@ class Stamps:
     zone : str or None
     name_of : callable
         From the number of a series to its name, for messages.
-    sort : str
-        The call that sorts the rows, for messages.
-    fill : callable
-        From a frequency to the call that inserts missing rows, or to an empty str.
+    calls : callable
+        From the number of a series to the call that sorts its rows, and a function from a frequency
+        to the call that inserts missing ones, or to an empty str; for messages.
     one : bool
         Whether the rows are said to be of a single series.
     """
@@ -40,8 +39,7 @@ class Stamps:
     begins: np.ndarray
     zone: str | None
     name_of: Callable[[int], str]
-    sort: str
-    fill: Fill
+    calls: Callable[[int], tuple[str, Fill]]
     one: bool = False
 
     @property
@@ -120,7 +118,7 @@ def _check_order(where: str, stamps: Stamps, rows: np.ndarray) -> None:
         )
     raise DataError(
         f'{where}: the rows of {name} are not sorted by time: {stamps.text(row + 1)} comes after '
-        f'{stamps.text(row)}; sort them by {stamps.sort}{several}'
+        f'{stamps.text(row)}; sort them by {stamps.calls(k)[0]}{several}'
     )
 
 
@@ -193,7 +191,7 @@ def _irregular(
             f'{where}: {name} has a step of {mine} between its time stamps, other series one of '
             f'{frequency}; all must have the same frequency'
         )
-    fill = stamps.fill(frequency)
+    fill = stamps.calls(series)[1](frequency)
     expected = text_of(frequency.at(stamps.values[row], np.asarray(1)), frequency.zone)
     return DataError(
         f'{where}: {name} has a gap in its time stamps: {stamps.text(row)} is followed by '

@@ -137,10 +137,10 @@ def stamps_of(
         return None, None, None
     found = column(where, name, frame, columns.time, 'time')
     values, labels, known = read_labels(f'{where}: column {brief(columns.time)} of {name}', found)
-    sort, fill = of_frame(name, labels.library, columns.id, columns.time, columns.target)
+    calls = of_frame(name, labels.library, columns.id, columns.time, columns.target)
     name_of, one = rows.names.__getitem__, columns.id is None
     values = rows.arranged(values)
-    stamps = Stamps(values, rows.begins, labels.zone, name_of, sort, fill, one)
+    stamps = Stamps(values, rows.begins, labels.zone, name_of, lambda _: calls, one)
     return stamps, labels, known
 
 

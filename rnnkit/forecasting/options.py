@@ -132,11 +132,20 @@ def _optional(where: str, value: object) -> int | None:
     return optional_whole(where, value, 1)
 
 
+def _season(where: str, value: object) -> int | None:
+    if isinstance(value, list | tuple):
+        raise ConfigError(
+            f'{where} must be the steps of the shortest season, such as 24 for hourly values; a '
+            f'longer one, such as the week, is found in the data; got {brief(value)}'
+        )
+    return _optional(where, value)
+
+
 CHECKS = {
     'form': _form,
     'size': _size,
     'horizon': _horizon,
-    'season': _optional,
+    'season': _season,
     'mode': _one_of(*MODES),
     'output': lambda where, value: choice(where, value, list(HEADS)),
     'lags': _lags,

@@ -139,7 +139,7 @@ def labels_of(
         begins,
         labels.zone,
         names.__getitem__,
-        *of_series(names[0]),
+        lambda k: of_series(names[k]),
     )
     return stamps, labels, known, library
 

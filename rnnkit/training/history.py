@@ -267,6 +267,11 @@ class History(list):
 
         if not self:
             raise ConfigError('history.plot(): there is no record yet; train the network first')
+        if isinstance(path, list | tuple) or path in self.columns:
+            raise ConfigError(
+                f'history.plot(): the first argument is the path of a file; for columns write '
+                f'keys={path!r}'
+            )
         keys = (keys,) if isinstance(keys, str) else keys
         if not isinstance(keys, list | tuple) or not keys:
             raise ConfigError(f"history.plot(): keys must be names such as ('loss',); got {keys!r}")

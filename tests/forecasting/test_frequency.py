@@ -42,8 +42,7 @@ def stamps_of(*series, zone=None):
         begins,
         zone,
         'abcdefgh'.__getitem__,
-        'sorted(y)',
-        lambda frequency: f'fill({alias(frequency)})',
+        lambda k: ('sorted(y)', lambda frequency: f'fill({alias(frequency)})'),
     )
 
 

@@ -328,6 +328,8 @@ CALLS = {
         {'loss': (PARAM**2).sum(), 'params': [PARAM], 'epochs': 1, 'learning_rate': 0},
     ),
     'set_threads': Call(rnnkit.set_threads, {'n': 1}),
+    'halflife': Call(rnnkit.optimizers.halflife, {'decay': 0.5}),
+    'losses.build': Call(rnnkit.losses.build, {'spec': 'mse'}),
     'log': Call(rnnkit.log, {'message': 'a message'}),
     'Text': Call(rnnkit.recurrent.Text, {'text': 'some text'}),
     'Text.encode': method(TEXT, 'encode', text='me'),
@@ -375,6 +377,13 @@ CALLS = {
 
 # What the package calls itself, with tensors, layers or trainings, and has no arguments to check.
 LEFT_OUT = [
+    'Chain',
+    'Learned',
+    'Loss',
+    'Parts',
+    'changed',
+    'initial_value',
+    'weighted_mean',
     'Forecast',
     'ForecastStepper',
     'RNNForecaster',  # has tests of its own, by sktime

@@ -1,11 +1,15 @@
 """What people write in their first hour with a classifier and a forecaster, and what they read."""
 
+import re
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 import rnnkit
 from rnnkit import Forecaster, metrics
-from rnnkit.errors import RnnkitError
+from rnnkit.errors import ConfigError, DataError, RnnkitError
 from rnnkit.training import History
 
 RNG = np.random.default_rng(0)
@@ -126,6 +130,7 @@ def test_attributes_of_a_forecaster_that_are_asked_for_by_other_programs():
 
 def test_frames_and_series_of_pandas():
     pd = pytest.importorskip('pandas')
+    pd = pytest.importorskip('pandas')
     days = pd.date_range('2026-01-01', periods=30)
     frame = pd.DataFrame({'y': RNG.standard_normal(30)}, days)
     index = "; its index has the time stamps: y.reset_index(names='ds') makes them a column"
@@ -181,3 +186,31 @@ def test_metrics_list_their_public_names():
     assert {'accuracy', 'f1', 'confusion', 'r2', 'add'} <= public
     assert not public & {'np', 'MOST_ROWS', 'dataclass'}
     assert all(hasattr(metrics, name) for name in public)
+
+
+def test_columns_are_no_path_of_a_plot():
+    history = rnnkit.training.History([{'updates': 1, 'loss': 1.0}])
+    for columns in ('loss', ('loss', 'acc')):
+        message = f'path of a file; for columns write keys={columns!r}'
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            history.plot(columns)
+
+
+def test_several_seasons():
+    message = 'season must be the steps of the shortest season, .*is found in the data; got '
+    with pytest.raises(ConfigError, match=message):
+        rnnkit.Forecaster(horizon=2, season=[24, 168])
+
+
+def test_a_gap_names_the_series_that_has_it():
+    pd = pytest.importorskip('pandas')
+    days = pd.date_range('2020-01-01', periods=40)
+    series = {'a': pd.Series(1.0, days), 'b': pd.Series(1.0, days).drop(days[7])}
+    with pytest.raises(DataError, match=r"y\['b'\] has a gap .* such as by y\['b'\]\.asfreq"):
+        rnnkit.Forecaster(horizon=2).fit(series)
+
+
+def test_checks_of_layers_need_no_import_of_their_own():
+    program = "import rnnkit; assert 'rnnkit.testing' not in __import__('sys').modules; "
+    program += 'rnnkit.testing.CHECKS'
+    subprocess.run([sys.executable, '-c', program], check=True)
