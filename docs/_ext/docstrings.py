@@ -73,11 +73,22 @@ def anchor(kind: str, name: str) -> str:
 
 
 def names_of(registry: Iterable[str]) -> list[list[str]]:
-    """Return the names of each member of a registry, the first of which is its own."""
+    """Return the names of each member of a registry, the first of which is its own.
+
+    What a program has added is left out.
+    """
     found: dict[int, list[str]] = {}
     for name in registry:
-        found.setdefault(id(registry[name]), []).append(name)
+        if is_ours(registry[name]):
+            found.setdefault(id(registry[name]), []).append(name)
     return list(found.values())
+
+
+def is_ours(member: object) -> bool:
+    """Return whether a member comes from rnnkit, or is an Op of PyTensor."""
+    defined = getattr(member, 'cell_class', None) or member
+    module = getattr(defined, '__module__', None) or type(defined).__module__
+    return module.partition('.')[0] in ('rnnkit', 'pytensor')
 
 
 def aliases(names: list[str]) -> str:

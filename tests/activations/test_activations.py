@@ -192,7 +192,7 @@ def test_a_function_is_an_activation():
         ('tahn', r"no activation named 'tahn'; did you mean 'tanh'\?"),
         ('relu+sofmax', r"no activation named 'sofmax'; did you mean 'softmax'\?"),
         ('relu+', "no activation named ''"),
-        ('zzzz', 'known are: norm:z, affine, alpha_elu, elu, elu:gain'),
+        ('zzzz', 'known are: affine, alpha_elu, elu, elu:gain, exp'),
         ('tanh:3', r"no activation named 'tanh:3'; did you mean 'tanh'\?"),
         ('relu+norm:q', r"no activation named 'norm:q'; did you mean 'norm:z'\?"),
         (activations.PReLU, "got <class 'rnnkit.activations.learned.PReLU'>"),

@@ -1,7 +1,7 @@
 """The examples in docstrings do what they say."""
 
 import doctest
-import importlib
+import importlib.util
 import pkgutil
 
 import pytest
@@ -16,6 +16,8 @@ NEEDS_MORE = {
 }  # JAX, which is not there in general
 if not has_pymc():  # as on Python 3.11
     NEEDS_MORE.add('rnnkit.integrations.pymc')
+if importlib.util.find_spec('mlflow') is None:
+    NEEDS_MORE.add('rnnkit.integrations.mlflow')
 # Their examples train for long.
 SLOW = ('rnnkit.sklearn', 'rnnkit.forecasting', 'rnnkit.integrations.sktime')
 FOUND = {m.name for m in pkgutil.walk_packages(rnnkit.__path__, 'rnnkit.')}

@@ -21,6 +21,7 @@ sys.path.insert(0, str(EXTENSIONS))
 PAGES = importlib.import_module('registry_pages').pages()
 layer_pages = importlib.import_module('layer_pages')
 training_pages = importlib.import_module('training_pages')
+is_ours = importlib.import_module('docstrings').is_ours
 sys.path.remove(str(EXTENSIONS))
 
 KINDS = {
@@ -32,7 +33,9 @@ KINDS = {
     'initializer': initializers,
     'regularizer': regularizers,
 }
-WITH_OPTIONS = [(kind, name) for kind in ('layer', 'loss', 'rule') for name in KINDS[kind]]
+# Other tests add members of their own.
+NAMES = {kind: [name for name in table if is_ours(table[name])] for kind, table in KINDS.items()}
+WITH_OPTIONS = [(kind, name) for kind in ('layer', 'loss', 'rule') for name in NAMES[kind]]
 
 
 def with_target(kind, name):
@@ -42,8 +45,9 @@ def with_target(kind, name):
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_every_name_has_one_target(kind):
-    assert {name: len(with_target(kind, name)) for name in KINDS[kind]} == dict.fromkeys(
-        KINDS[kind], 1
+    assert NAMES[kind]
+    assert {name: len(with_target(kind, name)) for name in NAMES[kind]} == dict.fromkeys(
+        NAMES[kind], 1
     )
 
 
@@ -76,7 +80,7 @@ def required(form):
     return [option for option in layers[form].options if row(page, option)[0] == 'none: required']
 
 
-@pytest.mark.parametrize('form', [form for form in layers if form == layers[form].form])
+@pytest.mark.parametrize('form', [form for form in NAMES['layer'] if form == layers[form].form])
 def test_examples_of_layers_run(form):
     net, layer = layer_pages.network(form)
     assert layer in net.layers
@@ -88,12 +92,12 @@ def test_examples_of_layers_run(form):
 
 
 def test_layers_without_options_that_are_required_need_none():
-    for form in layers:
+    for form in NAMES['layer']:
         if not required(form):
             layers.build(form, **({'size': 8} if layers[form].sized else {}))
 
 
-@pytest.mark.parametrize('name', losses)
+@pytest.mark.parametrize('name', NAMES['loss'])
 def test_examples_of_losses_run(name):
     (page,) = with_target('loss', name)
     source = re.search(r'net = (.*?)\n\n', page, re.DOTALL)[1]
@@ -125,3 +129,16 @@ def test_an_option_that_nothing_describes_is_an_error(monkeypatch):
     monkeypatch.setattr(losses['huber'], 'options', {'delta': 1.0, 'new': 2})
     with pytest.raises(ValueError, match="loss 'huber': nothing describes new"):
         training_pages.loss_page('huber', ['huber'])
+
+
+def test_members_of_others_have_no_page():
+    class Foreign(rnnkit.Cell):
+        def step(self, z, s, p):
+            return z + s.h @ p.hh
+
+    assert all(len(NAMES[kind]) > 5 for kind in KINDS)
+    rnnkit.layers.add('foreign_in_pages')(Foreign)
+    assert not is_ours(layers['foreign_in_pages'])
+    assert importlib.import_module('layer_pages').pages().keys() == {
+        path for path in PAGES if path.startswith('layers/')
+    }
