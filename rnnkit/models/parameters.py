@@ -30,7 +30,8 @@ def find(where: str, layers: Sequence[Layer], layer: object, param: object) -> A
     whole = {p.name: p for p in owner.params.values()}  # as in `Network.params`
     if isinstance(param, str) and param in whole:
         return whole[param]
-    ways = [key for key in owner.params if key.partition('.')[2] == param and param]
+    is_bare = isinstance(param, str) and param
+    ways = [key for key in owner.params if is_bare and key.partition('.')[2] == param]
     if ways:  # of a bidirectional layer
         both = ' and '.join(map(repr, ways))
         raise NotFoundError(
