@@ -86,6 +86,7 @@ def work(journal, trials, task, rank, threads):
     train, valid, _ = data(task)
 
     def objective(trial):
+        trial.set_user_attr('process', os.getpid())  # the journal says who ran it
         return fit(suggest(trial), train, valid, task, callbacks=PruningCallback(trial))[1]
 
     study_on(journal, task['seed'] + rank).optimize(objective, n_trials=trials)
