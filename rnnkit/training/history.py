@@ -267,7 +267,8 @@ class History(list):
 
         if not self:
             raise ConfigError('history.plot(): there is no record yet; train the network first')
-        if isinstance(path, list | tuple) or path in self.columns:
+        is_column = isinstance(path, str) and path in self.columns
+        if is_column or isinstance(path, list | tuple):
             raise ConfigError(
                 f'history.plot(): the first argument is the path of a file; for columns write '
                 f'keys={path!r}'
