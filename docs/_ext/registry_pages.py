@@ -1,8 +1,8 @@
 """A page for every member of rnnkit's registries, written before Sphinx reads its sources.
 
-The text is that of the docstrings; options with their defaults, shapes and initial values come from
-the classes themselves. So a new member has its page without anybody writing it, and `write`
-raises an error if one of its options is not described.
+Descriptions are taken from docstrings; options with their defaults, shapes and initial values from
+the classes. A new member gets its page automatically, and `write` raises an error if one of its
+options is not described.
 """
 
 from pathlib import Path

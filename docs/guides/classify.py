@@ -40,8 +40,8 @@ net.history.plot()
 # %%
 # New sequences
 # -------------
-# The accuracy that counts is that of sequences which neither trained the network nor stopped
-# its training. For comparison, a network without recurrence sees each value, but not their order:
+# Measure the accuracy on a test set, which was used neither for training nor for early stopping.
+# For comparison, a network without recurrence sees each value, but not their order:
 
 new, truth = rnnkit.datasets.waves(1000, seed=1, noise=0.5)
 

@@ -24,7 +24,7 @@ plt.show()
 # %%
 # ``horizon`` is the number of steps to forecast, and ``season`` the number of steps after which
 # the series repeats: 12 for monthly values, 24 for hourly ones. Everything else is chosen from
-# the data. The network has not seen the last year, the line with dots.
+# the data. The last year, drawn with dots, is a test set: the network was not trained on it.
 #
 # A forecast has the form of the series:
 

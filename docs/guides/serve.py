@@ -17,7 +17,8 @@ stepper = net.stepper()
 answers = [stepper([value], copy=True)[0] for value in stream]  # a batch of one
 
 # %%
-# The last answer is that of ``predict`` for the whole sequence. In between it changes its mind:
+# After the last step, the output equals that of ``predict`` for the whole sequence. Before that,
+# the predicted class may change:
 
 import matplotlib.pyplot as plt
 import numpy as np
